@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A variant of LLaVA-1.5 with a projector of its own, as types: a 2 × 2 pooling of features in front of the projector, so
+// that a picture takes a quarter of the tokens. Without a folder the program only says what such a model would be.
+//   02_variant [MODEL]
+#include <llava.hpp>
+
+#include <cstdio>
+
+// [projector]
+struct pooled_mlp {
+  static constexpr std::string_view name = "pooled_mlp";
+
+  template <class B, class F>
+  class stage {
+   public:
+    explicit stage(const llava::projector_config& c) : config_(c), inner_(c) {}
+
+    template <class Visit>
+    void each(Visit&& visit) { inner_.each(visit); }  // the same weights as mlp_gelu, under the same names
+
+    int rows(int features) const { return features / 4; }
+
+    template <class Q>
+    void forward(Q& q, llava::matrix_view<float> y, llava::matrix_view<const float> x) const {  // (P, Dv) -> (P / 4, D)
+      llava::arena_scope scope(q.workspace());
+      const auto first_of_four = llava::matrix_view<const float>(
+          x.data(), llava::dynamic_shape<2>(x.extent(0) / 4, x.extent(1)), 4 * x.pitch());      // every fourth row
+      const auto kept = llava::take_matrix(q.workspace(), first_of_four.extent(0), x.extent(1));  // (P / 4, Dv)
+      copy(q, kept, first_of_four);
+      inner_.forward(q, y, kept);
+    }
+
+   private:
+    llava::projector_config config_;
+    llava::mlp_gelu::stage<B, F> inner_;
+  };
+};
+// [projector]
+
+// [variant]
+struct mine : llava::llava_1_5_7b {
+  static constexpr auto text = llava::with(llava::llava_1_5_7b::text, [](auto& c) { c.kv_heads = 8; });
+  using projector = pooled_mlp;
+};
+struct mixed : llava::weights<llava::f16> {
+  using head = llava::bf16;
+};
+// [variant]
+
+int main(int argc, char** argv) {
+  std::printf("%d image tokens a picture, %d key heads\n", pooled_mlp::stage<llava::simd, llava::f16>(mine::projection).rows(mine::vision.features()),
+              mine::text.kv_heads);
+  if (argc < 2) return 0;
+  const auto model = llava::try_open<mine, llava::simd, mixed>(argv[1]);
+  if (!model) return std::fprintf(stderr, "%s\n", model.error().what()), 1;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "command.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <llava/image/file.hpp>
+#include <memory>
+
+#include "models.hpp"
+
+namespace {
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+}  // namespace
+
+void model_options::add_to(CLI::App& command) {
+  command.add_option("--model-path", path, "Folder of the model, or its name in the Hugging Face cache")->required();
+  command.add_option("--backend", backend, "Where it runs")->check(CLI::IsMember({"simd", "scalar"}))->capture_default_str();
+  command.add_option("--dtype", dtype, "How its weights are held")->check(CLI::IsMember({"f16", "bf16", "f32"}))->capture_default_str();
+  command.add_option("--threads", threads, "Threads; 0: all processors")->check(CLI::Range(0, 1024))->capture_default_str();
+  command.add_option("--conv-mode", conversation, "Conversation template, by the reference's name; chosen by the model when absent");
+}
+
+llava::result<llava::chat_model> model_options::try_open() const {
+  progress_bar bar;
+  llava::open_options options;
+  options.threads = threads;
+  options.report = [&](const llava::progress& p) {
+    bar.show(p);
+    return true;
+  };
+  LLAVA_TRY(model, try_open_model(path, backend, dtype, options));
+  if (!conversation.empty()) LLAVA_CHECK(model.try_choose_conversation(conversation));
+  return std::move(model);
+}
+
+llava::result<std::vector<llava::image>> try_read_images(const std::string& files, const std::string& separator) {
+  std::vector<llava::image> images;
+  for (std::size_t at = 0; at < files.size();) {
+    const std::size_t end = separator.empty() ? files.size() : std::min(files.find(separator, at), files.size());
+    LLAVA_TRY(picture, llava::try_read_image(files.substr(at, end - at)));
+    images.push_back(std::move(picture));
+    at = end + separator.size();
+  }
+  return images;
+}
+
+progress_bar::progress_bar() : started_(seconds()), terminal_(isatty(STDERR_FILENO) != 0) {}
+
+progress_bar::~progress_bar() {
+  if (visible_) std::fputs("\r\x1b[K", stderr);
+}
+
+void progress_bar::show(const llava::progress& p) {
+  const double now = seconds();
+  if (!terminal_ || now - started_ < 2 || now - drawn_ < 0.1 || p.total == 0) return;
+  drawn_ = now;
+  visible_ = true;
+  const double share = static_cast<double>(p.done) / static_cast<double>(p.total);
+  const double left = share > 0 ? (now - started_) / share * (1 - share) : 0;
+  const std::string bar(static_cast<std::size_t>(share * 30), '=');
+  std::fprintf(stderr, "\r%.*s [%-30s] %3.0f %%  %.0f s left \x1b[K", static_cast<int>(p.what.size()), p.what.data(), bar.c_str(),
+               share * 100, left);
+}
+
+std::string json_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += {'\\', c};
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
+      out += escaped;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+void give_up(const llava::error& e) {
+  std::fprintf(stderr, "%s\n", e.what());
+  throw CLI::RuntimeError(1);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What the subcommands of `llava` share: the options that open a model, pictures from the command line, a progress bar.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <llava/chat_model.hpp>
+#include <llava/pipeline/options.hpp>
+
+#include <string>
+#include <vector>
+
+/// --model-path, --backend, --dtype, --threads, --conv-mode.
+struct model_options {
+  std::string path, backend = "simd", dtype = "f16", conversation;
+  int threads = 0;
+
+  void add_to(CLI::App& command);
+  /// Opens the model; a progress bar when it takes long and standard error is a terminal.
+  llava::result<llava::chat_model> try_open() const;
+};
+
+/// Reads the pictures of "a.png,b.jpg", cut at `separator`.
+llava::result<std::vector<llava::image>> try_read_images(const std::string& files, const std::string& separator);
+
+/// A bar on standard error once something has taken two seconds; nothing in a pipe.
+class progress_bar {
+ public:
+  progress_bar();
+  ~progress_bar();
+  progress_bar(const progress_bar&) = delete;
+  progress_bar& operator=(const progress_bar&) = delete;
+  void show(const llava::progress& p);
+
+ private:
+  double started_, drawn_ = 0;
+  bool terminal_, visible_ = false;
+};
+
+/// A string as JSON writes it, quotes included.
+std::string json_text(std::string_view text);
+
+/// @name The subcommands
+/// Each adds itself; its callback returns the exit code through CLI::RuntimeError.
+/// @{
+void add_ask(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_tokenize(CLI::App& app);
+void add_eval(CLI::App& app);
+/// @}
+
+/// Prints the sentence to standard error and ends the command with code 1.
+[[noreturn]] void give_up(const llava::error& e);
+template <class T>
+T value_or_give_up(llava::result<T>&& r) {
+  if (!r) give_up(r.error());
+  return *std::move(r);
+}

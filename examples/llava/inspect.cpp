@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/// llava inspect: writes what a stage computes as a NumPy array, to be held against the original.
+/// llava tokenize: the ids of a text.
+#include <cstdio>
+
+#include "command.hpp"
+
+namespace {
+
+/// A .npy file of version 1.0: little-endian, C order. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+template <class T>
+void write_npy(const std::string& file, const std::vector<T>& values, const std::vector<std::size_t>& shape) {
+  std::string header = std::string("{'descr': '") + (std::is_floating_point_v<T> ? "<f4" : "<i4") +
+                       "', 'fortran_order': False, 'shape': (";
+  for (std::size_t n : shape) header += std::to_string(n) + ", ";
+  header += "), }";
+  header.append(63 - (10 + header.size()) % 64, ' ');
+  header += '\n';
+  const unsigned char start[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<unsigned char>(header.size() & 255),
+                                 static_cast<unsigned char>(header.size() >> 8)};
+  std::FILE* out = std::fopen(file.c_str(), "wb");
+  const bool written = out && std::fwrite(start, sizeof start, 1, out) == 1 &&
+                       std::fwrite(header.data(), header.size(), 1, out) == 1 &&
+                       std::fwrite(values.data(), sizeof(T), values.size(), out) == values.size();
+  if (out && std::fclose(out) == 0 && written) {
+    std::printf("%s (", file.c_str());
+    for (std::size_t i = 0; i < shape.size(); ++i) std::printf("%s%zu", i ? ", " : "", shape[i]);
+    std::printf(")\n");
+    return;
+  }
+  give_up(llava::fail(llava::errc::io, "llava: cannot write " + file));
+}
+
+struct inspect_options {
+  model_options model;
+  std::string images, prompt, stage, out, separator = ",";
+};
+
+void inspect(const inspect_options& o) {
+  const std::vector<llava::image> images = value_or_give_up(try_read_images(o.images, o.separator));
+  const llava::chat_model model = value_or_give_up(o.model.try_open());
+  if (o.stage == "input_ids") {
+    const std::vector<std::int32_t> ids = model.encode(o.prompt, !images.empty());
+    return write_npy(o.out, ids, {1, ids.size()});
+  }
+  if (o.stage == "logits") {
+    const std::vector<float> logits = value_or_give_up(model.session().try_logits(o.prompt, images));
+    const auto vocab = static_cast<std::size_t>(model.vocab());
+    return write_npy(o.out, logits, {1, logits.size() / vocab, vocab});
+  }
+  if (images.empty()) give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage looks at a picture: pass --image"));
+  std::vector<float> all;
+  for (const llava::image& picture : images) {
+    const std::vector<float> one = value_or_give_up(o.stage == "pixels"     ? model.try_pixels(picture)
+                                                    : o.stage == "features" ? model.try_features(picture)
+                                                                            : model.try_image_tokens(picture));
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  const llava::stage_shapes shapes = model.shapes();
+  const auto n = [](int v) { return static_cast<std::size_t>(v); };
+  if (o.stage == "pixels") return write_npy(o.out, all, {images.size(), 3, n(shapes.image), n(shapes.image)});
+  if (o.stage == "features") return write_npy(o.out, all, {images.size(), n(shapes.features), n(shapes.vision_hidden)});
+  write_npy(o.out, all, {images.size(), n(shapes.image_tokens), n(shapes.hidden)});
+}
+
+struct tokenize_options {
+  model_options model;
+  std::string text;
+};
+
+void tokenize(const tokenize_options& o) {
+  const llava::chat_model model = value_or_give_up(o.model.try_open());
+  for (const std::int32_t id : model.encode(o.text, false)) {
+    const std::int32_t one[] = {id};
+    std::printf("%d\t%s\n", id, json_text(model.decode(one, false)).c_str());
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  CLI::App& command = *app.add_subcommand("inspect", "Write what a stage computes as a NumPy array");
+  const auto o = std::make_shared<inspect_options>();
+  o->model.dtype = "f32";
+  o->model.add_to(command);
+  command.add_option("--image,--image-file", o->images, "Picture, or several with --sep between them");
+  command.add_option("--sep", o->separator, "What separates pictures")->capture_default_str();
+  command.add_option("--prompt", o->prompt, "The whole prompt as its text stands, with one <image> per picture");
+  command.add_option("--stage", o->stage, "What to write")
+      ->required()
+      ->check(CLI::IsMember({"pixels", "features", "image_tokens", "input_ids", "logits"}));
+  command.add_option("--out", o->out, "The .npy file")->required();
+  command.callback([o] { inspect(*o); });
+}
+
+void add_tokenize(CLI::App& app) {
+  CLI::App& command = *app.add_subcommand("tokenize", "Print the ids of a text and their pieces");
+  const auto o = std::make_shared<tokenize_options>();
+  o->model.add_to(command);
+  command.add_option("text", o->text, "The text")->required();
+  command.callback([o] { tokenize(*o); });
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The pipelines that the command is made of: llava::any on each backend, with each type of weights, one translation unit
+/// each (models_*.cpp are made by llava_instantiate() in CMake).
+#pragma once
+#include <llava/chat_model.hpp>
+#include <llava/pipeline/options.hpp>
+
+#include <string_view>
+
+llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend, std::string_view dtype,
+                                                const llava::open_options& options);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/// llava.hpp: LLaVA, the open vision-language assistant, as templates. This header is the index: the path of a picture and
+/// a question from top to bottom, and all that a program needs. Nothing to link. Opt-in, with what they link:
+///   llava/image/file.hpp           JPEG and PNG files (libjpeg-turbo, libpng)
+///   llava/chat_model.hpp, fwd.hpp  cheap headers for code that only calls
+#pragma once
+
+// What everything stands on: errors, threads, shapes, tensors.
+#include <llava/base/error.hpp>                // result, error
+#include <llava/base/executor.hpp>             // executor, thread_pool
+#include <llava/config.hpp>                    // vision_config, text_config, image_config, projector_config, with
+#include <llava/quant/format.hpp>              // f32, f16, bf16; weights<F>
+
+// Backends: how the ops of llava/ops/ are computed.
+#include <llava/backend/scalar.hpp>            // scalar
+#include <llava/backend/simd.hpp>              // simd, simd_as<isa>
+
+// A picture becomes features, features become image tokens.
+#include <llava/image/preprocess.hpp>          // image, try_preprocess
+#include <llava/vision/vit.hpp>                // vit
+#include <llava/projector/any_projector.hpp>   // any_projector
+#include <llava/projector/linear.hpp>          // linear_projector, identity_projector
+#include <llava/projector/mlp_gelu.hpp>        // mlp_gelu
+
+// A question becomes tokens, tokens become logits, logits become text.
+#include <llava/text/conversation.hpp>         // vicuna_v1, plain, llava_llama_2, …
+#include <llava/text/tokenizer.hpp>            // tokenizer
+#include <llava/llm/decoder.hpp>               // decoder
+#include <llava/generate/settings.hpp>         // generation_settings, answer
+
+// Models, and the pipeline that joins the stages.
+#include <llava/models/any.hpp>                // any
+#include <llava/models/llava_1_5.hpp>          // llava_1_5_7b, llava_1_5_13b
+#include <llava/pipeline/erase.hpp>            // chat_model, erase, try_open_erased
+#include <llava/pipeline/open.hpp>             // open, try_open, pipeline, session, batch

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The scalar backend: every op as its contract reads, in plain loops. It defines what is right; it is not meant to be
+/// fast.
+#pragma once
+#include <llava/backend/scalar/attention.hpp>
+#include <llava/backend/scalar/matmul.hpp>
+#include <llava/backend/scalar/norm.hpp>
+#include <llava/backend/scalar/queue.hpp>
+#include <llava/backend/scalar/rows.hpp>
+#include <llava/backend/scalar/sample.hpp>
+#include <llava/ops/backend.hpp>
+
+LLAVA_BEGIN
+
+struct scalar {
+  static constexpr std::string_view name = "scalar";
+  static constexpr bool reads_host_memory = true;
+  using queue = scalar_backend::queue;
+  using buffer = host_buffer;
+};
+
+LLAVA_END

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+/// attention, paged_attention, rope_angles and rope_and_store of the scalar backend (contract: ops/attention.hpp).
+#pragma once
+#include <cmath>
+
+#include <llava/backend/scalar/queue.hpp>
+#include <llava/base/dtype.hpp>
+#include <llava/ops/attention.hpp>
+
+LLAVA_BEGIN
+
+namespace scalar_backend {
+
+namespace detail {
+/// scores[first … last) become probabilities; nothing outside is touched.
+inline void softmax(float* scores, std::ptrdiff_t first, std::ptrdiff_t last) {
+  float largest = scores[first], sum = 0.f;
+  for (std::ptrdiff_t j = first; j < last; ++j) largest = std::fmax(largest, scores[j]);
+  for (std::ptrdiff_t j = first; j < last; ++j) sum += scores[j] = std::exp(scores[j] - largest);
+  for (std::ptrdiff_t j = first; j < last; ++j) scores[j] /= sum;
+}
+}  // namespace detail
+
+inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, matrix_view<const float> k,
+                      matrix_view<const float> v, int heads, float scale) {
+  const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / heads;
+  arena_scope scope(q.workspace());
+  float* scores = q.workspace().take<float>(tokens);  // (T)
+  q.submit([&] {
+    for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t)
+      for (std::ptrdiff_t at = 0; at < heads * d; at += d) {  // first column of the head
+        for (std::ptrdiff_t j = 0; j < tokens; ++j) {
+          float dot = 0.f;
+          for (std::ptrdiff_t i = at; i < at + d; ++i) dot = std::fma(queries(t, i), k(j, i), dot);
+          scores[j] = dot * scale;
+        }
+        detail::softmax(scores, 0, tokens);
+        for (std::ptrdiff_t i = at; i < at + d; ++i) {
+          float sum = 0.f;
+          for (std::ptrdiff_t j = 0; j < tokens; ++j) sum = std::fma(scores[j], v(j, i), sum);
+          y(t, i) = sum;
+        }
+      }
+  });
+}
+
+template <class T>
+void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
+                     int heads, int window, float scale) {
+  arena_scope scope(q.workspace());
+  float* scores = q.workspace().take<float>(rows.blocks.extent(1) * kv_block);  // (longest sequence)
+  q.submit([&] {
+    const std::ptrdiff_t d = cache.dim;
+    for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t) {
+      const std::int32_t last = rows.positions(t);
+      const std::int32_t first = window > 0 && last >= window ? last - window + 1 : 0;
+      for (int h = 0; h < heads; ++h) {
+        const int kv = h / (heads / cache.heads);
+        const float* query = queries.row(t) + h * d;
+        const auto block_of = [&](std::int32_t j) -> std::ptrdiff_t {
+          return (std::ptrdiff_t{rows.blocks(rows.sequences(t), j / kv_block)} * cache.heads + kv) * d * kv_block;
+        };
+        for (std::int32_t j = first; j <= last; ++j) {
+          const T* key = cache.keys + block_of(j) + j % kv_block;
+          float dot = 0.f;
+          for (std::ptrdiff_t i = 0; i < d; ++i) dot = std::fma(query[i], to_float(key[i * kv_block]), dot);
+          scores[j] = dot * scale;
+        }
+        detail::softmax(scores, first, last + 1);
+        for (std::ptrdiff_t i = 0; i < d; ++i) {
+          float sum = 0.f;
+          for (std::int32_t j = first; j <= last; ++j)
+            sum = std::fma(scores[j], to_float(cache.values[block_of(j) + j % kv_block * d + i]), sum);
+          y(t, h * d + i) = sum;
+        }
+      }
+    }
+  });
+}
+
+/// angles (T, d): cosines in the first half of a row, sines in the second.
+inline void rope_angles(queue& q, matrix_view<float> angles, vector_view<const std::int32_t> positions,
+                        vector_view<const float> inverse_frequencies) {
+  q.submit([&] {
+    const std::ptrdiff_t half = inverse_frequencies.extent(0);
+    for (std::ptrdiff_t t = 0; t < positions.extent(0); ++t)
+      for (std::ptrdiff_t i = 0; i < half; ++i) {
+        const float angle = static_cast<float>(positions(t)) * inverse_frequencies(i);
+        angles(t, i) = std::cos(angle);
+        angles(t, half + i) = std::sin(angle);
+      }
+  });
+}
+
+template <class T>
+void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const float> k, matrix_view<const float> v,
+                    matrix_view<const float> angles, step_rows rows, kv_view<T> cache) {
+  q.submit([&] {
+    const std::ptrdiff_t d = cache.dim, half = d / 2;
+    for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t) {
+      const float *cosine = angles.row(t), *sine = angles.row(t) + half;
+      for (float* head = queries.row(t); head < queries.row(t) + queries.extent(1); head += d)
+        for (std::ptrdiff_t i = 0; i < half; ++i) {
+          const float a = head[i], b = head[i + half];
+          head[i] = a * cosine[i] - b * sine[i];
+          head[i + half] = b * cosine[i] + a * sine[i];
+        }
+      const std::ptrdiff_t block = rows.slots(t) / kv_block, offset = rows.slots(t) % kv_block;
+      for (std::ptrdiff_t h = 0; h < cache.heads; ++h) {
+        T* key = cache.keys + (block * cache.heads + h) * d * kv_block + offset;
+        T* value = cache.values + (block * cache.heads + h) * d * kv_block + offset * d;
+        for (std::ptrdiff_t i = 0; i < half; ++i) {
+          const float a = k(t, h * d + i), b = k(t, h * d + half + i);
+          key[i * kv_block] = from_float<T>(a * cosine[i] - b * sine[i]);
+          key[(i + half) * kv_block] = from_float<T>(b * cosine[i] + a * sine[i]);
+        }
+        for (std::ptrdiff_t i = 0; i < d; ++i) value[i] = from_float<T>(v(t, h * d + i));
+      }
+    }
+  });
+}
+
+}  // namespace scalar_backend
+
+LLAVA_END

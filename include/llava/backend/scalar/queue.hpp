@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <llava/backend/host_queue.hpp>
+
+LLAVA_BEGIN
+
+/// The queue of the scalar backend. Its ops stand in this namespace, so that a call finds them through the queue.
+namespace scalar_backend {
+struct queue : host_queue {
+  using host_queue::host_queue;
+};
+}  // namespace scalar_backend
+
+LLAVA_END

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/// sample of the scalar backend (contract: ops/sample.hpp).
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <llava/backend/scalar/queue.hpp>
+#include <llava/ops/sample.hpp>
+
+LLAVA_BEGIN
+
+namespace scalar_backend {
+
+namespace detail {
+/// One row; `order` is room for V numbers, `weight` for V floats.
+inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_draw& d, std::int32_t* order, float* weight) {
+  // A logit that is not a number counts as the smallest: broken weights give a poor token, never a broken order.
+  const auto value = [&](std::int32_t i) {
+    return std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i];
+  };
+  if (!(d.temperature > 0.f)) {
+    std::int32_t best = 0;
+    for (std::int32_t i = 1; i < vocab; ++i)
+      if (value(i) > value(best)) best = i;
+    return best;
+  }
+  for (std::int32_t i = 0; i < vocab; ++i) order[i] = i;
+  const auto larger = [&](std::int32_t a, std::int32_t b) {
+    return value(a) != value(b) ? value(a) > value(b) : a < b;
+  };
+  // transformers drops what is below the k-th largest logit, so equals of the k-th stay.
+  std::int32_t kept = vocab;
+  if (d.top_k > 0 && d.top_k < vocab) {
+    std::nth_element(order, order + (d.top_k - 1), order + vocab, larger);
+    const float least = value(order[d.top_k - 1]);
+    kept = static_cast<std::int32_t>(
+        std::partition(order + d.top_k, order + vocab, [&](std::int32_t i) { return value(i) >= least; }) - order);
+  }
+  std::sort(order, order + kept, larger);
+
+  const float largest = value(order[0]);
+  float total = 0.f;
+  for (std::int32_t i = 0; i < kept; ++i) total += weight[i] = std::exp((value(order[i]) - largest) / d.temperature);
+  if (d.top_p < 1.f) {
+    float reached = 0.f;
+    std::int32_t n = 0;
+    while (n < kept && reached < d.top_p * total) reached += weight[n++];
+    kept = std::max<std::int32_t>(n, 1);
+    total = 0.f;
+    for (std::int32_t i = 0; i < kept; ++i) total += weight[i];
+  }
+  const float goal = d.uniform * total;
+  float passed = 0.f;
+  for (std::int32_t i = 0; i < kept; ++i) {
+    passed += weight[i];
+    if (passed > goal) return order[i];
+  }
+  return order[kept - 1];
+}
+}  // namespace detail
+
+inline void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits, vector_view<const sample_draw> draws) {
+  const std::ptrdiff_t vocab = logits.extent(1);
+  arena_scope scope(q.workspace());
+  auto* order = q.workspace().take<std::int32_t>(vocab);
+  auto* weight = q.workspace().take<float>(vocab);
+  q.submit([&] {
+    for (std::ptrdiff_t r = 0; r < ids.extent(0); ++r)
+      ids(r) = detail::draw(logits.row(r), static_cast<std::int32_t>(vocab), draws(r), order, weight);
+  });
+}
+
+}  // namespace scalar_backend
+
+LLAVA_END

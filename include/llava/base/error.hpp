@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Errors that a caller or a file can cause. A function that can fail is `try_x() -> result<T>`; its convenience twin
+/// `x()` throws `llava::error` and exists only where exceptions do. The sentence names the file, the tensor, what was
+/// expected, what was found and what to do. It never holds a pointer or the text of another library's exception.
+#pragma once
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#if __has_include(<exception>)
+#include <exception>
+#endif
+
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+/// What kind of thing went wrong; the sentence says the rest.
+enum class errc {
+  not_found,         ///< no such file, folder, tensor or name
+  invalid_format,    ///< bytes that are not what their format requires
+  unsupported,       ///< a valid input that this build or version does not handle
+  mismatch,          ///< two things that must agree do not: a shape, a count, a model and its files
+  invalid_argument,  ///< a value that a caller passed and that has no meaning
+  out_of_memory,     ///< over the budget that was set, or refused by the system
+  context_full,      ///< more tokens than the model or its cache can hold
+  cancelled,         ///< stopped on request
+  io,                ///< the system refused to read or write
+};
+
+/// The error value, and what `x()` throws where `try_x()` would return it.
+class error : public std::exception {
+ public:
+  error(errc code, std::string sentence) : code_(code), sentence_(std::move(sentence)) {}
+  errc code() const noexcept { return code_; }
+  const std::string& sentence() const noexcept { return sentence_; }
+  const char* what() const noexcept override { return sentence_.c_str(); }
+
+ private:
+  errc code_;
+  std::string sentence_;
+};
+
+/// A value or the error that stands in its place.
+template <class T>
+class [[nodiscard]] result {
+ public:
+  using value_type = T;
+  result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  result(llava::error e) : state_(std::in_place_index<1>, std::move(e)) {}
+
+  explicit operator bool() const noexcept { return state_.index() == 0; }
+  T& operator*() & noexcept { return *std::get_if<0>(&state_); }
+  const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
+  T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T* operator->() noexcept { return std::get_if<0>(&state_); }
+  const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+  const llava::error& error() const& noexcept { return *std::get_if<1>(&state_); }
+  llava::error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
+
+ private:
+  std::variant<T, llava::error> state_;
+};
+
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  using value_type = void;
+  result() = default;
+  result(llava::error e) : error_(std::move(e)) {}
+
+  explicit operator bool() const noexcept { return !error_; }
+  const llava::error& error() const& noexcept { return *error_; }
+  llava::error&& error() && noexcept { return std::move(*error_); }
+
+ private:
+  std::optional<llava::error> error_;
+};
+
+/// `return fail(errc::mismatch, "...")` inside a function that returns a result.
+inline error fail(errc code, std::string sentence) { return error(code, std::move(sentence)); }
+
+/// The bridge from `try_x()` to `x()`: the value, or a throw. Without exceptions it does not exist.
+#if LLAVA_EXCEPTIONS
+template <class T>
+T value_or_throw(result<T>&& r) {
+  if (!r) throw std::move(r).error();
+  if constexpr (!std::is_void_v<T>) return *std::move(r);
+}
+#endif
+
+/// Joins texts and whole numbers into a sentence.
+template <class... Parts>
+std::string text_of(const Parts&... parts) {
+  std::string out;
+  const auto append = [&out](const auto& part) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(part)>, char>)
+      out += part;
+    else if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(part)>>)
+      out += std::to_string(part);
+    else
+      out += std::string_view(part);
+  };
+  (append(parts), ...);
+  return out;
+}
+
+/// a · b, or nothing when it does not fit: for sizes that a file states (R2).
+constexpr std::optional<std::size_t> checked_mul(std::size_t a, std::size_t b) {
+  if (b != 0 && a > std::numeric_limits<std::size_t>::max() / b) return std::nullopt;
+  return a * b;
+}
+/// a + b, or nothing when it does not fit.
+constexpr std::optional<std::size_t> checked_add(std::size_t a, std::size_t b) {
+  if (a > std::numeric_limits<std::size_t>::max() - b) return std::nullopt;
+  return a + b;
+}
+
+LLAVA_END

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/// executor: where the pieces of an op run. Pieces are independent and no piece waits for another, so any pool will do:
+/// a host passes its own by deriving from `executor`. What an op computes does not depend on how its pieces are spread.
+///
+/// thread_pool is ours: workers that spin for a moment after a job, because the next op follows within microseconds, and
+/// then sleep. A worker that the system has put aside costs nothing unless it holds a piece.
+#pragma once
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <llava/base/function_ref.hpp>
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+class executor {
+ public:
+  virtual ~executor() = default;
+  /// How many pieces can run at the same time; at least 1.
+  virtual int concurrency() const = 0;
+  /// Calls piece(0) … piece(pieces - 1), in any order, on any threads, and returns when all have returned. May be called
+  /// from several threads at once. Pieces do not throw.
+  virtual void parallel_for(int pieces, function_ref<void(int)> piece) = 0;
+};
+
+/// Everything on the calling thread.
+class serial_executor final : public executor {
+ public:
+  int concurrency() const override { return 1; }
+  void parallel_for(int pieces, function_ref<void(int)> piece) override {
+    for (int i = 0; i < pieces; ++i) piece(i);
+  }
+};
+
+class thread_pool final : public executor {
+ public:
+  /// `threads` in all, the calling one included; 0: as many as the machine has processors.
+  explicit thread_pool(int threads = 0) {
+    if (threads <= 0) threads = static_cast<int>(std::thread::hardware_concurrency());
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  }
+  thread_pool(const thread_pool&) = delete;
+  thread_pool& operator=(const thread_pool&) = delete;
+  ~thread_pool() override {
+    stop_.store(true);
+    epoch_.fetch_add(1);
+    epoch_.notify_all();
+    for (auto& w : workers_) w.join();
+  }
+
+  int concurrency() const override { return static_cast<int>(workers_.size()) + 1; }
+
+  void parallel_for(int pieces, function_ref<void(int)> piece) override {
+    // A second caller runs its pieces itself: the workers are busy with the first one's.
+    std::unique_lock<std::mutex> owner(submit_, std::try_to_lock);
+    if (!owner || workers_.empty() || pieces < 2) {
+      for (int i = 0; i < pieces; ++i) piece(i);
+      return;
+    }
+    job_ = &piece;
+    pieces_ = pieces;
+    next_.store(0, std::memory_order_relaxed);
+    open_.store(true);
+    epoch_.fetch_add(1);
+    if (sleepers_.load() > 0) epoch_.notify_all();
+    run_pieces();
+    open_.store(false);
+    for (int spin = 0; active_.load() != 0; ++spin)  // pieces already taken by workers
+      spin < 4000 ? LLAVA_PAUSE() : std::this_thread::yield();
+  }
+
+ private:
+  void run_pieces() {
+    for (int i = next_.fetch_add(1); i < pieces_; i = next_.fetch_add(1)) (*job_)(i);
+  }
+
+  void work() {
+    unsigned seen = 0;
+    while (!stop_.load()) {
+      for (int spin = 0; spin < 4000 && epoch_.load(std::memory_order_relaxed) == seen; ++spin) LLAVA_PAUSE();
+      if (epoch_.load() == seen) {
+        sleepers_.fetch_add(1);
+        epoch_.wait(seen);
+        sleepers_.fetch_sub(1);
+      }
+      seen = epoch_.load();
+      // Registering before looking at `open_` pins the job: its owner closes it first and then waits for `active_`.
+      active_.fetch_add(1);
+      if (open_.load()) run_pieces();
+      active_.fetch_sub(1);
+    }
+  }
+
+  std::vector<std::thread> workers_;
+  std::mutex submit_;
+  std::atomic<unsigned> epoch_{0};
+  std::atomic<int> sleepers_{0};
+  std::atomic<int> active_{0};
+  std::atomic<int> next_{0};
+  std::atomic<bool> open_{false};
+  std::atomic<bool> stop_{false};
+  const function_ref<void(int)>* job_ = nullptr;
+  int pieces_ = 0;
+};
+
+LLAVA_END

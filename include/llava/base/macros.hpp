@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Every macro of the library stands here and begins with LLAVA_. A macro is used only where C++20 has nothing else:
+/// a sentence that serves both a static_assert and a run-time error, an early return, the ABI namespace, and the
+/// regions in which a compiler may use a wider instruction set.
+#pragma once
+
+#define LLAVA_VERSION_MAJOR 0
+#define LLAVA_VERSION_MINOR 1
+#define LLAVA_VERSION_PATCH 0
+
+/// Everything lives in `llava::abi_0_1`, inline: translation units compiled against layouts that differ fail to link
+/// instead of sharing a struct that they see differently.
+#define LLAVA_BEGIN \
+  namespace llava { \
+  inline namespace abi_0_1 {
+#define LLAVA_END \
+  }               \
+  }
+
+/// 1 where `throw` may be used. Without exceptions only the `try_` functions exist.
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define LLAVA_EXCEPTIONS 1
+#else
+#define LLAVA_EXCEPTIONS 0
+#endif
+
+/// `LLAVA_TRY(name, expression);` with an expression of type result<T>: returns its error from the enclosing function,
+/// or declares `name` as its value. `LLAVA_CHECK(expression);` is the same for result<void>.
+#define LLAVA_TRY(name, ...)                                             \
+  auto name##_result = (__VA_ARGS__);                                    \
+  if (!name##_result) return std::move(name##_result).error();           \
+  auto& name = *name##_result
+#define LLAVA_CHECK(...)                                                 \
+  do {                                                                   \
+    if (auto llava_check = (__VA_ARGS__); !llava_check) return std::move(llava_check).error(); \
+  } while (false)
+
+/// One rule of a configuration, in one sentence that begins with "llava: ". It serves a loaded configuration as
+/// `Name::holds(c)` and `Name::sentence`, and a fixed one as `Name::require<&config>()`, a static_assert: C++20 takes
+/// nothing but a literal there, hence the macro. `c` is the configuration in the condition.
+#define LLAVA_RULE(Name, Config, Sentence, ...)                          \
+  struct Name {                                                          \
+    static constexpr std::string_view sentence = Sentence;               \
+    static constexpr bool holds(const Config& c) { return __VA_ARGS__; } \
+    template <const Config* C>                                           \
+    static constexpr bool require() {                                    \
+      static_assert(holds(*C), Sentence);                                \
+      return holds(*C);                                                  \
+    }                                                                    \
+  }
+
+/// Marks what a kernel file must inline: a call that is not inlined would leave the region of its instruction set.
+#if defined(_MSC_VER)
+#define LLAVA_ALWAYS_INLINE __forceinline
+#else
+#define LLAVA_ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
+
+/// Compiles the functions between BEGIN and END for the named instruction set, whatever the command line says.
+#define LLAVA_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#if defined(__clang__)
+#define LLAVA_TARGET_BEGIN(isa) LLAVA_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
+#define LLAVA_TARGET_END LLAVA_PRAGMA(clang attribute pop)
+#else
+#define LLAVA_TARGET_BEGIN(isa) LLAVA_PRAGMA(GCC push_options) LLAVA_PRAGMA(GCC target(isa))
+#define LLAVA_TARGET_END LLAVA_PRAGMA(GCC pop_options)
+#endif
+
+/// Tells the processor that a loop waits for another thread.
+#if defined(__x86_64__) || defined(__i386__)
+#define LLAVA_PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define LLAVA_PAUSE() __asm__ __volatile__("yield")
+#else
+#define LLAVA_PAUSE() static_cast<void>(0)
+#endif

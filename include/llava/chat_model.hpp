@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/// chat_model and chat_session: any opened pipeline behind a virtual interface, for code that only calls. This header
+/// parses in a fraction of the umbrella's time; one other translation unit makes the model:
+///   llava::result<llava::chat_model> m = llava::try_open_erased<llava::any, llava::simd, llava::f16>(folder, {});
+/// (llava/pipeline/erase.hpp, or llava_instantiate() in CMake).
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
+#include <llava/generate/settings.hpp>
+#include <llava/image/image.hpp>
+
+LLAVA_BEGIN
+
+/// The extents of what the stages make.
+struct stage_shapes {
+  int image = 0;          ///< side S of the square picture
+  int features = 0;       ///< rows of the tower's features
+  int vision_hidden = 0;  ///< Dv
+  int image_tokens = 0;   ///< rows of the projector's output
+  int hidden = 0;         ///< D
+};
+
+namespace detail {
+struct erased_session {
+  virtual ~erased_session() = default;
+  virtual result<answer> try_ask(std::span<const image>, std::string_view, function_ref<void(std::string_view)>,
+                                 const generation_settings&, const generation_hooks&) = 0;
+  virtual result<answer> try_generate(std::string_view, std::span<const image>, function_ref<void(std::string_view)>,
+                                      const generation_settings&, const generation_hooks&) = 0;
+  virtual result<std::vector<float>> try_logits(std::string_view, std::span<const image>) = 0;
+  virtual void truncate(std::size_t) = 0;
+  virtual std::unique_ptr<erased_session> fork() const = 0;
+};
+struct erased_model {
+  virtual ~erased_model() = default;
+  virtual std::unique_ptr<erased_session> session() const = 0;
+  virtual result<void> try_choose_conversation(std::string_view) = 0;
+  virtual result<std::string> try_prompt(std::span<const image>, std::string_view) const = 0;
+  virtual std::vector<std::int32_t> encode(std::string_view, bool) const = 0;
+  virtual std::string decode(std::span<const std::int32_t>, bool) const = 0;
+  virtual result<std::vector<float>> try_pixels(const image&) const = 0;
+  virtual result<std::vector<float>> try_features(const image&) const = 0;
+  virtual result<std::vector<float>> try_image_tokens(const image&) const = 0;
+  virtual stage_shapes shapes() const = 0;
+  virtual std::string_view backend() const = 0;
+  virtual int vocab() const = 0;
+};
+}  // namespace detail
+
+/// One conversation; see llava/pipeline/session.hpp.
+class chat_session {
+ public:
+  explicit chat_session(std::unique_ptr<detail::erased_session> s) : session_(std::move(s)) {}
+
+  generation_settings settings;
+  generation_hooks hooks;
+
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question, function_ref<void(std::string_view)> on_text) {
+    return session_->try_ask(pictures, question, on_text, settings, hooks);
+  }
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question) {
+    return try_ask(pictures, question, [](std::string_view) {});
+  }
+  /// Continues a prompt as its text stands.
+  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures) {
+    return session_->try_generate(prompt, pictures, [](std::string_view) {}, settings, hooks);
+  }
+  /// Logits (T, V) of every position of a prompt.
+  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) {
+    return session_->try_logits(prompt, pictures);
+  }
+  /// Forgets all but the first `turns` turns.
+  void truncate(std::size_t turns) { session_->truncate(turns); }
+  chat_session fork() const {
+    chat_session other(session_->fork());
+    other.settings = settings;
+    other.hooks = hooks;
+    return other;
+  }
+
+ private:
+  std::unique_ptr<detail::erased_session> session_;
+};
+
+/// An opened model; cheap to copy, const calls from any thread.
+class chat_model {
+ public:
+  explicit chat_model(std::shared_ptr<detail::erased_model> m) : model_(std::move(m)) {}
+
+  chat_session session() const { return chat_session(model_->session()); }
+  /// Another conversation template, by the reference's name ("vicuna_v1"), where the model's type leaves it open. To be
+  /// called before the model is shared.
+  result<void> try_choose_conversation(std::string_view name) { return model_->try_choose_conversation(name); }
+
+  /// The prompt that a first question becomes.
+  result<std::string> try_prompt(std::span<const image> pictures, std::string_view question) const {
+    return model_->try_prompt(pictures, question);
+  }
+  /// The reference's input_ids of a prompt, one image token per picture.
+  std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const { return model_->encode(prompt, has_images); }
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special) const { return model_->decode(ids, skip_special); }
+  /// @name Stages: (3, S, S), (features, Dv), (rows, D)
+  /// @{
+  result<std::vector<float>> try_pixels(const image& picture) const { return model_->try_pixels(picture); }
+  result<std::vector<float>> try_features(const image& picture) const { return model_->try_features(picture); }
+  result<std::vector<float>> try_image_tokens(const image& picture) const { return model_->try_image_tokens(picture); }
+  stage_shapes shapes() const { return model_->shapes(); }
+  /// @}
+  std::string_view backend() const { return model_->backend(); }
+  int vocab() const { return model_->vocab(); }
+
+ private:
+  std::shared_ptr<detail::erased_model> model_;
+};
+
+LLAVA_END

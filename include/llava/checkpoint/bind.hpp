@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/// bind: fills the weights of a model from a checkpoint. Names and shapes are said once, by the weights themselves
+/// (`each(visit)`); a first walk compares them with the files and reports every mistake at once, a second walk fills.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/base/progress.hpp>
+#include <llava/checkpoint/source.hpp>
+#include <llava/checkpoint/tensor_names.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+/// "(4096, 1024)"
+template <class Dims>
+std::string text_of_dims(const Dims& dims, std::size_t rank) {
+  std::string s = "(";
+  for (std::size_t i = 0; i < rank; ++i) s += (i ? ", " : "") + std::to_string(dims[i]);
+  return s + ")";
+}
+
+/// What is wrong with one tensor, or nothing.
+template <checkpoint_source Source, class Dims>
+std::string mismatch_of(const Source& source, const std::string& name, const Dims& dims) {
+  const stored_tensor* t = source.find(name);
+  if (!t) return name + ": missing, expected " + text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank));
+  bool equal = t->dims.size() == static_cast<std::size_t>(dims.rank);
+  for (std::size_t i = 0; equal && i < t->dims.size(); ++i) equal = t->dims[i] == static_cast<std::size_t>(dims.extent[i]);
+  if (!equal)
+    return text_of(name, ": expected ", text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), ", found ",
+                   text_of_dims(t->dims, t->dims.size()), " in ", t->file);
+  if (t->type != dtype::float32 && t->type != dtype::float16 && t->type != dtype::bfloat16)
+    return text_of(name, ": expected f32, f16 or bf16, found ", name_of(t->type), " in ", t->file);
+  return {};
+}
+
+}  // namespace detail
+
+/// Fills `stages`, each with each(visit), from `source`, whose memory must outlive them. `budget`: bytes that may be
+/// allocated for it; weights used where they are mapped count nothing.
+template <checkpoint_source Source, class... Stages>
+result<void> try_bind(const Source& source, const tensor_names& names, std::string_view folder, std::uint64_t budget,
+                      progress_callback report, Stages&... stages) {
+  std::vector<std::string> mistakes;
+  std::uint64_t total = 0, done = 0, needed = 0;
+  const auto check = [&](const std::string& name, auto& slot, const auto& dims) {
+    const std::string stored = names.file_name(name);
+    std::string mistake = detail::mismatch_of(source, stored, dims);
+    if (mistake.empty()) {
+      total += static_cast<std::uint64_t>(dims.size());
+      needed += slot.bytes_needed(source.find(stored)->type, dims);
+    } else {
+      mistakes.push_back(std::move(mistake));
+    }
+  };
+  (stages.each(check), ...);
+  if (!mistakes.empty()) {
+    constexpr std::size_t most = 20;
+    std::string sentence = text_of("llava: ", mistakes.size(), " tensors of ", folder, " do not fit this model:");
+    for (std::size_t i = 0; i < mistakes.size() && i < most; ++i) sentence += "\n  " + mistakes[i];
+    if (mistakes.size() > most) sentence += text_of("\n  and ", mistakes.size() - most, " more");
+    return fail(errc::mismatch, std::move(sentence));
+  }
+
+  if (needed > budget)
+    return fail(errc::out_of_memory, text_of("llava: the weights of ", folder, " need ", needed, " bytes in this format, ",
+                                             budget, " are left of the memory budget"));
+
+  result<void> filled;
+  const auto fill = [&](const std::string& name, auto& slot, const auto& dims) {
+    if (!filled) return;
+    const stored_tensor& t = *source.find(names.file_name(name));
+    filled = slot.try_fill({t.type, t.bytes.data()}, dims, t.name);
+    done += static_cast<std::uint64_t>(dims.size());
+    if (filled && !report({"loading weights", done, total}))
+      filled = fail(errc::cancelled, text_of("llava: loading ", folder, " was cancelled"));
+  };
+  (stages.each(fill), ...);
+  return filled;
+}
+
+LLAVA_END

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Names only: for headers that mention the library's types and parse nothing of it.
+#pragma once
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+struct f16;
+struct bf16;
+class error;
+class executor;
+class thread_pool;
+class image;
+class tokenizer;
+class chat_model;
+class chat_session;
+struct answer;
+struct generation_settings;
+struct generation_hooks;
+struct open_options;
+struct vision_config;
+struct text_config;
+struct image_config;
+struct projector_config;
+struct scalar;
+struct simd;
+struct any;
+struct llava_1_5_7b;
+struct llava_1_5_13b;
+template <class T>
+class result;
+template <class M, class B, class P>
+class session;
+template <class M, class B, class P>
+class batch;
+
+LLAVA_END

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/// How an answer is generated, and what comes back.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+/// Temperature 0 is greedy. Otherwise the reference's order: temperature, top_k (0: all), top_p.
+struct generation_settings {
+  int max_new_tokens = 512;
+  float temperature = 0.f;
+  float top_p = 1.f;
+  int top_k = 50;
+  std::uint64_t seed = 0;          ///< the same seed gives the same answer, whatever else runs
+  std::vector<std::string> stop;   ///< texts that end the answer; they are not part of it
+  bool ignore_eos = false;         ///< go on to max_new_tokens
+  bool logprobs = false;           ///< fill answer::logprobs
+};
+
+/// What a host may do while an answer is generated. Called on the asking thread.
+struct generation_hooks {
+  /// Changes the logits (V) of the next token before it is chosen: grammars, penalties. It costs a copy of the logits.
+  std::function<void(std::span<float>)> on_logits{};
+  /// Ends the generation, in prefill too, when a stop is requested from any thread.
+  std::stop_token stop{};
+};
+
+enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full };
+
+struct answer {
+  std::string text;                   ///< without special tokens, white space at its ends removed
+  std::vector<std::int32_t> tokens;   ///< new tokens, eos included
+  std::vector<float> logprobs;        ///< natural logarithm of each new token's probability, if asked for
+  finish_reason reason = finish_reason::eos;
+  int prompt_tokens = 0;              ///< tokens of the prompt, image tokens included
+  int reused_tokens = 0;              ///< of which so many were in the KV cache already
+};
+
+LLAVA_END

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+/// decoder: the language model of the LLaMA family (LLaMA, Vicuna, Mistral, Qwen2), one step over any rows of any
+/// sequences.
+///
+///   ids (T) -> x (T, D) -> layers -> x (T, D); some rows (R, D) -> norm -> head -> logits (R, V)
+///
+/// Layer: x += o(attention(rope(q), rope(k), v of norm1(x))); x += down(silu(gate n) · up n) with n = norm2(x).
+/// Follows transformers' LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM.
+#pragma once
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <llava/config.hpp>
+#include <llava/llm/rope.hpp>
+#include <llava/nn/linear.hpp>
+#include <llava/ops/attention.hpp>
+#include <llava/ops/rows.hpp>
+#include <llava/tensor/arena.hpp>
+
+LLAVA_BEGIN
+
+template <class B, class F>
+struct decoder_layer {
+  parameter<B> norm1, norm2;
+  linear<B, F> q, k, v, o, gate, up, down;
+
+  template <class Visit>
+  void each(Visit&& visit, const std::string& name, const text_config& n) {
+    const std::int64_t queries = std::int64_t{n.heads} * n.head_dim, keys = std::int64_t{n.kv_heads} * n.head_dim;
+    visit(name + "input_layernorm.weight", norm1, tensor_dims{n.hidden});
+    q.each(visit, name + "self_attn.q_proj", queries, n.hidden, n.qkv_bias);
+    k.each(visit, name + "self_attn.k_proj", keys, n.hidden, n.qkv_bias);
+    v.each(visit, name + "self_attn.v_proj", keys, n.hidden, n.qkv_bias);
+    o.each(visit, name + "self_attn.o_proj", n.hidden, queries, n.o_bias);
+    visit(name + "post_attention_layernorm.weight", norm2, tensor_dims{n.hidden});
+    gate.each(visit, name + "mlp.gate_proj", n.ffn, n.hidden, n.mlp_bias);
+    up.each(visit, name + "mlp.up_proj", n.ffn, n.hidden, n.mlp_bias);
+    down.each(visit, name + "mlp.down_proj", n.hidden, n.ffn, n.mlp_bias);
+  }
+};
+
+/// Numbers: fixed<&M::text> or loaded<text_config>. P: a weight policy.
+template <class B, class Numbers, class P>
+class decoder {
+ public:
+  using cache_type = typename P::kv_cache;
+
+  /// `vocab` rows of the embedding table: known from the files only.
+  decoder(Numbers numbers, int vocab) : n_(numbers), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
+
+  const text_config& config() const { return *n_; }
+  int vocab() const { return vocab_; }
+
+  /// Every weight: visit(canonical name, slot, dims).
+  template <class Visit>
+  void each(Visit&& visit) {
+    visit(std::string("text.embed_tokens.weight"), embeddings_, tensor_dims{vocab_, n_->hidden});
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      layers_[i].each(visit, "text.layers." + std::to_string(i) + ".", *n_);
+    visit(std::string("text.norm.weight"), norm_, tensor_dims{n_->hidden});
+    // A tied head is the embedding table, read once more in the head's format.
+    visit(std::string(n_->tied ? "text.embed_tokens.weight" : "text.lm_head.weight"), head_, tensor_dims{vocab_, n_->hidden});
+  }
+
+  /// To be called once, when the weights are in place.
+  result<void> try_prepare() {
+    const std::vector<float> f = rope_frequencies(*n_);
+    return frequencies_.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(f.data())},
+                                 tensor_dims{static_cast<std::int64_t>(f.size())}, "rope frequencies");
+  }
+
+  /// x[t] = embedding of ids[t] where ids[t] ≥ 0.                                          x (T, D)
+  template <class Q>
+  void embed_tokens(Q& q, matrix_view<float> x, vector_view<const std::int32_t> ids) const {
+    embed(q, x, embeddings_.view(), ids);
+  }
+
+  /// All layers, in place; the rows' keys and values are written to `cache`, an object with layer(i) -> kv_view. `go_on`
+  /// is asked before every layer; false ends the work and makes x meaningless.
+  template <class Q, class Cache, class GoOn>
+  bool forward(Q& q, matrix_view<float> x, const step_rows& rows, const Cache& cache, GoOn&& go_on) const {
+    arena_scope scope(q.workspace());
+    const matrix_view<float> angles = take_matrix(q.workspace(), x.extent(0), n_->head_dim);     // (T, d)
+    rope_angles(q, angles, rows.positions, frequencies_.view());
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      if (!go_on()) return false;
+      run(q, x, angles, rows, layers_[i], cache.layer(static_cast<int>(i)));
+    }
+    return true;
+  }
+
+  /// x (R, D), which it changes, -> logits (R, V)
+  template <class Q>
+  void head(Q& q, matrix_view<float> logits, matrix_view<float> x) const {
+    rms_norm(q, x, x, norm_.view(), n_->eps);
+    matmul(q, logits, x, head_.view(), epilogue<>{});
+  }
+
+ private:
+  template <class Q>
+  void run(Q& q, matrix_view<float> x, matrix_view<const float> angles, const step_rows& rows,
+           const decoder_layer<B, typename P::text>& w, kv_view<cache_type> cache) const {
+    arena& a = q.workspace();
+    arena_scope scope(a);
+    const std::ptrdiff_t tokens = x.extent(0);
+    const matrix_view<float> h = take_matrix(a, tokens, n_->hidden);                             // (T, D)
+    {
+      arena_scope attention_scope(a);
+      const std::ptrdiff_t width = std::ptrdiff_t{n_->heads} * n_->head_dim;
+      const std::ptrdiff_t kv_width = std::ptrdiff_t{n_->kv_heads} * n_->head_dim;
+      const matrix_view<float> queries = take_matrix(a, tokens, width);                          // (T, H·d)
+      const matrix_view<float> keys = take_matrix(a, tokens, kv_width);                          // (T, KV·d)
+      const matrix_view<float> values = take_matrix(a, tokens, kv_width);                        // (T, KV·d)
+      const matrix_view<float> mixed = take_matrix(a, tokens, width);                            // (T, H·d)
+      rms_norm(q, h, x, w.norm1.view(), n_->eps);
+      w.q.forward(q, queries, h);
+      w.k.forward(q, keys, h);
+      w.v.forward(q, values, h);
+      rope_and_store(q, queries, keys, values, angles, rows, cache);
+      paged_attention(q, mixed, queries, cache, rows, n_->heads, n_->window, 1.f / std::sqrt(static_cast<float>(n_->head_dim)));
+      add_linear(q, x, mixed, w.o);
+    }
+    const matrix_view<float> gate = take_matrix(a, tokens, n_->ffn);                             // (T, I)
+    const matrix_view<float> up = take_matrix(a, tokens, n_->ffn);                               // (T, I)
+    rms_norm(q, h, x, w.norm2.view(), n_->eps);
+    w.gate.forward(q, gate, h);
+    w.up.forward(q, up, h);
+    gated(q, gate, gate, up, silu{});
+    add_linear(q, x, gate, w.down);
+  }
+
+  [[no_unique_address]] Numbers n_;
+  int vocab_;
+  weight<B, typename P::embeddings> embeddings_;  // (V, D)
+  weight<B, typename P::head> head_;              // (V, D)
+  parameter<B> norm_;                             // (D)
+  parameter<B> frequencies_;                      // (d / 2)
+  std::vector<decoder_layer<B, typename P::text>> layers_;
+};
+
+LLAVA_END

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+/// kv_cache: keys and values of all sequences of a model, in blocks of 16 tokens that are counted, so that sequences may
+/// share a beginning. kv_sequence: the blocks of one sequence. It grows before a step, is cut back to forget, and is
+/// copied to fork: full blocks are shared, and a last block that is not full is left out, because its tokens can be
+/// computed again with the same bytes (R14) and then nobody ever writes to a shared block.
+#pragma once
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/config.hpp>
+#include <llava/ops/attention.hpp>
+
+LLAVA_BEGIN
+
+/// Which blocks are in use. Safe from several threads; blocks are given out lowest first.
+class kv_blocks {
+ public:
+  explicit kv_blocks(int count) : references_(static_cast<std::size_t>(count), 0) {
+    for (int b = count; b-- > 0;) free_.push_back(b);
+  }
+
+  int count() const { return static_cast<int>(references_.size()); }
+  int available() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return static_cast<int>(free_.size());
+  }
+
+  /// A block, or −1 when all are taken.
+  int take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (free_.empty()) return -1;
+    const int b = free_.back();
+    free_.pop_back();
+    references_[static_cast<std::size_t>(b)] = 1;
+    return b;
+  }
+  void share(int b) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++references_[static_cast<std::size_t>(b)];
+  }
+  void drop(int b) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (--references_[static_cast<std::size_t>(b)] == 0) free_.push_back(b);  // never beyond the reserved capacity
+  }
+  bool shared(int b) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return references_[static_cast<std::size_t>(b)] > 1;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<int> references_;
+  std::vector<int> free_;
+};
+
+/// The memory of the blocks, layer by layer, on backend B.
+template <class B, class T>
+class kv_cache {
+ public:
+  static result<kv_cache> try_make(const text_config& c, int blocks) {
+    kv_cache cache;
+    cache.heads_ = c.kv_heads;
+    cache.dim_ = c.head_dim;
+    cache.half_ = std::size_t{static_cast<unsigned>(c.kv_heads)} * static_cast<unsigned>(c.head_dim) * kv_block *
+                  static_cast<unsigned>(blocks);
+    const auto bytes = checked_mul(cache.half_, 2 * sizeof(T) * static_cast<unsigned>(c.layers));
+    if (!bytes) return fail(errc::out_of_memory, "llava: the KV cache asked for does not fit the address space");
+    LLAVA_TRY(buffer, B::buffer::try_make(*bytes, "the KV cache"));
+    cache.buffer_ = std::move(buffer);
+    return cache;
+  }
+
+  kv_view<T> layer(int i) const {
+    T* keys = reinterpret_cast<T*>(buffer_.data()) + 2 * half_ * static_cast<unsigned>(i);
+    return {keys, keys + half_, heads_, dim_};
+  }
+  std::size_t bytes() const { return buffer_.size(); }
+
+ private:
+  typename B::buffer buffer_;
+  std::size_t half_ = 0;  // elements of one layer's keys
+  int heads_ = 0, dim_ = 0;
+};
+
+/// The blocks of one sequence of tokens. The cache outlives it.
+class kv_sequence {
+ public:
+  explicit kv_sequence(kv_blocks& pool) : pool_(&pool) {}
+  kv_sequence(kv_sequence&& other) noexcept
+      : pool_(other.pool_), blocks_(std::move(other.blocks_)), tokens_(std::exchange(other.tokens_, 0)) {
+    other.blocks_.clear();
+  }
+  kv_sequence& operator=(kv_sequence&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(blocks_, other.blocks_);
+    std::swap(tokens_, other.tokens_);
+    return *this;
+  }
+  kv_sequence(const kv_sequence&) = delete;
+  kv_sequence& operator=(const kv_sequence&) = delete;
+  ~kv_sequence() { truncate(0); }
+
+  /// Tokens whose keys and values are in the cache.
+  int tokens() const { return tokens_; }
+  const std::vector<std::int32_t>& blocks() const { return blocks_; }
+  std::int32_t slot(int position) const {
+    return blocks_[static_cast<std::size_t>(position / kv_block)] * kv_block + position % kv_block;
+  }
+
+  /// Makes room for `tokens` in all; on failure nothing changes.
+  result<void> try_reserve(int tokens) {
+    const std::size_t before = blocks_.size();
+    while (static_cast<int>(blocks_.size()) * kv_block < tokens) {
+      const int b = pool_->take();
+      if (b < 0) {
+        while (blocks_.size() > before) pop();
+        return fail(errc::context_full, text_of("llava: the KV cache is full: ", pool_->count() * kv_block,
+                                                " tokens are shared by all sessions; open the model with a larger kv_tokens"));
+      }
+      blocks_.push_back(b);
+    }
+    return {};
+  }
+  /// After a step: so many tokens are now in the cache.
+  void set_tokens(int tokens) { tokens_ = tokens; }
+
+  /// Forgets all but the first `tokens`; perhaps a few more, when the block that they end in is shared.
+  void truncate(int tokens) {
+    if (tokens < tokens_) tokens_ = tokens;
+    if (tokens_ % kv_block != 0 && pool_->shared(blocks_[static_cast<std::size_t>(tokens_ / kv_block)]))
+      tokens_ -= tokens_ % kv_block;
+    while (static_cast<int>(blocks_.size()) * kv_block >= tokens_ + kv_block) pop();
+  }
+
+  /// Another sequence with the same beginning.
+  kv_sequence fork() const {
+    kv_sequence other(*pool_);
+    const int full = tokens_ / kv_block;
+    other.blocks_.assign(blocks_.begin(), blocks_.begin() + full);
+    for (std::int32_t b : other.blocks_) pool_->share(b);
+    other.tokens_ = full * kv_block;
+    return other;
+  }
+
+ private:
+  void pop() {
+    pool_->drop(blocks_.back());
+    blocks_.pop_back();
+  }
+
+  kv_blocks* pool_;
+  std::vector<std::int32_t> blocks_;
+  int tokens_ = 0;
+};
+
+LLAVA_END

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+/// any: the model whose numbers and choices are read from config.json. The choices are these lists; a type added to one is
+/// found by its name.
+#pragma once
+#include <llava/base/one_of.hpp>
+#include <llava/ops/activation.hpp>
+#include <llava/projector/any_projector.hpp>
+#include <llava/projector/linear.hpp>
+#include <llava/projector/mlp_gelu.hpp>
+#include <llava/text/conversation.hpp>
+
+LLAVA_BEGIN
+
+struct any {
+  using projector = any_projector<mlp_gelu, linear_projector, identity_projector>;
+  using vision_activation = one_of<quick_gelu, gelu_tanh, gelu>;
+  using conversation = any_conversation;
+};
+
+LLAVA_END

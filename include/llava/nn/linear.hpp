@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/// linear: y = x · Wᵀ + b, as a checkpoint stores it: weight (out, in) and perhaps bias (out).
+/// affine: the scale and shift of a norm.
+#pragma once
+#include <string>
+
+#include <llava/nn/weight.hpp>
+#include <llava/ops/matmul.hpp>
+
+LLAVA_BEGIN
+
+template <class B, class F>
+struct linear {
+  weight<B, F> w;     // (out, in)
+  parameter<B> bias;  // (out), or empty
+
+  /// Names and shapes: visit(name, slot, dims).
+  template <class Visit>
+  void each(Visit&& visit, const std::string& name, std::int64_t out, std::int64_t in, bool has_bias) {
+    visit(name + ".weight", w, tensor_dims{out, in});
+    if (has_bias) visit(name + ".bias", bias, tensor_dims{out});
+  }
+
+  /// y = A(x · Wᵀ + b), or y += that.                                        x (T, in) -> y (T, out)
+  template <activation A = no_activation, class Q>
+  void forward(Q& q, matrix_view<float> y, matrix_view<const float> x, A = {}, bool add = false) const {
+    matmul(q, y, x, w.view(), epilogue<A>{bias.view(), add});
+  }
+};
+
+/// y += x · Wᵀ + b: what ends a residual branch.
+template <class B, class F, class Q>
+void add_linear(Q& q, matrix_view<float> y, matrix_view<const float> x, const linear<B, F>& l) {
+  l.forward(q, y, x, no_activation{}, true);
+}
+
+template <class B>
+struct affine {
+  parameter<B> weight, bias;  // (D)
+
+  template <class Visit>
+  void each(Visit&& visit, const std::string& name, std::int64_t width) {
+    visit(name + ".weight", weight, tensor_dims{width});
+    visit(name + ".bias", bias, tensor_dims{width});
+  }
+
+  /// LayerNorm.                                                              x (T, D) -> y (T, D)
+  template <class Q>
+  void forward(Q& q, matrix_view<float> y, matrix_view<const float> x, float eps) const {
+    layer_norm(q, y, x, weight.view(), bias.view(), eps);
+  }
+};
+
+LLAVA_END

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+/// patchify(queue, patches, rgb, table, side, patch): a square picture becomes rows of a patch convolution.
+///   rgb (S·S·3) u8, interleaved · table (3, 256) f32: the normalised value of each byte, per channel
+///   patches (P, 3·p·p) f32: patches row by row, inside one channel, row, column: the order of the convolution's weights
+/// Bytes are looked up, so the result is exactly what the table's maker computed.
+#pragma once
+#include <cstdint>
+
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+namespace ops {
+template <class Q>
+concept has_patchify = requires(Q& q, matrix_view<float> y, vector_view<const std::uint8_t> rgb, matrix_view<const float> table) {
+  patchify(q, y, rgb, table, 336, 14);
+};
+}  // namespace ops
+
+LLAVA_END

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/// sample(queue, ids, logits, draws): the next token of each row.
+///   logits (R, V) f32 · ids (R) i32 · draws (R): how each row chooses
+/// Greedy (temperature ≤ 0): the largest logit, the first of equals. Otherwise, in transformers' order: divide by the
+/// temperature, keep the top_k largest (0: all), keep the smallest set whose probability reaches top_p, draw with
+/// `uniform` from what is left, tokens taken by falling probability and then by number.
+#pragma once
+#include <cstdint>
+
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+struct sample_draw {
+  float temperature = 0.f;
+  float top_p = 1.f;
+  std::int32_t top_k = 0;
+  float uniform = 0.f;  // in [0, 1)
+};
+
+namespace ops {
+template <class Q>
+concept has_sample = requires(Q& q, vector_view<std::int32_t> ids, matrix_view<const float> logits, vector_view<const sample_draw> draws) {
+  sample(q, ids, logits, draws);
+};
+}  // namespace ops
+
+LLAVA_END

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Where a pipeline's numbers are: in the model's type, or read from its folder. One rule for both: a fixed model that
+/// breaks one is a compile error of one sentence, a loaded one a run-time error of the same sentence; and a folder that
+/// does not hold the fixed model it was opened as is told field by field.
+#pragma once
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/checkpoint/model_description.hpp>
+#include <llava/config.hpp>
+
+LLAVA_BEGIN
+
+/// M states its numbers as static members.
+template <class M>
+concept fixed_model = requires {
+  { M::vision } -> std::convertible_to<vision_config>;
+  { M::text } -> std::convertible_to<text_config>;
+  { M::projection } -> std::convertible_to<projector_config>;
+};
+
+namespace detail {
+template <class M, bool Fixed = fixed_model<M>>
+struct numbers {
+  using vision = loaded<vision_config>;
+  using text = loaded<text_config>;
+  using projection = loaded<projector_config>;
+};
+template <class M>
+struct numbers<M, true> {
+  using vision = fixed<&M::vision>;
+  using text = fixed<&M::text>;
+  using projection = fixed<&M::projection>;
+};
+
+/// Numbers of a kind, from the type or from the folder.
+template <class Numbers, class Config>
+Numbers numbers_from(const Config& read) {
+  if constexpr (Numbers::is_fixed)
+    return {};
+  else
+    return {read};
+}
+
+template <class T>
+std::string text_of_number(const T& v) {
+  if constexpr (std::is_enum_v<T>)
+    return std::to_string(static_cast<int>(v));
+  else
+    return std::to_string(v);
+}
+
+template <class Config>
+void compare(const Config& expected, const Config& found, std::vector<std::string>& mistakes) {
+  each_field(&expected, [&](std::string_view name, auto member) {
+    if (expected.*member != found.*member)
+      mistakes.push_back(text_of(name, ": the model has ", text_of_number(expected.*member), ", the folder has ",
+                                 text_of_number(found.*member)));
+  });
+}
+}  // namespace detail
+
+/// The folder holds what M says.
+template <class M>
+result<void> try_confirm(const model_description& d, std::string_view folder) {
+  if constexpr (fixed_model<M>) {
+    std::vector<std::string> mistakes;
+    if (!d.has_vision) mistakes.push_back("the folder is a text-only model");
+    if (d.has_vision) {
+      detail::compare(M::vision, d.vision, mistakes);
+      detail::compare(M::projection, d.projector, mistakes);
+    }
+    detail::compare(M::text, d.text, mistakes);
+    if (!mistakes.empty()) {
+      std::string sentence = text_of("llava: ", folder, " is not the model it was opened as (llava::any opens it as what it is):");
+      for (const std::string& m : mistakes) sentence += "\n  " + m;
+      return fail(errc::mismatch, std::move(sentence));
+    }
+  }
+  return {};
+}
+
+LLAVA_END

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/// open<M, B, F>(folder): the model type M, on backend B, with weights F (a format or a policy), from a folder or the name
+/// of one in the Hugging Face cache. What cannot work is a compile error of one sentence.
+#pragma once
+#include <llava/pipeline/batch.hpp>
+#include <llava/pipeline/session.hpp>
+
+LLAVA_BEGIN
+
+template <class M, class B, class F>
+result<pipeline<M, B, policy_of<F>>> try_open(std::string_view folder, const open_options& options = {}) {
+  return pipeline<M, B, policy_of<F>>::try_open(folder, options);
+}
+
+#if LLAVA_EXCEPTIONS
+template <class M, class B, class F>
+pipeline<M, B, policy_of<F>> open(std::string_view folder, const open_options& options = {}) {
+  return value_or_throw(try_open<M, B, F>(folder, options));
+}
+#endif
+
+LLAVA_END

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/// pipeline<M, B, P>: an opened model, on backend B, with weights by policy P. An immutable handle that is cheap to copy;
+/// its const calls may come from any thread.
+///
+///   picture -> preprocess -> vit -> projector -> image tokens (P, D) -> splice -> step -> logits (V) -> token -> text
+///
+/// What a conversation is made of stands in session.hpp; several at a time in batch.hpp.
+#pragma once
+#include <memory>
+#include <string>
+
+#include <llava/generate/settings.hpp>
+#include <llava/image/preprocess.hpp>
+#include <llava/ops/backend.hpp>
+#include <llava/pipeline/prompt.hpp>
+#include <llava/pipeline/sound.hpp>
+#include <llava/pipeline/state.hpp>
+
+LLAVA_BEGIN
+
+template <class M, class B, class P>
+class session;
+template <class M, class B, class P>
+class batch;
+
+template <class M, class B, class P, bool Sound = detail::is_sound<M, B, P>()>
+class pipeline {
+ public:
+  using state_type = pipeline_state<M, B, P>;
+
+  /// Opens a folder. Errors: everything that is wrong with its files, at once where that is possible.
+  static result<pipeline> try_open(std::string_view folder, const open_options& options) {
+    LLAVA_TRY(state, state_type::try_open(folder, options));
+    return pipeline(std::shared_ptr<state_type>(std::move(state)));
+  }
+
+  /// What was opened: numbers, names, defaults.
+  const model_description& description() const { return state_->description; }
+  const tokenizer& words() const { return state_->words; }
+  /// Positions that a conversation may have.
+  int context() const { return state_->context; }
+
+  /// Another conversation template, by the reference's name, where M leaves it open. To be called before the model is
+  /// shared with other threads.
+  result<void> try_choose_conversation(std::string_view name) {
+    if constexpr (requires { state_->conversation.choose(name); }) {
+      if (state_->conversation.choose(name)) return {};
+      return fail(errc::not_found, text_of("llava: no conversation template is called '", name, "'; known: ", state_->conversation.names()));
+    } else {
+      return fail(errc::unsupported, "llava: this model's conversation template is part of its type; llava::any leaves it open");
+    }
+  }
+  /// The prompt that a first question about so many pictures becomes.
+  result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
+    LLAVA_TRY(text, try_place_images(question, pictures));
+    const message turns[] = {{role::user, std::move(text)}, {role::assistant, {}}};
+    return llava::prompt(state_->conversation, turns);
+  }
+
+  llava::session<M, B, P> session() const { return llava::session<M, B, P>(*this); }
+  llava::batch<M, B, P> batch() const { return llava::batch<M, B, P>(*this); }
+
+  /// @name Stages
+  /// Each stage's result in the program's memory, to be held against another program.
+  /// @{
+
+  /// The square picture that the tower sees.
+  result<image> try_preprocess(const image& picture) const {
+    if (!state_->vit_) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
+    return llava::try_preprocess(picture, state_->description.image);
+  }
+  /// (3, S, S)
+  result<std::vector<float>> try_pixels(const image& picture) const {
+    LLAVA_TRY(square, try_preprocess(picture));
+    return pixel_values(square, normalise_table(state_->description.image));
+  }
+  /// (features, Dv): what the tower gives to the projector.
+  result<std::vector<float>> try_features(const image& picture) const {
+    std::vector<float> features;
+    LLAVA_CHECK(state_->try_encode(picture, {}, [&](auto& q, matrix_view<const float> rows) {
+      features.resize(static_cast<std::size_t>(rows.size()));
+      download(q, std::span<float>(features), rows);
+    }, nullptr));
+    return features;
+  }
+  /// The image tokens (rows, D), kept in the backend's memory.
+  result<std::shared_ptr<const image_tokens<B>>> try_encode(const image& picture, std::stop_token stop = {}) const {
+    auto tokens = std::make_shared<image_tokens<B>>();
+    LLAVA_CHECK(state_->try_encode(picture, stop, [](auto&, matrix_view<const float>) {}, tokens.get()));
+    return std::shared_ptr<const image_tokens<B>>(std::move(tokens));
+  }
+  /// (rows, D)
+  result<std::vector<float>> try_image_tokens(const image& picture) const {
+    LLAVA_TRY(tokens, try_encode(picture));
+    std::vector<float> values(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width));
+    LLAVA_TRY(lent, state_->workspaces->try_lend());
+    download(lent->queue, std::span<float>(values), tokens->view());
+    return values;
+  }
+  /// @}
+
+  /// For session and batch.
+  state_type& state() const { return *state_; }
+
+ private:
+  explicit pipeline(std::shared_ptr<state_type> s) : state_(std::move(s)) {}
+  std::shared_ptr<state_type> state_;
+};
+
+/// What stands for a pipeline that cannot be made, so that the lines after its one error add none.
+template <class M, class B, class P>
+class pipeline<M, B, P, false> {
+ public:
+  struct broken {
+    generation_settings settings;
+    generation_hooks hooks;
+    template <class... A>
+    answer ask(A&&...) { return {}; }
+    template <class... A>
+    result<answer> try_ask(A&&...) { return answer{}; }
+    template <class... A>
+    result<answer> try_generate(A&&...) { return answer{}; }
+    template <class... A>
+    result<std::vector<float>> try_logits(A&&...) { return std::vector<float>{}; }
+    broken fork() const { return {}; }
+  };
+  static result<pipeline> try_open(std::string_view, const open_options&) { return pipeline(); }
+  broken session() const { return {}; }
+  broken batch() const { return {}; }
+};
+
+LLAVA_END

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/// From the text of a prompt to its tokens, pictures included: the splice.
+///
+/// llava-hf folders have a token `<image>`: the whole text is tokenised once and each such token becomes the rows of a
+/// picture. Original folders have none: the text is cut at `<image>`, every piece is tokenised for itself, and the BOS of
+/// all but the first is dropped (LLaVA's tokenizer_image_token). Without a picture `<image>` is text like any other (R10).
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/checkpoint/model_description.hpp>
+#include <llava/pipeline/step.hpp>
+#include <llava/text/tokenizer.hpp>
+
+LLAVA_BEGIN
+
+inline constexpr std::string_view image_marker = "<image>";
+/// LLaVA's IMAGE_TOKEN_INDEX, where a folder has no token for it.
+inline constexpr std::int32_t image_token_index = -200;
+
+/// How many `<image>` stand in a text.
+inline int count_image_markers(std::string_view text) {
+  int n = 0;
+  for (std::size_t at = text.find(image_marker); at != std::string_view::npos; at = text.find(image_marker, at + image_marker.size())) ++n;
+  return n;
+}
+
+/// A question with one `<image>` per picture: as it places them itself, or else in front, each on a line.
+inline result<std::string> try_place_images(std::string_view question, std::size_t pictures) {
+  const auto markers = static_cast<std::size_t>(count_image_markers(question));
+  if (pictures == 0 || markers == pictures) return std::string(question);
+  if (markers != 0)
+    return fail(errc::mismatch, text_of("llava: the question has ", markers, " <image> for ", pictures, " pictures"));
+  std::string text;
+  for (std::size_t i = 0; i < pictures; ++i) text.append(image_marker).append("\n");
+  return text.append(question);
+}
+
+/// The ids of a prompt, one `image_token` per picture: what the reference calls input_ids.
+inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d, std::string_view prompt, bool has_images) {
+  if (!has_images) {
+    encode_options plain;
+    plain.never = image_marker;
+    return words.encode(prompt, plain);
+  }
+  if (d.names == naming::llava_hf) return words.encode(prompt, {});
+
+  std::vector<std::int32_t> ids;
+  bool drop_first = false;
+  for (std::size_t at = 0, chunk = 0;; ++chunk) {
+    const std::size_t end = std::min(prompt.find(image_marker, at), prompt.size());
+    const std::vector<std::int32_t> piece = words.encode(prompt.substr(at, end - at), {});
+    if (chunk == 0) drop_first = !piece.empty() && piece.front() == words.bos();
+    else ids.push_back(image_token_index);
+    ids.insert(ids.end(), piece.begin() + (chunk > 0 && drop_first && !piece.empty() ? 1 : 0), piece.end());
+    if (end == prompt.size()) return ids;
+    at = end + image_marker.size();
+  }
+}
+
+/// Every position of the prompt: picture i of the text becomes rows[i] positions.
+inline result<std::vector<prompt_token>> try_splice(std::span<const std::int32_t> ids, std::int32_t image_token, std::span<const int> rows) {
+  std::vector<prompt_token> tokens;
+  tokens.reserve(ids.size());
+  std::size_t image = 0;
+  for (std::int32_t id : ids) {
+    if (id != image_token || rows.empty()) {
+      tokens.push_back({id, 0});
+      continue;
+    }
+    if (image < rows.size())
+      for (int r = 0; r < rows[image]; ++r) tokens.push_back(prompt_token::of_image(static_cast<int>(image), r));
+    ++image;
+  }
+  if (image != rows.size())
+    return fail(errc::mismatch, text_of("llava: the prompt has ", image, " <image> for ", rows.size(),
+                                        " pictures; write one <image> for each, or none and they come first"));
+  return tokens;
+}
+
+LLAVA_END

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/// sequence: the tokens of one conversation, their pictures, and the part of them whose keys and values are cached. A new
+/// prompt keeps the longest common beginning and forgets the rest.
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <llava/image/image.hpp>
+#include <llava/llm/kv_cache.hpp>
+#include <llava/pipeline/step.hpp>
+
+LLAVA_BEGIN
+
+template <class B>
+struct sequence {
+  kv_sequence cache;
+  std::vector<prompt_token> tokens;                           ///< the first cache.tokens() of them are cached
+  std::vector<image> pictures;                                ///< of the prompt, in order
+  std::vector<std::shared_ptr<const image_tokens<B>>> images; ///< what the projector made of them
+
+  explicit sequence(kv_blocks& pool) : cache(pool) {}
+
+  sequence fork() const {
+    sequence other(*this, cache.fork());
+    return other;
+  }
+
+  /// Replaces the tokens; returns how many of them are cached already. At least the last one is not, so that there are
+  /// logits to go on from.
+  int replace(std::vector<prompt_token> next) {
+    std::size_t common = 0;
+    const auto cached = static_cast<std::size_t>(cache.tokens());
+    while (common < cached && common + 1 < next.size() && tokens[common] == next[common]) ++common;
+    cache.truncate(static_cast<int>(common));
+    tokens = std::move(next);
+    return cache.tokens();
+  }
+
+  /// What is still to be computed, at most `most` tokens, as a part of a step; `logit_rows` if it reaches the end.
+  step_part<B> next(std::size_t most, int logit_rows) {
+    const std::span<const prompt_token> rest = std::span<const prompt_token>(tokens).subspan(static_cast<std::size_t>(cache.tokens()));
+    if (rest.size() > most) return {&cache, rest.first(most), images, 0};
+    return {&cache, rest, images, logit_rows};
+  }
+  std::size_t pending() const { return tokens.size() - static_cast<std::size_t>(cache.tokens()); }
+
+ private:
+  sequence(const sequence& other, kv_sequence c)
+      : cache(std::move(c)), tokens(other.tokens), pictures(other.pictures), images(other.images) {}
+};
+
+LLAVA_END

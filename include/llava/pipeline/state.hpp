@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+/// pipeline_state: what an opened model owns: its stages with their weights, the files that they are mapped from, the
+/// tokenizer, the pool of KV blocks and the workspaces. Only the last two change after opening, and they lock.
+#pragma once
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include <llava/checkpoint/bind.hpp>
+#include <llava/checkpoint/hub_cache.hpp>
+#include <llava/checkpoint/model_description.hpp>
+#include <llava/checkpoint/safetensors.hpp>
+#include <llava/checkpoint/tokenizer_files.hpp>
+#include <llava/image/preprocess.hpp>
+#include <llava/llm/decoder.hpp>
+#include <llava/llm/kv_cache.hpp>
+#include <llava/ops/backend.hpp>
+#include <llava/pipeline/numbers.hpp>
+#include <llava/pipeline/options.hpp>
+#include <llava/pipeline/workspace.hpp>
+#include <llava/projector/concept.hpp>
+#include <llava/text/tokenizer.hpp>
+#include <llava/vision/vit.hpp>
+
+LLAVA_BEGIN
+
+template <class M, class B, class P>
+struct pipeline_state {
+  using numbers = detail::numbers<M>;
+  using vit_type = vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation>;
+  using projector_type = typename M::projector::template stage<B, typename P::projector>;
+  using decoder_type = decoder<B, typename numbers::text, P>;
+  using cache_type = kv_cache<B, typename P::kv_cache>;
+
+  model_description description;
+  tokenizer words;
+  typename M::conversation conversation{};
+  std::shared_ptr<executor> threads;
+  int context = 0;
+  step_limits limits;
+
+  safetensors_folder files, tower_files;  // mapped while the weights are used
+  std::optional<vit_type> vit_;
+  std::optional<projector_type> projector_;
+  std::optional<decoder_type> decoder_;
+  parameter<B> pixel_table;               // (3, 256)
+  cache_type cache;
+  std::optional<kv_blocks> blocks;
+  std::optional<workspace_pool<B>> workspaces;
+
+  static result<std::unique_ptr<pipeline_state>> try_open(std::string_view name, const open_options& options) {
+    auto state = std::make_unique<pipeline_state>();
+    LLAVA_TRY(folder, try_resolve_model_folder(name));
+    LLAVA_TRY(description, try_describe_model(folder));
+    LLAVA_CHECK(try_confirm<M>(description, folder));
+    state->description = std::move(description);
+    LLAVA_TRY(words, try_open_tokenizer(folder));
+    state->words = std::move(words);
+    if (state->words.size() > static_cast<std::size_t>(state->description.text.vocab))
+      return fail(errc::mismatch, text_of("llava: the tokenizer of ", folder, " has ", state->words.size(), " tokens, the model ",
+                                          state->description.text.vocab, " rows of embeddings"));
+    LLAVA_CHECK(state->try_choose(folder));
+    state->threads = options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
+    LLAVA_CHECK(state->try_load(folder, options));
+    LLAVA_CHECK(state->try_make_room(options));
+    return std::move(state);
+  }
+
+  /// Image tokens of a picture. `see(queue, features)` is called with the tower's features (features, Dv); `tokens` may be
+  /// null when they are all that is wanted.
+  template <class See>
+  result<void> try_encode(const image& picture, const std::stop_token& stop, See&& see, image_tokens<B>* tokens) {
+    if (!vit_) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
+    LLAVA_TRY(square, try_preprocess(picture, description.image));
+    if (tokens) {
+      tokens->rows = projector_->rows(vit_->config().features());
+      tokens->width = decoder_->config().hidden;
+      LLAVA_TRY(memory, B::buffer::try_make(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width) *
+                                                sizeof(float), "image tokens"));
+      tokens->memory = std::move(memory);
+    }
+    LLAVA_TRY(lent, workspaces->try_lend());
+    const std::span<const std::uint8_t> rgb(square.pixels());
+    if (!encode(lent->queue, rgb, [&] { return !stop.stop_requested(); }, see, tokens))
+      return fail(errc::cancelled, "llava: the question was cancelled");
+    return {};
+  }
+
+ private:
+  /// The choices that config.json makes, where M leaves them open; where M has made them, that they agree.
+  result<void> try_choose(const std::string& folder) {
+    const auto agree = [&](auto& choice, std::string_view name, std::string_view what) -> result<void> {
+      using C = std::remove_cvref_t<decltype(choice)>;
+      bool known = false;
+      if constexpr (requires { choice.choose(name); })
+        known = choice.choose(name);
+      else
+        known = C::name == name || !fixed_model<M>;
+      if (known) return {};
+      return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: ", what, " '", name, "' is not one that this model type has"));
+    };
+    if (description.has_vision) {
+      LLAVA_CHECK(agree(activation_, description.vision_activation, "vision activation"));
+      LLAVA_CHECK(agree(projector_choice_, description.projector_type, "projector"));
+    }
+    if constexpr (requires { conversation.choose(std::string_view{}); }) conversation.choose(description.conversation);
+    return {};
+  }
+
+  result<void> try_load(const std::string& folder, const open_options& options) {
+    LLAVA_TRY(opened, safetensors_folder::try_open(folder));
+    files = std::move(opened);
+    decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
+    const std::uint64_t budget = options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max();
+    const auto report = [&](const progress& p) { return options.report(p); };
+    if (!description.has_vision) {
+      LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *decoder_));
+    } else {
+      vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), activation_);
+      if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
+        projector_.emplace(description.projector, projector_choice_);
+      else
+        projector_.emplace(description.projector);
+      if (description.vision_folder.empty()) {
+        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *vit_, *projector_, *decoder_));
+      } else {
+        LLAVA_TRY(tower, safetensors_folder::try_open(description.vision_folder));
+        tower_files = std::move(tower);
+        LLAVA_CHECK(try_bind(tower_files, tensor_names(description.names, tower_files), description.vision_folder, budget, report, *vit_));
+        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *projector_, *decoder_));
+      }
+      const auto table = normalise_table(description.image);
+      LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())}, tensor_dims{3, 256}, "pixel table"));
+    }
+    return decoder_->try_prepare();
+  }
+
+  /// KV cache and activations.
+  result<void> try_make_room(const open_options& options) {
+    const int kv_tokens = options.kv_tokens > 0 ? options.kv_tokens : std::clamp(description.text.context, 4096, 32768);
+    context = std::min(description.text.context, kv_tokens);
+    const int count = kv_tokens / kv_block + (kv_tokens % kv_block ? 1 : 0);
+    LLAVA_TRY(made, cache_type::try_make(description.text, count));
+    cache = std::move(made);
+    blocks.emplace(count);
+    limits.tokens = std::max(1, options.max_batch_tokens);
+    limits.sequences = std::clamp(options.max_sequences, 1, limits.tokens);
+    limits.logit_rows = limits.sequences;
+    limits.blocks = context / kv_block + 1;
+
+    typename B::queue planning(*threads, arena{});
+    plan_step<B>(planning, *decoder_, cache, limits, [&](auto& q, matrix_view<float> logits) {
+      q.workspace().template take<sample_draw>(limits.logit_rows);
+      sample(q, {q.workspace().template take<std::int32_t>(limits.logit_rows), dynamic_shape<1>(limits.logit_rows)}, logits, {});
+    });
+    if (vit_) {
+      image_tokens<B> none;
+      encode(planning, {}, [] { return true; }, [](auto&, matrix_view<const float>) {}, &none);
+    }
+    const std::size_t arena_bytes = planning.workspace().peak();
+    if (options.memory_budget && cache.bytes() + arena_bytes > options.memory_budget)
+      return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (", arena_bytes,
+                                               " bytes) are over the memory budget of ", options.memory_budget,
+                                               "; ask for fewer kv_tokens or max_batch_tokens"));
+    workspaces.emplace(*threads, limits, arena_bytes);
+    return {};
+  }
+
+  template <class Q, class GoOn, class See>
+  bool encode(Q& q, std::span<const std::uint8_t> rgb, GoOn&& go_on, See&& see, image_tokens<B>* tokens) {
+    arena_scope scope(q.workspace());
+    const auto bytes = static_cast<std::ptrdiff_t>(vit_->config().image) * vit_->config().image * 3;
+    const vector_view<std::uint8_t> pixels(q.workspace().template take<std::uint8_t>(bytes), dynamic_shape<1>(bytes));  // (S·S·3)
+    const matrix_view<float> features = take_matrix(q.workspace(), vit_->config().features(), vit_->config().hidden);   // (P, Dv)
+    upload(q, pixels, rgb);
+    if (!vit_->forward(q, features, pixels, pixel_table.matrix(), go_on)) return false;
+    see(q, matrix_view<const float>(features));
+    if (!tokens) return true;
+    projector_->forward(q, matrix_view<float>(reinterpret_cast<float*>(tokens->memory.data()), dynamic_shape<2>(tokens->rows, tokens->width)),
+                        features);
+    q.finish();
+    return true;
+  }
+
+  typename M::vision_activation activation_{};
+  typename M::projector projector_choice_{};
+};
+
+LLAVA_END

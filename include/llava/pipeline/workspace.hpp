@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/// workspace: what one running step needs and a model keeps between steps: a queue with its arena, and staging. A model
+/// makes one for every thread that asks at the same time, and no more.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <llava/base/executor.hpp>
+#include <llava/pipeline/step.hpp>
+
+LLAVA_BEGIN
+
+template <class B>
+struct workspace {
+  typename B::buffer memory;
+  typename B::queue queue;
+  step_staging staging;
+
+  workspace(typename B::buffer m, executor& threads, const step_limits& limits)
+      : memory(std::move(m)), queue(threads, arena(memory.data(), memory.size())), staging(limits) {}
+};
+
+/// Lends workspaces. Safe from several threads.
+template <class B>
+class workspace_pool {
+ public:
+  workspace_pool(executor& threads, const step_limits& limits, std::size_t arena_bytes)
+      : threads_(&threads), limits_(limits), arena_bytes_(arena_bytes) {}
+
+  /// Gives a workspace back when it goes.
+  class lease {
+   public:
+    lease(workspace_pool& pool, std::unique_ptr<workspace<B>> w) : pool_(&pool), workspace_(std::move(w)) {}
+    lease(lease&&) noexcept = default;
+    lease& operator=(lease&&) = delete;
+    ~lease() {
+      if (!workspace_) return;
+      const std::lock_guard<std::mutex> lock(pool_->mutex_);
+      pool_->idle_.push_back(std::move(workspace_));
+    }
+    workspace<B>* operator->() const { return workspace_.get(); }
+    workspace<B>& operator*() const { return *workspace_; }
+
+   private:
+    workspace_pool* pool_;
+    std::unique_ptr<workspace<B>> workspace_;
+  };
+
+  result<lease> try_lend() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!idle_.empty()) {
+        lease l(*this, std::move(idle_.back()));
+        idle_.pop_back();
+        return l;
+      }
+    }
+    LLAVA_TRY(memory, B::buffer::try_make(arena_bytes_, "activations"));
+    return lease(*this, std::make_unique<workspace<B>>(std::move(memory), *threads_, limits_));
+  }
+
+ private:
+  executor* threads_;
+  step_limits limits_;
+  std::size_t arena_bytes_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<workspace<B>>> idle_;
+};
+
+LLAVA_END

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// any_projector<P...>: a projector chosen by a file. It models the same concept as the ones it lists.
+#pragma once
+#include <variant>
+
+#include <llava/base/one_of.hpp>
+#include <llava/projector/concept.hpp>
+
+LLAVA_BEGIN
+
+template <class... P>
+struct any_projector : one_of<P...> {
+  using one_of<P...>::one_of;
+  static constexpr std::string_view name = "any";
+
+  template <class B, class F>
+  class stage {
+   public:
+    explicit stage(const projector_config& c, const any_projector& choice = {})
+        : stage_(choice.visit([&](auto chosen) { return held(typename decltype(chosen)::template stage<B, F>(c)); })) {}
+    template <class Visit>
+    void each(Visit&& visit) {
+      std::visit([&](auto& s) { s.each(visit); }, stage_);
+    }
+    int rows(int features) const {
+      return std::visit([&](const auto& s) { return s.rows(features); }, stage_);
+    }
+    template <class Q>
+    void forward(Q& q, matrix_view<float> y, matrix_view<const float> x) const {
+      std::visit([&](const auto& s) { s.forward(q, y, x); }, stage_);
+    }
+
+   private:
+    using held = std::variant<typename P::template stage<B, F>...>;
+    held stage_;
+  };
+};
+
+LLAVA_END

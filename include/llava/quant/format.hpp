@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the view that ops
+/// take, and its size. The dense formats are the element types themselves: f32, f16, bf16.
+///
+/// weights<F> is the policy that gives every stage its format. F alone means: F for all when F is dense; for a quantised
+/// F the text linears in F and all else in f16. A derived policy overrides a stage:
+///   struct mixed : llava::weights<llava::q8_0> { using head = llava::f16; };
+#pragma once
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
+
+#include <llava/base/dtype.hpp>
+#include <llava/base/macros.hpp>
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+template <class F>
+struct format;
+
+template <floating F>
+struct format<F> {
+  static constexpr std::string_view name = name_of(dtype_of<F>);
+  static constexpr bool is_dense = true;
+  using view = matrix_view<const F>;  // (N, K)
+  static constexpr std::size_t bytes(std::size_t rows, std::size_t columns) { return rows * columns * sizeof(F); }
+};
+
+template <class F>
+concept weight_format = requires {
+  { format<F>::name } -> std::convertible_to<std::string_view>;
+  { format<F>::is_dense } -> std::convertible_to<bool>;
+  typename format<F>::view;
+};
+
+template <weight_format F>
+struct weights {
+ private:
+  using beside = std::conditional_t<format<F>::is_dense, F, f16>;
+
+ public:
+  using vision = beside;
+  using projector = beside;
+  using text = F;
+  using head = beside;
+  using embeddings = beside;
+  using kv_cache = std::conditional_t<std::is_same_v<F, f32>, f32, f16>;
+};
+
+/// What may stand for the weights of a pipeline: a policy, or a format alone.
+template <class P>
+concept weight_policy = requires {
+  typename P::vision;
+  typename P::projector;
+  typename P::text;
+  typename P::head;
+  typename P::embeddings;
+  typename P::kv_cache;
+};
+
+namespace detail {
+template <class P>
+struct policy_of {
+  using type = weights<P>;
+};
+template <weight_policy P>
+struct policy_of<P> {
+  using type = P;
+};
+}  // namespace detail
+
+template <class P>
+using policy_of = typename detail::policy_of<P>::type;
+
+LLAVA_END

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/// arena: activations of one step, taken in order and given back in reverse. It is made once, of a size found by running
+/// the step's own code in a planning arena, which hands out addresses that nobody may touch and remembers the peak: so
+/// the peak is known from max_batch_tokens, without a second description of what a step needs, and a step allocates
+/// nothing.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include <llava/base/macros.hpp>
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+class arena {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  /// A planning arena.
+  arena() = default;
+  /// Over memory that the caller keeps.
+  arena(std::byte* memory, std::size_t bytes) : memory_(memory), capacity_(bytes) {}
+
+  bool planning() const { return memory_ == nullptr; }
+  std::size_t used() const { return used_; }
+  std::size_t peak() const { return peak_; }
+  std::size_t capacity() const { return capacity_; }
+
+  /// Room for n elements. The caller has planned: running out is a fault of the library, and stops the program rather
+  /// than writing elsewhere.
+  template <class T>
+  T* take(std::ptrdiff_t n) {
+    const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(T) + alignment - 1) / alignment * alignment;
+    const std::size_t at = used_;
+    used_ += bytes;
+    if (used_ > peak_) peak_ = used_;
+    if (planning()) return reinterpret_cast<T*>(static_cast<std::uintptr_t>(alignment + at));
+    if (used_ > capacity_) __builtin_trap();
+    return reinterpret_cast<T*>(memory_ + at);
+  }
+
+  /// Gives everything taken since `mark` back.
+  void release(std::size_t mark) { used_ = mark; }
+
+ private:
+  std::byte* memory_ = nullptr;
+  std::size_t capacity_ = 0;
+  std::size_t used_ = 0;
+  std::size_t peak_ = 0;
+};
+
+/// Room for a matrix of one step.
+inline matrix_view<float> take_matrix(arena& a, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+  return {a.take<float>(rows * columns), dynamic_shape<2>(rows, columns)};  // (rows, columns)
+}
+
+/// Gives back, at the end of a scope, what was taken inside it.
+class arena_scope {
+ public:
+  explicit arena_scope(arena& a) : arena_(a), mark_(a.used()) {}
+  arena_scope(const arena_scope&) = delete;
+  arena_scope& operator=(const arena_scope&) = delete;
+  ~arena_scope() { arena_.release(mark_); }
+
+ private:
+  arena& arena_;
+  std::size_t mark_;
+};
+
+LLAVA_END

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/// host_buffer: owned bytes, aligned to a cache line and a vector (64), zero at first. Large ones are zero pages of the
+/// system until they are touched, so a generous KV cache costs nothing before it is used. A failed allocation is a typed
+/// error: a model which does not fit is refused instead of ending the program (R12).
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <llava/base/error.hpp>
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+class host_buffer {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  host_buffer() = default;
+  host_buffer(host_buffer&& other) noexcept { swap(other); }
+  host_buffer& operator=(host_buffer&& other) noexcept {
+    host_buffer(std::move(other)).swap(*this);
+    return *this;
+  }
+  host_buffer(const host_buffer&) = delete;
+  host_buffer& operator=(const host_buffer&) = delete;
+  ~host_buffer() { std::free(block_); }
+
+  /// `bytes` of zeros; `what` names them in the error.
+  static result<host_buffer> try_make(std::size_t bytes, std::string_view what) {
+    host_buffer b;
+    if (bytes == 0) return b;
+    if (bytes < SIZE_MAX - alignment) b.block_ = std::calloc(bytes + alignment, 1);
+    if (!b.block_) return fail(errc::out_of_memory, text_of("llava: no memory for ", what, " (", bytes, " bytes)"));
+    const auto at = reinterpret_cast<std::uintptr_t>(b.block_);
+    b.data_ = static_cast<std::byte*>(b.block_) + (alignment - at % alignment) % alignment;
+    b.size_ = bytes;
+    return b;
+  }
+
+  std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+  /// Copies bytes of the program into the buffer, at once: for loading, not for steps.
+  void load(std::size_t offset, const std::byte* from, std::size_t bytes) { std::memcpy(data_ + offset, from, bytes); }
+
+ private:
+  void swap(host_buffer& other) noexcept {
+    std::swap(block_, other.block_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+
+  void* block_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+LLAVA_END

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/// view<T, Shape>: a pointer into memory that something else owns, with its shape. Rows (steps along the first axis) may
+/// lie `pitch` elements apart, so that a slice of columns is a view too; inside a row elements are contiguous.
+///
+/// The memory may belong to a device: only ops look at it. On a host backend operator() reads and writes elements.
+#pragma once
+#include <cstddef>
+#include <type_traits>
+
+#include <llava/base/macros.hpp>
+#include <llava/tensor/shape.hpp>
+
+LLAVA_BEGIN
+
+template <class T, class Shape>
+class view {
+ public:
+  using value_type = std::remove_const_t<T>;
+  static constexpr int rank = Shape::rank;
+
+  constexpr view() = default;
+  constexpr view(T* data, Shape extents) : data_(data), shape_(extents), pitch_(row_size(extents)) {}
+  constexpr view(T* data, Shape extents, std::ptrdiff_t pitch) : data_(data), shape_(extents), pitch_(pitch) {}
+
+  /// Known extents may be forgotten and elements may become const.
+  template <class U, class Other>
+    requires(std::is_convertible_v<U (*)[], T (*)[]> && Other::rank == Shape::rank)
+  constexpr view(const view<U, Other>& other)
+      : data_(other.data()), shape_(other.extents()), pitch_(other.pitch()) {}
+
+  constexpr T* data() const { return data_; }
+  constexpr Shape extents() const { return shape_; }
+  constexpr std::ptrdiff_t extent(int axis) const { return shape_[axis]; }
+  constexpr std::ptrdiff_t size() const { return shape_.size(); }
+  constexpr std::ptrdiff_t pitch() const { return pitch_; }
+  constexpr bool empty() const { return data_ == nullptr || size() == 0; }
+  constexpr bool contiguous() const { return pitch_ == row_size(shape_); }
+
+  /// First element of a row.
+  constexpr T* row(std::ptrdiff_t i) const { return data_ + i * pitch_; }
+
+  template <class... I>
+    requires(sizeof...(I) == Shape::rank)
+  constexpr T& operator()(I... index) const {
+    const std::ptrdiff_t at[] = {static_cast<std::ptrdiff_t>(index)...};
+    std::ptrdiff_t offset = 0;
+    for (int axis = 1; axis < rank; ++axis) offset = offset * shape_[axis] + at[axis];
+    return data_[at[0] * (rank == 1 ? 1 : pitch_) + offset];
+  }
+
+ private:
+  static constexpr std::ptrdiff_t row_size(const Shape& s) {
+    std::ptrdiff_t n = 1;
+    for (int axis = 1; axis < Shape::rank; ++axis) n *= s[axis];
+    return n;
+  }
+
+  T* data_ = nullptr;
+  [[no_unique_address]] Shape shape_{};
+  std::ptrdiff_t pitch_ = 0;
+};
+
+template <class T>
+using vector_view = view<T, dynamic_shape<1>>;  // (n)
+template <class T>
+using matrix_view = view<T, dynamic_shape<2>>;  // (rows, columns)
+
+/// `count` rows from `first` on.
+template <class T, class Shape>
+constexpr matrix_view<T> rows_of(const view<T, Shape>& x, std::ptrdiff_t first, std::ptrdiff_t count) {
+  static_assert(Shape::rank == 2, "llava: rows_of cuts a matrix");
+  return {x.row(first), dynamic_shape<2>(count, x.extent(1)), x.pitch()};
+}
+
+LLAVA_END

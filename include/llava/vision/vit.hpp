@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+/// vit: the vision transformer of CLIP and SigLIP, from a square picture to the features that the projector takes.
+///
+///   rgb (S·S·3) -> patches (P, 3·p·p) -> tokens (1 + P, Dv) -> layers_run() of the layers -> features (P, Dv)
+///
+/// Layer: h += out(attention(LN1 h)); h += fc2(act(fc1(LN2 h))). With select_layer −2 the last layer of the checkpoint is
+/// never run nor read. Follows transformers' CLIPVisionModel and SiglipVisionModel.
+#pragma once
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <llava/base/one_of.hpp>
+#include <llava/config.hpp>
+#include <llava/nn/linear.hpp>
+#include <llava/ops/attention.hpp>
+#include <llava/ops/patchify.hpp>
+#include <llava/ops/rows.hpp>
+#include <llava/tensor/arena.hpp>
+
+LLAVA_BEGIN
+
+template <class B, class F>
+struct vit_layer {
+  affine<B> norm1, norm2;
+  linear<B, F> q, k, v, out, fc1, fc2;
+
+  template <class Visit>
+  void each(Visit&& visit, const std::string& name, const vision_config& n) {
+    norm1.each(visit, name + "layer_norm1", n.hidden);
+    norm2.each(visit, name + "layer_norm2", n.hidden);
+    q.each(visit, name + "self_attn.q_proj", n.hidden, n.hidden, true);
+    k.each(visit, name + "self_attn.k_proj", n.hidden, n.hidden, true);
+    v.each(visit, name + "self_attn.v_proj", n.hidden, n.hidden, true);
+    out.each(visit, name + "self_attn.out_proj", n.hidden, n.hidden, true);
+    fc1.each(visit, name + "mlp.fc1", n.ffn, n.hidden, true);
+    fc2.each(visit, name + "mlp.fc2", n.hidden, n.ffn, true);
+  }
+};
+
+/// Numbers: fixed<&M::vision> or loaded<vision_config>. Act: an activation, or one_of several.
+template <class B, class Numbers, class F, class Act>
+class vit {
+ public:
+  vit(Numbers numbers, Act act) : n_(numbers), act_(act), layers_(static_cast<std::size_t>(numbers->layers_run())) {}
+
+  const vision_config& config() const { return *n_; }
+
+  /// Every weight: visit(canonical name, slot, dims).
+  template <class Visit>
+  void each(Visit&& visit) {
+    if (n_->class_token) visit(std::string("vision.embeddings.class_embedding"), class_token_, tensor_dims{n_->hidden});
+    visit(std::string("vision.embeddings.patch_embedding.weight"), patches_.w,
+          tensor_dims{n_->hidden, 3, n_->patch, n_->patch});
+    if (n_->patch_bias) visit(std::string("vision.embeddings.patch_embedding.bias"), patches_.bias, tensor_dims{n_->hidden});
+    visit(std::string("vision.embeddings.position_embedding.weight"), positions_, tensor_dims{n_->tokens(), n_->hidden});
+    if (n_->pre_norm) pre_norm_.each(visit, "vision.pre_layrnorm", n_->hidden);
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
+    if (applies_post_norm()) post_norm_.each(visit, "vision.post_layernorm", n_->hidden);
+  }
+
+  /// features (features(), Dv) of one picture. rgb (S·S·3) bytes and table (3, 256) are the backend's memory. `go_on` is
+  /// asked before every layer; false ends the work, and the features are then not written.
+  template <class Q, class GoOn>
+  bool forward(Q& q, matrix_view<float> features, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
+               GoOn&& go_on) const {
+    arena& a = q.workspace();
+    arena_scope scope(a);
+    const int first = n_->class_token ? 1 : 0;
+    const matrix_view<float> h = take_matrix(a, n_->tokens(), n_->hidden);                       // (1 + P, Dv)
+    {
+      arena_scope patch_scope(a);
+      const matrix_view<float> patches = take_matrix(a, n_->patches(), n_->patch_values());      // (P, 3·p·p)
+      patchify(q, patches, rgb, table, n_->image, n_->patch);
+      patches_.forward(q, rows_of(h, first, n_->patches()), patches);
+    }
+    if (n_->class_token) copy(q, rows_of(h, 0, 1), class_token_.matrix());
+    add(q, h, positions_.matrix());
+    if (n_->pre_norm) pre_norm_.forward(q, h, h, n_->eps);
+
+    for (const auto& layer : layers_) {
+      if (!go_on()) return false;
+      run(q, h, layer);
+    }
+    if (applies_post_norm()) post_norm_.forward(q, h, h, n_->eps);
+    const int from = n_->select == feature_select::patch ? first : 0;
+    copy(q, features, rows_of(matrix_view<const float>(h), from, features.extent(0)));
+    return true;
+  }
+
+ private:
+  bool applies_post_norm() const { return n_->post_norm && n_->layers_run() == n_->layers; }
+
+  template <class Q>
+  void run(Q& q, matrix_view<float> h, const vit_layer<B, F>& w) const {
+    arena& a = q.workspace();
+    arena_scope scope(a);
+    const std::ptrdiff_t tokens = h.extent(0), width = h.extent(1);
+    const matrix_view<float> x = take_matrix(a, tokens, width);                                  // (1 + P, Dv)
+    {
+      arena_scope attention_scope(a);
+      const matrix_view<float> queries = take_matrix(a, tokens, width);
+      const matrix_view<float> keys = take_matrix(a, tokens, width);
+      const matrix_view<float> values = take_matrix(a, tokens, width);
+      w.norm1.forward(q, x, h, n_->eps);
+      w.q.forward(q, queries, x);
+      w.k.forward(q, keys, x);
+      w.v.forward(q, values, x);
+      attention(q, x, queries, keys, values, n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim())));
+      add_linear(q, h, x, w.out);
+    }
+    const matrix_view<float> inner = take_matrix(a, tokens, n_->ffn);                            // (1 + P, 4·Dv)
+    w.norm2.forward(q, x, h, n_->eps);
+    visit_choice(act_, [&](auto act) { w.fc1.forward(q, inner, x, act); });
+    add_linear(q, h, inner, w.fc2);
+  }
+
+  [[no_unique_address]] Numbers n_;
+  [[no_unique_address]] Act act_;
+  parameter<B> class_token_;  // (Dv)
+  linear<B, F> patches_;      // (Dv, 3·p·p)
+  parameter<B> positions_;    // (1 + P, Dv)
+  affine<B> pre_norm_, post_norm_;
+  std::vector<vit_layer<B, F>> layers_;
+};
+
+LLAVA_END
