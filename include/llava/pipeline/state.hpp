@@ -10,8 +10,7 @@
 #include <string>
 
 #include <llava/checkpoint/bind.hpp>
-#include <llava/checkpoint/hub_cache.hpp>
-#include <llava/checkpoint/model_description.hpp>
+#include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/tokenizer_files.hpp>
 #include <llava/image/preprocess.hpp>
@@ -57,7 +56,7 @@ struct pipeline_state {
     LLAVA_TRY(description, try_describe_model(folder));
     LLAVA_CHECK(try_confirm<M>(description, folder));
     state->description = std::move(description);
-    LLAVA_TRY(words, try_open_tokenizer(folder));
+    LLAVA_TRY(words, try_open_tokenizer(folder, state->description.names));
     state->words = std::move(words);
     if (state->words.size() > static_cast<std::size_t>(state->description.text.vocab))
       return fail(errc::mismatch, text_of("llava: the tokenizer of ", folder, " has ", state->words.size(), " tokens, the model ",
@@ -66,7 +65,7 @@ struct pipeline_state {
     state->threads = options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
     LLAVA_CHECK(state->try_load(folder, options));
     LLAVA_CHECK(state->try_make_room(options));
-    return std::move(state);
+    return state;
   }
 
   /// Image tokens of a picture. `see(queue, features)` is called with the tower's features (features, Dv); `tokens` may be

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+/// try_describe_model: from a folder to a model_description.
+#pragma once
+#include <string>
+#include <vector>
+
+#include <llava/checkpoint/hub_cache.hpp>
+#include <llava/checkpoint/model_description.hpp>
+#include <llava/checkpoint/text_config.hpp>
+#include <llava/checkpoint/vision_config.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+/// "mlp2x_gelu" → mlp_gelu of depth 2.
+inline bool read_projector_type(std::string_view name, model_description& d) {
+  if (name == "linear" || name == "identity") {
+    d.projector_type = name;
+    d.projector.depth = 1;
+    return true;
+  }
+  if (name.size() < 10 || name.substr(0, 3) != "mlp" || name.substr(name.size() - 6) != "x_gelu") return false;
+  const std::string_view digits = name.substr(3, name.size() - 9);
+  int depth = 0;
+  for (char c : digits) {
+    if (c < '0' || c > '9' || depth > 100) return false;
+    depth = depth * 10 + (c - '0');
+  }
+  d.projector_type = "mlp_gelu";
+  d.projector.depth = depth;
+  return depth > 0;
+}
+
+/// The template that the reference's command line takes for a model of this name.
+inline std::string conversation_by_name(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const auto has = [&](std::string_view s) { return name.find(s) != std::string::npos; };
+  if (has("llama-2")) return "llava_llama_2";
+  if (has("mistral")) return "mistral_instruct";
+  if (has("v1.6-34b")) return "chatml_direct";
+  if (has("v1")) return "llava_v1";
+  if (has("mpt")) return "mpt";
+  return "llava_v0";
+}
+/// The name of a model by its folder, as the reference derives it.
+inline std::string name_of_folder(std::string folder) {
+  while (!folder.empty() && folder.back() == '/') folder.pop_back();
+  const auto last = [](const std::string& s) { return s.substr(s.find_last_of('/') + 1); };
+  const std::string name = last(folder);
+  if (name.rfind("checkpoint-", 0) != 0 || name.size() == folder.size()) return name;
+  return last(folder.substr(0, folder.size() - name.size() - 1)) + "_" + name;
+}
+
+inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, model_description& d) {
+  d.names = naming::llava_hf;
+  d.has_vision = true;
+  LLAVA_TRY(text, root.object("text_config"));
+  LLAVA_TRY(numbers, try_read_text_config(text, "llama"));
+  d.text = numbers;
+  bool tied = d.text.tied;
+  LLAVA_CHECK(root.read("tie_word_embeddings", tied));
+  d.text.tied = d.text.tied || tied;
+  if (root.has("vision_config")) {
+    LLAVA_TRY(vision, root.object("vision_config"));
+    LLAVA_CHECK(try_read_vision_config(vision, d));
+  } else {
+    d.vision_activation = "quick_gelu";  // CLIP-L/14-336, the defaults of vision_config
+  }
+  const json_value* layer = root.find("vision_feature_layer");
+  if (layer && layer->IsArray()) return root.unsupported("vision_feature_layer", "a list", "one layer");
+  d.vision.select_layer = -2;
+  LLAVA_CHECK(root.read("vision_feature_layer", d.vision.select_layer));
+  std::string select = "default";
+  LLAVA_CHECK(root.read("vision_feature_select_strategy", select));
+  if (select != "default" && select != "full") return root.unsupported("vision_feature_select_strategy", select, "default, full");
+  d.vision.select = select == "default" ? feature_select::patch : feature_select::cls_patch;
+  if (!d.vision.class_token && d.vision.select == feature_select::patch)
+    return root.unsupported("vision_feature_select_strategy", "default", "full, for a tower without class token");
+  d.projector_type = "mlp_gelu";
+  d.projector = {d.vision.hidden, d.text.hidden, 2, true};
+  LLAVA_CHECK(root.read("multimodal_projector_bias", d.projector.bias));
+  std::string activation = "gelu";
+  LLAVA_CHECK(root.read("projector_hidden_act", activation));
+  if (activation != "gelu") return root.unsupported("projector_hidden_act", activation, "gelu");
+  d.image_token = 32000;
+  LLAVA_CHECK(root.read("image_token_index", d.image_token));
+  LLAVA_CHECK(root.read("image_token_id", d.image_token));
+  d.image.shape = aspect::crop;
+  d.image.resize = d.image.crop = d.vision.image;
+  LLAVA_CHECK(try_read_preprocessing(folder, d.image));
+  d.conversation = "vicuna_v1";
+  return {};
+}
+
+inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower, model_description& d) {
+  d.names = naming::original;
+  d.has_vision = true;
+  LLAVA_TRY(numbers, try_read_text_config(root, "llama"));
+  d.text = numbers;
+  std::string where = folder + "/" + tower;
+  if (!folder_exists(where)) where = tower;
+  if (!folder_exists(where) && looks_like_hub_id(tower)) where = cached_snapshot(tower);
+  bool inside = false;
+  LLAVA_CHECK(root.read("unfreeze_mm_vision_tower", inside));
+  if (folder_exists(where) && file_exists(where + "/config.json")) {
+    LLAVA_TRY(json, try_read_json(where + "/config.json"));
+    LLAVA_TRY(about, json_object::try_root(json));
+    LLAVA_TRY(nested, about.object("vision_config"));  // of a whole CLIP
+    LLAVA_CHECK(try_read_vision_config(about.has("vision_config") ? nested : about, d));
+    LLAVA_CHECK(try_read_preprocessing(where, d.image));
+    if (!inside) d.vision_folder = where;
+  } else if (inside && (tower == "openai/clip-vit-large-patch14-336" || tower == "openai/clip-vit-large-patch14")) {
+    d.vision_activation = "quick_gelu";
+    d.vision.image = tower.back() == '6' ? 336 : 224;
+  } else {
+    return fail(errc::not_found, text_of("llava: ", folder, " needs the vision tower ", tower, ", which is neither a folder nor in the Hugging Face cache; "
+                                         "fetch it with `hf download ", tower, "`"));
+  }
+  if (!file_exists(where + "/preprocessor_config.json")) d.image.resize = d.image.crop = d.vision.image;
+  LLAVA_CHECK(root.read("mm_vision_select_layer", d.vision.select_layer));
+  std::string select = "patch", shape, projector = "linear", merge = "flat";
+  LLAVA_CHECK(root.read("mm_vision_select_feature", select));
+  if (select != "patch" && select != "cls_patch") return root.unsupported("mm_vision_select_feature", select, "patch, cls_patch");
+  d.vision.select = select == "patch" ? feature_select::patch : feature_select::cls_patch;
+  LLAVA_CHECK(root.read("mm_projector_type", projector));
+  if (!read_projector_type(projector, d)) return root.unsupported("mm_projector_type", projector, "linear, mlpNx_gelu, identity");
+  d.projector.vision_hidden = d.vision.hidden;
+  d.projector.hidden = d.text.hidden;
+  LLAVA_CHECK(root.read("image_aspect_ratio", shape));
+  if (shape.rfind("anyres", 0) == 0 || shape == "highres" || shape == "crop_split") return root.unsupported("image_aspect_ratio", shape, "pad, square");
+  d.image.shape = d.vision.class_token ? (shape == "pad" ? aspect::pad : aspect::crop) : aspect::stretch;
+  LLAVA_CHECK(root.read("mm_patch_merge_type", merge));
+  if (merge != "flat") return root.unsupported("mm_patch_merge_type", merge, "flat");
+  d.conversation = conversation_by_name(name_of_folder(folder));
+  return {};
+}
+
+/// eos may be one number or several; generation_config.json goes before config.json.
+inline result<void> try_read_ends(const std::string& folder, const json_object& root, model_description& d) {
+  const auto read = [&](const json_object& o) -> result<void> {
+    LLAVA_CHECK(o.read("bos_token_id", d.bos));
+    const json_value* eos = o.find("eos_token_id");
+    if (!eos) return {};
+    d.eos.clear();
+    if (eos->IsInt()) d.eos.push_back(eos->GetInt());
+    else if (eos->IsArray() && eos->Size() <= 64)
+      for (const auto& e : eos->GetArray()) {
+        if (!e.IsInt()) return o.wrong("eos_token_id", "a whole number or several");
+        d.eos.push_back(e.GetInt());
+      }
+    else return o.wrong("eos_token_id", "a whole number or several");
+    return {};
+  };
+  LLAVA_TRY(text, root.object("text_config"));
+  LLAVA_CHECK(read(text));
+  LLAVA_CHECK(read(root));
+  if (!file_exists(folder + "/generation_config.json")) return {};
+  LLAVA_TRY(json, try_read_json(folder + "/generation_config.json"));
+  LLAVA_TRY(generation, json_object::try_root(json));
+  return read(generation);
+}
+
+}  // namespace detail
+
+inline result<model_description> try_describe_model(const std::string& folder) {
+  const std::string file = folder + "/config.json";
+  LLAVA_TRY(json, try_read_json(file));
+  LLAVA_TRY(root, json_object::try_root(json));
+  model_description d;
+  std::string tower;
+  LLAVA_CHECK(root.read("vision_tower", tower));
+  LLAVA_CHECK(root.read("mm_vision_tower", tower));
+  if (root.has("text_config")) {
+    std::string type = "llava";
+    LLAVA_CHECK(root.read("model_type", type));
+    if (type != "llava") return root.unsupported("model_type", type, "llava; the others come later");
+    LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, d));
+  } else if (!tower.empty()) {
+    LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
+  } else {
+    d.names = naming::text_only;
+    LLAVA_TRY(numbers, detail::try_read_text_config(root, "llama"));
+    d.text = numbers;
+    d.conversation = detail::conversation_by_name(detail::name_of_folder(folder));
+    if (d.conversation == "llava_v0" || d.conversation == "llava_v1") d.conversation = "vicuna_v1";
+  }
+  LLAVA_CHECK(detail::try_read_ends(folder, root, d));
+  std::string_view broken = first_broken_rule(d.text);
+  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
+  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);
+  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
+  if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
+  const int square = d.image.shape == aspect::stretch ? d.image.resize : d.image.crop;
+  if (d.has_vision && square != d.vision.image)
+    return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", square, " pixels for a tower of ", d.vision.image));
+  if (d.eos.empty()) d.eos.push_back(2);
+  return d;
+}
+
+LLAVA_END

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Where a model is: a folder, or the name of a repository whose files the Hugging Face tools have put into their cache
+/// (models--org--name/snapshots/REVISION). Nothing is fetched.
+#pragma once
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <string>
+
+#include <sys/stat.h>
+
+#include <llava/checkpoint/json.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+inline bool folder_exists(const std::string& folder) {
+  struct stat about {};
+  return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
+}
+/// "org/name" of letters, digits, '.', '_' and '-'.
+inline bool looks_like_hub_id(std::string_view id) {
+  const auto slash = id.find('/');
+  if (slash == 0 || slash == std::string_view::npos || slash + 1 == id.size() || id.find('/', slash + 1) != std::string_view::npos) return false;
+  return id.find("..") == std::string_view::npos && id.front() != '.' && id.front() != '-' && std::all_of(id.begin(), id.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-' || c == '/';
+  });
+}
+inline std::string hub_cache_folder() {
+  const auto variable = [](const char* name) {
+    const char* v = std::getenv(name);
+    return std::string(v ? v : "");
+  };
+  if (const std::string v = variable("HF_HUB_CACHE"); !v.empty()) return v;
+  if (const std::string v = variable("HUGGINGFACE_HUB_CACHE"); !v.empty()) return v;
+  if (const std::string v = variable("HF_HOME"); !v.empty()) return v + "/hub";
+  if (const std::string v = variable("XDG_CACHE_HOME"); !v.empty()) return v + "/huggingface/hub";
+  return variable("HOME") + "/.cache/huggingface/hub";
+}
+/// The snapshot of a repository, or nothing.
+inline std::string cached_snapshot(std::string_view id) {
+  std::string name(id);
+  name.replace(name.find('/'), 1, "--");
+  const std::string repository = hub_cache_folder() + "/models--" + name;
+  const auto revision = try_read_text_file(repository + "/refs/main", 256);
+  if (!revision) return {};
+  std::string r = *revision;
+  while (!r.empty() && std::isspace(static_cast<unsigned char>(r.back()))) r.pop_back();
+  if (r.empty() || !std::all_of(r.begin(), r.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)); })) return {};
+  const std::string snapshot = repository + "/snapshots/" + r;
+  return folder_exists(snapshot) ? snapshot : std::string();
+}
+}  // namespace detail
+
+inline result<std::string> try_resolve_model_folder(std::string_view folder_or_id) {
+  std::string folder(folder_or_id);
+  if (detail::folder_exists(folder)) {
+    while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+    return folder;
+  }
+  if (detail::looks_like_hub_id(folder_or_id)) {
+    const std::string cached = detail::cached_snapshot(folder_or_id);
+    if (!cached.empty()) return cached;
+    return fail(errc::not_found, text_of("llava: ", folder_or_id, " is neither a folder nor in the Hugging Face cache (", detail::hub_cache_folder(),
+                                         "); fetch it with `hf download ", folder_or_id, "` and pass its name or its folder"));
+  }
+  return fail(errc::not_found, text_of("llava: there is no folder ", folder_or_id));
+}
+
+LLAVA_END

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/// model_description: all that a folder's small files say about a model. try_describe_model reads them:
+///   llava-hf folders     config.json with text_config and vision_config       (transformers' LlavaForConditionalGeneration)
+///   original folders     config.json with mm_… keys, tower inside or beside   (haotian-liu/LLaVA)
+///   text-only folders    LLaMA, Mistral, Qwen2
+/// Absent keys have the values that transformers gives them.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <llava/config.hpp>
+
+LLAVA_BEGIN
+
+/// Whose tensor names and prompt rules a folder follows.
+enum class naming : std::uint8_t { llava_hf, original, text_only };
+
+struct model_description {
+  naming names = naming::llava_hf;
+  bool has_vision = false;
+  vision_config vision;
+  text_config text;
+  image_config image;
+  projector_config projector;
+  std::string projector_type;     ///< a projector's name: "linear", "mlp_gelu", "identity"
+  std::string vision_activation;  ///< as config.json names it: "quick_gelu"
+  std::string conversation;       ///< name of the template: "vicuna_v1"
+  std::int32_t image_token = -1;  ///< id of `<image>` in llava-hf folders
+  std::string vision_folder;      ///< where the tower's weights are, when not with the others
+  std::int32_t bos = -1;
+  std::vector<std::int32_t> eos;  ///< any of them ends an answer
+};
+
+LLAVA_END

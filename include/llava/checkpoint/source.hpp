@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/// checkpoint_source: something that holds named tensors. Their bytes are little-endian, row-major, alive as long as the
+/// source, and not always aligned for their type: who uses them in place looks first.
+#pragma once
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <llava/base/dtype.hpp>
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+struct stored_tensor {
+  std::string name;
+  dtype type = dtype::float32;
+  std::vector<std::size_t> dims;
+  std::span<const std::byte> bytes;
+  std::string file;  ///< for errors
+};
+
+template <class S>
+concept checkpoint_source = requires(const S& s, std::string_view name) {
+  { s.find(name) } -> std::same_as<const stored_tensor*>;
+  s.for_each([](const stored_tensor&) {});
+};
+
+LLAVA_END

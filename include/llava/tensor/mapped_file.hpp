@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/// mapped_file: the bytes of a file, read-only, as memory: nothing is read before it is looked at, and what was read is the
+/// system's to drop. The file must not be shortened while it is mapped.
+#pragma once
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <llava/base/error.hpp>
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+class mapped_file {
+ public:
+  mapped_file() = default;
+  mapped_file(mapped_file&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  mapped_file& operator=(mapped_file&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  mapped_file(const mapped_file&) = delete;
+  mapped_file& operator=(const mapped_file&) = delete;
+  ~mapped_file() {
+    if (data_) ::munmap(data_, size_);
+  }
+
+  static result<mapped_file> try_open(const std::string& file) {
+    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return fail(errc::not_found, text_of("llava: cannot open ", file));
+    struct stat about {};
+    mapped_file m;
+    const bool regular = ::fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
+    if (regular && about.st_size > 0) {
+      void* at = ::mmap(nullptr, static_cast<std::size_t>(about.st_size), PROT_READ, MAP_SHARED, descriptor, 0);
+      if (at != MAP_FAILED) m.data_ = at, m.size_ = static_cast<std::size_t>(about.st_size);
+    }
+    ::close(descriptor);
+    if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a file"));
+    if (about.st_size > 0 && !m.data_) return fail(errc::io, text_of("llava: cannot map ", file, " into memory"));
+    return m;
+  }
+
+  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+LLAVA_END

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/config.hpp>
+#include <llava_catch.hpp>
+
+using namespace llava;
+
+TEST_CASE("config: LLaVA-1.5's numbers follow from the defaults", "[config]") {
+  constexpr vision_config v;
+  static_assert(v.patches() == 576, "llava: 24 × 24 patches");
+  static_assert(v.layers_run() == 23, "llava: the last layer is not run");
+  static_assert(v.features() == 576, "llava: the class token is no feature");
+  static_assert(with(v, [](auto& c) { c.select = feature_select::cls_patch; }).features() == 577, "llava: it may be one");
+  static_assert(with(v, [](auto& c) { c.select_layer = 5; }).layers_run() == 5, "llava: a layer counted from the front");
+  CHECK(first_broken_rule(v).empty());
+  CHECK(first_broken_rule(text_config{}).empty());
+  CHECK(first_broken_rule(image_config{}).empty());
+  CHECK(first_broken_rule(projector_config{}).empty());
+}
+
+TEST_CASE("R2: a rule that is broken is told by its sentence, and nothing overflows on the way", "[config]") {
+  const auto broken = [](auto config, auto change) { return std::string(first_broken_rule(with(config, change))); };
+  CHECK(broken(text_config{}, [](auto& c) { c.kv_heads = 5; }) == "llava: text.heads must be a multiple of text.kv_heads (grouped-query attention)");
+  CHECK(broken(text_config{}, [](auto& c) { c.kv_heads = 0; }).find("text.kv_heads") != std::string::npos);
+  CHECK(broken(text_config{}, [](auto& c) { c.head_dim = 127; }).find("text.head_dim") != std::string::npos);
+  CHECK(broken(text_config{}, [](auto& c) { c.vocab = -1; }).find("text.vocab") != std::string::npos);
+  CHECK(broken(text_config{}, [](auto& c) { c.eps = 0.f / 0.f; }).find("text.eps") != std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) { c.patch = 0; }).find("vision.patch") != std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) { c.heads = 0; }).find("vision.heads") != std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = 25; }).find("vision.select_layer") != std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = -2147483647 - 1; }).find("vision.select_layer") != std::string::npos);
+  CHECK(broken(image_config{}, [](auto& c) { c.std[1] = 0.f; }).find("image.std") != std::string::npos);
+  CHECK(broken(projector_config{}, [](auto& c) { c.depth = 0; }).find("projector.depth") != std::string::npos);
+}
+
+TEST_CASE("config: fixed numbers take no space, loaded ones are what was read", "[config]") {
+  static constexpr text_config numbers;
+  static_assert(std::is_empty_v<fixed<&numbers>>, "llava: numbers of a type take no space");
+  static_assert(fixed<&numbers>{}->kv_heads == 32, "llava: and are known to the compiler");
+  loaded<text_config> read{with(numbers, [](auto& c) { c.layers = 2; })};
+  CHECK(read->layers == 2);
+  CHECK((*read).layers == 2);
+}
+
+TEST_CASE("config: every number that a fixed model states is compared", "[config]") {
+  int fields = 0;
+  each_field(static_cast<const text_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
+  each_field(static_cast<const vision_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
+  each_field(static_cast<const projector_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
+  CHECK(fields == 18 + 13 + 4);
+}

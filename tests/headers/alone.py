@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every header compiles alone, and included twice, without a warning; the umbrella also without exceptions.
+
+    alone.py --compiler g++ --include include [--stamps FOLDER]   checks include/
+    alone.py --compiler g++ --self-test                           checks that a bad header is found
+
+With --stamps, a header is compiled again only when it or something it includes has changed. A header that needs an
+optional library (see NEEDS) is left out, with a sentence, where that library is not installed.
+"""
+import argparse
+import concurrent.futures
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+from headers import INCLUDE, read_headers
+
+FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only -x c++".split()
+NEEDS = [
+    (r"llava/image/(\w+_)?file\.hpp", ["cstdio", "jpeglib.h", "png.h"], "libjpeg and libpng"),
+    (r"llava/backend/eigen(/|\.)", ["Eigen/Core"], "Eigen"),
+    (r"llava/backend/cuda(/|\.)|.*\.cuh$", ["cuda_runtime.h"], "the CUDA toolkit"),
+    (r"llava/serve/", ["boost/beast.hpp"], "Boost"),
+    (r"llava/comm/mpi", ["mpi.h"], "MPI"),
+    (r"llava/comm/nccl", ["nccl.h"], "NCCL"),
+]
+
+
+def compile_text(args, text, *flags):
+    """The compiler's complaints about `text`, or nothing."""
+    command = [args.compiler, *FLAGS, *(f"-I{i}" for i in args.include), *flags, "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
+
+
+def stamp_of(args, path, flags):
+    key = hashlib.sha256(repr((args.compiler, args.include, FLAGS, path, flags)).encode()).hexdigest()[:16]
+    return args.stamps / f"{path.replace('/', '+')}.{key}.d" if args.stamps else None
+
+
+def is_fresh(stamp):
+    """Nothing named in the dependency file is newer than it."""
+    if stamp is None or not stamp.exists():
+        return False
+    names = re.findall(r"(?:\\ |\S)+", stamp.read_text().replace("\\\n", " ").split(":", 1)[-1])
+    made = stamp.stat().st_mtime
+    try:
+        return all(os.stat(n.replace("\\ ", " ")).st_mtime < made for n in names if n != "-")
+    except OSError:
+        return False
+
+
+def check(args, path, *flags):
+    """The complaints about one header."""
+    stamp = stamp_of(args, path, flags)
+    if is_fresh(stamp):
+        return ""
+    if stamp:
+        stamp.unlink(missing_ok=True)
+        fresh = stamp.with_suffix(".new")
+        flags = (*flags, "-MD", "-MF", str(fresh))
+    found = compile_text(args, f"#include <{path}>\n#include <{path}>\n", *flags)
+    if stamp and not found:
+        fresh.replace(stamp)
+        stamp.touch()
+    return found
+
+
+def leave_out(args, paths):
+    """The paths whose optional library is here."""
+    missing = []
+    for pattern, names, library in NEEDS:
+        if any(re.match(pattern, p) for p in paths) and compile_text(args, "".join(f"#include <{n}>\n" for n in names)):
+            missing.append(pattern)
+            print(f"{library} is not installed: headers that match {pattern} are left out")
+    return [p for p in paths if not any(re.match(pattern, p) for pattern in missing)]
+
+
+def check_all(args, paths):
+    """{path: complaints} of those headers that have any."""
+    jobs = [(p,) for p in paths] + [(p, "-fno-exceptions") for p in paths if p == "llava.hpp"]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return {" ".join(job): found for job, found in zip(jobs, pool.map(lambda job: check(args, *job), jobs)) if found}
+
+
+def self_test(args):
+    cases = {
+        "good.hpp": "#pragma once\n#include <string>\ninline std::string f() { return {}; }\n",
+        "not_alone.hpp": "#pragma once\ninline std::string f() { return {}; }\n",
+        "not_twice.hpp": "inline int f() { return 1; }\n",
+        "warns.hpp": "#pragma once\ninline char f(int x) { return x; }\n",
+        "llava.hpp": "#pragma once\ninline int f() { throw 1; }\n",
+    }
+    expected = {"not_alone.hpp", "not_twice.hpp", "warns.hpp", "llava.hpp -fno-exceptions"}
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        args.include, args.stamps = [folder], root / "stamps"
+        args.stamps.mkdir()
+        for name, text in cases.items():
+            (root / name).write_text(text)
+            os.utime(root / name, (1e9, 1e9))
+        first = set(check_all(args, list(cases)))
+        (root / "good.hpp").write_text("#pragma once\nint f() { return; }\n")
+        os.utime(root / "good.hpp", (4e9, 4e9))
+        second = set(check_all(args, list(cases)))
+    if first != expected or second != expected | {"good.hpp"}:
+        sys.exit(f"expected {expected}, found {first}; after good.hpp was broken, found {second}")
+    print(f"{len(expected) + 1} bad headers are found, {len(cases) - 4} good one passes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--compiler", default="g++")
+    parser.add_argument("--include", action="append", default=[])
+    parser.add_argument("--stamps", type=pathlib.Path)
+    parser.add_argument("--self-test", action="store_true")
+    parser.add_argument("headers", nargs="*", help="only these, such as llava/config.hpp")
+    args = parser.parse_args()
+    if args.self_test:
+        return self_test(args)
+    args.include = args.include or [str(INCLUDE)]
+    if args.stamps:
+        args.stamps.mkdir(parents=True, exist_ok=True)
+    paths = leave_out(args, args.headers or [p for p in read_headers() if not p.endswith((".inc", ".inl"))])
+    bad = check_all(args, paths)
+    for name, found in bad.items():
+        print(f"=== {name} does not compile alone:\n{found}")
+    print(f"{len(bad)} of {len(paths)} headers do not compile alone" if bad else f"{len(paths)} headers compile alone and twice")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()

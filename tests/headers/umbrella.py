@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""include/llava.hpp reaches every header, except those that are opt-in.
+
+    umbrella.py               checks include/; each line it prints is one header
+    umbrella.py --self-test   checks that a header that is forgotten, or opt-in and reached, is found
+"""
+import re
+
+from headers import includes, main, without_comments
+
+OPT_IN = {
+    r"llava/image/(\w+_)?file\.hpp": "links libjpeg and libpng",
+    r"llava/fwd\.hpp": "is for those who do not include the umbrella",
+    r"llava/backend/eigen(/|\.)": "needs Eigen",
+    r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
+    r"llava/(serve|train|eval|comm)/": "stands on the pipeline, for programs that serve, train or measure",
+}
+
+
+def opt_in_reason(path):
+    return next((reason for pattern, reason in OPT_IN.items() if re.match(pattern, path)), None)
+
+
+def check(files):
+    reached, todo = set(), ["llava.hpp"]
+    found = [] if "llava.hpp" in files else ["llava.hpp is missing"]
+    while todo:
+        path = todo.pop()
+        if path in reached or path not in files:
+            continue
+        reached.add(path)
+        for _, name, _ in includes(without_comments(files[path])):
+            todo.append(name)
+            if name.startswith("llava/") and name not in files:
+                found.append(f"{path}: includes <{name}>, which does not exist")
+    for path in files:
+        reason = opt_in_reason(path)
+        if path not in reached and not reason:
+            found.append(f"{path}: llava.hpp does not reach it: include it there, or give its reason in tests/headers/umbrella.py")
+        if path in reached and reason and path != "llava/fwd.hpp":
+            found.append(f"{path}: llava.hpp reaches it, but it is opt-in: it {reason}")
+    return found
+
+
+A = "#include <llava/a.hpp>"
+BAD = [
+    ({"llava.hpp": A, "llava/a.hpp": "", "llava/b.hpp": ""}, "llava/b.hpp: llava.hpp does not reach it"),
+    ({"llava.hpp": f"// {A}", "llava/a.hpp": ""}, "llava/a.hpp: llava.hpp does not reach it"),
+    ({"llava.hpp": A}, "which does not exist"),
+    ({"llava.hpp": A, "llava/a.hpp": "#include <llava/image/file.hpp>", "llava/image/file.hpp": ""}, "but it is opt-in"),
+    ({"llava.hpp": "#include <llava/backend/eigen.hpp>", "llava/backend/eigen.hpp": ""}, "it needs Eigen"),
+    ({}, "llava.hpp is missing"),
+]
+GOOD = [{"llava.hpp": A, "llava/a.hpp": "#include <llava/b.hpp>", "llava/b.hpp": "", "llava/image/file.hpp": "", "llava/comm/mpi.hpp": ""}]
+
+if __name__ == "__main__":
+    main(check, BAD, GOOD)

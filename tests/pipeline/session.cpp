@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tiny_model.hpp"
+
+#include <thread>
+
+using namespace tiny;
+
+namespace {
+constexpr std::string_view question = "What is in the picture?";
+}
+
+TEST_CASE("session: streamed pieces are the answer", "[pipeline]") {
+  auto chat = model().session();
+  std::string streamed;
+  const llava::answer a = value(chat.try_ask(picture(1), question, [&](std::string_view piece) { streamed += piece; }));
+  CHECK(llava::trimmed(streamed) == a.text);
+  CHECK_FALSE(a.text.empty());
+  CHECK(a.reason == llava::finish_reason::eos);
+  CHECK(model().words().decode(a.tokens, true).find(a.text) != std::string::npos);
+}
+
+TEST_CASE("session: a second question reuses the first one's tokens and gives what a new session gives", "[pipeline]") {
+  auto chat = model().session();
+  value(chat.try_ask(picture(2), question));
+  const llava::answer second = value(chat.try_ask("How many shapes are there?"));
+  CHECK(second.reused_tokens > 49);  // the picture at least
+
+  auto fresh = model().session();
+  fresh.restore(chat.save());
+  fresh.truncate(2);
+  const llava::answer again = value(fresh.try_ask("How many shapes are there?"));
+  CHECK(again.reused_tokens == 0);
+  CHECK(again.tokens == second.tokens);
+}
+
+TEST_CASE("session: another picture in the same place is not mistaken for the first", "[pipeline]") {
+  auto chat = model().session();
+  const llava::answer red = value(chat.try_ask(picture(0), "What color is the shape?"));
+  chat.truncate(0);
+  const llava::answer blue = value(chat.try_ask(picture(1), "What color is the shape?"));
+  auto fresh = model().session();
+  CHECK(value(fresh.try_ask(picture(1), "What color is the shape?")).tokens == blue.tokens);
+  CHECK(blue.reused_tokens < blue.prompt_tokens - 49);
+  chat.truncate(0);
+  CHECK(value(chat.try_ask(picture(0), "What color is the shape?")).tokens == red.tokens);
+}
+
+TEST_CASE("session: forks share their past and part from there", "[pipeline]") {
+  auto chat = model().session();
+  value(chat.try_ask(picture(3), question));
+  auto other = chat.fork();
+  const llava::answer a = value(chat.try_ask("How many shapes are there?"));
+  const llava::answer b = value(other.try_ask("How many shapes are there?"));
+  CHECK(a.tokens == b.tokens);
+  CHECK(b.reused_tokens > 49);
+  CHECK(value(other.try_ask("What color is it?")).text == value(chat.try_ask("What color is it?")).text);
+}
+
+TEST_CASE("session: text alone is a question too", "[pipeline]") {
+  auto chat = model().session();
+  chat.settings.max_new_tokens = 8;
+  const llava::answer a = value(chat.try_ask("hello"));
+  CHECK(a.tokens.size() <= 8);
+}
+
+TEST_CASE("R10: <image> in a question without a picture is text; with pictures the counts must agree", "[pipeline]") {
+  auto chat = model().session();
+  chat.settings.max_new_tokens = 2;
+  const auto prompt = model().try_prompt(0, "what is <image> here?");
+  REQUIRE(prompt);
+  for (const std::int32_t id : llava::prompt_ids(model().words(), model().description(), *prompt, false))
+    CHECK(id != model().description().image_token);
+  CHECK(chat.try_ask("what is <image> here?"));
+
+  const llava::image two[] = {picture(0), picture(1)};
+  const auto refused = chat.try_ask(two, "only one <image> here");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == llava::errc::mismatch);
+  CHECK(refused.error().sentence().find("1 <image> for 2 pictures") != std::string::npos);
+  CHECK(chat.save().turns.size() == 2);  // the failed question left no trace
+}
+
+TEST_CASE("session: stop texts, length, and ids beyond eos", "[pipeline]") {
+  auto chat = model().session();
+  chat.settings.ignore_eos = true;
+  chat.settings.max_new_tokens = 20;
+  const llava::answer all = value(chat.try_ask(picture(1), question));
+  CHECK(all.tokens.size() == 20);
+  CHECK(all.reason == llava::finish_reason::length);
+  REQUIRE(all.text.size() > 4);
+
+  chat.truncate(0);
+  const std::string stop = all.text.substr(all.text.size() / 2, 2);
+  chat.settings.stop = {stop};
+  const llava::answer cut = value(chat.try_ask(picture(1), question));
+  CHECK(cut.reason == llava::finish_reason::stop_text);
+  CHECK(cut.text == llava::trimmed(all.text.substr(0, all.text.find(stop))));
+}
+
+TEST_CASE("session: the logits hook decides, and log-probabilities are of what it left", "[pipeline]") {
+  auto chat = model().session();
+  chat.settings.max_new_tokens = 3;
+  chat.settings.ignore_eos = true;
+  chat.settings.logprobs = true;
+  chat.hooks.on_logits = [](std::span<float> logits) {
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      if (i != 300) logits[i] = -1e30f;
+  };
+  const llava::answer a = value(chat.try_ask(picture(1), question));
+  CHECK(a.tokens == std::vector<std::int32_t>{300, 300, 300});
+  for (float p : a.logprobs) CHECK(p == 0.f);
+}
+
+TEST_CASE("session: sampling follows its seed", "[pipeline]") {
+  const auto sampled = [](std::uint64_t seed) {
+    auto chat = model().session();
+    chat.settings.temperature = 3.f;
+    chat.settings.seed = seed;
+    chat.settings.ignore_eos = true;
+    chat.settings.max_new_tokens = 24;
+    return value(chat.try_ask(picture(1), question)).tokens;
+  };
+  CHECK(sampled(1) == sampled(1));
+  CHECK(sampled(1) != sampled(2));
+}
+
+TEST_CASE("R11: a question can be cancelled from another thread, and the conversation is as before", "[pipeline]") {
+  auto chat = model().session();
+  value(chat.try_ask(picture(1), question));
+  chat.settings.ignore_eos = true;
+  chat.settings.max_new_tokens = 100000;
+  std::stop_source stop;
+  chat.hooks.stop = stop.get_token();
+  int pieces = 0;
+  const auto a = chat.try_ask("and now?", [&](std::string_view) {
+    if (++pieces == 5) std::thread([&] { stop.request_stop(); }).join();
+  });
+  REQUIRE_FALSE(a);
+  CHECK(a.error().code() == llava::errc::cancelled);
+  CHECK(pieces == 5);
+  CHECK(chat.save().turns.size() == 2);
+
+  chat.hooks.stop = {};
+  chat.settings = {};
+  auto fresh = model().session();
+  value(fresh.try_ask(picture(1), question));
+  CHECK(value(chat.try_ask("and now?")).tokens == value(fresh.try_ask("and now?")).tokens);
+}
+
+TEST_CASE("session: what does not fit the context is refused before anything is computed", "[pipeline]") {
+  auto chat = model().session();
+  std::string longer;
+  for (int i = 0; i < 4000; ++i) longer += "shape ";
+  const auto a = chat.try_ask(longer);
+  REQUIRE_FALSE(a);
+  CHECK(a.error().code() == llava::errc::context_full);
+}
+
+TEST_CASE("session: an answer ends where the context ends", "[pipeline]") {
+  llava::open_options small = options();
+  small.kv_tokens = 160;
+  const model_type m = open(small);
+  auto chat = m.session();
+  chat.settings.ignore_eos = true;
+  const llava::answer a = value(chat.try_ask(picture(1), question));
+  CHECK(a.reason == llava::finish_reason::context_full);
+  CHECK(a.prompt_tokens + static_cast<int>(a.tokens.size()) == 161);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The bundled model, opened once for all tests of the pipeline, and pictures made by a formula.
+#pragma once
+#include <llava.hpp>
+#include <llava_catch.hpp>
+
+#include <string>
+#include <vector>
+
+namespace tiny {
+
+inline const std::string folder = std::string(LLAVA_EXAMPLES_DIR) + "/tiny";
+
+/// llava::any on the simd backend, f16 weights in place.
+using model_type = llava::pipeline<llava::any, llava::simd, llava::weights<llava::f16>>;
+
+inline llava::open_options options(int threads = 2, int max_batch_tokens = 256) {
+  llava::open_options o;
+  o.threads = threads;
+  o.max_batch_tokens = max_batch_tokens;
+  o.kv_tokens = 16384;
+  return o;
+}
+inline model_type open(const llava::open_options& o) {
+  auto opened = model_type::try_open(folder, o);
+  if (!opened) FAIL(opened.error().what());
+  return *std::move(opened);
+}
+inline const model_type& model() {
+  static const model_type m = open(options());
+  return m;
+}
+
+/// A square of one colour on white, at a place that `seed` chooses.
+inline llava::image picture(int seed, int width = 100, int height = 80) {
+  static constexpr std::uint8_t colours[][3] = {{220, 30, 30}, {30, 60, 200}, {20, 160, 60}, {230, 200, 30}};
+  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(width * height) * 3, 255);
+  const int side = 24, left = 5 + seed * 13 % (width - side - 10), top = 5 + seed * 7 % (height - side - 10);
+  for (int y = top; y < top + side; ++y)
+    for (int x = left; x < left + side; ++x)
+      for (int c = 0; c < 3; ++c)
+        rgb[static_cast<std::size_t>((y * width + x) * 3 + c)] = colours[seed % 4][c];
+  return *llava::try_image_from_rgb(width, height, std::as_bytes(std::span<const std::uint8_t>(rgb)));
+}
+
+inline llava::answer value(llava::result<llava::answer> a) {
+  if (!a) FAIL(a.error().what());
+  return *std::move(a);
+}
+
+}  // namespace tiny

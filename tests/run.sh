@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the library's tests and examples and runs them. On a fresh Debian 12 it installs what it needs first.
+#
+#   tests/run.sh         the release build with g++
+#   tests/run.sh --all   that, and: clang 19, sanitizers, threads under TSan, compile errors with every compiler,
+#                        compile budgets, 64-bit ARM under emulation
+#
+# The last line counts the tests, and the exit code is 0 when all passed.
+set -euo pipefail
+all=false
+case ${1:-} in
+  '') ;;
+  --all) all=true ;;
+  *) sed -n '5,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
+cd "$(dirname -- "$0")/.."
+. cmake/setup.sh
+
+need_to_build
+if $all; then
+  need clang-19 clang++-19
+  need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
+  need qemu-user qemu-aarch64
+  need ccache ccache
+fi
+install_missing
+
+total=0
+failed=0
+report=()
+
+# Adds to the counts: NAME, tests run, tests failed.
+count() {
+  total=$((total + $2))
+  failed=$((failed + $3))
+  report+=("$(printf '%-12s %4d of %d passed' "$1" $(($2 - $3)) "$2")")
+}
+
+# What is not ctest's counts as one test.
+single() {
+  if step "$@"; then count "$1" 1 0; else count "$1" 1 1; fi
+}
+
+# Configures, builds and tests a preset; a preset that does not build is one failed test. A prefix may follow the name.
+run_preset() {
+  local preset=$1 log line
+  shift
+  if ! { configure "$preset" && build "$preset"; }; then
+    count "$preset" 1 1
+    return
+  fi
+  echo "==> testing build/$preset"
+  log=$(mktemp)
+  "$@" ctest --preset "$preset" </dev/null 2>&1 | tee "$log" | sed '/^ *Start /d; /^Test project/d' || true
+  line=$(grep -E 'tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -n 1) || true
+  rm -f "$log"
+  if [[ $line =~ passed,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
+    count "$preset" "${BASH_REMATCH[2]}" "${BASH_REMATCH[1]}"
+  else
+    count "$preset" 1 1
+  fi
+}
+
+run_preset release
+if $all; then
+  single compile_fail python3 tests/compile_fail/run.py --all
+  single budgets python3 bench/compile/budget.py
+  run_preset clang
+  run_preset sanitize
+  # ThreadSanitizer of g++ 12 does not know the address layout of newer kernels; without randomisation it does.
+  if setarch "$(uname -m)" -R true 2>/dev/null; then run_preset tsan setarch "$(uname -m)" -R; else run_preset tsan; fi
+  run_preset neon
+fi
+
+echo
+printf '%s\n' "${report[@]}"
+echo "$((total == 0 ? 0 : 100 * (total - failed) / total))% tests passed, $failed tests failed out of $total"
+[ "$failed" -eq 0 ] && [ "$total" -gt 0 ]
