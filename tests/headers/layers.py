@@ -42,7 +42,7 @@ ALLOWED = {name: set(may.split()) for name, may in {
 OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sentence in [
     (r"(immintrin|x86intrin|[a-z]mmintrin|arm_neon|arm_sve)\.h", r"backend/simd(/|\.)", "only backend/simd/ knows instruction sets"),
     (r"rapidjson/", r"(checkpoint|serve|train|eval)/", "RapidJSON stays in checkpoint/ (and serve/, train/, eval/)"),
-    (r"(jpeglib|png|webp/.*)\.h", r"image/(\w+_)?file\.hpp", "picture libraries stay in image/file.hpp and image/*_file.hpp"),
+    (r"(jpeglib|jerror|png|webp/.*)\.h", r"image/(\w+_)?file\.hpp", "picture libraries stay in image/file.hpp and image/*_file.hpp"),
     (r"Eigen/", r"backend/eigen(/|\.)", "Eigen stays in backend/eigen"),
     (r"(cuda|cublas|cudnn|mma|cooperative_groups|cub/|nvtx)", r"backend/cuda(/|\.)", "CUDA stays in backend/cuda"),
     (r"boost/", r"serve/", "Boost stays in serve/"),

@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from scene_questions import Turn, one_picture_turns, two_picture_turns
+from scene_questions import (ONE_PICTURE, Turn, ask_and_the_other, ask_colour, ask_comparison, ask_relation, converse,
+                             two_picture_turns)
 from scenes import KINDS, SHAPES, draw, held_out_set, make_scene
 from tiny_tokenizer import SYSTEM
 
@@ -26,6 +27,10 @@ GRID = SIDE // PATCH
 PATCHES = GRID * GRID
 IGNORED = -100
 EASY_VALIDATION_PICTURES = 150
+# easy-VQA is learnt early: from this step on most of the time goes to scenes, and to their harder questions.
+LATE_STEP = 3500
+EARLY_SHARES, LATE_SHARES = (0.3, 0.5), (0.12, 0.65)  # easy-VQA, one scene; the rest is two scenes
+LATE_QUESTIONS = (*ONE_PICTURE, ask_colour, ask_relation, ask_relation, ask_and_the_other, ask_comparison)
 
 Conversation = namedtuple("Conversation", "pictures turns")  # indices of pictures; Turn tuples
 
@@ -97,16 +102,18 @@ class Corpus:
                 for turn in self.easy_turns[self.easy_numbers[i]][::2]]
         return scenes, easy
 
-    def sample(self, rng):
+    def sample(self, rng, step):
         """A conversation to train on; its turns are cut to the length of the sequence later."""
+        late = step >= LATE_STEP
+        easy, single = LATE_SHARES if late else EARLY_SHARES
         choice = rng.random()
-        if choice < 0.3:
+        if choice < easy:
             i = rng.randrange(len(self.easy_numbers) - EASY_VALIDATION_PICTURES)
             turns = self.easy_turns[self.easy_numbers[i]]
             return Conversation([self.first_easy + i], rng.sample(turns, len(turns)))
-        if choice < 0.8:
+        if choice < easy + single:
             i = rng.randrange(len(self.scenes))
-            return Conversation([i], one_picture_turns(rng, self.scenes[i], 9))
+            return Conversation([i], converse(rng, LATE_QUESTIONS if late else ONE_PICTURE, self.scenes[i], 9))
         i, j = rng.sample(self.small, 2)
         return Conversation([i, j], two_picture_turns(rng, self.scenes[i], self.scenes[j], 6))
 

@@ -188,7 +188,7 @@ def train(options, checkpoint):
     began, sums = time.time() - seconds, [0.0, 0.0, 0]
     while step < options.steps:
         rng = random.Random(step)
-        conversations = [corpus.sample(rng) for _ in range(options.batch)]
+        conversations = [corpus.sample(rng, step) for _ in range(options.batch)]
         encoded = [encoder.encode(c, LONGEST) for c in conversations]
         pictures = [i for c in conversations for i in c.pictures]
         pixels = normalise(torch.stack([corpus.augmented(rng, i) for i in pictures]), processor)
@@ -268,7 +268,7 @@ def main():
     parser.add_argument("--work", type=Path, help="checkpoint and tokenizer")
     parser.add_argument("--export", type=Path, help="write the model of the checkpoint here instead of training")
     parser.add_argument("--evaluate", type=Path, help="measure the model in this folder instead of training")
-    parser.add_argument("--steps", type=int, default=11500)
+    parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--warm-up", type=int, default=300)

@@ -123,6 +123,8 @@ class kv_sequence {
     }
     return {};
   }
+  /// So many tokens are to come: growing to them then allocates nothing.
+  void expect(int tokens) { blocks_.reserve(static_cast<std::size_t>(tokens / kv_block + 1)); }
   /// After a step: so many tokens are now in the cache.
   void set_tokens(int tokens) { tokens_ = tokens; }
 

@@ -63,7 +63,10 @@ class session {
     generation g(model_.words(), model_.description().eos, settings, hooks);
     g.result().prompt_tokens = static_cast<int>(sequence_.tokens.size());
     g.result().reused_tokens = sequence_.cache.tokens();
-    sequence_.tokens.reserve(sequence_.tokens.size() + static_cast<std::size_t>(std::max(settings.max_new_tokens, 0)));
+    const std::size_t most = std::min(sequence_.tokens.size() + static_cast<std::size_t>(std::max(settings.max_new_tokens, 0)),
+                                      static_cast<std::size_t>(model_.context()) + 1);
+    sequence_.tokens.reserve(most);
+    sequence_.cache.expect(static_cast<int>(most));
     LLAVA_TRY(lent, state.workspaces->try_lend());
     std::vector<float> logits(g.wants_logits() ? static_cast<std::size_t>(state.decoder_->vocab()) : 0);
     while (!g.done()) {

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds the compile times and compiler memory of budget.txt.
+
+    budget.py [--compiler g++] [WHAT...]
+
+prints one line for each entry, and exits 1 when one is over its limit. Seconds are of processor time (user + system), so
+that a busy machine does not fail them.
+"""
+import argparse
+import os
+import pathlib
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PIPELINE = {"NAME": "budget", "MODEL": "llava::any", "BACKEND": "llava::simd", "WEIGHTS": "llava::f16", "INCLUDE_HEADER": ""}
+
+
+def measure(command):
+    """(processor seconds, peak MiB) of a command; peak is of its largest process, which is the compiler proper."""
+    with tempfile.TemporaryFile() as err:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=err)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            err.seek(0)
+            sys.exit(f"budget: this failed: {shlex.join(command)}\n{err.read().decode('utf-8', 'replace')}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def measure_entry(what, compiler, folder):
+    common = [compiler, "-std=c++20", f"-I{ROOT}/include", f"-I{folder}"]
+    source = folder / "budget.cpp"
+    if what == "pipeline":
+        (folder / "llava_open").mkdir(exist_ok=True)
+        for name, made in (("cpp", source), ("hpp", folder / "llava_open/budget.hpp")):
+            text = (ROOT / f"cmake/instantiate.{name}.in").read_text()
+            for key, value in PIPELINE.items():
+                text = text.replace(f"@{key}@", value)
+            made.write_text(text)
+        return measure([*common, "-O2", "-c", str(source), "-o", str(folder / "budget.o")])
+    source.write_text(f"#include <{what}>\n")
+    runs = [measure([*common, "-fsyntax-only", str(source)]) for _ in range(3)]
+    return statistics.median(r[0] for r in runs), max(r[1] for r in runs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--compiler", default="g++")
+    parser.add_argument("what", nargs="*", help="entries of budget.txt; all when absent")
+    args = parser.parse_args()
+    lines = [line.split() for line in (ROOT / "bench/compile/budget.txt").read_text().splitlines()
+             if line.strip() and not line.startswith("#")]
+    if unknown := set(args.what) - {line[0] for line in lines}:
+        sys.exit(f"budget: not in budget.txt: {' '.join(sorted(unknown))}")
+    over = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for what, seconds, mib in lines:
+            if args.what and what not in args.what:
+                continue
+            took, peak = measure_entry(what, args.compiler, pathlib.Path(folder))
+            fits = took <= float(seconds) and peak <= float(mib)
+            over += not fits
+            print(f"{what:<24} {took:6.2f} of {seconds:>5} s   {peak:6.0f} of {mib:>5} MiB   {'fine' if fits else 'OVER'}", flush=True)
+    sys.exit(1 if over else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+# ccache in front of the compiler where it is installed. The sloppiness is what ccache asks for before it caches
+# translation units that use a precompiled header.
+if(NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(LLAVA_CCACHE ccache)
+  if(LLAVA_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${LLAVA_CCACHE})
+  endif()
+endif()

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# What llava::llava stands on, looked for in the same way by the project itself and by find_package(llava):
+#   LLAVA_RAPIDJSON_INCLUDE_DIR, or LLAVA_RAPIDJSON_SENTENCE to show when it is not there
+#   Threads::Threads
+#   llava::image_files  where libjpeg and libpng are installed
+find_path(LLAVA_RAPIDJSON_INCLUDE_DIR rapidjson/reader.h DOC "Folder that holds rapidjson/reader.h")
+set(LLAVA_RAPIDJSON_SENTENCE
+    "llava: RapidJSON's headers were not found. Install rapidjson-dev, or set LLAVA_RAPIDJSON_INCLUDE_DIR to the folder that holds rapidjson/reader.h.")
+find_package(Threads REQUIRED)
+
+find_package(JPEG QUIET)
+find_package(PNG QUIET)
+if(JPEG_FOUND AND PNG_FOUND AND NOT TARGET llava::image_files)
+  add_library(llava::image_files INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(llava::image_files INTERFACE llava::llava JPEG::JPEG PNG::PNG)
+endif()

@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Shared by tests/run.sh and examples/run.sh, and sourced from the top folder of the project:
+#   need PACKAGE WHAT...   notes a Debian package as missing when a command or header of the list is not there
+#   install_missing        installs what was noted, or says how and exits
+#   step WORDS COMMAND...  runs a command; its output is shown on a terminal, or when it fails
+# When everything is there, this is a handful of file look-ups.
+
+missing=()
+
+# WHAT is a command (`cmake`) or a header (`png.h`).
+need() {
+  local package=$1 what folder
+  shift
+  for what; do
+    case $what in
+      *.h | *.hpp)
+        for folder in /usr/include /usr/local/include "/usr/include/$(uname -m)-linux-gnu" ${CPATH:+${CPATH//:/ }}; do
+          [ -e "$folder/$what" ] && continue 2
+        done
+        ;;
+      *) command -v "$what" >/dev/null 2>&1 && continue ;;
+    esac
+    missing+=("$package")
+    return
+  done
+}
+
+# One list for both scripts, since both configure the same preset: compiler, CMake, Ninja, the libraries of JSON, of
+# picture files and of the command line, and what the tests are written with.
+need_to_build() {
+  need g++ "${CXX:-g++}"
+  need cmake cmake
+  need ninja-build ninja
+  need rapidjson-dev rapidjson/reader.h
+  need libjpeg-dev jpeglib.h
+  need libpng-dev png.h
+  need libcli11-dev CLI/CLI.hpp
+  need catch2 catch2/catch.hpp
+  need python3 python3
+}
+
+install_missing() {
+  [ ${#missing[@]} -eq 0 ] && return
+  local line=(apt-get install -y --no-install-recommends "${missing[@]}") as_root=()
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "Missing, by the names that Debian gives them: ${missing[*]}. Install them and run this again." >&2
+    exit 1
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+      as_root=(sudo)
+    else
+      printf 'Packages are missing, and this user cannot install them. As root:\n  apt-get update && %s\n' "${line[*]}" >&2
+      exit 1
+    fi
+  fi
+  step "installing ${missing[*]}: package lists" "${as_root[@]}" apt-get update -q
+  step "installing ${missing[*]}" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${line[@]}"
+  missing=()
+}
+
+step() {
+  local words=$1 start=$SECONDS log code=0
+  shift
+  if [ -t 1 ]; then
+    echo "==> $words"
+    "$@" </dev/null || code=$?
+  else
+    printf '==> %s ... ' "$words"
+    log=$(mktemp)
+    "$@" </dev/null >"$log" 2>&1 || code=$?
+    if [ "$code" -eq 0 ]; then echo "$((SECONDS - start)) s"; else echo "failed" && cat "$log"; fi
+    rm -f "$log"
+  fi
+  [ "$code" -eq 0 ] || echo "This failed (exit code $code): $*" >&2
+  return "$code"
+}
+
+# configure PRESET; build PRESET [TARGET]. The compiler can be chosen with CXX as long as build/PRESET does not exist.
+configure() {
+  [ -e "build/$1/build.ninja" ] || step "configuring build/$1" cmake --preset "$1"
+}
+build() {
+  step "building ${2:-everything} in build/$1" cmake --build --preset "$1" ${2:+--target "$2"}
+}
