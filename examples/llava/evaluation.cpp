@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "evaluation.hpp"
 
-#include <rapidjson/document.h>
+#include <llava/checkpoint/json.hpp>
 
 #include <cstdio>
-#include <fstream>
 #include <sstream>
 
 namespace {
 
 llava::error malformed(const std::string& file, std::size_t line) {
   return llava::fail(llava::errc::invalid_format, llava::text_of("llava: ", file, ", record ", line, ": not a question as this evaluation writes them"));
-}
-
-llava::result<std::string> try_read_text(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::stringstream text;
-  if (!in || !(text << in.rdbuf())) return llava::fail(llava::errc::not_found, "llava: cannot read " + file);
-  return text.str();
 }
 
 /// easy-VQA's kinds are in its answers.
@@ -27,26 +19,26 @@ std::string kind_of(const std::string& answer) {
   return "colour";
 }
 
-/// obj[key] as text, or nothing.
-const char* text_at(const rapidjson::Value& obj, const char* key) {
-  const auto found = obj.FindMember(key);
-  return found != obj.MemberEnd() && found->value.IsString() ? found->value.GetString() : nullptr;
+/// The member as text, or null.
+const std::string* text_at(const llava::json_value& object, const char* key) {
+  const llava::json_value* v = object.find(key);
+  return v ? v->text() : nullptr;
 }
 
 }  // namespace
 
 llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::string& folder, const std::string& split) {
   const std::string file = folder + "/" + split + "/questions.json";
-  LLAVA_TRY(text, try_read_text(file));
-  rapidjson::Document d;
-  d.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
-  if (d.HasParseError() || !d.IsArray()) return malformed(file, 0);
+  LLAVA_TRY(text, llava::try_read_text_file(file));
+  LLAVA_TRY(questions, llava::try_parse_json(file, text));
   std::vector<expected_conversation> all;
-  for (const auto& q : d.GetArray()) {  // [question, answer, picture]
-    if (!q.IsArray() || q.Size() != 3 || !q[0].IsString() || !q[1].IsString() || !q[2].IsInt()) return malformed(file, all.size());
-    const std::string answer = q[1].GetString();
-    all.push_back({{folder + "/" + split + "/images/" + std::to_string(q[2].GetInt()) + ".png"}, {{q[0].GetString(), answer, kind_of(answer)}}});
+  for (const llava::json_value& q : questions.items()) {  // [question, answer, picture]
+    const auto& parts = q.items();
+    if (parts.size() != 3 || !parts[0].text() || !parts[1].text() || !parts[2].whole()) return malformed(file, all.size());
+    const std::string& answer = *parts[1].text();
+    all.push_back({{folder + "/" + split + "/images/" + std::to_string(*parts[2].whole()) + ".png"}, {{*parts[0].text(), answer, kind_of(answer)}}});
   }
+  if (all.empty()) return malformed(file, 0);
   return all;
 }
 
@@ -63,22 +55,22 @@ llava::result<std::string> try_find_easy_vqa() {
 
 llava::result<std::vector<expected_conversation>> try_read_scenes(const std::string& folder) {
   const std::string file = folder + "/questions.jsonl";
-  LLAVA_TRY(text, try_read_text(file));
+  LLAVA_TRY(text, llava::try_read_text_file(file));
   std::istringstream lines(text);
   std::vector<expected_conversation> all;
   for (std::string line; std::getline(lines, line);) {
-    rapidjson::Document d;
-    d.Parse<rapidjson::kParseIterativeFlag>(line.data(), line.size());
-    if (d.HasParseError() || !d.IsObject() || !d.HasMember("images") || !d["images"].IsArray() || !d.HasMember("turns") || !d["turns"].IsArray())
-      return malformed(file, all.size());
+    LLAVA_TRY(record, llava::try_parse_json(file, line));
     expected_conversation c;
-    for (const auto& name : d["images"].GetArray()) {
-      if (!name.IsString()) return malformed(file, all.size());
-      c.pictures.push_back(folder + "/" + name.GetString());
+    const llava::json_value *images = record.find("images"), *turns = record.find("turns");
+    if (!images || !turns) return malformed(file, all.size());
+    for (const llava::json_value& name : images->items()) {
+      if (!name.text()) return malformed(file, all.size());
+      c.pictures.push_back(folder + "/" + *name.text());
     }
-    for (const auto& turn : d["turns"].GetArray()) {
-      if (!turn.IsObject() || !text_at(turn, "text") || !text_at(turn, "answer") || !text_at(turn, "category")) return malformed(file, all.size());
-      c.turns.push_back({text_at(turn, "text"), text_at(turn, "answer"), text_at(turn, "category")});
+    for (const llava::json_value& turn : turns->items()) {
+      const std::string *question = text_at(turn, "text"), *answer = text_at(turn, "answer"), *kind = text_at(turn, "category");
+      if (!question || !answer || !kind) return malformed(file, all.size());
+      c.turns.push_back({*question, *answer, *kind});
     }
     all.push_back(std::move(c));
   }

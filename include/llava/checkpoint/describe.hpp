@@ -68,7 +68,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
     d.vision_activation = "quick_gelu";  // CLIP-L/14-336, the defaults of vision_config
   }
   const json_value* layer = root.find("vision_feature_layer");
-  if (layer && layer->IsArray()) return root.unsupported("vision_feature_layer", "a list", "one layer");
+  if (layer && layer->is_array()) return root.unsupported("vision_feature_layer", "a list", "one layer");
   d.vision.select_layer = -2;
   LLAVA_CHECK(root.read("vision_feature_layer", d.vision.select_layer));
   std::string select = "default";
@@ -104,8 +104,8 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   bool inside = false;
   LLAVA_CHECK(root.read("unfreeze_mm_vision_tower", inside));
   if (folder_exists(where) && file_exists(where + "/config.json")) {
-    LLAVA_TRY(json, try_read_json(where + "/config.json"));
-    LLAVA_TRY(about, json_object::try_root(json));
+    LLAVA_TRY(json, json_document::try_read(where + "/config.json"));
+    const json_object about = json.root();
     LLAVA_TRY(nested, about.object("vision_config"));  // of a whole CLIP
     LLAVA_CHECK(try_read_vision_config(about.has("vision_config") ? nested : about, d));
     LLAVA_CHECK(try_read_preprocessing(where, d.image));
@@ -143,30 +143,27 @@ inline result<void> try_read_ends(const std::string& folder, const json_object& 
     const json_value* eos = o.find("eos_token_id");
     if (!eos) return {};
     d.eos.clear();
-    if (eos->IsInt()) d.eos.push_back(eos->GetInt());
-    else if (eos->IsArray() && eos->Size() <= 64)
-      for (const auto& e : eos->GetArray()) {
-        if (!e.IsInt()) return o.wrong("eos_token_id", "a whole number or several");
-        d.eos.push_back(e.GetInt());
-      }
-    else return o.wrong("eos_token_id", "a whole number or several");
+    for (const json_value& e : eos->is_array() ? eos->items() : json_value::array{*eos}) {
+      const auto id = e.whole();
+      if (!id || *id < 0 || *id > INT32_MAX || d.eos.size() == 64) return o.wrong("eos_token_id", "a token's number, or a list of them");
+      d.eos.push_back(static_cast<std::int32_t>(*id));
+    }
     return {};
   };
   LLAVA_TRY(text, root.object("text_config"));
   LLAVA_CHECK(read(text));
   LLAVA_CHECK(read(root));
   if (!file_exists(folder + "/generation_config.json")) return {};
-  LLAVA_TRY(json, try_read_json(folder + "/generation_config.json"));
-  LLAVA_TRY(generation, json_object::try_root(json));
-  return read(generation);
+  LLAVA_TRY(json, json_document::try_read(folder + "/generation_config.json"));
+  return read(json.root());
 }
 
 }  // namespace detail
 
 inline result<model_description> try_describe_model(const std::string& folder) {
   const std::string file = folder + "/config.json";
-  LLAVA_TRY(json, try_read_json(file));
-  LLAVA_TRY(root, json_object::try_root(json));
+  LLAVA_TRY(json, json_document::try_read(file));
+  const json_object root = json.root();
   model_description d;
   std::string tower;
   LLAVA_CHECK(root.read("vision_tower", tower));

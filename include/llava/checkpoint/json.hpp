@@ -1,63 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
-/// JSON of a checkpoint's small files, through RapidJSON's iterative parser: no recursion on input, at most 64 levels (R9).
-/// A getter that finds something else says file, key, what was expected and what is there.
+/// JSON of a checkpoint's small files, read by RapidJSON's iterative parser: no recursion on input, at most 64 levels, no
+/// key twice in an object, valid UTF-8 (R9). json_object reads the members of one object; what is not as it should be is
+/// told with file and key.
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
-#include <rapidjson/document.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
 
 #include <llava/base/error.hpp>
 #include <llava/tensor/mapped_file.hpp>
 
 LLAVA_BEGIN
 
-using json_value = rapidjson::Value;
-
-/// A parsed file. The values point into it.
-class json_document {
+/// A parsed value.
+class json_value {
  public:
-  json_document(std::string file, std::unique_ptr<rapidjson::Document> d) : file_(std::move(file)), document_(std::move(d)) {}
-  const json_value& root() const { return *document_; }
-  const std::string& file() const { return file_; }
+  using member = std::pair<std::string, json_value>;
+  using array = std::vector<json_value>;
+  using object = std::vector<member>;
+
+  json_value() = default;
+  template <class T>
+  explicit json_value(T v) : value_(std::move(v)) {}
+
+  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
+  bool is_array() const { return std::holds_alternative<array>(value_); }
+  bool is_object() const { return std::holds_alternative<object>(value_); }
+
+  /// @name What it is, or null
+  /// @{
+  const bool* truth() const { return std::get_if<bool>(&value_); }
+  const std::string* text() const { return std::get_if<std::string>(&value_); }
+  /// @}
+  /// A number without fraction.
+  std::optional<std::int64_t> whole() const {
+    const auto* i = std::get_if<std::int64_t>(&value_);
+    return i ? std::optional(*i) : std::nullopt;
+  }
+  std::optional<double> number() const {
+    if (const auto* i = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*i);
+    const auto* d = std::get_if<double>(&value_);
+    return d ? std::optional(*d) : std::nullopt;
+  }
+  /// Of an array; empty for anything else.
+  const array& items() const {
+    static const array none;
+    const auto* a = std::get_if<array>(&value_);
+    return a ? *a : none;
+  }
+  /// Of an object, in the file's order; empty for anything else.
+  const object& members() const {
+    static const object none;
+    const auto* o = std::get_if<object>(&value_);
+    return o ? *o : none;
+  }
+  const json_value* find(std::string_view key) const {
+    for (const member& m : members())
+      if (m.first == key) return &m.second;
+    return nullptr;
+  }
 
  private:
-  std::string file_;
-  std::unique_ptr<rapidjson::Document> document_;
+  friend class json_builder;
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, array, object> value_;
 };
 
-namespace detail {
-/// Depth of the deepest bracket outside strings.
-inline std::size_t json_depth(std::string_view text) {
-  std::size_t depth = 0, deepest = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return deepest;
-}
-}  // namespace detail
+/// Makes a json_value of the parser's events.
+class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json_builder> {
+ public:
+  static constexpr std::size_t deepest = 64, most_values = std::size_t{4} << 20;
 
-inline result<json_document> try_parse_json(std::string_view file, std::string_view text) {
-  if (detail::json_depth(text) > 64) return fail(errc::invalid_format, text_of("llava: ", file, ": nested deeper than 64 levels"));
-  auto d = std::make_unique<rapidjson::Document>();
-  d->Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag>(text.data(), text.size());
-  if (d->HasParseError()) return fail(errc::invalid_format, text_of("llava: ", file, ": not JSON, at byte ", d->GetErrorOffset()));
-  return json_document(std::string(file), std::move(d));
+  json_value root;
+  std::string problem;  ///< why an event was refused
+
+  bool Null() { return add(json_value()); }
+  bool Bool(bool b) { return add(json_value(b)); }
+  bool Int(int i) { return add(json_value(std::int64_t{i})); }
+  bool Uint(unsigned i) { return add(json_value(std::int64_t{i})); }
+  bool Int64(std::int64_t i) { return add(json_value(i)); }
+  bool Uint64(std::uint64_t i) {
+    return i <= INT64_MAX ? add(json_value(static_cast<std::int64_t>(i))) : add(json_value(static_cast<double>(i)));
+  }
+  bool Double(double d) { return add(json_value(d)); }
+  bool String(const char* s, rapidjson::SizeType n, bool) { return add(json_value(std::string(s, n))); }
+  bool Key(const char* s, rapidjson::SizeType n, bool) {
+    keys_.emplace_back(s, n);
+    return true;
+  }
+  bool StartObject() { return open(json_value(json_value::object{})); }
+  bool StartArray() { return open(json_value(json_value::array{})); }
+  bool EndArray(rapidjson::SizeType) { return close(); }
+  bool EndObject(rapidjson::SizeType) {
+    const auto& members = open_.back().members();
+    std::vector<std::string_view> keys(members.size());
+    std::transform(members.begin(), members.end(), keys.begin(), [](const auto& m) { return std::string_view(m.first); });
+    std::sort(keys.begin(), keys.end());
+    const auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice != keys.end()) return refuse(text_of("the key \"", *twice, "\" stands twice in an object"));
+    return close();
+  }
+
+ private:
+  bool refuse(std::string why) {
+    problem = std::move(why);
+    return false;
+  }
+  bool open(json_value v) {
+    if (open_.size() == deepest) return refuse(text_of("nested deeper than ", deepest, " levels"));
+    open_.push_back(std::move(v));
+    return true;
+  }
+  bool close() {
+    json_value v = std::move(open_.back());
+    open_.pop_back();
+    return add(std::move(v));
+  }
+  bool add(json_value v) {
+    if (++values_ > most_values) return refuse(text_of("more than ", most_values, " values"));
+    if (open_.empty()) {
+      root = std::move(v);
+    } else if (auto* a = std::get_if<json_value::array>(&open_.back().value_)) {
+      a->push_back(std::move(v));
+    } else {
+      std::get_if<json_value::object>(&open_.back().value_)->emplace_back(std::move(keys_.back()), std::move(v));
+      keys_.pop_back();
+    }
+    return true;
+  }
+
+  std::vector<json_value> open_;
+  std::vector<std::string> keys_;
+  std::size_t values_ = 0;
+};
+
+inline result<json_value> try_parse_json(std::string_view file, std::string_view text) {
+  rapidjson::Reader reader;
+  rapidjson::MemoryStream bytes(text.data(), text.size());
+  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
+  json_builder builder;
+  constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
+  if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));
+  if (!builder.problem.empty()) return fail(errc::invalid_format, text_of("llava: ", file, ": ", builder.problem));
+  return fail(errc::invalid_format, text_of("llava: ", file, ": not JSON, at byte ", reader.GetErrorOffset()));
 }
 
 /// The whole of a text file of at most `limit` bytes.
@@ -68,34 +160,25 @@ inline result<std::string> try_read_text_file(const std::string& file, std::size
   return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
 }
 
-inline result<json_document> try_read_json(const std::string& file) {
-  LLAVA_TRY(text, try_read_text_file(file));
-  return try_parse_json(file, text);
-}
-
-/// One object of a file, with its place in it for errors.
+/// One object of a file, with its place in it for errors. Refers to the file's name and value: both outlive it.
 class json_object {
  public:
   json_object(std::string_view file, std::string path, const json_value* v) : file_(file), path_(std::move(path)), value_(v) {}
-  static result<json_object> try_root(const json_document& d) {
-    if (!d.root().IsObject()) return fail(errc::invalid_format, text_of("llava: ", d.file(), ": expected an object"));
-    return json_object(d.file(), {}, &d.root());
-  }
 
   /// The member, or null when it is absent or null.
   const json_value* find(const char* key) const {
-    const auto found = value_->FindMember(key);
-    return found == value_->MemberEnd() || found->value.IsNull() ? nullptr : &found->value;
+    const json_value* v = value_->find(key);
+    return v && !v->is_null() ? v : nullptr;
   }
   bool has(const char* key) const { return find(key) != nullptr; }
   /// Whether the key stands there at all, be it null.
-  bool states(const char* key) const { return value_->HasMember(key); }
+  bool states(const char* key) const { return value_->find(key) != nullptr; }
 
   /// The inner object, empty when absent.
   result<json_object> object(const char* key) const {
-    static const json_value empty(rapidjson::kObjectType);
+    static const json_value empty{json_value::object{}};
     const json_value* v = find(key);
-    if (v && !v->IsObject()) return wrong(key, "an object");
+    if (v && !v->is_object()) return wrong(key, "an object");
     return json_object(file_, path_ + key + ".", v ? v : &empty);
   }
 
@@ -104,32 +187,38 @@ class json_object {
   /// @{
   result<void> read(const char* key, int& to) const {
     const json_value* v = find(key);
-    if (v && !v->IsInt()) return wrong(key, "a whole number of 32 bits");
-    if (v) to = v->GetInt();
-    return {};
-  }
-  result<void> read(const char* key, float& to) const {
-    const json_value* v = find(key);
-    if (v && !(v->IsNumber() && v->GetDouble() >= -3e38 && v->GetDouble() <= 3e38)) return wrong(key, "a number");
-    if (v) to = static_cast<float>(v->GetDouble());
+    if (!v) return {};
+    const auto i = v->whole();
+    if (!i || *i < INT32_MIN || *i > INT32_MAX) return wrong(key, "a whole number of 32 bits");
+    to = static_cast<int>(*i);
     return {};
   }
   result<void> read(const char* key, double& to) const {
     const json_value* v = find(key);
-    if (v && !v->IsNumber()) return wrong(key, "a number");
-    if (v) to = v->GetDouble();
+    if (!v) return {};
+    if (!v->number()) return wrong(key, "a number");
+    to = *v->number();
+    return {};
+  }
+  result<void> read(const char* key, float& to) const {
+    double exact = static_cast<double>(to);
+    LLAVA_CHECK(read(key, exact));
+    if (!(exact >= -3e38 && exact <= 3e38)) return wrong(key, "a number of 32 bits");
+    to = static_cast<float>(exact);
     return {};
   }
   result<void> read(const char* key, bool& to) const {
     const json_value* v = find(key);
-    if (v && !v->IsBool()) return wrong(key, "true or false");
-    if (v) to = v->GetBool();
+    if (!v) return {};
+    if (!v->truth()) return wrong(key, "true or false");
+    to = *v->truth();
     return {};
   }
   result<void> read(const char* key, std::string& to) const {
     const json_value* v = find(key);
-    if (v && !v->IsString()) return wrong(key, "a text");
-    if (v) to.assign(v->GetString(), v->GetStringLength());
+    if (!v) return {};
+    if (!v->text()) return wrong(key, "a text");
+    to = *v->text();
     return {};
   }
   /// @}
@@ -140,12 +229,29 @@ class json_object {
   error unsupported(const char* key, std::string_view found, std::string_view known) const {
     return fail(errc::unsupported, text_of("llava: ", file_, ": \"", path_, key, "\" is ", found, "; known: ", known));
   }
-  std::string_view file() const { return file_; }
 
  private:
   std::string_view file_;
   std::string path_;
   const json_value* value_;
+};
+
+/// A parsed file whose root is an object.
+class json_document {
+ public:
+  static result<json_document> try_read(const std::string& file) {
+    LLAVA_TRY(text, try_read_text_file(file));
+    LLAVA_TRY(root, try_parse_json(file, text));
+    if (!root.is_object()) return fail(errc::invalid_format, text_of("llava: ", file, ": expected an object"));
+    return result<json_document>(json_document(file, std::move(root)));
+  }
+  const json_value& value() const { return root_; }
+  json_object root() const { return json_object(file_, {}, &root_); }
+
+ private:
+  json_document(std::string file, json_value root) : file_(std::move(file)), root_(std::move(root)) {}
+  std::string file_;
+  json_value root_;
 };
 
 LLAVA_END

@@ -35,17 +35,20 @@ inline constexpr safetensors_type safetensors_types[] = {
     {"BOOL", 1, dtype::uint8, false}, {"U16", 2, dtype::uint8, false},  {"U32", 4, dtype::uint8, false},
     {"U64", 8, dtype::uint8, false},  {"F8_E4M3", 1, dtype::uint8, false}, {"F8_E5M2", 1, dtype::uint8, false}};
 
-/// One entry of the header.
-inline result<stored_tensor> try_read_entry(const std::string& file, std::string_view name, const json_value& v, std::span<const std::byte> data) {
+/// One entry of the header, and where its bytes lie.
+struct safetensors_entry {
+  stored_tensor tensor;
+  std::size_t begin = 0, end = 0;
+};
+
+inline result<safetensors_entry> try_read_entry(const std::string& file, std::string_view name, const json_value& v, std::span<const std::byte> data) {
   const auto bad = [&](std::string_view what) {
     return fail(errc::invalid_format, text_of("llava: ", file, ": tensor ", name, ": ", what));
   };
-  if (!v.IsObject()) return bad("its header entry is not an object");
-  const auto type = v.FindMember("dtype"), shape = v.FindMember("shape"), offsets = v.FindMember("data_offsets");
-  if (type == v.MemberEnd() || !type->value.IsString() || shape == v.MemberEnd() || !shape->value.IsArray() ||
-      offsets == v.MemberEnd() || !offsets->value.IsArray() || offsets->value.Size() != 2 || v.MemberCount() != 3)
+  const json_value *type = v.find("dtype"), *shape = v.find("shape"), *offsets = v.find("data_offsets");
+  if (!type || !type->text() || !shape || !shape->is_array() || !offsets || offsets->items().size() != 2 || v.members().size() != 3)
     return bad("its header entry must have dtype, shape and data_offsets, and nothing else");
-  const std::string_view type_name(type->value.GetString(), type->value.GetStringLength());
+  const std::string& type_name = *type->text();
   const auto* found = std::find_if(std::begin(safetensors_types), std::end(safetensors_types), [&](const auto& t) { return t.name == type_name; });
   if (found == std::end(safetensors_types)) return bad(text_of("unknown dtype ", type_name));
 
@@ -54,21 +57,21 @@ inline result<stored_tensor> try_read_entry(const std::string& file, std::string
   t.file = file;
   t.type = found->type;
   std::size_t size = found->bytes;
-  for (const auto& extent : shape->value.GetArray()) {
-    if (!extent.IsUint64()) return bad("its shape must be of whole numbers, none negative");
-    t.dims.push_back(extent.GetUint64());
+  for (const json_value& extent : shape->items()) {
+    if (extent.whole().value_or(-1) < 0) return bad("its shape must be of whole numbers, none negative");
+    t.dims.push_back(static_cast<std::size_t>(*extent.whole()));
     const auto product = checked_mul(size, t.dims.back());
     if (!product) return bad("its shape overflows");
     size = *product;
   }
-  const auto& range = offsets->value;
-  if (!range[0].IsUint64() || !range[1].IsUint64()) return bad("its data_offsets must be whole numbers");
-  const std::uint64_t begin = range[0].GetUint64(), end = range[1].GetUint64();
+  const std::int64_t first = offsets->items()[0].whole().value_or(-1), last = offsets->items()[1].whole().value_or(-1);
+  if (first < 0 || last < 0) return bad("its data_offsets must be whole numbers, none negative");
+  const auto begin = static_cast<std::size_t>(first), end = static_cast<std::size_t>(last);
   if (begin > end || end > data.size()) return bad(text_of("its data_offsets ", begin, " … ", end, " are not inside the ", data.size(), " bytes of data"));
   if (end - begin != size) return bad(text_of("its shape and dtype need ", size, " bytes, data_offsets give ", end - begin));
   t.bytes = data.subspan(begin, size);
   if (!found->known) t.dims.clear(), t.bytes = {};  // kept by name only: whoever asks for it is told that it does not fit
-  return t;
+  return safetensors_entry{std::move(t), begin, end};
 }
 
 }  // namespace detail
@@ -91,25 +94,21 @@ class safetensors_file {
     if (header.empty() || header.front() != '{') return bad("its header does not begin with '{'");
     const std::span<const std::byte> data = bytes.subspan(8 + length);
     LLAVA_TRY(json, try_parse_json(file, header));
-    LLAVA_TRY(root, json_object::try_root(json));
-    static_cast<void>(root);
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
-    for (const auto& member : json.root().GetObject()) {
-      const std::string_view name(member.name.GetString(), member.name.GetStringLength());
+    std::vector<std::pair<std::size_t, std::size_t>> ranges;
+    for (const auto& [name, value] : json.members()) {
       if (name == "__metadata__") continue;
-      LLAVA_TRY(t, detail::try_read_entry(file, name, member.value, data));
-      const auto& offsets = member.value["data_offsets"];
-      ranges.emplace_back(offsets[0].GetUint64(), offsets[1].GetUint64());
-      if (!f.tensors_.emplace(std::string(name), std::move(t)).second) return bad(text_of("tensor ", name, " stands twice in its header"));
+      LLAVA_TRY(entry, detail::try_read_entry(file, name, value, data));
+      ranges.emplace_back(entry.begin, entry.end);
+      f.tensors_.emplace(name, std::move(entry.tensor));
     }
     std::sort(ranges.begin(), ranges.end());
-    std::uint64_t end = 0;
+    std::size_t end = 0;
     for (const auto& [first, last] : ranges) {
       if (first != end) return bad(text_of("its tensors ", first < end ? "overlap" : "leave a hole", " at byte ", std::min(first, end), " of the data"));
       end = last;
     }
     if (end != data.size()) return bad(text_of("its tensors end at byte ", end, " of ", data.size(), " bytes of data"));
-    return f;
+    return result<safetensors_file>(std::move(f));
   }
 
   const stored_tensor* find(std::string_view name) const {
@@ -146,7 +145,7 @@ class safetensors_folder {
     } else {
       return fail(errc::not_found, text_of("llava: ", folder, " has neither model.safetensors nor model.safetensors.index.json"));
     }
-    return all;
+    return result<safetensors_folder>(std::move(all));
   }
 
   const stored_tensor* find(std::string_view name) const {
@@ -162,15 +161,13 @@ class safetensors_folder {
  private:
   result<void> try_open_shards(const std::string& folder) {
     const std::string index = folder + "/model.safetensors.index.json";
-    LLAVA_TRY(json, try_read_json(index));
-    LLAVA_TRY(root, json_object::try_root(json));
-    const json_value* map = root.find("weight_map");
-    if (!map || !map->IsObject()) return root.wrong("weight_map", "an object of tensor names and files");
+    LLAVA_TRY(json, json_document::try_read(index));
+    const json_value* map = json.value().find("weight_map");
+    if (!map || !map->is_object()) return json.root().wrong("weight_map", "an object of tensor names and files");
     std::map<std::string, std::size_t, std::less<>> shards;
-    for (const auto& member : map->GetObject()) {
-      const std::string_view tensor(member.name.GetString(), member.name.GetStringLength());
-      if (!member.value.IsString()) return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a text"));
-      const std::string file(member.value.GetString(), member.value.GetStringLength());
+    for (const auto& [tensor, value] : map->members()) {
+      if (!value.text()) return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a text"));
+      const std::string& file = *value.text();
       if (file.empty() || file.find_first_of("/\\") != std::string::npos || file == ".." || file.find('\0') != std::string::npos)
         return fail(errc::invalid_format, text_of("llava: ", index, ": ", tensor, " is said to be in '", file, "', which is not a file of this folder"));
       const auto [at, is_new] = shards.emplace(file, files_.size());

@@ -22,10 +22,16 @@ struct stored_tensor {
   std::string file;  ///< for errors
 };
 
+namespace detail {
+struct tensor_visitor {
+  void operator()(const stored_tensor&) const {}
+};
+}  // namespace detail
+
 template <class S>
 concept checkpoint_source = requires(const S& s, std::string_view name) {
   { s.find(name) } -> std::same_as<const stored_tensor*>;
-  s.for_each([](const stored_tensor&) {});
+  s.for_each(detail::tensor_visitor{});
 };
 
 LLAVA_END

@@ -18,8 +18,8 @@ namespace detail {
 /// "<s>", or {"content": "<s>"}.
 inline std::string token_text(const json_object& o, const char* key) {
   const json_value* v = o.find(key);
-  if (v && v->IsObject() && v->HasMember("content")) v = &(*v)["content"];
-  return v && v->IsString() ? std::string(v->GetString(), v->GetStringLength()) : std::string();
+  if (v && v->is_object()) v = v->find("content");
+  return v && v->text() ? *v->text() : std::string();
 }
 
 inline result<void> try_read_added_tokens(const std::string& folder, tokenizer_data& d) {
@@ -32,20 +32,15 @@ inline result<void> try_read_added_tokens(const std::string& folder, tokenizer_d
     return {};
   };
   if (file_exists(folder + "/added_tokens.json")) {
-    LLAVA_TRY(json, try_read_json(folder + "/added_tokens.json"));
-    LLAVA_TRY(root, json_object::try_root(json));
-    static_cast<void>(root);
-    for (const auto& m : json.root().GetObject()) {
-      if (!m.value.IsInt()) return fail(errc::invalid_format, text_of("llava: ", folder, "/added_tokens.json: ids must be whole numbers"));
-      LLAVA_CHECK(add(std::string(m.name.GetString(), m.name.GetStringLength()), m.value.GetInt(), true));
-    }
+    LLAVA_TRY(json, json_document::try_read(folder + "/added_tokens.json"));
+    for (const auto& [content, id] : json.value().members()) LLAVA_CHECK(add(content, id.whole().value_or(-1), true));
   }
   return {};
 }
 
 inline result<void> try_read_tokenizer_config(const std::string& folder, bool from_model, tokenizer_data& d) {
-  LLAVA_TRY(json, try_read_json(folder + "/tokenizer_config.json"));
-  LLAVA_TRY(o, json_object::try_root(json));
+  LLAVA_TRY(json, json_document::try_read(folder + "/tokenizer_config.json"));
+  const json_object o = json.root();
   const auto id_of = [&](const std::string& text) {
     for (const added_token& a : d.added)
       if (a.content == text) return a.id;
@@ -79,7 +74,7 @@ inline result<tokenizer> try_open_tokenizer(const std::string& folder, naming na
   if (from_model && d.bos >= 0) d.before.push_back(d.bos);
   LLAVA_CHECK(detail::try_read_added_tokens(folder, d));
   if (detail::file_exists(folder + "/tokenizer_config.json")) LLAVA_CHECK(detail::try_read_tokenizer_config(folder, from_model, d));
-  return tokenizer(std::move(d));
+  return result<tokenizer>(tokenizer(std::move(d)));
 }
 
 LLAVA_END

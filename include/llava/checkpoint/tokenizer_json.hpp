@@ -18,7 +18,7 @@ class tokenizer_json_reader {
   tokenizer_json_reader(std::string_view file, tokenizer_data& d) : file_(file), d_(d) {}
 
   result<void> try_read(const json_value& root) {
-    if (!root.IsObject()) return bad("expected an object");
+    if (!root.is_object()) return bad("expected an object");
     const json_object o(file_, {}, &root);
     LLAVA_CHECK(try_read_model(o));
     LLAVA_CHECK(try_read_added(o));
@@ -43,9 +43,9 @@ class tokenizer_json_reader {
     LLAVA_CHECK(outer.read("type", type));
     if (type != "Sequence") return part(outer, type);
     const json_value* parts = outer.find(list);
-    if (!parts || !parts->IsArray()) return outer.wrong(list, "a list");
-    for (const auto& p : parts->GetArray()) {
-      if (!p.IsObject()) return outer.wrong(list, "a list of objects");
+    if (!parts || !parts->is_array()) return outer.wrong(list, "a list");
+    for (const json_value& p : parts->items()) {
+      if (!p.is_object()) return outer.wrong(list, "a list of objects");
       const json_object inner(file_, std::string(key) + ".", &p);
       LLAVA_CHECK(inner.read("type", type));
       LLAVA_CHECK(part(inner, type));
@@ -67,15 +67,15 @@ class tokenizer_json_reader {
     LLAVA_CHECK(model.read("ignore_merges", d_.ignore_merges));
     LLAVA_CHECK(model.read("unk_token", unk));
     const json_value* vocab = model.find("vocab");
-    if (!vocab || !vocab->IsObject()) return model.wrong("vocab", "an object of pieces and ids");
-    const std::size_t most = std::size_t{4} * vocab->MemberCount() + 65536;
-    for (const auto& m : vocab->GetObject()) {
-      const std::string piece(m.name.GetString(), m.name.GetStringLength());
-      if (!m.value.IsUint() || m.value.GetUint() >= most) return bad(text_of("the id of piece '", piece, "' is not a sound whole number"));
-      const auto id = m.value.GetUint();
+    if (!vocab || !vocab->is_object()) return model.wrong("vocab", "an object of pieces and ids");
+    const auto most = static_cast<std::int64_t>(4 * vocab->members().size() + 65536);
+    for (const auto& [piece, value] : vocab->members()) {
+      const std::int64_t number = value.whole().value_or(-1);
+      if (number < 0 || number >= most) return bad(text_of("the id of piece '", piece, "' is not a sound whole number"));
+      const auto id = static_cast<std::size_t>(number);
       if (id >= d_.pieces.size()) d_.pieces.resize(id + 1);
       d_.pieces[id] = piece;
-      if (!d_.ids.emplace(piece, static_cast<std::int32_t>(id)).second) return bad(text_of("piece '", piece, "' stands twice"));
+      d_.ids.emplace(piece, static_cast<std::int32_t>(id));
     }
     if (const auto u = d_.ids.find(unk); !unk.empty() && u != d_.ids.end()) d_.unknown = u->second;
     if (d_.byte_fallback) {
@@ -90,17 +90,17 @@ class tokenizer_json_reader {
 
   result<void> try_read_merges(const json_object& model) {
     const json_value* merges = model.find("merges");
-    if (!merges || !merges->IsArray()) return model.wrong("merges", "a list");
+    if (!merges || !merges->is_array()) return model.wrong("merges", "a list");
     double rank = 0;
-    for (const auto& m : merges->GetArray()) {
+    for (const json_value& m : merges->items()) {
       std::string_view left, right;
-      if (m.IsString()) {
-        const std::string_view both(m.GetString(), m.GetStringLength());
+      if (m.text()) {
+        const std::string_view both = *m.text();
         const auto space = both.find(' ');
         if (space == std::string_view::npos) return bad(text_of("merge ", static_cast<std::int64_t>(rank), " is not two pieces"));
         left = both.substr(0, space), right = both.substr(space + 1);
-      } else if (m.IsArray() && m.Size() == 2 && m[0].IsString() && m[1].IsString()) {
-        left = {m[0].GetString(), m[0].GetStringLength()}, right = {m[1].GetString(), m[1].GetStringLength()};
+      } else if (m.items().size() == 2 && m.items()[0].text() && m.items()[1].text()) {
+        left = *m.items()[0].text(), right = *m.items()[1].text();
       } else {
         return bad(text_of("merge ", static_cast<std::int64_t>(rank), " is not two pieces"));
       }
@@ -115,9 +115,9 @@ class tokenizer_json_reader {
   result<void> try_read_added(const json_object& root) {
     const json_value* added = root.find("added_tokens");
     if (!added) return {};
-    if (!added->IsArray()) return root.wrong("added_tokens", "a list");
-    for (const auto& v : added->GetArray()) {
-      if (!v.IsObject()) return root.wrong("added_tokens", "a list of objects");
+    if (!added->is_array()) return root.wrong("added_tokens", "a list");
+    for (const json_value& v : added->items()) {
+      if (!v.is_object()) return root.wrong("added_tokens", "a list of objects");
       const json_object o(file_, "added_tokens.", &v);
       added_token a;
       a.id = -1;
@@ -206,22 +206,23 @@ class tokenizer_json_reader {
     if (type != "TemplateProcessing") return unknown("post_processor", type);
     const json_value* single = o.find("single");
     const json_value* specials = o.find("special_tokens");
-    if (!single || !single->IsArray() || !specials || !specials->IsObject()) return o.wrong("single", "a list, with special_tokens");
+    if (!single || !single->is_array() || !specials) return o.wrong("single", "a list, with special_tokens");
     bool behind = false;
-    for (const auto& part : single->GetArray()) {
-      if (part.IsObject() && part.HasMember("Sequence")) {
+    for (const json_value& part : single->items()) {
+      if (part.find("Sequence")) {
         behind = true;
         continue;
       }
-      if (!part.IsObject() || !part.HasMember("SpecialToken") || !part["SpecialToken"].IsObject() || !part["SpecialToken"].HasMember("id") ||
-          !part["SpecialToken"]["id"].IsString())
-        return o.wrong("single", "a list of Sequence and SpecialToken");
-      const auto token = specials->FindMember(part["SpecialToken"]["id"]);
-      if (token == specials->MemberEnd() || !token->value.IsObject() || !token->value.HasMember("ids") || !token->value["ids"].IsArray())
-        return o.wrong("special_tokens", "an object that has every token of the template");
-      for (const auto& id : token->value["ids"].GetArray()) {
-        if (!id.IsInt() || id.GetInt() < 0) return o.wrong("special_tokens", "ids");
-        (behind ? d_.after : d_.before).push_back(id.GetInt());
+      const json_value* special = part.find("SpecialToken");
+      const json_value* name = special ? special->find("id") : nullptr;
+      if (!name || !name->text()) return o.wrong("single", "a list of Sequence and SpecialToken");
+      const json_value* token = specials->find(*name->text());
+      const json_value* ids = token ? token->find("ids") : nullptr;
+      if (!ids || !ids->is_array()) return o.wrong("special_tokens", "an object that has every token of the template");
+      for (const json_value& id : ids->items()) {
+        const std::int64_t number = id.whole().value_or(-1);
+        if (number < 0 || number > INT32_MAX) return o.wrong("special_tokens", "ids");
+        (behind ? d_.after : d_.before).push_back(static_cast<std::int32_t>(number));
       }
     }
     return {};
@@ -253,8 +254,8 @@ class tokenizer_json_reader {
 inline result<tokenizer_data> try_read_tokenizer_json(std::string_view file, std::string_view bytes) {
   LLAVA_TRY(json, try_parse_json(file, bytes));
   tokenizer_data d;
-  LLAVA_CHECK(detail::tokenizer_json_reader(file, d).try_read(json.root()));
-  return d;
+  LLAVA_CHECK(detail::tokenizer_json_reader(file, d).try_read(json));
+  return result<tokenizer_data>(std::move(d));
 }
 
 LLAVA_END

@@ -49,10 +49,7 @@ inline result<void> try_read_vision_config(const json_object& o, model_descripti
 inline result<void> try_read_size(const json_object& o, const char* key, int& size, bool& both) {
   const json_value* v = o.find(key);
   if (!v) return {};
-  if (v->IsInt()) {
-    size = v->GetInt();
-    return {};
-  }
+  if (v->whole()) return o.read(key, size);
   LLAVA_TRY(edges, o.object(key));
   if (edges.has("shortest_edge")) return edges.read("shortest_edge", size);
   int width = 0;
@@ -86,10 +83,11 @@ inline result<void> try_read_image_config(const json_object& o, image_config& c)
   for (const auto& [key, to] : {std::pair<const char*, float*>{"image_mean", c.mean}, {"image_std", c.std}}) {
     const json_value* v = o.find(key);
     if (!v) continue;
-    if (!v->IsArray() || v->Size() != 3) return o.wrong(key, "three numbers");
-    for (unsigned i = 0; i < 3; ++i) {
-      if (!(*v)[i].IsNumber()) return o.wrong(key, "three numbers");
-      to[i] = static_cast<float>((*v)[i].GetDouble());
+    if (v->items().size() != 3) return o.wrong(key, "three numbers");
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto number = v->items()[i].number();
+      if (!number || !(*number >= -1e6 && *number <= 1e6)) return o.wrong(key, "three numbers");
+      to[i] = static_cast<float>(*number);
     }
   }
   return {};
@@ -98,17 +96,14 @@ inline result<void> try_read_image_config(const json_object& o, image_config& c)
 /// What a folder says about preprocessing; nothing when it says nothing.
 inline result<void> try_read_preprocessing(const std::string& folder, image_config& c) {
   if (file_exists(folder + "/preprocessor_config.json")) {
-    LLAVA_TRY(json, try_read_json(folder + "/preprocessor_config.json"));
-    LLAVA_TRY(root, json_object::try_root(json));
-    return try_read_image_config(root, c);
+    LLAVA_TRY(json, json_document::try_read(folder + "/preprocessor_config.json"));
+    return try_read_image_config(json.root(), c);
   }
   if (file_exists(folder + "/processor_config.json")) {
-    LLAVA_TRY(json, try_read_json(folder + "/processor_config.json"));
-    LLAVA_TRY(root, json_object::try_root(json));
-    if (root.has("image_processor")) {
-      LLAVA_TRY(inner, root.object("image_processor"));
-      return try_read_image_config(inner, c);
-    }
+    LLAVA_TRY(json, json_document::try_read(folder + "/processor_config.json"));
+    if (!json.root().has("image_processor")) return {};
+    LLAVA_TRY(inner, json.root().object("image_processor"));
+    return try_read_image_config(inner, c);
   }
   return {};
 }

@@ -69,7 +69,7 @@ class kv_cache {
     if (!bytes) return fail(errc::out_of_memory, "llava: the KV cache asked for does not fit the address space");
     LLAVA_TRY(buffer, B::buffer::try_make(*bytes, "the KV cache"));
     cache.buffer_ = std::move(buffer);
-    return cache;
+    return result<kv_cache>(std::move(cache));
   }
 
   kv_view<T> layer(int i) const {

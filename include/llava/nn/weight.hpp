@@ -72,7 +72,7 @@ result<Buffer> converted(host_values from, std::size_t count, std::string_view n
                                              "; weights must be f32, f16 or bf16"));
     buffer.load(at * sizeof(To), reinterpret_cast<const std::byte*>(staging.data()), n * sizeof(To));
   }
-  return std::move(buffer);
+  return result<Buffer>(std::move(buffer));
 }
 }  // namespace detail
 

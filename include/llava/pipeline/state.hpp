@@ -65,7 +65,7 @@ struct pipeline_state {
     state->threads = options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
     LLAVA_CHECK(state->try_load(folder, options));
     LLAVA_CHECK(state->try_make_room(options));
-    return state;
+    return result<std::unique_ptr<pipeline_state>>(std::move(state));
   }
 
   /// Image tokens of a picture. `see(queue, features)` is called with the tower's features (features, Dv); `tokens` may be
@@ -89,21 +89,21 @@ struct pipeline_state {
   }
 
  private:
-  /// The choices that config.json makes, where M leaves them open; where M has made them, that they agree.
+  /// The choices that config.json makes, where M leaves them open. Where M has made them, the activation must agree; a
+  /// projector of one's own is what a variant is for, and the names and shapes of its weights are held against the files.
   result<void> try_choose(const std::string& folder) {
-    const auto agree = [&](auto& choice, std::string_view name, std::string_view what) -> result<void> {
-      using C = std::remove_cvref_t<decltype(choice)>;
-      bool known = false;
-      if constexpr (requires { choice.choose(name); })
-        known = choice.choose(name);
-      else
-        known = C::name == name || !fixed_model<M>;
-      if (known) return {};
-      return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: ", what, " '", name, "' is not one that this model type has"));
+    const auto unknown = [&](std::string_view what, std::string_view name) {
+      return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name, "' is not one of this model type's"));
     };
     if (description.has_vision) {
-      LLAVA_CHECK(agree(activation_, description.vision_activation, "vision activation"));
-      LLAVA_CHECK(agree(projector_choice_, description.projector_type, "projector"));
+      bool known = true;
+      if constexpr (requires { activation_.choose(std::string_view{}); })
+        known = activation_.choose(description.vision_activation);
+      else
+        known = M::vision_activation::name == description.vision_activation;
+      if (!known) return unknown("vision activation", description.vision_activation);
+      if constexpr (requires { projector_choice_.choose(std::string_view{}); })
+        if (!projector_choice_.choose(description.projector_type)) return unknown("projector", description.projector_type);
     }
     if constexpr (requires { conversation.choose(std::string_view{}); }) conversation.choose(description.conversation);
     return {};

@@ -54,7 +54,7 @@ class workspace_pool {
       if (!idle_.empty()) {
         lease l(*this, std::move(idle_.back()));
         idle_.pop_back();
-        return l;
+        return result<lease>(std::move(l));
       }
     }
     LLAVA_TRY(memory, B::buffer::try_make(arena_bytes_, "activations"));

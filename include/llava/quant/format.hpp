@@ -60,13 +60,14 @@ concept weight_policy = requires {
 };
 
 namespace detail {
+/// What is neither stays what it is: the pipeline says so in its sentence.
 template <class P>
 struct policy_of {
-  using type = weights<P>;
-};
-template <weight_policy P>
-struct policy_of<P> {
   using type = P;
+};
+template <weight_format F>
+struct policy_of<F> {
+  using type = weights<F>;
 };
 }  // namespace detail
 

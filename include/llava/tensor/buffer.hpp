@@ -31,13 +31,13 @@ class host_buffer {
   /// `bytes` of zeros; `what` names them in the error.
   static result<host_buffer> try_make(std::size_t bytes, std::string_view what) {
     host_buffer b;
-    if (bytes == 0) return b;
+    if (bytes == 0) return result<host_buffer>(std::move(b));
     if (bytes < SIZE_MAX - alignment) b.block_ = std::calloc(bytes + alignment, 1);
     if (!b.block_) return fail(errc::out_of_memory, text_of("llava: no memory for ", what, " (", bytes, " bytes)"));
     const auto at = reinterpret_cast<std::uintptr_t>(b.block_);
     b.data_ = static_cast<std::byte*>(b.block_) + (alignment - at % alignment) % alignment;
     b.size_ = bytes;
-    return b;
+    return result<host_buffer>(std::move(b));
   }
 
   std::byte* data() const { return data_; }

@@ -45,7 +45,7 @@ class mapped_file {
     ::close(descriptor);
     if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a file"));
     if (about.st_size > 0 && !m.data_) return fail(errc::io, text_of("llava: cannot map ", file, " into memory"));
-    return m;
+    return result<mapped_file>(std::move(m));
   }
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
