@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-/// placeholder
+/// The simd backend: the instruction set is chosen when a program runs, among AVX-512, AVX2, NEON and plain C++. No compiler
+/// flag is needed. With fused multiply-add all of them give the same bytes, and matmul gives those of the scalar backend.
 #pragma once
-#include <llava/backend/scalar.hpp>
+#include <llava/backend/simd/ops.hpp>
+#include <llava/ops/backend.hpp>
+
 LLAVA_BEGIN
-namespace simd_backend { struct queue : scalar_backend::queue { using scalar_backend::queue::queue; }; }
+
 struct simd {
   static constexpr std::string_view name = "simd";
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::queue;
   using buffer = host_buffer;
 };
+
+/// One instruction set, chosen at compile time; the machine must have it: is_supported(Isa).
+template <simd_isa Isa>
+struct simd_as {
+  static constexpr std::string_view name = name_of(Isa);
+  static constexpr bool reads_host_memory = true;
+  using queue = simd_backend::pinned_queue<Isa>;
+  using buffer = host_buffer;
+};
+
 LLAVA_END

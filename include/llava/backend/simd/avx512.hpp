@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The kernels for AVX-512 (F, VL, BW, DQ): sixteen floats are one register.
+#pragma once
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include <llava/base/dtype.hpp>
+#include <llava/backend/simd/arguments.hpp>
+
+LLAVA_BEGIN
+LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c")
+namespace simd_backend::avx512 {
+
+/// What activations use (arithmetic, exp, erf) is plain inline: their templates are of no instruction set, and an
+/// always-inline callee of another one is an error in them, even though they are themselves inlined into a kernel.
+struct vec {
+  __m512 v;
+  LLAVA_ALWAYS_INLINE vec() : v(_mm512_setzero_ps()) {}
+  LLAVA_ALWAYS_INLINE vec(__m512 x) : v(x) {}
+  explicit vec(float x) : v(_mm512_set1_ps(x)) {}
+};
+inline vec operator+(const vec& a, const vec& b) { return _mm512_add_ps(a.v, b.v); }
+inline vec operator-(const vec& a, const vec& b) { return _mm512_sub_ps(a.v, b.v); }
+inline vec operator*(const vec& a, const vec& b) { return _mm512_mul_ps(a.v, b.v); }
+inline vec operator/(const vec& a, const vec& b) { return _mm512_div_ps(a.v, b.v); }
+LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
+LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) { return _mm512_max_ps(a.v, b.v); }
+LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) { return _mm512_min_ps(a.v, b.v); }
+LLAVA_ALWAYS_INLINE vec abs(const vec& a) { return _mm512_abs_ps(a.v); }
+/// a < b ? x : y, lane by lane.
+LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v);
+}
+/// 2ⁿ for whole n in [−126, 127].
+LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23));
+}
+
+LLAVA_ALWAYS_INLINE vec load(const float* p) { return _mm512_loadu_ps(p); }
+LLAVA_ALWAYS_INLINE vec load(const f16* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
+}
+LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm512_storeu_ps(p, a.v); }
+
+/// Rows become columns.
+LLAVA_ALWAYS_INLINE void transpose(vec (&r)[16]) {
+  __m512 t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
+    t[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    r[i].v = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1].v = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512 a = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88), b = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0x88);
+    const __m512 c = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xdd), d = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0xdd);
+    t[i] = _mm512_shuffle_f32x4(a, b, 0x88);
+    t[i + 4] = _mm512_shuffle_f32x4(c, d, 0x88);
+    t[i + 8] = _mm512_shuffle_f32x4(a, b, 0xdd);
+    t[i + 12] = _mm512_shuffle_f32x4(c, d, 0xdd);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) r[i].v = t[i];
+}
+
+/// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
+LLAVA_ALWAYS_INLINE float sum(const vec& a) {
+  const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_add_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_add_ss(z, _mm_shuffle_ps(z, z, 1)));
+}
+
+inline constexpr int tile_rows = 8, tile_vectors = 2;
+#include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/matmul.inc>
+#include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/rows.inc>
+#include <llava/backend/simd/kernels/table.inc>
+
+}  // namespace simd_backend::avx512
+LLAVA_TARGET_END
+LLAVA_END
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The instruction sets that the simd backend is compiled for, and which of them a machine has. The choice is made at run
+/// time, once per queue: no compiler flag is needed, and one program runs everywhere.
+#pragma once
+#include <string_view>
+
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+enum class simd_isa : unsigned char { generic, neon, avx2, avx512 };
+
+/// Whether this program has kernels for it and this machine can run them.
+inline bool is_supported(simd_isa isa) {
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+  if (isa == simd_isa::avx512)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && is_supported(simd_isa::avx2);
+  if (isa == simd_isa::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+#elif defined(__aarch64__)
+  if (isa == simd_isa::neon) return true;
+#endif
+  return isa == simd_isa::generic;
+}
+
+/// The widest one there is.
+inline simd_isa best_isa() {
+  for (simd_isa isa : {simd_isa::avx512, simd_isa::avx2, simd_isa::neon})
+    if (is_supported(isa)) return isa;
+  return simd_isa::generic;
+}
+
+constexpr std::string_view name_of(simd_isa isa) {
+  switch (isa) {
+    case simd_isa::avx512: return "avx512";
+    case simd_isa::avx2: return "avx2";
+    case simd_isa::neon: return "neon";
+    case simd_isa::generic: return "generic";
+  }
+  return "?";
+}
+
+LLAVA_END

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The queue of the simd backend: the scalar one's, with an instruction set. An op without a kernel here is found in the
+/// scalar backend, through the base class.
+#pragma once
+#include <llava/backend/scalar/queue.hpp>
+#include <llava/backend/simd/avx2.hpp>
+#include <llava/backend/simd/avx512.hpp>
+#include <llava/backend/simd/generic.hpp>
+#include <llava/backend/simd/isa.hpp>
+#include <llava/backend/simd/neon.hpp>
+
+LLAVA_BEGIN
+
+namespace simd_backend {
+
+class queue : public scalar_backend::queue {
+ public:
+  queue(executor& threads, arena workspace, simd_isa isa = best_isa()) : scalar_backend::queue(threads, workspace), isa_(isa) {}
+  simd_isa isa() const { return isa_; }
+
+ private:
+  simd_isa isa_;
+};
+
+/// A queue of one instruction set, which the machine must have.
+template <simd_isa Isa>
+class pinned_queue : public queue {
+ public:
+  pinned_queue(executor& threads, arena workspace) : queue(threads, workspace, Isa) {}
+};
+
+}  // namespace simd_backend
+
+LLAVA_END
