@@ -67,8 +67,12 @@ class thread_pool final : public executor {
     if (sleepers_.load() > 0) epoch_.notify_all();
     run_pieces();
     open_.store(false);
-    for (int spin = 0; active_.load() != 0; ++spin)  // pieces already taken by workers
-      spin < 4000 ? LLAVA_PAUSE() : std::this_thread::yield();
+    for (int spin = 0; active_.load() != 0; ++spin) {  // pieces already taken by workers
+      if (spin < 4000)
+        LLAVA_PAUSE();
+      else
+        std::this_thread::yield();
+    }
   }
 
  private:

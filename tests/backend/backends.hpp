@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/// One test body for all backends: for_each_backend([]<class B>() { … }), with a device<B> that holds memory, a queue and
+/// threads; and references in double precision to hold the results against (R15).
+#pragma once
+#include <cmath>
+#include <cstring>
+#include <llava/backend/scalar.hpp>
+#include <llava/backend/simd.hpp>
+#include <llava_catch.hpp>
+#include <random>
+#include <vector>
+
+#include "remote.hpp"
+
+/// Calls test.operator()<B>() for every backend that this machine can run.
+template <class F>
+void for_each_backend(F&& test) {
+  const auto run = [&]<class B>() {
+    INFO("backend " << std::string(B::name));
+    test.template operator()<B>();
+  };
+  run.template operator()<llava::scalar>();
+  run.template operator()<llava::simd>();
+  run.template operator()<llava::simd_as<llava::simd_isa::generic>>();
+#if defined(__x86_64__)
+  if (llava::is_supported(llava::simd_isa::avx2)) run.template operator()<llava::simd_as<llava::simd_isa::avx2>>();
+  if (llava::is_supported(llava::simd_isa::avx512)) run.template operator()<llava::simd_as<llava::simd_isa::avx512>>();
+#endif
+  run.template operator()<remote>();
+}
+
+/// A matrix or vector of the test in a backend's memory.
+template <class B, class T>
+struct device_array {
+  typename B::buffer memory;
+  std::ptrdiff_t rows = 0, columns = 0;
+  llava::matrix_view<T> matrix() const { return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<2>(rows, columns)}; }
+  llava::vector_view<T> vector() const { return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<1>(rows * columns)}; }
+  operator llava::matrix_view<T>() const { return matrix(); }
+  operator llava::matrix_view<const T>() const { return matrix(); }
+  operator llava::vector_view<const T>() const { return vector(); }
+};
+
+template <class B>
+struct device {
+  llava::thread_pool threads;
+  typename B::buffer memory;
+  typename B::queue queue;
+
+  explicit device(int thread_count = 2, std::size_t arena_bytes = std::size_t{8} << 20)
+      : threads(thread_count), memory(*B::buffer::try_make(arena_bytes, "test")), queue(threads, llava::arena(memory.data(), memory.size())) {}
+
+  template <class T>
+  device_array<B, T> put(const std::vector<T>& values, std::ptrdiff_t rows) {
+    device_array<B, T> a{*B::buffer::try_make(values.size() * sizeof(T), "test"), rows, static_cast<std::ptrdiff_t>(values.size()) / rows};
+    a.memory.load(0, reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T));
+    return a;
+  }
+  template <class T>
+  std::vector<T> get(const device_array<B, T>& a) {
+    std::vector<T> values(static_cast<std::size_t>(a.rows * a.columns));
+    download(queue, std::span<T>(values), llava::vector_view<const T>(a.vector()));
+    return values;
+  }
+};
+
+template <class T = float>
+std::vector<T> random_values(std::size_t n, unsigned seed, float scale = 1.f) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal(0.f, scale);
+  std::vector<T> v(n);
+  for (T& x : v) x = llava::from_float<T>(normal(engine));
+  return v;
+}
+
+/// Σ (x − reference)² / Σ reference²
+inline double nmse(const std::vector<float>& x, const std::vector<double>& reference) {
+  double error = 0, power = 1e-30;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    error += (static_cast<double>(x[i]) - reference[i]) * (static_cast<double>(x[i]) - reference[i]);
+    power += reference[i] * reference[i];
+  }
+  return error / power;
+}
+
+inline bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+/// remote: a backend for tests that behaves like a device. Its memory cannot be read outside an op (a look at it is a
+/// fault), and its work is put off until something is downloaded. What runs is the scalar backend. A stage that peeks at
+/// an element, or relies on an op having run, fails here.
+#pragma once
+#include <sys/mman.h>
+
+#include <deque>
+#include <functional>
+#include <llava/backend/scalar.hpp>
+#include <vector>
+
+namespace remote_backend {
+
+/// Pages that are open only while an op runs.
+class buffer {
+ public:
+  buffer() = default;
+  buffer(buffer&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(o.size_), pages_(o.pages_) {}
+  buffer& operator=(buffer&& o) noexcept {
+    std::swap(data_, o.data_), std::swap(size_, o.size_), std::swap(pages_, o.pages_);
+    return *this;
+  }
+  ~buffer() {
+    if (!data_) return;
+    std::erase_if(all(), [&](const auto& b) { return b.first == data_; });
+    ::munmap(data_, pages_);
+  }
+  static llava::result<buffer> try_make(std::size_t bytes, std::string_view) {
+    buffer b;
+    if (bytes == 0) return llava::result<buffer>(std::move(b));
+    b.size_ = bytes;
+    b.pages_ = (bytes + 4095) / 4096 * 4096;
+    b.data_ = ::mmap(nullptr, b.pages_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    all().emplace_back(b.data_, b.pages_);
+    return llava::result<buffer>(std::move(b));
+  }
+  std::byte* data() const { return static_cast<std::byte*>(data_); }
+  std::size_t size() const { return size_; }
+  void load(std::size_t offset, const std::byte* from, std::size_t n) {
+    open(true);
+    std::memcpy(data() + offset, from, n);
+    open(false);
+  }
+  /// Opens or closes all memory of the device.
+  static void open(bool yes) {
+    for (const auto& [at, n] : all()) ::mprotect(at, n, yes ? PROT_READ | PROT_WRITE : PROT_NONE);
+  }
+
+ private:
+  static std::vector<std::pair<void*, std::size_t>>& all() {
+    static std::vector<std::pair<void*, std::size_t>> buffers;
+    return buffers;
+  }
+  void* data_ = nullptr;
+  std::size_t size_ = 0, pages_ = 0;
+};
+
+/// Ops are closures that wait.
+class queue {
+ public:
+  queue(llava::executor& threads, llava::arena workspace) : scalar_(threads, workspace) {}
+  ~queue() { finish(); }
+  llava::arena& workspace() { return scalar_.workspace(); }
+  int concurrency() const { return 1; }
+
+  template <class Op>
+  void later(Op op) {
+    if (workspace().planning()) op(scalar_);  // takes what it takes
+    else waiting_.push_back([this, op, used = workspace().used()] {
+      workspace().release(used);  // where the arena stood when the op was called
+      op(scalar_);
+    });
+  }
+  void finish() {
+    const std::size_t used = workspace().used();
+    buffer::open(true);
+    while (!waiting_.empty()) {
+      waiting_.front()();
+      waiting_.pop_front();
+    }
+    buffer::open(false);
+    workspace().release(used);
+  }
+
+ private:
+  llava::scalar_backend::queue scalar_;
+  std::deque<std::function<void()>> waiting_;
+};
+
+// Every op of the contract, put off. Arguments are views and numbers: copied.
+template <class... P>
+void matmul(queue& q, P... p) { q.later([=](auto& s) { matmul(s, p...); }); }
+template <class... P>
+void rms_norm(queue& q, P... p) { q.later([=](auto& s) { rms_norm(s, p...); }); }
+template <class... P>
+void layer_norm(queue& q, P... p) { q.later([=](auto& s) { layer_norm(s, p...); }); }
+template <class... P>
+void attention(queue& q, P... p) { q.later([=](auto& s) { attention(s, p...); }); }
+template <class... P>
+void paged_attention(queue& q, P... p) { q.later([=](auto& s) { paged_attention(s, p...); }); }
+template <class... P>
+void rope_angles(queue& q, P... p) { q.later([=](auto& s) { rope_angles(s, p...); }); }
+template <class... P>
+void rope_and_store(queue& q, P... p) { q.later([=](auto& s) { rope_and_store(s, p...); }); }
+template <class... P>
+void embed(queue& q, P... p) { q.later([=](auto& s) { embed(s, p...); }); }
+template <class... P>
+void take_rows(queue& q, P... p) { q.later([=](auto& s) { take_rows(s, p...); }); }
+template <class... P>
+void add(queue& q, P... p) { q.later([=](auto& s) { add(s, p...); }); }
+template <class... P>
+void gated(queue& q, P... p) { q.later([=](auto& s) { gated(s, p...); }); }
+template <class... P>
+void copy(queue& q, P... p) { q.later([=](auto& s) { copy(s, p...); }); }
+template <class... P>
+void patchify(queue& q, P... p) { q.later([=](auto& s) { patchify(s, p...); }); }
+inline void sample(queue& q, llava::vector_view<std::int32_t> ids, llava::matrix_view<const float> logits,
+                   llava::vector_view<const llava::sample_draw> draws) {
+  q.later([=](auto& s) { sample(s, ids, logits, draws); });
+}
+
+template <class T, class S>
+void upload(queue& q, llava::view<T, S> to, std::span<const T> from) {
+  if (q.workspace().planning()) return;
+  q.later([to, kept = std::vector<T>(from.begin(), from.end())](auto& s) { upload(s, to, std::span<const T>(kept)); });
+}
+template <class T, class S>
+void download(queue& q, std::span<T> to, llava::view<const T, S> from) {
+  if (q.workspace().planning()) return;
+  q.later([=](auto& s) { download(s, to, from); });
+  q.finish();
+}
+
+}  // namespace remote_backend
+
+struct remote {
+  static constexpr std::string_view name = "remote";
+  static constexpr bool reads_host_memory = false;
+  using queue = remote_backend::queue;
+  using buffer = remote_backend::buffer;
+};

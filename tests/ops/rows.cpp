@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Norms, gates, activations, and the ops that move rows.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "backend/backends.hpp"
+
+using namespace llava;
+
+TEST_CASE("R15: norms against double, in place too", "[ops]") {
+  for (std::size_t width : {1u, 7u, 15u, 16u, 17u, 64u, 100u, 1000u}) {
+    constexpr std::size_t rows = 11;
+    const auto x = random_values(rows * width, 1, 3.f), w = random_values(width, 2), b = random_values(width, 3);
+    std::vector<double> rms, layer;
+    for (std::size_t t = 0; t < rows; ++t) {
+      double squares = 0, mean = 0, variance = 0;
+      for (std::size_t i = 0; i < width; ++i) squares += std::pow(static_cast<double>(x[t * width + i]), 2), mean += static_cast<double>(x[t * width + i]);
+      mean /= static_cast<double>(width);
+      for (std::size_t i = 0; i < width; ++i) variance += std::pow(static_cast<double>(x[t * width + i]) - mean, 2);
+      for (std::size_t i = 0; i < width; ++i) {
+        const double v = static_cast<double>(x[t * width + i]), d = static_cast<double>(width);
+        rms.push_back(v / std::sqrt(squares / d + 1e-5) * static_cast<double>(w[i]));
+        layer.push_back((v - mean) / std::sqrt(variance / d + 1e-5) * static_cast<double>(w[i]) + static_cast<double>(b[i]));
+      }
+    }
+    INFO("width " << width);
+    for_each_backend([&]<class B>() {
+      device<B> d;
+      const auto dw = d.put(w, 1), db = d.put(b, 1);
+      auto y = d.put(x, rows);
+      rms_norm(d.queue, y.matrix(), matrix_view<const float>(y.matrix()), vector_view<const float>(dw.vector()), 1e-5f);
+      CHECK(nmse(d.get(y), rms) < 1e-11);
+      const auto z = d.put(x, rows);
+      layer_norm(d.queue, z.matrix(), matrix_view<const float>(z.matrix()), vector_view<const float>(dw.vector()), vector_view<const float>(db.vector()), 1e-5f);
+      CHECK(nmse(d.get(z), layer) < 1e-11);
+    });
+  }
+}
+
+TEMPLATE_TEST_CASE("R15: activations against double", "[ops]", silu, gelu, quick_gelu, gelu_tanh) {
+  constexpr std::size_t n = 1003;
+  std::vector<float> x(n);
+  for (std::size_t i = 0; i < n; ++i) x[i] = (static_cast<float>(i) - 501.f) / 25.f;  // −20 … 20
+  const auto up = random_values(n, 8);
+  std::vector<double> expected;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double v = static_cast<double>(x[i]);
+    double y = v / (1 + std::exp(-v));
+    if (std::is_same_v<TestType, gelu>) y = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+    if (std::is_same_v<TestType, quick_gelu>) y = v / (1 + std::exp(-1.702 * v));
+    if (std::is_same_v<TestType, gelu_tanh>) y = 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v)));
+    expected.push_back(y * static_cast<double>(up[i]));
+  }
+  for_each_backend([&]<class B>() {
+    device<B> d;
+    const auto gate = d.put(x, 1), other = d.put(up, 1);
+    gated(d.queue, gate.matrix(), matrix_view<const float>(gate.matrix()), matrix_view<const float>(other.matrix()), TestType{});
+    CHECK(nmse(d.get(gate), expected) < 1e-12);
+  });
+}
+
+TEST_CASE("embed and take_rows: a negative number leaves its row alone", "[ops]") {
+  for_each_backend([&]<class B>() {
+    device<B> d;
+    const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
+    const auto ids = d.put(std::vector<std::int32_t>{4, -1, 0, -200}, 1);
+    const auto from = d.put(std::vector<std::int32_t>{-1, 1, -1, 0}, 1);
+    const auto x = d.put(std::vector<float>{1, 2, 3, 4, 5, 6}, 2);
+    const auto y = d.put(std::vector<float>(12, 9.f), 4);
+    embed(d.queue, y.matrix(), matrix_view<const f16>(table.matrix()), vector_view<const std::int32_t>(ids.vector()));
+    take_rows(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), vector_view<const std::int32_t>(from.vector()));
+    const auto t = random_values<f16>(15, 1);
+    const std::vector<float> expected{to_float(t[12]), to_float(t[13]), to_float(t[14]), 4, 5, 6, to_float(t[0]), to_float(t[1]), to_float(t[2]), 1, 2, 3};
+    CHECK(d.get(y) == expected);
+  });
+}
+
+TEST_CASE("patchify: patches row by row; inside one channel, row, column", "[ops]") {
+  constexpr int side = 4, patch = 2;
+  std::vector<std::uint8_t> rgb(side * side * 3);
+  for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i);
+  std::vector<float> table(768);
+  for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i % 256) + 1000.f * static_cast<float>(i / 256);
+  for_each_backend([&]<class B>() {
+    device<B> d;
+    const auto pixels = d.put(rgb, 1);
+    const auto lookup = d.put(table, 3);
+    const auto patches = d.put(std::vector<float>(48), 4);
+    patchify(d.queue, patches.matrix(), vector_view<const std::uint8_t>(pixels.vector()), matrix_view<const float>(lookup.matrix()), side, patch);
+    const auto got = d.get(patches);
+    CHECK(std::vector<float>(got.begin() + 12, got.begin() + 24) == std::vector<float>{6, 9, 18, 21, 1007, 1010, 1019, 1022, 2008, 2011, 2020, 2023});
+  });
+}
+
+TEST_CASE("remote: memory cannot be read outside an op, and work waits for a download", "[ops]") {
+  device<remote> d;
+  const auto y = d.put(std::vector<float>{1, 2}, 1);
+  const auto x = d.put(std::vector<float>{10, 20}, 1);
+  add(d.queue, y.matrix(), matrix_view<const float>(x.matrix()));
+  CHECK(::msync(y.memory.data(), 4096, MS_ASYNC) == 0);  // mapped …
+  unsigned char resident;
+  CHECK(::mincore(y.memory.data(), 4096, &resident) == 0);
+  const int child = ::fork();
+  if (child == 0) {  // … and closed: reading it ends the child by a signal
+    ::signal(SIGSEGV, SIG_DFL);
+    volatile float seen = *y.matrix().data();
+    static_cast<void>(seen);
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(!(WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  CHECK(d.get(y) == std::vector<float>{11, 22});
+}
