@@ -1,24 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer.model: a SentencePiece model, which is a protobuf message (sentencepiece_model.proto). Read by hand: of the
-/// message only pieces, trainer_spec and normalizer_spec are looked at. Every length is held against what is left (R2).
+/// tokenizer.model: a SentencePiece model, which is a protobuf message (sentencepiece_model.proto). Read by hand: pieces,
+/// trainer_spec and normalizer_spec; what else there is is passed over. Every length is held against what is left (R2).
+///
+/// BPE with identity normalisation is read. Other types and normalisers are errors that name them.
 #pragma once
 #include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <llava/base/error.hpp>
-#include <llava/text/tokenizer.hpp>
+#include <llava/text/sentencepiece_bpe.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
 
+/// The same error, with the file in front.
+inline error in_file(std::string_view file, const error& e) {
+  std::string_view sentence = e.sentence();
+  if (sentence.substr(0, 7) == "llava: ") sentence.remove_prefix(7);
+  return fail(e.code(), text_of("llava: ", file, ": ", sentence));
+}
+
 /// One field of a protobuf message.
 struct protobuf_field {
+  enum wire_type : std::uint8_t { varint = 0, fixed64 = 1, delimited = 2, fixed32 = 5 };
   std::uint32_t number = 0;
-  std::uint64_t value = 0;     // of varint and fixed fields
-  std::string_view bytes{};    // of length-delimited fields
+  wire_type type = varint;
+  std::uint64_t value = 0;   // of varint and fixed fields
+  std::string_view bytes{};  // of delimited fields
+
+  bool is(std::uint32_t n, wire_type t) const { return number == n && type == t; }
 };
 
 class protobuf_reader {
@@ -31,16 +45,17 @@ class protobuf_reader {
     f = {};
     if (!varint(key) || key >> 3 == 0 || key >> 3 > 0x1fffffff) return false;
     f.number = static_cast<std::uint32_t>(key >> 3);
-    switch (key & 7) {
-      case 0: return varint(f.value);
-      case 1: return fixed(f.value, 8);
-      case 5: return fixed(f.value, 4);
-      case 2:
+    f.type = static_cast<protobuf_field::wire_type>(key & 7);
+    switch (f.type) {
+      case protobuf_field::varint: return varint(f.value);
+      case protobuf_field::fixed64: return fixed(f.value, 8);
+      case protobuf_field::fixed32: return fixed(f.value, 4);
+      case protobuf_field::delimited:
         if (!varint(length) || length > left_.size()) return false;
-        f.bytes = left_.substr(0, length);
-        left_.remove_prefix(length);
+        f.bytes = left_.substr(0, static_cast<std::size_t>(length));
+        left_.remove_prefix(static_cast<std::size_t>(length));
         return true;
-      default: return false;
+      default: return false;  // groups are of the past
     }
   }
 
@@ -65,81 +80,70 @@ class protobuf_reader {
   std::string_view left_;
 };
 
-enum class sentencepiece_type : std::uint64_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
-
-inline bool is_byte_piece(std::string_view p) {
-  const auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
-  return p.size() == 6 && p.substr(0, 3) == "<0x" && hex(p[3]) && hex(p[4]) && p[5] == '>';
+/// Calls field(f) for each; false when the bytes are no message.
+template <class F>
+bool each_field(std::string_view message, F&& field) {
+  protobuf_reader reader(message);
+  protobuf_field f;
+  while (!reader.end()) {
+    if (!reader.next(f)) return false;
+    field(f);
+  }
+  return true;
 }
 
 }  // namespace detail
 
-inline result<tokenizer_data> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
-  using detail::sentencepiece_type;
+inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
+  using field = detail::protobuf_field;
   const auto bad = [&](std::string_view what) { return fail(errc::invalid_format, text_of("llava: ", file, ": ", what)); };
-  tokenizer_data d;
-  d.prefix = prefix_space::always;
-  d.strip_first_space = true;
+  const auto unsupported = [&](std::string_view what) { return fail(errc::unsupported, text_of("llava: ", file, ": ", what)); };
+  sentencepiece_model m;
   std::uint64_t model_type = 1;
-  bool collapses_spaces = true, has_charsmap = false;
-  detail::protobuf_reader model(bytes);
-  detail::protobuf_field f, inner;
-  while (!model.end()) {
-    if (!model.next(f)) return bad("not a SentencePiece model");
-    detail::protobuf_reader message(f.bytes);
-    if (f.number == 1) {  // SentencePiece { piece = 1, score = 2, type = 3 }
-      std::string piece;
-      float score = 0;
-      auto type = sentencepiece_type::normal;
-      while (!message.end()) {
-        if (!message.next(inner)) return bad(text_of("piece ", d.pieces.size(), " is damaged"));
-        if (inner.number == 1) piece = inner.bytes;
-        if (inner.number == 2) score = std::bit_cast<float>(static_cast<std::uint32_t>(inner.value));
-        if (inner.number == 3) type = static_cast<sentencepiece_type>(inner.value);
-      }
-      const auto id = static_cast<std::int32_t>(d.pieces.size());
-      if (d.pieces.size() >= (std::size_t{1} << 24)) return bad("more than 16777216 pieces");
-      if (piece.empty() || !(score == score)) return bad(text_of("piece ", id, " is empty or has no score"));
-      if (type == sentencepiece_type::byte && !detail::is_byte_piece(piece)) return bad(text_of("piece ", id, " is of type byte but is not <0xNN>"));
-      if (type == sentencepiece_type::unknown) d.unknown = id;
-      if (type == sentencepiece_type::control) {
-        d.added.push_back({piece, id, true});
-        if (piece == "<s>") d.bos = id;
-        if (piece == "</s>") d.eos = id;
-      }
-      if (type == sentencepiece_type::user_defined) d.added.push_back({piece, id, false});
-      if (type == sentencepiece_type::normal && !d.ids.emplace(piece, id).second) return bad(text_of("piece ", id, " stands twice"));
-      d.is_byte.push_back(type == sentencepiece_type::byte);
-      if (type == sentencepiece_type::byte) d.byte_fallback = true;
-      d.pieces.push_back(std::move(piece));
-      d.scores.push_back(score);
-    } else if (f.number == 2) {  // TrainerSpec { model_type = 3 }
-      while (!message.end()) {
-        if (!message.next(inner)) return bad("trainer_spec is damaged");
-        if (inner.number == 3) model_type = inner.value;
-      }
-    } else if (f.number == 3) {  // NormalizerSpec { precompiled_charsmap = 2, add_dummy_prefix = 3, remove_extra_whitespaces = 4 }
-      while (!message.end()) {
-        if (!message.next(inner)) return bad("normalizer_spec is damaged");
-        if (inner.number == 2) has_charsmap = !inner.bytes.empty();
-        if (inner.number == 3 && inner.value == 0) d.prefix = prefix_space::never, d.strip_first_space = false;
-        if (inner.number == 4) collapses_spaces = inner.value != 0;
-      }
+  bool suffix = false, escapes = true, normalises = false, denormalises = false, sound = true;
+  std::string normaliser = "identity";
+
+  const auto piece = [&](const field& f) {
+    sentencepiece_model::piece& p = m.pieces.back();
+    if (f.is(1, field::delimited)) p.text = f.bytes;
+    if (f.is(2, field::fixed32)) p.score = std::bit_cast<float>(static_cast<std::uint32_t>(f.value));
+    if (f.is(3, field::varint)) p.type = static_cast<piece_type>(f.value <= 6 ? f.value : 0);
+  };
+  const auto trainer = [&](const field& f) {
+    if (f.is(3, field::varint)) model_type = f.value;
+    if (f.is(24, field::varint)) suffix = f.value != 0;
+    if (f.is(35, field::varint)) m.byte_fallback = f.value != 0;
+    if (f.is(44, field::delimited)) m.unknown_surface = f.bytes;
+    if (f.is(46, field::delimited)) m.bos_piece = f.bytes;
+    if (f.is(47, field::delimited)) m.eos_piece = f.bytes;
+    if (f.is(48, field::delimited)) m.pad_piece = f.bytes;
+  };
+  const auto normalizer = [&](const field& f) {
+    if (f.is(1, field::delimited)) normaliser = f.bytes;
+    if (f.is(2, field::delimited)) normalises = !f.bytes.empty();
+    if (f.is(3, field::varint)) m.add_dummy_prefix = f.value != 0;
+    if (f.is(4, field::varint)) m.remove_extra_whitespaces = f.value != 0;
+    if (f.is(5, field::varint)) escapes = f.value != 0;
+  };
+  const bool message = detail::each_field(bytes, [&](const field& f) {
+    if (f.type != field::delimited || !sound) return;
+    if (f.number == 1) {
+      sound = m.pieces.size() < (std::size_t{1} << 24);
+      m.pieces.emplace_back();
+      sound = sound && detail::each_field(f.bytes, piece);
     }
-  }
-  if (d.pieces.empty()) return bad("no pieces");
-  if (model_type != 2) return fail(errc::unsupported, text_of("llava: ", file, ": a SentencePiece model of type ", model_type == 1 ? "unigram" : "word or character", "; only BPE is read"));
-  if (collapses_spaces || has_charsmap)
-    return fail(errc::unsupported, text_of("llava: ", file, ": it normalises text (", collapses_spaces ? "remove_extra_whitespaces" : "precompiled_charsmap", "); only identity is read"));
-  if (d.byte_fallback)
-    for (int b = 0; b < 256; ++b) {
-      static constexpr char digits[] = "0123456789ABCDEF";
-      const std::string piece{'<', '0', 'x', digits[b / 16], digits[b % 16], '>'};
-      bool found = false;
-      for (std::size_t i = 0; i < d.pieces.size() && !found; ++i) found = d.is_byte[i] && d.pieces[i] == piece;
-      if (!found) return bad(text_of("byte piece ", piece, " is missing"));
-    }
-  return d;
+    if (f.number == 2) sound = detail::each_field(f.bytes, trainer);
+    if (f.number == 3) sound = detail::each_field(f.bytes, normalizer);
+    if (f.number == 5) sound = detail::each_field(f.bytes, [&](const field& g) { denormalises = denormalises || (g.is(2, field::delimited) && !g.bytes.empty()); });
+  });
+  if (!message || !sound || m.pieces.empty()) return bad(text_of("not a SentencePiece model; it breaks off after ", m.pieces.size(), " pieces"));
+  if (model_type != 2)
+    return unsupported(text_of("a SentencePiece model of type ", model_type == 1 ? "unigram" : model_type == 3 ? "word" : model_type == 4 ? "char" : "unknown", "; only bpe is read"));
+  if (normalises || denormalises) return unsupported(text_of("its normaliser '", normaliser, "' changes characters; only identity is read"));
+  if (suffix || !escapes) return unsupported(suffix ? "treat_whitespace_as_suffix is not read" : "escape_whitespaces = false is not read");
+  result<sentencepiece_bpe> made = sentencepiece_bpe::try_make(std::move(m));
+  if (!made) return detail::in_file(file, made.error());
+  return made;
 }
 
 LLAVA_END

@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include <llava/base/macros.hpp>
 
@@ -31,17 +32,21 @@ class shape {
   template <std::ptrdiff_t... Other>
     requires(sizeof...(Other) == sizeof...(Extents))
   constexpr explicit shape(const shape<Other...>& other) {
-    std::size_t next = 0;
-    for (int axis = 0; axis < rank; ++axis)
-      if (known[static_cast<std::size_t>(axis)] == dyn) extents_[next++] = other[axis];
+    if constexpr (unknown > 0) {
+      std::size_t next = 0;
+      for (int axis = 0; axis < rank; ++axis)
+        if (known[static_cast<std::size_t>(axis)] == dyn) extents_[next++] = other[axis];
+    }
   }
 
   constexpr std::ptrdiff_t operator[](int axis) const {
     const auto a = static_cast<std::size_t>(axis);
-    if (known[a] != dyn) return known[a];
-    std::size_t slot = 0;
-    for (std::size_t i = 0; i < a; ++i) slot += known[i] == dyn ? 1 : 0;
-    return extents_[slot];
+    if constexpr (unknown > 0) {
+      std::size_t slot = 0;
+      for (std::size_t i = 0; i < a; ++i) slot += known[i] == dyn ? 1 : 0;
+      if (known[a] == dyn) return extents_[slot];
+    }
+    return known[a];
   }
 
   constexpr std::ptrdiff_t size() const {
@@ -63,7 +68,8 @@ class shape {
   }
 
  private:
-  [[no_unique_address]] std::array<std::ptrdiff_t, unknown> extents_{};
+  struct nothing {};
+  [[no_unique_address]] std::conditional_t<unknown == 0, nothing, std::array<std::ptrdiff_t, unknown>> extents_{};
 };
 
 namespace detail {

@@ -1,65 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Byte-pair encoding of one word: neighbours are joined, the best pair first, the leftmost of equals, until none is left.
+/// Byte-pair encoding of one word: neighbours are joined, the best pair first, the leftmost of equals, until none may be.
 /// A heap of pairs keeps it at n log n for words of any length (R10); no recursion.
 #pragma once
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <queue>
-#include <string_view>
 #include <vector>
 
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
 
-/// A stretch of the word that is one token, or −1 while it is none.
+/// A stretch of the word that is one token, or −1 while it is none. `begin` and `end` are bytes of the word.
 struct bpe_symbol {
   std::int32_t id = -1;
-  std::uint32_t begin = 0, end = 0;   // bytes of the word
-  std::int32_t before = -1, after = -1;
-  bool fixed = false;                 // takes no part in merges
+  std::uint32_t begin = 0, end = 0;
+  std::uint32_t before = 0, after = 0;  // set by merge_pairs
+  bool frozen = false;                  // takes no part in merges
 };
 
 /// What two neighbours become, and how soon: the lower the rank, the sooner.
 struct bpe_merge {
-  double rank = 0;
+  std::uint32_t rank = 0;
   std::int32_t id = -1;
 };
 
-/// Merges `symbols` of `word` in place; `merge_of(left, right)` says whether two may join. What is left is linked by
-/// `after`, from symbol 0 on.
-template <class MergeOf>
-void merge_pairs(std::vector<bpe_symbol>& symbols, MergeOf&& merge_of) {
+inline constexpr std::uint32_t no_symbol = 0xffffffff;
+/// The longest word that is merged as one; words beyond it are cut (1 GiB).
+inline constexpr std::size_t longest_word = std::size_t{1} << 30;
+
+/// Merges `symbols` in place. `find(left, right, merge)` says whether two neighbours may join. What is left is linked by
+/// `after`, from symbol 0 to no_symbol. At most longest_word symbols.
+template <class Find>
+void merge_pairs(std::vector<bpe_symbol>& symbols, Find&& find) {
   struct candidate {
-    double rank;
-    std::int32_t left, right;
-    std::uint32_t begin, end;  // of both together, to know it is still there
+    std::uint64_t order;  // rank · 2³² + left
+    std::uint32_t right, end;
     std::int32_t id;
-    bool operator<(const candidate& o) const { return rank != o.rank ? rank > o.rank : left > o.left; }  // top: lowest
   };
-  std::priority_queue<candidate> queue;
-  const auto at = [&](std::int32_t i) -> bpe_symbol& { return symbols[static_cast<std::size_t>(i)]; };
-  const auto consider = [&](std::int32_t l, std::int32_t r) {
-    if (l < 0 || r < 0 || at(l).fixed || at(r).fixed) return;
-    if (const std::optional<bpe_merge> m = merge_of(at(l), at(r))) queue.push({m->rank, l, r, at(l).begin, at(r).end, m->id});
+  const auto later = [](const candidate& a, const candidate& b) { return a.order > b.order; };
+  std::vector<candidate> heap;
+  const auto consider = [&](std::uint32_t l, std::uint32_t r) {
+    const bpe_symbol &left = symbols[l], &right = symbols[r];
+    bpe_merge merge;
+    if (left.frozen || right.frozen || !find(left, right, merge)) return false;
+    heap.push_back({std::uint64_t{merge.rank} << 32 | l, r, right.end, merge.id});
+    return true;
   };
-  for (std::size_t i = 0; i < symbols.size(); ++i) {
-    symbols[i].before = static_cast<std::int32_t>(i) - 1;
-    symbols[i].after = i + 1 < symbols.size() ? static_cast<std::int32_t>(i) + 1 : -1;
+
+  const auto count = static_cast<std::uint32_t>(symbols.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    symbols[i].before = i == 0 ? no_symbol : i - 1;
+    symbols[i].after = i + 1 < count ? i + 1 : no_symbol;
   }
-  for (std::size_t i = 0; i + 1 < symbols.size(); ++i) consider(static_cast<std::int32_t>(i), static_cast<std::int32_t>(i) + 1);
-  while (!queue.empty()) {
-    const candidate c = queue.top();
-    queue.pop();
-    bpe_symbol &l = at(c.left), &r = at(c.right);
-    if (l.begin == l.end || l.after != c.right || l.begin != c.begin || r.end != c.end) continue;  // one of them has changed
-    l.end = r.end;
-    l.id = c.id;
-    l.after = r.after;
-    if (r.after >= 0) at(r.after).before = c.left;
-    r.begin = r.end = 0;
-    consider(l.before, c.left);
-    consider(c.left, l.after);
+  for (std::uint32_t i = 0; i + 1 < count; ++i) consider(i, i + 1);
+  std::make_heap(heap.begin(), heap.end(), later);
+
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    const candidate best = heap.back();
+    heap.pop_back();
+    const auto l = static_cast<std::uint32_t>(best.order);
+    bpe_symbol &left = symbols[l], &right = symbols[best.right];
+    // Either may have gone into another merge since: then the pair is no longer these two, or ends elsewhere.
+    if (left.after != best.right || right.end != best.end) continue;
+    left.end = right.end;
+    left.id = best.id;
+    left.after = right.after;
+    if (right.after != no_symbol) symbols[right.after].before = l;
+    right.after = l;  // a dead symbol is never the left of a candidate: its `after` points back
+    right.end = 0;
+    if (left.before != no_symbol && consider(left.before, l)) std::push_heap(heap.begin(), heap.end(), later);
+    if (left.after != no_symbol && consider(l, left.after)) std::push_heap(heap.begin(), heap.end(), later);
   }
 }
 

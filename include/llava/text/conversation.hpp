@@ -2,96 +2,23 @@
 /// Conversation templates: how turns become the text of a prompt, exactly as LLaVA's conversation.py builds it. A template
 /// is a struct: its texts, and a style, which is a type too. any_conversation is one of them, chosen by name.
 ///
-/// A turn without text is to be answered: the prompt ends with its role.
+/// A turn without text is to be answered: the prompt ends with its role. Turns alternate and begin with the user; which
+/// separator ends a turn goes by its place, as in the reference.
 #pragma once
-#include <cstdint>
+#include <concepts>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
+#include <llava/base/error.hpp>
 #include <llava/base/macros.hpp>
 #include <llava/base/one_of.hpp>
+#include <llava/text/conversation_styles.hpp>
+#include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
-
-enum class role : std::uint8_t { user, assistant };
-
-struct message {
-  llava::role from = role::user;
-  std::string text;  ///< empty: to be answered
-};
-
-namespace conversation_styles {
-
-/// "system###Human: text###Assistant:"
-struct single {
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out = std::string(T::system) + std::string(T::separator);
-    for (const message& m : turns) {
-      out.append(T::roles[static_cast<int>(m.from)]).append(":");
-      if (!m.text.empty()) out.append(" ").append(m.text).append(T::separator);
-    }
-    return out;
-  }
-};
-
-/// "system USER: text ASSISTANT: text</s>USER: …": turns end with the first and the second separator in turn.
-struct two {
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out = std::string(T::system) + std::string(T::separator);
-    for (std::size_t i = 0; i < turns.size(); ++i) {
-      out.append(T::roles[static_cast<int>(turns[i].from)]).append(":");
-      if (!turns[i].text.empty()) out.append(" ").append(turns[i].text).append(i % 2 == 0 ? T::separator : T::separator2);
-    }
-    return out;
-  }
-};
-
-/// "system<|im_end|>role text<|im_end|>…": roles bring their own line ends.
-struct mpt {
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out = std::string(T::system) + std::string(T::separator);
-    for (const message& m : turns) {
-      out.append(T::roles[static_cast<int>(m.from)]);
-      if (!m.text.empty()) out.append(m.text).append(T::separator);
-    }
-    return out;
-  }
-};
-
-/// "[INST] <<SYS>>…<</SYS>> text [/INST] text </s><s>[INST] …"; the first separator is taken off the front again.
-struct llama_2 {
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out;
-    for (std::size_t i = 0; i < turns.size(); ++i) {
-      if (turns[i].text.empty()) continue;
-      std::string text = turns[i].text;
-      if (i == 0 && !T::system.empty()) text = "<<SYS>>\n" + std::string(T::system) + "\n<</SYS>>\n\n" + text;
-      if (i % 2 == 0) out.append(T::separator).append("[INST] ").append(text).append(" [/INST]");
-      else out.append(" ").append(text).append(" ").append(T::separator2);
-    }
-    // The reference strips characters, not the text: any of the separator's.
-    const std::size_t first = T::separator.empty() ? 0 : out.find_first_not_of(T::separator);
-    return first == std::string::npos ? std::string() : out.substr(first);
-  }
-};
-
-/// Texts alone, each with its separator.
-struct plain {
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out(T::system);
-    for (std::size_t i = 0; i < turns.size(); ++i)
-      if (!turns[i].text.empty()) out.append(turns[i].text).append(i % 2 == 0 ? T::separator : T::separator2);
-    return out;
-  }
-};
-
-}  // namespace conversation_styles
 
 namespace conversation_texts {
 inline constexpr std::string_view human =
@@ -112,6 +39,19 @@ inline constexpr std::string_view llama_2_safety =
     "not include any harmful, unethical, racist, sexist, toxic, dangerous, or illegal content. Please ensure that your responses are "
     "socially unbiased and positive in nature.\n\nIf a question does not make any sense, or is not factually coherent, explain why "
     "instead of answering something not correct. If you don't know the answer to a question, please don't share false information.";
+inline constexpr std::string_view energy_question = "What are the key differences between renewable and non-renewable energy sources?";
+inline constexpr std::string_view energy_answer =
+    "Renewable energy sources are those that can be replenished naturally in a relatively short amount of time, such as solar, wind, "
+    "hydro, geothermal, and biomass. Non-renewable energy sources, on the other hand, are finite and will eventually be depleted, such "
+    "as coal, oil, and natural gas. Here are some key differences between renewable and non-renewable energy sources:\n1. Availability: "
+    "Renewable energy sources are virtually inexhaustible, while non-renewable energy sources are finite and will eventually run out.\n2. "
+    "Environmental impact: Renewable energy sources have a much lower environmental impact than non-renewable sources, which can lead to "
+    "air and water pollution, greenhouse gas emissions, and other negative effects.\n3. Cost: Renewable energy sources can be more "
+    "expensive to initially set up, but they typically have lower operational costs than non-renewable sources.\n4. Reliability: "
+    "Renewable energy sources are often more reliable and can be used in more remote locations than non-renewable sources.\n5. "
+    "Flexibility: Renewable energy sources are often more flexible and can be adapted to different situations and needs, while "
+    "non-renewable sources are more rigid and inflexible.\n6. Sustainability: Renewable energy sources are more sustainable over the long "
+    "term, while non-renewable sources are not, and their depletion can lead to economic and social instability.\n";
 }  // namespace conversation_texts
 
 struct vicuna_v1 {
@@ -119,11 +59,15 @@ struct vicuna_v1 {
   static constexpr std::string_view roles[] = {"USER", "ASSISTANT"};
   using style = conversation_styles::two;
 };
+struct v1 : vicuna_v1 {
+  static constexpr std::string_view name = "v1";
+};
 struct llava_v1 : vicuna_v1 {
   static constexpr std::string_view name = "llava_v1", system = conversation_texts::human;
 };
 struct v1_mmtag : vicuna_v1 {
   static constexpr std::string_view name = "v1_mmtag", system = conversation_texts::marked;
+  static constexpr bool image_turn = true;
 };
 struct llava_v0 {
   static constexpr std::string_view name = "llava_v0", system = conversation_texts::human, separator = "###", separator2 = "";
@@ -132,6 +76,14 @@ struct llava_v0 {
 };
 struct v0_mmtag : llava_v0 {
   static constexpr std::string_view name = "v0_mmtag", system = conversation_texts::marked;
+  static constexpr bool image_turn = true;
+};
+struct v0 : llava_v0 {
+  static constexpr std::string_view name = "v0";
+  static constexpr std::string_view demonstration[] = {conversation_texts::energy_question, conversation_texts::energy_answer};
+};
+struct default_v0 : v0 {
+  static constexpr std::string_view name = "default";
 };
 struct llava_llama_2 {
   static constexpr std::string_view name = "llava_llama_2", system = conversation_texts::language_and_vision, separator = "<s>", separator2 = "</s>";
@@ -157,21 +109,35 @@ struct mpt : chatml_direct {
   static constexpr std::string_view system =
       "<|im_start|>system\nA conversation between a user and an LLM-based AI assistant. The assistant gives helpful and honest answers.";
 };
+/// Of the training's first stage. Only a user's text: the reference has no second separator, and fails on an answer.
 struct plain {
   static constexpr std::string_view name = "plain", system = "", separator = "\n", separator2 = "";
   static constexpr std::string_view roles[] = {"", ""};
   using style = conversation_styles::plain;
+};
+struct v0_plain : plain {
+  static constexpr std::string_view name = "v0_plain";
 };
 
 template <class T>
 concept conversation_template = requires(std::span<const message> turns) {
   { T::name } -> std::convertible_to<std::string_view>;
   { T::style::template prompt<T>(turns) } -> std::convertible_to<std::string>;
+  { T::style::template stop<T> } -> std::convertible_to<std::string_view>;
 };
 
-template <class... T>
+template <conversation_template... T>
 struct conversation_list : one_of<T...> {
   using one_of<T...>::one_of;
+  /// The template that the reference calls so; an error names those that there are.
+  static result<conversation_list> try_named(std::string_view name) {
+    conversation_list found;
+    if (found.choose(name)) return found;
+    return fail(errc::not_found, text_of("llava: no conversation template is called '", name, "'; known: ", names()));
+  }
+  std::string_view name() const {
+    return this->visit([](const auto& t) { return std::remove_cvref_t<decltype(t)>::name; });
+  }
   /// All names, for errors.
   static std::string names() {
     std::string all;
@@ -180,9 +146,9 @@ struct conversation_list : one_of<T...> {
   }
 };
 
-/// One of the reference's templates.
-using any_conversation = conversation_list<vicuna_v1, llava_v1, v1_mmtag, llava_v0, v0_mmtag, llava_llama_2, llama_2, mistral_instruct,
-                                           chatml_direct, mistral_direct, mpt, plain>;
+/// One of the reference's templates; at first the one that is the reference's default.
+using any_conversation = conversation_list<vicuna_v1, v1, llava_v1, v1_mmtag, default_v0, v0, llava_v0, v0_mmtag, llava_llama_2, llama_2,
+                                           mistral_instruct, chatml_direct, mistral_direct, mpt, plain, v0_plain>;
 
 /// The prompt that these turns become.
 template <class T>
@@ -191,6 +157,55 @@ std::string prompt(const T& conversation, std::span<const message> turns) {
     using chosen = std::remove_cvref_t<decltype(t)>;
     return chosen::style::template prompt<chosen>(turns);
   });
+}
+
+/// The text at which the reference's programs cut an answer. Empty: there is none.
+template <class T>
+std::string_view stop_string(const T& conversation) {
+  return visit_choice(conversation, [](const auto& t) -> std::string_view {
+    using chosen = std::remove_cvref_t<decltype(t)>;
+    return chosen::style::template stop<chosen>;
+  });
+}
+
+/// The turns of a conversation that was begun with a picture, as the reference's demo writes them: `<image>` at the head of
+/// the first text, or a turn of its own in the templates that mark pictures with tags. `<image>` that the person typed in
+/// the first text is taken out.
+template <class T>
+std::vector<message> with_image(const T& conversation, std::span<const message> turns) {
+  std::vector<message> out(turns.begin(), turns.end());
+  if (out.empty()) return out;
+  std::string text;
+  for (std::string_view rest = out[0].text; !rest.empty();) {
+    const std::size_t at = rest.find("<image>");
+    text += rest.substr(0, at);
+    rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 7);
+  }
+  std::string_view stripped = text;
+  while (!stripped.empty() && is_python_space(utf8_at(stripped, 0).code)) stripped.remove_prefix(utf8_at(stripped, 0).bytes);
+  while (!stripped.empty() && is_python_space(utf8_before(stripped, stripped.size()).code))
+    stripped.remove_suffix(utf8_before(stripped, stripped.size()).bytes);
+  visit_choice(conversation, [&](const auto& t) {
+    if constexpr (requires { std::remove_cvref_t<decltype(t)>::image_turn; }) {
+      out[0].text = std::string(stripped);
+      out.insert(out.begin(), {{role::user, "<Image><image></Image>"}, {role::assistant, "Received."}});
+    } else {
+      out[0].text = "<image>\n" + std::string(stripped);
+    }
+  });
+  return out;
+}
+
+/// The template that the reference's command line takes for a model of this name.
+inline std::string_view conversation_of_model(std::string_view model_name) {
+  std::string name(model_name);
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  constexpr std::string_view rules[][2] = {{"llama-2", llava_llama_2::name}, {"mistral", mistral_instruct::name}, {"v1.6-34b", chatml_direct::name},
+                                           {"v1", llava_v1::name},           {"mpt", mpt::name}};
+  for (const auto& [part, found] : rules)
+    if (name.find(part) != std::string::npos) return found;
+  return llava_v0::name;
 }
 
 LLAVA_END

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// How text is cut into words before merges: the patterns of GPT-2, Llama 3 and Qwen2, matched by hand in one pass. Words
-/// cover the text without gaps.
+/// cover the text without gaps. Text is valid UTF-8; time is linear.
 #pragma once
+#include <cstdint>
 #include <string_view>
 
-#include <llava/base/function_ref.hpp>
 #include <llava/text/unicode.hpp>
+#include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
 
@@ -119,7 +120,23 @@ inline void next_llama3(split_cursor& c, int digits) {
 
 }  // namespace detail
 
-/// Calls word(piece) for each word of valid UTF-8 text.
+/// Calls piece(text) for each digit (any character of category N) and for what stands between digits.
+template <class F>
+void split_digits(std::string_view text, F&& piece) {
+  std::size_t from = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const utf8_character c = utf8_at(text, at);
+    if (is_number(c.code)) {
+      if (at > from) piece(text.substr(from, at - from));
+      piece(text.substr(at, c.bytes));
+      from = at + c.bytes;
+    }
+    at += c.bytes;
+  }
+  if (from < text.size()) piece(text.substr(from));
+}
+
+/// Calls word(piece) for each word.
 template <class F>
 void split(std::string_view text, splitter how, F&& word) {
   if (how == splitter::none) {

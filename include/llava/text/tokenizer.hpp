@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer: text to ids and back, for SentencePiece BPE with byte fallback (LLaMA, Vicuna, Mistral) and byte-level BPE
-/// (GPT-2, Llama 3, Qwen2). It knows no file format: a reader fills tokenizer_data.
+/// tokenizer: text to ids and back, as the reference's tokenizer of the same folder does it. It holds either kind of BPE
+/// and knows no file format: try_open_tokenizer (checkpoint/) reads one from a folder.
 ///
-///   text -> special tokens cut out -> each stretch normalised -> words -> merges -> ids, BOS in front
+///   text → added tokens cut out → stretches normalised → words → ids; ids that a prompt begins with in front
 ///
-/// Bytes that are not UTF-8 count as U+FFFD. Nothing recurses; time grows as n log n (R10).
+/// Any bytes may be given. What is not UTF-8 counts as U+FFFD: one for each byte with SentencePiece, which is what that
+/// library does, and one for each stretch that begins a character otherwise, which is what the tokenizers library gets
+/// from Python's bytes.decode(errors="replace"). Nothing recurses; time grows as n log n (R10). Const calls are safe from
+/// any thread.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -12,255 +15,217 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
+#include <variant>
 #include <vector>
 
-#include <llava/text/bpe.hpp>
-#include <llava/text/split.hpp>
-#include <llava/text/unicode.hpp>
+#include <llava/base/error.hpp>
+#include <llava/text/added_tokens.hpp>
+#include <llava/text/decoding.hpp>
+#include <llava/text/ranked_bpe.hpp>
+#include <llava/text/sentencepiece_bpe.hpp>
+#include <llava/text/words.hpp>
 
 LLAVA_BEGIN
 
-/// A token that is cut out of the text before anything else.
-struct added_token {
-  std::string content;
-  std::int32_t id = 0;
-  bool special = false;                 ///< left out by decode(skip_special)
-  bool lstrip = false, rstrip = false;  ///< takes the white space beside it
-  bool single_word = false;             ///< only between characters that are not of a word
-};
-
-/// When the dummy space of SentencePiece is put in front of a stretch of text.
-enum class prefix_space : std::uint8_t { never, first, always };
-
-/// Everything that makes a tokenizer what it is.
-struct tokenizer_data {
-  struct hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
-  };
-  using map = std::unordered_map<std::string, std::int32_t, hash, std::equal_to<>>;
-
-  std::vector<std::string> pieces;   ///< text of each id, as the vocabulary writes it
-  map ids;                           ///< of the pieces that encoding may make
-  std::vector<float> scores;         ///< SentencePiece: of each id; empty when `merges` rule
-  std::unordered_map<std::uint64_t, bpe_merge> merges;  ///< left · 2³² + right → rank and id
+/// What a tokenizer has beside its model.
+struct tokenizer_rules {
   std::vector<added_token> added;
   std::vector<std::int32_t> before, after;  ///< put around every text: BOS, perhaps EOS
-  std::vector<bool> is_byte;                ///< SentencePiece: <0x00> … <0xFF>
-  std::int32_t unknown = -1, bos = -1, eos = -1, pad = -1;
-  bool byte_level = false;           ///< pieces are GPT-2's letters for bytes
-  bool byte_fallback = false;        ///< unknown characters become byte pieces
-  bool ignore_merges = false;        ///< a word that is a piece is that piece
-  bool normalise_nfc = false;
-  bool metaspace = false;            ///< the prefix is not put before a space that is there already
-  bool words_by_space = false;       ///< words begin at ▁
-  splitter words = splitter::none;
-  prefix_space prefix = prefix_space::never;
-  bool strip_first_space = false;    ///< decode drops the space that the prefix made
+  std::int32_t bos = -1, eos = -1, unknown = -1, pad = -1;
+  word_rules words;        ///< of ranked_bpe
+  decoding_rules decoder;  ///< slow and slow_legacy are LlamaTokenizer's way to encode, too
 };
 
 struct encode_options {
-  bool add_special = true;       ///< BOS and the like
-  bool parse_special = true;     ///< special tokens in the text are tokens; otherwise they are text
-  std::string_view never{};      ///< an added token that is to be text all the same
+  bool add_special = true;    ///< BOS and the like around the text
+  bool parse_special = true;  ///< special tokens in the text are tokens, as in the reference; otherwise they are text (R10)
+  std::string_view never{};   ///< an added token that is to be text all the same
 };
 
 class tokenizer {
  public:
+  /// One that has no tokens.
   tokenizer() = default;
-  explicit tokenizer(tokenizer_data data) : d_(std::move(data)) {
-    std::sort(d_.added.begin(), d_.added.end(), [](const added_token& a, const added_token& b) { return a.content.size() > b.content.size(); });
-    for (const added_token& a : d_.added) {
-      first_bytes_[static_cast<unsigned char>(a.content.empty() ? 0 : a.content[0])] = true;
-      if (static_cast<std::size_t>(a.id) >= special_.size()) special_.resize(static_cast<std::size_t>(a.id) + 1, none);
-      special_[static_cast<std::size_t>(a.id)] = a.special ? hidden : shown;
-    }
-    for (int b = 0, next = 256; b < 256; ++b) {  // GPT-2's letters: printable bytes stand for themselves
-      const bool plain = (b >= '!' && b <= '~') || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
-      append_utf8(letters_[b], static_cast<char32_t>(plain ? b : next++));
-      byte_of_[letters_[b]] = static_cast<char>(b);
-    }
-    for (std::int32_t id : d_.is_byte.empty() ? std::vector<std::int32_t>{} : byte_ids()) byte_piece_.push_back(id);
+  /// Fails on rules that name ids far beyond the model's, and on added tokens of more than 1024 bytes.
+  static result<tokenizer> try_make(sentencepiece_bpe model, tokenizer_rules rules) {
+    rules.decoder.collapses = model.remove_extra_whitespaces();
+    rules.decoder.dummy_prefix = model.add_dummy_prefix() && rules.decoder.how != decoding::slow;
+    return try_make_any(std::move(model), std::move(rules));
   }
+  static result<tokenizer> try_make(ranked_bpe model, tokenizer_rules rules) { return try_make_any(std::move(model), std::move(rules)); }
 
   /// Number of ids, added tokens included.
-  std::size_t size() const { return std::max(d_.pieces.size(), special_.size()); }
-  std::int32_t bos() const { return d_.bos; }
-  std::int32_t eos() const { return d_.eos; }
-  std::int32_t pad() const { return d_.pad; }
-  /// Left out by decode(skip_special).
+  std::size_t size() const { return std::max(model_size(), added_.size()); }
+  /// @name Ids of named tokens, −1 when there is none
+  /// @{
+  std::int32_t bos() const { return rules_.bos; }
+  std::int32_t eos() const { return rules_.eos; }
+  std::int32_t unk() const { return rules_.unknown; }
+  std::int32_t pad() const { return rules_.pad; }
+  /// @}
+  /// Left out by decode(…, true).
   bool is_special(std::int32_t id) const {
-    return id >= 0 && static_cast<std::size_t>(id) < special_.size() && special_[static_cast<std::size_t>(id)] == hidden;
+    const added_token* a = added_.find(id);
+    return a && a->special;
   }
-  /// The id of an added token or a piece.
-  std::optional<std::int32_t> find(std::string_view text) const {
-    for (const added_token& a : d_.added)
-      if (a.content == text) return a.id;
-    const auto found = d_.ids.find(text);
-    return found == d_.ids.end() ? std::nullopt : std::optional(found->second);
-  }
+  /// The id of an added token or a piece of the vocabulary, written as the vocabulary writes it.
+  std::optional<std::int32_t> find(std::string_view piece) const;
+  /// The text that the vocabulary has for an id; empty when there is no such id.
+  std::string piece(std::int32_t id) const;
 
-  std::vector<std::int32_t> encode(std::string_view text, const encode_options& o = {}) const {
-    const std::string clean = valid_utf8(text);
-    std::vector<std::int32_t> out;
-    if (o.add_special) out = d_.before;
-    std::size_t from = 0;
-    for (std::size_t at = 0; o.parse_special && at < clean.size();) {
-      const added_token* a = first_bytes_[static_cast<unsigned char>(clean[at])] ? added_at(clean, at, o) : nullptr;
-      if (!a) {
-        ++at;
-        continue;
-      }
-      std::size_t left = at, right = at + a->content.size();
-      if (a->lstrip)
-        while (left > from && is_space_byte(clean[left - 1])) --left;
-      if (a->rstrip)
-        while (right < clean.size() && is_space_byte(clean[right])) ++right;
-      encode_stretch(std::string_view(clean).substr(from, left - from), from == 0, out);
-      out.push_back(a->id);
-      from = at = right;
-    }
-    encode_stretch(std::string_view(clean).substr(from), from == 0, out);
-    if (o.add_special) out.insert(out.end(), d_.after.begin(), d_.after.end());
-    return out;
-  }
+  /// The ids of a text: what the reference calls input_ids.
+  std::vector<std::int32_t> encode(std::string_view text, const encode_options& options = {}) const;
 
-  /// The bytes that an id stands for; not always whole characters.
-  std::string bytes_of(std::int32_t id) const {
-    if (id < 0 || static_cast<std::size_t>(id) >= size()) return {};
-    const auto i = static_cast<std::size_t>(id);
-    if (i < special_.size() && special_[i] != none)
-      for (const added_token& a : d_.added)
-        if (a.id == id) return a.content;
-    if (i >= d_.pieces.size()) return {};
-    const std::string& piece = d_.pieces[i];
-    if (i < d_.is_byte.size() && d_.is_byte[i]) return std::string(1, static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16)));
-    std::string out;
-    for (std::size_t at = 0; at < piece.size();) {
-      const std::size_t n = utf8_at(piece, at).bytes;
-      const std::string_view c = std::string_view(piece).substr(at, n);
-      if (d_.byte_level) {
-        const auto byte = byte_of_.find(std::string(c));
-        if (byte != byte_of_.end()) out += byte->second;
-        else out += c;
-      } else {
-        if (c == "\xe2\x96\x81") out += ' ';
-        else out += c;
-      }
-      at += n;
-    }
-    return out;
-  }
-  bool strips_first_space() const { return d_.strip_first_space; }
-
-  /// The text of ids; bytes that are not UTF-8 become U+FFFD.
+  /// The text of ids. Ids that do not exist have none.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const {
-    std::string bytes;
-    for (const std::int32_t id : ids)
-      if (!skip_special || !is_special(id)) bytes += bytes_of(id);
-    if (d_.strip_first_space && !bytes.empty() && bytes[0] == ' ') bytes.erase(0, 1);
-    return valid_utf8(bytes);
+    text_decoder state(decoding(), skip_special);
+    std::string out;
+    for (const std::int32_t id : ids) push(state, id, out);
+    state.finish(out);
+    return out;
   }
+
+  /// @name One token at a time
+  /// What stream_decoder is made of.
+  /// @{
+  decoding_rules decoding() const {
+    decoding_rules d = rules_.decoder;
+    if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) d.unknown_surface = m->unknown_surface();
+    return d;
+  }
+  void push(text_decoder& state, std::int32_t id, std::string& out) const;
+  /// @}
 
  private:
-  static bool is_space_byte(char c) { return c == ' ' || (c >= 9 && c <= 13); }
-  static bool is_word(char32_t c) { return c == '_' || is_letter(c) || is_number(c); }
-
-  std::vector<std::int32_t> byte_ids() const {
-    std::vector<std::int32_t> found(256, -1);
-    for (std::size_t i = 0; i < d_.is_byte.size(); ++i)
-      if (d_.is_byte[i]) found[static_cast<std::size_t>(std::stoi(d_.pieces[i].substr(3, 2), nullptr, 16))] = static_cast<std::int32_t>(i);
-    return found;
+  template <class Model>
+  static result<tokenizer> try_make_any(Model model, tokenizer_rules rules) {
+    const auto most = static_cast<std::int64_t>(model_size_of(model)) + 65536;
+    const auto unsound = [&](std::int64_t id) { return id >= most; };
+    bool bad = unsound(rules.bos) || unsound(rules.eos) || unsound(rules.pad) || unsound(rules.unknown);
+    for (const auto* ids : {&rules.before, &rules.after})
+      for (const std::int32_t id : *ids) bad = bad || id < 0 || unsound(id);
+    if (bad) return fail(errc::invalid_format, text_of("llava: a token that is put around texts has an id that does not fit the ", model_size_of(model), " of the vocabulary"));
+    LLAVA_TRY(added, added_tokens::try_make(std::move(rules.added), static_cast<std::int32_t>(most), [&](std::string_view content) {
+      return rules.words.normalised(content);
+    }));
+    tokenizer t;
+    t.added_ = std::move(added);
+    t.model_ = std::move(model);
+    t.rules_ = std::move(rules);
+    return t;
+  }
+  static std::size_t model_size_of(const sentencepiece_bpe& m) { return m.size(); }
+  static std::size_t model_size_of(const ranked_bpe& m) { return m.words().size(); }
+  std::size_t model_size() const {
+    if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) return m->size();
+    const auto* r = std::get_if<ranked_bpe>(&model_);
+    return r ? r->words().size() : 0;
   }
 
-  /// The longest added token that begins here.
-  const added_token* added_at(std::string_view text, std::size_t at, const encode_options& o) const {
-    for (const added_token& a : d_.added) {
-      if (a.content.empty() || a.content == o.never || text.compare(at, a.content.size(), a.content) != 0) continue;
-      if (a.single_word) {
-        const std::size_t end = at + a.content.size();
-        std::size_t previous = at;
-        while (previous > 0 && (static_cast<unsigned char>(text[--previous]) & 0xc0) == 0x80) {}
-        if ((at > 0 && is_word(utf8_at(text, previous).code)) || (end < text.size() && is_word(utf8_at(text, end).code))) continue;
-      }
-      return &a;
-    }
-    return nullptr;
-  }
+  void encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const;
+  void encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const;
 
-  void encode_stretch(std::string_view text, bool is_first, std::vector<std::int32_t>& out) const {
-    if (text.empty()) return;
-    if (d_.byte_level) {
-      const std::string normal = d_.normalise_nfc ? nfc(text) : std::string(text);
-      const std::string spaced = d_.prefix != prefix_space::never && normal[0] != ' ' ? " " + normal : normal;
-      split(spaced, d_.words, [&](std::string_view word) {
-        std::string letters;
-        for (const char b : word) letters += letters_[static_cast<unsigned char>(b)];
-        encode_word(letters, out);
-      });
-      return;
-    }
-    std::string marked;
-    if (d_.prefix == prefix_space::always || (d_.prefix == prefix_space::first && is_first)) marked = "\xe2\x96\x81";
-    if (d_.metaspace && text[0] == ' ') marked.clear();
-    for (const char c : text) c == ' ' ? marked += "\xe2\x96\x81" : marked += c;
-    if (!d_.words_by_space) return encode_word(marked, out);
-    for (std::size_t first = 0; first < marked.size();) {
-      const std::size_t end = std::min(marked.find("\xe2\x96\x81", first + 1), marked.size());
-      encode_word(std::string_view(marked).substr(first, end - first), out);
-      first = end;
-    }
-  }
-
-  void encode_word(std::string_view word, std::vector<std::int32_t>& out) const {
-    if (d_.ignore_merges)
-      if (const auto whole = d_.ids.find(word); whole != d_.ids.end()) {
-        out.push_back(whole->second);
-        return;
-      }
-    std::vector<bpe_symbol> symbols;
-    for (std::size_t at = 0; at < word.size();) {
-      const std::size_t n = utf8_at(word, at).bytes;
-      const auto known = d_.ids.find(word.substr(at, n));
-      symbols.push_back({known == d_.ids.end() ? -1 : known->second, static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + n)});
-      at += n;
-    }
-    if (d_.scores.empty()) {
-      merge_pairs(symbols, [&](const bpe_symbol& l, const bpe_symbol& r) -> std::optional<bpe_merge> {
-        if (l.id < 0 || r.id < 0) return std::nullopt;
-        const auto found = d_.merges.find(static_cast<std::uint64_t>(l.id) << 32 | static_cast<std::uint32_t>(r.id));
-        return found == d_.merges.end() ? std::nullopt : std::optional(found->second);
-      });
-    } else {
-      merge_pairs(symbols, [&](const bpe_symbol& l, const bpe_symbol& r) -> std::optional<bpe_merge> {
-        const auto found = d_.ids.find(word.substr(l.begin, r.end - l.begin));
-        if (found == d_.ids.end()) return std::nullopt;
-        return bpe_merge{-static_cast<double>(d_.scores[static_cast<std::size_t>(found->second)]), found->second};
-      });
-    }
-    bool unknown_before = false;
-    for (std::int32_t i = symbols.empty() ? -1 : 0; i >= 0; i = symbols[static_cast<std::size_t>(i)].after) {
-      const bpe_symbol& s = symbols[static_cast<std::size_t>(i)];
-      if (s.id >= 0) {
-        out.push_back(s.id);
-        unknown_before = false;
-      } else if (d_.byte_fallback && !byte_piece_.empty()) {
-        for (std::uint32_t b = s.begin; b < s.end; ++b) out.push_back(byte_piece_[static_cast<unsigned char>(word[b])]);
-      } else if (d_.unknown >= 0 && !unknown_before) {
-        out.push_back(d_.unknown);
-        unknown_before = true;
-      }
-    }
-  }
-
-  enum : std::uint8_t { none, shown, hidden };
-  tokenizer_data d_;
-  std::vector<std::uint8_t> special_;
-  bool first_bytes_[256] = {};
-  std::string letters_[256];
-  std::unordered_map<std::string, char> byte_of_;
-  std::vector<std::int32_t> byte_piece_;  // (256)
+  std::variant<std::monostate, sentencepiece_bpe, ranked_bpe> model_;
+  added_tokens added_;
+  tokenizer_rules rules_;  // `added` has been moved out
 };
+
+inline std::optional<std::int32_t> tokenizer::find(std::string_view piece) const {
+  if (const added_token* a = added_.find(piece)) return a->id;
+  std::int32_t id = -1;
+  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) id = m->find(piece);
+  if (const auto* m = std::get_if<ranked_bpe>(&model_)) {
+    const auto bytes = m->byte_level() ? bytes_of_letters(piece) : std::optional(std::string(piece));
+    if (bytes) id = m->words().find(*bytes);
+  }
+  return id < 0 ? std::nullopt : std::optional(id);
+}
+
+inline std::string tokenizer::piece(std::int32_t id) const {
+  if (const added_token* a = added_.find(id)) return std::string(added_.text(*a));
+  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) return std::string(m->piece(id));
+  const auto* m = std::get_if<ranked_bpe>(&model_);
+  if (!m) return {};
+  const std::string_view text = m->words().text(id);
+  if (!m->byte_level() || m->words().find(text) != id) return std::string(text);
+  std::string letters;
+  for (const char b : text) append_utf8(letters, letter_of_byte(static_cast<unsigned char>(b)));
+  return letters;
+}
+
+inline void tokenizer::push(text_decoder& state, std::int32_t id, std::string& out) const {
+  if (id < 0 || static_cast<std::size_t>(id) >= size()) return;
+  decoded_token t;
+  std::string bytes;
+  const added_token* a = added_.find(id);
+  if (a) {
+    t.piece = added_.text(*a);
+    t.special = a->special;
+    t.apart = a->apart;
+  }
+  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) {
+    if (!a) t.piece = m->piece(id);
+    const piece_type type = static_cast<std::size_t>(id) < m->size() ? m->type(id) : piece_type::user_defined;
+    t.kind = type == piece_type::byte      ? decoded_token::byte
+             : type == piece_type::control ? decoded_token::control
+             : type == piece_type::unknown ? decoded_token::unknown
+                                           : decoded_token::text;
+    if (rules_.decoder.how != decoding::sentencepiece && t.piece.substr(0, space_mark.size()) == space_mark)
+      t.known_without_mark = m->find(t.piece.substr(space_mark.size())) >= 0;
+  } else if (const auto* r = std::get_if<ranked_bpe>(&model_)) {
+    if (!a) t.piece = r->words().text(id);
+    // The library's decoder takes the letters of an added token for bytes, too.
+    if (a && rules_.decoder.how == decoding::byte_level)
+      if (auto own = bytes_of_letters(t.piece)) t.piece = bytes = std::move(*own);
+    if (rules_.decoder.how == decoding::byte_fallback && byte_of_piece(t.piece) >= 0) t.kind = decoded_token::byte;
+  }
+  if (t.kind == decoded_token::byte) t.value = static_cast<unsigned char>(byte_of_piece(t.piece));
+  if (a || !t.piece.empty()) state.push(t, out);
+}
+
+inline void tokenizer::encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const {
+  const bool slow = rules_.decoder.how == decoding::slow || rules_.decoder.how == decoding::slow_legacy;
+  const cut_options cut{o.parse_special, o.never, slow ? whitespace_rule::python : whitespace_rule::unicode};
+  const auto token = [&](const added_token& a) { out.push_back(a.id); };
+  if (rules_.decoder.how != decoding::slow) {
+    added_.cut_out(text, added_tokens::as_written, cut, [&](std::string_view s, bool) { model.encode(s, model.add_dummy_prefix(), out); }, token);
+    return;
+  }
+  // Not legacy: one ▁ in front of the text, and none where text goes on behind a token. ▁ in the text is a space.
+  if (text.empty()) return;
+  std::string marked(space_mark);
+  for (std::size_t at = text.find(space_mark); at != std::string_view::npos; at = text.find(space_mark)) {
+    marked.append(text.substr(0, at)).append(" ");
+    text.remove_prefix(at + space_mark.size());
+  }
+  marked += text;
+  const auto first = static_cast<std::ptrdiff_t>(out.size());
+  added_.cut_out(marked, added_tokens::as_written, cut, [&](std::string_view s, bool) { model.encode(s, false, out); }, token);
+  const auto count = static_cast<std::ptrdiff_t>(out.size()) - first;
+  if (count > 1 && piece(out[static_cast<std::size_t>(first)]) == space_mark && is_special(out[static_cast<std::size_t>(first) + 1]))
+    out.erase(out.begin() + first);
+}
+
+inline void tokenizer::encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const {
+  const cut_options cut{o.parse_special, o.never, whitespace_rule::unicode};
+  const auto token = [&](const added_token& a) { out.push_back(a.id); };
+  const auto word = [&](std::string_view w) { model.encode(w, out); };
+  added_.cut_out(text, added_tokens::as_written, cut, [&](std::string_view stretch, bool at_start) {
+    const std::string normal = rules_.words.normalised(stretch);
+    added_.cut_out(normal, added_tokens::normalised, cut, [&](std::string_view s, bool first) {
+      rules_.words.each_word(s, at_start && first, model.splits_at_marks(), word);
+    }, token);
+  }, token);
+}
+
+inline std::vector<std::int32_t> tokenizer::encode(std::string_view text, const encode_options& options) const {
+  std::vector<std::int32_t> out;
+  if (options.add_special) out = rules_.before;
+  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) encode_with(*m, valid_utf8(text, invalid_utf8::by_byte), options, out);
+  if (const auto* m = std::get_if<ranked_bpe>(&model_)) encode_with(*m, valid_utf8(text), options, out);
+  if (options.add_special) out.insert(out.end(), rules_.after.begin(), rules_.after.end());
+  return out;
+}
 
 LLAVA_END

@@ -3,8 +3,8 @@
 /// scalar backend, through the base class.
 #pragma once
 #include <llava/backend/scalar/queue.hpp>
-#include <llava/backend/simd/avx2.hpp>
 #include <llava/backend/simd/avx512.hpp>
+#include <llava/backend/simd/avx2.hpp>
 #include <llava/backend/simd/generic.hpp>
 #include <llava/backend/simd/isa.hpp>
 #include <llava/backend/simd/neon.hpp>

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+/// text_decoder: from tokens to text, one after another. It gives out what no later token can change and holds back the
+/// rest, so that decoding as tokens come and decoding them all is the same code and the same text.
+///
+/// The reference's programs differ in how they decode, and so does the text; `decoding` says whose way is taken.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <llava/text/utf8.hpp>
+
+LLAVA_BEGIN
+
+enum class decoding : std::uint8_t {
+  spaced,         ///< tokenizer.json without a decoder: tokens with a space between them
+  byte_level,     ///< all bytes together are the text, U+FFFD for what is not UTF-8
+  byte_fallback,  ///< ▁ is a space; byte pieces that follow each other are text if they are UTF-8 together, else all U+FFFD
+  metaspace,      ///< ▁ is a space, but for those of the first token
+  sentencepiece,  ///< as the SentencePiece library: ▁ is a space, but for one at the start; U+FFFD for each wrong byte
+  slow_legacy,    ///< as LlamaTokenizer of transformers 4, legacy: SentencePiece between special tokens
+  slow,           ///< the same, not legacy
+};
+
+struct decoding_rules {
+  decoding how = decoding::spaced;
+  bool marks = true;         ///< byte_fallback: ▁ is a space
+  bool bytes = true;         ///< byte_fallback: byte pieces are bytes
+  int strip = 0;             ///< byte_fallback: spaces taken off the front of the text
+  bool drops_first = true;   ///< metaspace: the ▁ of the first token are dropped
+  bool dummy_prefix = true;  ///< SentencePiece: one ▁ at the start is dropped
+  bool collapses = false;    ///< SentencePiece: remove_extra_whitespaces
+  std::string_view unknown_surface{};  ///< SentencePiece: what the unknown token becomes
+};
+
+/// One token as decoding sees it.
+struct decoded_token {
+  enum kind_of : std::uint8_t { text, byte, control, unknown };
+  std::string_view piece;  ///< byte_level: its bytes
+  kind_of kind = text;
+  unsigned char value = 0;     ///< of a byte
+  bool special = false;        ///< left out when special tokens are skipped
+  bool apart = false;          ///< slow: has spaces around it
+  bool known_without_mark = true;  ///< slow: without its first ▁ it is a piece too
+};
+
+class text_decoder {
+ public:
+  text_decoder(const decoding_rules& rules, bool skip_special) : rules_(rules), skip_special_(skip_special) {}
+
+  /// Appends what can be said now.
+  void push(const decoded_token& t, std::string& out) {
+    if (skip_special_ && t.special) return;
+    switch (rules_.how) {
+      case decoding::spaced: out.append(first_ ? "" : " ").append(t.piece); break;
+      case decoding::byte_level: held_ += t.piece, give_whole_characters(out); break;
+      case decoding::byte_fallback: push_byte_fallback(t, out); break;
+      case decoding::metaspace: append_marked(t.piece, first_ && rules_.drops_first ? "" : " ", out); break;
+      case decoding::sentencepiece: push_sentencepiece(t, out); break;
+      case decoding::slow_legacy:
+      case decoding::slow: push_slow(t, out); break;
+    }
+    first_ = false;
+  }
+
+  /// Appends what was held back, and starts anew.
+  void finish(std::string& out) {
+    switch (rules_.how) {
+      case decoding::byte_level: out += valid_utf8(held_); break;
+      case decoding::byte_fallback: end_bytes(out); break;
+      case decoding::sentencepiece: end_run(out); break;
+      case decoding::slow_legacy:
+      case decoding::slow: end_group(true, out); break;
+      default: break;
+    }
+    *this = text_decoder(rules_, skip_special_);
+  }
+
+ private:
+  static void append_marked(std::string_view piece, std::string_view space, std::string& out) {
+    for (std::size_t at = piece.find(space_mark); at != std::string_view::npos; at = piece.find(space_mark)) {
+      out.append(piece.substr(0, at)).append(space);
+      piece.remove_prefix(at + space_mark.size());
+    }
+    out += piece;
+  }
+
+  /// Characters of held_ that are complete, U+FFFD for those that will never be.
+  void give_whole_characters(std::string& out, invalid_utf8 rule = invalid_utf8::by_stretch) {
+    std::size_t at = 0;
+    while (at < held_.size()) {
+      const utf8_character c = utf8_at(held_, at);
+      if (c.cut_short) break;
+      out += c.valid ? std::string_view(held_).substr(at, c.bytes) : replacement_text;
+      at += !c.valid && rule == invalid_utf8::by_byte ? 1 : c.bytes;
+    }
+    held_.erase(0, at);
+  }
+
+  // --- the tokenizers library -------------------------------------------------------------------------------------------
+  void push_byte_fallback(const decoded_token& t, std::string& out) {
+    if (rules_.bytes && t.kind == decoded_token::byte) {
+      held_ += static_cast<char>(t.value);  // one wrong byte later makes U+FFFD of all, so they wait
+      return;
+    }
+    end_bytes(out);
+    std::string text;
+    if (rules_.marks) append_marked(t.piece, " ", text);
+    else text = t.piece;
+    give_stripped(text, out);
+  }
+  void end_bytes(std::string& out) {
+    bool valid = true;
+    for (std::size_t at = 0; valid && at < held_.size();) {
+      const utf8_character c = utf8_at(held_, at);
+      valid = c.valid;
+      at += c.bytes;
+    }
+    std::string text;
+    if (valid) text.swap(held_);
+    for (std::size_t i = 0; i < held_.size(); ++i) text += replacement_text;
+    held_.clear();
+    give_stripped(text, out);
+  }
+  void give_stripped(std::string_view text, std::string& out) {
+    while (stripped_ < rules_.strip && !text.empty() && text[0] == ' ') text.remove_prefix(1), ++stripped_;
+    if (!text.empty()) stripped_ = rules_.strip;
+    out += text;
+  }
+
+  // --- the SentencePiece library ----------------------------------------------------------------------------------------
+  void push_sentencepiece(const decoded_token& t, std::string& out) {
+    if (t.kind == decoded_token::byte) {
+      const std::size_t before = out.size();
+      held_ += static_cast<char>(t.value);
+      give_whole_characters(out, invalid_utf8::by_byte);
+      run_has_text_ = run_has_text_ || out.size() > before || !held_.empty();
+      return;
+    }
+    end_bytes_of_run(out);
+    if (mark_dropped_ || run_has_text_) at_start_ = false;
+    mark_dropped_ = false;
+    const std::size_t before = out.size();
+    std::string_view piece = t.piece;
+    if (t.kind == decoded_token::text) {
+      if (at_start_ && (rules_.dummy_prefix || rules_.collapses) && piece.substr(0, space_mark.size()) == space_mark) {
+        piece.remove_prefix(space_mark.size());
+        mark_dropped_ = !rules_.collapses;
+      }
+      append_marked(piece, " ", out);
+    } else if (t.kind == decoded_token::unknown) {
+      out += rules_.unknown_surface;
+    }
+    run_has_text_ = run_has_text_ || out.size() > before;
+  }
+  void end_bytes_of_run(std::string& out) {
+    for (std::size_t i = 0; i < held_.size(); ++i) out += replacement_text;
+    held_.clear();
+  }
+  void end_run(std::string& out) {
+    end_bytes_of_run(out);
+    at_start_ = true;
+    mark_dropped_ = run_has_text_ = false;
+  }
+
+  // --- transformers' LlamaTokenizer of Python ---------------------------------------------------------------------------
+  // Tokens that stand apart are joined to the groups between them by spaces. In a group, runs between special tokens are
+  // SentencePiece's; legacy puts a space in front of a run that a special token follows, so that such a run has to wait.
+  void push_slow(const decoded_token& t, std::string& out) {
+    if (t.apart) {
+      end_group(false, out);
+      out.append(parts_++ > 0 ? " " : "").append(t.piece);
+      return;
+    }
+    const bool first = in_group_++ == 0;
+    if (t.special) {
+      if (!first && !after_special_ && rules_.how == decoding::slow_legacy) give(" ", out);
+      end_run(run_);
+      give(run_, out);
+      run_.clear();
+      give(t.piece, out);
+      after_special_ = true;
+      return;
+    }
+    after_special_ = false;
+    decoded_token rest = t;
+    if (first && t.piece.substr(0, space_mark.size()) == space_mark) {
+      rest.piece.remove_prefix(space_mark.size());
+      if (!t.known_without_mark) {  // the library takes what is no piece as it is
+        run_ += rest.piece;
+        run_has_text_ = run_has_text_ || !rest.piece.empty();
+      } else {
+        push_sentencepiece(rest, run_);
+      }
+    } else {
+      push_sentencepiece(rest, run_);
+    }
+    if (skip_special_ || rules_.how == decoding::slow) {
+      give(run_, out);
+      run_.clear();
+    }
+  }
+  void end_group(bool last, std::string& out) {
+    if (in_group_ == 0) return;
+    end_run(run_);
+    give(run_, out);
+    run_.clear();
+    if (last && !group_has_text_ && parts_ > 0) out += ' ';  // the last group is joined even when it is empty
+    in_group_ = 0;
+    group_has_text_ = after_special_ = false;
+  }
+  void give(std::string_view text, std::string& out) {
+    if (text.empty()) return;
+    if (!group_has_text_ && parts_++ > 0) out += ' ';
+    group_has_text_ = true;
+    out += text;
+  }
+
+  decoding_rules rules_;
+  bool skip_special_;
+  bool first_ = true;
+  std::string held_;      // bytes that are no character yet
+  int stripped_ = 0;      // byte_fallback: spaces taken off, `strip` once there is text
+  bool at_start_ = true, mark_dropped_ = false, run_has_text_ = false;  // SentencePiece
+  std::string run_;       // slow: the run that waits
+  std::size_t in_group_ = 0, parts_ = 0;  // slow: tokens in this group, texts joined so far
+  bool group_has_text_ = false, after_special_ = false;
+};
+
+LLAVA_END

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Normalisation form C (Unicode Standard Annex 15) of UTF-8 text, with the data of the tokenizers library.
+/// Time grows as n log n, for runs of marks too.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <llava/text/unicode.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+// Hangul syllables are arithmetic: leading consonant, vowel, optional trailing consonant.
+inline constexpr char32_t hangul_first = 0xac00, hangul_count = 11172, leading_first = 0x1100, vowel_first = 0x1161, trailing_before = 0x11a7;
+inline constexpr char32_t leading_count = 19, vowel_count = 21, trailing_count = 28;
+
+struct canonical_pair {
+  char32_t whole, first, second;
+};
+constexpr canonical_pair unpacked_pair(std::uint64_t p) {
+  return {static_cast<char32_t>(p >> 42), static_cast<char32_t>(p >> 21 & 0x1fffff), static_cast<char32_t>(p & 0x1fffff)};
+}
+
+constexpr int combining_class(char32_t c) {
+  if (c < 0x300) return 0;
+  const auto* after = std::upper_bound(std::begin(unicode_classes), std::end(unicode_classes), static_cast<std::uint32_t>(c) << 8 | 0xff);
+  return after == std::begin(unicode_classes) ? 0 : static_cast<int>(*std::prev(after) & 0xff);
+}
+
+inline void append_decomposed(char32_t c, std::vector<char32_t>& out) {
+  if (c >= hangul_first && c < hangul_first + hangul_count) {
+    const char32_t i = c - hangul_first;
+    out.push_back(leading_first + i / (vowel_count * trailing_count));
+    out.push_back(vowel_first + i % (vowel_count * trailing_count) / trailing_count);
+    if (i % trailing_count != 0) out.push_back(trailing_before + i % trailing_count);
+    return;
+  }
+  // Pairs are nested in their first half only, at most four deep: the second halves are taken off from the right.
+  char32_t tail[8] = {};
+  int n = 0;
+  while (c >= 0xc0 && n < 8) {
+    const auto* p = std::lower_bound(std::begin(unicode_pairs), std::end(unicode_pairs), std::uint64_t{c} << 42);
+    if (p == std::end(unicode_pairs) || unpacked_pair(*p).whole != c) break;
+    if (unpacked_pair(*p).second) tail[n++] = unpacked_pair(*p).second;
+    c = unpacked_pair(*p).first;
+  }
+  out.push_back(c);
+  while (n > 0) out.push_back(tail[--n]);
+}
+
+/// The character that two make, or 0.
+constexpr char32_t composed(char32_t a, char32_t b) {
+  if (a >= leading_first && a < leading_first + leading_count && b >= vowel_first && b < vowel_first + vowel_count)
+    return hangul_first + ((a - leading_first) * vowel_count + (b - vowel_first)) * trailing_count;
+  if (a >= hangul_first && a < hangul_first + hangul_count && (a - hangul_first) % trailing_count == 0 && b > trailing_before &&
+      b < trailing_before + trailing_count)
+    return a + (b - trailing_before);
+  const auto key = [](char32_t first, char32_t second) { return std::uint64_t{first} << 21 | second; };
+  const auto* found = std::lower_bound(std::begin(unicode_compositions), std::end(unicode_compositions), key(a, b),
+                                       [&](std::uint16_t i, std::uint64_t k) { return (unicode_pairs[i] & 0x3ffffffffff) < k; });
+  if (found == std::end(unicode_compositions) || (unicode_pairs[*found] & 0x3ffffffffff) != key(a, b)) return 0;
+  return unpacked_pair(unicode_pairs[*found]).whole;
+}
+
+/// Composes decomposed, ordered text in place.
+inline void compose_all(std::vector<char32_t>& text) {
+  constexpr std::size_t none = static_cast<std::size_t>(-1);
+  std::size_t starter = none, kept = 0;
+  int last_class = 0;
+  for (const char32_t c : text) {
+    const int k = combining_class(c);
+    // A mark joins its starter unless one of the same class or another starter stands between them.
+    if (starter != none && (kept == starter + 1 || (last_class != 0 && last_class < k)))
+      if (const char32_t whole = composed(text[starter], c)) {
+        text[starter] = whole;
+        continue;
+      }
+    if (k == 0) starter = kept;
+    last_class = k;
+    text[kept++] = c;
+  }
+  text.resize(kept);
+}
+
+}  // namespace detail
+
+/// `s` is valid UTF-8; what is not becomes U+FFFD.
+inline std::string nfc(std::string_view s) {
+  // Below U+0300 all is composed already, and nothing composes.
+  if (std::all_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < 0xcc; })) return std::string(s);
+  std::vector<char32_t> text;
+  text.reserve(s.size());
+  for (std::size_t at = 0; at < s.size();) {
+    const utf8_character c = utf8_at(s, at);
+    detail::append_decomposed(c.code, text);
+    at += c.bytes;
+  }
+  const auto mark = [](char32_t c) { return detail::combining_class(c) != 0; };
+  for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end();) {  // canonical order of each run of marks
+    const auto end = std::find_if_not(at, text.end(), mark);
+    std::stable_sort(at, end, [](char32_t a, char32_t b) { return detail::combining_class(a) < detail::combining_class(b); });
+    at = std::find_if(end, text.end(), mark);
+  }
+  detail::compose_all(text);
+  std::string out;
+  out.reserve(s.size());
+  for (const char32_t c : text) append_utf8(out, c);
+  return out;
+}
+
+LLAVA_END

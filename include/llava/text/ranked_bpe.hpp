@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/// ranked_bpe: BPE by a list of merges, the earlier in the list the sooner (Sennrich, 2016), as the tokenizers library does
+/// it. Words are of bytes (GPT-2, Llama 3, Qwen2) or of characters (LLaMA's tokenizer.json, with byte fallback).
+///
+/// For words of bytes the texts of the vocabulary are the bytes themselves, not the letters that GPT-2 writes for them:
+/// a reader translates them with bytes_of_letters.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/text/utf8.hpp>
+#include <llava/text/vocabulary.hpp>
+
+LLAVA_BEGIN
+
+/// The letter that GPT-2's vocabularies write for a byte: printable ones stand for themselves, the others follow U+0100.
+constexpr char32_t letter_of_byte(unsigned char b) {
+  const auto plain = [](int x) { return (x >= '!' && x <= '~') || (x >= 0xa1 && x <= 0xac) || x >= 0xae; };
+  if (plain(b)) return b;
+  char32_t letter = 0x100;
+  for (int x = 0; x < b; ++x)
+    if (!plain(x)) ++letter;
+  return letter;
+}
+
+namespace detail {
+struct letter_table {
+  std::int16_t byte[0x180] = {};  // of each letter; −1: none
+  constexpr letter_table() {
+    for (auto& b : byte) b = -1;
+    for (int b = 0; b < 256; ++b) byte[letter_of_byte(static_cast<unsigned char>(b))] = static_cast<std::int16_t>(b);
+  }
+};
+inline constexpr letter_table letters;
+}  // namespace detail
+
+/// The bytes that a piece of such a vocabulary stands for; nothing when it has a character that stands for none.
+inline std::optional<std::string> bytes_of_letters(std::string_view piece) {
+  std::string bytes;
+  for (std::size_t at = 0; at < piece.size();) {
+    const utf8_character c = utf8_at(piece, at);
+    if (!c.valid || c.code >= 0x180 || detail::letters.byte[c.code] < 0) return std::nullopt;
+    bytes += static_cast<char>(detail::letters.byte[c.code]);
+    at += c.bytes;
+  }
+  return bytes;
+}
+
+struct ranked_model {
+  vocabulary words;             ///< those indexed can be made
+  merge_table merges;
+  bool byte_level = false;      ///< words are of bytes, not of characters
+  bool byte_fallback = false;   ///< characters that are no piece become byte pieces, if all of them are there
+  bool ignore_merges = false;   ///< a word that is a piece is that piece
+  bool fuse_unknown = false;    ///< unknown characters that follow each other are one token
+  std::int32_t unknown = -1;    ///< −1: what is unknown is left out
+};
+
+class ranked_bpe {
+ public:
+  /// Fails on merges of ids that the vocabulary does not have.
+  static result<ranked_bpe> try_make(ranked_model model) {
+    const auto size = static_cast<std::int64_t>(model.words.size());
+    bool sound = model.unknown < size;
+    model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge& m) { sound = sound && l < size && r < size && m.id < size; });
+    if (!sound) return fail(errc::invalid_format, text_of("llava: a merge or the unknown token has an id beyond the ", size, " of the vocabulary"));
+    ranked_bpe b;
+    for (int byte = 0; byte < 256; ++byte) {
+      static constexpr char digits[] = "0123456789ABCDEF";
+      const char own[] = {static_cast<char>(byte)}, name[] = {'<', '0', 'x', digits[byte / 16], digits[byte % 16], '>'};
+      b.bytes_.push_back(model.words.find(model.byte_level ? std::string_view(own, 1) : std::string_view(name, 6)));
+    }
+    // A ▁ that only ever begins a piece lets text be encoded word by word.
+    model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge&) {
+      std::string_view right = model.words.text(r), left = model.words.text(l);
+      while (left.substr(0, space_mark.size()) == space_mark) left.remove_prefix(space_mark.size());
+      if (right.substr(0, space_mark.size()) == space_mark && !left.empty()) b.splits_at_marks_ = false;
+    });
+    b.model_ = std::move(model);
+    return b;
+  }
+
+  const vocabulary& words() const { return model_.words; }
+  bool byte_level() const { return model_.byte_level; }
+  /// Whether no merge joins a character other than ▁ with a ▁ behind it: then words may be cut there.
+  bool splits_at_marks() const { return splits_at_marks_ && !model_.ignore_merges; }
+
+  /// Appends the ids of one word of valid UTF-8.
+  void encode(std::string_view word, std::vector<std::int32_t>& out) const {
+    if (model_.ignore_merges)
+      if (const std::int32_t whole = model_.words.find(word); whole >= 0) return out.push_back(whole);
+    for (std::size_t end = 0; word.size() > longest_word; word.remove_prefix(end)) {
+      for (end = longest_word; (static_cast<unsigned char>(word[end]) & 0xc0) == 0x80;) --end;
+      encode_symbols(word.substr(0, end), out);
+    }
+    encode_symbols(word, out);
+  }
+
+ private:
+  void encode_symbols(std::string_view word, std::vector<std::int32_t>& out) const {
+    std::vector<bpe_symbol> symbols;
+    symbols.reserve(word.size());
+    std::uint32_t unknowns = 0;  // unknown characters not yet written, of which all but one are fused
+    const auto add = [&](std::int32_t id, std::size_t begin, std::size_t end) {
+      bpe_symbol s;
+      s.id = id;
+      s.begin = static_cast<std::uint32_t>(begin);
+      s.end = static_cast<std::uint32_t>(end);
+      symbols.push_back(s);
+    };
+    for (std::size_t at = 0; at < word.size();) {
+      const std::size_t n = model_.byte_level ? 1 : utf8_at(word, at).bytes;
+      const std::int32_t id = model_.byte_level ? bytes_[static_cast<unsigned char>(word[at])] : model_.words.find(word.substr(at, n));
+      if (id >= 0) {
+        unknowns = 0;
+        add(id, at, at + n);
+      } else if (!model_.byte_level && model_.byte_fallback && all_bytes(word.substr(at, n))) {
+        for (std::size_t b = at; b < at + n; ++b) add(bytes_[static_cast<unsigned char>(word[b])], b, b + 1);
+      } else if (model_.unknown >= 0) {
+        if (!model_.fuse_unknown || unknowns == 0) add(model_.unknown, at, at + n);
+        else symbols.back().end = static_cast<std::uint32_t>(at + n);
+        ++unknowns;
+      }
+      at += n;
+    }
+    merge_pairs(symbols, [&](const bpe_symbol& l, const bpe_symbol& r, bpe_merge& merge) { return model_.merges.find(l.id, r.id, merge); });
+    for (std::uint32_t i = symbols.empty() ? no_symbol : 0; i != no_symbol; i = symbols[i].after) out.push_back(symbols[i].id);
+  }
+  bool all_bytes(std::string_view text) const {
+    for (const char c : text)
+      if (bytes_[static_cast<unsigned char>(c)] < 0) return false;
+    return true;
+  }
+
+  ranked_model model_;
+  std::vector<std::int32_t> bytes_;  // (256) ids of single bytes, or of byte pieces; −1: none
+  bool splits_at_marks_ = true;
+};
+
+LLAVA_END
