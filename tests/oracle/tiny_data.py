@@ -62,6 +62,12 @@ def centre_labels(scene):
     return labels
 
 
+def spots(scene):
+    """The centre of every kind of thing, as a share of the padded picture."""
+    left, top = (scene.side - scene.width) // 2, (scene.side - scene.height) // 2
+    return {t.kind: ((t.x + left) / scene.side, (t.y + top) / scene.side) for t in scene.things}
+
+
 def easy_category(answer):
     return "yes_no" if answer in ("yes", "no") else "shape" if answer in SHAPES else "colour"
 
@@ -117,6 +123,24 @@ class Corpus:
         i, j = rng.sample(self.small, 2)
         return Conversation([i, j], two_picture_turns(rng, self.scenes[i], self.scenes[j], 6))
 
+    def mentions(self, encoder, conversations, ids):
+        """Flat places in ids where a thing's name ends ("red star"), and where it lies: x, y, which picture."""
+        places, targets = [], []
+        for row, conversation in enumerate(conversations):
+            if conversation.pictures[0] >= len(self.scenes):
+                continue
+            where = {}
+            for number, picture in enumerate(conversation.pictures):
+                for kind, spot in spots(self.scenes[picture]).items():
+                    where[kind] = None if kind in where else (*spot, number)
+            tokens = ids[row].tolist()
+            for i, name in enumerate(zip(tokens, tokens[1:]), 1):
+                spot = where.get(encoder.kinds.get(name))
+                if spot:
+                    places.append(row * len(tokens) + i)
+                    targets.append(spot)
+        return torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.float).view(-1, 3)
+
     def augmented(self, rng, index):
         """Pixels of a picture; easy-VQA's, about which no question depends on place, moved and mirrored."""
         pixels = self.pixels[index]
@@ -135,6 +159,7 @@ class Encoder:
     def __init__(self, tokenizer):
         self.tokenizer, self.known = tokenizer, {}
         self.image, self.eos, self.pad = (tokenizer.convert_tokens_to_ids(t) for t in ("<image>", "</s>", "<pad>"))
+        self.kinds = {tuple(self.ids(" ".join(kind))): kind for kind in KINDS}  # two tokens each
         self.start = tokenizer(f"{SYSTEM} USER: ").input_ids
 
     def ids(self, text):

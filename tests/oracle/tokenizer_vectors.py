@@ -214,13 +214,13 @@ def llama_json(folder, source, metaspace):
     t.save(str(folder / "tokenizer.json"), pretty=False)
 
 
-def byte_level_json(folder, pattern, size, ignore_merges=False, nfc=False, special=("<|endoftext|>", "<|im_start|>", "<|im_end|>"), bos=None, digits=False):
+def byte_level_json(folder, pattern, size, ignore_merges=False, nfc=False, special=("<|endoftext|>", "<|im_start|>", "<|im_end|>"), bos=None, digits=False, prefix=False):
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     t = Tokenizer(models.BPE(ignore_merges=ignore_merges))
     if nfc:
         t.normalizer = normalizers.NFC()
     if pattern is None:
-        level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        level = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
         t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), level]) if digits else level
     else:
         t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
@@ -245,7 +245,10 @@ def small(out):
     slow_folder(out / "slow", model, False, 1000)
     llama_json(out / "llama", out / "spm", False)
     llama_json(out / "llama_metaspace", out / "spm", "whole")
+    llama_json(out / "llama_metaspace_split", out / "spm", "split")
     byte_level_json(out / "gpt2", None, 700)
+    byte_level_json(out / "gpt2_prefix", None, 600, prefix=True)
+    byte_level_json(out / "gpt2_digits", None, 600, digits=True)
     byte_level_json(out / "llama3", LLAMA3, 800, ignore_merges=True, bos="<|endoftext|>")
     byte_level_json(out / "qwen2", QWEN2, 750, nfc=True)
 

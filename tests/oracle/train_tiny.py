@@ -28,19 +28,17 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
-from transformers import (AutoTokenizer, CLIPVisionConfig, GenerationConfig, LlamaConfig, LlavaConfig,
-                          LlavaForConditionalGeneration, LlavaProcessor)
+from transformers import AutoTokenizer, GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 import tiny_tokenizer
 from scene_questions import Turn, one_picture_turns, two_picture_turns
-from scenes import KINDS, make_scene
-from tiny_data import (IGNORED, PATCH, PATCHES, SIDE, Conversation, Corpus, Encoder, easy_questions,
-                       image_processor, to_bytes)
+from scenes import make_scene
+from tiny_data import PATCH, Conversation, Corpus, Encoder, easy_questions, image_processor, to_bytes
+from tiny_model import (Learner, answer_places, auxiliary_loss, exact, in_words, make_model, normalise,
+                        pointer_loss, share)
 
 PACKAGES = ("torch", "transformers", "tokenizers", "sentencepiece", "safetensors", "numpy", "pillow", "easy-vqa")
-VALIDATE_EVERY = 500
-# The auxiliary labels of a patch (centre_labels in tiny_data.py): number of classes and weight of each.
-AUXILIARY = ((1 + len(KINDS), 1.0), (4, 0.1), (4, 0.1))
+VALIDATE_EVERY, SAVE_EVERY = 500, 100
 LONGEST = 232
 
 
@@ -61,96 +59,6 @@ def make_tokenizer(folder):
     return tiny_tokenizer.check(folder, prompts)
 
 
-def make_model(tokenizer):
-    vision = CLIPVisionConfig(
-        hidden_size=128, intermediate_size=384, num_hidden_layers=5, num_attention_heads=4, image_size=SIDE,
-        patch_size=PATCH, hidden_act="quick_gelu", projection_dim=128)
-    text = LlamaConfig(
-        hidden_size=128, intermediate_size=320, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
-        vocab_size=len(tokenizer), max_position_embeddings=2048, rms_norm_eps=1e-5, tie_word_embeddings=False,
-        bos_token_id=1, eos_token_id=2, pad_token_id=tokenizer.pad_token_id)
-    config = LlavaConfig(
-        vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        image_seq_length=PATCHES, vision_feature_layer=-2, vision_feature_select_strategy="default",
-        projector_hidden_act="gelu", tie_word_embeddings=False, pad_token_id=tokenizer.pad_token_id)
-    return LlavaForConditionalGeneration(config)
-
-
-def normalise(pixels, processor):
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (processor.image_mean, processor.image_std))
-    return (pixels.float() / 255 - mean) / std
-
-
-class Learner(torch.nn.Module):
-    """The model's forward pass without what training has no use for, and the auxiliary head."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-        self.head = torch.nn.Linear(model.config.vision_config.hidden_size, sum(size for size, _ in AUXILIARY))
-
-    def forward(self, pixels, ids, places):
-        """Logits at the flat places of the batch, and those of the auxiliary head."""
-        core = self.model.model
-        tower = core.vision_tower
-        features = tower.pre_layrnorm(tower.embeddings(pixels))
-        for layer in tower.encoder.layers[:-1]:
-            features = layer(features, attention_mask=None)
-        features = features[:, 1:]
-        embeddings = core.language_model.embed_tokens(ids)
-        is_image = (ids == self.model.config.image_token_id).unsqueeze(-1)
-        projected = core.multi_modal_projector(features).to(embeddings.dtype)
-        embeddings = embeddings.masked_scatter(is_image, projected)
-        hidden = core.language_model(inputs_embeds=embeddings, use_cache=False).last_hidden_state
-        return self.model.lm_head(hidden.flatten(0, 1)[places]), self.head(features)
-
-
-def answer_places(labels):
-    """Where a label is predicted (the position before it) in the flat batch, and the labels there."""
-    shifted = torch.cat([labels[:, 1:], torch.full_like(labels[:, :1], IGNORED)], dim=1).flatten()
-    places = (shifted != IGNORED).nonzero().squeeze(1)
-    return places, shifted[places]
-
-
-def auxiliary_loss(guesses, labels):
-    parts = guesses.flatten(0, 1).split([size for size, _ in AUXILIARY], dim=1)
-    return sum(weight * cross_entropy(part, wanted, ignore_index=IGNORED)
-               for part, wanted, (_, weight) in zip(parts, labels.flatten(0, 1).unbind(1), AUXILIARY))
-
-
-@torch.no_grad()
-def exact(learner, encoder, conversations, pixels_of, processor, size=64):
-    """{category: [right, asked]}: a turn is right if greedy decoding would give exactly its answer.
-
-    Earlier turns of a conversation hold the reference answers.
-    """
-    learner.eval()
-    scores = {}
-    encoded = sorted(((encoder.encode(c), c) for c in conversations), key=lambda pair: len(pair[0][0]))
-    for start in range(0, len(encoded), size):
-        part = encoded[start:start + size]
-        ids, labels = encoder.batch([e for e, _ in part])
-        places, wanted = answer_places(labels)
-        pixels = torch.stack([pixels_of(i) for _, c in part for i in c.pictures])
-        logits, _ = learner(normalise(pixels, processor), ids, places)
-        wrong = set((places[logits.argmax(-1) != wanted] + 1).tolist())
-        for row, ((_, _, spans), conversation) in enumerate(part):
-            for turn, (first, last) in zip(conversation.turns, spans):
-                score = scores.setdefault(turn.category, [0, 0])
-                score[0] += not any(row * ids.shape[1] + i in wrong for i in range(first, last))
-                score[1] += 1
-    learner.train()
-    return scores
-
-
-def share(scores):
-    return sum(right for right, _ in scores.values()) / max(1, sum(asked for _, asked in scores.values()))
-
-
-def in_words(scores):
-    return ", ".join(f"{name} {right / asked:.2%}" for name, (right, asked) in sorted(scores.items()))
-
-
 def save(state, path):
     torch.save(state, f"{path}.new")
     os.replace(f"{path}.new", path)
@@ -164,11 +72,24 @@ def learning_rate(step, options):
     return options.rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
 
 
-def train(options, checkpoint):
+def average_gradients(parameters, processes):
+    """One exchange a step: on a busy machine that loses far less time than threads waiting for each other."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    parts = (flat / processes).split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts):
+        gradient.copy_(part.view_as(gradient))
+
+
+def train(rank, options, checkpoint):
+    """One of options.processes equal learners, each with its share of every batch; the first one reports and saves."""
+    torch.set_num_threads(1)
+    meeting = (options.work / "meeting").resolve()
+    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank,
+                                         world_size=options.processes)
     torch.manual_seed(0)
-    folder = options.work / "tokenizer"
-    done = (folder / "tokenizer_config.json").exists()
-    tokenizer = AutoTokenizer.from_pretrained(folder) if done else make_tokenizer(folder)
+    tokenizer = AutoTokenizer.from_pretrained(options.work / "tokenizer")
     encoder, processor, corpus = Encoder(tokenizer), image_processor(), Corpus(options.scenes)
     scene_validation, easy_validation = corpus.validation()
     learner = Learner(make_model(tokenizer))
@@ -183,12 +104,13 @@ def train(options, checkpoint):
         learner.load_state_dict(state["learner"])
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = state["step"], state["seconds"]
-    print(f"{sum(p.numel() for p in learner.model.parameters())} parameters, {len(corpus.pixels)} pictures, "
-          f"step {step}", flush=True)
+    if rank == 0:
+        print(f"{sum(p.numel() for p in learner.model.parameters())} parameters, {len(corpus.pixels)} pictures, "
+              f"step {step}", flush=True)
     began, sums = time.time() - seconds, [0.0, 0.0, 0]
     while step < options.steps:
-        rng = random.Random(step)
-        conversations = [corpus.sample(rng, step) for _ in range(options.batch)]
+        rng = random.Random(step * options.processes + rank)
+        conversations = [corpus.sample(rng, step) for _ in range(options.batch // options.processes)]
         encoded = [encoder.encode(c, LONGEST) for c in conversations]
         pictures = [i for c in conversations for i in c.pictures]
         pixels = normalise(torch.stack([corpus.augmented(rng, i) for i in pictures]), processor)
@@ -196,14 +118,18 @@ def train(options, checkpoint):
         places, wanted = answer_places(labels)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, options)
-        logits, guesses = forward(pixels, ids, places)
+        mentions, targets = corpus.mentions(encoder, conversations, ids)
+        logits, guesses, pointed = forward(pixels, ids, places, mentions)
         loss = cross_entropy(logits, wanted)
-        auxiliary = auxiliary_loss(guesses, corpus.labels[pictures])
+        auxiliary = auxiliary_loss(guesses, corpus.labels[pictures]) + pointer_loss(pointed, targets)
         optimizer.zero_grad()
         (loss + auxiliary).backward()
+        average_gradients(learner.parameters(), options.processes)
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         step += 1
+        if rank > 0:
+            continue
         sums = [sums[0] + loss.item(), sums[1] + auxiliary.item(), sums[2] + 1]
         if step % 50 == 0:
             print(f"step {step} loss {sums[0] / sums[2]:.4f} auxiliary {sums[1] / sums[2]:.4f} "
@@ -213,6 +139,7 @@ def train(options, checkpoint):
             scenes, easy = (exact(learner, encoder, conversations, corpus.pixels.__getitem__, processor)
                             for conversations in (scene_validation, easy_validation))
             print(f"step {step} easy-VQA {share(easy):.2%}, scenes {share(scenes):.2%}: {in_words(scenes)}", flush=True)
+        if step % SAVE_EVERY == 0 or step == options.steps:
             save({"learner": learner.state_dict(), "optimizer": optimizer.state_dict(), "step": step,
                   "seconds": time.time() - began}, checkpoint)
 
@@ -273,15 +200,19 @@ def main():
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--warm-up", type=int, default=300)
     parser.add_argument("--scenes", type=int, default=30000, help="training pictures of scenes")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="learners, one thread each")
     parser.add_argument("--compile", action="store_true", help="compile the model: a quarter faster, a minute to start")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     if options.evaluate:
         return evaluate(options)
     options.work.mkdir(parents=True, exist_ok=True)
     checkpoint = options.work / "checkpoint.pt"
-    return export(options, checkpoint) if options.export else train(options, checkpoint)
+    if options.export:
+        return export(options, checkpoint)
+    if not (options.work / "tokenizer" / "tokenizer_config.json").exists():
+        make_tokenizer(options.work / "tokenizer")
+    (options.work / "meeting").unlink(missing_ok=True)
+    torch.multiprocessing.spawn(train, (options, checkpoint), nprocs=options.processes)
 
 
 if __name__ == "__main__":

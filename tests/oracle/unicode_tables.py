@@ -3,6 +3,7 @@
 
     pip install unicodedata2==16.0.0 tokenizers
     python3 tests/oracle/unicode_tables.py > include/llava/text/unicode_tables.hpp
+    python3 tests/oracle/unicode_tables.py --digests    what tests/text/unicode.cpp and nfc.cpp expect, from the library alone
 
 Two versions of Unicode, because the reference has two. The tokenizers library splits words with the categories of
 Unicode 16, and normalises with canonical data of Unicode 9: younger marks and compositions it leaves alone. Which ones
@@ -11,7 +12,7 @@ those are is asked of the library itself, character by character, so that NFC he
 import sys
 
 import unicodedata2 as u
-from tokenizers import normalizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 CHARACTERS = [c for c in range(0x110000) if not 0xd800 <= c < 0xe000]
 # Letters by property Alphabetic that are of category So: circled and squared Latin letters.
@@ -91,6 +92,64 @@ def table(kind, name, what, values):
     return f"/// {what}\ninline constexpr std::{kind} {name}[] = {{\n{rows(values, 118)}}};\n"
 
 
+def fnv(data, h=0xcbf29ce484222325):
+    for byte in data:
+        h = (h ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+    return h
+
+
+def members(pattern):
+    """The characters that match a pattern of one character, by the library's regular expressions."""
+    found = set()
+    for i in range(0, len(CHARACTERS), 4096):
+        text = "".join(map(chr, CHARACTERS[i:i + 4096]))
+        left = set("".join(t for t, _ in pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str(text)))
+        found.update(ord(c) for c in text if c not in left)
+    return found
+
+
+def word_members():
+    """The characters beside which a token of a single word is not found."""
+    t = Tokenizer(models.BPE({"<unk>": 0}, [], unk_token="<unk>"))
+    t.add_tokens([AddedToken("[word]", single_word=True, normalized=False)])
+    token = t.token_to_id("[word]")
+    return {c for c in CHARACTERS if token not in t.encode(chr(c) + "[word]").ids}
+
+
+# Where characters of random texts come from, the same in tests/text/nfc.cpp.
+NFC_RANGES = [(0x41, 0x5a), (0xc0, 0x17f), (0x300, 0x34e), (0x300, 0x34e), (0x591, 0x5c7), (0x915, 0x94d), (0xf40, 0xf84), (0x1100, 0x11f9), (0xac00, 0xad00),
+              (0x1e00, 0x1fff), (0x3040, 0x30ff), (0xf900, 0xfa20), (0x1d150, 0x1d1af), (0x2f800, 0x2f830)]
+
+
+def random_texts():
+    x = 1
+
+    def below(n):
+        nonlocal x
+        x = (x * 6364136223846793005 + 1442695040888963407) & 0xffffffffffffffff
+        return (x >> 33) % n
+
+    for _ in range(50000):
+        text = ""
+        for _ in range(1 + below(8)):
+            first, last = NFC_RANGES[below(len(NFC_RANGES))]
+            text += chr(first + below(last - first + 1))
+        yield text
+
+
+def digests():
+    kinds = [members(p) for p in (r"\p{L}", r"\p{N}", r"\s")] + [word_members()]
+    print("categories", hex(fnv(bytes(sum((c in k) << i for i, k in enumerate(kinds)) for c in CHARACTERS))))
+    h = 0xcbf29ce484222325
+    for c in CHARACTERS:
+        h = fnv(nfc(chr(c)).encode() + b"\xff" + nfc("a" + chr(c) + "\u0334\u0345").encode() + b"\xff", h)
+    print("nfc of characters", hex(h))
+    h = 0xcbf29ce484222325
+    for text in random_texts():
+        h = fnv(nfc(text).encode() + b"\xff", h)
+    print("nfc of random texts", hex(h))
+
+
 def main():
     pairs = canonical_pairs()
     order = sorted((i for i, p in enumerate(pairs) if p[3]), key=lambda i: pairs[i][1:3])
@@ -123,4 +182,4 @@ LLAVA_END
 """)
 
 
-main()
+digests() if "--digests" in sys.argv else main()

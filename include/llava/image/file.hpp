@@ -1,45 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-/// read_image, decode_image: JPEG and PNG files as `Image.open(f).convert("RGB")` of Pillow reads them, byte for byte.
-/// Opt-in: link libjpeg-turbo and libpng (target llava::image_files).
+/// read_image, decode_image: JPEG and PNG files as `Image.open(f).convert("RGB")` of Pillow reads them, byte for byte: no
+/// rotation by EXIF, no colour profile, no gamma, alpha dropped. A file that is damaged, ends early or is larger than
+/// image_limits is an error. Opt-in: link libjpeg-turbo and libpng (target llava::image_files).
 #pragma once
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <llava/image/jpeg_file.hpp>
 #include <llava/image/png_file.hpp>
 
 LLAVA_BEGIN
 
+namespace detail {
+
+/// Formats that are recognised only to be named.
+inline std::string_view picture_format(std::string_view bytes) {
+  using namespace std::string_view_literals;
+  if (bytes.starts_with("GIF8")) return "a GIF";
+  if (bytes.starts_with("RIFF") && bytes.substr(8).starts_with("WEBP")) return "a WebP";
+  if (bytes.starts_with("BM")) return "a BMP";
+  for (const std::string_view magic : {"II*\0"sv, "MM\0*"sv, "II+\0"sv, "MM\0+"sv})
+    if (bytes.starts_with(magic)) return "a TIFF";
+  if (bytes.size() >= 12 && bytes.substr(4, 4) == "ftyp") return "a HEIC, AVIF or video file";
+  return "neither JPEG nor PNG";
+}
+
+}  // namespace detail
+
 /// A picture from the bytes of its file; `name` says which in errors.
 inline result<image> try_decode_image(std::span<const std::byte> bytes, std::string_view name = "the picture") {
+  if (bytes.empty()) return fail(errc::invalid_format, text_of("llava: ", name, " is empty; a JPEG or PNG is expected"));
   if (bytes.size() > image_limits::encoded_bytes)
-    return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes; at most ", image_limits::encoded_bytes, " are taken"));
-  const auto starts = [&](std::string_view magic, std::size_t at = 0) {
-    return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
-  };
-  if (starts("\xff\xd8\xff")) return detail::try_decode_jpeg(bytes, name);
-  if (starts("\x89PNG\r\n\x1a\n")) return detail::try_decode_png(bytes, name);
-  const char* found = starts("GIF8")                             ? "a GIF"
-                      : starts("RIFF") && starts("WEBP", 8)      ? "a WebP"
-                      : starts("BM")                             ? "a BMP"
-                      : starts("II*") || starts("MM")            ? "a TIFF"
-                      : bytes.empty()                            ? "empty"
-                                                                 : "neither JPEG nor PNG";
-  return fail(bytes.empty() ? errc::invalid_format : errc::unsupported, text_of("llava: ", name, " is ", found, "; save it as JPEG or PNG"));
+    return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes; at most ",
+                                           image_limits::encoded_bytes, " are taken: make it smaller"));
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with("\xff\xd8\xff")) return detail::try_decode_jpeg(bytes, name);
+  if (text.starts_with("\x89PNG\r\n\x1a\n")) return detail::try_decode_png(bytes, name);
+  return fail(errc::unsupported, text_of("llava: ", name, " is ", detail::picture_format(text), "; save it as JPEG or PNG"));
 }
 
 inline result<image> try_read_image(const std::string& file) {
+  if (file.find('\0') != std::string::npos)
+    return fail(errc::invalid_argument, "llava: the name of a picture's file holds a zero byte");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
-  if (!in) return fail(errc::not_found, text_of("llava: cannot open the picture ", file));
+  if (!in) return fail(errc::not_found, text_of("llava: cannot open the picture ", file, "; is it there, and readable?"));
   std::vector<std::byte> bytes;
   std::byte part[1 << 14];
   while (const std::size_t n = std::fread(part, 1, sizeof part, in.get())) {
     if (bytes.size() + n > image_limits::encoded_bytes)
-      return fail(errc::unsupported, text_of("llava: ", file, " has more than ", image_limits::encoded_bytes, " bytes; make it smaller"));
+      return fail(errc::unsupported, text_of("llava: ", file, " has more than ", image_limits::encoded_bytes,
+                                             " bytes, the most that are taken: make it smaller"));
     bytes.insert(bytes.end(), part, part + n);
   }
-  if (std::ferror(in.get())) return fail(errc::io, text_of("llava: cannot read the picture ", file));
+  if (std::ferror(in.get())) return fail(errc::io, text_of("llava: cannot read the picture ", file, "; is it a folder?"));
   return try_decode_image(bytes, file);
 }
 

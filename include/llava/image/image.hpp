@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// image: a picture in memory, 8-bit RGB, rows from the top, interleaved (H, W, 3).
+/// image: a picture in memory, 8-bit RGB, rows from the top, interleaved (H, W, 3). A value: copies are deep, equality
+/// compares sizes and bytes, a moved-from picture is empty. No picture is larger than image_limits.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <llava/base/error.hpp>
@@ -11,28 +15,53 @@
 
 LLAVA_BEGIN
 
-/// R4: checked from a file's header before anything is allocated.
+/// The largest pictures that are taken (R4). A file is held against them before anything is allocated for its pixels.
 namespace image_limits {
-inline constexpr std::size_t encoded_bytes = std::size_t{20} << 20;
-inline constexpr int side = 16384;
-inline constexpr std::int64_t pixels = 89478485;  // Pillow's limit against decompression bombs
+inline constexpr std::size_t encoded_bytes = std::size_t{20} << 20;  ///< of a file
+inline constexpr int side = 16384;                                   ///< in pixels
+inline constexpr std::int64_t pixels = 89478485;                     ///< where Pillow begins to suspect a bomb
 }  // namespace image_limits
+
+/// Is this the size of a picture?
+constexpr bool within_image_limits(std::int64_t width, std::int64_t height) {
+  return width > 0 && height > 0 && width <= image_limits::side && height <= image_limits::side &&
+         width * height <= image_limits::pixels;
+}
 
 class image {
  public:
   image() = default;
-  /// Black. The sides are positive and within the limits: see try_check_image_size.
-  image(int width, int height)
-      : width_(width), height_(height), pixels_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3) {}
+  /// Black; empty when the size is not within image_limits.
+  image(int width, int height) {
+    if (!within_image_limits(width, height)) return;
+    width_ = width, height_ = height;
+    pixels_.resize(static_cast<std::size_t>(height) * row_bytes());
+  }
+  image(const image&) = default;
+  image& operator=(const image&) = default;
+  image(image&& other) noexcept { swap(other); }
+  image& operator=(image&& other) noexcept {
+    image taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  ~image() = default;
 
   int width() const { return width_; }
   int height() const { return height_; }
+  bool empty() const { return pixels_.empty(); }
+  std::size_t row_bytes() const { return static_cast<std::size_t>(width_) * 3; }
   /// (H, W, 3)
   std::span<const std::uint8_t> pixels() const { return pixels_; }
   std::span<std::uint8_t> pixels() { return pixels_; }
-  const std::uint8_t* row(int y) const { return pixels_.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) * 3; }
-  std::uint8_t* row(int y) { return pixels_.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) * 3; }
+  /// (W, 3), for 0 ≤ y < height()
+  const std::uint8_t* row(int y) const { return pixels_.data() + static_cast<std::size_t>(y) * row_bytes(); }
+  std::uint8_t* row(int y) { return pixels_.data() + static_cast<std::size_t>(y) * row_bytes(); }
 
+  void swap(image& other) noexcept {
+    std::swap(width_, other.width_), std::swap(height_, other.height_);
+    pixels_.swap(other.pixels_);
+  }
   friend bool operator==(const image&, const image&) = default;
 
  private:
@@ -40,29 +69,37 @@ class image {
   std::vector<std::uint8_t> pixels_;
 };
 
-/// An error when a picture of this size is not taken; `name` says which.
+/// An error when a picture of this size is not taken; `name` says which picture.
 inline result<void> try_check_image_size(std::int64_t width, std::int64_t height, std::string_view name) {
   if (width <= 0 || height <= 0)
-    return fail(errc::invalid_format, text_of("llava: ", name, " is ", width, " x ", height, " pixels; both sides must be positive"));
-  if (width > image_limits::side || height > image_limits::side || width * height > image_limits::pixels)
-    return fail(errc::unsupported, text_of("llava: ", name, " is ", width, " x ", height, " pixels; at most ", image_limits::side,
-                                           " a side and ", image_limits::pixels, " in all are taken: make it smaller"));
+    return fail(errc::invalid_format,
+                text_of("llava: ", name, " is ", width, " x ", height, " pixels; both sides must be positive"));
+  if (!within_image_limits(width, height))
+    return fail(errc::unsupported, text_of("llava: ", name, " is ", width, " x ", height, " pixels; at most ",
+                                           image_limits::side, " a side and ", image_limits::pixels,
+                                           " in all are taken: make it smaller"));
   return {};
 }
 
-/// Copies pixels that are in memory: `row_bytes` from one row to the next, 0 when rows follow one another.
-inline result<image> try_image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t row_bytes = 0) {
+/// Copies RGB pixels that are in memory. `stride` is the number of bytes from one row to the next; 0: rows follow one
+/// another. Bytes behind the last row's pixels need not exist.
+inline result<image> try_image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0) {
   LLAVA_CHECK(try_check_image_size(width, height, "the picture"));
   const std::size_t used = static_cast<std::size_t>(width) * 3;
-  if (row_bytes == 0) row_bytes = used;
-  if (row_bytes < used || rgb.size() < used || (rgb.size() - used) / row_bytes < static_cast<std::size_t>(height) - 1)
-    return fail(errc::invalid_argument, text_of("llava: a picture of ", width, " x ", height, " needs ", height, " rows of ", used,
-                                                " bytes, ", row_bytes, " apart; ", rgb.size(), " bytes were given"));
+  if (stride == 0) stride = used;
+  // (H − 1) · stride + used ≤ size, without a product that could overflow
+  if (stride < used || rgb.size() < used || (rgb.size() - used) / stride < static_cast<std::size_t>(height) - 1)
+    return fail(errc::invalid_argument, text_of("llava: a picture of ", width, " x ", height, " needs ", height, " rows of ",
+                                                used, " bytes, ", stride, " apart; ", rgb.size(), " bytes were given"));
   image picture(width, height);
-  for (int y = 0; y < height; ++y)
-    for (std::size_t i = 0; i < used; ++i)
-      picture.row(y)[i] = static_cast<std::uint8_t>(rgb[static_cast<std::size_t>(y) * row_bytes + i]);
+  for (int y = 0; y < height; ++y) std::memcpy(picture.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);
   return picture;
 }
+
+#if LLAVA_EXCEPTIONS
+inline image image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0) {
+  return value_or_throw(try_image_from_rgb(width, height, rgb, stride));
+}
+#endif
 
 LLAVA_END

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// JPEG through libjpeg-turbo, with the settings of Pillow: the slow integer DCT, smooth upsampling, no EXIF rotation.
-/// CMYK pictures are stored inverted, as Adobe does, and become RGB as Pillow's convert("RGB") makes them.
+/// Pictures of four colours become RGB as Pillow's convert("RGB") makes them; all are taken to be stored inverted, as
+/// Adobe does. As in Pillow, a picture that ends early is an error, while damaged data in its middle gives damaged pixels.
+/// A progressive file may refine its picture `jpeg_scans` times; more is an attack on time.
 ///
-/// libjpeg leaves by longjmp: each function that it may leave holds no object with a destructor.
+/// libjpeg leaves by longjmp: no function that it may leave holds an object with a destructor.
 #pragma once
 #include <csetjmp>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
-#include <cstring>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include <jpeglib.h>
@@ -16,55 +21,86 @@
 
 LLAVA_BEGIN
 
+namespace image_limits {
+inline constexpr int jpeg_scans = 100;  ///< encoders make up to about 20
+}
+
 namespace detail {
 
 class jpeg_reader {
  public:
   jpeg_reader() {
     reader_.err = jpeg_std_error(&errors_.base);
-    errors_.base.error_exit = [](j_common_ptr c) { std::longjmp(reinterpret_cast<errors*>(c->err)->back, 1); };
-    errors_.base.emit_message = [](j_common_ptr c, int level) {
-      if (level < 0 && c->err->msg_code == JWRN_JPEG_EOF) reinterpret_cast<errors*>(c->err)->truncated = true;
+    errors_.base.error_exit = leave;
+    errors_.base.emit_message = [](j_common_ptr c, int) {
+      if (c->err->msg_code == JWRN_JPEG_EOF) leave(c);
     };
-    jpeg_create_decompress(&reader_);
+    errors_.base.output_message = [](j_common_ptr) {};
+    progress_.progress_monitor = [](j_common_ptr c) {
+      if (reinterpret_cast<j_decompress_ptr>(c)->input_scan_number <= image_limits::jpeg_scans) return;
+      c->err->msg_code = too_many_scans;
+      leave(c);
+    };
   }
   jpeg_reader(const jpeg_reader&) = delete;
   jpeg_reader& operator=(const jpeg_reader&) = delete;
   ~jpeg_reader() { jpeg_destroy_decompress(&reader_); }
 
-  bool read_header(const std::byte* bytes, std::size_t n) {
+  /// @name Steps, in this order
+  /// Each is false when libjpeg gave up; `problem()` says why.
+  /// @{
+  bool read_header(std::span<const std::byte> bytes) {
     if (setjmp(errors_.back)) return false;
-    jpeg_mem_src(&reader_, reinterpret_cast<const unsigned char*>(bytes), static_cast<unsigned long>(n));
+    jpeg_create_decompress(&reader_);
+    reader_.progress = &progress_;
+    jpeg_mem_src(&reader_, reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<unsigned long>(bytes.size()));
     jpeg_read_header(&reader_, TRUE);
     const bool four = reader_.jpeg_color_space == JCS_CMYK || reader_.jpeg_color_space == JCS_YCCK;
-    reader_.out_color_space = four ? JCS_CMYK : reader_.jpeg_color_space == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
+    reader_.out_color_space = four ? JCS_CMYK : JCS_RGB;
     reader_.dct_method = JDCT_ISLOW;
     return true;
   }
-  /// Rows of `channels()` bytes a pixel, `row_bytes` apart.
-  bool read_pixels(std::uint8_t* to, std::size_t row_bytes) {
+  bool start() {
     if (setjmp(errors_.back)) return false;
     jpeg_start_decompress(&reader_);
-    while (reader_.output_scanline < reader_.output_height && !errors_.truncated) {
-      JSAMPROW row = to + row_bytes * reader_.output_scanline;
-      jpeg_read_scanlines(&reader_, &row, 1);
-    }
-    if (!errors_.truncated) jpeg_finish_decompress(&reader_);
-    return !errors_.truncated;
+    return true;
   }
+  /// The next row, of channels() bytes a pixel.
+  bool read_row(std::uint8_t* to) {
+    if (setjmp(errors_.back)) return false;
+    return jpeg_read_scanlines(&reader_, &to, 1) == 1;
+  }
+  bool finish() {
+    if (setjmp(errors_.back)) return false;
+    jpeg_finish_decompress(&reader_);
+    return true;
+  }
+  /// @}
 
   std::int64_t width() const { return reader_.image_width; }
   std::int64_t height() const { return reader_.image_height; }
-  int channels() const { return reader_.out_color_space == JCS_CMYK ? 4 : reader_.out_color_space == JCS_GRAYSCALE ? 1 : 3; }
-  bool truncated() const { return errors_.truncated; }
+  int channels() const { return reader_.out_color_space == JCS_CMYK ? 4 : 3; }
+  std::string_view problem() const {
+    switch (errors_.base.msg_code) {
+      case JWRN_JPEG_EOF: return "is truncated: the JPEG ends before its picture does";
+      case JERR_EMPTY_IMAGE: return "is a JPEG without pixels";
+      case JERR_IMAGE_TOO_BIG: return "is a JPEG with a side of more than 65500 pixels: make it smaller";
+      case JERR_BAD_PRECISION: return "is a JPEG whose colours do not have 8 bits; save it with 8";
+      case too_many_scans: return "is a JPEG that refines its picture too often; save it again";
+      default: return "is not a JPEG that can be decoded; save it again";
+    }
+  }
 
  private:
+  static constexpr int too_many_scans = -1;
   struct errors {
     jpeg_error_mgr base;
     std::jmp_buf back;
-    bool truncated;
   };
+  [[noreturn]] static void leave(j_common_ptr c) { std::longjmp(reinterpret_cast<errors*>(c->err)->back, 1); }
+
   jpeg_decompress_struct reader_{};
+  jpeg_progress_mgr progress_{};
   errors errors_{};
 };
 
@@ -76,28 +112,21 @@ inline int multiply_255(int a, int b) {
 
 inline result<image> try_decode_jpeg(std::span<const std::byte> bytes, std::string_view name) {
   jpeg_reader reader;
-  const auto broken = [&] {
-    return fail(errc::invalid_format, text_of("llava: ", name, reader.truncated() ? " is truncated: the JPEG ends before its picture does"
-                                                                                  : " is not a JPEG that can be decoded"));
-  };
-  if (!reader.read_header(bytes.data(), bytes.size())) return broken();
+  const auto broken = [&] { return fail(errc::invalid_format, text_of("llava: ", name, " ", reader.problem())); };
+  if (!reader.read_header(bytes)) return broken();
   LLAVA_CHECK(try_check_image_size(reader.width(), reader.height(), name));
+  if (!reader.start()) return broken();
   image picture(static_cast<int>(reader.width()), static_cast<int>(reader.height()));
-  if (reader.channels() == 3) {
-    if (!reader.read_pixels(picture.row(0), static_cast<std::size_t>(picture.width()) * 3)) return broken();
-    return picture;
+  std::vector<std::uint8_t> inks(reader.channels() == 4 ? static_cast<std::size_t>(picture.width()) * 4 : 0);
+  for (int y = 0; y < picture.height(); ++y) {
+    std::uint8_t* to = picture.row(y);
+    if (!reader.read_row(inks.empty() ? to : inks.data())) return broken();
+    for (std::size_t i = 0; i < inks.size(); i += 4) {
+      const int light = inks[i + 3];  // stored inverted: 255 − black
+      for (std::size_t c = 0; c < 3; ++c) *to++ = static_cast<std::uint8_t>(light - multiply_255(255 - inks[i + c], light));
+    }
   }
-  const auto channels = static_cast<std::size_t>(reader.channels());
-  const std::size_t count = static_cast<std::size_t>(picture.width()) * static_cast<std::size_t>(picture.height());
-  std::vector<std::uint8_t> values(count * channels);
-  if (!reader.read_pixels(values.data(), static_cast<std::size_t>(picture.width()) * channels)) return broken();
-  std::uint8_t* to = picture.row(0);
-  for (std::size_t i = 0; i < count; ++i, to += 3) {
-    const std::uint8_t* from = &values[i * channels];
-    const int key = channels == 4 ? from[3] : 0;  // stored inverted: this is 255 − K
-    for (int c = 0; c < 3; ++c)
-      to[c] = channels == 1 ? from[0] : static_cast<std::uint8_t>(key - multiply_255(255 - from[c], key));
-  }
+  if (!reader.finish()) return broken();
   return picture;
 }
 

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/// PNG through libpng, as Pillow's convert("RGB") shows it: palettes expanded, alpha dropped without blending, greys of few
-/// bits stretched, 16-bit colours cut to their high byte, gamma and colour profiles ignored.
+/// PNG through libpng, as Pillow's convert("RGB") shows it: palettes expanded (black where they end), alpha dropped without
+/// blending, greys of few bits stretched, 16-bit colours cut to their high byte, gamma and colour profiles ignored.
+/// Greys of 16 bits (without alpha) are not scaled but clipped to 255: most pictures of that kind turn white in Pillow,
+/// and so they do here. A picture whose rows are all there is taken even if the file ends before its end mark.
 ///
-/// libpng leaves by longjmp: each function that it may leave holds no object with a destructor.
+/// libpng leaves by longjmp: no function that it may leave holds an object with a destructor.
 #pragma once
+#include <algorithm>
 #include <csetjmp>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
-#include <vector>
+#include <span>
+#include <string_view>
 
 #include <png.h>
 
@@ -18,7 +24,7 @@ namespace detail {
 
 class png_reader {
  public:
-  png_reader(const std::byte* bytes, std::size_t n) : at_(bytes), left_(n) {
+  explicit png_reader(std::span<const std::byte> bytes) : left_(bytes) {
     reader_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
     if (reader_) info_ = png_create_info_struct(reader_);
   }
@@ -26,74 +32,100 @@ class png_reader {
   png_reader& operator=(const png_reader&) = delete;
   ~png_reader() { png_destroy_read_struct(&reader_, &info_, nullptr); }
 
+  /// @name Steps, in this order
+  /// Each is false when libpng gave up.
+  /// @{
   bool read_header() {
     if (!info_ || setjmp(back_)) return false;
-    png_set_read_fn(reader_, this, [](png_structp p, png_bytep to, std::size_t n) {
-      auto& self = *static_cast<png_reader*>(png_get_io_ptr(p));
-      if (n > self.left_) self.truncated_ = true, png_error(p, "end");
-      std::memcpy(to, self.at_, n);
-      self.at_ += n, self.left_ -= n;
-    });
-    // The size is checked by the caller before anything is allocated for it.
-    png_set_user_limits(reader_, 0x7fffffff, 0x7fffffff);
+    png_set_read_fn(reader_, this, read);
+    png_set_user_limits(reader_, image_limits::side, image_limits::side);
+#ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
+    png_set_keep_unknown_chunks(reader_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // texts, profiles and the like: unread
+#endif
     png_read_info(reader_, info_);
     return true;
   }
-  bool is_grey_16() const { return png_get_bit_depth(reader_, info_) == 16 && png_get_color_type(reader_, info_) == PNG_COLOR_TYPE_GRAY; }
-
-  /// RGB rows, `row_bytes` apart.
-  bool read_pixels(std::uint8_t* to, std::size_t row_bytes) {
+  /// All rows, into `pixels` (H, W, 3). The greys of is_grey_16() come as two bytes, high and low, (H, W, 2).
+  bool read_pixels(std::uint8_t* pixels) {
     if (setjmp(back_)) return false;
-    const bool clip = is_grey_16();
-    if (!clip) png_set_strip_16(reader_);
-    if (png_get_color_type(reader_, info_) == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(reader_);
-    png_set_expand_gray_1_2_4_to_8(reader_);
-    png_set_strip_alpha(reader_);
-    png_set_gray_to_rgb(reader_);
+    const std::size_t row = static_cast<std::size_t>(png_get_image_width(reader_, info_)) * (is_grey_16() ? 2 : 3);
+    if (!is_grey_16()) {
+      png_set_strip_16(reader_);
+      if (png_get_color_type(reader_, info_) == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(reader_);
+      png_set_expand_gray_1_2_4_to_8(reader_);
+      png_set_strip_alpha(reader_);
+      png_set_gray_to_rgb(reader_);
+    }
     const int passes = png_set_interlace_handling(reader_);
     png_read_update_info(reader_, info_);
-    if (png_get_rowbytes(reader_, info_) != row_bytes * (clip ? 2 : 1)) return false;
+    if (png_get_rowbytes(reader_, info_) != row) return false;
     const png_uint_32 height = png_get_image_height(reader_, info_);
     for (int pass = 0; pass < passes; ++pass)
-      for (png_uint_32 y = 0; y < height; ++y) png_read_row(reader_, to + y * row_bytes * (clip ? 2 : 1), nullptr);
+      for (png_uint_32 y = 0; y < height; ++y) png_read_row(reader_, pixels + y * row, nullptr);
+    return true;
+  }
+  /// What follows the rows: it can only show that their data is damaged.
+  bool finish() {
+    if (setjmp(back_)) return truncated_;
     png_read_end(reader_, nullptr);
     return true;
   }
+  /// @}
 
-  std::int64_t width() const { return png_get_image_width(reader_, info_); }
-  std::int64_t height() const { return png_get_image_height(reader_, info_); }
+  bool is_grey_16() const {
+    return png_get_bit_depth(reader_, info_) == 16 && png_get_color_type(reader_, info_) == PNG_COLOR_TYPE_GRAY;
+  }
   bool truncated() const { return truncated_; }
 
  private:
   [[noreturn]] static void leave(png_structp p, png_const_charp) {
     std::longjmp(static_cast<png_reader*>(png_get_error_ptr(p))->back_, 1);
   }
+  static void read(png_structp p, png_bytep to, std::size_t n) {
+    auto& self = *static_cast<png_reader*>(png_get_io_ptr(p));
+    if (n > self.left_.size()) {
+      self.truncated_ = true;
+      png_error(p, "");
+    }
+    std::memcpy(to, self.left_.data(), n);
+    self.left_ = self.left_.subspan(n);
+  }
 
   png_structp reader_ = nullptr;
   png_infop info_ = nullptr;
-  const std::byte* at_;
-  std::size_t left_;
+  std::span<const std::byte> left_;
   bool truncated_ = false;
   std::jmp_buf back_;
 };
 
+/// The four bytes at `at`, the highest first.
+inline std::int64_t big_endian(std::span<const std::byte> bytes, std::size_t at) {
+  std::int64_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value * 256 + std::to_integer<int>(bytes[at + i]);
+  return value;
+}
+
 inline result<image> try_decode_png(std::span<const std::byte> bytes, std::string_view name) {
-  png_reader reader(bytes.data(), bytes.size());
-  const auto broken = [&] {
-    return fail(errc::invalid_format, text_of("llava: ", name, reader.truncated() ? " is truncated: the PNG ends before its picture does"
-                                                                                  : " is not a PNG that can be decoded"));
-  };
+  const auto fail_as = [&](std::string_view what) { return fail(errc::invalid_format, text_of("llava: ", name, what)); };
+  constexpr std::string_view truncated = " is truncated: the PNG ends before its picture does";
+  constexpr std::string_view damaged = " is not a PNG that can be decoded: it is damaged; save it again";
+  // Signature, length, "IHDR", width, height: checked before libpng is given anything.
+  if (bytes.size() < 24) return fail_as(truncated);
+  if (std::memcmp(bytes.data() + 12, "IHDR", 4) != 0) return fail_as(damaged);
+  const std::int64_t width = big_endian(bytes, 16), height = big_endian(bytes, 20);
+  LLAVA_CHECK(try_check_image_size(width, height, name));
+
+  png_reader reader(bytes);
+  const auto broken = [&] { return fail_as(reader.truncated() ? truncated : damaged); };
   if (!reader.read_header()) return broken();
-  LLAVA_CHECK(try_check_image_size(reader.width(), reader.height(), name));
-  image picture(static_cast<int>(reader.width()), static_cast<int>(reader.height()));
-  const std::size_t row = static_cast<std::size_t>(picture.width()) * 3;
-  if (!reader.is_grey_16()) {
-    if (!reader.read_pixels(picture.row(0), row)) return broken();
-    return picture;
-  }
-  std::vector<std::uint8_t> wide(picture.pixels().size() * 2);
-  if (!reader.read_pixels(wide.data(), row)) return broken();
-  for (std::size_t i = 0; i < picture.pixels().size(); ++i) picture.pixels()[i] = wide[2 * i];
+  image picture(static_cast<int>(width), static_cast<int>(height));
+  std::uint8_t* pixels = picture.pixels().data();
+  if (!reader.read_pixels(pixels) || !reader.finish()) return broken();
+  if (reader.is_grey_16())  // from the back, so that nothing is overwritten before it is read
+    for (std::size_t i = picture.pixels().size() / 3; i-- > 0;) {
+      const std::uint8_t grey = pixels[2 * i] ? 255 : pixels[2 * i + 1];
+      std::fill_n(pixels + 3 * i, 3, grey);
+    }
   return picture;
 }
 

@@ -1,77 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-/// From any picture to the square that the vision tower sees, and the numbers of its bytes: LLaVA's expand2square and
-/// transformers' CLIP, LLaVA and SigLIP image processors (the ones on Pillow), byte for byte.
+/// From any picture to the square that the vision tower sees, and the numbers that stand for its bytes.
+///
+/// The square is byte for byte what haotian-liu/LLaVA and transformers' image processors on Pillow (CLIP, LLaVA, SigLIP)
+/// make; the two agree. Only the pixels that survive the crop are computed, and padding is a colour, not a picture: the
+/// memory needed depends on the tower's side and not on the aspect, so that a picture of 1 × 16384 is an ordinary one.
 #pragma once
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <vector>
 
 #include <llava/config.hpp>
 #include <llava/image/resize.hpp>
+#include <llava/image/square.hpp>
 
 LLAVA_BEGIN
 
-/// On a square canvas of the longer side, in the middle, beside the mean colour: int(mean · 255).
-inline image pad_to_square(const image& picture, const image_config& c) {
-  const int side = std::max(picture.width(), picture.height());
-  if (picture.width() == picture.height()) return picture;
-  std::uint8_t fill[3];
-  for (int i = 0; i < 3; ++i) fill[i] = static_cast<std::uint8_t>(static_cast<double>(c.mean[i]) * 255);
-  image square(side, side);
-  const int left = (side - picture.width()) / 2, top = (side - picture.height()) / 2;
-  for (int y = 0; y < side; ++y)
-    for (int x = 0; x < side; ++x)
-      for (int i = 0; i < 3; ++i) {
-        const bool inside = x >= left && x < left + picture.width() && y >= top && y < top + picture.height();
-        square.row(y)[x * 3 + i] = inside ? picture.row(y - top)[(x - left) * 3 + i] : fill[i];
-      }
-  return square;
+namespace detail {
+
+/// The middle of one side, at most `crop` long: `in` becomes `out`, the picture lies in the middle of `in`.
+inline resize_side middle(int in, int out, int crop, int size) {
+  const int count = std::min(out, crop);
+  return {in, out, (out - count) / 2, count, (in - size) / 2, size};
 }
 
-/// The middle side × side pixels; black where the picture is smaller.
-inline image centre_crop(const image& picture, int side) {
-  image square(side, side);
-  const auto floor_half = [](int n) { return n >= 0 ? n / 2 : -((1 - n) / 2); };
-  const int left = floor_half(picture.width() - side), top = floor_half(picture.height() - side);
-  for (int y = 0; y < side; ++y)
-    for (int x = 0; x < side; ++x) {
-      const int from_x = x + left, from_y = y + top;
-      if (from_x < 0 || from_y < 0 || from_x >= picture.width() || from_y >= picture.height()) continue;
-      std::copy_n(picture.row(from_y) + from_x * 3, 3, square.row(y) + x * 3);
-    }
-  return square;
+/// The side that belongs to `side` when `shorter` becomes `shortest`: truncated.
+inline int scaled_side(int side, int shorter, int shortest) {
+  return static_cast<int>(static_cast<double>(std::int64_t{shortest} * side) / shorter);
 }
 
-/// The shorter side becomes `shortest`, the longer one int(shortest · long / short).
-inline image resize_shortest(const image& picture, int shortest) {
-  const int w = picture.width(), h = picture.height();
-  const auto longer = [&](int l, int s) { return static_cast<int>(static_cast<double>(std::int64_t{shortest} * l) / s); };
-  return w <= h ? resize(picture, shortest, longer(h, w)) : resize(picture, longer(w, h), shortest);
-}
+}  // namespace detail
 
-/// The square picture that the tower sees.
+/// (S, S, 3): the square picture that the tower sees. `stretch`: both sides to c.resize. `crop`: the shorter side to
+/// c.resize, then the middle c.crop × c.crop, black where there is nothing. `pad`: a square first, beside the mean
+/// colour, then as `crop`.
 inline result<image> try_preprocess(const image& picture, const image_config& c) {
-  if (picture.width() <= 0 || picture.height() <= 0) return fail(errc::invalid_argument, "llava: the picture is empty");
-  if (c.shape == aspect::stretch) return resize(picture, c.resize, c.resize);
-  const image whole = c.shape == aspect::pad ? pad_to_square(picture, c) : image();
-  const image& source = c.shape == aspect::pad ? whole : picture;
-  const std::int64_t shorter = std::min(source.width(), source.height()), longer = std::max(source.width(), source.height());
-  LLAVA_CHECK(try_check_image_size(c.resize, std::max<std::int64_t>(1, c.resize * longer / shorter), "the picture, resized to its shorter side,"));
-  return centre_crop(resize_shortest(source, c.resize), c.crop);
+  if (const std::string_view broken = first_broken_rule(c); !broken.empty())
+    return fail(errc::invalid_argument, std::string(broken));
+  if (picture.empty()) return fail(errc::invalid_argument, "llava: the picture is empty; there is nothing to see");
+  if (c.shape == aspect::stretch) return try_resize<bicubic>(picture, c.resize, c.resize);
+  LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
+
+  const bool pads = c.shape == aspect::pad;
+  const int longer = std::max(picture.width(), picture.height());
+  const int in_width = pads ? longer : picture.width(), in_height = pads ? longer : picture.height();
+  const int shorter = std::min(in_width, in_height);
+  const detail::resize_side across =
+      detail::middle(in_width, detail::scaled_side(in_width, shorter, c.resize), c.crop, picture.width());
+  const detail::resize_side down =
+      detail::middle(in_height, detail::scaled_side(in_height, shorter, c.resize), c.crop, picture.height());
+  image square(c.crop, c.crop);
+  detail::resize_part<bicubic>(picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
+                               (c.crop - down.count + 1) / 2);
+  return square;
 }
 
-/// (3, 256): the number that stands for a byte in each channel: byte · rescale in double, to float; minus mean, over std in
-/// float.
-inline std::array<std::array<float, 256>, 3> normalise_table(const image_config& c) {
-  std::array<std::array<float, 256>, 3> table{};
+/// (3, 256): the number that stands for a byte in each channel.
+using byte_table = std::array<std::array<float, 256>, 3>;
+
+/// byte · rescale in double, rounded to float; then minus mean and divided by std in float: what transformers computes on
+/// Pillow, from 4.37 to 5.23.
+inline byte_table normalise_table(const image_config& c) {
+  byte_table table{};
   for (std::size_t channel = 0; channel < 3; ++channel)
-    for (std::size_t byte = 0; byte < 256; ++byte)
-      table[channel][byte] = (static_cast<float>(static_cast<double>(byte) * c.rescale) - c.mean[channel]) / c.std[channel];
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      const auto scaled = static_cast<float>(static_cast<double>(byte) * c.rescale);
+      table[channel][byte] = (scaled - static_cast<float>(c.mean[channel])) / static_cast<float>(c.std[channel]);
+    }
   return table;
 }
 
-/// (3, S, S)
-inline std::vector<float> pixel_values(const image& square, const std::array<std::array<float, 256>, 3>& table) {
+/// (3, S, S): the numbers of all pixels, colours apart.
+inline std::vector<float> pixel_values(const image& square, const byte_table& table) {
   const std::size_t n = square.pixels().size() / 3;
   std::vector<float> values(n * 3);
   for (std::size_t channel = 0; channel < 3; ++channel)

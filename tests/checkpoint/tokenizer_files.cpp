@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <llava/checkpoint/tokenizer_files.hpp>
+#include <llava_catch.hpp>
+
+namespace {
+
+namespace fs = std::filesystem;
+using ids = std::vector<std::int32_t>;
+using llava::naming;
+
+/// A folder of its own for one test, with files copied from tests/data/text.
+struct folder {
+  fs::path path;
+  explicit folder(const std::string& name) : path(fs::temp_directory_path() / ("llava_tokenizer_files_" + name)) {
+    fs::remove_all(path);
+    fs::create_directories(path);
+  }
+  ~folder() { fs::remove_all(path); }
+  folder& copy(const std::string& from) {
+    fs::copy_file(LLAVA_TEST_DATA "/text/" + from, path / fs::path(from).filename());
+    return *this;
+  }
+  folder& write(const std::string& name, const std::string& text) {
+    std::ofstream(path / name, std::ios::binary) << text;
+    return *this;
+  }
+  llava::tokenizer open(naming names = naming::llava_hf) const {
+    auto words = llava::try_open_tokenizer(path.string(), names);
+    if (!words) FAIL(words.error().what());
+    return *std::move(words);
+  }
+  std::string error(naming names = naming::llava_hf) const {
+    const auto words = llava::try_open_tokenizer(path.string(), names);
+    REQUIRE(!words);
+    INFO(words.error().sentence());
+    CHECK(words.error().sentence().find(path.string()) != std::string::npos);
+    return words.error().sentence();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("tokenizer.json goes first, but tokenizer.model in folders of the original layout") {
+  folder f("order");
+  f.copy("llama/tokenizer.json").copy("spm/tokenizer.model");
+  CHECK(f.open(naming::llava_hf).find("<image>"));  // an added token of the one
+  CHECK(!f.open(naming::original).find("<image>"));
+  CHECK(f.open(naming::text_only).find("<image>"));
+  CHECK(f.open(naming::llava_hf).find("<image>") == 1000);
+}
+
+TEST_CASE("a folder without a tokenizer, or with a damaged one, is an error that names it") {
+  folder f("none");
+  CHECK(f.error().find("neither tokenizer.json nor tokenizer.model") != std::string::npos);
+  f.write("tokenizer.json", "{");
+  f.error();
+  f.write("tokenizer.model", "x");
+  f.error(naming::original);
+}
+
+TEST_CASE("a tokenizer.model alone is LLaMA's: BOS in front, its three special tokens cut out, legacy") {
+  folder f("model");
+  f.copy("spm/tokenizer.model");
+  const llava::tokenizer words = f.open(naming::original);
+  CHECK((words.bos() == 1 && words.eos() == 2 && words.unk() == 0 && words.pad() == -1));
+  CHECK(words.encode("").size() == 1);
+  const ids made = words.encode("a</s>b");
+  CHECK(std::count(made.begin(), made.end(), 2) == 1);
+  CHECK(words.piece(made.back()).rfind("\u2581", 0) == 0);  // text after a token has the dummy prefix again
+}
+
+TEST_CASE("tokenizer_config.json says what is put around a text and which tokens are special") {
+  folder f("config");
+  f.copy("spm/tokenizer.model");
+  f.write("tokenizer_config.json", R"({"add_bos_token": false, "add_eos_token": true, "legacy": false, "pad_token": "<unk>",
+    "added_tokens_decoder": {"1000": {"content": "<image>", "special": true, "lstrip": false}}, "additional_special_tokens": ["<image>"]})");
+  const llava::tokenizer words = f.open(naming::original);
+  CHECK(words.encode("") == ids{2});
+  CHECK(words.pad() == 0);
+  CHECK(words.is_special(1000));
+  const ids made = words.encode("a<image>b");
+  CHECK(std::count(made.begin(), made.end(), 1000) == 1);
+  CHECK(words.piece(made[2]) == "b");  // not legacy: no dummy prefix after a token
+}
+
+TEST_CASE("without added_tokens_decoder, special_tokens_map.json goes before the config and added_tokens.json adds") {
+  folder f("older");
+  f.copy("spm/tokenizer.model");
+  f.write("tokenizer_config.json", R"({"pad_token": "<unk>"})");
+  f.write("special_tokens_map.json", R"({"pad_token": {"content": "<pad>"}, "additional_special_tokens": ["<image>"]})");
+  f.write("added_tokens.json", R"({"<image>": 1005, "<im_end>": 1004})");
+  const llava::tokenizer words = f.open(naming::original);
+  CHECK(words.find("<image>") == 1005);
+  CHECK(words.find("<im_end>") == 1004);
+  CHECK(words.is_special(1005));
+  CHECK(!words.is_special(1004));
+  CHECK(words.pad() == 1006);  // nobody gives it an id: behind all others
+  CHECK(words.size() == 1007);
+}
+
+TEST_CASE("BOS of a tokenizer.json goes by the config only where that says so") {
+  folder f("bos");
+  f.copy("llama/tokenizer.json");
+  CHECK(f.open().encode("").size() == 1);
+  f.write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>"})");
+  CHECK(f.open().encode("") == ids{1});
+  CHECK(f.open().eos() == 2);
+  f.write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true})");
+  CHECK(f.open().encode("") == ids{2});
+}
+
+TEST_CASE("R1: small files that say nonsense are errors that name the folder") {
+  folder f("nonsense");
+  f.copy("spm/tokenizer.model");
+  for (const char* config : {"", "[]", R"({"legacy": 1})", R"({"add_bos_token": "yes"})", R"({"bos_token": 7})", R"({"bos_token": {"content": 7}})",
+                             R"({"additional_special_tokens": "x"})", R"({"additional_special_tokens": [1]})", R"({"added_tokens_decoder": []})",
+                             R"({"added_tokens_decoder": {"x": {"content": "y"}}})", R"({"added_tokens_decoder": {"-1": {"content": "y"}}})",
+                             R"({"added_tokens_decoder": {"99999999999": {"content": "y"}}})", R"({"added_tokens_decoder": {"2000000000": {"content": "y"}}})"}) {
+    INFO(config);
+    f.write("tokenizer_config.json", config);
+    f.error();
+  }
+  f.write("tokenizer_config.json", "{}");
+  f.open();
+  for (const char* added : {"[]", R"({"a": "b"})", R"({"a": -1})", R"({"a": 2147483647})", R"({"": 1000})"}) {
+    INFO(added);
+    f.write("added_tokens.json", added);
+    f.error();
+  }
+}
+
+TEST_CASE("the bundled model's two tokenizers agree on prompts") {
+  const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny";
+  const auto json = llava::try_open_tokenizer(tiny, naming::llava_hf), model = llava::try_open_tokenizer(tiny, naming::original);
+  REQUIRE(json);
+  REQUIRE(model);
+  for (const char* text : {"USER: What is there? ASSISTANT: A red circle.</s>USER: And left of it? ASSISTANT:", "a  b", ""})
+    CHECK(json->encode(text) == model->encode(text));
+}
