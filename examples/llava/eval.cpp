@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include <llava/image/file.hpp>
 
@@ -67,7 +68,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
   // Questions about one picture follow one another, so that it is encoded once.
   std::vector<std::size_t> order(questions.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return questions[a].pictures < questions[b].pictures; });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return std::tie(questions[a].pictures, a) < std::tie(questions[b].pictures, b); });
 
   const int workers = o.model.threads > 0 ? o.model.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   model_options one = o.model;

@@ -87,6 +87,7 @@ struct image_config {
   float mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
   float std[3] = {0.26862954f, 0.26130258f, 0.27577711f};
   double rescale = 1.0 / 255.0;
+  int pillow = 13;         ///< the release of Pillow whose bytes are wanted: resize.hpp
 };
 
 /// How image features become tokens of the language model.

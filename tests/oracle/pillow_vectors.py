@@ -11,7 +11,8 @@ PNG files of every kind and JPEG files of odd sampling are written by this scrip
     decode.txt      name offset bytes width height crc, then the crc of the square that each setting gives:
                     pad 336, crop 224 (CLIP), stretch 384 (SigLIP); or: name offset bytes error
     cuts.txt        name kept-bytes width height crc, or error: files that end early
-    resize.txt      kind seed width height filter to-width to-height crc
+    resize.txt      kind seed width height filter to-width to-height crc; from Pillow 12, which resizes in another order,
+                    resize_12.txt and nothing else
     squares.txt     kind seed width height setting shape resize crop crc
     normalise.f32   (2, 3, 256) little-endian floats: CLIP's numbers, SigLIP's numbers
 
@@ -363,8 +364,7 @@ def normalise_table(mean, std):
     return now
 
 
-def main():
-    OUT.mkdir(parents=True, exist_ok=True)
+def write_files():
     pack, lines, cuts = b"", [], []
     for name, data in [*png_files(), *jpeg_files(), *broken_files()]:
         place = f"{name} {len(pack)} {len(data)}"
@@ -386,6 +386,8 @@ def main():
     (OUT / "decode.txt").write_text(VERSIONS + "\n".join(lines) + "\n")
     (OUT / "cuts.txt").write_text(VERSIONS + "\n".join(cuts) + "\n")
 
+
+def write_resizes(file):
     lines = []
     rng = random.Random(7)
     sizes = [(1, 1), (1, 50), (50, 1), (2, 3), (7, 5), (100, 75), (75, 100), (336, 336), (640, 480), (427, 640), (1024, 899), (2000, 30), (30, 2000)]
@@ -398,14 +400,16 @@ def main():
             for name, number in (("bicubic", 3), ("lanczos", 1)):
                 if name == "bicubic" or j == 4:
                     lines.append(f"{kind} {i + 1} {w} {h} {name} {tw} {th} {crc(Image.fromarray(pixels).resize((tw, th), number))}")
-    (OUT / "resize.txt").write_text(VERSIONS + "\n".join(lines) + "\n")
+    (OUT / file).write_text(VERSIONS + "\n".join(lines) + "\n")
 
+
+def write_squares():
     lines = []
     settings = [("clip", "pad", 336, 336), ("clip", "crop", 336, 336), ("clip", "pad", 224, 224), ("clip", "crop", 224, 224),
                 ("half", "stretch", 384, 384), ("half", "pad", 384, 384), ("clip", "crop", 256, 224), ("clip", "crop", 100, 131),
                 ("clip", "pad", 101, 130)]
     sizes = [(1, 1), (1, 2), (3, 1), (336, 336), (335, 336), (337, 336), (224, 300), (640, 480), (480, 640), (427, 640), (1024, 899), (1920, 1080),
-             (1000, 10), (9, 800), (500, 499), (99, 1000)]
+             (1000, 10), (9, 800), (500, 499), (99, 1000), (400, 1300), (1300, 400)]
     for i, (w, h) in enumerate(sizes):
         kind = ("noise", "scene", "blocks", "gradient")[(i + 1) % 4]
         pixels = draw(kind, i + 1, w, h)
@@ -418,6 +422,15 @@ def main():
 
     tables = np.stack([normalise_table(*CLIP), normalise_table(*HALF)])
     (OUT / "normalise.f32").write_bytes(tables.astype("<f4").tobytes())
+
+
+def main():
+    OUT.mkdir(parents=True, exist_ok=True)
+    if int(PIL.__version__.split(".")[0]) < 13:
+        return write_resizes("resize_12.txt")
+    write_files()
+    write_resizes("resize.txt")
+    write_squares()
 
 
 if __name__ == "__main__":

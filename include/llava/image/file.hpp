@@ -18,12 +18,10 @@ namespace detail {
 
 /// Formats that are recognised only to be named.
 inline std::string_view picture_format(std::string_view bytes) {
-  using namespace std::string_view_literals;
   if (bytes.starts_with("GIF8")) return "a GIF";
-  if (bytes.starts_with("RIFF") && bytes.substr(8).starts_with("WEBP")) return "a WebP";
+  if (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP") return "a WebP";
   if (bytes.starts_with("BM")) return "a BMP";
-  for (const std::string_view magic : {"II*\0"sv, "MM\0*"sv, "II+\0"sv, "MM\0+"sv})
-    if (bytes.starts_with(magic)) return "a TIFF";
+  if (bytes.starts_with("II*") || bytes.starts_with("II+") || bytes.starts_with("MM")) return "a TIFF";
   if (bytes.size() >= 12 && bytes.substr(4, 4) == "ftyp") return "a HEIC, AVIF or video file";
   return "neither JPEG nor PNG";
 }

@@ -24,7 +24,8 @@ namespace detail {
 
 class png_reader {
  public:
-  explicit png_reader(std::span<const std::byte> bytes) : left_(bytes) {
+  /// `at_once` bytes of compressed pixels are asked for at a time: libpng gives up when not all of them are there.
+  png_reader(std::span<const std::byte> bytes, std::size_t at_once) : left_(bytes), at_once_(at_once) {
     reader_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
     if (reader_) info_ = png_create_info_struct(reader_);
   }
@@ -38,6 +39,7 @@ class png_reader {
   bool read_header() {
     if (!info_ || setjmp(back_)) return false;
     png_set_read_fn(reader_, this, read);
+    png_set_compression_buffer_size(reader_, at_once_);
     png_set_user_limits(reader_, image_limits::side, image_limits::side);
 #ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
     png_set_keep_unknown_chunks(reader_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // texts, profiles and the like: unread
@@ -47,7 +49,7 @@ class png_reader {
   }
   /// All rows, into `pixels` (H, W, 3). The greys of is_grey_16() come as two bytes, high and low, (H, W, 2).
   bool read_pixels(std::uint8_t* pixels) {
-    if (setjmp(back_)) return false;
+    if (setjmp(back_)) return truncated_ && has_all_rows();
     const std::size_t row = static_cast<std::size_t>(png_get_image_width(reader_, info_)) * (is_grey_16() ? 2 : 3);
     if (!is_grey_16()) {
       png_set_strip_16(reader_);
@@ -66,6 +68,7 @@ class png_reader {
   }
   /// What follows the rows: it can only show that their data is damaged.
   bool finish() {
+    if (truncated_) return true;
     if (setjmp(back_)) return truncated_;
     png_read_end(reader_, nullptr);
     return true;
@@ -76,6 +79,11 @@ class png_reader {
     return png_get_bit_depth(reader_, info_) == 16 && png_get_color_type(reader_, info_) == PNG_COLOR_TYPE_GRAY;
   }
   bool truncated() const { return truncated_; }
+  /// Behind the last row libpng looks for a checksum, and gives up if the file has ended.
+  bool has_all_rows() const {
+    if (png_get_interlace_type(reader_, info_) != PNG_INTERLACE_NONE) return png_get_current_pass_number(reader_) >= PNG_INTERLACE_ADAM7_PASSES;
+    return png_get_current_row_number(reader_) >= png_get_image_height(reader_, info_);
+  }
 
  private:
   [[noreturn]] static void leave(png_structp p, png_const_charp) {
@@ -94,6 +102,7 @@ class png_reader {
   png_structp reader_ = nullptr;
   png_infop info_ = nullptr;
   std::span<const std::byte> left_;
+  std::size_t at_once_;
   bool truncated_ = false;
   std::jmp_buf back_;
 };
@@ -115,18 +124,24 @@ inline result<image> try_decode_png(std::span<const std::byte> bytes, std::strin
   const std::int64_t width = big_endian(bytes, 16), height = big_endian(bytes, 20);
   LLAVA_CHECK(try_check_image_size(width, height, name));
 
-  png_reader reader(bytes);
-  const auto broken = [&] { return fail_as(reader.truncated() ? truncated : damaged); };
-  if (!reader.read_header()) return broken();
-  image picture(static_cast<int>(width), static_cast<int>(height));
-  std::uint8_t* pixels = picture.pixels().data();
-  if (!reader.read_pixels(pixels) || !reader.finish()) return broken();
-  if (reader.is_grey_16())  // from the back, so that nothing is overwritten before it is read
-    for (std::size_t i = picture.pixels().size() / 3; i-- > 0;) {
-      const std::uint8_t grey = pixels[2 * i] ? 255 : pixels[2 * i + 1];
-      std::fill_n(pixels + 3 * i, 3, grey);
+  // Of a file that ends early all rows may be there, without the checksum behind them: only then each byte counts.
+  for (const std::size_t at_once : {std::size_t{1} << 16, std::size_t{1}}) {
+    png_reader reader(bytes, at_once);
+    if (!reader.read_header()) return fail_as(reader.truncated() ? truncated : damaged);
+    image picture(static_cast<int>(width), static_cast<int>(height));
+    std::uint8_t* pixels = picture.pixels().data();
+    if (!reader.read_pixels(pixels) || !reader.finish()) {
+      if (reader.truncated()) continue;
+      return fail_as(damaged);
     }
-  return picture;
+    if (reader.is_grey_16())  // from the back, so that nothing is overwritten before it is read
+      for (std::size_t i = picture.pixels().size() / 3; i-- > 0;) {
+        const std::uint8_t grey = pixels[2 * i] ? 255 : pixels[2 * i + 1];
+        std::fill_n(pixels + 3 * i, 3, grey);
+      }
+    return picture;
+  }
+  return fail_as(truncated);
 }
 
 }  // namespace detail

@@ -38,7 +38,7 @@ inline result<image> try_preprocess(const image& picture, const image_config& c)
   if (const std::string_view broken = first_broken_rule(c); !broken.empty())
     return fail(errc::invalid_argument, std::string(broken));
   if (picture.empty()) return fail(errc::invalid_argument, "llava: the picture is empty; there is nothing to see");
-  if (c.shape == aspect::stretch) return try_resize<bicubic>(picture, c.resize, c.resize);
+  if (c.shape == aspect::stretch) return try_resize<bicubic>(picture, c.resize, c.resize, c.pillow);
   LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
 
   const bool pads = c.shape == aspect::pad;
@@ -51,7 +51,7 @@ inline result<image> try_preprocess(const image& picture, const image_config& c)
       detail::middle(in_height, detail::scaled_side(in_height, shorter, c.resize), c.crop, picture.height());
   image square(c.crop, c.crop);
   detail::resize_part<bicubic>(picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
-                               (c.crop - down.count + 1) / 2);
+                               (c.crop - down.count + 1) / 2, c.pillow);
   return square;
 }
 

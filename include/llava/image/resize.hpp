@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// resize: Pillow's Image.resize on 8-bit RGB, byte for byte, in the filters bicubic and lanczos.
 ///
-/// Two passes, across and then down; the result of the first is rounded to bytes. An output is the weighted sum of a window
+/// Two passes, the result of the first rounded to bytes. Up to Pillow 12 the first goes across; Pillow 13 goes down first
+/// when that takes more than twice as many pixels away. The bytes differ by one or two, here and there. An output is the weighted sum of a window
 /// of inputs, the weights in fixed point with 22 bits. Both passes are one loop: the dot product of a contiguous run of
 /// pixels of one colour with a row of the axis' table. So that it multiplies 16-bit numbers (the cheapest vector product
 /// of every processor), a weight is split into a high and a low part; the sum is exact, so nothing depends on its order.
@@ -144,20 +145,26 @@ inline std::uint8_t weighted_sum(const resize_axis& axis, std::size_t i, const s
   return static_cast<std::uint8_t>(std::clamp(sum >> resize_bits, 0, 255));
 }
 
-/// The part of the resized canvas that `across` and `down` want, at (left, top) of `to`.
+/// From one pixel to the next along the first and the second axis, in bytes.
+struct resize_steps {
+  std::size_t first, second;
+};
+
+/// The part of the resized canvas that `first` and `second` want, to `out`. The pass along the axis `first` is done first;
+/// `from` is the picture's first pixel.
 template <class Filter>
-void resize_part(const image& picture, const std::array<std::uint8_t, 3>& canvas, const resize_side& across,
-                 const resize_side& down, image& to, int left, int top) {
-  const resize_axis columns = weigh<Filter>(across), rows = weigh<Filter>(down);
+void resize_axes(const std::uint8_t* from, resize_steps in, const std::array<std::uint8_t, 3>& canvas, const resize_side& first,
+                 const resize_side& second, std::uint8_t* out, resize_steps to) {
+  const resize_axis columns = weigh<Filter>(first), rows = weigh<Filter>(second);
   const int height = rows.end - rows.begin;
   const std::size_t plane = static_cast<std::size_t>(columns.end - columns.begin) + resize_block;
   const std::size_t column = static_cast<std::size_t>(height) + resize_block;
-  // A strip of output columns at a time: its inputs and the bytes between the passes stay in the cache.
-  const int strip = std::min(64, across.count);
-  std::vector<std::int16_t> line(3 * plane);                                     // (3, inputs): one row, colours apart
-  std::vector<std::int16_t> between(3 * static_cast<std::size_t>(strip) * column);  // (strip, 3, rows)
-  for (int begin = 0; begin < across.count; begin += strip) {
-    const int end = std::min(begin + strip, across.count);
+  // A strip of the first axis' outputs at a time: its inputs and the bytes between the passes stay in the cache.
+  const int strip = std::min(64, first.count);
+  std::vector<std::int16_t> line(3 * plane);                                        // (3, inputs): one line, colours apart
+  std::vector<std::int16_t> between(3 * static_cast<std::size_t>(strip) * column);  // (strip, 3, lines)
+  for (int begin = 0; begin < first.count; begin += strip) {
+    const int end = std::min(begin + strip, first.count);
     int read_begin = columns.end, read_end = columns.begin;
     for (int x = begin; x < end; ++x) {
       const resize_window& window = columns.windows[static_cast<std::size_t>(x)];
@@ -166,44 +173,56 @@ void resize_part(const image& picture, const std::array<std::uint8_t, 3>& canvas
       read_end = std::max(read_end, std::min(window.first + window.blocks * resize_block, columns.end));
     }
     for (int y = 0; y < height; ++y) {
-      const std::uint8_t* from = picture.row(rows.begin + y);
+      const std::uint8_t* pixels = from + static_cast<std::size_t>(rows.begin + y) * in.second;
       for (int x = read_begin; x < read_end; ++x)
         for (std::size_t c = 0; c < 3; ++c)
-          line[c * plane + static_cast<std::size_t>(x - columns.begin)] = from[static_cast<std::size_t>(x) * 3 + c];
-      std::int16_t* out = between.data() + y;
+          line[c * plane + static_cast<std::size_t>(x - columns.begin)] = pixels[static_cast<std::size_t>(x) * in.first + c];
+      std::int16_t* sums = between.data() + y;
       for (int x = begin; x < end; ++x)
-        for (std::size_t c = 0; c < 3; ++c, out += column)
-          *out = weighted_sum(columns, static_cast<std::size_t>(x), line.data() + c * plane, canvas[c]);
+        for (std::size_t c = 0; c < 3; ++c, sums += column)
+          *sums = weighted_sum(columns, static_cast<std::size_t>(x), line.data() + c * plane, canvas[c]);
     }
-    for (int y = 0; y < down.count; ++y) {
-      std::uint8_t* out = to.row(top + y) + static_cast<std::size_t>(left + begin) * 3;
-      const std::int16_t* from = between.data();
-      for (int x = begin; x < end; ++x)
+    for (int y = 0; y < second.count; ++y) {
+      std::uint8_t* pixel = out + static_cast<std::size_t>(y) * to.second + static_cast<std::size_t>(begin) * to.first;
+      const std::int16_t* sums = between.data();
+      for (int x = begin; x < end; ++x, pixel += to.first)
         // A constant canvas stays what it is: its sum is at most 255 · 8192 / 2^22 off, less than one half.
-        for (std::size_t c = 0; c < 3; ++c, from += column)
-          *out++ = weighted_sum(rows, static_cast<std::size_t>(y), from, canvas[c]);
+        for (std::size_t c = 0; c < 3; ++c, sums += column)
+          pixel[c] = weighted_sum(rows, static_cast<std::size_t>(y), sums, canvas[c]);
     }
   }
 }
 
+/// The part of the resized canvas that `across` and `down` want, at (left, top) of `to`, as the release `pillow` makes it.
+template <class Filter>
+void resize_part(const image& picture, const std::array<std::uint8_t, 3>& canvas, const resize_side& across,
+                 const resize_side& down, image& to, int left, int top, int pillow) {
+  const std::uint8_t* from = picture.pixels().data();
+  std::uint8_t* out = to.row(top) + static_cast<std::size_t>(left) * 3;
+  if (pillow >= 13 && down.out < down.in && down.in - down.out > 2 * (across.in - across.out))
+    resize_axes<Filter>(from, {picture.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
+  else
+    resize_axes<Filter>(from, {3, picture.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});
+}
+
 }  // namespace detail
 
-/// `picture` at width × height.
+/// `picture` at width × height, as the release `pillow` of Pillow makes it.
 template <class Filter = bicubic>
-result<image> try_resize(const image& picture, int width, int height) {
+result<image> try_resize(const image& picture, int width, int height, int pillow = 13) {
   if (picture.empty()) return fail(errc::invalid_argument, "llava: an empty picture cannot be resized");
   LLAVA_CHECK(try_check_image_size(width, height, "the resized picture"));
   if (width == picture.width() && height == picture.height()) return picture;
   image resized(width, height);
   detail::resize_part<Filter>(picture, {}, {picture.width(), width, 0, width, 0, picture.width()},
-                              {picture.height(), height, 0, height, 0, picture.height()}, resized, 0, 0);
+                              {picture.height(), height, 0, height, 0, picture.height()}, resized, 0, 0, pillow);
   return resized;
 }
 
 #if LLAVA_EXCEPTIONS
 template <class Filter = bicubic>
-image resize(const image& picture, int width, int height) {
-  return value_or_throw(try_resize<Filter>(picture, width, height));
+image resize(const image& picture, int width, int height, int pillow = 13) {
+  return value_or_throw(try_resize<Filter>(picture, width, height, pillow));
 }
 #endif
 

@@ -15,6 +15,7 @@
 #include <llava/pipeline/prompt.hpp>
 #include <llava/pipeline/sound.hpp>
 #include <llava/pipeline/state.hpp>
+#include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
 

@@ -15,6 +15,7 @@
 #include <llava/pipeline/pipeline.hpp>
 #include <llava/pipeline/prompt.hpp>
 #include <llava/pipeline/sequence.hpp>
+#include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
 

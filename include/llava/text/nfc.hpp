@@ -101,10 +101,14 @@ inline std::string nfc(std::string_view s) {
     at += c.bytes;
   }
   const auto mark = [](char32_t c) { return detail::combining_class(c) != 0; };
-  for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end();) {  // canonical order of each run of marks
-    const auto end = std::find_if_not(at, text.end(), mark);
-    std::stable_sort(at, end, [](char32_t a, char32_t b) { return detail::combining_class(a) < detail::combining_class(b); });
-    at = std::find_if(end, text.end(), mark);
+  // Canonical order of each run of marks: by class, and equal classes as they came. A number holds class, place and mark.
+  std::vector<std::uint64_t> run;
+  for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end(); at = std::find_if(at, text.end(), mark)) {
+    run.clear();
+    for (auto next = at; next != text.end() && mark(*next); ++next)
+      run.push_back(static_cast<std::uint64_t>(detail::combining_class(*next)) << 56 | std::uint64_t{run.size()} << 21 | *next);
+    std::sort(run.begin(), run.end());
+    for (const std::uint64_t key : run) *at++ = static_cast<char32_t>(key & 0x1fffff);
   }
   detail::compose_all(text);
   std::string out;

@@ -20,9 +20,9 @@ class prefix_matcher {
   static constexpr std::size_t longest = 1024;
 
   prefix_matcher() = default;
-  /// Texts with the number that stands for each. Empty texts never match; of equal texts the last counts.
+  /// Texts with the number that stands for each. Empty texts never match; of equal texts the one with the largest number counts.
   explicit prefix_matcher(std::vector<std::pair<std::string, std::int32_t>> texts) : texts_(std::move(texts)) {
-    std::stable_sort(texts_.begin(), texts_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::sort(texts_.begin(), texts_.end());
     for (const auto& [text, number] : texts_)
       if (!text.empty()) begins_[static_cast<unsigned char>(text[0])] = true;
   }

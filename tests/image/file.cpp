@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/image/file.hpp>
+#include <llava/image/preprocess.hpp>
+
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include "pictures.hpp"
+
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view s) { return std::as_bytes(std::span(s.data(), s.size())); }
+
+/// name -> the encoded picture
+std::map<std::string, std::string> encoded() {
+  const std::string pack = pictures::read("pictures.pack");
+  std::map<std::string, std::string> all;
+  for (auto& line : pictures::lines("decode.txt")) {
+    std::string name;
+    std::size_t at = 0, size = 0;
+    REQUIRE(line >> name >> at >> size);
+    REQUIRE(at + size <= pack.size());
+    all[name] = pack.substr(at, size);
+  }
+  return all;
+}
+
+std::string error_of(std::string_view bytes) {
+  const auto decoded = llava::try_decode_image(bytes_of(bytes), "x.png");
+  return decoded ? "" : decoded.error().what();
+}
+
+std::string big_endian(std::uint32_t v) {
+  return {static_cast<char>(v >> 24), static_cast<char>(v >> 16), static_cast<char>(v >> 8), static_cast<char>(v)};
+}
+
+}  // namespace
+
+TEST_CASE("JPEG and PNG files are read as Pillow reads them, and become its squares") {
+  const auto files = encoded();
+  std::size_t read = 0, refused = 0;
+  for (auto& line : pictures::lines("decode.txt")) {
+    std::string name, first;
+    std::size_t at = 0, size = 0;
+    REQUIRE(line >> name >> at >> size >> first);
+    INFO(name);
+    const auto decoded = llava::try_decode_image(bytes_of(files.at(name)), name);
+    if (first == "error") {
+      CHECK_FALSE(decoded);
+      ++refused;
+      continue;
+    }
+    int height = 0;
+    std::string expected, pad, crop, stretch;
+    REQUIRE(line >> height >> expected >> pad >> crop >> stretch);
+    REQUIRE(decoded);
+    CHECK(decoded->width() == std::stoi(first));
+    CHECK(decoded->height() == height);
+    CHECK(pictures::crc(*decoded) == expected);
+    CHECK(pictures::crc(*llava::try_preprocess(*decoded, pictures::setting("clip", "pad", 336, 336))) == pad);
+    CHECK(pictures::crc(*llava::try_preprocess(*decoded, pictures::setting("clip", "crop", 224, 224))) == crop);
+    CHECK(pictures::crc(*llava::try_preprocess(*decoded, pictures::setting("half", "stretch", 384, 384))) == stretch);
+    ++read;
+  }
+  CHECK(read >= 200);
+  CHECK(refused >= 10);
+}
+
+TEST_CASE("a file that ends early is an error where it is one for Pillow, and never half a picture (R4)") {
+  const auto files = encoded();
+  for (auto& line : pictures::lines("cuts.txt")) {
+    std::string name, first;
+    std::size_t kept = 0;
+    REQUIRE(line >> name >> kept >> first);
+    INFO(name << " cut to " << kept);
+    const auto decoded = llava::try_decode_image(bytes_of(files.at(name)).first(kept), name);
+    if (first == "error") {
+      REQUIRE_FALSE(decoded);
+      CHECK(std::string_view(decoded.error().what()).find(name) != std::string::npos);
+      continue;
+    }
+    int height = 0;
+    std::string expected;
+    REQUIRE(line >> height >> expected);
+    REQUIRE(decoded);
+    CHECK(pictures::crc(*decoded) == expected);
+  }
+}
+
+TEST_CASE("every cut and a damage at every byte give a picture or one sentence (R4)") {
+  const auto files = encoded();
+  for (const char* name : {"png-2-8-5x6", "png-3-8-5x6-adam7", "png-0-16-5x6", "jpeg-8x8-progressive", "jpeg-8x8-s2", "jpeg-8x8-cmyk"}) {
+    const std::string& whole = files.at(name);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      error_of(whole.substr(0, i));
+      for (const int flip : {0x01, 0x80, 0xff}) {
+        std::string damaged = whole;
+        damaged[i] = static_cast<char>(damaged[i] ^ flip);
+        const auto decoded = llava::try_decode_image(bytes_of(damaged), name);
+        if (decoded ? decoded->empty() : std::string_view(decoded.error().what()).find(name) == std::string::npos) FAIL(name << ": byte " << i);
+      }
+    }
+  }
+}
+
+TEST_CASE("a picture that is too large is refused before its pixels are allocated (R4)") {
+  const auto files = encoded();
+  const auto resized = [&](std::uint32_t width, std::uint32_t height) {
+    std::string png = files.at("png-2-8-5x6");
+    return error_of(png.replace(16, 8, big_endian(width) + big_endian(height)));
+  };
+  CHECK(resized(16385, 1).find("16384 a side") != std::string::npos);
+  CHECK(resized(16384, 16384).find("89478485 in all") != std::string::npos);
+  CHECK(resized(0xffffffff, 1).find("make it smaller") != std::string::npos);
+  CHECK(resized(0, 5).find("must be positive") != std::string::npos);
+  std::string jpeg = files.at("jpeg-bare");
+  const std::size_t frame = jpeg.find("\xff\xc0");
+  REQUIRE(frame != std::string::npos);
+  jpeg.replace(frame + 5, 4, "\xff\x00\xff\x00", 4);
+  CHECK(error_of(jpeg).find("65280 x 65280") != std::string::npos);
+  CHECK(error_of(std::string((20 << 20) + 1, 'x')).find("at most 20971520") != std::string::npos);
+}
+
+TEST_CASE("a JPEG that refines its picture too often is refused (R4)") {
+  std::string jpeg = encoded().at("jpeg-64x48-progressive");
+  const std::size_t last = jpeg.rfind("\xff\xda"), end = jpeg.rfind("\xff\xd9");
+  REQUIRE(last < end);
+  const std::string scan = jpeg.substr(last, end - last);
+  std::string many = jpeg.substr(0, end);
+  for (int i = 0; i < 200; ++i) many += scan;
+  CHECK(error_of(many + "\xff\xd9").find("too often") != std::string::npos);
+}
+
+TEST_CASE("what is no picture is named (R4)") {
+  using namespace std::string_literals;
+  CHECK(error_of("").find("x.png is empty") != std::string::npos);
+  CHECK(error_of("GIF89a").find("a GIF; save it as JPEG or PNG") != std::string::npos);
+  CHECK(error_of("RIFF\1\2\3\4WEBP"s).find("a WebP") != std::string::npos);
+  CHECK(error_of("BM1234").find("a BMP") != std::string::npos);
+  CHECK(error_of("II*\0aa"s).find("a TIFF") != std::string::npos);
+  CHECK(error_of("\0\0\0\x18" "ftypheic"s).find("a HEIC") != std::string::npos);
+  CHECK(error_of("hello").find("neither JPEG nor PNG") != std::string::npos);
+  CHECK(error_of("RIFF").find("neither") != std::string::npos);
+}
+
+TEST_CASE("files: absent, a folder, a name with a zero byte, and one that is there") {
+  CHECK(llava::try_read_image("/nowhere/x.png").error().code() == llava::errc::not_found);
+  const std::filesystem::path here = std::filesystem::temp_directory_path() / "llava_image_file_test.png";
+  CHECK(llava::try_read_image(here.parent_path().string()).error().code() == llava::errc::io);
+  CHECK(llava::try_read_image(std::string("a\0b", 3)).error().code() == llava::errc::invalid_argument);
+  const std::string bytes = encoded().at("png-2-8-33x17");
+  std::ofstream(here, std::ios::binary) << bytes;
+  const auto read = llava::try_read_image(here.string());
+  std::filesystem::remove(here);
+  REQUIRE(read);
+  CHECK(*read == *llava::try_decode_image(bytes_of(bytes)));
+}
