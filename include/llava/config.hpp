@@ -30,7 +30,6 @@ struct vision_config {
   bool class_token = true; ///< CLIP has one, SigLIP has none
   bool pre_norm = true;    ///< LayerNorm before the first layer (CLIP)
   bool patch_bias = false; ///< bias of the patch convolution (SigLIP)
-  bool post_norm = false;  ///< LayerNorm behind the last layer, applied when select_layer asks for the tower's output
   int select_layer = -2;   ///< index into the hidden states: 0 is the embedding, -1 the output of the last layer
   feature_select select = feature_select::patch;
 
@@ -192,7 +191,7 @@ constexpr void each_field(const vision_config*, Visit&& visit) {
   visit("vision.image", &c::image), visit("vision.patch", &c::patch), visit("vision.hidden", &c::hidden);
   visit("vision.heads", &c::heads), visit("vision.layers", &c::layers), visit("vision.ffn", &c::ffn);
   visit("vision.eps", &c::eps), visit("vision.class_token", &c::class_token), visit("vision.pre_norm", &c::pre_norm);
-  visit("vision.patch_bias", &c::patch_bias), visit("vision.post_norm", &c::post_norm);
+  visit("vision.patch_bias", &c::patch_bias);
   visit("vision.select_layer", &c::select_layer), visit("vision.select", &c::select);
 }
 template <class Visit>

@@ -123,6 +123,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   LLAVA_CHECK(root.read("mm_vision_select_feature", select));
   if (select != "patch" && select != "cls_patch") return root.unsupported("mm_vision_select_feature", select, "patch, cls_patch");
   d.vision.select = select == "patch" ? feature_select::patch : feature_select::cls_patch;
+  if (!d.vision.class_token) d.vision.select_layer = -2;  // SigLIP: whatever mm_vision_select_layer says
   LLAVA_CHECK(root.read("mm_projector_type", projector));
   if (!read_projector_type(projector, d)) return root.unsupported("mm_projector_type", projector, "linear, mlpNx_gelu, identity");
   d.projector.vision_hidden = d.vision.hidden;

@@ -26,7 +26,7 @@ inline result<void> try_read_vision_config(const json_object& o, model_descripti
   c.hidden = 768, c.ffn = 3072, c.layers = 12, c.heads = 12, c.image = 224, c.patch = 32;
   d.vision_activation = "quick_gelu";
   if (type == "siglip_vision_model") {
-    c.patch = 16, c.eps = 1e-6f, c.class_token = false, c.pre_norm = false, c.patch_bias = true, c.post_norm = true;
+    c.patch = 16, c.eps = 1e-6f, c.class_token = false, c.pre_norm = false, c.patch_bias = true;
     d.vision_activation = "gelu_pytorch_tanh";
   } else if (type != "clip_vision_model") {
     return o.unsupported("model_type", type, "clip_vision_model, siglip_vision_model");

@@ -57,7 +57,6 @@ class vit {
     if (n_->pre_norm) pre_norm_.each(visit, "vision.pre_layrnorm", n_->hidden);
     for (std::size_t i = 0; i < layers_.size(); ++i)
       layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
-    if (applies_post_norm()) post_norm_.each(visit, "vision.post_layernorm", n_->hidden);
   }
 
   /// features (features(), Dv) of one picture. rgb (S·S·3) bytes and table (3, 256) are the backend's memory. `go_on` is
@@ -83,15 +82,12 @@ class vit {
       if (!go_on()) return false;
       run(q, h, layer);
     }
-    if (applies_post_norm()) post_norm_.forward(q, h, h, n_->eps);
     const int from = n_->select == feature_select::patch ? first : 0;
     copy(q, features, rows_of(matrix_view<const float>(h), from, features.extent(0)));
     return true;
   }
 
  private:
-  bool applies_post_norm() const { return n_->post_norm && n_->layers_run() == n_->layers; }
-
   template <class Q>
   void run(Q& q, matrix_view<float> h, const vit_layer<B, F>& w) const {
     arena& a = q.workspace();
@@ -121,7 +117,7 @@ class vit {
   parameter<B> class_token_;  // (Dv)
   linear<B, F> patches_;      // (Dv, 3·p·p)
   parameter<B> positions_;    // (1 + P, Dv)
-  affine<B> pre_norm_, post_norm_;
+  affine<B> pre_norm_;
   std::vector<vit_layer<B, F>> layers_;
 };
 

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Two models whose numbers are known to the compiler, with the files' weights used in place: f16 and bf16.
+#include "golden.hpp"
+
+namespace {
+
+struct clip_mha {
+  static constexpr auto vision = llava::with(llava::vision_config{}, [](llava::vision_config& c) {
+    c.image = 42, c.patch = 14, c.hidden = 32, c.ffn = 72, c.layers = 3, c.heads = 4;
+  });
+  static constexpr auto text = llava::with(llava::text_config{}, [](llava::text_config& c) {
+    c.vocab = 402, c.hidden = 48, c.ffn = 104, c.layers = 2, c.heads = c.kv_heads = 4, c.head_dim = 12, c.context = 1024;
+  });
+  static constexpr llava::projector_config projection{32, 48, 2, true};
+  using projector = llava::mlp_gelu;
+  using vision_activation = llava::quick_gelu;
+  using conversation = llava::vicuna_v1;
+};
+
+struct siglip_last_layer : clip_mha {
+  static constexpr auto vision = llava::with(clip_mha::vision, [](llava::vision_config& c) {
+    c.image = 36, c.patch = 12, c.eps = 1e-6f, c.class_token = false, c.pre_norm = false, c.patch_bias = true;
+    c.select_layer = -1, c.select = llava::feature_select::cls_patch;
+  });
+  using vision_activation = llava::gelu_tanh;
+};
+
+/// The weights of the file in place, and a KV cache that rounds nothing: what is left is fp32.
+template <class F>
+struct exact : llava::weights<F> {
+  using kv_cache = llava::f32;
+};
+
+}  // namespace
+
+TEST_CASE("R15: a fixed model with f16 weights in place is transformers'") {
+  golden::check<llava::pipeline<clip_mha, llava::simd, exact<llava::f16>>>("clip_mha");
+}
+
+TEST_CASE("R15: a fixed SigLIP model with bf16 weights in place is transformers'") {
+  golden::check<llava::pipeline<siglip_last_layer, llava::simd, exact<llava::bf16>>>("siglip_last_layer");
+}

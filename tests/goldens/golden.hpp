@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Holds every stage of a pipeline against what transformers computed with the same folder in fp32 (tests/oracle/goldens.py),
+/// with the tolerances of R15: pixels equal, features within a cosine of 0.9999, logits within 1e-4 of the largest,
+/// 64 greedy tokens equal.
+#pragma once
+#include <llava.hpp>
+#include <llava/checkpoint/safetensors.hpp>
+#include <llava_catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace golden {
+
+inline std::string folder(const std::string& model) { return std::string(LLAVA_TEST_DATA "/goldens/").append(model); }
+
+/// What transformers computed for one model.
+class record {
+ public:
+  explicit record(const std::string& model) {
+    auto file = llava::safetensors_file::try_open(folder(model) + "/golden.safetensors");
+    if (!file) FAIL(file.error().what());
+    tensors_ = *std::move(file);
+    auto json = llava::json_document::try_read(folder(model) + "/golden.json");
+    if (!json) FAIL(json.error().what());
+    about_ = json->value();
+  }
+  bool has(const std::string& name) const { return tensors_.find(name) != nullptr; }
+  template <class T>
+  std::vector<T> values(const std::string& name) const {
+    const llava::stored_tensor* t = tensors_.find(name);
+    if (!t) FAIL(name << " is missing");
+    std::vector<T> v(t->bytes.size() / sizeof(T));
+    std::memcpy(v.data(), t->bytes.data(), t->bytes.size());
+    return v;
+  }
+  llava::image picture(const std::string& name) const {
+    const llava::stored_tensor* t = tensors_.find("picture." + name);
+    if (!t) FAIL(name << " is missing");
+    return *llava::try_image_from_rgb(static_cast<int>(t->dims[1]), static_cast<int>(t->dims[0]), t->bytes);
+  }
+  const std::vector<llava::json_value>& cases() const { return about_.find("cases")->items(); }
+
+ private:
+  llava::safetensors_file tensors_;
+  llava::json_value about_;
+};
+
+inline double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double x = a[i], y = b[i];
+    ab += x * y, aa += x * x, bb += y * y;
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+/// The largest difference, as a share of the largest value.
+inline double largest_error(const std::vector<float>& found, const std::vector<float>& expected) {
+  REQUIRE(found.size() == expected.size());
+  double error = 0, most = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    error = std::max(error, std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
+    most = std::max(most, std::fabs(static_cast<double>(expected[i])));
+  }
+  return error / most;
+}
+
+template <class T>
+std::vector<T> row(const std::vector<T>& all, std::size_t i, std::size_t rows) {
+  const std::size_t n = all.size() / rows;
+  return {all.begin() + static_cast<std::ptrdiff_t>(i * n), all.begin() + static_cast<std::ptrdiff_t>((i + 1) * n)};
+}
+
+/// Stages of one prompt.
+template <class Pipeline>
+void check_case(const Pipeline& model, const record& expected, const llava::json_value& about) {
+  const std::string name = *about.find("name")->text(), &prompt = *about.find("prompt")->text();
+  INFO("case " << name);
+  std::vector<llava::image> pictures;
+  for (const llava::json_value& picture : about.find("pictures")->items()) pictures.push_back(expected.picture(*picture.text()));
+
+  if (expected.has(name + ".pixel_values")) {
+    const auto pixels = expected.template values<float>(name + ".pixel_values");
+    const auto features = expected.template values<float>(name + ".features"), tokens = expected.template values<float>(name + ".image_tokens");
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      CHECK(*model.try_pixels(pictures[i]) == row(pixels, i, pictures.size()));
+      CHECK(cosine(*model.try_features(pictures[i]), row(features, i, pictures.size())) >= 0.9999);
+      CHECK(largest_error(*model.try_features(pictures[i]), row(features, i, pictures.size())) <= 1e-4);
+      CHECK(largest_error(*model.try_image_tokens(pictures[i]), row(tokens, i, pictures.size())) <= 1e-4);
+    }
+  }
+  CHECK(llava::prompt_ids(model.words(), model.description(), prompt, !pictures.empty()) == expected.template values<std::int32_t>(name + ".input_ids"));
+
+  auto chat = model.session();
+  const auto logits = chat.try_logits(prompt, pictures);
+  if (!logits) FAIL(logits.error().what());
+  const auto last = expected.template values<float>(name + ".logits");
+  const auto tokens = static_cast<std::size_t>(*about.find("tokens")->whole());
+  REQUIRE(logits->size() == tokens * (static_cast<std::size_t>(model.description().text.vocab)));
+  CHECK(largest_error({logits->end() - static_cast<std::ptrdiff_t>(last.size()), logits->end()}, last) <= 1e-4);
+
+  const auto greedy = expected.template values<std::int32_t>(name + ".greedy");
+  chat.settings.ignore_eos = true;
+  chat.settings.max_new_tokens = static_cast<int>(greedy.size());
+  const auto answer = chat.try_generate(prompt, pictures);
+  if (!answer) FAIL(answer.error().what());
+  CHECK(greedy.size() == 64);
+  CHECK(answer->tokens == greedy);
+}
+
+/// All prompts of one folder; in chunks of `chunk` tokens.
+template <class Pipeline>
+void check(const std::string& name, int chunk = 64) {
+  INFO("model " << name);
+  llava::open_options options;
+  options.threads = 2;
+  options.max_batch_tokens = chunk;
+  options.kv_tokens = 2048;
+  auto model = Pipeline::try_open(folder(name), options);
+  if (!model) FAIL(model.error().what());
+  const record expected(name);
+  REQUIRE(expected.cases().size() >= 2);
+  for (const llava::json_value& about : expected.cases()) check_case(*model, expected, about);
+}
+
+inline constexpr const char* models[] = {"clip_mha", "clip_gqa_crop", "clip_llama3_new_names", "siglip_mistral", "siglip_last_layer", "clip_qwen2",
+                                         "original_folder", "original_inside", "original_linear", "original_identity", "text_llama", "text_qwen2"};
+
+/// The dynamic pipeline of one backend, weights as f32: exact whatever the file holds.
+template <class B>
+void check_all() {
+  for (const char* name : models) check<llava::pipeline<llava::any, B, llava::weights<llava::f32>>>(name);
+}
+
+}  // namespace golden

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small random models of goldens.py: their configurations, weights, tokenizers and layouts.
+
+hf        a folder of LlavaForConditionalGeneration, names as transformers 4 writes them (language_model.model.…)
+hf_new    the same with the names of transformers 5 (model.language_model.…)
+original  haotian-liu/LLaVA's: mm_… keys and names, the tower in a folder of its own or (inside) with the rest
+text      a language model alone
+"""
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import sentencepiece
+import tokenizers
+import torch
+import transformers
+from safetensors.torch import save_file
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+import tiny_tokenizer
+
+QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+TEMPLATE = tiny_tokenizer.SYSTEM + " USER: {} ASSISTANT:"
+LONG = " ".join(tiny_tokenizer.ENGLISH.split("\n")[:9]) + " What follows from all this?"
+CASES = {
+    "one": {"pictures": ["wide"], "question": "<image>\nWhat is in the picture?"},
+    "two": {"pictures": ["square", "tall"], "question": "<image>\n<image>\nCompare these pictures."},
+    "middle": {"pictures": ["tall"], "question": "Look at <image> and say what you see."},
+    "text": {"pictures": [], "question": "How are you today?"},
+    "long": {"pictures": [], "question": LONG},
+}
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass
+class Spec:
+    """One model: what is said here differs from LLaVA-1.5's shape."""
+
+    name: str
+    layout: str = "hf"
+    storage: str = "f16"
+    shards: int = 1
+    vision: dict | None = field(default_factory=dict)
+    text: dict = field(default_factory=dict)
+    text_type: str = "llama"
+    shape: str = "pad"  # pad, crop, stretch
+    layer: int = -2
+    select: str = "default"
+    projector: str = "mlp2x_gelu"
+    projector_bias: bool = True
+    inside: bool = False
+
+    @property
+    def siglip(self):
+        return self.shape == "stretch"
+
+    @property
+    def image_token(self):
+        return -200 if self.layout == "original" else self.image_id
+
+    def processor(self):
+        side = self.vision_numbers()["image_size"]
+        if self.siglip:
+            return SiglipImageProcessorPil(size={"height": side, "width": side})
+        kind = LlavaImageProcessorPil if self.shape == "pad" else CLIPImageProcessorPil
+        return kind(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **({"do_pad": True} if self.shape == "pad" else {}))
+
+    def vision_numbers(self):
+        return {"hidden_size": 32, "intermediate_size": 72, "num_hidden_layers": 3, "num_attention_heads": 4, "image_size": 42,
+                "patch_size": 14} | self.vision
+
+    def text_numbers(self, vocab):
+        return {"hidden_size": 48, "intermediate_size": 104, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4,
+                "vocab_size": vocab, "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "bos_token_id": 1, "eos_token_id": 2,
+                "tie_word_embeddings": False} | self.text
+
+
+LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+SPECS = [
+    Spec("clip_mha"),
+    Spec("clip_gqa_crop", storage="bf16", shape="crop", layer=-1, select="full", projector_bias=False,
+         text={"num_key_value_heads": 2, "tie_word_embeddings": True, "rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}}),
+    Spec("clip_llama3_new_names", layout="hf_new", layer=1, vision={"image_size": 45, "patch_size": 9, "hidden_size": 40, "num_attention_heads": 2},
+         text={"num_key_value_heads": 1, "head_dim": 20, "rope_parameters": LLAMA3_ROPE}),
+    Spec("siglip_mistral", storage="f32", shape="stretch", layer=-2, select="full", text_type="mistral",
+         vision={"hidden_act": "gelu_pytorch_tanh", "intermediate_size": 70}, text={"num_key_value_heads": 2, "sliding_window": 24}),
+    Spec("siglip_last_layer", storage="bf16", shape="stretch", layer=-1, select="full", vision={"image_size": 36, "patch_size": 12}, layout="hf_new"),
+    Spec("clip_qwen2", text_type="qwen2", shards=3, shape="crop", layer=2, text={"num_key_value_heads": 2, "tie_word_embeddings": True}),
+    Spec("original_folder", layout="original", storage="bf16"),
+    Spec("original_inside", layout="original", projector="mlp3x_gelu", inside=True, shape="crop", select="full", text={"num_key_value_heads": 1}),
+    Spec("original_linear", layout="original", projector="linear", layer=-3, text_type="mistral", text={"sliding_window": None, "num_key_value_heads": 2}),
+    Spec("original_identity", layout="original", projector="identity", vision={"hidden_size": 48}, storage="f32", shards=2, inside=True),
+    Spec("text_llama", layout="text", vision=None, text={"attention_bias": True, "mlp_bias": True, "hidden_size": 56, "num_attention_heads": 7, "num_key_value_heads": 1}),
+    Spec("text_qwen2", layout="text", vision=None, text_type="qwen2", storage="bf16", text={"hidden_size": 40, "num_key_value_heads": 4, "tie_word_embeddings": True}),
+]
+
+# --- tokenizers ----------------------------------------------------------------------------------------------------------
+
+
+def write_byte_level(folder, size):
+    """A small tokenizer of Qwen2's kind."""
+    from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    made = tokenizers.Tokenizer(models.BPE())
+    made.normalizer = normalizers.NFC()
+    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    made.decoder, made.post_processor = decoders.ByteLevel(), processors.ByteLevel(trim_offsets=False)
+    made.train_from_iterator(tiny_tokenizer.ENGLISH.splitlines(), trainers.BpeTrainer(vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    made.add_special_tokens([AddedToken(t, normalized=False) for t in ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>")])
+    made.save(str(folder / "tokenizer.json"), pretty=False)
+    return made
+
+
+def write_tokenizer(spec, folder):
+    """Writes the tokenizer's files; the number of ids."""
+    if spec.text_type == "qwen2":
+        made = write_byte_level(folder, 420)
+        spec.image_id = made.token_to_id("<image>")
+        return made.get_vocab_size()
+    tiny_tokenizer.PIECES = 400
+    made = tiny_tokenizer.train([], folder)
+    spec.image_id = made.convert_tokens_to_ids("<image>")
+    if spec.layout == "original":  # the slow tokenizer, which has no <image>
+        (folder / "tokenizer.json").unlink()
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", "legacy": True, "add_bos_token": True,
+                                                                  "add_eos_token": False}) + "\n")
+        return 400
+    return len(made)
+
+
+class Original:
+    """tokenizer_image_token of haotian-liu/LLaVA: every piece between <image>s with a BOS, of which the first is kept."""
+
+    def __init__(self, folder):
+        self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+
+    def encode(self, text):
+        ids = [self.pieces.bos_id()]
+        for number, part in enumerate(text.split("<image>")):
+            ids += ([-200] if number else []) + self.pieces.encode(part)
+        return ids
+
+
+class Fast:
+    def __init__(self, folder):
+        self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def encode(self, text):
+        return self.tokenizer.encode(text).ids
+
+
+def tokenizer_for(spec, folder):
+    return Original(folder) if spec.layout == "original" else Fast(folder)
+
+
+# --- models --------------------------------------------------------------------------------------------------------------
+
+
+class Projector(torch.nn.Module):
+    """The projectors of the original that transformers does not have."""
+
+    def __init__(self, kind, width, hidden):
+        super().__init__()
+        depth = {"identity": 0, "linear": 1}.get(kind) if kind in ("identity", "linear") else int(kind[3])
+        self.layers = torch.nn.Sequential()
+        for i in range(depth):
+            if i:
+                self.layers.append(torch.nn.GELU())
+            self.layers.append(torch.nn.Linear(hidden if i else width, hidden))
+
+    def forward(self, features):
+        return self.layers(features)
+
+
+def text_config(spec, vocab):
+    kind = {"llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig, "qwen2": transformers.Qwen2Config}[spec.text_type]
+    return kind(**spec.text_numbers(vocab))
+
+
+def empty_model(spec, vocab):
+    if spec.layout == "text":
+        return transformers.AutoModelForCausalLM.from_config(text_config(spec, vocab), attn_implementation="eager")
+    vision = (transformers.SiglipVisionConfig if spec.siglip else transformers.CLIPVisionConfig)(**spec.vision_numbers())
+    config = transformers.LlavaConfig(
+        vision_config=vision, text_config=text_config(spec, vocab), image_token_index=spec.image_id, vision_feature_layer=spec.layer,
+        vision_feature_select_strategy=spec.select, multimodal_projector_bias=spec.projector_bias,
+        tie_word_embeddings=spec.text.get("tie_word_embeddings", False))
+    config._attn_implementation = "eager"
+    model = transformers.LlavaForConditionalGeneration(config)
+    if spec.layout == "original":
+        model.model.multi_modal_projector = Projector(spec.projector, vision.hidden_size, config.text_config.hidden_size)
+    return model
+
+
+def randomise(model, seed):
+    """Weights of a size that keeps all stages lively: nothing vanishes, nothing saturates."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, p in model.named_parameters():
+        noise = torch.randn(p.shape, generator=generator)
+        if "norm" in name:
+            p.data = (1 if name.endswith("weight") else 0) + 0.1 * noise
+        elif p.dim() == 1:
+            p.data = 0.1 * noise
+        elif "embed" in name:
+            p.data = noise if p.dim() == 2 else noise / np.sqrt(p[0].numel())
+        else:
+            p.data = 1.6 * noise / np.sqrt(p.shape[1])
+
+
+def file_names(spec, tensors):
+    """From transformers' names in memory to those of the layout."""
+    if spec.layout == "text":
+        return tensors
+    old = {"model.language_model.": "language_model.model.", "model.vision_tower.": "vision_tower.vision_model.",
+           "model.multi_modal_projector.": "multi_modal_projector.", "lm_head.": "language_model.lm_head."}
+    new = {"model.vision_tower.": "model.vision_tower.vision_model."}
+    original = {"model.language_model.": "model.", "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
+                "model.multi_modal_projector.layers.": "model.mm_projector." if spec.projector.startswith("mlp") else "model.mm_projector/"}
+    out = {}
+    for name, tensor in tensors.items():
+        for prefix, other in {"hf": old, "hf_new": new, "original": original}[spec.layout].items():
+            if name.startswith(prefix):
+                name = other + name.removeprefix(prefix)
+                break
+        out[name.replace("model.mm_projector/0.", "model.mm_projector.")] = tensor
+    return out
+
+
+def save_weights(tensors, folder, shards=1):
+    tensors = {name: t.contiguous() for name, t in tensors.items()}
+    if shards == 1:
+        return save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    where = {}
+    for i in range(shards):
+        file = f"model-{i + 1:05}-of-{shards:05}.safetensors"
+        part = {name: t for number, (name, t) in enumerate(sorted(tensors.items())) if number % shards == i}
+        save_file(part, folder / file, metadata={"format": "pt"})
+        where |= dict.fromkeys(part, file)
+    index = {"metadata": {"total_size": sum(t.numel() * t.element_size() for t in tensors.values())}, "weight_map": where}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+def original_config(spec, model):
+    """config.json as LLaVA's training writes it, around the language model's own."""
+    about = model.config.text_config.to_dict() | {
+        "model_type": "llava_mistral" if spec.text_type == "mistral" else "llava", "mm_vision_tower": "tower", "mm_hidden_size": spec.vision_numbers()["hidden_size"],
+        "mm_projector_type": spec.projector, "mm_vision_select_layer": spec.layer, "mm_vision_select_feature": "patch" if spec.select == "default" else "cls_patch",
+        "mm_use_im_start_end": False, "mm_use_im_patch_token": False, "use_mm_proj": True, "tokenizer_padding_side": "right", "unfreeze_mm_vision_tower": spec.inside}
+    if spec.shape == "pad":
+        about["image_aspect_ratio"] = "pad"
+    return about
+
+
+def build(spec, seed, folder):
+    """Writes the folder; the model with just the weights that are in it."""
+    vocab = write_tokenizer(spec, folder)
+    model = empty_model(spec, vocab)
+    randomise(model, seed)
+    stored = {}
+    for name, p in model.named_parameters():  # a tied head is not among them
+        stored[name] = p.data.to(DTYPES[spec.storage])
+        p.data = stored[name].float()  # what is not a weight, like RoPE's frequencies, stays as it is
+    names = file_names(spec, stored)
+    if spec.layout == "original":
+        (folder / "config.json").write_text(json.dumps(original_config(spec, model), indent=1, default=str) + "\n")
+        tower = folder / "tower"
+        tower.mkdir()
+        model.config.vision_config.save_pretrained(tower)
+        spec.processor().save_pretrained(tower)
+        if not spec.inside:
+            prefix = "model.vision_tower.vision_tower."
+            save_weights({n.removeprefix(prefix): t for n, t in names.items() if n.startswith(prefix)}, tower)
+            names = {n: t for n, t in names.items() if not n.startswith(prefix)}
+    else:
+        model.config.save_pretrained(folder)
+        if spec.vision is not None:
+            spec.processor().save_pretrained(folder)
+    save_weights(names, folder, spec.shards)
+    return model.eval()
