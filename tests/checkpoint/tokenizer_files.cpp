@@ -1,32 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include <llava/checkpoint/tokenizer_files.hpp>
 #include <llava_catch.hpp>
+#include <temporary_folder.hpp>
 
 namespace {
 
-namespace fs = std::filesystem;
 using ids = std::vector<std::int32_t>;
 using llava::naming;
 
-/// A folder of its own for one test, with files copied from tests/data/text.
-struct folder {
-  fs::path path;
-  explicit folder(const std::string& name) : path(fs::temp_directory_path() / ("llava_tokenizer_files_" + name)) {
-    fs::remove_all(path);
-    fs::create_directories(path);
-  }
-  ~folder() { fs::remove_all(path); }
+struct folder : temporary_folder {
+  using temporary_folder::temporary_folder;
   folder& copy(const std::string& from) {
-    fs::copy_file(LLAVA_TEST_DATA "/text/" + from, path / fs::path(from).filename());
+    temporary_folder::copy(LLAVA_TEST_DATA "/text/" + from);
     return *this;
   }
   folder& write(const std::string& name, const std::string& text) {
-    std::ofstream(path / name, std::ios::binary) << text;
+    temporary_folder::write(name, text);
     return *this;
   }
   llava::tokenizer open(naming names = naming::llava_hf) const {

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/checkpoint/hub_cache.hpp>
+
+#include <cstdlib>
+
+#include <llava_catch.hpp>
+#include <temporary_folder.hpp>
+
+namespace {
+
+/// The variables that say where the cache is, for the time of one test.
+struct environment {
+  static constexpr const char* names[] = {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HOME"};
+  std::vector<std::pair<const char*, std::string>> before;
+  environment() {
+    for (const char* name : names) {
+      if (const char* v = std::getenv(name)) before.emplace_back(name, v);
+      ::unsetenv(name);
+    }
+  }
+  ~environment() {
+    for (const char* name : names) ::unsetenv(name);
+    for (const auto& [name, value] : before) ::setenv(name, value.c_str(), 1);
+  }
+};
+
+std::string resolved(const std::string& name) {
+  const auto folder = llava::try_resolve_model_folder(name);
+  return folder ? *folder : folder.error().sentence();
+}
+
+}  // namespace
+
+TEST_CASE("a folder is itself, without the slashes at its end") {
+  temporary_folder f("plain");
+  CHECK(resolved(f.path.string()) == f.path.string());
+  CHECK(resolved(f.path.string() + "//") == f.path.string());
+  CHECK(resolved("/") == "/");
+}
+
+TEST_CASE("the name of a repository is looked up in the Hugging Face cache") {
+  environment e;
+  temporary_folder f("hub");
+  const std::string revision = "4481d270cc22fd5c4d1bb5df129622006ccd9234", inside = "models--liuhaotian--llava-v1.5-7b/";
+  f.write("hub/" + inside + "snapshots/" + revision + "/config.json", "{}").write("hub/" + inside + "refs/main", revision + "\n");
+  const std::string expected = f / ("hub/" + inside + "snapshots/" + revision);
+
+  ::setenv("HOME", f.path.c_str(), 1);
+  CHECK(resolved("liuhaotian/llava-v1.5-7b").find("hf download liuhaotian/llava-v1.5-7b") != std::string::npos);
+  for (const auto& [name, value] : {std::pair<const char*, std::string>{"HF_HOME", f.path.string()}, {"HUGGINGFACE_HUB_CACHE", f / "hub"}, {"HF_HUB_CACHE", f / "hub"}}) {
+    ::setenv(name, value.c_str(), 1);
+    CHECK(resolved("liuhaotian/llava-v1.5-7b") == expected);
+    ::unsetenv(name);
+  }
+  std::filesystem::create_directories(f.path / ".cache/huggingface");
+  std::filesystem::rename(f.path / "hub", f.path / ".cache/huggingface/hub");
+  CHECK(resolved("liuhaotian/llava-v1.5-7b") == f / (".cache/huggingface/hub/" + inside + "snapshots/" + revision));
+}
+
+TEST_CASE("names that are no repository, and caches that lead elsewhere, lead nowhere") {
+  environment e;
+  temporary_folder f("hub_bad");
+  ::setenv("HF_HUB_CACHE", f.path.c_str(), 1);
+  for (const char* name : {"absent", "a/b/c", "/a", "a/", "../b", "a/..", "-a/b", ".a/b", "a b/c", ""}) {
+    INFO(name);
+    CHECK(resolved(name).find("there is no folder") != std::string::npos);
+  }
+  for (const char* revision : {"../../..", "", "a/b", "absent"}) {
+    f.write("models--a--b/refs/main", revision);
+    CHECK(resolved("a/b").find("neither a folder nor in the Hugging Face cache") != std::string::npos);
+  }
+  f.write("models--a--b/refs/main", std::string(1000, 'a'));
+  CHECK(resolved("a/b").find("neither a folder") != std::string::npos);
+}

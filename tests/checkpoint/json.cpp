@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/checkpoint/json.hpp>
+
+#include <llava_catch.hpp>
+#include <temporary_folder.hpp>
+
+namespace {
+
+std::string error_of(std::string_view text) {
+  const auto parsed = llava::try_parse_json("x.json", text);
+  return parsed ? "" : parsed.error().sentence();
+}
+std::string repeated(std::string_view text, std::size_t times) {
+  std::string all;
+  while (times-- > 0) all += text;
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("values are what they are") {
+  const auto parsed = llava::try_parse_json("x.json", R"({"n":null,"t":true,"i":-7,"big":9223372036854775807,"huge":18446744073709551615,)"
+                                                      R"("d":0.1,"e":1e2,"s":"a\u00e9\"\ud83d\ude00","a":[1,[],{}]})");
+  REQUIRE(parsed);
+  CHECK(parsed->find("n")->is_null());
+  CHECK(*parsed->find("t")->truth());
+  CHECK(parsed->find("i")->whole() == -7);
+  CHECK(parsed->find("big")->whole() == INT64_MAX);
+  CHECK_FALSE(parsed->find("huge")->whole());
+  CHECK(parsed->find("huge")->number() == 18446744073709551615.0);
+  CHECK(parsed->find("d")->number() == 0.1);
+  CHECK_FALSE(parsed->find("e")->whole());
+  CHECK(*parsed->find("s")->text() == "a\xc3\xa9\"\xf0\x9f\x98\x80");
+  CHECK(parsed->find("a")->items().size() == 3);
+  CHECK(parsed->find("absent") == nullptr);
+  CHECK(parsed->find("i")->items().empty());
+}
+
+TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {
+  for (const std::string& text : {std::string(), std::string("{"), std::string("nul"), std::string("{} {}"), std::string("[1,]"), std::string("{\"a\" 1}"),
+                                  std::string("'a'"), std::string("NaN"), std::string("01"), std::string("1e999"), std::string("\"\x01\""), std::string("\"\xff\""),
+                                  std::string("\"\\ud800\""), std::string("\"\xed\xa0\x80\""), std::string("[1] x"), std::string("\0", 1), std::string("// a\n1")}) {
+    INFO(text);
+    CHECK(error_of(text).find("x.json: not JSON, at byte") != std::string::npos);
+  }
+  CHECK(error_of(R"({"a":1,"b":2,"a":3})").find("\"a\" stands twice") != std::string::npos);
+  CHECK(error_of(R"([{"x":{"a":1,"\u0061":3}}])").find("stands twice") != std::string::npos);
+  CHECK(error_of(repeated("[", 64) + repeated("]", 64)).empty());
+  for (const std::size_t depth : {65u, 3000u, 1000000u}) CHECK(error_of(repeated("[", depth)).find("deeper than 64") != std::string::npos);
+  CHECK(error_of(repeated("{\"a\":", 1000000)).find("deeper than 64") != std::string::npos);
+  CHECK(error_of("[" + repeated("1,", std::size_t{4} << 20) + "1]").find("more than 4194304 values") != std::string::npos);
+}
+
+TEST_CASE("members are read with their place, and what does not fit is told") {
+  temporary_folder f("json");
+  f.write("c.json", R"({"i":3,"d":1.5,"s":"x","b":false,"none":null,"o":{"deep":2147483648}})");
+  const auto json = llava::json_document::try_read(f / "c.json");
+  REQUIRE(json);
+  const llava::json_object root = json->root();
+  int i = 0;
+  double d = 0;
+  float narrow = 0;
+  bool b = true;
+  std::string s = "before";
+  CHECK(root.read("i", i));
+  CHECK(i == 3);
+  CHECK(root.read("i", d));
+  CHECK(d == 3.0);
+  CHECK(root.read("none", s));
+  CHECK(root.read("absent", s));
+  CHECK(s == "before");
+  CHECK(root.states("none"));
+  CHECK_FALSE(root.has("none"));
+  CHECK(root.read("d", i).error().sentence().find("c.json: \"d\" must be a whole number") != std::string::npos);
+  CHECK(root.read("s", d).error().sentence().find("\"s\" must be a number") != std::string::npos);
+  CHECK(root.read("i", b).error().sentence().find("must be true or false") != std::string::npos);
+  CHECK(root.read("i", s).error().sentence().find("must be a text") != std::string::npos);
+  CHECK(root.read("s", narrow).error().code() == llava::errc::invalid_format);
+  CHECK(root.object("i").error().sentence().find("must be an object") != std::string::npos);
+  CHECK(root.object("o")->read("deep", i).error().sentence().find("\"o.deep\" must be") != std::string::npos);
+  CHECK(root.object("absent"));
+  f.write("c.json", "[1]");
+  CHECK(llava::json_document::try_read(f / "c.json").error().sentence().find("expected an object") != std::string::npos);
+  CHECK(llava::json_document::try_read(f / "absent.json").error().code() == llava::errc::not_found);
+  CHECK(llava::try_read_text_file(f / "c.json", 2).error().sentence().find("at most 2 are read") != std::string::npos);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/tensor/mapped_file.hpp>
+
+#include <llava_catch.hpp>
+#include <temporary_folder.hpp>
+
+TEST_CASE("a mapped file is its bytes, for as long as its owner lives, wherever that moves") {
+  temporary_folder f("mapped");
+  f.write("x", "hello");
+  auto opened = llava::mapped_file::try_open(f / "x");
+  REQUIRE(opened);
+  llava::mapped_file file = *std::move(opened);
+  const std::byte* at = file.bytes().data();
+  llava::mapped_file other = std::move(file);
+  std::filesystem::remove(f / "x");
+  CHECK(other.bytes().data() == at);
+  CHECK(std::string(reinterpret_cast<const char*>(at), other.bytes().size()) == "hello");
+}
+
+TEST_CASE("R1: an empty file is empty; what is no file is an error that names it") {
+  temporary_folder f("mapped");
+  f.write("empty", "");
+  CHECK(llava::mapped_file::try_open(f / "empty")->bytes().empty());
+  CHECK(llava::mapped_file::try_open(f / "absent").error().code() == llava::errc::not_found);
+  CHECK(llava::mapped_file::try_open(f.path.string()).error().sentence().find(f.path.string() + " is not a file") != std::string::npos);
+  CHECK_FALSE(llava::mapped_file::try_open("/dev/zero"));
+}
