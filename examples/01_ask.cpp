@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The smallest program: a question about a picture, the answer as it comes.
 //   01_ask MODEL PICTURE QUESTION
-#include <llava.hpp>             // the core: nothing to link
-#include <llava/image/file.hpp>  // JPEG and PNG through libjpeg-turbo and libpng
+#include <llava.hpp>             // the library: nothing to link
+#include <llava/image/file.hpp>  // JPEG and PNG, through libjpeg-turbo and libpng
 
-#include <cstdio>
+#include <iostream>
 
-int main(int argc, char** argv) {
-  if (argc != 4) return std::fputs("usage: 01_ask MODEL PICTURE QUESTION\n", stderr), 2;
-  try {
-    auto model = llava::open<llava::any, llava::simd, llava::f16>(argv[1]);  // immutable, shared
-    auto chat = model.session();
-    chat.ask(llava::read_image(argv[2]), argv[3],
-             [](std::string_view piece) { std::fwrite(piece.data(), 1, piece.size(), stdout); });
-    std::puts("");
-  } catch (const llava::error& e) {
-    return std::fprintf(stderr, "%s\n", e.what()), 1;
-  }
+int main(int argc, char** argv) try {
+  if (argc != 4) throw std::invalid_argument("usage: 01_ask MODEL PICTURE QUESTION");
+  auto model = llava::open<llava::any, llava::simd, llava::f16>(argv[1]);
+  auto chat = model.session();
+  chat.ask(llava::read_image(argv[2]), argv[3], [](std::string_view text) { std::cout << text << std::flush; });
+} catch (const std::exception& e) {
+  return std::cerr << e.what() << '\n', 1;
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A variant of LLaVA-1.5 with a projector of its own, as types: a 2 × 2 pooling of features in front of the projector, so
-// that a picture takes a quarter of the tokens. Without a folder the program only says what such a model would be.
+// A variant of LLaVA-1.5 with a projector of its own, as types: it keeps every fourth feature, so that a picture takes a
+// quarter of the tokens. Without a folder the program only says what such a model would be.
 //   02_variant [MODEL]
 #include <llava.hpp>
 
 #include <cstdio>
 
 // [projector]
-struct pooled_mlp {
-  static constexpr std::string_view name = "pooled_mlp";
+struct thinned_mlp {
+  static constexpr std::string_view name = "thinned_mlp";
 
   template <class B, class F>
   class stage {
@@ -40,7 +40,7 @@ struct pooled_mlp {
 // [variant]
 struct mine : llava::llava_1_5_7b {
   static constexpr auto text = llava::with(llava::llava_1_5_7b::text, [](auto& c) { c.kv_heads = 8; });
-  using projector = pooled_mlp;
+  using projector = thinned_mlp;
 };
 struct mixed : llava::weights<llava::f16> {
   using head = llava::bf16;
@@ -48,7 +48,7 @@ struct mixed : llava::weights<llava::f16> {
 // [variant]
 
 int main(int argc, char** argv) {
-  std::printf("%d image tokens a picture, %d key heads\n", pooled_mlp::stage<llava::simd, llava::f16>(mine::projection).rows(mine::vision.features()),
+  std::printf("%d image tokens a picture, %d key heads\n", thinned_mlp::stage<llava::simd, llava::f16>(mine::projection).rows(mine::vision.features()),
               mine::text.kv_heads);
   if (argc < 2) return 0;
   const auto model = llava::try_open<mine, llava::simd, mixed>(argv[1]);
