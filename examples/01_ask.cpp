@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The smallest program: a question about a picture, the answer as it comes.
 //   01_ask MODEL PICTURE QUESTION
-#include <llava.hpp>             // the library: nothing to link
+#include <llava.hpp>             // the library
 #include <llava/image/file.hpp>  // JPEG and PNG, through libjpeg-turbo and libpng
 
 #include <iostream>

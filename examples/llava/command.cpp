@@ -16,8 +16,8 @@ double seconds() {
 }
 }  // namespace
 
-void model_options::add_to(CLI::App& command) {
-  command.add_option("--model-path", path, "Folder of the model, or its name in the Hugging Face cache")->required();
+void model_options::add_to(CLI::App& command, const std::string& name) {
+  command.add_option(name, path, "Folder of the model, or its name in the Hugging Face cache")->required();
   command.add_option("--backend", backend, "Where it runs")->check(CLI::IsMember({"simd", "scalar"}))->capture_default_str();
   command.add_option("--dtype", dtype, "How its weights are held")->check(CLI::IsMember({"f16", "bf16", "f32"}))->capture_default_str();
   command.add_option("--threads", threads, "Threads; 0: all processors")->check(CLI::Range(0, 1024))->capture_default_str();

@@ -13,7 +13,8 @@ struct model_options {
   std::string path, backend = "simd", dtype = "f16", conversation;
   int threads = 0;
 
-  void add_to(CLI::App& command);
+  /// `name` says how the model itself is given: by an option, or in its place ("MODEL,--model-path").
+  void add_to(CLI::App& command, const std::string& name = "--model-path");
   /// Opens the model; a progress bar when it takes long and standard error is a terminal.
   llava::result<llava::chat_model> try_open() const;
 };

@@ -82,7 +82,7 @@ void add_inspect(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("inspect", "Write what a stage computes as a NumPy array");
   const auto o = std::make_shared<inspect_options>();
   o->model.dtype = "f32";
-  o->model.add_to(command);
+  o->model.add_to(command, "MODEL,--model-path");
   command.add_option("--image,--image-file", o->images, "Picture, or several with --sep between them");
   command.add_option("--sep", o->separator, "What separates pictures")->capture_default_str();
   command.add_option("--prompt", o->prompt, "The whole prompt as its text stands, with one <image> per picture");
@@ -96,7 +96,7 @@ void add_inspect(CLI::App& app) {
 void add_tokenize(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("tokenize", "Print the ids of a text and their pieces");
   const auto o = std::make_shared<tokenize_options>();
-  o->model.add_to(command);
-  command.add_option("text", o->text, "The text")->required();
+  o->model.add_to(command, "MODEL,--model-path");
+  command.add_option("TEXT,--text", o->text, "The text")->required();
   command.callback([o] { tokenize(*o); });
 }

@@ -29,7 +29,7 @@ IGNORED = -100
 EASY_VALIDATION_PICTURES = 150
 # easy-VQA is learnt early: from this step on most of the time goes to scenes, and to their harder questions.
 LATE_STEP = 3500
-EARLY_SHARES, LATE_SHARES = (0.3, 0.5), (0.12, 0.65)  # easy-VQA, one scene; the rest is two scenes
+EARLY_SHARES, LATE_SHARES = (0.3, 0.5), (0.1, 0.6)  # easy-VQA, one scene; the rest is two scenes
 LATE_QUESTIONS = (*ONE_PICTURE, ask_colour, ask_relation, ask_relation, ask_and_the_other, ask_comparison)
 
 Conversation = namedtuple("Conversation", "pictures turns")  # indices of pictures; Turn tuples

@@ -195,12 +195,12 @@ def main():
     parser.add_argument("--work", type=Path, help="checkpoint and tokenizer")
     parser.add_argument("--export", type=Path, help="write the model of the checkpoint here instead of training")
     parser.add_argument("--evaluate", type=Path, help="measure the model in this folder instead of training")
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=11000, help="length of the schedule; the bundled model was taken at 9000")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--warm-up", type=int, default=300)
     parser.add_argument("--scenes", type=int, default=30000, help="training pictures of scenes")
-    parser.add_argument("--processes", type=int, default=2, help="learners, one thread each")
+    parser.add_argument("--processes", type=int, default=1, help="learners, one thread each; they share every batch")
     parser.add_argument("--compile", action="store_true", help="compile the model: a quarter faster, a minute to start")
     options = parser.parse_args()
     if options.evaluate:
@@ -212,6 +212,8 @@ def main():
     if not (options.work / "tokenizer" / "tokenizer_config.json").exists():
         make_tokenizer(options.work / "tokenizer")
     (options.work / "meeting").unlink(missing_ok=True)
+    if options.processes == 1:
+        return train(0, options, checkpoint)
     torch.multiprocessing.spawn(train, (options, checkpoint), nprocs=options.processes)
 
 

@@ -28,6 +28,7 @@ TEST_CASE("R14: logits are the same bytes whatever the threads and the size of a
   const std::vector<float> expected = logits(model(), prompt, picture(1));
   for (int threads : {1, 2, 3})
     for (int chunk : {1, 5, 16, 64, 640}) {
+      if (is_sanitized && (threads != 2 || (chunk != 16 && chunk != 640))) continue;
       INFO("threads " << threads << ", chunk " << chunk);
       CHECK(same_bytes(logits(open(options(threads, chunk)), prompt, picture(1)), expected));
     }
@@ -37,6 +38,7 @@ TEST_CASE("R14: an answer in a batch is the one it gets alone", "[pipeline]") {
   const char* questions[] = {"What is in the picture?", "How many shapes are there?", "What color is the shape?",
                              "Is there a circle?", "Is there a red shape?"};
   for (int rows : {1, 2, 5, 16}) {
+    if (is_sanitized && rows != 5) continue;
     llava::open_options o = options(2, 64);
     o.max_sequences = 7;  // fewer than the largest batch: some wait
     const model_type m = open(o);

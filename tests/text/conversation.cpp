@@ -60,7 +60,7 @@ std::string prompt_of(std::string_view name, const std::vector<message>& t = tur
 }
 
 struct bare : llava::llava_llama_2 {
-  static constexpr std::string_view name = "bare", system = "", separator = "[I";
+  [[maybe_unused]] static constexpr std::string_view name = "bare", system = "", separator = "[I";
 };
 
 }  // namespace

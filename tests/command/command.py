@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `llava` command as a user meets it: options, output, errors. `command.py LLAVA` runs all checks from the repository's root."""
+import ast
+import json
+import pathlib
+import pty
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+LLAVA = sys.argv.pop(1) if len(sys.argv) > 1 else "build/release/llava"
+TINY = "examples/tiny"
+PICTURE, OTHER = f"{TINY}/pictures/three-shapes.png", f"{TINY}/pictures/tall.jpg"
+
+
+def llava(*words):
+    return subprocess.run([LLAVA, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+
+
+def ask(*words):
+    return llava("ask", "--model-path", TINY, "--temperature", "0", *words)
+
+
+def npy(path):
+    """Shape and values of a .npy file of float32 or int32, read by the format's own description."""
+    data = pathlib.Path(path).read_bytes()
+    assert data[:6] == b"\x93NUMPY" and data[6] == 1
+    (length,) = struct.unpack("<H", data[8:10])
+    header = ast.literal_eval(data[10:10 + length].decode())
+    assert (10 + length) % 64 == 0 and not header["fortran_order"]
+    kind = {"<f4": "f", "<i4": "i"}[header["descr"]]
+    values = struct.unpack(f"<{(len(data) - 10 - length) // 4}{kind}", data[10 + length:])
+    return header["shape"], values
+
+
+class Ask(unittest.TestCase):
+    def test_answers_on_standard_output_and_nothing_else(self):
+        done = ask("--image-file", PICTURE, "--query", "How many shapes are there?")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue(done.stdout.strip() and done.stdout.count("\n") == 1)
+
+    def test_json_is_one_object_and_follows_the_seed(self):
+        words = ("--image-file", f"{PICTURE},{OTHER}", "--query", "describe the second picture.", "--json")
+        one, two = json.loads(ask(*words).stdout), json.loads(ask(*words).stdout)
+        self.assertEqual(one["text"], two["text"])
+        self.assertEqual(one["finish_reason"], "eos")
+        self.assertGreater(one["prompt_tokens"], 98)
+        hot = [json.loads(llava("ask", "--model-path", TINY, "--temperature", "3", "--seed", s, *words).stdout)["tokens"] for s in ("1", "1", "2")]
+        self.assertEqual(hot[0], hot[1])
+        self.assertNotEqual(hot[0], hot[2])
+
+    def test_every_backend_and_dtype_gives_the_same_answer(self):
+        answers = {ask("--image-file", PICTURE, "--query", "What color is the star?", "--backend", b, "--dtype", d, "--threads", "1").stdout
+                   for b in ("simd", "scalar") for d in ("f16", "f32")}
+        self.assertEqual(len(answers), 1)
+
+    def test_the_reference_s_options(self):
+        done = ask("--image-file", f"{PICTURE};{OTHER}", "--sep", ";", "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
+                   "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new-tokens", "3")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_errors_are_one_sentence_on_standard_error(self):
+        for words, sentence in (
+                (("--image-file", "absent.png"), "cannot open the picture absent.png"),
+                (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
+                (("--image-file", PICTURE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
+                (("--image-file", f"{PICTURE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 pictures")):
+            words = words if "--query" in words else (*words, "--query", "x")
+            done = ask(*words)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), words)
+            self.assertIn(sentence, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+        absent = llava("ask", "--model-path", "someone/model", "--query", "x")
+        self.assertIn("hf download someone/model", absent.stderr)
+        self.assertNotEqual(llava("ask", "--query", "x").returncode, 0)
+        self.assertNotEqual(ask("--query", "x", "--backend", "gpu").returncode, 0)
+
+
+class Inspect(unittest.TestCase):
+    def stage(self, stage, *words):
+        with tempfile.TemporaryDirectory() as folder:
+            done = llava("inspect", TINY, "--stage", stage, "--out", f"{folder}/x.npy", *words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            return npy(f"{folder}/x.npy")
+
+    def test_stages_have_their_shapes(self):
+        prompt = "A USER: <image>\nHow many? ASSISTANT:"
+        self.assertEqual(self.stage("pixels", "--image", PICTURE)[0], (1, 3, 84, 84))
+        self.assertEqual(self.stage("features", "--image", f"{PICTURE},{OTHER}")[0], (2, 49, 128))
+        self.assertEqual(self.stage("image_tokens", "--image", PICTURE)[0], (1, 49, 128))
+        (_, count), ids = self.stage("input_ids", "--image", PICTURE, "--prompt", prompt)
+        self.assertEqual(ids[0], 1)
+        self.assertEqual(self.stage("logits", "--image", PICTURE, "--prompt", prompt)[0], (1, count + 48, 768))
+
+    def test_a_prompt_without_its_picture_is_text(self):
+        (_, count), ids = self.stage("input_ids", "--prompt", "see <image> here")
+        self.assertNotIn(766, ids)
+        self.assertGreater(count, 5)
+
+    def test_tokenize_prints_ids_and_pieces(self):
+        lines = llava("tokenize", TINY, "two stars").stdout.splitlines()
+        self.assertEqual(lines[0].split("\t")[0], "1")
+        self.assertEqual("".join(json.loads(line.split("\t")[1]) for line in lines[1:]).replace(" ", ""), "twostars")
+
+
+class Eval(unittest.TestCase):
+    def test_scenes_by_kind_and_answers_in_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = llava("eval", "scenes", "--limit", "12", "--answers-file", f"{folder}/answers.jsonl")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            records = [json.loads(line) for line in pathlib.Path(f"{folder}/answers.jsonl").read_text(encoding="utf-8").splitlines()]
+            right = sum(r["text"] == r["answer"] for r in records)
+            self.assertIn(f"{right} of {len(records):6}", done.stdout.splitlines()[-1])
+
+    def test_easy_vqa_without_its_data_says_what_to_do(self):
+        self.assertIn("cannot open /absent/test/questions.json", llava("eval", "easy-vqa", "--data", "/absent").stderr)
+
+    def test_a_bar_is_shown_on_a_terminal_alone(self):
+        words = [LLAVA, "eval", "scenes", "--threads", "1", "--dtype", "f32", "--backend", "scalar", "--limit", "30"]
+        main, other = pty.openpty()
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=other)
+        os.close(other)
+        seen = b""
+        while True:
+            try:
+                part = os.read(main, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        process.communicate()
+        os.close(main)
+        self.assertEqual(process.returncode, 0)
+        self.assertIn(b"asking [", seen)
+
+
+if __name__ == "__main__":
+    unittest.main()
