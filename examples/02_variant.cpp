@@ -16,7 +16,9 @@ struct thinned_mlp {
     explicit stage(const llava::projector_config& c) : config_(c), inner_(c) {}
 
     template <class Visit>
-    void each(Visit&& visit) { inner_.each(visit); }  // the same weights as mlp_gelu, under the same names
+    void each(Visit&& visit) {
+      inner_.each(visit);
+    }  // the same weights as mlp_gelu, under the same names
 
     int rows(int features) const { return features / 4; }
 
@@ -24,7 +26,7 @@ struct thinned_mlp {
     void forward(Q& q, llava::matrix_view<float> y, llava::matrix_view<const float> x) const {  // (P, Dv) -> (P / 4, D)
       llava::arena_scope scope(q.workspace());
       const auto first_of_four = llava::matrix_view<const float>(
-          x.data(), llava::dynamic_shape<2>(x.extent(0) / 4, x.extent(1)), 4 * x.pitch());      // every fourth row
+          x.data(), llava::dynamic_shape<2>(x.extent(0) / 4, x.extent(1)), 4 * x.pitch());        // every fourth row
       const auto kept = llava::take_matrix(q.workspace(), first_of_four.extent(0), x.extent(1));  // (P / 4, Dv)
       copy(q, kept, first_of_four);
       inner_.forward(q, y, kept);
@@ -48,7 +50,8 @@ struct mixed : llava::weights<llava::f16> {
 // [variant]
 
 int main(int argc, char** argv) {
-  std::printf("%d image tokens a picture, %d key heads\n", thinned_mlp::stage<llava::simd, llava::f16>(mine::projection).rows(mine::vision.features()),
+  std::printf("%d image tokens a picture, %d key heads\n",
+              thinned_mlp::stage<llava::simd, llava::f16>(mine::projection).rows(mine::vision.features()),
               mine::text.kv_heads);
   if (argc < 2) return 0;
   const auto model = llava::try_open<mine, llava::simd, mixed>(argv[1]);

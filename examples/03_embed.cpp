@@ -11,7 +11,9 @@
 struct host_pool final : llava::executor {
   int concurrency() const override { return 2; }
   void parallel_for(int pieces, llava::function_ref<void(int)> piece) override {
-    std::jthread other([&] { for (int i = 1; i < pieces; i += 2) piece(i); });
+    std::jthread other([&] {
+      for (int i = 1; i < pieces; i += 2) piece(i);
+    });
     for (int i = 0; i < pieces; i += 2) piece(i);
   }
 };

@@ -5,6 +5,7 @@
 ///   llava/chat_model.hpp, fwd.hpp  cheap headers for code that only calls
 #pragma once
 
+// clang-format off
 // What everything stands on: errors, threads, shapes, tensors.
 #include <llava/base/error.hpp>                // result, error
 #include <llava/base/executor.hpp>             // executor, thread_pool
@@ -33,3 +34,4 @@
 #include <llava/models/llava_1_5.hpp>          // llava_1_5_7b, llava_1_5_13b
 #include <llava/pipeline/erase.hpp>            // chat_model, erase, try_open_erased
 #include <llava/pipeline/open.hpp>             // open, try_open, pipeline, session, batch
+// clang-format on

@@ -16,8 +16,9 @@ struct ask_options {
 
 std::string json_of(const llava::answer& a, double seconds) {
   static constexpr const char* reasons[] = {"eos", "stop", "length", "context"};
-  std::string out = "{\"text\": " + json_text(a.text) + ", \"finish_reason\": \"" + reasons[static_cast<int>(a.reason)] +
-                    "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) + ", \"tokens\": [";
+  std::string out = "{\"text\": " + json_text(a.text) + ", \"finish_reason\": \"" +
+                    reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
+                    ", \"tokens\": [";
   for (std::size_t i = 0; i < a.tokens.size(); ++i) out += (i ? ", " : "") + std::to_string(a.tokens[i]);
   return out + "], \"seconds\": " + std::to_string(seconds) + "}";
 }
@@ -45,13 +46,22 @@ void add_ask(CLI::App& app) {
   const auto o = std::make_shared<ask_options>();
   o->settings.temperature = 0.2f;
   o->model.add_to(command);
-  command.add_option("--image-file", o->images, "Picture, or several with --sep between them; none: a question about text");
+  command.add_option("--image-file", o->images,
+                     "Picture, or several with --sep between them; none: a question about text");
   command.add_option("--query", o->query, "The question; <image> in it says where a picture goes")->required();
   command.add_option("--sep", o->separator, "What separates pictures")->capture_default_str();
-  command.add_option("--temperature", o->settings.temperature, "0: the likeliest token each time")->check(CLI::Range(0.0, 100.0))->capture_default_str();
-  command.add_option("--top_p,--top-p", o->settings.top_p, "Keep the likeliest tokens up to this probability")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  command.add_option("--top_k,--top-k", o->settings.top_k, "Keep so many of the likeliest tokens; 0: all")->check(CLI::Range(0, 1 << 24))->capture_default_str();
-  command.add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens, "Length of the answer at most")->check(CLI::Range(1, 1 << 24))->capture_default_str();
+  command.add_option("--temperature", o->settings.temperature, "0: the likeliest token each time")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  command.add_option("--top_p,--top-p", o->settings.top_p, "Keep the likeliest tokens up to this probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--top_k,--top-k", o->settings.top_k, "Keep so many of the likeliest tokens; 0: all")
+      ->check(CLI::Range(0, 1 << 24))
+      ->capture_default_str();
+  command.add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens, "Length of the answer at most")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
   command.add_option("--seed", o->settings.seed, "The same seed gives the same answer")->capture_default_str();
   command.add_flag("--json", o->json, "Print one JSON object instead of text");
   command.callback([o] { ask(*o); });

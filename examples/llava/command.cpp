@@ -11,17 +11,22 @@
 #include "models.hpp"
 
 namespace {
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 }  // namespace
 
 void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option(name, path, "Folder of the model, or its name in the Hugging Face cache")->required();
-  command.add_option("--backend", backend, "Where it runs")->check(CLI::IsMember({"simd", "scalar"}))->capture_default_str();
-  command.add_option("--dtype", dtype, "How its weights are held")->check(CLI::IsMember({"f16", "bf16", "f32"}))->capture_default_str();
-  command.add_option("--threads", threads, "Threads; 0: all processors")->check(CLI::Range(0, 1024))->capture_default_str();
-  command.add_option("--conv-mode", conversation, "Conversation template, by the reference's name; chosen by the model when absent");
+  command.add_option("--backend", backend, "Where it runs")
+      ->check(CLI::IsMember({"simd", "scalar"}))
+      ->capture_default_str();
+  command.add_option("--dtype", dtype, "How its weights are held")
+      ->check(CLI::IsMember({"f16", "bf16", "f32"}))
+      ->capture_default_str();
+  command.add_option("--threads", threads, "Threads; 0: all processors")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  command.add_option("--conv-mode", conversation,
+                     "Conversation template, by the reference's name; chosen by the model when absent");
 }
 
 llava::result<llava::chat_model> model_options::try_open() const {
@@ -62,8 +67,8 @@ void progress_bar::show(const llava::progress& p) {
   const double share = static_cast<double>(p.done) / static_cast<double>(p.total);
   const double left = share > 0 ? (now - started_) / share * (1 - share) : 0;
   const std::string bar(static_cast<std::size_t>(share * 30), '=');
-  std::fprintf(stderr, "\r%.*s [%-30s] %3.0f %%  %.0f s left \x1b[K", static_cast<int>(p.what.size()), p.what.data(), bar.c_str(),
-               share * 100, left);
+  std::fprintf(stderr, "\r%.*s [%-30s] %3.0f %%  %.0f s left \x1b[K", static_cast<int>(p.what.size()), p.what.data(),
+               bar.c_str(), share * 100, left);
 }
 
 std::string json_text(std::string_view text) {

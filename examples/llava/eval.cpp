@@ -32,7 +32,8 @@ struct evaluation {
 };
 
 /// Asks one conversation. A wrong answer stays in the conversation, as it would in a chat.
-llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conversation& c, std::size_t number, evaluation& e, std::mutex& lock) {
+llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conversation& c, std::size_t number,
+                                evaluation& e, std::mutex& lock) {
   std::vector<llava::image> pictures;
   for (const std::string& file : c.pictures) {
     LLAVA_TRY(picture, llava::try_read_image(file));
@@ -45,8 +46,9 @@ llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conver
     LLAVA_TRY(a, chat.try_ask(pictures, turn.text));
     pictures.clear();  // the conversation has them now
     marks.emplace_back(turn.kind, a.text == turn.answer);
-    records += "{\"question_id\": " + std::to_string(number) + ", \"prompt\": " + json_text(turn.text) + ", \"text\": " + json_text(a.text) +
-               ", \"answer\": " + json_text(turn.answer) + ", \"category\": " + json_text(turn.kind) + "}\n";
+    records += "{\"question_id\": " + std::to_string(number) + ", \"prompt\": " + json_text(turn.text) +
+               ", \"text\": " + json_text(a.text) + ", \"answer\": " + json_text(turn.answer) +
+               ", \"category\": " + json_text(turn.kind) + "}\n";
   }
   const std::lock_guard<std::mutex> guard(lock);
   for (const auto& [kind, right] : marks) ++e.kinds[kind].asked, e.kinds[kind].right += right;
@@ -60,17 +62,22 @@ void print(const std::map<std::string, score>& kinds) {
     std::printf("%-14s %6d of %6d  %6.2f %%\n", kind.c_str(), s.right, s.asked, 100.0 * s.right / s.asked);
     all.right += s.right, all.asked += s.asked;
   }
-  std::printf("%-14s %6d of %6d  %6.2f %%\n", "all", all.right, all.asked, all.asked ? 100.0 * all.right / all.asked : 0.0);
+  std::printf("%-14s %6d of %6d  %6.2f %%\n", "all", all.right, all.asked,
+              all.asked ? 100.0 * all.right / all.asked : 0.0);
 }
 
 void run(const eval_options& o, std::vector<expected_conversation> questions) {
-  if (o.limit > 0 && static_cast<std::size_t>(o.limit) < questions.size()) questions.resize(static_cast<std::size_t>(o.limit));
+  if (o.limit > 0 && static_cast<std::size_t>(o.limit) < questions.size())
+    questions.resize(static_cast<std::size_t>(o.limit));
   // Questions about one picture follow one another, so that it is encoded once.
   std::vector<std::size_t> order(questions.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return std::tie(questions[a].pictures, a) < std::tie(questions[b].pictures, b); });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::tie(questions[a].pictures, a) < std::tie(questions[b].pictures, b);
+  });
 
-  const int workers = o.model.threads > 0 ? o.model.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int workers =
+      o.model.threads > 0 ? o.model.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   model_options one = o.model;
   one.threads = 1;  // conversations run side by side, each on one thread
   const llava::chat_model model = value_or_give_up(one.try_open());
@@ -105,7 +112,8 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
     std::FILE* out = std::fopen(o.answers.c_str(), "wb");
     bool written = out != nullptr;
     for (const std::string& r : e.records) written = written && std::fwrite(r.data(), 1, r.size(), out) == r.size();
-    if (!out || std::fclose(out) != 0 || !written) give_up(llava::fail(llava::errc::io, "llava: cannot write " + o.answers));
+    if (!out || std::fclose(out) != 0 || !written)
+      give_up(llava::fail(llava::errc::io, "llava: cannot write " + o.answers));
   }
   print(e.kinds);
 }
@@ -127,14 +135,17 @@ void add_eval(CLI::App& app) {
   CLI::App& easy = *eval.add_subcommand("easy-vqa", "easy-VQA: one shape, one question, thirteen answers");
   const auto e = std::make_shared<eval_options>();
   add_common(easy, *e);
-  easy.add_option("--data", e->data, "Data folder of the Python package easy-vqa; found by itself when that is installed");
+  easy.add_option("--data", e->data,
+                  "Data folder of the Python package easy-vqa; found by itself when that is installed");
   easy.add_option("--split", e->split, "Which part")->check(CLI::IsMember({"test", "train"}))->capture_default_str();
   easy.callback([e] {
     const std::string data = e->data.empty() ? value_or_give_up(try_find_easy_vqa()) : e->data;
     run(*e, value_or_give_up(try_read_easy_vqa(data, e->split)));
   });
 
-  CLI::App& scenes = *eval.add_subcommand("scenes", "Scenes of two to four shapes: colour, count, relation, comparison, captions, two pictures, follow-up turns");
+  CLI::App& scenes = *eval.add_subcommand(
+      "scenes",
+      "Scenes of two to four shapes: colour, count, relation, comparison, captions, two pictures, follow-up turns");
   const auto s = std::make_shared<eval_options>();
   s->data = "examples/tiny/scenes";
   add_common(scenes, *s);

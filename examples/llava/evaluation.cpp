@@ -9,7 +9,8 @@
 namespace {
 
 llava::error malformed(const std::string& file, std::size_t line) {
-  return llava::fail(llava::errc::invalid_format, llava::text_of("llava: ", file, ", record ", line, ": not a question as this evaluation writes them"));
+  return llava::fail(llava::errc::invalid_format, llava::text_of("llava: ", file, ", record ", line,
+                                                                 ": not a question as this evaluation writes them"));
 }
 
 /// easy-VQA's kinds are in its answers.
@@ -27,16 +28,19 @@ const std::string* text_at(const llava::json_value& object, const char* key) {
 
 }  // namespace
 
-llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::string& folder, const std::string& split) {
+llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::string& folder,
+                                                                    const std::string& split) {
   const std::string file = folder + "/" + split + "/questions.json";
   LLAVA_TRY(text, llava::try_read_text_file(file));
   LLAVA_TRY(questions, llava::try_parse_json(file, text));
   std::vector<expected_conversation> all;
   for (const llava::json_value& q : questions.items()) {  // [question, answer, picture]
     const auto& parts = q.items();
-    if (parts.size() != 3 || !parts[0].text() || !parts[1].text() || !parts[2].whole()) return malformed(file, all.size());
+    if (parts.size() != 3 || !parts[0].text() || !parts[1].text() || !parts[2].whole())
+      return malformed(file, all.size());
     const std::string& answer = *parts[1].text();
-    all.push_back({{folder + "/" + split + "/images/" + std::to_string(*parts[2].whole()) + ".png"}, {{*parts[0].text(), answer, kind_of(answer)}}});
+    all.push_back({{folder + "/" + split + "/images/" + std::to_string(*parts[2].whole()) + ".png"},
+                   {{*parts[0].text(), answer, kind_of(answer)}}});
   }
   if (all.empty()) return malformed(file, 0);
   return all;
@@ -44,13 +48,17 @@ llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::s
 
 llava::result<std::string> try_find_easy_vqa() {
   std::string folder;
-  if (std::FILE* python = popen("python3 -c \"import importlib.util as u; s = u.find_spec('easy_vqa'); print(s.submodule_search_locations[0] if s else '', end='')\" 2>/dev/null", "r")) {
+  if (std::FILE* python = popen("python3 -c \"import importlib.util as u; s = u.find_spec('easy_vqa'); "
+                                "print(s.submodule_search_locations[0] if s else '', end='')\" 2>/dev/null",
+                                "r")) {
     char part[256];
     while (const std::size_t n = std::fread(part, 1, sizeof part, python)) folder.append(part, n);
     pclose(python);
   }
   if (!folder.empty()) return folder + "/data";
-  return llava::fail(llava::errc::not_found, "llava: the Python package easy-vqa is not installed; install it (pip install easy-vqa) or pass --data its data folder");
+  return llava::fail(llava::errc::not_found,
+                     "llava: the Python package easy-vqa is not installed; install it (pip install easy-vqa) or pass "
+                     "--data its data folder");
 }
 
 llava::result<std::vector<expected_conversation>> try_read_scenes(const std::string& folder) {
@@ -68,7 +76,8 @@ llava::result<std::vector<expected_conversation>> try_read_scenes(const std::str
       c.pictures.push_back(folder + "/" + *name.text());
     }
     for (const llava::json_value& turn : turns->items()) {
-      const std::string *question = text_at(turn, "text"), *answer = text_at(turn, "answer"), *kind = text_at(turn, "category");
+      const std::string *question = text_at(turn, "text"), *answer = text_at(turn, "answer"),
+                        *kind = text_at(turn, "category");
       if (!question || !answer || !kind) return malformed(file, all.size());
       c.turns.push_back({*question, *answer, *kind});
     }

@@ -16,7 +16,8 @@ struct expected_conversation {
 };
 
 /// easy-VQA's split ("train", "test") below `folder`: questions.json and images/. https://github.com/vzhou842/easy-VQA
-llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::string& folder, const std::string& split);
+llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::string& folder,
+                                                                    const std::string& split);
 /// Where the Python package easy-vqa keeps its data, when it is installed.
 llava::result<std::string> try_find_easy_vqa();
 /// questions.jsonl and its pictures, one conversation a line:

@@ -16,7 +16,15 @@ void write_npy(const std::string& file, const std::vector<T>& values, const std:
   header += "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
-  const unsigned char start[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<unsigned char>(header.size() & 255),
+  const unsigned char start[] = {0x93,
+                                 'N',
+                                 'U',
+                                 'M',
+                                 'P',
+                                 'Y',
+                                 1,
+                                 0,
+                                 static_cast<unsigned char>(header.size() & 255),
                                  static_cast<unsigned char>(header.size() >> 8)};
   std::FILE* out = std::fopen(file.c_str(), "wb");
   const bool written = out && std::fwrite(start, sizeof start, 1, out) == 1 &&
@@ -48,7 +56,8 @@ void inspect(const inspect_options& o) {
     const auto vocab = static_cast<std::size_t>(model.vocab());
     return write_npy(o.out, logits, {1, logits.size() / vocab, vocab});
   }
-  if (images.empty()) give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage looks at a picture: pass --image"));
+  if (images.empty())
+    give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage looks at a picture: pass --image"));
   std::vector<float> all;
   for (const llava::image& picture : images) {
     const std::vector<float> one = value_or_give_up(o.stage == "pixels"     ? model.try_pixels(picture)

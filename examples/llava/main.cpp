@@ -4,8 +4,8 @@
 
 int main(int argc, char** argv) {
   CLI::App app("LLaVA: ask a vision-language model about pictures");
-  app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) + "." +
-                                        std::to_string(LLAVA_VERSION_PATCH));
+  app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
+                                        "." + std::to_string(LLAVA_VERSION_PATCH));
   app.require_subcommand(1);
   add_ask(app);
   add_inspect(app);

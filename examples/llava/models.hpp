@@ -7,5 +7,5 @@
 
 #include <string_view>
 
-llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend, std::string_view dtype,
-                                                const llava::open_options& options);
+llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
+                                                std::string_view dtype, const llava::open_options& options);

@@ -61,7 +61,8 @@ class chat_session {
   generation_settings settings;
   generation_hooks hooks;
 
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question, function_ref<void(std::string_view)> on_text) {
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question,
+                         function_ref<void(std::string_view)> on_text) {
     return session_->try_ask(pictures, question, on_text, settings, hooks);
   }
   result<answer> try_ask(std::span<const image> pictures, std::string_view question) {
@@ -69,7 +70,8 @@ class chat_session {
   }
   /// Continues a prompt as its text stands.
   result<answer> try_generate(std::string_view prompt, std::span<const image> pictures) {
-    return session_->try_generate(prompt, pictures, [](std::string_view) {}, settings, hooks);
+    return session_->try_generate(
+        prompt, pictures, [](std::string_view) {}, settings, hooks);
   }
   /// Logits (T, V) of every position of a prompt.
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) {
@@ -103,8 +105,12 @@ class chat_model {
     return model_->try_prompt(pictures, question);
   }
   /// The reference's input_ids of a prompt, one image token per picture.
-  std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const { return model_->encode(prompt, has_images); }
-  std::string decode(std::span<const std::int32_t> ids, bool skip_special) const { return model_->decode(ids, skip_special); }
+  std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const {
+    return model_->encode(prompt, has_images);
+  }
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special) const {
+    return model_->decode(ids, skip_special);
+  }
   /// @name Stages: (3, S, S), (features, Dv), (rows, D)
   /// @{
   result<std::vector<float>> try_pixels(const image& picture) const { return model_->try_pixels(picture); }

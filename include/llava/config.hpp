@@ -20,22 +20,22 @@ enum class feature_select : std::uint8_t {
 
 /// A vision transformer of the CLIP family.
 struct vision_config {
-  int image = 336;         ///< side of the square input, in pixels
-  int patch = 14;          ///< side of a patch, in pixels
-  int hidden = 1024;       ///< width of a token
-  int heads = 16;          ///< attention heads
-  int layers = 24;         ///< layers that the checkpoint holds
-  int ffn = 4096;          ///< width of the MLP's inner layer
-  float eps = 1e-5f;       ///< of every LayerNorm
-  bool class_token = true; ///< CLIP has one, SigLIP has none
-  bool pre_norm = true;    ///< LayerNorm before the first layer (CLIP)
-  bool patch_bias = false; ///< bias of the patch convolution (SigLIP)
-  int select_layer = -2;   ///< index into the hidden states: 0 is the embedding, -1 the output of the last layer
+  int image = 336;          ///< side of the square input, in pixels
+  int patch = 14;           ///< side of a patch, in pixels
+  int hidden = 1024;        ///< width of a token
+  int heads = 16;           ///< attention heads
+  int layers = 24;          ///< layers that the checkpoint holds
+  int ffn = 4096;           ///< width of the MLP's inner layer
+  float eps = 1e-5f;        ///< of every LayerNorm
+  bool class_token = true;  ///< CLIP has one, SigLIP has none
+  bool pre_norm = true;     ///< LayerNorm before the first layer (CLIP)
+  bool patch_bias = false;  ///< bias of the patch convolution (SigLIP)
+  int select_layer = -2;    ///< index into the hidden states: 0 is the embedding, -1 the output of the last layer
   feature_select select = feature_select::patch;
 
-  constexpr int grid() const { return image / patch; }                       // patches along a side
-  constexpr int patches() const { return grid() * grid(); }                  // P
-  constexpr int tokens() const { return patches() + (class_token ? 1 : 0); } // tokens inside the tower
+  constexpr int grid() const { return image / patch; }                        // patches along a side
+  constexpr int patches() const { return grid() * grid(); }                   // P
+  constexpr int tokens() const { return patches() + (class_token ? 1 : 0); }  // tokens inside the tower
   constexpr int head_dim() const { return hidden / heads; }
   constexpr int patch_values() const { return 3 * patch * patch; }
   /// Layers to run so that the hidden state `select_layer` exists: 23 of CLIP-L's 24.
@@ -49,25 +49,25 @@ enum class rope_scaling : std::uint8_t { none, linear, llama3 };
 
 /// A decoder of the LLaMA family.
 struct text_config {
-  int vocab = 32000;       ///< rows of the embedding table and of the head (V)
-  int hidden = 4096;       ///< width of a token (D)
+  int vocab = 32000;  ///< rows of the embedding table and of the head (V)
+  int hidden = 4096;  ///< width of a token (D)
   int layers = 32;
-  int heads = 32;          ///< query heads (H)
-  int kv_heads = 32;       ///< key and value heads; fewer than heads: grouped-query attention
-  int head_dim = 128;      ///< (d)
-  int ffn = 11008;         ///< width of the gated MLP
-  int context = 4096;      ///< positions the model was made for
-  float eps = 1e-5f;       ///< of every RMSNorm
+  int heads = 32;      ///< query heads (H)
+  int kv_heads = 32;   ///< key and value heads; fewer than heads: grouped-query attention
+  int head_dim = 128;  ///< (d)
+  int ffn = 11008;     ///< width of the gated MLP
+  int context = 4096;  ///< positions the model was made for
+  float eps = 1e-5f;   ///< of every RMSNorm
   float rope_theta = 10000.f;
   rope_scaling scaling = rope_scaling::none;
-  float rope_factor = 1.f;            ///< linear and llama3
-  float rope_low_frequency = 1.f;     ///< llama3: low_freq_factor
-  float rope_high_frequency = 4.f;    ///< llama3: high_freq_factor
-  int rope_original_context = 8192;   ///< llama3: original_max_position_embeddings
-  int window = 0;          ///< sliding attention window in tokens; 0: none
-  bool tied = false;       ///< the head is the embedding table
-  bool qkv_bias = false;   ///< biases of q, k and v (Qwen2)
-  bool o_bias = false;     ///< bias of the attention's output (llama's attention_bias sets both)
+  float rope_factor = 1.f;           ///< linear and llama3
+  float rope_low_frequency = 1.f;    ///< llama3: low_freq_factor
+  float rope_high_frequency = 4.f;   ///< llama3: high_freq_factor
+  int rope_original_context = 8192;  ///< llama3: original_max_position_embeddings
+  int window = 0;                    ///< sliding attention window in tokens; 0: none
+  bool tied = false;                 ///< the head is the embedding table
+  bool qkv_bias = false;             ///< biases of q, k and v (Qwen2)
+  bool o_bias = false;               ///< bias of the attention's output (llama's attention_bias sets both)
   bool mlp_bias = false;
 };
 
@@ -80,20 +80,20 @@ enum class aspect : std::uint8_t {
 
 /// Preprocessing of pictures. Defaults are CLIP's; `image` sides come from here, not from the tower.
 struct image_config {
-  int resize = 336;        ///< shortest side, or both sides when aspect is `stretch`
-  int crop = 336;          ///< side of the centre crop; ignored by `stretch`
+  int resize = 336;  ///< shortest side, or both sides when aspect is `stretch`
+  int crop = 336;    ///< side of the centre crop; ignored by `stretch`
   aspect shape = aspect::pad;
   float mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
   float std[3] = {0.26862954f, 0.26130258f, 0.27577711f};
   double rescale = 1.0 / 255.0;
-  int pillow = 13;         ///< the release of Pillow whose bytes are wanted: resize.hpp
+  int pillow = 13;  ///< the release of Pillow whose bytes are wanted: resize.hpp
 };
 
 /// How image features become tokens of the language model.
 struct projector_config {
-  int vision_hidden = 1024; ///< input width
-  int hidden = 4096;        ///< output width
-  int depth = 2;            ///< linear layers: mlpNx_gelu has N
+  int vision_hidden = 1024;  ///< input width
+  int hidden = 4096;         ///< output width
+  int depth = 2;             ///< linear layers: mlpNx_gelu has N
   bool bias = true;
 };
 
@@ -105,44 +105,58 @@ constexpr C with(C config, F change) {
 }
 
 namespace rules {
-LLAVA_RULE(vision_image, vision_config, "llava: vision.image must be between 1 and 16384 pixels", c.image > 0 && c.image <= 16384);
+LLAVA_RULE(vision_image, vision_config, "llava: vision.image must be between 1 and 16384 pixels",
+           c.image > 0 && c.image <= 16384);
 LLAVA_RULE(vision_patch, vision_config, "llava: vision.image must be a multiple of vision.patch",
            c.patch > 0 && c.patch <= c.image && c.image % c.patch == 0);
-LLAVA_RULE(vision_hidden, vision_config, "llava: vision.hidden must be between 1 and 65536", c.hidden > 0 && c.hidden <= 65536);
+LLAVA_RULE(vision_hidden, vision_config, "llava: vision.hidden must be between 1 and 65536",
+           c.hidden > 0 && c.hidden <= 65536);
 LLAVA_RULE(vision_heads, vision_config, "llava: vision.hidden must be a multiple of vision.heads, at most 512 times it",
            c.heads > 0 && c.hidden % c.heads == 0 && c.hidden / c.heads <= 512);
-LLAVA_RULE(vision_layers, vision_config, "llava: vision.layers must be between 1 and 1024", c.layers > 0 && c.layers <= 1024);
+LLAVA_RULE(vision_layers, vision_config, "llava: vision.layers must be between 1 and 1024",
+           c.layers > 0 && c.layers <= 1024);
 LLAVA_RULE(vision_ffn, vision_config, "llava: vision.ffn must be between 1 and 1048576", c.ffn > 0 && c.ffn <= 1048576);
 LLAVA_RULE(vision_eps, vision_config, "llava: vision.eps must lie between 0 and 1", c.eps > 0.f && c.eps < 1.f);
 LLAVA_RULE(vision_select_layer, vision_config, "llava: vision.select_layer must name a hidden state of the tower",
            c.select_layer >= -1 - c.layers && c.select_layer <= c.layers);
 
-LLAVA_RULE(text_vocab, text_config, "llava: text.vocab must be between 1 and 16777216", c.vocab > 0 && c.vocab <= 16777216);
-LLAVA_RULE(text_hidden, text_config, "llava: text.hidden must be between 1 and 131072", c.hidden > 0 && c.hidden <= 131072);
+LLAVA_RULE(text_vocab, text_config, "llava: text.vocab must be between 1 and 16777216",
+           c.vocab > 0 && c.vocab <= 16777216);
+LLAVA_RULE(text_hidden, text_config, "llava: text.hidden must be between 1 and 131072",
+           c.hidden > 0 && c.hidden <= 131072);
 LLAVA_RULE(text_layers, text_config, "llava: text.layers must be between 1 and 1024", c.layers > 0 && c.layers <= 1024);
 LLAVA_RULE(text_heads, text_config, "llava: text.heads must be between 1 and 4096", c.heads > 0 && c.heads <= 4096);
-LLAVA_RULE(text_kv_heads, text_config, "llava: text.heads must be a multiple of text.kv_heads (grouped-query attention)",
+LLAVA_RULE(text_kv_heads, text_config,
+           "llava: text.heads must be a multiple of text.kv_heads (grouped-query attention)",
            c.kv_heads > 0 && c.heads % c.kv_heads == 0);
-LLAVA_RULE(text_head_dim, text_config, "llava: text.head_dim must be even and at most 512 (rotary embedding turns pairs)",
+LLAVA_RULE(text_head_dim, text_config,
+           "llava: text.head_dim must be even and at most 512 (rotary embedding turns pairs)",
            c.head_dim > 0 && c.head_dim % 2 == 0 && c.head_dim <= 512);
 LLAVA_RULE(text_ffn, text_config, "llava: text.ffn must be between 1 and 1048576", c.ffn > 0 && c.ffn <= 1048576);
-LLAVA_RULE(text_context, text_config, "llava: text.context must be between 1 and 16777216", c.context > 0 && c.context <= 16777216);
+LLAVA_RULE(text_context, text_config, "llava: text.context must be between 1 and 16777216",
+           c.context > 0 && c.context <= 16777216);
 LLAVA_RULE(text_eps, text_config, "llava: text.eps must lie between 0 and 1", c.eps > 0.f && c.eps < 1.f);
-LLAVA_RULE(text_rope_theta, text_config, "llava: text.rope_theta must be between 1 and 1e30", c.rope_theta >= 1.f && c.rope_theta <= 1e30f);
-LLAVA_RULE(text_rope_factor, text_config, "llava: text.rope_factor must be between 1 and 1e6", c.rope_factor >= 1.f && c.rope_factor <= 1e6f);
+LLAVA_RULE(text_rope_theta, text_config, "llava: text.rope_theta must be between 1 and 1e30",
+           c.rope_theta >= 1.f && c.rope_theta <= 1e30f);
+LLAVA_RULE(text_rope_factor, text_config, "llava: text.rope_factor must be between 1 and 1e6",
+           c.rope_factor >= 1.f && c.rope_factor <= 1e6f);
 LLAVA_RULE(text_rope_frequencies, text_config,
            "llava: text.rope_high_frequency must exceed text.rope_low_frequency (llama3 scaling)",
            c.scaling != rope_scaling::llama3 || (c.rope_high_frequency > c.rope_low_frequency &&
                                                  c.rope_low_frequency > 0.f && c.rope_original_context > 0));
 LLAVA_RULE(text_window, text_config, "llava: text.window must not be negative", c.window >= 0);
 
-LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 1 and 16384 pixels", c.resize > 0 && c.resize <= 16384);
-LLAVA_RULE(image_crop, image_config, "llava: image.crop must be between 1 and 16384 pixels", c.crop > 0 && c.crop <= 16384);
-LLAVA_RULE(image_std, image_config, "llava: image.std must be positive", c.std[0] > 0.f && c.std[1] > 0.f && c.std[2] > 0.f);
+LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 1 and 16384 pixels",
+           c.resize > 0 && c.resize <= 16384);
+LLAVA_RULE(image_crop, image_config, "llava: image.crop must be between 1 and 16384 pixels",
+           c.crop > 0 && c.crop <= 16384);
+LLAVA_RULE(image_std, image_config, "llava: image.std must be positive",
+           c.std[0] > 0.f && c.std[1] > 0.f && c.std[2] > 0.f);
 
 LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths must be between 1 and 131072",
            c.vision_hidden > 0 && c.vision_hidden <= 131072 && c.hidden > 0 && c.hidden <= 131072);
-LLAVA_RULE(projector_depth, projector_config, "llava: projector.depth must be between 1 and 16 (mlpNx_gelu)", c.depth >= 1 && c.depth <= 16);
+LLAVA_RULE(projector_depth, projector_config, "llava: projector.depth must be between 1 and 16 (mlpNx_gelu)",
+           c.depth >= 1 && c.depth <= 16);
 
 template <class... Rules>
 struct list {
@@ -154,9 +168,10 @@ struct list {
     return sentence;
   }
 };
-using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, vision_layers, vision_ffn, vision_eps, vision_select_layer>;
-using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn, text_context, text_eps,
-                     text_rope_theta, text_rope_factor, text_rope_frequencies, text_window>;
+using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, vision_layers, vision_ffn, vision_eps,
+                       vision_select_layer>;
+using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn,
+                     text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_window>;
 using of_image = list<image_resize, image_crop, image_std>;
 using of_projector = list<projector_widths, projector_depth>;
 

@@ -34,8 +34,12 @@ template <class B, class T>
 struct device_array {
   typename B::buffer memory;
   std::ptrdiff_t rows = 0, columns = 0;
-  llava::matrix_view<T> matrix() const { return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<2>(rows, columns)}; }
-  llava::vector_view<T> vector() const { return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<1>(rows * columns)}; }
+  llava::matrix_view<T> matrix() const {
+    return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<2>(rows, columns)};
+  }
+  llava::vector_view<T> vector() const {
+    return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<1>(rows * columns)};
+  }
   operator llava::matrix_view<T>() const { return matrix(); }
   operator llava::matrix_view<const T>() const { return matrix(); }
   operator llava::vector_view<const T>() const { return vector(); }
@@ -48,11 +52,14 @@ struct device {
   typename B::queue queue;
 
   explicit device(int thread_count = 2, std::size_t arena_bytes = std::size_t{8} << 20)
-      : threads(thread_count), memory(*B::buffer::try_make(arena_bytes, "test")), queue(threads, llava::arena(memory.data(), memory.size())) {}
+      : threads(thread_count),
+        memory(*B::buffer::try_make(arena_bytes, "test")),
+        queue(threads, llava::arena(memory.data(), memory.size())) {}
 
   template <class T>
   device_array<B, T> put(const std::vector<T>& values, std::ptrdiff_t rows) {
-    device_array<B, T> a{*B::buffer::try_make(values.size() * sizeof(T), "test"), rows, static_cast<std::ptrdiff_t>(values.size()) / rows};
+    device_array<B, T> a{*B::buffer::try_make(values.size() * sizeof(T), "test"), rows,
+                         static_cast<std::ptrdiff_t>(values.size()) / rows};
     a.memory.load(0, reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T));
     return a;
   }

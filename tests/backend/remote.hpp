@@ -66,11 +66,13 @@ class queue {
 
   template <class Op>
   void later(Op op) {
-    if (workspace().planning()) op(scalar_);  // takes what it takes
-    else waiting_.push_back([this, op, used = workspace().used()] {
-      workspace().release(used);  // where the arena stood when the op was called
-      op(scalar_);
-    });
+    if (workspace().planning())
+      op(scalar_);  // takes what it takes
+    else
+      waiting_.push_back([this, op, used = workspace().used()] {
+        workspace().release(used);  // where the arena stood when the op was called
+        op(scalar_);
+      });
   }
   void finish() {
     const std::size_t used = workspace().used();
@@ -90,31 +92,57 @@ class queue {
 
 // Every op of the contract, put off. Arguments are views and numbers: copied.
 template <class... P>
-void matmul(queue& q, P... p) { q.later([=](auto& s) { matmul(s, p...); }); }
+void matmul(queue& q, P... p) {
+  q.later([=](auto& s) { matmul(s, p...); });
+}
 template <class... P>
-void rms_norm(queue& q, P... p) { q.later([=](auto& s) { rms_norm(s, p...); }); }
+void rms_norm(queue& q, P... p) {
+  q.later([=](auto& s) { rms_norm(s, p...); });
+}
 template <class... P>
-void layer_norm(queue& q, P... p) { q.later([=](auto& s) { layer_norm(s, p...); }); }
+void layer_norm(queue& q, P... p) {
+  q.later([=](auto& s) { layer_norm(s, p...); });
+}
 template <class... P>
-void attention(queue& q, P... p) { q.later([=](auto& s) { attention(s, p...); }); }
+void attention(queue& q, P... p) {
+  q.later([=](auto& s) { attention(s, p...); });
+}
 template <class... P>
-void paged_attention(queue& q, P... p) { q.later([=](auto& s) { paged_attention(s, p...); }); }
+void paged_attention(queue& q, P... p) {
+  q.later([=](auto& s) { paged_attention(s, p...); });
+}
 template <class... P>
-void rope_angles(queue& q, P... p) { q.later([=](auto& s) { rope_angles(s, p...); }); }
+void rope_angles(queue& q, P... p) {
+  q.later([=](auto& s) { rope_angles(s, p...); });
+}
 template <class... P>
-void rope_and_store(queue& q, P... p) { q.later([=](auto& s) { rope_and_store(s, p...); }); }
+void rope_and_store(queue& q, P... p) {
+  q.later([=](auto& s) { rope_and_store(s, p...); });
+}
 template <class... P>
-void embed(queue& q, P... p) { q.later([=](auto& s) { embed(s, p...); }); }
+void embed(queue& q, P... p) {
+  q.later([=](auto& s) { embed(s, p...); });
+}
 template <class... P>
-void take_rows(queue& q, P... p) { q.later([=](auto& s) { take_rows(s, p...); }); }
+void take_rows(queue& q, P... p) {
+  q.later([=](auto& s) { take_rows(s, p...); });
+}
 template <class... P>
-void add(queue& q, P... p) { q.later([=](auto& s) { add(s, p...); }); }
+void add(queue& q, P... p) {
+  q.later([=](auto& s) { add(s, p...); });
+}
 template <class... P>
-void gated(queue& q, P... p) { q.later([=](auto& s) { gated(s, p...); }); }
+void gated(queue& q, P... p) {
+  q.later([=](auto& s) { gated(s, p...); });
+}
 template <class... P>
-void copy(queue& q, P... p) { q.later([=](auto& s) { copy(s, p...); }); }
+void copy(queue& q, P... p) {
+  q.later([=](auto& s) { copy(s, p...); });
+}
 template <class... P>
-void patchify(queue& q, P... p) { q.later([=](auto& s) { patchify(s, p...); }); }
+void patchify(queue& q, P... p) {
+  q.later([=](auto& s) { patchify(s, p...); });
+}
 inline void sample(queue& q, llava::vector_view<std::int32_t> ids, llava::matrix_view<const float> logits,
                    llava::vector_view<const llava::sample_draw> draws) {
   q.later([=](auto& s) { sample(s, ids, logits, draws); });

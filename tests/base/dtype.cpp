@@ -9,10 +9,14 @@ TEST_CASE("f16, bf16: every value survives the way to float and back", "[base]")
   for (unsigned bits = 0; bits < 65536; ++bits) {
     const f16 h{static_cast<std::uint16_t>(bits)};
     const bf16 b{static_cast<std::uint16_t>(bits)};
-    if (std::isnan(to_float(h))) REQUIRE(std::isnan(to_float(from_float<f16>(to_float(h)))));
-    else REQUIRE(from_float<f16>(to_float(h)) == h);
-    if (std::isnan(to_float(b))) REQUIRE(std::isnan(to_float(from_float<bf16>(to_float(b)))));
-    else REQUIRE(from_float<bf16>(to_float(b)) == b);
+    if (std::isnan(to_float(h)))
+      REQUIRE(std::isnan(to_float(from_float<f16>(to_float(h)))));
+    else
+      REQUIRE(from_float<f16>(to_float(h)) == h);
+    if (std::isnan(to_float(b)))
+      REQUIRE(std::isnan(to_float(from_float<bf16>(to_float(b)))));
+    else
+      REQUIRE(from_float<bf16>(to_float(b)) == b);
   }
 }
 

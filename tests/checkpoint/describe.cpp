@@ -22,13 +22,17 @@ std::string error_of(const temporary_folder& f) {
 
 TEST_CASE("llava-hf/llava-1.5-7b-hf: what its config.json leaves out has transformers' values") {
   temporary_folder f("llava_hf");
-  f.write("config.json", R"({"architectures": ["LlavaForConditionalGeneration"], "ignore_index": -100, "image_token_index": 32000, "model_type": "llava",
+  f.write(
+      "config.json",
+      R"({"architectures": ["LlavaForConditionalGeneration"], "ignore_index": -100, "image_token_index": 32000, "model_type": "llava",
     "pad_token_id": 32001, "projector_hidden_act": "gelu", "torch_dtype": "float16", "vision_feature_layer": -2, "vision_feature_select_strategy": "default",
     "text_config": {"_name_or_path": "lmsys/vicuna-7b-v1.5", "architectures": ["LlamaForCausalLM"], "max_position_embeddings": 4096, "model_type": "llama",
                     "rms_norm_eps": 1e-05, "torch_dtype": "float16", "vocab_size": 32064},
     "vision_config": {"hidden_size": 1024, "image_size": 336, "intermediate_size": 4096, "model_type": "clip_vision_model", "num_attention_heads": 16,
                       "num_hidden_layers": 24, "patch_size": 14, "projection_dim": 768, "vocab_size": 32000}})");
-  f.write("preprocessor_config.json", R"({"crop_size": {"height": 336, "width": 336}, "do_center_crop": true, "do_normalize": true, "do_resize": true,
+  f.write(
+      "preprocessor_config.json",
+      R"({"crop_size": {"height": 336, "width": 336}, "do_center_crop": true, "do_normalize": true, "do_resize": true,
     "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_processor_type": "CLIPImageProcessor", "image_std": [0.26862954, 0.26130258, 0.27577711],
     "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 336}})");
   const auto d = described(f);
@@ -54,7 +58,8 @@ TEST_CASE("llava-hf/llava-1.5-7b-hf: what its config.json leaves out has transfo
 
 TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder of its own") {
   temporary_folder f("llava-v1.5-7b");
-  const std::string config = R"({"_name_or_path": "llava-v1.5-7b", "architectures": ["LlavaLlamaForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,
+  const std::string config =
+      R"({"_name_or_path": "llava-v1.5-7b", "architectures": ["LlavaLlamaForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,
     "freeze_mm_mlp_adapter": false, "freeze_mm_vision_resampler": false, "hidden_act": "silu", "hidden_size": 4096, "image_aspect_ratio": "pad",
     "initializer_range": 0.02, "intermediate_size": 11008, "max_length": 4096, "max_position_embeddings": 4096, "mm_hidden_size": 1024,
     "mm_projector_type": "mlp2x_gelu", "mm_resampler_type": null, "mm_use_im_patch_token": false, "mm_use_im_start_end": false,
@@ -63,9 +68,11 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
     "rope_scaling": null, "tie_word_embeddings": false, "torch_dtype": "float16", "use_cache": true, "use_mm_proj": true, "vocab_size": 32000})";
   f.write("config.json", config);
   CHECK(error_of(f).find("hf download openai/clip-vit-large-patch14-336") != std::string::npos);
-  f.write("openai/clip-vit-large-patch14-336/config.json", R"({"model_type": "clip", "projection_dim": 768, "text_config": {}, "vision_config": {"hidden_size": 1024,
+  f.write("openai/clip-vit-large-patch14-336/config.json",
+          R"({"model_type": "clip", "projection_dim": 768, "text_config": {}, "vision_config": {"hidden_size": 1024,
     "image_size": 336, "intermediate_size": 4096, "model_type": "clip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14}})");
-  f.write("openai/clip-vit-large-patch14-336/preprocessor_config.json", R"({"crop_size": 336, "do_center_crop": true, "do_normalize": true, "do_resize": true,
+  f.write("openai/clip-vit-large-patch14-336/preprocessor_config.json",
+          R"({"crop_size": 336, "do_center_crop": true, "do_normalize": true, "do_resize": true,
     "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
     "resample": 3, "size": 336})");
   const auto d = described(f);
@@ -78,13 +85,14 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
 
   f.write("config.json", replaced(config, "\"image_aspect_ratio\": \"pad\",", ""));
   CHECK(described(f).image.shape == llava::aspect::crop);
-  for (const auto& [from, to, fragment] : {std::tuple<const char*, const char*, const char*>{"\"pad\",", "\"anyres\",", "image_aspect_ratio"},
-                                           {"mlp2x_gelu", "mlp2x_relu", "linear, mlpNx_gelu, identity"},
-                                           {"mlp2x_gelu", "mlp0x_gelu", "linear, mlpNx_gelu, identity"},
-                                           {"mlp2x_gelu", "mlp99999999999x_gelu", "linear, mlpNx_gelu, identity"},
-                                           {"\"patch\"", "\"class\"", "patch, cls_patch"},
-                                           {"\"silu\"", "\"gelu\"", "hidden_act"},
-                                           {"layer\": -2", "layer\": -30", "vision.select_layer must name"}}) {
+  for (const auto& [from, to, fragment] :
+       {std::tuple<const char*, const char*, const char*>{"\"pad\",", "\"anyres\",", "image_aspect_ratio"},
+        {"mlp2x_gelu", "mlp2x_relu", "linear, mlpNx_gelu, identity"},
+        {"mlp2x_gelu", "mlp0x_gelu", "linear, mlpNx_gelu, identity"},
+        {"mlp2x_gelu", "mlp99999999999x_gelu", "linear, mlpNx_gelu, identity"},
+        {"\"patch\"", "\"class\"", "patch, cls_patch"},
+        {"\"silu\"", "\"gelu\"", "hidden_act"},
+        {"layer\": -2", "layer\": -30", "vision.select_layer must name"}}) {
     INFO(to);
     f.write("config.json", replaced(config, from, to));
     CHECK(error_of(f).find(fragment) != std::string::npos);
@@ -92,10 +100,14 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
 }
 
 TEST_CASE("templates follow the reference's names of models") {
-  for (const auto& [folder, conversation] : {std::pair<const char*, const char*>{"/x/llava-v1.5-7b", "llava_v1"}, {"/x/llava-llama-2-7b-chat", "llava_llama_2"},
-                                             {"/x/LLaVA-v1.6-mistral-7b", "mistral_instruct"}, {"/x/llava-v1.6-34b", "chatml_direct"}, {"/x/my-model/", "llava_v0"},
-                                             {"/x/llava-v1/checkpoint-20", "llava_v1"}, {"checkpoint-20", "llava_v0"}})
-    CHECK(llava::detail::conversation_by_name(llava::detail::name_of_folder(folder)) == conversation);
+  for (const auto& [folder, conversation] : {std::pair<const char*, const char*>{"/x/llava-v1.5-7b", "llava_v1"},
+                                             {"/x/llava-llama-2-7b-chat", "llava_llama_2"},
+                                             {"/x/LLaVA-v1.6-mistral-7b", "mistral_instruct"},
+                                             {"/x/llava-v1.6-34b", "chatml_direct"},
+                                             {"/x/my-model/", "llava_v0"},
+                                             {"/x/llava-v1/checkpoint-20", "llava_v1"},
+                                             {"checkpoint-20", "llava_v0"}})
+    CHECK(llava::conversation_of_model(llava::detail::name_of_folder(folder)) == conversation);
 }
 
 TEST_CASE("R1: numbers that make no model are told with file and key") {
@@ -106,39 +118,41 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
   struct row {
     const char *from, *to, *fragment;
   };
-  for (const row& r : {row{"\"hidden_size\": 48", "\"hidden_size\": 0", "text.hidden must be"},
-                       {"\"hidden_size\": 48", "\"hidden_size\": -48", "text.hidden must be"},
-                       {"\"hidden_size\": 48", "\"hidden_size\": 48.5", "\"text_config.hidden_size\" must be a whole number"},
-                       {"\"hidden_size\": 48", "\"hidden_size\": \"48\"", "\"text_config.hidden_size\" must be a whole number"},
-                       {"\"hidden_size\": 48", "\"hidden_size\": 99999999999", "whole number of 32 bits"},
-                       {"\"hidden_size\": 48", "\"hidden_size\": 2147483647", "text.hidden must be"},
-                       {"\"num_hidden_layers\": 2,", "\"num_hidden_layers\": 1000000,", "text.layers must be"},
-                       {"\"num_key_value_heads\": 4", "\"num_key_value_heads\": 3", "kv_heads"},
-                       {"\"num_key_value_heads\": 4", "\"num_key_value_heads\": 0", "kv_heads"},
-                       {"\"head_dim\": 12", "\"head_dim\": 13", "head_dim"},
-                       {"\"intermediate_size\": 104", "\"intermediate_size\": 0", "text.ffn must be"},
-                       {"\"vocab_size\": 402", "\"vocab_size\": 0", "text.vocab must be"},
-                       {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 0", "eps"},
-                       {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 1e99", "32 bits"},
-                       {"\"rope_theta\": 10000.0", "\"rope_theta\": -1", "rope"},
-                       {"\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "default, linear, llama3"},
-                       {"\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 0", "text.context"},
-                       {"\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "\"text_config.model_type\" is gpt2"},
-                       {"\"model_type\": \"llava\"", "\"model_type\": \"llava_next\"", "\"model_type\" is llava_next"},
-                       {"\"model_type\": \"clip_vision_model\"", "\"model_type\": \"dinov2\"", "clip_vision_model, siglip_vision_model"},
-                       {"\"hidden_size\": 32", "\"hidden_size\": 33", "multiple of vision.heads"},
-                       {"\"patch_size\": 14", "\"patch_size\": 0", "multiple of vision.patch"},
-                       {"\"patch_size\": 14", "\"patch_size\": 13", "multiple of vision.patch"},
-                       {"\"image_size\": 42", "\"image_size\": 2147483646", "vision.image must be"},
-                       {"\"image_size\": 42", "\"image_size\": 28", "prepares pictures of 42 pixels for a tower of 28"},
-                       {"\"num_channels\": 3", "\"num_channels\": 1", "num_channels"},
-                       {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9", "vision.select_layer must name"},
-                       {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]", "a list; known: one layer"},
-                       {"\"default\"\n}", "\"cls\"\n}", "default, full"},
-                       {"\"projector_hidden_act\": \"gelu\"", "\"projector_hidden_act\": \"relu\"", "projector_hidden_act"},
-                       {"\"text_config\": {", "\"text_config\": [{", "not JSON"},
-                       {"\"eos_token_id\": 2,", "\"eos_token_id\": [2, -1],", "eos_token_id"},
-                       {"\"eos_token_id\": 2,", "\"eos_token_id\": \"</s>\",", "eos_token_id"}}) {
+  for (const row& r :
+       {row{"\"hidden_size\": 48", "\"hidden_size\": 0", "text.hidden must be"},
+        {"\"hidden_size\": 48", "\"hidden_size\": -48", "text.hidden must be"},
+        {"\"hidden_size\": 48", "\"hidden_size\": 48.5", "\"text_config.hidden_size\" must be a whole number"},
+        {"\"hidden_size\": 48", "\"hidden_size\": \"48\"", "\"text_config.hidden_size\" must be a whole number"},
+        {"\"hidden_size\": 48", "\"hidden_size\": 99999999999", "whole number of 32 bits"},
+        {"\"hidden_size\": 48", "\"hidden_size\": 2147483647", "text.hidden must be"},
+        {"\"num_hidden_layers\": 2,", "\"num_hidden_layers\": 1000000,", "text.layers must be"},
+        {"\"num_key_value_heads\": 4", "\"num_key_value_heads\": 3", "kv_heads"},
+        {"\"num_key_value_heads\": 4", "\"num_key_value_heads\": 0", "kv_heads"},
+        {"\"head_dim\": 12", "\"head_dim\": 13", "head_dim"},
+        {"\"intermediate_size\": 104", "\"intermediate_size\": 0", "text.ffn must be"},
+        {"\"vocab_size\": 402", "\"vocab_size\": 0", "text.vocab must be"},
+        {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 0", "eps"},
+        {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 1e99", "32 bits"},
+        {"\"rope_theta\": 10000.0", "\"rope_theta\": -1", "rope"},
+        {"\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "default, linear, llama3"},
+        {"\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 0", "text.context"},
+        {"\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "\"text_config.model_type\" is gpt2"},
+        {"\"model_type\": \"llava\"", "\"model_type\": \"llava_next\"", "\"model_type\" is llava_next"},
+        {"\"model_type\": \"clip_vision_model\"", "\"model_type\": \"dinov2\"",
+         "clip_vision_model, siglip_vision_model"},
+        {"\"hidden_size\": 32", "\"hidden_size\": 33", "multiple of vision.heads"},
+        {"\"patch_size\": 14", "\"patch_size\": 0", "multiple of vision.patch"},
+        {"\"patch_size\": 14", "\"patch_size\": 13", "multiple of vision.patch"},
+        {"\"image_size\": 42", "\"image_size\": 2147483646", "vision.image must be"},
+        {"\"image_size\": 42", "\"image_size\": 28", "prepares pictures of 42 pixels for a tower of 28"},
+        {"\"num_channels\": 3", "\"num_channels\": 1", "num_channels"},
+        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9", "vision.select_layer must name"},
+        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]", "a list; known: one layer"},
+        {"\"default\"\n}", "\"cls\"\n}", "default, full"},
+        {"\"projector_hidden_act\": \"gelu\"", "\"projector_hidden_act\": \"relu\"", "projector_hidden_act"},
+        {"\"text_config\": {", "\"text_config\": [{", "not JSON"},
+        {"\"eos_token_id\": 2,", "\"eos_token_id\": [2, -1],", "eos_token_id"},
+        {"\"eos_token_id\": 2,", "\"eos_token_id\": \"</s>\",", "eos_token_id"}}) {
     INFO(r.to);
     const std::string changed = replaced(config, r.from, r.to);
     REQUIRE_FALSE(changed.empty());

@@ -41,13 +41,17 @@ TEST_CASE("a folder is itself, without the slashes at its end") {
 TEST_CASE("the name of a repository is looked up in the Hugging Face cache") {
   environment e;
   temporary_folder f("hub");
-  const std::string revision = "4481d270cc22fd5c4d1bb5df129622006ccd9234", inside = "models--liuhaotian--llava-v1.5-7b/";
-  f.write("hub/" + inside + "snapshots/" + revision + "/config.json", "{}").write("hub/" + inside + "refs/main", revision + "\n");
+  const std::string revision = "4481d270cc22fd5c4d1bb5df129622006ccd9234",
+                    inside = "models--liuhaotian--llava-v1.5-7b/";
+  f.write("hub/" + inside + "snapshots/" + revision + "/config.json", "{}")
+      .write("hub/" + inside + "refs/main", revision + "\n");
   const std::string expected = f / ("hub/" + inside + "snapshots/" + revision);
 
   ::setenv("HOME", f.path.c_str(), 1);
   CHECK(resolved("liuhaotian/llava-v1.5-7b").find("hf download liuhaotian/llava-v1.5-7b") != std::string::npos);
-  for (const auto& [name, value] : {std::pair<const char*, std::string>{"HF_HOME", f.path.string()}, {"HUGGINGFACE_HUB_CACHE", f / "hub"}, {"HF_HUB_CACHE", f / "hub"}}) {
+  for (const auto& [name, value] : {std::pair<const char*, std::string>{"HF_HOME", f.path.string()},
+                                    {"HUGGINGFACE_HUB_CACHE", f / "hub"},
+                                    {"HF_HUB_CACHE", f / "hub"}}) {
     ::setenv(name, value.c_str(), 1);
     CHECK(resolved("liuhaotian/llava-v1.5-7b") == expected);
     ::unsetenv(name);

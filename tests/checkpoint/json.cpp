@@ -19,8 +19,9 @@ std::string repeated(std::string_view text, std::size_t times) {
 }  // namespace
 
 TEST_CASE("values are what they are") {
-  const auto parsed = llava::try_parse_json("x.json", R"({"n":null,"t":true,"i":-7,"big":9223372036854775807,"huge":18446744073709551615,)"
-                                                      R"("d":0.1,"e":1e2,"s":"a\u00e9\"\ud83d\ude00","a":[1,[],{}]})");
+  const auto parsed = llava::try_parse_json(
+      "x.json", R"({"n":null,"t":true,"i":-7,"big":9223372036854775807,"huge":18446744073709551615,)"
+                R"("d":0.1,"e":1e2,"s":"a\u00e9\"\ud83d\ude00","a":[1,[],{}]})");
   REQUIRE(parsed);
   CHECK(parsed->find("n")->is_null());
   CHECK(*parsed->find("t")->truth());
@@ -37,18 +38,22 @@ TEST_CASE("values are what they are") {
 }
 
 TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {
-  for (const std::string& text : {std::string(), std::string("{"), std::string("nul"), std::string("{} {}"), std::string("[1,]"), std::string("{\"a\" 1}"),
-                                  std::string("'a'"), std::string("NaN"), std::string("01"), std::string("1e999"), std::string("\"\x01\""), std::string("\"\xff\""),
-                                  std::string("\"\\ud800\""), std::string("\"\xed\xa0\x80\""), std::string("[1] x"), std::string("\0", 1), std::string("// a\n1")}) {
+  for (const std::string& text :
+       {std::string(), std::string("{"), std::string("nul"), std::string("{} {}"), std::string("[1,]"),
+        std::string("{\"a\" 1}"), std::string("'a'"), std::string("NaN"), std::string("01"), std::string("1e999"),
+        std::string("\"\x01\""), std::string("\"\xff\""), std::string("\"\\ud800\""), std::string("\"\xed\xa0\x80\""),
+        std::string("[1] x"), std::string("\0", 1), std::string("// a\n1")}) {
     INFO(text);
     CHECK(error_of(text).find("x.json: not JSON, at byte") != std::string::npos);
   }
   CHECK(error_of(R"({"a":1,"b":2,"a":3})").find("\"a\" stands twice") != std::string::npos);
   CHECK(error_of(R"([{"x":{"a":1,"\u0061":3}}])").find("stands twice") != std::string::npos);
   CHECK(error_of(repeated("[", 64) + repeated("]", 64)).empty());
-  for (const std::size_t depth : {65u, 3000u, 1000000u}) CHECK(error_of(repeated("[", depth)).find("deeper than 64") != std::string::npos);
+  for (const std::size_t depth : {65u, 3000u, 1000000u})
+    CHECK(error_of(repeated("[", depth)).find("deeper than 64") != std::string::npos);
   CHECK(error_of(repeated("{\"a\":", 1000000)).find("deeper than 64") != std::string::npos);
-  CHECK(error_of("[" + repeated("1,", std::size_t{4} << 20) + "1]").find("more than 4194304 values") != std::string::npos);
+  CHECK(error_of("[" + repeated("1,", std::size_t{4} << 20) + "1]").find("more than 4194304 values") !=
+        std::string::npos);
 }
 
 TEST_CASE("members are read with their place, and what does not fit is told") {
@@ -80,7 +85,8 @@ TEST_CASE("members are read with their place, and what does not fit is told") {
   CHECK(root.object("o")->read("deep", i).error().sentence().find("\"o.deep\" must be") != std::string::npos);
   CHECK(root.object("absent"));
   f.write("c.json", "[1]");
-  CHECK(llava::json_document::try_read(f / "c.json").error().sentence().find("expected an object") != std::string::npos);
+  CHECK(llava::json_document::try_read(f / "c.json").error().sentence().find("expected an object") !=
+        std::string::npos);
   CHECK(llava::json_document::try_read(f / "absent.json").error().code() == llava::errc::not_found);
   CHECK(llava::try_read_text_file(f / "c.json", 2).error().sentence().find("at most 2 are read") != std::string::npos);
 }

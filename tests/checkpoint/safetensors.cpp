@@ -66,7 +66,9 @@ TEST_CASE("R2: what safetensors forbids is refused, in one sentence that says wh
   struct row {
     std::string bytes, fragment;
   };
-  const auto one = [](const std::string& entry, const std::string& data = "abcdefgh") { return file_of(R"({"t":)" + entry + "}", data); };
+  const auto one = [](const std::string& entry, const std::string& data = "abcdefgh") {
+    return file_of(R"({"t":)" + entry + "}", data);
+  };
   const row rows[] = {
       {"", "too short"},
       {"1234567", "too short"},

@@ -69,7 +69,8 @@ TEST_CASE("a tokenizer.model alone is LLaMA's: BOS in front, its three special t
 TEST_CASE("tokenizer_config.json says what is put around a text and which tokens are special") {
   folder f("config");
   f.copy("spm/tokenizer.model");
-  f.write("tokenizer_config.json", R"({"add_bos_token": false, "add_eos_token": true, "legacy": false, "pad_token": "<unk>",
+  f.write("tokenizer_config.json",
+          R"({"add_bos_token": false, "add_eos_token": true, "legacy": false, "pad_token": "<unk>",
     "added_tokens_decoder": {"1000": {"content": "<image>", "special": true, "lstrip": false}}, "additional_special_tokens": ["<image>"]})");
   const llava::tokenizer words = f.open(naming::original);
   CHECK(words.encode("") == ids{2});
@@ -84,7 +85,8 @@ TEST_CASE("without added_tokens_decoder, special_tokens_map.json goes before the
   folder f("older");
   f.copy("spm/tokenizer.model");
   f.write("tokenizer_config.json", R"({"pad_token": "<unk>"})");
-  f.write("special_tokens_map.json", R"({"pad_token": {"content": "<pad>"}, "additional_special_tokens": ["<image>"]})");
+  f.write("special_tokens_map.json",
+          R"({"pad_token": {"content": "<pad>"}, "additional_special_tokens": ["<image>"]})");
   f.write("added_tokens.json", R"({"<image>": 1005, "<im_end>": 1004})");
   const llava::tokenizer words = f.open(naming::original);
   CHECK(words.find("<image>") == 1005);
@@ -102,17 +104,22 @@ TEST_CASE("BOS of a tokenizer.json goes by the config only where that says so") 
   f.write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>"})");
   CHECK(f.open().encode("") == ids{1});
   CHECK(f.open().eos() == 2);
-  f.write("tokenizer_config.json", R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true})");
+  f.write(
+      "tokenizer_config.json",
+      R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true})");
   CHECK(f.open().encode("") == ids{2});
 }
 
 TEST_CASE("R1: small files that say nonsense are errors that name the folder") {
   folder f("nonsense");
   f.copy("spm/tokenizer.model");
-  for (const char* config : {"", "[]", R"({"legacy": 1})", R"({"add_bos_token": "yes"})", R"({"bos_token": 7})", R"({"bos_token": {"content": 7}})",
-                             R"({"additional_special_tokens": "x"})", R"({"additional_special_tokens": [1]})", R"({"added_tokens_decoder": []})",
-                             R"({"added_tokens_decoder": {"x": {"content": "y"}}})", R"({"added_tokens_decoder": {"-1": {"content": "y"}}})",
-                             R"({"added_tokens_decoder": {"99999999999": {"content": "y"}}})", R"({"added_tokens_decoder": {"2000000000": {"content": "y"}}})"}) {
+  for (const char* config :
+       {"", "[]", R"({"legacy": 1})", R"({"add_bos_token": "yes"})", R"({"bos_token": 7})",
+        R"({"bos_token": {"content": 7}})", R"({"additional_special_tokens": "x"})",
+        R"({"additional_special_tokens": [1]})", R"({"added_tokens_decoder": []})",
+        R"({"added_tokens_decoder": {"x": {"content": "y"}}})", R"({"added_tokens_decoder": {"-1": {"content": "y"}}})",
+        R"({"added_tokens_decoder": {"99999999999": {"content": "y"}}})",
+        R"({"added_tokens_decoder": {"2000000000": {"content": "y"}}})"}) {
     INFO(config);
     f.write("tokenizer_config.json", config);
     f.error();
@@ -128,9 +135,11 @@ TEST_CASE("R1: small files that say nonsense are errors that name the folder") {
 
 TEST_CASE("the bundled model's two tokenizers agree on prompts") {
   const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny";
-  const auto json = llava::try_open_tokenizer(tiny, naming::llava_hf), model = llava::try_open_tokenizer(tiny, naming::original);
+  const auto json = llava::try_open_tokenizer(tiny, naming::llava_hf),
+             model = llava::try_open_tokenizer(tiny, naming::original);
   REQUIRE(json);
   REQUIRE(model);
-  for (const char* text : {"USER: What is there? ASSISTANT: A red circle.</s>USER: And left of it? ASSISTANT:", "a  b", ""})
+  for (const char* text :
+       {"USER: What is there? ASSISTANT: A red circle.</s>USER: And left of it? ASSISTANT:", "a  b", ""})
     CHECK(json->encode(text) == model->encode(text));
 }

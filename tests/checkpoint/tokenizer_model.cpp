@@ -22,7 +22,8 @@ std::string piece(const std::string& text, float score = 0, int type = 1) {
   for (int i = 0; i < 4; ++i) s += static_cast<char>(bits >> (8 * i));
   return bytes(1, s + number(3, static_cast<std::uint64_t>(type)));
 }
-const std::string pieces = piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("</s>", 0, 3) + piece("a", -1) + piece("b", -2) + piece("ab", -3);
+const std::string pieces =
+    piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("</s>", 0, 3) + piece("a", -1) + piece("b", -2) + piece("ab", -3);
 const std::string bpe = bytes(2, number(3, 2)), identity = bytes(3, bytes(1, "identity") + number(4, 0));
 
 std::string real() {
@@ -43,7 +44,8 @@ void refused(const std::string& model, llava::errc code, std::string_view why) {
 }  // namespace
 
 TEST_CASE("a SentencePiece model is read, and fields that are not known are passed over") {
-  const std::string extra = number(9, 1) + bytes(100, "x") + varint(11 << 3 | 1) + "12345678" + varint(12 << 3 | 5) + "1234";
+  const std::string extra =
+      number(9, 1) + bytes(100, "x") + varint(11 << 3 | 1) + "12345678" + varint(12 << 3 | 5) + "1234";
   const auto read = llava::try_read_tokenizer_model("m", extra + pieces + bpe + identity + extra);
   REQUIRE(read);
   CHECK(read->size() == 6);
@@ -74,12 +76,18 @@ TEST_CASE("R1: damaged models are errors that name the file") {
   refused("", errc::invalid_format, "not a SentencePiece model");
   refused("not a model", errc::invalid_format, "not a SentencePiece model");
   refused(bpe + identity, errc::invalid_format, "0 pieces");
-  refused(pieces + bpe + identity + std::string("\x0a\xff\xff\xff\xff\x0f", 6), errc::invalid_format, "breaks off after 6 pieces");  // a length past the end
-  refused(pieces + std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), errc::invalid_format, "breaks off");              // 2⁶⁴−1
-  refused(pieces + std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12), errc::invalid_format, "breaks off");          // a varint without end
-  refused(pieces + std::string(1, '\0'), errc::invalid_format, "breaks off");                                                             // field 0
-  refused(pieces + varint(1 << 3 | 3), errc::invalid_format, "breaks off");                                                               // a group
-  refused(bytes(1, "\x0a\x05" "abc"), errc::invalid_format, "breaks off after 1 pieces");
+  refused(pieces + bpe + identity + std::string("\x0a\xff\xff\xff\xff\x0f", 6), errc::invalid_format,
+          "breaks off after 6 pieces");  // a length past the end
+  refused(pieces + std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), errc::invalid_format,
+          "breaks off");  // 2⁶⁴−1
+  refused(pieces + std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12), errc::invalid_format,
+          "breaks off");                                                       // a varint without end
+  refused(pieces + std::string(1, '\0'), errc::invalid_format, "breaks off");  // field 0
+  refused(pieces + varint(1 << 3 | 3), errc::invalid_format, "breaks off");    // a group
+  refused(bytes(1,
+                "\x0a\x05"
+                "abc"),
+          errc::invalid_format, "breaks off after 1 pieces");
   refused(pieces + bytes(2, "\x18"), errc::invalid_format, "breaks off");
   refused(pieces + piece("a") + bpe + identity, errc::invalid_format, "piece 6 ('a') stands twice");
   refused(pieces + piece("") + bpe + identity, errc::invalid_format, "piece 6 ('') is empty");
@@ -89,7 +97,8 @@ TEST_CASE("R1: damaged models are errors that name the file") {
   refused(piece("a") + bpe + identity, errc::invalid_format, "unknown");
 }
 
-TEST_CASE("R1: a model that is cut off inside a field is an error, and one that is changed anywhere is read or an error") {
+TEST_CASE(
+    "R1: a model that is cut off inside a field is an error, and one that is changed anywhere is read or an error") {
   const std::string whole = real();
   REQUIRE(llava::try_read_tokenizer_model("m", whole));
   int read_all_the_same = 0;

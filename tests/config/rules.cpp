@@ -9,8 +9,10 @@ TEST_CASE("config: LLaVA-1.5's numbers follow from the defaults", "[config]") {
   static_assert(v.patches() == 576, "llava: 24 × 24 patches");
   static_assert(v.layers_run() == 23, "llava: the last layer is not run");
   static_assert(v.features() == 576, "llava: the class token is no feature");
-  static_assert(with(v, [](auto& c) { c.select = feature_select::cls_patch; }).features() == 577, "llava: it may be one");
-  static_assert(with(v, [](auto& c) { c.select_layer = 5; }).layers_run() == 5, "llava: a layer counted from the front");
+  static_assert(with(v, [](auto& c) { c.select = feature_select::cls_patch; }).features() == 577,
+                "llava: it may be one");
+  static_assert(with(v, [](auto& c) { c.select_layer = 5; }).layers_run() == 5,
+                "llava: a layer counted from the front");
   CHECK(first_broken_rule(v).empty());
   CHECK(first_broken_rule(text_config{}).empty());
   CHECK(first_broken_rule(image_config{}).empty());
@@ -19,7 +21,8 @@ TEST_CASE("config: LLaVA-1.5's numbers follow from the defaults", "[config]") {
 
 TEST_CASE("R2: a rule that is broken is told by its sentence, and nothing overflows on the way", "[config]") {
   const auto broken = [](auto config, auto change) { return std::string(first_broken_rule(with(config, change))); };
-  CHECK(broken(text_config{}, [](auto& c) { c.kv_heads = 5; }) == "llava: text.heads must be a multiple of text.kv_heads (grouped-query attention)");
+  CHECK(broken(text_config{}, [](auto& c) { c.kv_heads = 5; }) ==
+        "llava: text.heads must be a multiple of text.kv_heads (grouped-query attention)");
   CHECK(broken(text_config{}, [](auto& c) { c.kv_heads = 0; }).find("text.kv_heads") != std::string::npos);
   CHECK(broken(text_config{}, [](auto& c) { c.head_dim = 127; }).find("text.head_dim") != std::string::npos);
   CHECK(broken(text_config{}, [](auto& c) { c.vocab = -1; }).find("text.vocab") != std::string::npos);
@@ -27,7 +30,8 @@ TEST_CASE("R2: a rule that is broken is told by its sentence, and nothing overfl
   CHECK(broken(vision_config{}, [](auto& c) { c.patch = 0; }).find("vision.patch") != std::string::npos);
   CHECK(broken(vision_config{}, [](auto& c) { c.heads = 0; }).find("vision.heads") != std::string::npos);
   CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = 25; }).find("vision.select_layer") != std::string::npos);
-  CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = -2147483647 - 1; }).find("vision.select_layer") != std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = -2147483647 - 1; }).find("vision.select_layer") !=
+        std::string::npos);
   CHECK(broken(image_config{}, [](auto& c) { c.std[1] = 0.f; }).find("image.std") != std::string::npos);
   CHECK(broken(projector_config{}, [](auto& c) { c.depth = 0; }).find("projector.depth") != std::string::npos);
 }
@@ -35,7 +39,8 @@ TEST_CASE("R2: a rule that is broken is told by its sentence, and nothing overfl
 TEST_CASE("config: fixed numbers take no space, loaded ones are what was read", "[config]") {
   static constexpr text_config numbers;
   static_assert(std::is_empty_v<fixed<&numbers>>, "llava: numbers of a type take no space");
-  static_assert(fixed<&numbers>{}->kv_heads == 32, "llava: and are known to the compiler");
+  static_assert(
+      fixed<&numbers> {} -> kv_heads == 32, "llava: and are known to the compiler");
   loaded<text_config> read{with(numbers, [](auto& c) { c.layers = 2; })};
   CHECK(read->layers == 2);
   CHECK((*read).layers == 2);

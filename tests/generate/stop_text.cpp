@@ -21,7 +21,8 @@ TEST_CASE("stop_text: the text before the first stop, however the pieces fall", 
   for (std::size_t size = 1; size < 12; ++size) {
     CHECK(shown("An answer.###Human: more", size, stops) == std::pair<std::string, bool>("An answer.", true));
     CHECK(shown("a</s>b###", size, stops) == std::pair<std::string, bool>("a", true));
-    CHECK(shown("## is not it, </ neither#", size, stops) == std::pair<std::string, bool>("## is not it, </ neither#", false));
+    CHECK(shown("## is not it, </ neither#", size, stops) ==
+          std::pair<std::string, bool>("## is not it, </ neither#", false));
     CHECK(shown("", size, stops) == std::pair<std::string, bool>("", false));
   }
 }

@@ -9,7 +9,8 @@ struct clip_mha {
     c.image = 42, c.patch = 14, c.hidden = 32, c.ffn = 72, c.layers = 3, c.heads = 4;
   });
   static constexpr auto text = llava::with(llava::text_config{}, [](llava::text_config& c) {
-    c.vocab = 402, c.hidden = 48, c.ffn = 104, c.layers = 2, c.heads = c.kv_heads = 4, c.head_dim = 12, c.context = 1024;
+    c.vocab = 402, c.hidden = 48, c.ffn = 104, c.layers = 2, c.heads = c.kv_heads = 4, c.head_dim = 12,
+    c.context = 1024;
   });
   static constexpr llava::projector_config projection{32, 48, 2, true};
   using projector = llava::mlp_gelu;

@@ -81,11 +81,13 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
   const std::string name = *about.find("name")->text(), &prompt = *about.find("prompt")->text();
   INFO("case " << name);
   std::vector<llava::image> pictures;
-  for (const llava::json_value& picture : about.find("pictures")->items()) pictures.push_back(expected.picture(*picture.text()));
+  for (const llava::json_value& picture : about.find("pictures")->items())
+    pictures.push_back(expected.picture(*picture.text()));
 
   if (expected.has(name + ".pixel_values")) {
     const auto pixels = expected.template values<float>(name + ".pixel_values");
-    const auto features = expected.template values<float>(name + ".features"), tokens = expected.template values<float>(name + ".image_tokens");
+    const auto features = expected.template values<float>(name + ".features"),
+               tokens = expected.template values<float>(name + ".image_tokens");
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       CHECK(*model.try_pixels(pictures[i]) == row(pixels, i, pictures.size()));
       CHECK(cosine(*model.try_features(pictures[i]), row(features, i, pictures.size())) >= 0.9999);
@@ -93,7 +95,8 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
       CHECK(largest_error(*model.try_image_tokens(pictures[i]), row(tokens, i, pictures.size())) <= 1e-4);
     }
   }
-  CHECK(llava::prompt_ids(model.words(), model.description(), prompt, !pictures.empty()) == expected.template values<std::int32_t>(name + ".input_ids"));
+  CHECK(llava::prompt_ids(model.words(), model.description(), prompt, !pictures.empty()) ==
+        expected.template values<std::int32_t>(name + ".input_ids"));
 
   auto chat = model.session();
   const auto logits = chat.try_logits(prompt, pictures);
@@ -127,8 +130,10 @@ void check(const std::string& name, int chunk = 64) {
   for (const llava::json_value& about : expected.cases()) check_case(*model, expected, about);
 }
 
-inline constexpr const char* models[] = {"clip_mha", "clip_gqa_crop", "clip_llama3_new_names", "siglip_mistral", "siglip_last_layer", "clip_qwen2",
-                                         "original_folder", "original_inside", "original_linear", "original_identity", "text_llama", "text_qwen2"};
+inline constexpr const char* models[] = {"clip_mha",          "clip_gqa_crop",     "clip_llama3_new_names",
+                                         "siglip_mistral",    "siglip_last_layer", "clip_qwen2",
+                                         "original_folder",   "original_inside",   "original_linear",
+                                         "original_identity", "text_llama",        "text_qwen2"};
 
 /// The dynamic pipeline of one backend, weights as f32: exact whatever the file holds.
 template <class B>

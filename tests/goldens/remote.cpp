@@ -2,4 +2,6 @@
 #include "../backend/remote.hpp"
 #include "golden.hpp"
 
-TEST_CASE("R15: every stage of twelve models is transformers', on a backend whose memory cannot be read") { golden::check_all<remote>(); }
+TEST_CASE("R15: every stage of twelve models is transformers', on a backend whose memory cannot be read") {
+  golden::check_all<remote>();
+}

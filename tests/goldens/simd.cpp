@@ -4,5 +4,6 @@
 TEST_CASE("R15: every stage of twelve models is transformers', on simd") { golden::check_all<llava::simd>(); }
 
 TEST_CASE("R15: and with a prompt that is taken in chunks of 7 tokens") {
-  for (const char* name : {"siglip_mistral", "clip_llama3_new_names"}) golden::check<llava::pipeline<llava::any, llava::simd, llava::weights<llava::f32>>>(name, 7);
+  for (const char* name : {"siglip_mistral", "clip_llama3_new_names"})
+    golden::check<llava::pipeline<llava::any, llava::simd, llava::weights<llava::f32>>>(name, 7);
 }

@@ -14,14 +14,16 @@ const std::string tiny = std::string(LLAVA_EXAMPLES_DIR) + "/tiny";
 
 std::vector<std::int32_t> numbers(const llava::json_value& list) {
   std::vector<std::int32_t> all;
-  for (const llava::json_value& number : list.items()) all.push_back(static_cast<std::int32_t>(number.whole().value_or(-1)));
+  for (const llava::json_value& number : list.items())
+    all.push_back(static_cast<std::int32_t>(number.whole().value_or(-1)));
   return all;
 }
 
 llava::image picture(const llava::json_value& record, const llava::json_value& which) {
   const bool scene = *record.find("source")->text() == "scenes";
-  const std::string file = scene ? tiny + "/scenes/" + *which.text()
-                                 : std::string(std::getenv("LLAVA_EASY_VQA")) + "/test/images/" + std::to_string(*which.whole()) + ".png";
+  const std::string file =
+      scene ? tiny + "/scenes/" + *which.text()
+            : std::string(std::getenv("LLAVA_EASY_VQA")) + "/test/images/" + std::to_string(*which.whole()) + ".png";
   auto read = llava::try_read_image(file);
   if (!read) FAIL(read.error().what());
   return *std::move(read);

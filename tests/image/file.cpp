@@ -90,7 +90,8 @@ TEST_CASE("a file that ends early is an error where it is one for Pillow, and ne
 
 TEST_CASE("every cut and a damage at every byte give a picture or one sentence (R4)") {
   const auto files = encoded();
-  for (const char* name : {"png-2-8-5x6", "png-3-8-5x6-adam7", "png-0-16-5x6", "jpeg-8x8-progressive", "jpeg-8x8-s2", "jpeg-8x8-cmyk"}) {
+  for (const char* name :
+       {"png-2-8-5x6", "png-3-8-5x6-adam7", "png-0-16-5x6", "jpeg-8x8-progressive", "jpeg-8x8-s2", "jpeg-8x8-cmyk"}) {
     const std::string& whole = files.at(name);
     for (std::size_t i = 0; i < whole.size(); ++i) {
       error_of(whole.substr(0, i));
@@ -98,7 +99,8 @@ TEST_CASE("every cut and a damage at every byte give a picture or one sentence (
         std::string damaged = whole;
         damaged[i] = static_cast<char>(damaged[i] ^ flip);
         const auto decoded = llava::try_decode_image(bytes_of(damaged), name);
-        if (decoded ? decoded->empty() : std::string_view(decoded.error().what()).find(name) == std::string::npos) FAIL(name << ": byte " << i);
+        if (decoded ? decoded->empty() : std::string_view(decoded.error().what()).find(name) == std::string::npos)
+          FAIL(name << ": byte " << i);
       }
     }
   }
@@ -139,7 +141,9 @@ TEST_CASE("what is no picture is named (R4)") {
   CHECK(error_of("RIFF\1\2\3\4WEBP"s).find("a WebP") != std::string::npos);
   CHECK(error_of("BM1234").find("a BMP") != std::string::npos);
   CHECK(error_of("II*\0aa"s).find("a TIFF") != std::string::npos);
-  CHECK(error_of("\0\0\0\x18" "ftypheic"s).find("a HEIC") != std::string::npos);
+  CHECK(error_of("\0\0\0\x18"
+                 "ftypheic"s)
+            .find("a HEIC") != std::string::npos);
   CHECK(error_of("hello").find("neither JPEG nor PNG") != std::string::npos);
   CHECK(error_of("RIFF").find("neither") != std::string::npos);
 }

@@ -26,9 +26,11 @@ TEST_CASE("raw RGB comes in with any stride, and only when all of it is there (R
   const auto read = llava::try_image_from_rgb(7, 5, bytes, 32);
   REQUIRE(read);
   CHECK(*read == picture);
-  CHECK(llava::try_image_from_rgb(7, 5, bytes.first(bytes.size() - 1), 32).error().code() == llava::errc::invalid_argument);
+  CHECK(llava::try_image_from_rgb(7, 5, bytes.first(bytes.size() - 1), 32).error().code() ==
+        llava::errc::invalid_argument);
   CHECK(llava::try_image_from_rgb(7, 5, bytes, 20).error().code() == llava::errc::invalid_argument);
   CHECK(llava::try_image_from_rgb(7, 5, bytes, ~std::size_t{0}).error().code() == llava::errc::invalid_argument);
   CHECK(llava::try_image_from_rgb(7, 5, {}).error().code() == llava::errc::invalid_argument);
-  for (const auto& [w, h] : {std::pair{0, 5}, {5, 0}, {-1, 5}, {1 << 30, 1 << 30}, {16385, 1}}) CHECK_FALSE(llava::try_image_from_rgb(w, h, bytes));
+  for (const auto& [w, h] : {std::pair{0, 5}, {5, 0}, {-1, 5}, {1 << 30, 1 << 30}, {16385, 1}})
+    CHECK_FALSE(llava::try_image_from_rgb(w, h, bytes));
 }

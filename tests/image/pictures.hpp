@@ -89,7 +89,8 @@ inline llava::image draw(std::string_view kind, int seed, int width, int height)
         if (kind == "noise") v = noise(x, y, c, seed);
         if (kind == "gradient") v = gradient(x, y, c, seed);
         if (kind == "blocks") v = (x / seed + y / seed + c) % 2 == 0 ? 255 : 0;
-        if (kind == "scene") v = (2 * blurred(x, y, c, seed, 64) + blurred(x, y, c, seed + 1, 16) + blurred(x, y, c, seed + 2, 4)) / 4;
+        if (kind == "scene")
+          v = (2 * blurred(x, y, c, seed, 64) + blurred(x, y, c, seed + 1, 16) + blurred(x, y, c, seed + 2, 4)) / 4;
         *to++ = static_cast<std::uint8_t>(v);
       }
   return picture;

@@ -9,10 +9,12 @@ namespace {
 
 /// The same square, one step after the other.
 llava::image step_by_step(const llava::image& picture, const llava::image_config& c) {
-  llava::image square = c.shape == llava::aspect::pad ? *llava::try_pad_to_square(picture, llava::pad_colour(c)) : picture;
+  llava::image square =
+      c.shape == llava::aspect::pad ? *llava::try_pad_to_square(picture, llava::pad_colour(c)) : picture;
   const int shorter = std::min(square.width(), square.height());
   const auto scaled = [&](int side) { return static_cast<int>(static_cast<double>(c.resize) * side / shorter); };
-  return *llava::try_centre_crop(*llava::try_resize(square, scaled(square.width()), scaled(square.height()), c.pillow), c.crop);
+  return *llava::try_centre_crop(*llava::try_resize(square, scaled(square.width()), scaled(square.height()), c.pillow),
+                                 c.crop);
 }
 
 }  // namespace
@@ -29,7 +31,8 @@ TEST_CASE("preprocess gives the bytes of transformers' image processors on Pillo
     INFO(line.str());
     REQUIRE(square);
     CHECK(pictures::crc(*square) == expected);
-    if (c.shape != llava::aspect::stretch && width < 50 * height && height < 50 * width) CHECK(step_by_step(picture, c) == *square);
+    if (c.shape != llava::aspect::stretch && width < 50 * height && height < 50 * width)
+      CHECK(step_by_step(picture, c) == *square);
     ++compared;
   }
   CHECK(compared >= 140);

@@ -63,6 +63,8 @@ TEST_CASE("weight: whole numbers are refused with the tensor's name", "[nn]") {
 TEST_CASE("linear: names and shapes are said once", "[nn]") {
   linear<scalar, f32> l;
   std::string said;
-  l.each([&](const std::string& name, auto&, const tensor_dims& d) { said += name + " " + std::to_string(d.size()) + "; "; }, "fc1", 5, 7, true);
+  l.each([&](const std::string& name, auto&,
+             const tensor_dims& d) { said += name + " " + std::to_string(d.size()) + "; "; },
+         "fc1", 5, 7, true);
   CHECK(said == "fc1.weight 35; fc1.bias 5; ");
 }

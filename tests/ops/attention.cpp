@@ -9,25 +9,29 @@ namespace {
 
 /// Softmax attention in double: token t of `queries` over keys [first(t), last(t)].
 template <class First, class Last>
-std::vector<double> reference(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v, int tokens, int heads, int kv_heads,
-                              int dim, First first, Last last) {
+std::vector<double> reference(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
+                              int tokens, int heads, int kv_heads, int dim, First first, Last last) {
   std::vector<double> out(q.size());
   for (int t = 0; t < tokens; ++t)
     for (int h = 0; h < heads; ++h) {
-      const auto at = [&](int j, int i) { return static_cast<std::size_t>((j * kv_heads + h / (heads / kv_heads)) * dim + i); };
+      const auto at = [&](int j, int i) {
+        return static_cast<std::size_t>((j * kv_heads + h / (heads / kv_heads)) * dim + i);
+      };
       const auto row = static_cast<std::size_t>((t * heads + h) * dim);
       std::vector<double> p;
       double largest = -1e300, sum = 0;
       for (int j = first(t); j <= last(t); ++j) {
         double dot = 0;
-        for (int i = 0; i < dim; ++i) dot += static_cast<double>(q[row + static_cast<std::size_t>(i)]) * static_cast<double>(k[at(j, i)]);
+        for (int i = 0; i < dim; ++i)
+          dot += static_cast<double>(q[row + static_cast<std::size_t>(i)]) * static_cast<double>(k[at(j, i)]);
         p.push_back(dot / std::sqrt(static_cast<double>(dim)));
         largest = std::max(largest, p.back());
       }
       for (double& x : p) sum += x = std::exp(x - largest);
       for (int i = 0; i < dim; ++i)
         for (std::size_t j = 0; j < p.size(); ++j)
-          out[row + static_cast<std::size_t>(i)] += p[j] / sum * static_cast<double>(v[at(first(t) + static_cast<int>(j), i)]);
+          out[row + static_cast<std::size_t>(i)] +=
+              p[j] / sum * static_cast<double>(v[at(first(t) + static_cast<int>(j), i)]);
     }
   return out;
 }
@@ -36,7 +40,8 @@ float scale_of(int dim) { return 1.f / std::sqrt(static_cast<float>(dim)); }
 
 /// One sequence through the cache: keys written by rope_and_store with no rotation, in chunks, into shuffled blocks.
 template <class B, class T>
-std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, int window, int chunk, const std::vector<float>& q, const std::vector<float>& k,
+std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, int window, int chunk,
+                                 const std::vector<float>& q, const std::vector<float>& k,
                                  const std::vector<float>& v) {
   device<B> d;
   const int blocks = (tokens + kv_block - 1) / kv_block, pool = blocks + 3;
@@ -50,7 +55,8 @@ std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, i
   std::vector<float> angles;
   for (int i = 0; i < dim; ++i) angles.push_back(i < dim / 2 ? 1.f : 0.f);
   const auto dt = d.put(table, 1);
-  const auto dq = d.put(q, tokens), dk = d.put(k, tokens), dv = d.put(v, tokens), y = d.put(std::vector<float>(q.size()), tokens);
+  const auto dq = d.put(q, tokens), dk = d.put(k, tokens), dv = d.put(v, tokens),
+             y = d.put(std::vector<float>(q.size()), tokens);
   for (int at = 0; at < tokens; at += chunk) {
     const int n = std::min(chunk, tokens - at);
     std::vector<std::int32_t> positions, sequences(static_cast<std::size_t>(n), 0), slots;
@@ -63,9 +69,11 @@ std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, i
     const auto dp = d.put(positions, 1), ds = d.put(sequences, 1), dl = d.put(slots, 1);
     const auto da = d.put(turns, n);
     const step_rows rows{dp.vector(), ds.vector(), dl.vector(), dt.matrix()};
-    rope_and_store(d.queue, rows_of(dq.matrix(), at, n), rows_of(matrix_view<const float>(dk.matrix()), at, n), rows_of(matrix_view<const float>(dv.matrix()), at, n),
-                   matrix_view<const float>(da.matrix()), rows, cache);
-    paged_attention(d.queue, rows_of(y.matrix(), at, n), rows_of(matrix_view<const float>(dq.matrix()), at, n), cache, rows, heads, window, scale_of(dim));
+    rope_and_store(d.queue, rows_of(dq.matrix(), at, n), rows_of(matrix_view<const float>(dk.matrix()), at, n),
+                   rows_of(matrix_view<const float>(dv.matrix()), at, n), matrix_view<const float>(da.matrix()), rows,
+                   cache);
+    paged_attention(d.queue, rows_of(y.matrix(), at, n), rows_of(matrix_view<const float>(dq.matrix()), at, n), cache,
+                    rows, heads, window, scale_of(dim));
     d.queue.finish();
   }
   return d.get(y);
@@ -78,36 +86,43 @@ TEST_CASE("R15: attention of all tokens to all, against double", "[ops]") {
     const auto n = static_cast<std::size_t>(tokens * heads * dim);
     const auto q = random_values(n, 1), k = random_values(n, 2), v = random_values(n, 3);
     const int last = tokens - 1;
-    const auto expected = reference(q, k, v, tokens, heads, heads, dim, [](int) { return 0; }, [&](int) { return last; });
+    const auto expected = reference(
+        q, k, v, tokens, heads, heads, dim, [](int) { return 0; }, [&](int) { return last; });
     INFO(tokens << " tokens, " << heads << " heads of " << dim);
     const int head_count = heads, head_dim = dim, rows = tokens;
     for_each_backend([&]<class B>() {
       device<B> d;
       const auto dq = d.put(q, rows), dk = d.put(k, rows), dv = d.put(v, rows), y = d.put(std::vector<float>(n), rows);
-      attention(d.queue, y.matrix(), matrix_view<const float>(dq.matrix()), matrix_view<const float>(dk.matrix()), matrix_view<const float>(dv.matrix()), head_count,
-                scale_of(head_dim));
+      attention(d.queue, y.matrix(), matrix_view<const float>(dq.matrix()), matrix_view<const float>(dk.matrix()),
+                matrix_view<const float>(dv.matrix()), head_count, scale_of(head_dim));
       CHECK(nmse(d.get(y), expected) < 1e-11);
     });
   }
 }
 
-TEMPLATE_TEST_CASE("R15: attention through the cache against double: causal, grouped heads, window, stale memory", "[ops]", f32, f16) {
+TEMPLATE_TEST_CASE("R15: attention through the cache against double: causal, grouped heads, window, stale memory",
+                   "[ops]", f32, f16) {
   struct setting {
     int tokens, heads, kv_heads, dim, window;
   };
-  for (const setting& s : {setting{1, 1, 1, 4, 0}, {17, 4, 2, 20, 0}, {70, 6, 2, 32, 0}, {70, 2, 2, 16, 9}, {40, 8, 1, 64, 16}}) {
+  for (const setting& s :
+       {setting{1, 1, 1, 4, 0}, {17, 4, 2, 20, 0}, {70, 6, 2, 32, 0}, {70, 2, 2, 16, 9}, {40, 8, 1, 64, 16}}) {
     const auto n = static_cast<std::size_t>(s.tokens * s.dim);
-    auto q = random_values(n * static_cast<std::size_t>(s.heads), 1), k = random_values(n * static_cast<std::size_t>(s.kv_heads), 2),
+    auto q = random_values(n * static_cast<std::size_t>(s.heads), 1),
+         k = random_values(n * static_cast<std::size_t>(s.kv_heads), 2),
          v = random_values(n * static_cast<std::size_t>(s.kv_heads), 3);
     for (auto* stored : {&k, &v})
       for (float& x : *stored) x = to_float(from_float<TestType>(x));
-    const auto expected = reference(q, k, v, s.tokens, s.heads, s.kv_heads, s.dim, [&](int t) { return s.window && t >= s.window ? t - s.window + 1 : 0; },
-                                    [](int t) { return t; });
+    const auto expected = reference(
+        q, k, v, s.tokens, s.heads, s.kv_heads, s.dim,
+        [&](int t) { return s.window && t >= s.window ? t - s.window + 1 : 0; }, [](int t) { return t; });
     INFO(s.tokens << " tokens, " << s.heads << "/" << s.kv_heads << " heads of " << s.dim << ", window " << s.window);
     for_each_backend([&]<class B>() {
       const auto whole = through_cache<B, TestType>(s.tokens, s.heads, s.kv_heads, s.dim, s.window, s.tokens, q, k, v);
       CHECK(nmse(whole, expected) < 1e-11);
-      for (int chunk : {1, 3, 16}) CHECK(same_bytes(through_cache<B, TestType>(s.tokens, s.heads, s.kv_heads, s.dim, s.window, chunk, q, k, v), whole));  // R14
+      for (int chunk : {1, 3, 16})
+        CHECK(same_bytes(through_cache<B, TestType>(s.tokens, s.heads, s.kv_heads, s.dim, s.window, chunk, q, k, v),
+                         whole));  // R14
     });
   }
 }
@@ -118,19 +133,22 @@ TEST_CASE("rope: pairs half a head apart are turned by position · frequency", "
     const auto frequencies = d.put(std::vector<float>{1.f, 0.25f}, 1);
     const auto positions = d.put(std::vector<std::int32_t>{3}, 1), zero = d.put(std::vector<std::int32_t>{0}, 1);
     const auto angles = d.put(std::vector<float>(4), 1);
-    const auto q = d.put(std::vector<float>{1, 2, 3, 4}, 1), k = d.put(std::vector<float>{1, 0, 0, 1}, 1), v = d.put(std::vector<float>{5, 6, 7, 8}, 1);
+    const auto q = d.put(std::vector<float>{1, 2, 3, 4}, 1), k = d.put(std::vector<float>{1, 0, 0, 1}, 1),
+               v = d.put(std::vector<float>{5, 6, 7, 8}, 1);
     const auto pool = d.put(std::vector<float>(2 * 16 * 4), 1);
     auto* memory = reinterpret_cast<float*>(pool.memory.data());
-    rope_angles(d.queue, angles.matrix(), vector_view<const std::int32_t>(positions.vector()), vector_view<const float>(frequencies.vector()));
+    rope_angles(d.queue, angles.matrix(), vector_view<const std::int32_t>(positions.vector()),
+                vector_view<const float>(frequencies.vector()));
     const step_rows rows{positions.vector(), zero.vector(), positions.vector(), zero.matrix()};  // slot 3
-    rope_and_store(d.queue, q.matrix(), matrix_view<const float>(k.matrix()), matrix_view<const float>(v.matrix()), matrix_view<const float>(angles.matrix()), rows,
-                   kv_view<float>{memory, memory + 64, 1, 4});
+    rope_and_store(d.queue, q.matrix(), matrix_view<const float>(k.matrix()), matrix_view<const float>(v.matrix()),
+                   matrix_view<const float>(angles.matrix()), rows, kv_view<float>{memory, memory + 64, 1, 4});
     const auto turned = d.get(q), stored = d.get(pool);
     const double a = 3.0, b = 0.75;
-    const double expected[] = {std::cos(a) - 3 * std::sin(a), 2 * std::cos(b) - 4 * std::sin(b), 3 * std::cos(a) + std::sin(a), 4 * std::cos(b) + 2 * std::sin(b)};
+    const double expected[] = {std::cos(a) - 3 * std::sin(a), 2 * std::cos(b) - 4 * std::sin(b),
+                               3 * std::cos(a) + std::sin(a), 4 * std::cos(b) + 2 * std::sin(b)};
     for (std::size_t i = 0; i < 4; ++i) CHECK(std::fabs(static_cast<double>(turned[i]) - expected[i]) < 1e-6);
-    CHECK(std::fabs(static_cast<double>(stored[3]) - std::cos(a)) < 1e-6);            // key 0 of slot 3: (d, 16)
-    CHECK(std::fabs(static_cast<double>(stored[16 + 3]) + std::sin(b)) < 1e-6);       // key 1: −sin b · 1
+    CHECK(std::fabs(static_cast<double>(stored[3]) - std::cos(a)) < 1e-6);       // key 0 of slot 3: (d, 16)
+    CHECK(std::fabs(static_cast<double>(stored[16 + 3]) + std::sin(b)) < 1e-6);  // key 1: −sin b · 1
     CHECK(std::vector<float>(stored.begin() + 64 + 12, stored.begin() + 64 + 16) == std::vector<float>{5, 6, 7, 8});
   });
 }

@@ -10,7 +10,8 @@ namespace {
 struct sizes {
   std::ptrdiff_t rows, inner, columns;
 };
-constexpr sizes shapes[] = {{1, 1, 1}, {1, 64, 16}, {1, 33, 17}, {2, 100, 7}, {3, 16, 48}, {4, 257, 31}, {5, 15, 33}, {9, 300, 130}, {17, 520, 64}, {40, 64, 257}};
+constexpr sizes shapes[] = {{1, 1, 1},    {1, 64, 16}, {1, 33, 17},   {2, 100, 7},   {3, 16, 48},
+                            {4, 257, 31}, {5, 15, 33}, {9, 300, 130}, {17, 520, 64}, {40, 64, 257}};
 
 template <class B, class F, class A>
 std::vector<float> product(const sizes& s, bool add, int threads = 2) {
@@ -19,13 +20,15 @@ std::vector<float> product(const sizes& s, bool add, int threads = 2) {
   const auto w = d.put(random_values<F>(static_cast<std::size_t>(s.columns * s.inner), 2), s.columns);
   const auto bias = d.put(random_values(static_cast<std::size_t>(s.columns), 3), 1);
   const auto y = d.put(random_values(static_cast<std::size_t>(s.rows * s.columns), 4), s.rows);
-  matmul(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), matrix_view<const F>(w.matrix()), epilogue<A>{vector_view<const float>(bias.vector()), add});
+  matmul(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), matrix_view<const F>(w.matrix()),
+         epilogue<A>{vector_view<const float>(bias.vector()), add});
   return d.get(y);
 }
 
 template <class F, class A>
 std::vector<double> reference(const sizes& s, bool add) {
-  const auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1), bias = random_values(static_cast<std::size_t>(s.columns), 3),
+  const auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1),
+             bias = random_values(static_cast<std::size_t>(s.columns), 3),
              y = random_values(static_cast<std::size_t>(s.rows * s.columns), 4);
   const auto w = random_values<F>(static_cast<std::size_t>(s.columns * s.inner), 2);
   std::vector<double> out;
@@ -33,7 +36,8 @@ std::vector<double> reference(const sizes& s, bool add) {
     for (std::ptrdiff_t n = 0; n < s.columns; ++n) {
       double sum = static_cast<double>(bias[static_cast<std::size_t>(n)]);
       for (std::ptrdiff_t k = 0; k < s.inner; ++k)
-        sum += static_cast<double>(x[static_cast<std::size_t>(t * s.inner + k)]) * static_cast<double>(to_float(w[static_cast<std::size_t>(n * s.inner + k)]));
+        sum += static_cast<double>(x[static_cast<std::size_t>(t * s.inner + k)]) *
+               static_cast<double>(to_float(w[static_cast<std::size_t>(n * s.inner + k)]));
       if constexpr (std::is_same_v<A, gelu>) sum = 0.5 * sum * (1 + std::erf(sum / std::sqrt(2.0)));
       out.push_back(add ? sum + static_cast<double>(y[out.size()]) : sum);
     }
@@ -53,13 +57,15 @@ TEMPLATE_TEST_CASE("R15: matmul against double, every backend, odd sizes", "[ops
   }
 }
 
-TEMPLATE_TEST_CASE("R14: matmul of simd is that of scalar, byte for byte, where multiply-add is fused", "[ops]", f32, f16, bf16) {
+TEMPLATE_TEST_CASE("R14: matmul of simd is that of scalar, byte for byte, where multiply-add is fused", "[ops]", f32,
+                   f16, bf16) {
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
     const auto expected = product<scalar, TestType, no_activation>(s, true);
     if (best_isa() != simd_isa::generic) CHECK(same_bytes(product<simd, TestType, no_activation>(s, true), expected));
 #if defined(__x86_64__)
-    if (is_supported(simd_isa::avx2)) CHECK(same_bytes(product<simd_as<simd_isa::avx2>, TestType, no_activation>(s, true), expected));
+    if (is_supported(simd_isa::avx2))
+      CHECK(same_bytes(product<simd_as<simd_isa::avx2>, TestType, no_activation>(s, true), expected));
 #endif
     CHECK(same_bytes(product<remote, TestType, no_activation>(s, true), expected));
   }
@@ -76,13 +82,15 @@ TEST_CASE("R14: a row of a matmul does not depend on the rows beside it, nor on 
       const auto dx = d.put(x, rows);
       const auto dw = d.put(w, columns);
       const auto y = d.put(std::vector<float>(rows * columns), rows);
-      matmul(d.queue, y.matrix(), matrix_view<const float>(dx.matrix()), matrix_view<const f16>(dw.matrix()), epilogue<>{});
+      matmul(d.queue, y.matrix(), matrix_view<const float>(dx.matrix()), matrix_view<const f16>(dw.matrix()),
+             epilogue<>{});
       const auto got = d.get(y);
       if (whole.empty()) whole = got;
       CHECK(same_bytes(got, whole));
       for (std::ptrdiff_t first = 0, step = 1; first < rows; first += step, ++step) {  // chunks of 1, 2, 3 …
         const std::ptrdiff_t n = std::min(step, rows - first);
-        matmul(d.queue, rows_of(y.matrix(), first, n), rows_of(matrix_view<const float>(dx.matrix()), first, n), matrix_view<const f16>(dw.matrix()), epilogue<>{});
+        matmul(d.queue, rows_of(y.matrix(), first, n), rows_of(matrix_view<const float>(dx.matrix()), first, n),
+               matrix_view<const f16>(dw.matrix()), epilogue<>{});
       }
       CHECK(same_bytes(d.get(y), whole));
     }
@@ -92,7 +100,8 @@ TEST_CASE("R14: a row of a matmul does not depend on the rows beside it, nor on 
 TEST_CASE("R1: matmul reads nothing behind the end of mapped weights", "[ops]") {
   // The last element of w is the last one before a page that cannot be read.
   constexpr std::size_t page = 4096, rows = 19, columns = 37;
-  auto* memory = static_cast<std::byte*>(::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* memory =
+      static_cast<std::byte*>(::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   REQUIRE(memory != MAP_FAILED);
   ::mprotect(memory + page, page, PROT_NONE);
   auto* w = reinterpret_cast<f16*>(memory + page) - rows * columns;

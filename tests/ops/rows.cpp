@@ -16,13 +16,15 @@ TEST_CASE("R15: norms against double, in place too", "[ops]") {
     std::vector<double> rms, layer;
     for (std::size_t t = 0; t < rows; ++t) {
       double squares = 0, mean = 0, variance = 0;
-      for (std::size_t i = 0; i < width; ++i) squares += std::pow(static_cast<double>(x[t * width + i]), 2), mean += static_cast<double>(x[t * width + i]);
+      for (std::size_t i = 0; i < width; ++i)
+        squares += std::pow(static_cast<double>(x[t * width + i]), 2), mean += static_cast<double>(x[t * width + i]);
       mean /= static_cast<double>(width);
       for (std::size_t i = 0; i < width; ++i) variance += std::pow(static_cast<double>(x[t * width + i]) - mean, 2);
       for (std::size_t i = 0; i < width; ++i) {
         const double v = static_cast<double>(x[t * width + i]), d = static_cast<double>(width);
         rms.push_back(v / std::sqrt(squares / d + 1e-5) * static_cast<double>(w[i]));
-        layer.push_back((v - mean) / std::sqrt(variance / d + 1e-5) * static_cast<double>(w[i]) + static_cast<double>(b[i]));
+        layer.push_back((v - mean) / std::sqrt(variance / d + 1e-5) * static_cast<double>(w[i]) +
+                        static_cast<double>(b[i]));
       }
     }
     INFO("width " << width);
@@ -33,7 +35,8 @@ TEST_CASE("R15: norms against double, in place too", "[ops]") {
       rms_norm(d.queue, y.matrix(), matrix_view<const float>(y.matrix()), vector_view<const float>(dw.vector()), 1e-5f);
       CHECK(nmse(d.get(y), rms) < 1e-11);
       const auto z = d.put(x, rows);
-      layer_norm(d.queue, z.matrix(), matrix_view<const float>(z.matrix()), vector_view<const float>(dw.vector()), vector_view<const float>(db.vector()), 1e-5f);
+      layer_norm(d.queue, z.matrix(), matrix_view<const float>(z.matrix()), vector_view<const float>(dw.vector()),
+                 vector_view<const float>(db.vector()), 1e-5f);
       CHECK(nmse(d.get(z), layer) < 1e-11);
     });
   }
@@ -50,13 +53,15 @@ TEMPLATE_TEST_CASE("R15: activations against double", "[ops]", silu, gelu, quick
     double y = v / (1 + std::exp(-v));
     if (std::is_same_v<TestType, gelu>) y = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
     if (std::is_same_v<TestType, quick_gelu>) y = v / (1 + std::exp(-1.702 * v));
-    if (std::is_same_v<TestType, gelu_tanh>) y = 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v)));
+    if (std::is_same_v<TestType, gelu_tanh>)
+      y = 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v)));
     expected.push_back(y * static_cast<double>(up[i]));
   }
   for_each_backend([&]<class B>() {
     device<B> d;
     const auto gate = d.put(x, 1), other = d.put(up, 1);
-    gated(d.queue, gate.matrix(), matrix_view<const float>(gate.matrix()), matrix_view<const float>(other.matrix()), TestType{});
+    gated(d.queue, gate.matrix(), matrix_view<const float>(gate.matrix()), matrix_view<const float>(other.matrix()),
+          TestType{});
     CHECK(nmse(d.get(gate), expected) < 1e-12);
   });
 }
@@ -70,9 +75,11 @@ TEST_CASE("embed and take_rows: a negative number leaves its row alone", "[ops]"
     const auto x = d.put(std::vector<float>{1, 2, 3, 4, 5, 6}, 2);
     const auto y = d.put(std::vector<float>(12, 9.f), 4);
     embed(d.queue, y.matrix(), matrix_view<const f16>(table.matrix()), vector_view<const std::int32_t>(ids.vector()));
-    take_rows(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), vector_view<const std::int32_t>(from.vector()));
+    take_rows(d.queue, y.matrix(), matrix_view<const float>(x.matrix()),
+              vector_view<const std::int32_t>(from.vector()));
     const auto t = random_values<f16>(15, 1);
-    const std::vector<float> expected{to_float(t[12]), to_float(t[13]), to_float(t[14]), 4, 5, 6, to_float(t[0]), to_float(t[1]), to_float(t[2]), 1, 2, 3};
+    const std::vector<float> expected{to_float(t[12]), to_float(t[13]), to_float(t[14]), 4, 5, 6,
+                                      to_float(t[0]),  to_float(t[1]),  to_float(t[2]),  1, 2, 3};
     CHECK(d.get(y) == expected);
   });
 }
@@ -82,15 +89,18 @@ TEST_CASE("patchify: patches row by row; inside one channel, row, column", "[ops
   std::vector<std::uint8_t> rgb(side * side * 3);
   for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i);
   std::vector<float> table(768);
-  for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i % 256) + 1000.f * static_cast<float>(i / 256);
+  for (std::size_t i = 0; i < table.size(); ++i)
+    table[i] = static_cast<float>(i % 256) + 1000.f * static_cast<float>(i / 256);
   for_each_backend([&]<class B>() {
     device<B> d;
     const auto pixels = d.put(rgb, 1);
     const auto lookup = d.put(table, 3);
     const auto patches = d.put(std::vector<float>(48), 4);
-    patchify(d.queue, patches.matrix(), vector_view<const std::uint8_t>(pixels.vector()), matrix_view<const float>(lookup.matrix()), side, patch);
+    patchify(d.queue, patches.matrix(), vector_view<const std::uint8_t>(pixels.vector()),
+             matrix_view<const float>(lookup.matrix()), side, patch);
     const auto got = d.get(patches);
-    CHECK(std::vector<float>(got.begin() + 12, got.begin() + 24) == std::vector<float>{6, 9, 18, 21, 1007, 1010, 1019, 1022, 2008, 2011, 2020, 2023});
+    CHECK(std::vector<float>(got.begin() + 12, got.begin() + 24) ==
+          std::vector<float>{6, 9, 18, 21, 1007, 1010, 1019, 1022, 2008, 2011, 2020, 2023});
   });
 }
 

@@ -33,20 +33,22 @@ TEST_CASE("sample: greedy takes the largest logit, the first of equals", "[ops]"
 TEST_CASE("sample: probabilities in falling order, cut by top_k and top_p", "[ops]") {
   // Probabilities 0.5, 0.25, 0.125, 0.125 at temperature 1.
   const std::vector<float> logits{std::log(0.125f), std::log(0.5f), std::log(0.25f), std::log(0.125f)};
-  const auto at = [&](float u, float top_p = 1.f, std::int32_t top_k = 0) { return drawn(logits, {1.f, top_p, top_k, u}); };
+  const auto at = [&](float u, float top_p = 1.f, std::int32_t top_k = 0) {
+    return drawn(logits, {1.f, top_p, top_k, u});
+  };
   CHECK(at(0.f) == 1);
   CHECK(at(0.49f) == 1);
   CHECK(at(0.51f) == 2);
   CHECK(at(0.8f) == 0);
   CHECK(at(0.9f) == 3);
 
-  CHECK(at(0.99f, 1.f, 1) == 1);          // only the best
-  CHECK(at(0.65f, 1.f, 2) == 1);          // 2/3 and 1/3 are left
+  CHECK(at(0.99f, 1.f, 1) == 1);  // only the best
+  CHECK(at(0.65f, 1.f, 2) == 1);  // 2/3 and 1/3 are left
   CHECK(at(0.68f, 1.f, 2) == 2);
-  CHECK(at(0.999f, 1.f, 3) == 3);         // equals of the third stay, as in transformers
-  CHECK(at(0.999f, 0.5f) == 1);           // the smallest set that reaches 0.5
+  CHECK(at(0.999f, 1.f, 3) == 3);  // equals of the third stay, as in transformers
+  CHECK(at(0.999f, 0.5f) == 1);    // the smallest set that reaches 0.5
   CHECK(at(0.999f, 0.51f) == 2);
-  CHECK(at(0.999f, 0.f) == 1);            // never nothing
+  CHECK(at(0.999f, 0.f) == 1);  // never nothing
   CHECK(at(0.999f, 1.f, 100) == 3);
 }
 

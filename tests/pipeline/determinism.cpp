@@ -8,7 +8,9 @@ using namespace tiny;
 
 namespace {
 
-std::string prompt_of(std::string_view question, std::size_t pictures = 1) { return *model().try_prompt(pictures, question); }
+std::string prompt_of(std::string_view question, std::size_t pictures = 1) {
+  return *model().try_prompt(pictures, question);
+}
 
 std::vector<float> logits(const model_type& m, const std::string& prompt, const llava::image& p) {
   auto chat = m.session();
@@ -71,7 +73,9 @@ TEST_CASE("R14: an answer in a batch is the one it gets alone", "[pipeline]") {
 
 TEST_CASE("R14: sessions that ask at the same time get what they get alone", "[pipeline]") {
   std::vector<std::vector<std::int32_t>> expected(4), got(4);
-  for (int i = 0; i < 4; ++i) expected[static_cast<std::size_t>(i)] = value(model().session().try_ask(picture(i), "What is in the picture?")).tokens;
+  for (int i = 0; i < 4; ++i)
+    expected[static_cast<std::size_t>(i)] =
+        value(model().session().try_ask(picture(i), "What is in the picture?")).tokens;
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i)

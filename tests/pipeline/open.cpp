@@ -31,8 +31,10 @@ TEST_CASE("all tensors that are missing, of another shape or of another type are
   f.copy(golden);
   std::string weights = f.read("model.safetensors");
   weights = replaced(weights, "language_model.model.norm.weight", "language_model.model.nerm.weight");
-  weights = replaced(weights, R"("multi_modal_projector.linear_1.weight":{"dtype":"F16","shape":[48,32])", R"("multi_modal_projector.linear_1.weight":{"dtype":"F16","shape":[32,48])");
-  weights = replaced(weights, R"("multi_modal_projector.linear_2.bias":{"dtype":"F16")", R"("multi_modal_projector.linear_2.bias":{"dtype":"I16")");
+  weights = replaced(weights, R"("multi_modal_projector.linear_1.weight":{"dtype":"F16","shape":[48,32])",
+                     R"("multi_modal_projector.linear_1.weight":{"dtype":"F16","shape":[32,48])");
+  weights = replaced(weights, R"("multi_modal_projector.linear_2.bias":{"dtype":"F16")",
+                     R"("multi_modal_projector.linear_2.bias":{"dtype":"I16")");
   REQUIRE_FALSE(weights.empty());
   f.write("model.safetensors", weights);
   const std::string sentence = error_of(f.path.string());
@@ -43,8 +45,11 @@ TEST_CASE("all tensors that are missing, of another shape or of another type are
   CHECK(sentence.find("linear_2.bias: expected (48), found") != std::string::npos);
 }
 
-TEST_CASE("a tensor of whole numbers is no weight, and a tokenizer too large for the embeddings is none for this model") {
-  CHECK(error_with_header(R"("multi_modal_projector.linear_2.weight":{"dtype":"F16")", R"("multi_modal_projector.linear_2.weight":{"dtype":"U16")").find("linear_2.weight") != std::string::npos);
+TEST_CASE(
+    "a tensor of whole numbers is no weight, and a tokenizer too large for the embeddings is none for this model") {
+  CHECK(error_with_header(R"("multi_modal_projector.linear_2.weight":{"dtype":"F16")",
+                          R"("multi_modal_projector.linear_2.weight":{"dtype":"U16")")
+            .find("linear_2.weight") != std::string::npos);
   temporary_folder f("tokens");
   f.copy(golden);
   f.write("config.json", replaced(f.read("config.json"), "\"vocab_size\": 402", "\"vocab_size\": 300"));
@@ -52,7 +57,8 @@ TEST_CASE("a tensor of whole numbers is no weight, and a tokenizer too large for
 }
 
 TEST_CASE("a folder opened as a fixed model that it is not says field by field what differs") {
-  const auto opened = llava::pipeline<llava::llava_1_5_7b, llava::simd, llava::weights<llava::f16>>::try_open(golden, {});
+  const auto opened =
+      llava::pipeline<llava::llava_1_5_7b, llava::simd, llava::weights<llava::f16>>::try_open(golden, {});
   REQUIRE_FALSE(opened);
   const std::string sentence = opened.error().sentence();
   INFO(sentence);
@@ -64,7 +70,8 @@ TEST_CASE("a folder opened as a fixed model that it is not says field by field w
 
 TEST_CASE("absent folders, names of repositories and files in the place of folders give one sentence") {
   CHECK(error_of("/nowhere/at/all").find("there is no folder /nowhere/at/all") != std::string::npos);
-  CHECK(error_of("liuhaotian/llava-v1.5-7b-absent").find("`hf download liuhaotian/llava-v1.5-7b-absent`") != std::string::npos);
+  CHECK(error_of("liuhaotian/llava-v1.5-7b-absent").find("`hf download liuhaotian/llava-v1.5-7b-absent`") !=
+        std::string::npos);
   CHECK(error_of(golden + "/config.json").find("there is no folder") != std::string::npos);
   temporary_folder f("empty");
   CHECK(error_of(f.path.string()).find("cannot open " + (f / "config.json")) != std::string::npos);
@@ -74,7 +81,8 @@ TEST_CASE("R12: a memory budget is held before anything is allocated for it") {
   llava::open_options small = tiny::options();
   small.memory_budget = 100000;
   CHECK(error_of(golden, small).find("over the memory budget of 100000") != std::string::npos);
-  const auto converted = tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/original_identity", small);  // f32 in the file
+  const auto converted =
+      tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/original_identity", small);  // f32 in the file
   REQUIRE_FALSE(converted);
   CHECK(converted.error().code() == llava::errc::out_of_memory);
 }
@@ -109,6 +117,7 @@ TEST_CASE("a language model alone answers, and refuses pictures in one sentence"
 TEST_CASE("what inference does not need may be missing: the tower's layers behind the selected one") {
   temporary_folder f("unused");
   f.copy(golden);
-  f.write("model.safetensors", replaced(f.read("model.safetensors"), "encoder.layers.2.layer_norm1.weight", "encoder.layers.2.layer_nerm1.weight"));
+  f.write("model.safetensors", replaced(f.read("model.safetensors"), "encoder.layers.2.layer_norm1.weight",
+                                        "encoder.layers.2.layer_nerm1.weight"));
   CHECK(error_of(f.path.string()).empty());
 }

@@ -38,8 +38,7 @@ inline llava::image picture(int seed, int width = 100, int height = 80) {
   const int side = 24, left = 5 + seed * 13 % (width - side - 10), top = 5 + seed * 7 % (height - side - 10);
   for (int y = top; y < top + side; ++y)
     for (int x = left; x < left + side; ++x)
-      for (int c = 0; c < 3; ++c)
-        rgb[static_cast<std::size_t>((y * width + x) * 3 + c)] = colours[seed % 4][c];
+      for (int c = 0; c < 3; ++c) rgb[static_cast<std::size_t>((y * width + x) * 3 + c)] = colours[seed % 4][c];
   return *llava::try_image_from_rgb(width, height, std::as_bytes(std::span<const std::uint8_t>(rgb)));
 }
 

@@ -22,6 +22,7 @@ TEST_CASE("R1: an empty file is empty; what is no file is an error that names it
   f.write("empty", "");
   CHECK(llava::mapped_file::try_open(f / "empty")->bytes().empty());
   CHECK(llava::mapped_file::try_open(f / "absent").error().code() == llava::errc::not_found);
-  CHECK(llava::mapped_file::try_open(f.path.string()).error().sentence().find(f.path.string() + " is not a file") != std::string::npos);
+  CHECK(llava::mapped_file::try_open(f.path.string()).error().sentence().find(f.path.string() + " is not a file") !=
+        std::string::npos);
   CHECK_FALSE(llava::mapped_file::try_open("/dev/zero"));
 }

@@ -11,7 +11,8 @@ static_assert(sizeof(shape<576, dyn>) == sizeof(std::ptrdiff_t), "llava: known o
 static_assert(std::is_empty_v<shape<576, 1024>>, "llava: a known shape takes no space");
 static_assert(shape<576, dyn>(1024).size() == 576 * 1024, "llava: shapes work in constant expressions");
 static_assert(shape<576, dyn>(1024)[1] == 1024 && shape<576, dyn>(1024)[0] == 576, "llava: extents in order");
-static_assert(shape<2, 3>{}.agrees(shape<dyn, 3>(2)) && !shape<2, 3>{}.agrees(shape<dyn, 3>(4)), "llava: shapes compare by extents");
+static_assert(shape<2, 3>{}.agrees(shape<dyn, 3>(2)) && !shape<2, 3>{}.agrees(shape<dyn, 3>(4)),
+              "llava: shapes compare by extents");
 
 TEST_CASE("view: row-major, rows may lie apart, static shapes become dynamic ones", "[tensor]") {
   int values[24];

@@ -87,7 +87,8 @@ TEST_CASE("the order of merges is that of searching the best pair anew every tim
       std::size_t best = slow.size();
       for (std::size_t i = 0; i + 1 < slow.size(); ++i) {
         const auto found = t.ranks.find(slow[i] + slow[i + 1]);
-        if (found != t.ranks.end() && (best == slow.size() || found->second < t.ranks[slow[best] + slow[best + 1]])) best = i;
+        if (found != t.ranks.end() && (best == slow.size() || found->second < t.ranks[slow[best] + slow[best + 1]]))
+          best = i;
       }
       if (best == slow.size()) break;
       slow[best] += slow[best + 1];

@@ -31,8 +31,7 @@ const std::string safety =
     "in nature.\n\nIf a question does not make any sense, or is not factually coherent, explain why "
     "instead of answering something not correct. If you don't know the answer to a question, please "
     "don't share false information.";
-const std::string energy_question =
-    "What are the key differences between renewable and non-renewable energy sources?";
+const std::string energy_question = "What are the key differences between renewable and non-renewable energy sources?";
 const std::string energy_answer =
     "Renewable energy sources are those that can be replenished naturally in a relatively short amount "
     "of time, such as solar, wind, hydro, geothermal, and biomass. Non-renewable energy sources, on the "
@@ -50,7 +49,8 @@ const std::string energy_answer =
     "sustainable over the long term, while non-renewable sources are not, and their depletion can lead "
     "to economic and social instability.\n";
 
-const std::vector<message> turns{{role::user, "<image>\nQ1"}, {role::assistant, "A1"}, {role::user, "Q2"}, {role::assistant, ""}};
+const std::vector<message> turns{
+    {role::user, "<image>\nQ1"}, {role::assistant, "A1"}, {role::user, "Q2"}, {role::assistant, ""}};
 
 std::string prompt_of(std::string_view name, const std::vector<message>& t = turns) {
   const auto found = llava::any_conversation::try_named(name);
@@ -91,12 +91,15 @@ TEST_CASE("templates of style llama_2: llava_llama_2, llama_2, mistral_instruct"
 
 TEST_CASE("templates of style mpt: chatml_direct, mistral_direct, mpt") {
   const std::string rest =
-      "<|im_end|><|im_start|>user\n<image>\nQ1<|im_end|><|im_start|>assistant\nA1<|im_end|><|im_start|>user\nQ2<|im_end|>"
+      "<|im_end|><|im_start|>user\n<image>\nQ1<|im_end|><|im_start|>assistant\nA1<|im_end|><|im_start|>user\nQ2<|im_"
+      "end|>"
       "<|im_start|>assistant\n";
   CHECK(prompt_of("chatml_direct") == "<|im_start|>system\nAnswer the questions." + rest);
   CHECK(prompt_of("mistral_direct") == "<|im_start|>system\nAnswer the questions." + rest);
   CHECK(prompt_of("mpt") ==
-        "<|im_start|>system\nA conversation between a user and an LLM-based AI assistant. The assistant gives helpful and honest answers." + rest);
+        "<|im_start|>system\nA conversation between a user and an LLM-based AI assistant. The assistant gives helpful "
+        "and honest answers." +
+            rest);
 }
 
 TEST_CASE("the template plain has texts alone") {
@@ -105,7 +108,8 @@ TEST_CASE("the template plain has texts alone") {
   CHECK(prompt_of("v0_plain", one) == "<image>\nQ1\n");
 }
 
-TEST_CASE("a conversation begun with a picture has it in the first text, or in a turn of its own where pictures are tagged") {
+TEST_CASE(
+    "a conversation begun with a picture has it in the first text, or in a turn of its own where pictures are tagged") {
   std::vector<message> typed = turns;
   for (const char* text : {"Q1", " \n Q1<image>\t", "<image>Q<image>1\u3000"}) {
     typed[0].text = text;
@@ -135,7 +139,8 @@ TEST_CASE("an unknown template is an error that names the known ones") {
   REQUIRE(!none);
   CHECK(none.error().code() == llava::errc::not_found);
   CHECK(none.error().sentence().find("'mistral_orca'") != std::string::npos);
-  for (const char* known : {"vicuna_v1", "llava_v0", "chatml_direct", "plain"}) CHECK(none.error().sentence().find(known) != std::string::npos);
+  for (const char* known : {"vicuna_v1", "llava_v0", "chatml_direct", "plain"})
+    CHECK(none.error().sentence().find(known) != std::string::npos);
   CHECK(llava::any_conversation().name() == "vicuna_v1");  // the reference's default
 }
 

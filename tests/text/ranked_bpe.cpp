@@ -74,7 +74,10 @@ TEST_CASE("merges of ids that do not exist are refused") {
 }
 
 TEST_CASE("words may be cut before spaces when no merge crosses one") {
-  auto m = model_of({"a", "\u2581", "\u2581" "a", "\u2581\u2581", "a\u2581"});
+  auto m = model_of({"a", "\u2581",
+                     "\u2581"
+                     "a",
+                     "\u2581\u2581", "a\u2581"});
   m.merges.set(1, 0, {0, 2});
   m.merges.set(1, 1, {1, 3});
   CHECK(llava::ranked_bpe::try_make(m)->splits_at_marks());

@@ -39,12 +39,16 @@ void refused(const llava::sentencepiece_model& m, std::string_view why) {
 }  // namespace
 
 TEST_CASE("pieces of the best score are made first, with a space in front") {
-  const auto m = model_of({{"\u2581", -9}, {"a", -9}, {"b", -9}, {"ab", -2}, {"ba", -1}, {"\u2581a", -3}, {"\u2581ab", -4}});
+  const auto m =
+      model_of({{"\u2581", -9}, {"a", -9}, {"b", -9}, {"ab", -2}, {"ba", -1}, {"\u2581a", -3}, {"\u2581ab", -4}});
   CHECK(encoded(m, "ab") == ids{9});
-  CHECK(encoded(m, "aba") == ids{8, 7});             // ba goes before ab, and leaves ▁a
+  CHECK(encoded(m, "aba") == ids{8, 7});  // ba goes before ab, and leaves ▁a
   CHECK(encoded(m, "aba", false) == ids{4, 7});
   CHECK(encoded(m, " ab") == ids{3, 9});
-  CHECK(encoded(m, "\u2581" "ab", false) == ids{9});  // ▁ of the text is a space, too
+  CHECK(encoded(m,
+                "\u2581"
+                "ab",
+                false) == ids{9});  // ▁ of the text is a space, too
   CHECK(encoded(m, "").empty());
 }
 
@@ -60,13 +64,22 @@ TEST_CASE("unknown characters are one unknown token each run, or bytes") {
 }
 
 TEST_CASE("user-defined pieces are cut out, the longest first, and take no part in merges") {
-  const auto m = model_of({{"\u2581", -9}, {"a", -9}, {"b", -9}, {"ab", -1}, {"bb", -1}, {"a\u2581", 0, piece_type::user_defined}, {"a\u2581" "b", 0, piece_type::user_defined}});
+  const auto m = model_of({{"\u2581", -9},
+                           {"a", -9},
+                           {"b", -9},
+                           {"ab", -1},
+                           {"bb", -1},
+                           {"a\u2581", 0, piece_type::user_defined},
+                           {"a\u2581"
+                            "b",
+                            0, piece_type::user_defined}});
   CHECK(encoded(m, "a bb", false) == ids{9, 5});
   CHECK(encoded(m, "a ab", false) == ids{8, 6});
 }
 
 TEST_CASE("unused pieces are taken apart again") {
-  const auto m = model_of({{"a", -9}, {"b", -9}, {"c", -9}, {"ab", -1, piece_type::unused}, {"abc", -2, piece_type::unused}});
+  const auto m =
+      model_of({{"a", -9}, {"b", -9}, {"c", -9}, {"ab", -1, piece_type::unused}, {"abc", -2, piece_type::unused}});
   CHECK(encoded(m, "abc", false) == ids{3, 4, 5});
   CHECK(encoded(m, "abab", false) == ids{3, 4, 3, 4});
 }

@@ -26,7 +26,8 @@ TEST_CASE("GPT-2's pattern") {
 
 TEST_CASE("the patterns of Llama 3 and Qwen2") {
   const auto llama3 = [](std::string_view text) { return split_by(llava::splitter::llama3, text); };
-  CHECK(llama3("I'LL 12345 (don't)\r\n\n  x") == words{"I", "'LL", " ", "123", "45", " (", "don", "'t", ")\r\n\n", " ", " x"});
+  CHECK(llama3("I'LL 12345 (don't)\r\n\n  x") ==
+        words{"I", "'LL", " ", "123", "45", " (", "don", "'t", ")\r\n\n", " ", " x"});
   CHECK(llama3("a \n \n  b") == words{"a", " \n \n", " ", " b"});
   CHECK(llama3("'\u017f'S's") == words{"'\u017f", "'S", "'s"});
   CHECK(llama3("$x _y\tz") == words{"$x", " _", "y", "\tz"});
@@ -39,10 +40,12 @@ TEST_CASE("words cover the text without gaps, whatever it is") {
     std::string text;
     for (int n = 0; n < 12; ++n) {
       x = x * 6364136223846793005u + 1442695040888963407u;
-      constexpr const char* parts[] = {"a", "S", "'", " ", "\n", "\r", "1", "\u00e9", "\u3000", "!", "\u0301", "\U0001f600", "\u0661", "\t"};
+      constexpr const char* parts[] = {"a",      "S",      "'", " ",      "\n",         "\r",     "1",
+                                       "\u00e9", "\u3000", "!", "\u0301", "\U0001f600", "\u0661", "\t"};
       text += parts[(x >> 33) % std::size(parts)];
     }
-    for (const auto how : {llava::splitter::none, llava::splitter::gpt2, llava::splitter::llama3, llava::splitter::qwen2}) {
+    for (const auto how :
+         {llava::splitter::none, llava::splitter::gpt2, llava::splitter::llama3, llava::splitter::qwen2}) {
       std::string all;
       llava::split(text, how, [&](std::string_view w) {
         if (w.empty()) FAIL("an empty word in " << text);

@@ -10,7 +10,8 @@
 namespace {
 using ids = std::vector<std::int32_t>;
 llava::tokenizer open(const std::string& name) {
-  auto words = llava::try_open_tokenizer(LLAVA_TEST_DATA "/text/" + name, name.rfind("slow", 0) == 0 ? llava::naming::original : llava::naming::llava_hf);
+  auto words = llava::try_open_tokenizer(
+      LLAVA_TEST_DATA "/text/" + name, name.rfind("slow", 0) == 0 ? llava::naming::original : llava::naming::llava_hf);
   if (!words) FAIL(words.error().what());
   return *std::move(words);
 }
@@ -26,7 +27,8 @@ TEST_CASE("pieces of any ids are whole characters, and together what decode give
     const llava::tokenizer words = open(name);
     for (int i = 0; i < 3000; ++i) {
       ids all;
-      const std::uint64_t most = below(2) ? 320 : words.size() + 20;  // byte pieces and special tokens are among the first
+      const std::uint64_t most =
+          below(2) ? 320 : words.size() + 20;  // byte pieces and special tokens are among the first
       for (std::uint64_t n = below(14); n > 0; --n) all.push_back(static_cast<std::int32_t>(below(most)) - 2);
       const bool skip = below(2);
       llava::stream_decoder decoder(words, skip);
@@ -37,7 +39,8 @@ TEST_CASE("pieces of any ids are whole characters, and together what decode give
         text += piece;
       }
       text += decoder.finish();
-      if (text != words.decode(all, skip)) FAIL(name << ": '" << text << "' is not '" << words.decode(all, skip) << "'");
+      if (text != words.decode(all, skip))
+        FAIL(name << ": '" << text << "' is not '" << words.decode(all, skip) << "'");
     }
   }
 }

@@ -15,7 +15,8 @@ using ids = std::vector<std::int32_t>;
 const std::string data = LLAVA_TEST_DATA "/text/";
 
 llava::tokenizer open(const std::string& name) {
-  auto words = llava::try_open_tokenizer(data + name, name.rfind("slow", 0) == 0 ? llava::naming::original : llava::naming::llava_hf);
+  auto words = llava::try_open_tokenizer(
+      data + name, name.rfind("slow", 0) == 0 ? llava::naming::original : llava::naming::llava_hf);
   if (!words) FAIL(words.error().what());
   return *std::move(words);
 }
@@ -39,7 +40,8 @@ double seconds(F&& f) {
 }
 
 const char* const folders[] = {"slow", "slow_legacy", "llama", "llama_metaspace", "gpt2", "llama3", "qwen2"};
-const std::string hard[] = {"A", " ", "\n", "\u6f22\u5b57", "\xff", "\u0323\u0301", "<", "</s>", "'", "7", "a1 \n\xe2\x96\x81", "e\u0301"};
+const std::string hard[] = {"A",    " ", "\n", "\u6f22\u5b57",      "\xff",   "\u0323\u0301", "<",
+                            "</s>", "'", "7",  "a1 \n\xe2\x96\x81", "e\u0301"};
 
 }  // namespace
 
@@ -53,7 +55,8 @@ TEST_CASE("R10: what a person types as a special token is text where special tok
       INFO(name << " " << special);
       llava::encode_options parsed_options;
       parsed_options.add_special = false;
-      const ids parsed = words.encode("a " + special + " b", parsed_options), plain = words.encode("a " + special + " b", typed);
+      const ids parsed = words.encode("a " + special + " b", parsed_options),
+                plain = words.encode("a " + special + " b", typed);
       CHECK(std::count(parsed.begin(), parsed.end(), *words.find(special)) == 1);
       for (const std::int32_t id : plain) CHECK(!words.is_special(id));
       CHECK(words.decode(plain, true) == "a " + special + " b");
@@ -133,7 +136,8 @@ TEST_CASE("any bytes may be encoded and any ids decoded") {
 TEST_CASE("text comes back as it was, but for what is normalised") {
   for (const char* name : {"slow", "slow_legacy", "llama", "llama_metaspace", "gpt2", "llama3", "qwen2"}) {
     const llava::tokenizer words = open(name);
-    for (const std::string text : {"Hello, world!", "a\n\n\tb  c", "\u6f22\u5b57 \U0001f600\u200d\U0001f680", "x = {1: 'y'}; // z", "na\u00efve \u00e9l\u00e8ve"})
+    for (const std::string text : {"Hello, world!", "a\n\n\tb  c", "\u6f22\u5b57 \U0001f600\u200d\U0001f680",
+                                   "x = {1: 'y'}; // z", "na\u00efve \u00e9l\u00e8ve"})
       CHECK(words.decode(words.encode(text)) == text);
   }
 }
@@ -162,7 +166,8 @@ TEST_CASE("pieces and ids are found both ways") {
 TEST_CASE("BOS and EOS are put around a text as the folder says, or not at all") {
   llava::encode_options bare;
   bare.add_special = false;
-  const llava::tokenizer slow = open("slow"), legacy = open("slow_legacy"), llama3 = open("llama3"), qwen2 = open("qwen2");
+  const llava::tokenizer slow = open("slow"), legacy = open("slow_legacy"), llama3 = open("llama3"),
+                         qwen2 = open("qwen2");
   CHECK(slow.encode("").size() == 2);
   CHECK(slow.encode("") == ids{slow.bos(), slow.eos()});
   CHECK(slow.pad() >= 1000);

@@ -71,7 +71,8 @@ llava::result<llava::tokenizer> try_open(const fs::path& folder, std::uint32_t h
     rules.decoder.how = llava::decoding::sentencepiece;
     return llava::tokenizer::try_make(std::move(model), std::move(rules));
   }
-  return llava::try_open_tokenizer(folder.string(), how == tokenizers ? llava::naming::llava_hf : llava::naming::original);
+  return llava::try_open_tokenizer(folder.string(),
+                                   how == tokenizers ? llava::naming::llava_hf : llava::naming::original);
 }
 
 std::string streamed(const llava::tokenizer& words, const ids& all, bool skip_special) {
@@ -112,26 +113,33 @@ void check_folder(const fs::path& folder, const std::vector<std::string>& texts)
   std::vector<ids> full(v.next<std::uint32_t>());
   for (ids& f : full) f = v.tokens();
 
-  tally encoded{"ids"}, decoded{"ids and decoded text"}, plain{"special tokens as text"}, stream{"streamed"}, sequences{"random ids"};
+  tally encoded{"ids"}, decoded{"ids and decoded text"}, plain{"special tokens as text"}, stream{"streamed"},
+      sequences{"random ids"};
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const ids got = words->encode(texts[i]);
     const std::string skipped = words->decode(got, true), kept = words->decode(got, false);
-    if (i < full.size()) encoded.count(got == full[i], [&] { return "'" + texts[i] + "'\n  " + shown(got) + "\n  " + shown(full[i]); });
-    decoded.count(digest().add(got).add(skipped).add(kept).value == digests[i], [&] { return "'" + texts[i] + "' " + shown(got) + "\n  '" + skipped + "'\n  '" + kept + "'"; });
-    stream.count(streamed(*words, got, true) == skipped && streamed(*words, got, false) == kept, [&] { return "'" + texts[i] + "'"; });
+    if (i < full.size())
+      encoded.count(got == full[i], [&] { return "'" + texts[i] + "'\n  " + shown(got) + "\n  " + shown(full[i]); });
+    decoded.count(digest().add(got).add(skipped).add(kept).value == digests[i],
+                  [&] { return "'" + texts[i] + "' " + shown(got) + "\n  '" + skipped + "'\n  '" + kept + "'"; });
+    stream.count(streamed(*words, got, true) == skipped && streamed(*words, got, false) == kept,
+                 [&] { return "'" + texts[i] + "'"; });
     if (!plain_digests.empty()) {
       llava::encode_options o;
       o.parse_special = false;
       const ids as_text = words->encode(texts[i], o);
-      plain.count(digest().add(as_text).value == plain_digests[i], [&] { return "'" + texts[i] + "' " + shown(as_text); });
+      plain.count(digest().add(as_text).value == plain_digests[i],
+                  [&] { return "'" + texts[i] + "' " + shown(as_text); });
     }
   }
   const auto random = v.next<std::uint32_t>();
   for (std::uint32_t i = 0; i < random; ++i) {
     const ids all = v.tokens();
     const std::string skipped = words->decode(all, true), kept = words->decode(all, false);
-    sequences.count(digest().add(skipped).add(kept).value == v.next<std::uint64_t>(), [&] { return shown(all) + "\n  '" + skipped + "'\n  '" + kept + "'"; });
-    stream.count(streamed(*words, all, true) == skipped && streamed(*words, all, false) == kept, [&] { return shown(all); });
+    sequences.count(digest().add(skipped).add(kept).value == v.next<std::uint64_t>(),
+                    [&] { return shown(all) + "\n  '" + skipped + "'\n  '" + kept + "'"; });
+    stream.count(streamed(*words, all, true) == skipped && streamed(*words, all, false) == kept,
+                 [&] { return shown(all); });
   }
   CHECK(v.at == v.bytes.size());
   for (const tally& t : {encoded, decoded, plain, stream, sequences}) {
@@ -139,8 +147,9 @@ void check_folder(const fs::path& folder, const std::vector<std::string>& texts)
     CHECK(t.wrong == 0);
   }
   if (std::getenv("LLAVA_TOKENIZER_VECTORS"))
-    WARN(folder.filename().string() << ": " << decoded.texts - decoded.wrong << " of " << decoded.texts << " texts equal, "
-                                    << sequences.texts - sequences.wrong << " of " << sequences.texts << " random sequences decode equal");
+    WARN(folder.filename().string() << ": " << decoded.texts - decoded.wrong << " of " << decoded.texts
+                                    << " texts equal, " << sequences.texts - sequences.wrong << " of "
+                                    << sequences.texts << " random sequences decode equal");
 }
 
 std::size_t check_all(const fs::path& folder) {

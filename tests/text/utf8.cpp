@@ -10,7 +10,8 @@ TEST_CASE("every character is written and read as it is") {
     std::string s;
     llava::append_utf8(s, c);
     const llava::utf8_character got = llava::utf8_at(s, 0), last = llava::utf8_before("x" + s, s.size() + 1);
-    if (!got.valid || got.code != c || got.bytes != s.size() || last.code != c || last.bytes != s.size()) FAIL("U+" << std::hex << static_cast<unsigned>(c));
+    if (!got.valid || got.code != c || got.bytes != s.size() || last.code != c || last.bytes != s.size())
+      FAIL("U+" << std::hex << static_cast<unsigned>(c));
   }
 }
 
@@ -25,8 +26,15 @@ TEST_CASE("what is not UTF-8 becomes U+FFFD, for each beginning of a character o
     std::string bytes;
     int by_stretch, by_byte;
   };
-  for (const row& r : {row{"\xff", 1, 1}, {"\x80\x80", 2, 2}, {"\xc0\x80", 2, 2}, {"\xe4\xb8", 1, 2}, {"\xf0\x9f\x98", 1, 3}, {"\xed\xa0\x80", 3, 3},
-                       {"\xf4\x90\x80\x80", 4, 4}, {"\xe0\x80\xaf", 3, 3}, {"\xf0\x90\xe4\xb8", 2, 4}}) {
+  for (const row& r : {row{"\xff", 1, 1},
+                       {"\x80\x80", 2, 2},
+                       {"\xc0\x80", 2, 2},
+                       {"\xe4\xb8", 1, 2},
+                       {"\xf0\x9f\x98", 1, 3},
+                       {"\xed\xa0\x80", 3, 3},
+                       {"\xf4\x90\x80\x80", 4, 4},
+                       {"\xe0\x80\xaf", 3, 3},
+                       {"\xf0\x90\xe4\xb8", 2, 4}}) {
     CHECK(valid_utf8("a" + r.bytes + "z") == "a" + marks(r.by_stretch) + "z");
     CHECK(valid_utf8("a" + r.bytes + "z", invalid_utf8::by_byte) == "a" + marks(r.by_byte) + "z");
     CHECK(valid_utf8(r.bytes) == marks(r.by_stretch));

@@ -7,6 +7,7 @@
 
 LLAVA_BEGIN
 
+/// What the queues of host backends share: threads and an arena.
 class host_queue {
  public:
   host_queue(executor& threads, arena workspace) : threads_(&threads), workspace_(workspace) {}
@@ -30,9 +31,7 @@ class host_queue {
   void split(std::ptrdiff_t n, std::ptrdiff_t pieces, F&& piece) {
     if (pieces > n) pieces = n;
     if (pieces < 1) return;
-    threads_->parallel_for(static_cast<int>(pieces), [&](int i) {
-      piece(n * i / pieces, n * (i + 1) / pieces);
-    });
+    threads_->parallel_for(static_cast<int>(pieces), [&](int i) { piece(n * i / pieces, n * (i + 1) / pieces); });
   }
 
  private:

@@ -12,6 +12,7 @@
 
 LLAVA_BEGIN
 
+/// The reference backend: loops that can be read.
 struct scalar {
   static constexpr std::string_view name = "scalar";
   static constexpr bool reads_host_memory = true;

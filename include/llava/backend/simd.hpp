@@ -7,6 +7,7 @@
 
 LLAVA_BEGIN
 
+/// The fastest instruction set of the machine.
 struct simd {
   static constexpr std::string_view name = "simd";
   static constexpr bool reads_host_memory = true;

@@ -12,17 +12,22 @@
 
 LLAVA_BEGIN
 
+/// Single precision is the language's own.
 using f32 = float;
 
+/// IEEE 754 half precision.
 struct f16 {
   std::uint16_t bits = 0;
   friend constexpr bool operator==(f16, f16) = default;
 };
+/// bfloat16: the upper half of a float.
 struct bf16 {
   std::uint16_t bits = 0;
   friend constexpr bool operator==(bf16, bf16) = default;
 };
 
+/// @name Exact, and rounded to the nearest, ties to even
+/// @{
 constexpr float to_float(float x) { return x; }
 constexpr float to_float(bf16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
 constexpr float to_float(f16 x) {
@@ -59,42 +64,62 @@ constexpr T from_float(float x) {
     return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13))};
   }
 }
+/// @}
 
 /// The element types a tensor of a file can have, as far as this library reads them.
 enum class dtype : std::uint8_t { float32, float16, bfloat16, int64, int32, uint8 };
 
+/// Bytes of one element.
 constexpr std::size_t size_of(dtype t) {
   switch (t) {
-    case dtype::int64: return 8;
+    case dtype::int64:
+      return 8;
     case dtype::float32:
-    case dtype::int32: return 4;
+    case dtype::int32:
+      return 4;
     case dtype::float16:
-    case dtype::bfloat16: return 2;
-    case dtype::uint8: return 1;
+    case dtype::bfloat16:
+      return 2;
+    case dtype::uint8:
+      return 1;
   }
   return 0;
 }
 
+/// "f32"
 constexpr std::string_view name_of(dtype t) {
   switch (t) {
-    case dtype::float32: return "f32";
-    case dtype::float16: return "f16";
-    case dtype::bfloat16: return "bf16";
-    case dtype::int64: return "i64";
-    case dtype::int32: return "i32";
-    case dtype::uint8: return "u8";
+    case dtype::float32:
+      return "f32";
+    case dtype::float16:
+      return "f16";
+    case dtype::bfloat16:
+      return "bf16";
+    case dtype::int64:
+      return "i64";
+    case dtype::int32:
+      return "i32";
+    case dtype::uint8:
+      return "u8";
   }
   return "?";
 }
 
+/// The dtype of a C++ type.
 template <class T>
 inline constexpr dtype dtype_of = [] {
-  if constexpr (std::is_same_v<T, float>) return dtype::float32;
-  else if constexpr (std::is_same_v<T, f16>) return dtype::float16;
-  else if constexpr (std::is_same_v<T, bf16>) return dtype::bfloat16;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return dtype::int64;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return dtype::int32;
-  else return dtype::uint8;
+  if constexpr (std::is_same_v<T, float>)
+    return dtype::float32;
+  else if constexpr (std::is_same_v<T, f16>)
+    return dtype::float16;
+  else if constexpr (std::is_same_v<T, bf16>)
+    return dtype::bfloat16;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return dtype::int64;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return dtype::int32;
+  else
+    return dtype::uint8;
 }();
 
 /// f32, f16 or bf16.

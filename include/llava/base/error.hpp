@@ -67,6 +67,7 @@ class [[nodiscard]] result {
   std::variant<T, llava::error> state_;
 };
 
+/// Success or an error.
 template <>
 class [[nodiscard]] result<void> {
  public:

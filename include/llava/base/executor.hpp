@@ -15,6 +15,7 @@
 
 LLAVA_BEGIN
 
+/// What runs the pieces of an op: the library's thread_pool, or the host's threads.
 class executor {
  public:
   virtual ~executor() = default;
@@ -34,6 +35,7 @@ class serial_executor final : public executor {
   }
 };
 
+/// Threads of the library's own, which spin for a moment before they sleep.
 class thread_pool final : public executor {
  public:
   /// `threads` in all, the calling one included; 0: as many as the machine has processors.

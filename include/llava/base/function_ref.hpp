@@ -13,14 +13,15 @@ LLAVA_BEGIN
 template <class Signature>
 class function_ref;
 
+/// A callable that is not owned: valid as long as what it was made from.
 template <class R, class... A>
 class function_ref<R(A...)> {
  public:
   template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, function_ref> && std::is_invocable_r_v<R, F&, A...>)
-  function_ref(F&& f) noexcept
-      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
-        call_([](void* object, A... a) -> R {
+  requires(!std::is_same_v<std::remove_cvref_t<F>, function_ref> && std::is_invocable_r_v<R, F&, A...>)
+      function_ref(F&& f)
+  noexcept
+      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))), call_([](void* object, A... a) -> R {
           return static_cast<R>((*static_cast<std::remove_reference_t<F>*>(object))(std::forward<A>(a)...));
         }) {}
 

@@ -26,12 +26,12 @@
 
 /// `LLAVA_TRY(name, expression);` with an expression of type result<T>: returns its error from the enclosing function,
 /// or declares `name` as its value. `LLAVA_CHECK(expression);` is the same for result<void>.
-#define LLAVA_TRY(name, ...)                                             \
-  auto name##_result = (__VA_ARGS__);                                    \
-  if (!name##_result) return std::move(name##_result).error();           \
+#define LLAVA_TRY(name, ...)                                   \
+  auto name##_result = (__VA_ARGS__);                          \
+  if (!name##_result) return std::move(name##_result).error(); \
   auto& name = *name##_result
-#define LLAVA_CHECK(...)                                                 \
-  do {                                                                   \
+#define LLAVA_CHECK(...)                                                                       \
+  do {                                                                                         \
     if (auto llava_check = (__VA_ARGS__); !llava_check) return std::move(llava_check).error(); \
   } while (false)
 

@@ -11,13 +11,13 @@
 
 LLAVA_BEGIN
 
+/// One of Choices, types with a `name`, chosen when a program runs.
 template <class... Choices>
 class one_of {
  public:
   one_of() = default;
   template <class C>
-    requires(std::is_same_v<C, Choices> || ...)
-  one_of(C choice) : chosen_(std::move(choice)) {}
+  requires(std::is_same_v<C, Choices> || ...) one_of(C choice) : chosen_(std::move(choice)) {}
 
   /// Chooses the type whose `name` is given; false, and no change, when there is none.
   bool choose(std::string_view name) { return ((Choices::name == name ? (chosen_ = Choices{}, true) : false) || ...); }
@@ -35,6 +35,7 @@ class one_of {
   std::variant<Choices...> chosen_;
 };
 
+/// Calls f with the type that was chosen, or with the type itself where there was no choice.
 template <class C, class F>
 decltype(auto) visit_choice(C& choice, F&& f) {
   if constexpr (requires { choice.visit(f); })

@@ -9,6 +9,7 @@
 
 LLAVA_BEGIN
 
+/// How far something is.
 struct progress {
   std::string_view what;    ///< what is being done, for a person: "loading weights"
   std::uint64_t done = 0;   ///< units finished, never above total

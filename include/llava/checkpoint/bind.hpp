@@ -29,7 +29,8 @@ std::string mismatch_of(const Source& source, const std::string& name, const Dim
   const stored_tensor* t = source.find(name);
   if (!t) return name + ": missing, expected " + text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank));
   bool equal = t->dims.size() == static_cast<std::size_t>(dims.rank);
-  for (std::size_t i = 0; equal && i < t->dims.size(); ++i) equal = t->dims[i] == static_cast<std::size_t>(dims.extent[i]);
+  for (std::size_t i = 0; equal && i < t->dims.size(); ++i)
+    equal = t->dims[i] == static_cast<std::size_t>(dims.extent[i]);
   if (!equal)
     return text_of(name, ": expected ", text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), ", found ",
                    text_of_dims(t->dims, t->dims.size()), " in ", t->file);
@@ -67,8 +68,8 @@ result<void> try_bind(const Source& source, const tensor_names& names, std::stri
   }
 
   if (needed > budget)
-    return fail(errc::out_of_memory, text_of("llava: the weights of ", folder, " need ", needed, " bytes in this format, ",
-                                             budget, " are left of the memory budget"));
+    return fail(errc::out_of_memory, text_of("llava: the weights of ", folder, " need ", needed,
+                                             " bytes in this format, ", budget, " are left of the memory budget"));
 
   result<void> filled;
   const auto fill = [&](const std::string& name, auto& slot, const auto& dims) {

@@ -8,6 +8,7 @@
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/text_config.hpp>
 #include <llava/checkpoint/vision_config.hpp>
+#include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
 
@@ -32,17 +33,6 @@ inline bool read_projector_type(std::string_view name, model_description& d) {
   return depth > 0;
 }
 
-/// The template that the reference's command line takes for a model of this name.
-inline std::string conversation_by_name(std::string name) {
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  const auto has = [&](std::string_view s) { return name.find(s) != std::string::npos; };
-  if (has("llama-2")) return "llava_llama_2";
-  if (has("mistral")) return "mistral_instruct";
-  if (has("v1.6-34b")) return "chatml_direct";
-  if (has("v1")) return "llava_v1";
-  if (has("mpt")) return "mpt";
-  return "llava_v0";
-}
 /// The name of a model by its folder, as the reference derives it.
 inline std::string name_of_folder(std::string folder) {
   while (!folder.empty() && folder.back() == '/') folder.pop_back();
@@ -73,7 +63,8 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   LLAVA_CHECK(root.read("vision_feature_layer", d.vision.select_layer));
   std::string select = "default";
   LLAVA_CHECK(root.read("vision_feature_select_strategy", select));
-  if (select != "default" && select != "full") return root.unsupported("vision_feature_select_strategy", select, "default, full");
+  if (select != "default" && select != "full")
+    return root.unsupported("vision_feature_select_strategy", select, "default, full");
   d.vision.select = select == "default" ? feature_select::patch : feature_select::cls_patch;
   if (!d.vision.class_token && d.vision.select == feature_select::patch)
     return root.unsupported("vision_feature_select_strategy", "default", "full, for a tower without class token");
@@ -93,7 +84,8 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   return {};
 }
 
-inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower, model_description& d) {
+inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower,
+                                          model_description& d) {
   d.names = naming::original;
   d.has_vision = true;
   LLAVA_TRY(numbers, try_read_text_config(root, "llama"));
@@ -114,26 +106,31 @@ inline result<void> try_describe_original(const std::string& folder, const json_
     d.vision_activation = "quick_gelu";
     d.vision.image = tower.back() == '6' ? 336 : 224;
   } else {
-    return fail(errc::not_found, text_of("llava: ", folder, " needs the vision tower ", tower, ", which is neither a folder nor in the Hugging Face cache; "
-                                         "fetch it with `hf download ", tower, "`"));
+    return fail(errc::not_found, text_of("llava: ", folder, " needs the vision tower ", tower,
+                                         ", which is neither a folder nor in the Hugging Face cache; "
+                                         "fetch it with `hf download ",
+                                         tower, "`"));
   }
   if (!file_exists(where + "/preprocessor_config.json")) d.image.resize = d.image.crop = d.vision.image;
   LLAVA_CHECK(root.read("mm_vision_select_layer", d.vision.select_layer));
   std::string select = "patch", shape, projector = "linear", merge = "flat";
   LLAVA_CHECK(root.read("mm_vision_select_feature", select));
-  if (select != "patch" && select != "cls_patch") return root.unsupported("mm_vision_select_feature", select, "patch, cls_patch");
+  if (select != "patch" && select != "cls_patch")
+    return root.unsupported("mm_vision_select_feature", select, "patch, cls_patch");
   d.vision.select = select == "patch" ? feature_select::patch : feature_select::cls_patch;
   if (!d.vision.class_token) d.vision.select_layer = -2;  // SigLIP: whatever mm_vision_select_layer says
   LLAVA_CHECK(root.read("mm_projector_type", projector));
-  if (!read_projector_type(projector, d)) return root.unsupported("mm_projector_type", projector, "linear, mlpNx_gelu, identity");
+  if (!read_projector_type(projector, d))
+    return root.unsupported("mm_projector_type", projector, "linear, mlpNx_gelu, identity");
   d.projector.vision_hidden = d.vision.hidden;
   d.projector.hidden = d.text.hidden;
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
-  if (shape.rfind("anyres", 0) == 0 || shape == "highres" || shape == "crop_split") return root.unsupported("image_aspect_ratio", shape, "pad, square");
+  if (shape.rfind("anyres", 0) == 0 || shape == "highres" || shape == "crop_split")
+    return root.unsupported("image_aspect_ratio", shape, "pad, square");
   d.image.shape = d.vision.class_token ? (shape == "pad" ? aspect::pad : aspect::crop) : aspect::stretch;
   LLAVA_CHECK(root.read("mm_patch_merge_type", merge));
   if (merge != "flat") return root.unsupported("mm_patch_merge_type", merge, "flat");
-  d.conversation = conversation_by_name(name_of_folder(folder));
+  d.conversation = conversation_of_model(name_of_folder(folder));
   return {};
 }
 
@@ -146,7 +143,8 @@ inline result<void> try_read_ends(const std::string& folder, const json_object& 
     d.eos.clear();
     for (const json_value& e : eos->is_array() ? eos->items() : json_value::array{*eos}) {
       const auto id = e.whole();
-      if (!id || *id < 0 || *id > INT32_MAX || d.eos.size() == 64) return o.wrong("eos_token_id", "a token's number, or a list of them");
+      if (!id || *id < 0 || *id > INT32_MAX || d.eos.size() == 64)
+        return o.wrong("eos_token_id", "a token's number, or a list of them");
       d.eos.push_back(static_cast<std::int32_t>(*id));
     }
     return {};
@@ -161,6 +159,7 @@ inline result<void> try_read_ends(const std::string& folder, const json_object& 
 
 }  // namespace detail
 
+/// Reads config.json and what lies beside it. Errors name the file and the key.
 inline result<model_description> try_describe_model(const std::string& folder) {
   const std::string file = folder + "/config.json";
   LLAVA_TRY(json, json_document::try_read(file));
@@ -180,7 +179,7 @@ inline result<model_description> try_describe_model(const std::string& folder) {
     d.names = naming::text_only;
     LLAVA_TRY(numbers, detail::try_read_text_config(root, "llama"));
     d.text = numbers;
-    d.conversation = detail::conversation_by_name(detail::name_of_folder(folder));
+    d.conversation = conversation_of_model(detail::name_of_folder(folder));
     if (d.conversation == "llava_v0" || d.conversation == "llava_v1") d.conversation = "vicuna_v1";
   }
   LLAVA_CHECK(detail::try_read_ends(folder, root, d));
@@ -191,7 +190,8 @@ inline result<model_description> try_describe_model(const std::string& folder) {
   if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
   const int square = d.image.shape == aspect::stretch ? d.image.resize : d.image.crop;
   if (d.has_vision && square != d.vision.image)
-    return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", square, " pixels for a tower of ", d.vision.image));
+    return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", square, " pixels for a tower of ",
+                                        d.vision.image));
   if (d.eos.empty()) d.eos.push_back(2);
   return d;
 }

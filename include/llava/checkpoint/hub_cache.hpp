@@ -21,10 +21,13 @@ inline bool folder_exists(const std::string& folder) {
 /// "org/name" of letters, digits, '.', '_' and '-'.
 inline bool looks_like_hub_id(std::string_view id) {
   const auto slash = id.find('/');
-  if (slash == 0 || slash == std::string_view::npos || slash + 1 == id.size() || id.find('/', slash + 1) != std::string_view::npos) return false;
-  return id.find("..") == std::string_view::npos && id.front() != '.' && id.front() != '-' && std::all_of(id.begin(), id.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-' || c == '/';
-  });
+  if (slash == 0 || slash == std::string_view::npos || slash + 1 == id.size() ||
+      id.find('/', slash + 1) != std::string_view::npos)
+    return false;
+  return id.find("..") == std::string_view::npos && id.front() != '.' && id.front() != '-' &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-' || c == '/';
+         });
 }
 inline std::string hub_cache_folder() {
   const auto variable = [](const char* name) {
@@ -46,12 +49,14 @@ inline std::string cached_snapshot(std::string_view id) {
   if (!revision) return {};
   std::string r = *revision;
   while (!r.empty() && std::isspace(static_cast<unsigned char>(r.back()))) r.pop_back();
-  if (r.empty() || !std::all_of(r.begin(), r.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)); })) return {};
+  if (r.empty() || !std::all_of(r.begin(), r.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)); }))
+    return {};
   const std::string snapshot = repository + "/snapshots/" + r;
   return folder_exists(snapshot) ? snapshot : std::string();
 }
 }  // namespace detail
 
+/// A folder as it is, or the snapshot of a repository in the Hugging Face cache.
 inline result<std::string> try_resolve_model_folder(std::string_view folder_or_id) {
   std::string folder(folder_or_id);
   if (detail::folder_exists(folder)) {
@@ -61,8 +66,10 @@ inline result<std::string> try_resolve_model_folder(std::string_view folder_or_i
   if (detail::looks_like_hub_id(folder_or_id)) {
     const std::string cached = detail::cached_snapshot(folder_or_id);
     if (!cached.empty()) return cached;
-    return fail(errc::not_found, text_of("llava: ", folder_or_id, " is neither a folder nor in the Hugging Face cache (", detail::hub_cache_folder(),
-                                         "); fetch it with `hf download ", folder_or_id, "` and pass its name or its folder"));
+    return fail(errc::not_found,
+                text_of("llava: ", folder_or_id, " is neither a folder nor in the Hugging Face cache (",
+                        detail::hub_cache_folder(), "); fetch it with `hf download ", folder_or_id,
+                        "` and pass its name or its folder"));
   }
   return fail(errc::not_found, text_of("llava: there is no folder ", folder_or_id));
 }

@@ -101,7 +101,8 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   bool EndObject(rapidjson::SizeType) {
     const auto& members = open_.back().members();
     std::vector<std::string_view> keys(members.size());
-    std::transform(members.begin(), members.end(), keys.begin(), [](const auto& m) { return std::string_view(m.first); });
+    std::transform(members.begin(), members.end(), keys.begin(),
+                   [](const auto& m) { return std::string_view(m.first); });
     std::sort(keys.begin(), keys.end());
     const auto twice = std::adjacent_find(keys.begin(), keys.end());
     if (twice != keys.end()) return refuse(text_of("the key \"", *twice, "\" stands twice in an object"));
@@ -141,12 +142,14 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   std::size_t values_ = 0;
 };
 
+/// Parses a whole text; `file` is its name in errors.
 inline result<json_value> try_parse_json(std::string_view file, std::string_view text) {
   rapidjson::Reader reader;
   rapidjson::MemoryStream bytes(text.data(), text.size());
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
   json_builder builder;
-  constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
+  constexpr unsigned flags =
+      rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
   if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));
   if (!builder.problem.empty()) return fail(errc::invalid_format, text_of("llava: ", file, ": ", builder.problem));
   return fail(errc::invalid_format, text_of("llava: ", file, ": not JSON, at byte ", reader.GetErrorOffset()));
@@ -156,14 +159,16 @@ inline result<json_value> try_parse_json(std::string_view file, std::string_view
 inline result<std::string> try_read_text_file(const std::string& file, std::size_t limit = std::size_t{64} << 20) {
   LLAVA_TRY(mapped, mapped_file::try_open(file));
   if (mapped.bytes().size() > limit)
-    return fail(errc::unsupported, text_of("llava: ", file, " has ", mapped.bytes().size(), " bytes; at most ", limit, " are read"));
+    return fail(errc::unsupported,
+                text_of("llava: ", file, " has ", mapped.bytes().size(), " bytes; at most ", limit, " are read"));
   return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
 }
 
 /// One object of a file, with its place in it for errors. Refers to the file's name and value: both outlive it.
 class json_object {
  public:
-  json_object(std::string_view file, std::string path, const json_value* v) : file_(file), path_(std::move(path)), value_(v) {}
+  json_object(std::string_view file, std::string path, const json_value* v)
+      : file_(file), path_(std::move(path)), value_(v) {}
 
   /// The member, or null when it is absent or null.
   const json_value* find(const char* key) const {

@@ -16,6 +16,7 @@ LLAVA_BEGIN
 /// Whose tensor names and prompt rules a folder follows.
 enum class naming : std::uint8_t { llava_hf, original, text_only };
 
+/// All that a folder's small files say about a model.
 struct model_description {
   naming names = naming::llava_hf;
   bool has_vision = false;

@@ -6,11 +6,11 @@
 /// safetensors_folder opens model.safetensors, or the shards that model.safetensors.index.json names, by mapping: no data
 /// is read.
 #pragma once
+#include <sys/stat.h>
 #include <algorithm>
 #include <cstring>
 #include <map>
 #include <string>
-#include <sys/stat.h>
 #include <vector>
 
 #include <llava/checkpoint/json.hpp>
@@ -29,10 +29,10 @@ struct safetensors_type {
   bool known;
 };
 inline constexpr safetensors_type safetensors_types[] = {
-    {"F32", 4, dtype::float32, true}, {"F16", 2, dtype::float16, true}, {"BF16", 2, dtype::bfloat16, true},
-    {"I64", 8, dtype::int64, true},   {"I32", 4, dtype::int32, true},   {"U8", 1, dtype::uint8, true},
-    {"F64", 8, dtype::uint8, false},  {"I16", 2, dtype::uint8, false},  {"I8", 1, dtype::uint8, false},
-    {"BOOL", 1, dtype::uint8, false}, {"U16", 2, dtype::uint8, false},  {"U32", 4, dtype::uint8, false},
+    {"F32", 4, dtype::float32, true}, {"F16", 2, dtype::float16, true},    {"BF16", 2, dtype::bfloat16, true},
+    {"I64", 8, dtype::int64, true},   {"I32", 4, dtype::int32, true},      {"U8", 1, dtype::uint8, true},
+    {"F64", 8, dtype::uint8, false},  {"I16", 2, dtype::uint8, false},     {"I8", 1, dtype::uint8, false},
+    {"BOOL", 1, dtype::uint8, false}, {"U16", 2, dtype::uint8, false},     {"U32", 4, dtype::uint8, false},
     {"U64", 8, dtype::uint8, false},  {"F8_E4M3", 1, dtype::uint8, false}, {"F8_E5M2", 1, dtype::uint8, false}};
 
 /// One entry of the header, and where its bytes lie.
@@ -41,15 +41,18 @@ struct safetensors_entry {
   std::size_t begin = 0, end = 0;
 };
 
-inline result<safetensors_entry> try_read_entry(const std::string& file, std::string_view name, const json_value& v, std::span<const std::byte> data) {
+inline result<safetensors_entry> try_read_entry(const std::string& file, std::string_view name, const json_value& v,
+                                                std::span<const std::byte> data) {
   const auto bad = [&](std::string_view what) {
     return fail(errc::invalid_format, text_of("llava: ", file, ": tensor ", name, ": ", what));
   };
   const json_value *type = v.find("dtype"), *shape = v.find("shape"), *offsets = v.find("data_offsets");
-  if (!type || !type->text() || !shape || !shape->is_array() || !offsets || offsets->items().size() != 2 || v.members().size() != 3)
+  if (!type || !type->text() || !shape || !shape->is_array() || !offsets || offsets->items().size() != 2 ||
+      v.members().size() != 3)
     return bad("its header entry must have dtype, shape and data_offsets, and nothing else");
   const std::string& type_name = *type->text();
-  const auto* found = std::find_if(std::begin(safetensors_types), std::end(safetensors_types), [&](const auto& t) { return t.name == type_name; });
+  const auto* found = std::find_if(std::begin(safetensors_types), std::end(safetensors_types),
+                                   [&](const auto& t) { return t.name == type_name; });
   if (found == std::end(safetensors_types)) return bad(text_of("unknown dtype ", type_name));
 
   stored_tensor t;
@@ -67,10 +70,13 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
   const std::int64_t first = offsets->items()[0].whole().value_or(-1), last = offsets->items()[1].whole().value_or(-1);
   if (first < 0 || last < 0) return bad("its data_offsets must be whole numbers, none negative");
   const auto begin = static_cast<std::size_t>(first), end = static_cast<std::size_t>(last);
-  if (begin > end || end > data.size()) return bad(text_of("its data_offsets ", begin, " … ", end, " are not inside the ", data.size(), " bytes of data"));
-  if (end - begin != size) return bad(text_of("its shape and dtype need ", size, " bytes, data_offsets give ", end - begin));
+  if (begin > end || end > data.size())
+    return bad(text_of("its data_offsets ", begin, " … ", end, " are not inside the ", data.size(), " bytes of data"));
+  if (end - begin != size)
+    return bad(text_of("its shape and dtype need ", size, " bytes, data_offsets give ", end - begin));
   t.bytes = data.subspan(begin, size);
-  if (!found->known) t.dims.clear(), t.bytes = {};  // kept by name only: whoever asks for it is told that it does not fit
+  if (!found->known)
+    t.dims.clear(), t.bytes = {};  // kept by name only: whoever asks for it is told that it does not fit
   return safetensors_entry{std::move(t), begin, end};
 }
 
@@ -84,12 +90,15 @@ class safetensors_file {
     LLAVA_TRY(mapped, mapped_file::try_open(file));
     f.mapped_ = std::move(mapped);
     const std::span<const std::byte> bytes = f.mapped_.bytes();
-    const auto bad = [&](std::string_view what) { return fail(errc::invalid_format, text_of("llava: ", file, ": ", what)); };
+    const auto bad = [&](std::string_view what) {
+      return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
+    };
     if (bytes.size() < 8) return bad("too short to be a safetensors file");
     std::uint64_t length = 0;
     std::memcpy(&length, bytes.data(), 8);
     if (length > 100000000) return bad(text_of("its header says ", length, " bytes; the format allows 100000000"));
-    if (length > bytes.size() - 8) return bad(text_of("its header says ", length, " bytes, the file has ", bytes.size()));
+    if (length > bytes.size() - 8)
+      return bad(text_of("its header says ", length, " bytes, the file has ", bytes.size()));
     const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
     if (header.empty() || header.front() != '{') return bad("its header does not begin with '{'");
     const std::span<const std::byte> data = bytes.subspan(8 + length);
@@ -104,7 +113,9 @@ class safetensors_file {
     std::sort(ranges.begin(), ranges.end());
     std::size_t end = 0;
     for (const auto& [first, last] : ranges) {
-      if (first != end) return bad(text_of("its tensors ", first < end ? "overlap" : "leave a hole", " at byte ", std::min(first, end), " of the data"));
+      if (first != end)
+        return bad(text_of("its tensors ", first < end ? "overlap" : "leave a hole", " at byte ", std::min(first, end),
+                           " of the data"));
       end = last;
     }
     if (end != data.size()) return bad(text_of("its tensors end at byte ", end, " of ", data.size(), " bytes of data"));
@@ -140,10 +151,12 @@ class safetensors_folder {
       LLAVA_TRY(one, safetensors_file::try_open(folder + "/model.safetensors"));
       all.files_.push_back(std::move(one));
     } else if (exists("pytorch_model.bin") || exists("pytorch_model.bin.index.json")) {
-      return fail(errc::unsupported, text_of("llava: ", folder, " holds its weights as pytorch_model.bin; save them as safetensors "
+      return fail(errc::unsupported, text_of("llava: ", folder,
+                                             " holds its weights as pytorch_model.bin; save them as safetensors "
                                              "(transformers: model.save_pretrained(folder, safe_serialization=True))"));
     } else {
-      return fail(errc::not_found, text_of("llava: ", folder, " has neither model.safetensors nor model.safetensors.index.json"));
+      return fail(errc::not_found,
+                  text_of("llava: ", folder, " has neither model.safetensors nor model.safetensors.index.json"));
     }
     return result<safetensors_folder>(std::move(all));
   }
@@ -166,16 +179,20 @@ class safetensors_folder {
     if (!map || !map->is_object()) return json.root().wrong("weight_map", "an object of tensor names and files");
     std::map<std::string, std::size_t, std::less<>> shards;
     for (const auto& [tensor, value] : map->members()) {
-      if (!value.text()) return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a text"));
+      if (!value.text())
+        return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a text"));
       const std::string& file = *value.text();
-      if (file.empty() || file.find_first_of("/\\") != std::string::npos || file == ".." || file.find('\0') != std::string::npos)
-        return fail(errc::invalid_format, text_of("llava: ", index, ": ", tensor, " is said to be in '", file, "', which is not a file of this folder"));
+      if (file.empty() || file.find_first_of("/\\") != std::string::npos || file == ".." ||
+          file.find('\0') != std::string::npos)
+        return fail(errc::invalid_format, text_of("llava: ", index, ": ", tensor, " is said to be in '", file,
+                                                  "', which is not a file of this folder"));
       const auto [at, is_new] = shards.emplace(file, files_.size());
       if (is_new) {
         LLAVA_TRY(shard, safetensors_file::try_open(folder + "/" + file));
         files_.push_back(std::move(shard));
       }
-      if (!files_[at->second].find(tensor)) return fail(errc::mismatch, text_of("llava: ", index, ": ", tensor, " is not in ", file));
+      if (!files_[at->second].find(tensor))
+        return fail(errc::mismatch, text_of("llava: ", index, ": ", tensor, " is not in ", file));
     }
     return {};
   }

@@ -14,6 +14,7 @@
 
 LLAVA_BEGIN
 
+/// A tensor as a file holds it.
 struct stored_tensor {
   std::string name;
   dtype type = dtype::float32;

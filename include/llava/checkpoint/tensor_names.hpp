@@ -14,6 +14,7 @@
 
 LLAVA_BEGIN
 
+/// From our names of weights to those of a checkpoint.
 class tensor_names {
  public:
   template <checkpoint_source Source>
@@ -31,9 +32,10 @@ class tensor_names {
       text_ = "model.";
       projector_ = "model.mm_projector.";
     }
-    vision_ = first("embeddings.patch_embedding.weight",
-                    {"vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower.", "vision_tower.",
-                     "model.vision_tower.vision_tower.vision_model.", "model.vision_tower.vision_tower.", "vision_model.", ""});
+    vision_ = first(
+        "embeddings.patch_embedding.weight",
+        {"vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower.", "vision_tower.",
+         "model.vision_tower.vision_tower.vision_model.", "model.vision_tower.vision_tower.", "vision_model.", ""});
   }
 
   std::string file_name(std::string_view name) const {

@@ -37,9 +37,12 @@ inline result<void> try_read_rope(const json_object& o, text_config& c) {
     LLAVA_CHECK(rope.read("rope_type", type));
     LLAVA_CHECK(rope.read("rope_theta", c.rope_theta));
     if (type == "default") continue;
-    if (type == "linear") c.scaling = rope_scaling::linear;
-    else if (type == "llama3") c.scaling = rope_scaling::llama3;
-    else return rope.unsupported("rope_type", type, "default, linear, llama3");
+    if (type == "linear")
+      c.scaling = rope_scaling::linear;
+    else if (type == "llama3")
+      c.scaling = rope_scaling::llama3;
+    else
+      return rope.unsupported("rope_type", type, "default, linear, llama3");
     LLAVA_CHECK(rope.read("factor", c.rope_factor));
     LLAVA_CHECK(rope.read("low_freq_factor", c.rope_low_frequency));
     LLAVA_CHECK(rope.read("high_freq_factor", c.rope_high_frequency));
@@ -72,8 +75,10 @@ inline result<text_config> try_read_text_config(const json_object& o, std::strin
     LLAVA_CHECK(o.read("sliding_window", c.window));
     int full_layers = 28;
     LLAVA_CHECK(o.read("max_window_layers", full_layers));
-    if (!windowed || full_layers >= c.layers) c.window = 0;
-    else if (full_layers > 0) return o.unsupported("max_window_layers", std::to_string(full_layers), "a window in all layers or in none");
+    if (!windowed || full_layers >= c.layers)
+      c.window = 0;
+    else if (full_layers > 0)
+      return o.unsupported("max_window_layers", std::to_string(full_layers), "a window in all layers or in none");
   } else {
     bool bias = false;
     LLAVA_CHECK(o.read("attention_bias", bias));

@@ -41,7 +41,8 @@ class tokenizer_settings_reader {
   explicit tokenizer_settings_reader(const std::string& folder) : folder_(folder) {}
 
   result<tokenizer_settings> try_read() {
-    const std::string config = folder_ + "/tokenizer_config.json", map = folder_ + "/special_tokens_map.json", added = folder_ + "/added_tokens.json";
+    const std::string config = folder_ + "/tokenizer_config.json", map = folder_ + "/special_tokens_map.json",
+                      added = folder_ + "/added_tokens.json";
     bool has_decoder = false;
     if (file_exists(config)) {
       LLAVA_TRY(json, json_document::try_read(config));
@@ -64,11 +65,13 @@ class tokenizer_settings_reader {
     if (!has_decoder && file_exists(added)) {
       LLAVA_TRY(json, json_document::try_read(added));
       for (const auto& [content, id] : json.value().members()) {
-        if (!id.whole() || *id.whole() < 0 || *id.whole() > INT32_MAX) return fail(errc::invalid_format, text_of("llava: ", added, ": ids must be whole numbers"));
+        if (!id.whole() || *id.whole() < 0 || *id.whole() > INT32_MAX)
+          return fail(errc::invalid_format, text_of("llava: ", added, ": ids must be whole numbers"));
         added_token a;
         a.content = content;
         a.id = static_cast<std::int32_t>(*id.whole());
-        a.special = is_named(a.content) || std::find(s_.additional.begin(), s_.additional.end(), a.content) != s_.additional.end();
+        a.special = is_named(a.content) ||
+                    std::find(s_.additional.begin(), s_.additional.end(), a.content) != s_.additional.end();
         a.normalized = !a.special;
         s_.added.push_back(std::move(a));
       }
@@ -77,7 +80,9 @@ class tokenizer_settings_reader {
   }
 
  private:
-  bool is_named(std::string_view content) const { return std::find(s_.named.begin(), s_.named.end(), content) != s_.named.end(); }
+  bool is_named(std::string_view content) const {
+    return std::find(s_.named.begin(), s_.named.end(), content) != s_.named.end();
+  }
 
   /// {"content": …, "lstrip": …}, or just the content.
   result<void> try_read_token(const json_object& o, const char* key, const json_value& v, added_token& a) {
@@ -97,7 +102,8 @@ class tokenizer_settings_reader {
   }
 
   result<void> try_read_names(const json_object& o) {
-    for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"}) {
+    for (const char* key :
+         {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"}) {
       const json_value* v = o.find(key);
       if (!v) continue;
       added_token a;
@@ -137,7 +143,8 @@ class tokenizer_settings_reader {
       added_token a;
       const char* last = key.data() + key.size();
       const auto [end, failure] = std::from_chars(key.data(), last, a.id);
-      if (failure != std::errc() || end != last || a.id < 0) return o.wrong("added_tokens_decoder", "an object of ids and tokens");
+      if (failure != std::errc() || end != last || a.id < 0)
+        return o.wrong("added_tokens_decoder", "an object of ids and tokens");
       LLAVA_CHECK(try_read_token(o, "added_tokens_decoder", token, a));
       s_.added.push_back(std::move(a));
     }
@@ -161,13 +168,16 @@ void apply_settings(const tokenizer_settings& s, std::size_t vocabulary_size, Fi
   for (const added_token& a : s.added) {
     const auto same = own(a.content);
     if (same != r.added.end()) {
-      if (a.id < 0) same->special = true;  // named: what flags it has, the others say
-      else *same = a;
+      if (a.id < 0)
+        same->special = true;  // named: what flags it has, the others say
+      else
+        *same = a;
       continue;
     }
     r.added.push_back(a);
     const std::int32_t known = find(a.content);
-    if (a.id < 0) r.added.back().id = known >= 0 ? known : static_cast<std::int32_t>(std::min<std::int64_t>(next++, 0x7fffffff));
+    if (a.id < 0)
+      r.added.back().id = known >= 0 ? known : static_cast<std::int32_t>(std::min<std::int64_t>(next++, 0x7fffffff));
   }
   const auto id_of = [&](const std::string& content) {
     const auto a = own(content);
@@ -190,7 +200,8 @@ inline void put_around(const tokenizer_settings& s, tokenizer_rules& r) {
 inline result<tokenizer> try_make_slow(sentencepiece_bpe model, tokenizer_settings s) {
   tokenizer_rules r;
   r.decoder.how = s.legacy ? decoding::slow_legacy : decoding::slow;
-  for (auto& [content, fallback] : {std::pair<std::string*, const char*>{&s.bos, "<s>"}, {&s.eos, "</s>"}, {&s.unknown, "<unk>"}}) {
+  for (auto& [content, fallback] :
+       {std::pair<std::string*, const char*>{&s.bos, "<s>"}, {&s.eos, "</s>"}, {&s.unknown, "<unk>"}}) {
     if (!content->empty()) continue;
     *content = fallback;
     added_token a;
@@ -232,9 +243,11 @@ inline result<tokenizer> try_make_fast(tokenizer_parts parts, const tokenizer_se
 
 /// The tokenizer of a folder; `names` says whose folder it is.
 inline result<tokenizer> try_open_tokenizer(const std::string& folder, naming names = naming::llava_hf) {
-  const bool has_json = detail::file_exists(folder + "/tokenizer.json"), has_model = detail::file_exists(folder + "/tokenizer.model");
+  const bool has_json = detail::file_exists(folder + "/tokenizer.json"),
+             has_model = detail::file_exists(folder + "/tokenizer.model");
   const bool from_model = has_model && (!has_json || names == naming::original);
-  if (!has_json && !has_model) return fail(errc::not_found, text_of("llava: ", folder, " has neither tokenizer.json nor tokenizer.model"));
+  if (!has_json && !has_model)
+    return fail(errc::not_found, text_of("llava: ", folder, " has neither tokenizer.json nor tokenizer.model"));
   const std::string file = folder + (from_model ? "/tokenizer.model" : "/tokenizer.json");
   LLAVA_TRY(bytes, try_read_text_file(file));
   LLAVA_TRY(settings, detail::tokenizer_settings_reader(folder).try_read());
@@ -252,7 +265,10 @@ inline result<tokenizer> try_open_tokenizer(const std::string& folder, naming na
 }
 
 #if LLAVA_EXCEPTIONS
-inline tokenizer open_tokenizer(const std::string& folder, naming names = naming::llava_hf) { return value_or_throw(try_open_tokenizer(folder, names)); }
+/// The same, throwing llava::error.
+inline tokenizer open_tokenizer(const std::string& folder, naming names = naming::llava_hf) {
+  return value_or_throw(try_open_tokenizer(folder, names));
+}
 #endif
 
 LLAVA_END

@@ -34,7 +34,8 @@ class ranked_model_reader {
     std::string type = "BPE", unknown;
     double dropout = 0;
     LLAVA_CHECK(model.read("type", type));
-    if (type != "BPE") return fail(errc::unsupported, text_of("llava: ", file_, ": a model of type ", type, "; only BPE is read"));
+    if (type != "BPE")
+      return fail(errc::unsupported, text_of("llava: ", file_, ": a model of type ", type, "; only BPE is read"));
     LLAVA_CHECK(model.read("dropout", dropout));
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       std::string text;
@@ -47,7 +48,8 @@ class ranked_model_reader {
     LLAVA_CHECK(model.read("fuse_unk", m_.fuse_unknown));
     LLAVA_CHECK(model.read("unk_token", unknown));
     LLAVA_CHECK(try_read_pieces(model));
-    if (!unknown.empty() && (m_.unknown = id_of(unknown)) < 0) return bad(text_of("unk_token '", unknown, "' is not in the vocabulary"));
+    if (!unknown.empty() && (m_.unknown = id_of(unknown)) < 0)
+      return bad(text_of("unk_token '", unknown, "' is not in the vocabulary"));
     LLAVA_CHECK(try_read_merges(model));
     result<ranked_bpe> made = ranked_bpe::try_make(std::move(m_));
     if (!made) return in_file(file_, made.error());
@@ -66,10 +68,12 @@ class ranked_model_reader {
   result<void> try_read_pieces(const json_object& model) {
     const json_value* vocab = model.find("vocab");
     if (!vocab || vocab->members().empty()) return model.wrong("vocab", "an object of pieces and ids");
-    const auto most = static_cast<std::int64_t>(2 * vocab->members().size() + 65536);  // holes are allowed, not a waste of memory
+    const auto most =
+        static_cast<std::int64_t>(2 * vocab->members().size() + 65536);  // holes are allowed, not a waste of memory
     std::vector<bool> seen;
     for (const auto& [piece, value] : vocab->members()) {
-      if (!value.whole() || *value.whole() < 0 || *value.whole() >= most) return bad(text_of("the id of piece '", piece, "' is not a whole number below ", most));
+      if (!value.whole() || *value.whole() < 0 || *value.whole() >= most)
+        return bad(text_of("the id of piece '", piece, "' is not a whole number below ", most));
       const auto id = static_cast<std::size_t>(*value.whole());
       if (id >= seen.size()) seen.resize(id + 1);
       if (seen[id]) return bad(text_of("two pieces have the id ", id));
@@ -77,7 +81,8 @@ class ranked_model_reader {
       auto bytes = m_.byte_level ? bytes_of_letters(piece) : std::nullopt;
       const bool findable = !piece.empty() && (!m_.byte_level || bytes);
       m_.words.set(static_cast<std::int32_t>(id), bytes ? std::move(*bytes) : std::string(piece));
-      if (findable && !m_.words.index(static_cast<std::int32_t>(id))) return bad(text_of("piece '", piece, "' stands twice"));
+      if (findable && !m_.words.index(static_cast<std::int32_t>(id)))
+        return bad(text_of("piece '", piece, "' stands twice"));
     }
     return {};
   }
@@ -92,7 +97,8 @@ class ranked_model_reader {
       if (m.text()) {
         const std::string_view both = *m.text();
         const auto space = both.find(' ');
-        if (space == std::string_view::npos || both.find(' ', space + 1) != std::string_view::npos) return bad(text_of("merge ", rank, " is not two pieces"));
+        if (space == std::string_view::npos || both.find(' ', space + 1) != std::string_view::npos)
+          return bad(text_of("merge ", rank, " is not two pieces"));
         left = both.substr(0, space), right = both.substr(space + 1);
       } else if (m.items().size() == 2 && m.items()[0].text() && m.items()[1].text()) {
         left = *m.items()[0].text(), right = *m.items()[1].text();
@@ -100,7 +106,8 @@ class ranked_model_reader {
         return bad(text_of("merge ", rank, " is not two pieces"));
       }
       const std::int32_t l = id_of(left), r = id_of(right), whole = id_of(std::string(left).append(right));
-      if (l < 0 || r < 0 || whole < 0) return bad(text_of("merge ", rank, " ('", left, "' '", right, "') is not of pieces of the vocabulary"));
+      if (l < 0 || r < 0 || whole < 0)
+        return bad(text_of("merge ", rank, " ('", left, "' '", right, "') is not of pieces of the vocabulary"));
       m_.merges.set(l, r, {rank++, whole});
     }
     return {};
@@ -110,7 +117,8 @@ class ranked_model_reader {
   ranked_model m_;
 };
 
-inline result<void> try_read_added_tokens(std::string_view file, const json_object& root, std::vector<added_token>& to) {
+inline result<void> try_read_added_tokens(std::string_view file, const json_object& root,
+                                          std::vector<added_token>& to) {
   const json_value* added = root.find("added_tokens");
   if (!added) return {};
   if (!added->is_array()) return root.wrong("added_tokens", "a list");
@@ -133,6 +141,7 @@ inline result<void> try_read_added_tokens(std::string_view file, const json_obje
 
 }  // namespace detail
 
+/// From the bytes of a tokenizer.json; `file` is its name in errors.
 inline result<tokenizer_parts> try_read_tokenizer_json(std::string_view file, std::string_view bytes) {
   LLAVA_TRY(json, try_parse_json(file, bytes));
   if (!json.is_object()) return fail(errc::invalid_format, text_of("llava: ", file, ": expected an object"));

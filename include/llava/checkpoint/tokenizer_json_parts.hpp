@@ -19,10 +19,14 @@ class tokenizer_json_parts {
   tokenizer_json_parts(std::string_view file, tokenizer_rules& rules) : file_(file), rules_(rules) {}
 
   result<void> try_read(const json_object& root) {
-    LLAVA_CHECK(each_part(root, "normalizer", "normalizers", [&](const json_object& o, std::string_view type) { return try_normalizer(o, type); }));
-    LLAVA_CHECK(each_part(root, "pre_tokenizer", "pretokenizers", [&](const json_object& o, std::string_view type) { return try_pre_tokenizer(o, type); }));
-    LLAVA_CHECK(each_part(root, "post_processor", "processors", [&](const json_object& o, std::string_view type) { return try_post_processor(o, type); }));
-    LLAVA_CHECK(each_part(root, "decoder", "decoders", [&](const json_object& o, std::string_view type) { return try_decoder(o, type); }));
+    LLAVA_CHECK(each_part(root, "normalizer", "normalizers",
+                          [&](const json_object& o, std::string_view type) { return try_normalizer(o, type); }));
+    LLAVA_CHECK(each_part(root, "pre_tokenizer", "pretokenizers",
+                          [&](const json_object& o, std::string_view type) { return try_pre_tokenizer(o, type); }));
+    LLAVA_CHECK(each_part(root, "post_processor", "processors",
+                          [&](const json_object& o, std::string_view type) { return try_post_processor(o, type); }));
+    LLAVA_CHECK(each_part(root, "decoder", "decoders",
+                          [&](const json_object& o, std::string_view type) { return try_decoder(o, type); }));
     return try_check_decoder();
   }
   bool byte_level() const { return byte_level_; }
@@ -69,7 +73,8 @@ class tokenizer_json_parts {
       std::string from, to;
       LLAVA_CHECK(pattern.read("String", from));
       LLAVA_CHECK(o.read("content", to));
-      if (from != " " || to != space_mark) return unknown("normalizer Replace of", text_of("'", from, "' by '", to, "'"));
+      if (from != " " || to != space_mark)
+        return unknown("normalizer Replace of", text_of("'", from, "' by '", to, "'"));
       w.marks_spaces = true;
       return {};
     }
@@ -95,7 +100,8 @@ class tokenizer_json_parts {
     }
     if (type == "Digits" && first) {
       LLAVA_CHECK(o.read("individual_digits", w.splits_digits));
-      return w.splits_digits ? result<void>() : result<void>(unknown("pre_tokenizer Digits without", "individual_digits"));
+      return w.splits_digits ? result<void>()
+                             : result<void>(unknown("pre_tokenizer Digits without", "individual_digits"));
     }
     if (type == "Split" && first && !w.splits_digits) {
       LLAVA_TRY(pattern, o.object("pattern"));
@@ -105,11 +111,16 @@ class tokenizer_json_parts {
       LLAVA_CHECK(o.read("behavior", behavior));
       LLAVA_CHECK(o.read("invert", invert));
       // The patterns leave nothing between their matches, so that these are one and the same.
-      if (behavior != "Isolated" && !(behavior == "Removed" && invert)) return unknown("pre_tokenizer Split with behavior", behavior);
-      if (regex == split_patterns::gpt2) w.pattern = splitter::gpt2;
-      else if (regex == split_patterns::llama3) w.pattern = splitter::llama3;
-      else if (regex == split_patterns::qwen2) w.pattern = splitter::qwen2;
-      else return unknown("pre_tokenizer pattern", regex);
+      if (behavior != "Isolated" && !(behavior == "Removed" && invert))
+        return unknown("pre_tokenizer Split with behavior", behavior);
+      if (regex == split_patterns::gpt2)
+        w.pattern = splitter::gpt2;
+      else if (regex == split_patterns::llama3)
+        w.pattern = splitter::llama3;
+      else if (regex == split_patterns::qwen2)
+        w.pattern = splitter::qwen2;
+      else
+        return unknown("pre_tokenizer pattern", regex);
       return {};
     }
     if (type == "ByteLevel" && !byte_level_ && !w.metaspace) {
@@ -117,8 +128,10 @@ class tokenizer_json_parts {
       w.prefix_space = true;
       LLAVA_CHECK(o.read("use_regex", pattern));
       LLAVA_CHECK(o.read("add_prefix_space", w.prefix_space));
-      if (w.prefix_space && (w.pattern != splitter::none || w.splits_digits)) return unknown("pre_tokenizer ByteLevel", "with add_prefix_space behind others");
-      if (pattern && w.pattern != splitter::none) return unknown("pre_tokenizer ByteLevel", "with use_regex behind Split");
+      if (w.prefix_space && (w.pattern != splitter::none || w.splits_digits))
+        return unknown("pre_tokenizer ByteLevel", "with add_prefix_space behind others");
+      if (pattern && w.pattern != splitter::none)
+        return unknown("pre_tokenizer ByteLevel", "with use_regex behind Split");
       byte_level_ = true;
       if (pattern) w.pattern = splitter::gpt2;
       return {};
@@ -131,7 +144,8 @@ class tokenizer_json_parts {
     bool adds = true;
     LLAVA_CHECK(o.read("add_prefix_space", adds));  // of older files
     LLAVA_CHECK(o.read("prepend_scheme", scheme));
-    if (scheme != "always" && scheme != "first" && scheme != "never") return o.unsupported("prepend_scheme", scheme, "always, first, never");
+    if (scheme != "always" && scheme != "first" && scheme != "never")
+      return o.unsupported("prepend_scheme", scheme, "always, first, never");
     if (!adds || scheme == "never") return prefix_mark::never;
     return scheme == "first" ? prefix_mark::first : prefix_mark::always;
   }
@@ -175,7 +189,8 @@ class tokenizer_json_parts {
       LLAVA_CHECK(o.read("content", content));
       LLAVA_CHECK(o.read("start", d.strip));
       LLAVA_CHECK(o.read("stop", stop));
-      if (content != " " || d.strip < 0 || stop != 0) return unknown("decoder Strip of", text_of("'", content, "' from the end, or of something else than spaces"));
+      if (content != " " || d.strip < 0 || stop != 0)
+        return unknown("decoder Strip of", text_of("'", content, "' from the end, or of something else than spaces"));
     } else if (type == "Replace") {
       LLAVA_TRY(pattern, o.object("pattern"));
       std::string from, to;
@@ -193,17 +208,23 @@ class tokenizer_json_parts {
   /// Decoders are known as whole chains: each is a way that text_decoder has.
   result<void> try_check_decoder() {
     decoding_rules& d = rules_.decoder;
-    if (decoders_.empty()) d.how = decoding::spaced;
-    else if (decoders_ == "ByteLevel") d.how = decoding::byte_level;
-    else if (decoders_ == "Metaspace") d.how = decoding::metaspace;
-    else if (decoders_ == "Replace ByteFallback Fuse Strip" || decoders_ == "Replace ByteFallback Fuse" || decoders_ == "ByteFallback Fuse" ||
-             decoders_ == "ByteFallback Fuse Strip" || decoders_ == "Replace Fuse" || decoders_ == "Replace Fuse Strip") {
+    if (decoders_.empty())
+      d.how = decoding::spaced;
+    else if (decoders_ == "ByteLevel")
+      d.how = decoding::byte_level;
+    else if (decoders_ == "Metaspace")
+      d.how = decoding::metaspace;
+    else if (decoders_ == "Replace ByteFallback Fuse Strip" || decoders_ == "Replace ByteFallback Fuse" ||
+             decoders_ == "ByteFallback Fuse" || decoders_ == "ByteFallback Fuse Strip" ||
+             decoders_ == "Replace Fuse" || decoders_ == "Replace Fuse Strip") {
       d.how = decoding::byte_fallback;
       d.marks = decoders_.find("Replace") != std::string::npos;
       d.bytes = decoders_.find("ByteFallback") != std::string::npos;
-    } else return unknown("the chain of decoders", decoders_);
+    } else
+      return unknown("the chain of decoders", decoders_);
     // Texts of a byte-level vocabulary are kept as bytes: only the decoder that makes bytes of them fits.
-    if (byte_level_ != (d.how == decoding::byte_level)) return unknown("the decoder", text_of(decoders_.empty() ? "(none)" : decoders_, " with this pre_tokenizer"));
+    if (byte_level_ != (d.how == decoding::byte_level))
+      return unknown("the decoder", text_of(decoders_.empty() ? "(none)" : decoders_, " with this pre_tokenizer"));
     return {};
   }
 

@@ -47,15 +47,19 @@ class protobuf_reader {
     f.number = static_cast<std::uint32_t>(key >> 3);
     f.type = static_cast<protobuf_field::wire_type>(key & 7);
     switch (f.type) {
-      case protobuf_field::varint: return varint(f.value);
-      case protobuf_field::fixed64: return fixed(f.value, 8);
-      case protobuf_field::fixed32: return fixed(f.value, 4);
+      case protobuf_field::varint:
+        return varint(f.value);
+      case protobuf_field::fixed64:
+        return fixed(f.value, 8);
+      case protobuf_field::fixed32:
+        return fixed(f.value, 4);
       case protobuf_field::delimited:
         if (!varint(length) || length > left_.size()) return false;
         f.bytes = left_.substr(0, static_cast<std::size_t>(length));
         left_.remove_prefix(static_cast<std::size_t>(length));
         return true;
-      default: return false;  // groups are of the past
+      default:
+        return false;  // groups are of the past
     }
   }
 
@@ -94,10 +98,15 @@ bool each_field(std::string_view message, F&& field) {
 
 }  // namespace detail
 
+/// From the bytes of a SentencePiece model; `file` is its name in errors.
 inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
   using field = detail::protobuf_field;
-  const auto bad = [&](std::string_view what) { return fail(errc::invalid_format, text_of("llava: ", file, ": ", what)); };
-  const auto unsupported = [&](std::string_view what) { return fail(errc::unsupported, text_of("llava: ", file, ": ", what)); };
+  const auto bad = [&](std::string_view what) {
+    return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
+  };
+  const auto unsupported = [&](std::string_view what) {
+    return fail(errc::unsupported, text_of("llava: ", file, ": ", what));
+  };
   sentencepiece_model m;
   std::uint64_t model_type = 1;
   bool suffix = false, escapes = true, normalises = false, denormalises = false, sound = true;
@@ -134,13 +143,24 @@ inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file,
     }
     if (f.number == 2) sound = detail::each_field(f.bytes, trainer);
     if (f.number == 3) sound = detail::each_field(f.bytes, normalizer);
-    if (f.number == 5) sound = detail::each_field(f.bytes, [&](const field& g) { denormalises = denormalises || (g.is(2, field::delimited) && !g.bytes.empty()); });
+    if (f.number == 5)
+      sound = detail::each_field(f.bytes, [&](const field& g) {
+        denormalises = denormalises || (g.is(2, field::delimited) && !g.bytes.empty());
+      });
   });
-  if (!message || !sound || m.pieces.empty()) return bad(text_of("not a SentencePiece model; it breaks off after ", m.pieces.size(), " pieces"));
+  if (!message || !sound || m.pieces.empty())
+    return bad(text_of("not a SentencePiece model; it breaks off after ", m.pieces.size(), " pieces"));
   if (model_type != 2)
-    return unsupported(text_of("a SentencePiece model of type ", model_type == 1 ? "unigram" : model_type == 3 ? "word" : model_type == 4 ? "char" : "unknown", "; only bpe is read"));
-  if (normalises || denormalises) return unsupported(text_of("its normaliser '", normaliser, "' changes characters; only identity is read"));
-  if (suffix || !escapes) return unsupported(suffix ? "treat_whitespace_as_suffix is not read" : "escape_whitespaces = false is not read");
+    return unsupported(text_of("a SentencePiece model of type ",
+                               model_type == 1   ? "unigram"
+                               : model_type == 3 ? "word"
+                               : model_type == 4 ? "char"
+                                                 : "unknown",
+                               "; only bpe is read"));
+  if (normalises || denormalises)
+    return unsupported(text_of("its normaliser '", normaliser, "' changes characters; only identity is read"));
+  if (suffix || !escapes)
+    return unsupported(suffix ? "treat_whitespace_as_suffix is not read" : "escape_whitespaces = false is not read");
   result<sentencepiece_bpe> made = sentencepiece_bpe::try_make(std::move(m));
   if (!made) return detail::in_file(file, made.error());
   return made;

@@ -75,7 +75,8 @@ inline result<void> try_read_image_config(const json_object& o, image_config& c)
     if (!works) return o.unsupported(key, "false", "true");
   }
   c.shape = pads ? aspect::pad : resize_both && !crops ? aspect::stretch : aspect::crop;
-  if (c.shape == aspect::crop && !crops) return o.unsupported("do_center_crop", "false", "true, or a size of both sides");
+  if (c.shape == aspect::crop && !crops)
+    return o.unsupported("do_center_crop", "false", "true, or a size of both sides");
   int filter = 3;
   LLAVA_CHECK(o.read("resample", filter));
   if (filter != 3) return o.unsupported("resample", std::to_string(filter), "3 (bicubic)");

@@ -8,6 +8,7 @@
 
 LLAVA_BEGIN
 
+/// A step of Steele, Lea and Flood's generator: every bit of x changes about half of the result's.
 constexpr std::uint64_t splitmix64(std::uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

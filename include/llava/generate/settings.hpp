@@ -19,10 +19,10 @@ struct generation_settings {
   float temperature = 0.f;
   float top_p = 1.f;
   int top_k = 50;
-  std::uint64_t seed = 0;          ///< the same seed gives the same answer, whatever else runs
-  std::vector<std::string> stop;   ///< texts that end the answer; they are not part of it
-  bool ignore_eos = false;         ///< go on to max_new_tokens
-  bool logprobs = false;           ///< fill answer::logprobs
+  std::uint64_t seed = 0;         ///< the same seed gives the same answer, whatever else runs
+  std::vector<std::string> stop;  ///< texts that end the answer; they are not part of it
+  bool ignore_eos = false;        ///< go on to max_new_tokens
+  bool logprobs = false;          ///< fill answer::logprobs
 };
 
 /// What a host may do while an answer is generated. Called on the asking thread.
@@ -33,15 +33,17 @@ struct generation_hooks {
   std::stop_token stop{};
 };
 
+/// Why an answer ended.
 enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full };
 
+/// What came of a question.
 struct answer {
-  std::string text;                   ///< without special tokens, white space at its ends removed
-  std::vector<std::int32_t> tokens;   ///< new tokens, eos included
-  std::vector<float> logprobs;        ///< natural logarithm of each new token's probability, if asked for
+  std::string text;                  ///< without special tokens, white space at its ends removed
+  std::vector<std::int32_t> tokens;  ///< new tokens, eos included
+  std::vector<float> logprobs;       ///< natural logarithm of each new token's probability, if asked for
   finish_reason reason = finish_reason::eos;
-  int prompt_tokens = 0;              ///< tokens of the prompt, image tokens included
-  int reused_tokens = 0;              ///< of which so many were in the KV cache already
+  int prompt_tokens = 0;  ///< tokens of the prompt, image tokens included
+  int reused_tokens = 0;  ///< of which so many were in the KV cache already
 };
 
 LLAVA_END

@@ -11,6 +11,7 @@
 
 LLAVA_BEGIN
 
+/// Holds back what may be the beginning of a stop text.
 class stop_text {
  public:
   explicit stop_text(std::span<const std::string> stops) : stops_(stops) {

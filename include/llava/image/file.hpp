@@ -30,21 +30,25 @@ inline std::string_view picture_format(std::string_view bytes) {
 
 /// A picture from the bytes of its file; `name` says which in errors.
 inline result<image> try_decode_image(std::span<const std::byte> bytes, std::string_view name = "the picture") {
-  if (bytes.empty()) return fail(errc::invalid_format, text_of("llava: ", name, " is empty; a JPEG or PNG is expected"));
+  if (bytes.empty())
+    return fail(errc::invalid_format, text_of("llava: ", name, " is empty; a JPEG or PNG is expected"));
   if (bytes.size() > image_limits::encoded_bytes)
     return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes; at most ",
                                            image_limits::encoded_bytes, " are taken: make it smaller"));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\xff\xd8\xff")) return detail::try_decode_jpeg(bytes, name);
   if (text.starts_with("\x89PNG\r\n\x1a\n")) return detail::try_decode_png(bytes, name);
-  return fail(errc::unsupported, text_of("llava: ", name, " is ", detail::picture_format(text), "; save it as JPEG or PNG"));
+  return fail(errc::unsupported,
+              text_of("llava: ", name, " is ", detail::picture_format(text), "; save it as JPEG or PNG"));
 }
 
+/// A picture from its file.
 inline result<image> try_read_image(const std::string& file) {
   if (file.find('\0') != std::string::npos)
     return fail(errc::invalid_argument, "llava: the name of a picture's file holds a zero byte");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
-  if (!in) return fail(errc::not_found, text_of("llava: cannot open the picture ", file, "; is it there, and readable?"));
+  if (!in)
+    return fail(errc::not_found, text_of("llava: cannot open the picture ", file, "; is it there, and readable?"));
   std::vector<std::byte> bytes;
   std::byte part[1 << 14];
   while (const std::size_t n = std::fread(part, 1, sizeof part, in.get())) {
@@ -53,15 +57,19 @@ inline result<image> try_read_image(const std::string& file) {
                                              " bytes, the most that are taken: make it smaller"));
     bytes.insert(bytes.end(), part, part + n);
   }
-  if (std::ferror(in.get())) return fail(errc::io, text_of("llava: cannot read the picture ", file, "; is it a folder?"));
+  if (std::ferror(in.get()))
+    return fail(errc::io, text_of("llava: cannot read the picture ", file, "; is it a folder?"));
   return try_decode_image(bytes, file);
 }
 
 #if LLAVA_EXCEPTIONS
+/// @name The same, throwing llava::error
+/// @{
 inline image decode_image(std::span<const std::byte> bytes, std::string_view name = "the picture") {
   return value_or_throw(try_decode_image(bytes, name));
 }
 inline image read_image(const std::string& file) { return value_or_throw(try_read_image(file)); }
+/// @}
 #endif
 
 LLAVA_END

@@ -28,6 +28,7 @@ constexpr bool within_image_limits(std::int64_t width, std::int64_t height) {
          width * height <= image_limits::pixels;
 }
 
+/// A picture: 8-bit RGB, (H, W, 3).
 class image {
  public:
   image() = default;
@@ -75,9 +76,9 @@ inline result<void> try_check_image_size(std::int64_t width, std::int64_t height
     return fail(errc::invalid_format,
                 text_of("llava: ", name, " is ", width, " x ", height, " pixels; both sides must be positive"));
   if (!within_image_limits(width, height))
-    return fail(errc::unsupported, text_of("llava: ", name, " is ", width, " x ", height, " pixels; at most ",
-                                           image_limits::side, " a side and ", image_limits::pixels,
-                                           " in all are taken: make it smaller"));
+    return fail(errc::unsupported,
+                text_of("llava: ", name, " is ", width, " x ", height, " pixels; at most ", image_limits::side,
+                        " a side and ", image_limits::pixels, " in all are taken: make it smaller"));
   return {};
 }
 
@@ -89,14 +90,16 @@ inline result<image> try_image_from_rgb(int width, int height, std::span<const s
   if (stride == 0) stride = used;
   // (H − 1) · stride + used ≤ size, without a product that could overflow
   if (stride < used || rgb.size() < used || (rgb.size() - used) / stride < static_cast<std::size_t>(height) - 1)
-    return fail(errc::invalid_argument, text_of("llava: a picture of ", width, " x ", height, " needs ", height, " rows of ",
-                                                used, " bytes, ", stride, " apart; ", rgb.size(), " bytes were given"));
+    return fail(errc::invalid_argument,
+                text_of("llava: a picture of ", width, " x ", height, " needs ", height, " rows of ", used, " bytes, ",
+                        stride, " apart; ", rgb.size(), " bytes were given"));
   image picture(width, height);
   for (int y = 0; y < height; ++y) std::memcpy(picture.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);
   return picture;
 }
 
 #if LLAVA_EXCEPTIONS
+/// The same, throwing llava::error.
 inline image image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0) {
   return value_or_throw(try_image_from_rgb(width, height, rgb, stride));
 }

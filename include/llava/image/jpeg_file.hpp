@@ -14,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 #include <llava/image/image.hpp>
 
@@ -53,7 +53,8 @@ class jpeg_reader {
     if (setjmp(errors_.back)) return false;
     jpeg_create_decompress(&reader_);
     reader_.progress = &progress_;
-    jpeg_mem_src(&reader_, reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<unsigned long>(bytes.size()));
+    jpeg_mem_src(&reader_, reinterpret_cast<const unsigned char*>(bytes.data()),
+                 static_cast<unsigned long>(bytes.size()));
     jpeg_read_header(&reader_, TRUE);
     const bool four = reader_.jpeg_color_space == JCS_CMYK || reader_.jpeg_color_space == JCS_YCCK;
     reader_.out_color_space = four ? JCS_CMYK : JCS_RGB;
@@ -82,12 +83,18 @@ class jpeg_reader {
   int channels() const { return reader_.out_color_space == JCS_CMYK ? 4 : 3; }
   std::string_view problem() const {
     switch (errors_.base.msg_code) {
-      case JWRN_JPEG_EOF: return "is truncated: the JPEG ends before its picture does";
-      case JERR_EMPTY_IMAGE: return "is a JPEG without pixels";
-      case JERR_IMAGE_TOO_BIG: return "is a JPEG with a side of more than 65500 pixels: make it smaller";
-      case JERR_BAD_PRECISION: return "is a JPEG whose colours do not have 8 bits; save it with 8";
-      case too_many_scans: return "is a JPEG that refines its picture too often; save it again";
-      default: return "is not a JPEG that can be decoded; save it again";
+      case JWRN_JPEG_EOF:
+        return "is truncated: the JPEG ends before its picture does";
+      case JERR_EMPTY_IMAGE:
+        return "is a JPEG without pixels";
+      case JERR_IMAGE_TOO_BIG:
+        return "is a JPEG with a side of more than 65500 pixels: make it smaller";
+      case JERR_BAD_PRECISION:
+        return "is a JPEG whose colours do not have 8 bits; save it with 8";
+      case too_many_scans:
+        return "is a JPEG that refines its picture too often; save it again";
+      default:
+        return "is not a JPEG that can be decoded; save it again";
     }
   }
 
@@ -123,7 +130,8 @@ inline result<image> try_decode_jpeg(std::span<const std::byte> bytes, std::stri
     if (!reader.read_row(inks.empty() ? to : inks.data())) return broken();
     for (std::size_t i = 0; i < inks.size(); i += 4) {
       const int light = inks[i + 3];  // stored inverted: 255 − black
-      for (std::size_t c = 0; c < 3; ++c) *to++ = static_cast<std::uint8_t>(light - multiply_255(255 - inks[i + c], light));
+      for (std::size_t c = 0; c < 3; ++c)
+        *to++ = static_cast<std::uint8_t>(light - multiply_255(255 - inks[i + c], light));
     }
   }
   if (!reader.finish()) return broken();

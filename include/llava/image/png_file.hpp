@@ -81,7 +81,8 @@ class png_reader {
   bool truncated() const { return truncated_; }
   /// Behind the last row libpng looks for a checksum, and gives up if the file has ended.
   bool has_all_rows() const {
-    if (png_get_interlace_type(reader_, info_) != PNG_INTERLACE_NONE) return png_get_current_pass_number(reader_) >= PNG_INTERLACE_ADAM7_PASSES;
+    if (png_get_interlace_type(reader_, info_) != PNG_INTERLACE_NONE)
+      return png_get_current_pass_number(reader_) >= PNG_INTERLACE_ADAM7_PASSES;
     return png_get_current_row_number(reader_) >= png_get_image_height(reader_, info_);
   }
 
@@ -115,7 +116,9 @@ inline std::int64_t big_endian(std::span<const std::byte> bytes, std::size_t at)
 }
 
 inline result<image> try_decode_png(std::span<const std::byte> bytes, std::string_view name) {
-  const auto fail_as = [&](std::string_view what) { return fail(errc::invalid_format, text_of("llava: ", name, what)); };
+  const auto fail_as = [&](std::string_view what) {
+    return fail(errc::invalid_format, text_of("llava: ", name, what));
+  };
   constexpr std::string_view truncated = " is truncated: the PNG ends before its picture does";
   constexpr std::string_view damaged = " is not a PNG that can be decoded: it is damaged; save it again";
   // Signature, length, "IHDR", width, height: checked before libpng is given anything.

@@ -135,7 +135,8 @@ inline std::int32_t dot(const std::int16_t* a, const std::int16_t* b, std::size_
 
 /// One output: the window `i` of `axis` over `from`, one colour of the inputs from axis.begin on; `beside` is that colour of
 /// the canvas. No sum overflows: the parts of the weights are no larger than they, and 255 · Σ|weight| < 2^31.
-inline std::uint8_t weighted_sum(const resize_axis& axis, std::size_t i, const std::int16_t* from, std::int32_t beside) {
+inline std::uint8_t weighted_sum(const resize_axis& axis, std::size_t i, const std::int16_t* from,
+                                 std::int32_t beside) {
   const resize_window& window = axis.windows[i];
   const std::int16_t* p = from + (window.first - axis.begin);
   const std::int32_t of_high = dot(p, &axis.high[i * axis.taps], static_cast<std::size_t>(window.blocks));
@@ -153,15 +154,15 @@ struct resize_steps {
 /// The part of the resized canvas that `first` and `second` want, to `out`. The pass along the axis `first` is done first;
 /// `from` is the picture's first pixel.
 template <class Filter>
-void resize_axes(const std::uint8_t* from, resize_steps in, const std::array<std::uint8_t, 3>& canvas, const resize_side& first,
-                 const resize_side& second, std::uint8_t* out, resize_steps to) {
+void resize_axes(const std::uint8_t* from, resize_steps in, const std::array<std::uint8_t, 3>& canvas,
+                 const resize_side& first, const resize_side& second, std::uint8_t* out, resize_steps to) {
   const resize_axis columns = weigh<Filter>(first), rows = weigh<Filter>(second);
   const int height = rows.end - rows.begin;
   const std::size_t plane = static_cast<std::size_t>(columns.end - columns.begin) + resize_block;
   const std::size_t column = static_cast<std::size_t>(height) + resize_block;
   // A strip of the first axis' outputs at a time: its inputs and the bytes between the passes stay in the cache.
   const int strip = std::min(64, first.count);
-  std::vector<std::int16_t> line(3 * plane);                                        // (3, inputs): one line, colours apart
+  std::vector<std::int16_t> line(3 * plane);  // (3, inputs): one line, colours apart
   std::vector<std::int16_t> between(3 * static_cast<std::size_t>(strip) * column);  // (strip, 3, lines)
   for (int begin = 0; begin < first.count; begin += strip) {
     const int end = std::min(begin + strip, first.count);
@@ -176,7 +177,8 @@ void resize_axes(const std::uint8_t* from, resize_steps in, const std::array<std
       const std::uint8_t* pixels = from + static_cast<std::size_t>(rows.begin + y) * in.second;
       for (int x = read_begin; x < read_end; ++x)
         for (std::size_t c = 0; c < 3; ++c)
-          line[c * plane + static_cast<std::size_t>(x - columns.begin)] = pixels[static_cast<std::size_t>(x) * in.first + c];
+          line[c * plane + static_cast<std::size_t>(x - columns.begin)] =
+              pixels[static_cast<std::size_t>(x) * in.first + c];
       std::int16_t* sums = between.data() + y;
       for (int x = begin; x < end; ++x)
         for (std::size_t c = 0; c < 3; ++c, sums += column)
@@ -220,6 +222,7 @@ result<image> try_resize(const image& picture, int width, int height, int pillow
 }
 
 #if LLAVA_EXCEPTIONS
+/// The same, throwing llava::error.
 template <class Filter = bicubic>
 image resize(const image& picture, int width, int height, int pillow = 13) {
   return value_or_throw(try_resize<Filter>(picture, width, height, pillow));

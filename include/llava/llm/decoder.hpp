@@ -20,6 +20,7 @@
 
 LLAVA_BEGIN
 
+/// The weights of one layer.
 template <class B, class F>
 struct decoder_layer {
   parameter<B> norm1, norm2;
@@ -47,7 +48,8 @@ class decoder {
   using cache_type = typename P::kv_cache;
 
   /// `vocab` rows of the embedding table: known from the files only.
-  decoder(Numbers numbers, int vocab) : n_(numbers), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
+  decoder(Numbers numbers, int vocab)
+      : n_(numbers), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
 
   const text_config& config() const { return *n_; }
   int vocab() const { return vocab_; }
@@ -60,7 +62,8 @@ class decoder {
       layers_[i].each(visit, "text.layers." + std::to_string(i) + ".", *n_);
     visit(std::string("text.norm.weight"), norm_, tensor_dims{n_->hidden});
     // A tied head is the embedding table, read once more in the head's format.
-    visit(std::string(n_->tied ? "text.embed_tokens.weight" : "text.lm_head.weight"), head_, tensor_dims{vocab_, n_->hidden});
+    visit(std::string(n_->tied ? "text.embed_tokens.weight" : "text.lm_head.weight"), head_,
+          tensor_dims{vocab_, n_->hidden});
   }
 
   /// To be called once, when the weights are in place.
@@ -81,7 +84,7 @@ class decoder {
   template <class Q, class Cache, class GoOn>
   bool forward(Q& q, matrix_view<float> x, const step_rows& rows, const Cache& cache, GoOn&& go_on) const {
     arena_scope scope(q.workspace());
-    const matrix_view<float> angles = take_matrix(q.workspace(), x.extent(0), n_->head_dim);     // (T, d)
+    const matrix_view<float> angles = take_matrix(q.workspace(), x.extent(0), n_->head_dim);  // (T, d)
     rope_angles(q, angles, rows.positions, frequencies_.view());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (!go_on()) return false;
@@ -104,25 +107,26 @@ class decoder {
     arena& a = q.workspace();
     arena_scope scope(a);
     const std::ptrdiff_t tokens = x.extent(0);
-    const matrix_view<float> h = take_matrix(a, tokens, n_->hidden);                             // (T, D)
+    const matrix_view<float> h = take_matrix(a, tokens, n_->hidden);  // (T, D)
     {
       arena_scope attention_scope(a);
       const std::ptrdiff_t width = std::ptrdiff_t{n_->heads} * n_->head_dim;
       const std::ptrdiff_t kv_width = std::ptrdiff_t{n_->kv_heads} * n_->head_dim;
-      const matrix_view<float> queries = take_matrix(a, tokens, width);                          // (T, H·d)
-      const matrix_view<float> keys = take_matrix(a, tokens, kv_width);                          // (T, KV·d)
-      const matrix_view<float> values = take_matrix(a, tokens, kv_width);                        // (T, KV·d)
-      const matrix_view<float> mixed = take_matrix(a, tokens, width);                            // (T, H·d)
+      const matrix_view<float> queries = take_matrix(a, tokens, width);    // (T, H·d)
+      const matrix_view<float> keys = take_matrix(a, tokens, kv_width);    // (T, KV·d)
+      const matrix_view<float> values = take_matrix(a, tokens, kv_width);  // (T, KV·d)
+      const matrix_view<float> mixed = take_matrix(a, tokens, width);      // (T, H·d)
       rms_norm(q, h, x, w.norm1.view(), n_->eps);
       w.q.forward(q, queries, h);
       w.k.forward(q, keys, h);
       w.v.forward(q, values, h);
       rope_and_store(q, queries, keys, values, angles, rows, cache);
-      paged_attention(q, mixed, queries, cache, rows, n_->heads, n_->window, 1.f / std::sqrt(static_cast<float>(n_->head_dim)));
+      paged_attention(q, mixed, queries, cache, rows, n_->heads, n_->window,
+                      1.f / std::sqrt(static_cast<float>(n_->head_dim)));
       add_linear(q, x, mixed, w.o);
     }
-    const matrix_view<float> gate = take_matrix(a, tokens, n_->ffn);                             // (T, I)
-    const matrix_view<float> up = take_matrix(a, tokens, n_->ffn);                               // (T, I)
+    const matrix_view<float> gate = take_matrix(a, tokens, n_->ffn);  // (T, I)
+    const matrix_view<float> up = take_matrix(a, tokens, n_->ffn);    // (T, I)
     rms_norm(q, h, x, w.norm2.view(), n_->eps);
     w.gate.forward(q, gate, h);
     w.up.forward(q, up, h);

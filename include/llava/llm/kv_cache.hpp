@@ -116,8 +116,9 @@ class kv_sequence {
       const int b = pool_->take();
       if (b < 0) {
         while (blocks_.size() > before) pop();
-        return fail(errc::context_full, text_of("llava: the KV cache is full: ", pool_->count() * kv_block,
-                                                " tokens are shared by all sessions; open the model with a larger kv_tokens"));
+        return fail(errc::context_full,
+                    text_of("llava: the KV cache is full: ", pool_->count() * kv_block,
+                            " tokens are shared by all sessions; open the model with a larger kv_tokens"));
       }
       blocks_.push_back(b);
     }

@@ -24,7 +24,8 @@ inline std::vector<float> rope_frequencies(const text_config& c) {
     if (wavelength > original / c.rope_low_frequency) {
       f[i] /= c.rope_factor;
     } else if (wavelength >= original / c.rope_high_frequency) {
-      const float share = (original / wavelength - c.rope_low_frequency) / (c.rope_high_frequency - c.rope_low_frequency);
+      const float share =
+          (original / wavelength - c.rope_low_frequency) / (c.rope_high_frequency - c.rope_low_frequency);
       f[i] = (1.f - share) * f[i] / c.rope_factor + share * f[i];
     }
   }

@@ -11,6 +11,7 @@
 
 LLAVA_BEGIN
 
+/// A model type for pipeline and open that leaves every choice to config.json.
 struct any {
   using projector = any_projector<mlp_gelu, linear_projector, identity_projector>;
   using vision_activation = one_of<quick_gelu, gelu_tanh, gelu>;

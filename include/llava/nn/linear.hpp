@@ -9,6 +9,7 @@
 
 LLAVA_BEGIN
 
+/// y = x · wᵀ + b: a weight (N, K) of format F and, where there is one, a bias (N).
 template <class B, class F>
 struct linear {
   weight<B, F> w;     // (out, in)
@@ -34,6 +35,7 @@ void add_linear(Q& q, matrix_view<float> y, matrix_view<const float> x, const li
   l.forward(q, y, x, no_activation{}, true);
 }
 
+/// y = norm(x) · w + b: the weights of a LayerNorm.
 template <class B>
 struct affine {
   parameter<B> weight, bias;  // (D)

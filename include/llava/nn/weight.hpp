@@ -52,10 +52,17 @@ template <class To>
 bool convert(host_values from, std::size_t first, To* to, std::size_t n) {
   const std::byte* bytes = from.bytes + first * size_of(from.type);
   switch (from.type) {
-    case dtype::float32: convert<f32>(bytes, to, n); return true;
-    case dtype::float16: convert<f16>(bytes, to, n); return true;
-    case dtype::bfloat16: convert<bf16>(bytes, to, n); return true;
-    default: return false;
+    case dtype::float32:
+      convert<f32>(bytes, to, n);
+      return true;
+    case dtype::float16:
+      convert<f16>(bytes, to, n);
+      return true;
+    case dtype::bfloat16:
+      convert<bf16>(bytes, to, n);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -68,14 +75,15 @@ result<Buffer> converted(host_values from, std::size_t count, std::string_view n
   for (std::size_t at = 0; at < count; at += piece) {
     const std::size_t n = count - at < piece ? count - at : piece;
     if (!convert(from, at, staging.data(), n))
-      return fail(errc::unsupported, text_of("llava: ", name, " is stored as ", name_of(from.type),
-                                             "; weights must be f32, f16 or bf16"));
+      return fail(errc::unsupported,
+                  text_of("llava: ", name, " is stored as ", name_of(from.type), "; weights must be f32, f16 or bf16"));
     buffer.load(at * sizeof(To), reinterpret_cast<const std::byte*>(staging.data()), n * sizeof(To));
   }
   return result<Buffer>(std::move(buffer));
 }
 }  // namespace detail
 
+/// A matrix of format F in a backend's memory, or where its file is mapped.
 template <class B, class F>
 class weight {
  public:
@@ -93,7 +101,7 @@ class weight {
     return {};
   }
 
-  typename format<F>::view view() const { return view_; }                  // (N, K)
+  typename format<F>::view view() const { return view_; }  // (N, K)
 
   /// Memory that try_fill would take for values of this type.
   static std::size_t bytes_needed(dtype from, const tensor_dims& dims) {
@@ -106,6 +114,7 @@ class weight {
   typename format<F>::view view_{};
 };
 
+/// A vector or small matrix of float in a backend's memory: biases, norms, embeddings of positions.
 template <class B>
 class parameter {
  public:
@@ -117,9 +126,11 @@ class parameter {
     return {};
   }
 
-  vector_view<const float> view() const { return {data(), dynamic_shape<1>(rows_ * columns_)}; }         // (n)
-  matrix_view<const float> matrix() const { return {data(), dynamic_shape<2>(rows_, columns_)}; }        // (rows, columns)
-  static std::size_t bytes_needed(dtype, const tensor_dims& dims) { return static_cast<std::size_t>(dims.size()) * sizeof(float); }
+  vector_view<const float> view() const { return {data(), dynamic_shape<1>(rows_ * columns_)}; }   // (n)
+  matrix_view<const float> matrix() const { return {data(), dynamic_shape<2>(rows_, columns_)}; }  // (rows, columns)
+  static std::size_t bytes_needed(dtype, const tensor_dims& dims) {
+    return static_cast<std::size_t>(dims.size()) * sizeof(float);
+  }
 
  private:
   const float* data() const { return reinterpret_cast<const float*>(owned_.data()); }

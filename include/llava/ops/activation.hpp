@@ -19,6 +19,7 @@ inline float exp(float x) { return std::exp(x); }
 inline float erf(float x) { return std::erf(x); }
 }  // namespace scalar_math
 
+/// What a linear layer without activation applies.
 struct no_activation {
   static constexpr std::string_view name = "none";
   template <class V>

@@ -26,7 +26,7 @@ concept backend = requires(executor& e, arena a, typename B::queue& q, std::stri
   { B::name } -> std::convertible_to<std::string_view>;
   /// Whether ops can read weights where a file is mapped.
   { B::reads_host_memory } -> std::convertible_to<bool>;
-  { B::buffer::try_make(std::size_t{}, what) };
+  {B::buffer::try_make(std::size_t{}, what)};
   { q.workspace() } -> std::same_as<arena&>;
   q.finish();  // returns when everything queued has run
 };
@@ -34,7 +34,7 @@ concept backend = requires(executor& e, arena a, typename B::queue& q, std::stri
 namespace ops {
 template <class Q, class P>
 concept has_matmuls = has_matmul<Q, typename P::text> && has_matmul<Q, typename P::vision> &&
-                      has_matmul<Q, typename P::projector> && has_matmul<Q, typename P::head>;
+    has_matmul<Q, typename P::projector> && has_matmul<Q, typename P::head>;
 }  // namespace ops
 
 /// Whether B has every op that a pipeline with weight policy P calls. The first one missing is a compile error that names
@@ -43,8 +43,9 @@ template <backend B, class P>
 constexpr bool check_backend() {
   using Q = typename B::queue;
   if constexpr (!ops::has_matmuls<Q, P>)
-    static_assert(ops::has_matmuls<Q, P>,
-                  "llava: the backend has no matmul for one of the policy's weight formats (contract: llava/ops/matmul.hpp)");
+    static_assert(
+        ops::has_matmuls<Q, P>,
+        "llava: the backend has no matmul for one of the policy's weight formats (contract: llava/ops/matmul.hpp)");
   else if constexpr (!ops::has_rms_norm<Q>)
     static_assert(ops::has_rms_norm<Q>, "llava: the backend has no rms_norm (contract: llava/ops/norm.hpp)");
   else if constexpr (!ops::has_layer_norm<Q>)
@@ -52,11 +53,16 @@ constexpr bool check_backend() {
   else if constexpr (!ops::has_attention<Q>)
     static_assert(ops::has_attention<Q>, "llava: the backend has no attention (contract: llava/ops/attention.hpp)");
   else if constexpr (!ops::has_paged_attention<Q, typename P::kv_cache>)
-    static_assert(ops::has_paged_attention<Q, typename P::kv_cache>, "llava: the backend has no paged_attention for the policy's KV cache (contract: llava/ops/attention.hpp)");
+    static_assert(
+        ops::has_paged_attention<Q, typename P::kv_cache>,
+        "llava: the backend has no paged_attention for the policy's KV cache (contract: llava/ops/attention.hpp)");
   else if constexpr (!ops::has_embed<Q, typename P::embeddings>)
-    static_assert(ops::has_embed<Q, typename P::embeddings>, "llava: the backend has no embed (contract: llava/ops/rows.hpp)");
+    static_assert(ops::has_embed<Q, typename P::embeddings>,
+                  "llava: the backend has no embed (contract: llava/ops/rows.hpp)");
   else if constexpr (!ops::has_rows<Q>)
-    static_assert(ops::has_rows<Q>, "llava: the backend lacks one of take_rows, add, gated, copy, upload, download (contract: llava/ops/rows.hpp)");
+    static_assert(
+        ops::has_rows<Q>,
+        "llava: the backend lacks one of take_rows, add, gated, copy, upload, download (contract: llava/ops/rows.hpp)");
   else if constexpr (!ops::has_patchify<Q>)
     static_assert(ops::has_patchify<Q>, "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
   else if constexpr (!ops::has_sample<Q>)

@@ -12,7 +12,8 @@ LLAVA_BEGIN
 
 namespace ops {
 template <class Q>
-concept has_patchify = requires(Q& q, matrix_view<float> y, vector_view<const std::uint8_t> rgb, matrix_view<const float> table) {
+concept has_patchify = requires(Q& q, matrix_view<float> y, vector_view<const std::uint8_t> rgb,
+                                matrix_view<const float> table) {
   patchify(q, y, rgb, table, 336, 14);
 };
 }  // namespace ops

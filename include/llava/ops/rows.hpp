@@ -19,12 +19,14 @@ LLAVA_BEGIN
 
 namespace ops {
 template <class Q, class F>
-concept has_embed = requires(Q& q, matrix_view<float> y, typename format<F>::view table, vector_view<const std::int32_t> ids) {
+concept has_embed = requires(Q& q, matrix_view<float> y, typename format<F>::view table,
+                             vector_view<const std::int32_t> ids) {
   embed(q, y, table, ids);
 };
 template <class Q>
-concept has_rows = requires(Q& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const std::int32_t> from,
-                            vector_view<float> line, std::span<float> out, std::span<const float> in) {
+concept has_rows = requires(Q& q, matrix_view<float> y, matrix_view<const float> x,
+                            vector_view<const std::int32_t> from, vector_view<float> line, std::span<float> out,
+                            std::span<const float> in) {
   take_rows(q, y, x, from);
   add(q, y, x);
   gated(q, y, x, x, silu{});

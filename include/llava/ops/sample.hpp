@@ -11,6 +11,7 @@
 
 LLAVA_BEGIN
 
+/// How one row of logits becomes a token.
 struct sample_draw {
   float temperature = 0.f;
   float top_p = 1.f;
@@ -20,7 +21,8 @@ struct sample_draw {
 
 namespace ops {
 template <class Q>
-concept has_sample = requires(Q& q, vector_view<std::int32_t> ids, matrix_view<const float> logits, vector_view<const sample_draw> draws) {
+concept has_sample = requires(Q& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
+                              vector_view<const sample_draw> draws) {
   sample(q, ids, logits, draws);
 };
 }  // namespace ops

@@ -12,14 +12,15 @@
 
 LLAVA_BEGIN
 
+/// Questions that are answered together, each as it would be alone.
 template <class M, class B, class P>
 class batch {
  public:
   explicit batch(pipeline<M, B, P> model) : model_(std::move(model)) {}
 
   /// Adds a prompt as its text stands; returns its number. Its answer is begun by the next step.
-  result<std::size_t> try_add(std::string_view prompt, std::span<const image> pictures, const generation_settings& settings = {},
-                              const generation_hooks& hooks = {}) {
+  result<std::size_t> try_add(std::string_view prompt, std::span<const image> pictures,
+                              const generation_settings& settings = {}, const generation_hooks& hooks = {}) {
     auto r = std::make_unique<row>(model_, settings, hooks);
     LLAVA_TRY(tokens, r->asked.try_prepare(prompt, pictures));
     if (static_cast<int>(tokens) + settings.max_new_tokens > model_.context())
@@ -39,7 +40,9 @@ class batch {
     for (const bool prefill : {false, true})
       for (auto& r : rows_) {
         const bool is_prefill = r->tokens().pending() > 1;
-        if (r->made.done() || is_prefill != prefill || left == 0 || parts_.size() == static_cast<std::size_t>(state.limits.sequences)) continue;
+        if (r->made.done() || is_prefill != prefill || left == 0 ||
+            parts_.size() == static_cast<std::size_t>(state.limits.sequences))
+          continue;
         if (r->hooks.stop.stop_requested()) {
           r->made.end(finish_reason::length);
           continue;
@@ -58,11 +61,14 @@ class batch {
     for (const generation* g : drawing_) wants_logits = wants_logits || g->wants_logits();
     const auto vocab = static_cast<std::size_t>(state.decoder_->vocab());
     if (wants_logits) logits_.resize(owners_.size() * vocab);
-    run_step(lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part<B>>(parts_), [] { return true; },
-             [&](auto& q, matrix_view<float> logits) { draw_tokens(q, logits, drawing_, logits_, drawn_); });
+    run_step(
+        lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part<B>>(parts_),
+        [] { return true; },
+        [&](auto& q, matrix_view<float> logits) { draw_tokens(q, logits, drawing_, logits_, drawn_); });
     for (std::size_t i = 0; i < owners_.size(); ++i) {
       row& r = *owners_[i];
-      r.made.push(drawn_[i], wants_logits ? std::span<const float>(logits_).subspan(i * vocab, vocab) : std::span<const float>{});
+      r.made.push(drawn_[i],
+                  wants_logits ? std::span<const float>(logits_).subspan(i * vocab, vocab) : std::span<const float>{});
       r.tokens().tokens.push_back({drawn_[i], 0});
     }
     return true;

@@ -15,13 +15,15 @@ struct erased_session_of final : erased_session {
   session<M, B, P> s;
   explicit erased_session_of(session<M, B, P> made) : s(std::move(made)) {}
 
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question, function_ref<void(std::string_view)> on_text,
-                         const generation_settings& settings, const generation_hooks& hooks) override {
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question,
+                         function_ref<void(std::string_view)> on_text, const generation_settings& settings,
+                         const generation_hooks& hooks) override {
     s.settings = settings, s.hooks = hooks;
     return s.try_ask(pictures, question, on_text);
   }
-  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures, function_ref<void(std::string_view)> on_text,
-                              const generation_settings& settings, const generation_hooks& hooks) override {
+  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures,
+                              function_ref<void(std::string_view)> on_text, const generation_settings& settings,
+                              const generation_hooks& hooks) override {
     s.settings = settings, s.hooks = hooks;
     return s.try_generate(prompt, pictures, on_text);
   }
@@ -52,7 +54,9 @@ struct erased_model_of final : erased_model {
   }
   result<std::vector<float>> try_pixels(const image& picture) const override { return model.try_pixels(picture); }
   result<std::vector<float>> try_features(const image& picture) const override { return model.try_features(picture); }
-  result<std::vector<float>> try_image_tokens(const image& picture) const override { return model.try_image_tokens(picture); }
+  result<std::vector<float>> try_image_tokens(const image& picture) const override {
+    return model.try_image_tokens(picture);
+  }
   stage_shapes shapes() const override {
     const auto& s = model.state();
     if (!s.vit_) return {0, 0, 0, 0, s.decoder_->config().hidden};
@@ -65,11 +69,13 @@ struct erased_model_of final : erased_model {
 
 }  // namespace detail
 
+/// Any pipeline as a chat_model.
 template <class M, class B, class P>
 chat_model erase(pipeline<M, B, P> model) {
   return chat_model(std::make_shared<detail::erased_model_of<M, B, P>>(std::move(model)));
 }
 
+/// Opens a pipeline as a chat_model.
 template <class M, class B, class F>
 result<chat_model> try_open_erased(std::string_view folder, const open_options& options) {
   LLAVA_TRY(model, try_open<M, B, F>(folder, options));

@@ -18,9 +18,11 @@
 
 LLAVA_BEGIN
 
+/// One answer in the making.
 class generation {
  public:
-  generation(const tokenizer& words, std::span<const std::int32_t> eos, const generation_settings& settings, const generation_hooks& hooks)
+  generation(const tokenizer& words, std::span<const std::int32_t> eos, const generation_settings& settings,
+             const generation_hooks& hooks)
       : settings_(settings), hooks_(hooks), eos_(eos), decoder_(words), stop_(settings_.stop) {
     const auto most = static_cast<std::size_t>(std::max(settings_.max_new_tokens, 0));
     result_.tokens.reserve(most);
@@ -98,15 +100,16 @@ void draw_tokens(Q& q, matrix_view<float> rows, std::span<const generation* cons
                  std::span<std::int32_t> tokens) {
   arena_scope scope(q.workspace());
   const std::ptrdiff_t n = rows.extent(0), vocab = rows.extent(1);
-  const vector_view<sample_draw> draws(q.workspace().template take<sample_draw>(n), dynamic_shape<1>(n));     // (R)
-  const vector_view<std::int32_t> ids(q.workspace().template take<std::int32_t>(n), dynamic_shape<1>(n));     // (R)
+  const vector_view<sample_draw> draws(q.workspace().template take<sample_draw>(n), dynamic_shape<1>(n));  // (R)
+  const vector_view<std::int32_t> ids(q.workspace().template take<std::int32_t>(n), dynamic_shape<1>(n));  // (R)
   for (std::ptrdiff_t r = 0; r < n; ++r) {
     const generation& g = *generations[static_cast<std::size_t>(r)];
     const sample_draw draw = g.draw();
     upload(q, vector_view<sample_draw>(draws.data() + r, dynamic_shape<1>(1)), std::span<const sample_draw>(&draw, 1));
     if (!g.wants_logits()) continue;
-    const std::span<float> values = logits.subspan(static_cast<std::size_t>(r * vocab), static_cast<std::size_t>(vocab));
-    const vector_view<float> row(rows.row(r), dynamic_shape<1>(vocab));                                        // (V)
+    const std::span<float> values =
+        logits.subspan(static_cast<std::size_t>(r * vocab), static_cast<std::size_t>(vocab));
+    const vector_view<float> row(rows.row(r), dynamic_shape<1>(vocab));  // (V)
     download(q, values, vector_view<const float>(row));
     g.change_logits(values);
     upload(q, row, std::span<const float>(values));

@@ -74,7 +74,8 @@ result<void> try_confirm(const model_description& d, std::string_view folder) {
     }
     detail::compare(M::text, d.text, mistakes);
     if (!mistakes.empty()) {
-      std::string sentence = text_of("llava: ", folder, " is not the model it was opened as (llava::any opens it as what it is):");
+      std::string sentence =
+          text_of("llava: ", folder, " is not the model it was opened as (llava::any opens it as what it is):");
       for (const std::string& m : mistakes) sentence += "\n  " + m;
       return fail(errc::mismatch, std::move(sentence));
     }

@@ -7,12 +7,14 @@
 
 LLAVA_BEGIN
 
+/// Opens a folder. Errors: all that is wrong with its files.
 template <class M, class B, class F>
 result<pipeline<M, B, policy_of<F>>> try_open(std::string_view folder, const open_options& options = {}) {
   return pipeline<M, B, policy_of<F>>::try_open(folder, options);
 }
 
 #if LLAVA_EXCEPTIONS
+/// The same, throwing llava::error.
 template <class M, class B, class F>
 pipeline<M, B, policy_of<F>> open(std::string_view folder, const open_options& options = {}) {
   return value_or_throw(try_open<M, B, F>(folder, options));

@@ -10,6 +10,7 @@
 
 LLAVA_BEGIN
 
+/// How a model is opened; the defaults suit a program that asks one question after the other.
 struct open_options {
   /// Where ops run; none: a thread_pool of `threads` (0: all processors) that the model owns.
   std::shared_ptr<executor> threads_of_host{};

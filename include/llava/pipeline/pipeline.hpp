@@ -24,6 +24,7 @@ class session;
 template <class M, class B, class P>
 class batch;
 
+/// An opened model; see the head of this file.
 template <class M, class B, class P, bool Sound = detail::is_sound<M, B, P>()>
 class pipeline {
  public:
@@ -46,9 +47,11 @@ class pipeline {
   result<void> try_choose_conversation(std::string_view name) {
     if constexpr (requires { state_->conversation.choose(name); }) {
       if (state_->conversation.choose(name)) return {};
-      return fail(errc::not_found, text_of("llava: no conversation template is called '", name, "'; known: ", state_->conversation.names()));
+      return fail(errc::not_found, text_of("llava: no conversation template is called '", name,
+                                           "'; known: ", state_->conversation.names()));
     } else {
-      return fail(errc::unsupported, "llava: this model's conversation template is part of its type; llava::any leaves it open");
+      return fail(errc::unsupported,
+                  "llava: this model's conversation template is part of its type; llava::any leaves it open");
     }
   }
   /// The prompt that a first question about so many pictures becomes.
@@ -78,16 +81,20 @@ class pipeline {
   /// (features, Dv): what the tower gives to the projector.
   result<std::vector<float>> try_features(const image& picture) const {
     std::vector<float> features;
-    LLAVA_CHECK(state_->try_encode(picture, {}, [&](auto& q, matrix_view<const float> rows) {
-      features.resize(static_cast<std::size_t>(rows.size()));
-      download(q, std::span<float>(features), rows);
-    }, nullptr));
+    LLAVA_CHECK(state_->try_encode(
+        picture, {},
+        [&](auto& q, matrix_view<const float> rows) {
+          features.resize(static_cast<std::size_t>(rows.size()));
+          download(q, std::span<float>(features), rows);
+        },
+        nullptr));
     return features;
   }
   /// The image tokens (rows, D), kept in the backend's memory.
   result<std::shared_ptr<const image_tokens<B>>> try_encode(const image& picture, std::stop_token stop = {}) const {
     auto tokens = std::make_shared<image_tokens<B>>();
-    LLAVA_CHECK(state_->try_encode(picture, stop, [](auto&, matrix_view<const float>) {}, tokens.get()));
+    LLAVA_CHECK(state_->try_encode(
+        picture, stop, [](auto&, matrix_view<const float>) {}, tokens.get()));
     return std::shared_ptr<const image_tokens<B>>(std::move(tokens));
   }
   /// (rows, D)
@@ -112,17 +119,26 @@ class pipeline {
 template <class M, class B, class P>
 class pipeline<M, B, P, false> {
  public:
+  /// Answers every call with nothing.
   struct broken {
     generation_settings settings;
     generation_hooks hooks;
     template <class... A>
-    answer ask(A&&...) { return {}; }
+    answer ask(A&&...) {
+      return {};
+    }
     template <class... A>
-    result<answer> try_ask(A&&...) { return answer{}; }
+    result<answer> try_ask(A&&...) {
+      return answer{};
+    }
     template <class... A>
-    result<answer> try_generate(A&&...) { return answer{}; }
+    result<answer> try_generate(A&&...) {
+      return answer{};
+    }
     template <class... A>
-    result<std::vector<float>> try_logits(A&&...) { return std::vector<float>{}; }
+    result<std::vector<float>> try_logits(A&&...) {
+      return std::vector<float>{};
+    }
     broken fork() const { return {}; }
   };
   static result<pipeline> try_open(std::string_view, const open_options&) { return pipeline(); }

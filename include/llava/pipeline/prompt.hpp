@@ -17,6 +17,7 @@
 
 LLAVA_BEGIN
 
+/// What stands for a picture in the text of a prompt.
 inline constexpr std::string_view image_marker = "<image>";
 /// LLaVA's IMAGE_TOKEN_INDEX, where a folder has no token for it.
 inline constexpr std::int32_t image_token_index = -200;
@@ -24,7 +25,9 @@ inline constexpr std::int32_t image_token_index = -200;
 /// How many `<image>` stand in a text.
 inline int count_image_markers(std::string_view text) {
   int n = 0;
-  for (std::size_t at = text.find(image_marker); at != std::string_view::npos; at = text.find(image_marker, at + image_marker.size())) ++n;
+  for (std::size_t at = text.find(image_marker); at != std::string_view::npos;
+       at = text.find(image_marker, at + image_marker.size()))
+    ++n;
   return n;
 }
 
@@ -40,7 +43,8 @@ inline result<std::string> try_place_images(std::string_view question, std::size
 }
 
 /// The ids of a prompt, one `image_token` per picture: what the reference calls input_ids.
-inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d, std::string_view prompt, bool has_images) {
+inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d, std::string_view prompt,
+                                            bool has_images) {
   if (!has_images) {
     encode_options plain;
     plain.never = image_marker;
@@ -53,8 +57,10 @@ inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_
   for (std::size_t at = 0, chunk = 0;; ++chunk) {
     const std::size_t end = std::min(prompt.find(image_marker, at), prompt.size());
     const std::vector<std::int32_t> piece = words.encode(prompt.substr(at, end - at), {});
-    if (chunk == 0) drop_first = !piece.empty() && piece.front() == words.bos();
-    else ids.push_back(image_token_index);
+    if (chunk == 0)
+      drop_first = !piece.empty() && piece.front() == words.bos();
+    else
+      ids.push_back(image_token_index);
     ids.insert(ids.end(), piece.begin() + (chunk > 0 && drop_first && !piece.empty() ? 1 : 0), piece.end());
     if (end == prompt.size()) return ids;
     at = end + image_marker.size();
@@ -62,7 +68,8 @@ inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_
 }
 
 /// Every position of the prompt: picture i of the text becomes rows[i] positions.
-inline result<std::vector<prompt_token>> try_splice(std::span<const std::int32_t> ids, std::int32_t image_token, std::span<const int> rows) {
+inline result<std::vector<prompt_token>> try_splice(std::span<const std::int32_t> ids, std::int32_t image_token,
+                                                    std::span<const int> rows) {
   std::vector<prompt_token> tokens;
   tokens.reserve(ids.size());
   std::size_t image = 0;

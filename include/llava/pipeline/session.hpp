@@ -21,6 +21,7 @@ LLAVA_BEGIN
 
 /// Takes text as it comes, in whole UTF-8 characters.
 using text_callback = function_ref<void(std::string_view)>;
+/// For whoever waits for the whole answer.
 inline constexpr auto no_text = [](std::string_view) {};
 
 /// The turns of a conversation and its pictures: what save() gives and restore() takes.
@@ -29,6 +30,7 @@ struct conversation_state {
   std::vector<image> pictures;  ///< in the order of the <image>s
 };
 
+/// One conversation with a model.
 template <class M, class B, class P>
 class session {
  public:
@@ -58,14 +60,16 @@ class session {
   }
 
   /// Continues a prompt that the caller has written himself; the conversation's turns are not touched.
-  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text = no_text) {
+  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures,
+                              text_callback on_text = no_text) {
     LLAVA_CHECK(try_set_prompt(prompt, pictures));
     auto& state = model_.state();
     generation g(model_.words(), model_.description().eos, settings, hooks);
     g.result().prompt_tokens = static_cast<int>(sequence_.tokens.size());
     g.result().reused_tokens = sequence_.cache.tokens();
-    const std::size_t most = std::min(sequence_.tokens.size() + static_cast<std::size_t>(std::max(settings.max_new_tokens, 0)),
-                                      static_cast<std::size_t>(model_.context()) + 1);
+    const std::size_t most =
+        std::min(sequence_.tokens.size() + static_cast<std::size_t>(std::max(settings.max_new_tokens, 0)),
+                 static_cast<std::size_t>(model_.context()) + 1);
     sequence_.tokens.reserve(most);
     sequence_.cache.expect(static_cast<int>(most));
     LLAVA_TRY(lent, state.workspaces->try_lend());
@@ -116,7 +120,8 @@ class session {
   void truncate(std::size_t turns) {
     if (turns >= history_.turns.size()) return;
     std::size_t pictures = 0;
-    for (std::size_t i = 0; i < turns; ++i) pictures += static_cast<std::size_t>(count_image_markers(history_.turns[i].text));
+    for (std::size_t i = 0; i < turns; ++i)
+      pictures += static_cast<std::size_t>(count_image_markers(history_.turns[i].text));
     history_.turns.resize(turns);
     history_.pictures.resize(std::min(pictures, history_.pictures.size()));
   }
@@ -139,7 +144,9 @@ class session {
   answer ask(const image& picture, std::string_view question, text_callback on_text = no_text) {
     return value_or_throw(try_ask(picture, question, on_text));
   }
-  answer ask(std::string_view question, text_callback on_text = no_text) { return value_or_throw(try_ask(question, on_text)); }
+  answer ask(std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(question, on_text));
+  }
   /// @}
 #endif
 
@@ -165,8 +172,8 @@ class session {
     LLAVA_TRY(tokens, try_splice(prompt_ids(model_.words(), d, prompt, !pictures.empty()), marker, rows));
     if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
     if (static_cast<int>(tokens.size()) > model_.context())
-      return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(), " tokens, pictures included; the context holds ",
-                                              model_.context()));
+      return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),
+                                              " tokens, pictures included; the context holds ", model_.context()));
     // A different picture in the same place has the same tokens: what follows it is not common.
     for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
       if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {
@@ -184,7 +191,8 @@ class session {
     auto& state = model_.state();
     LLAVA_CHECK(part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size())));
     const auto go_on = [&] { return !hooks.stop.stop_requested(); };
-    if (!run_step(w.queue, *state.decoder_, state.cache, w.staging, std::span<const step_part<B>>(&part, 1), go_on, finish))
+    if (!run_step(w.queue, *state.decoder_, state.cache, w.staging, std::span<const step_part<B>>(&part, 1), go_on,
+                  finish))
       return fail(errc::cancelled, "llava: the question was cancelled");
     return {};
   }

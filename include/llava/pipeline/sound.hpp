@@ -34,7 +34,8 @@ constexpr bool require_numbers() {
   } else if constexpr (!first_broken_rule(M::projection).empty()) {
     return rules::require<&M::projection>(rules::of_projector{});
   } else {
-    static_assert(stages_agree<M>(), "llava: projection.vision_hidden must be vision.hidden, and projection.hidden text.hidden");
+    static_assert(stages_agree<M>(),
+                  "llava: projection.vision_hidden must be vision.hidden, and projection.hidden text.hidden");
     return stages_agree<M>();
   }
 }

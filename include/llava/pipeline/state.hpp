@@ -26,6 +26,7 @@
 
 LLAVA_BEGIN
 
+/// What an opened model owns.
 template <class M, class B, class P>
 struct pipeline_state {
   using numbers = detail::numbers<M>;
@@ -45,7 +46,7 @@ struct pipeline_state {
   std::optional<vit_type> vit_;
   std::optional<projector_type> projector_;
   std::optional<decoder_type> decoder_;
-  parameter<B> pixel_table;               // (3, 256)
+  parameter<B> pixel_table;  // (3, 256)
   cache_type cache;
   std::optional<kv_blocks> blocks;
   std::optional<workspace_pool<B>> workspaces;
@@ -59,8 +60,8 @@ struct pipeline_state {
     LLAVA_TRY(words, try_open_tokenizer(folder, state->description.names));
     state->words = std::move(words);
     if (state->words.size() > static_cast<std::size_t>(state->description.text.vocab))
-      return fail(errc::mismatch, text_of("llava: the tokenizer of ", folder, " has ", state->words.size(), " tokens, the model ",
-                                          state->description.text.vocab, " rows of embeddings"));
+      return fail(errc::mismatch, text_of("llava: the tokenizer of ", folder, " has ", state->words.size(),
+                                          " tokens, the model ", state->description.text.vocab, " rows of embeddings"));
     LLAVA_CHECK(state->try_choose(folder));
     state->threads = options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
     LLAVA_CHECK(state->try_load(folder, options));
@@ -77,13 +78,15 @@ struct pipeline_state {
     if (tokens) {
       tokens->rows = projector_->rows(vit_->config().features());
       tokens->width = decoder_->config().hidden;
-      LLAVA_TRY(memory, B::buffer::try_make(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width) *
-                                                sizeof(float), "image tokens"));
+      LLAVA_TRY(memory, B::buffer::try_make(static_cast<std::size_t>(tokens->rows) *
+                                                static_cast<std::size_t>(tokens->width) * sizeof(float),
+                                            "image tokens"));
       tokens->memory = std::move(memory);
     }
     LLAVA_TRY(lent, workspaces->try_lend());
     const std::span<const std::uint8_t> rgb(square.pixels());
-    if (!encode(lent->queue, rgb, [&] { return !stop.stop_requested(); }, see, tokens))
+    if (!encode(
+            lent->queue, rgb, [&] { return !stop.stop_requested(); }, see, tokens))
       return fail(errc::cancelled, "llava: the question was cancelled");
     return {};
   }
@@ -93,7 +96,8 @@ struct pipeline_state {
   /// projector of one's own is what a variant is for, and the names and shapes of its weights are held against the files.
   result<void> try_choose(const std::string& folder) {
     const auto unknown = [&](std::string_view what, std::string_view name) {
-      return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name, "' is not one of this model type's"));
+      return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name,
+                                             "' is not one of this model type's"));
     };
     if (description.has_vision) {
       bool known = true;
@@ -103,7 +107,8 @@ struct pipeline_state {
         known = M::vision_activation::name == description.vision_activation;
       if (!known) return unknown("vision activation", description.vision_activation);
       if constexpr (requires { projector_choice_.choose(std::string_view{}); })
-        if (!projector_choice_.choose(description.projector_type)) return unknown("projector", description.projector_type);
+        if (!projector_choice_.choose(description.projector_type))
+          return unknown("projector", description.projector_type);
     }
     if constexpr (requires { conversation.choose(std::string_view{}); }) conversation.choose(description.conversation);
     return {};
@@ -113,7 +118,8 @@ struct pipeline_state {
     LLAVA_TRY(opened, safetensors_folder::try_open(folder));
     files = std::move(opened);
     decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
-    const std::uint64_t budget = options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max();
+    const std::uint64_t budget =
+        options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max();
     const auto report = [&](const progress& p) { return options.report(p); };
     if (!description.has_vision) {
       LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *decoder_));
@@ -124,15 +130,19 @@ struct pipeline_state {
       else
         projector_.emplace(description.projector);
       if (description.vision_folder.empty()) {
-        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *vit_, *projector_, *decoder_));
+        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *vit_, *projector_,
+                             *decoder_));
       } else {
         LLAVA_TRY(tower, safetensors_folder::try_open(description.vision_folder));
         tower_files = std::move(tower);
-        LLAVA_CHECK(try_bind(tower_files, tensor_names(description.names, tower_files), description.vision_folder, budget, report, *vit_));
-        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *projector_, *decoder_));
+        LLAVA_CHECK(try_bind(tower_files, tensor_names(description.names, tower_files), description.vision_folder,
+                             budget, report, *vit_));
+        LLAVA_CHECK(
+            try_bind(files, tensor_names(description.names, files), folder, budget, report, *projector_, *decoder_));
       }
       const auto table = normalise_table(description.image);
-      LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())}, tensor_dims{3, 256}, "pixel table"));
+      LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())},
+                                       tensor_dims{3, 256}, "pixel table"));
     }
     return decoder_->try_prepare();
   }
@@ -153,17 +163,19 @@ struct pipeline_state {
     typename B::queue planning(*threads, arena{});
     plan_step<B>(planning, *decoder_, cache, limits, [&](auto& q, matrix_view<float> logits) {
       q.workspace().template take<sample_draw>(limits.logit_rows);
-      sample(q, {q.workspace().template take<std::int32_t>(limits.logit_rows), dynamic_shape<1>(limits.logit_rows)}, logits, {});
+      sample(q, {q.workspace().template take<std::int32_t>(limits.logit_rows), dynamic_shape<1>(limits.logit_rows)},
+             logits, {});
     });
     if (vit_) {
       image_tokens<B> none;
-      encode(planning, {}, [] { return true; }, [](auto&, matrix_view<const float>) {}, &none);
+      encode(
+          planning, {}, [] { return true; }, [](auto&, matrix_view<const float>) {}, &none);
     }
     const std::size_t arena_bytes = planning.workspace().peak();
     if (options.memory_budget && cache.bytes() + arena_bytes > options.memory_budget)
-      return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (", arena_bytes,
-                                               " bytes) are over the memory budget of ", options.memory_budget,
-                                               "; ask for fewer kv_tokens or max_batch_tokens"));
+      return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (",
+                                               arena_bytes, " bytes) are over the memory budget of ",
+                                               options.memory_budget, "; ask for fewer kv_tokens or max_batch_tokens"));
     workspaces.emplace(*threads, limits, arena_bytes);
     return {};
   }
@@ -172,13 +184,17 @@ struct pipeline_state {
   bool encode(Q& q, std::span<const std::uint8_t> rgb, GoOn&& go_on, See&& see, image_tokens<B>* tokens) {
     arena_scope scope(q.workspace());
     const auto bytes = static_cast<std::ptrdiff_t>(vit_->config().image) * vit_->config().image * 3;
-    const vector_view<std::uint8_t> pixels(q.workspace().template take<std::uint8_t>(bytes), dynamic_shape<1>(bytes));  // (S·S·3)
-    const matrix_view<float> features = take_matrix(q.workspace(), vit_->config().features(), vit_->config().hidden);   // (P, Dv)
+    const vector_view<std::uint8_t> pixels(q.workspace().template take<std::uint8_t>(bytes),
+                                           dynamic_shape<1>(bytes));  // (S·S·3)
+    const matrix_view<float> features =
+        take_matrix(q.workspace(), vit_->config().features(), vit_->config().hidden);  // (P, Dv)
     upload(q, pixels, rgb);
     if (!vit_->forward(q, features, pixels, pixel_table.matrix(), go_on)) return false;
     see(q, matrix_view<const float>(features));
     if (!tokens) return true;
-    projector_->forward(q, matrix_view<float>(reinterpret_cast<float*>(tokens->memory.data()), dynamic_shape<2>(tokens->rows, tokens->width)),
+    projector_->forward(q,
+                        matrix_view<float>(reinterpret_cast<float*>(tokens->memory.data()),
+                                           dynamic_shape<2>(tokens->rows, tokens->width)),
                         features);
     q.finish();
     return true;

@@ -35,7 +35,7 @@ template <class B>
 struct image_tokens {
   typename B::buffer memory;
   int rows = 0, width = 0;
-  matrix_view<const float> view() const {                                                       // (rows, D)
+  matrix_view<const float> view() const {  // (rows, D)
     return {reinterpret_cast<const float*>(memory.data()), dynamic_shape<2>(rows, width)};
   }
 };
@@ -51,10 +51,10 @@ struct step_part {
 
 /// The largest step: what the arena is made for.
 struct step_limits {
-  int tokens = 512;    ///< T
-  int sequences = 16;  ///< S
-  int blocks = 256;    ///< M, of the longest sequence
-  int logit_rows = 16; ///< R
+  int tokens = 512;     ///< T
+  int sequences = 16;   ///< S
+  int blocks = 256;     ///< M, of the longest sequence
+  int logit_rows = 16;  ///< R
 };
 
 /// The numbers of a step in the program's memory, before they are uploaded. Made once for the largest step.
@@ -69,7 +69,8 @@ struct step_staging {
 
   /// Zeros of the largest step's size: for planning.
   void fill_largest(const step_limits& m) {
-    for (auto* v : {&ids, &image_rows, &positions, &sequences, &slots}) v->assign(static_cast<std::size_t>(m.tokens), 0);
+    for (auto* v : {&ids, &image_rows, &positions, &sequences, &slots})
+      v->assign(static_cast<std::size_t>(m.tokens), 0);
     blocks.assign(static_cast<std::size_t>(m.sequences) * static_cast<std::size_t>(m.blocks), 0);
     logit_rows.assign(static_cast<std::size_t>(m.logit_rows), 0);
   }
@@ -132,9 +133,11 @@ bool compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging
   const auto tokens = static_cast<std::ptrdiff_t>(staging.ids.size());
   const auto wanted = static_cast<std::ptrdiff_t>(staging.logit_rows.size());
   const vector_view<const std::int32_t> blocks = uploaded(q, staging.blocks);
-  const step_rows rows{uploaded(q, staging.positions), uploaded(q, staging.sequences), uploaded(q, staging.slots),
-                       {blocks.data(), dynamic_shape<2>(sequences, longest)}};                   // (S, M)
-  const matrix_view<float> x = take_matrix(q.workspace(), tokens, decoder.config().hidden);      // (T, D)
+  const step_rows rows{uploaded(q, staging.positions),
+                       uploaded(q, staging.sequences),
+                       uploaded(q, staging.slots),
+                       {blocks.data(), dynamic_shape<2>(sequences, longest)}};               // (S, M)
+  const matrix_view<float> x = take_matrix(q.workspace(), tokens, decoder.config().hidden);  // (T, D)
   decoder.embed_tokens(q, x, uploaded(q, staging.ids));
   for (std::size_t s = 0; s < parts.size(); ++s)
     for (std::size_t i = 0; i < parts[s].images.size(); ++i) {
@@ -145,7 +148,7 @@ bool compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging
 
   if (!decoder.forward(q, x, rows, cache, go_on)) return false;
   if (wanted == 0) return true;
-  const matrix_view<float> last = take_matrix(q.workspace(), wanted, x.extent(1));               // (R, D)
+  const matrix_view<float> last = take_matrix(q.workspace(), wanted, x.extent(1));        // (R, D)
   const matrix_view<float> logits = take_matrix(q.workspace(), wanted, decoder.vocab());  // (R, V)
   take_rows(q, last, x, uploaded(q, staging.logit_rows));
   decoder.head(q, logits, last);
@@ -157,10 +160,11 @@ bool compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging
 /// Runs a step. `finish(queue, logits)` is called with logits (R, V) while they exist, unless R is 0. False when `go_on`
 /// said so; then the caches hold what they held. The caller has reserved room in the caches and keeps within the limits.
 template <class Q, class Decoder, class Cache, class B, class GoOn, class Finish>
-bool run_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging, std::span<const step_part<B>> parts,
-              GoOn&& go_on, Finish&& finish) {
+bool run_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging,
+              std::span<const step_part<B>> parts, GoOn&& go_on, Finish&& finish) {
   const int longest = staging.fill(parts);
-  if (!detail::compute_step(q, decoder, cache, staging, static_cast<int>(parts.size()), longest, parts, go_on, finish)) return false;
+  if (!detail::compute_step(q, decoder, cache, staging, static_cast<int>(parts.size()), longest, parts, go_on, finish))
+    return false;
   for (const auto& p : parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
   return true;
 }
@@ -170,8 +174,8 @@ template <class B, class Q, class Decoder, class Cache, class Finish>
 void plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m, Finish&& finish) {
   step_staging largest(m);
   largest.fill_largest(m);
-  detail::compute_step(q, decoder, cache, largest, m.sequences, m.blocks, std::span<const step_part<B>>{},
-                       [] { return true; }, finish);
+  detail::compute_step(
+      q, decoder, cache, largest, m.sequences, m.blocks, std::span<const step_part<B>>{}, [] { return true; }, finish);
 }
 
 LLAVA_END

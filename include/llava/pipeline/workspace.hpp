@@ -12,6 +12,7 @@
 
 LLAVA_BEGIN
 
+/// A queue with an arena, lent to one step at a time.
 template <class B>
 struct workspace {
   typename B::buffer memory;

@@ -8,11 +8,13 @@
 
 LLAVA_BEGIN
 
+/// One of Choices, chosen by its name when a folder is opened.
 template <class... P>
 struct any_projector : one_of<P...> {
   using one_of<P...>::one_of;
   static constexpr std::string_view name = "any";
 
+  /// The chosen projector with its weights.
   template <class B, class F>
   class stage {
    public:

@@ -7,9 +7,11 @@
 
 LLAVA_BEGIN
 
+/// LLaVA-1.0's projector: one linear layer.
 struct linear_projector {
   static constexpr std::string_view name = "linear";
 
+  /// The layer with its weights.
   template <class B, class F>
   class stage {
    public:
@@ -30,9 +32,11 @@ struct linear_projector {
   };
 };
 
+/// No projector: features are image tokens.
 struct identity_projector {
   static constexpr std::string_view name = "identity";
 
+  /// Nothing but a copy.
   template <class B, class F>
   class stage {
    public:

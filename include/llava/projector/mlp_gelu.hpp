@@ -11,9 +11,11 @@
 
 LLAVA_BEGIN
 
+/// mlpNx_gelu: N linear layers with GELU between them; LLaVA-1.5 has two.
 struct mlp_gelu {
   static constexpr std::string_view name = "mlp_gelu";
 
+  /// The layers with their weights.
   template <class B, class F>
   class stage {
    public:

@@ -34,6 +34,7 @@ concept weight_format = requires {
   typename format<F>::view;
 };
 
+/// The policy that holds every weight in format F. Others derive from it and change a stage.
 template <weight_format F>
 struct weights {
  private:
@@ -71,6 +72,7 @@ struct policy_of<F> {
 };
 }  // namespace detail
 
+/// The policy that a format stands for, or the policy itself.
 template <class P>
 using policy_of = typename detail::policy_of<P>::type;
 

@@ -12,6 +12,7 @@
 
 LLAVA_BEGIN
 
+/// Memory for what lives as long as a scope. Without memory (arena{}) it only counts: planning.
 class arena {
  public:
   static constexpr std::size_t alignment = 64;

@@ -14,6 +14,7 @@
 
 LLAVA_BEGIN
 
+/// Memory of the host, aligned for every instruction set.
 class host_buffer {
  public:
   static constexpr std::size_t alignment = 64;

@@ -13,6 +13,7 @@ LLAVA_BEGIN
 /// The extent of an axis that is known only at run time.
 inline constexpr std::ptrdiff_t dyn = -1;
 
+/// Extents, each known to the compiler or `dyn`.
 template <std::ptrdiff_t... Extents>
 class shape {
   static constexpr std::size_t unknown = (std::size_t{0} + ... + (Extents == dyn ? 1 : 0));
@@ -25,13 +26,12 @@ class shape {
 
   /// The run-time extents, in order.
   template <class... I>
-    requires(sizeof...(I) == unknown && sizeof...(I) > 0)
-  constexpr explicit shape(I... extents) : extents_{static_cast<std::ptrdiff_t>(extents)...} {}
+  requires(sizeof...(I) == unknown && sizeof...(I) > 0) constexpr explicit shape(I... extents)
+      : extents_{static_cast<std::ptrdiff_t>(extents)...} {}
 
   /// From a shape of the same rank; known extents must agree (checked by `agrees`).
   template <std::ptrdiff_t... Other>
-    requires(sizeof...(Other) == sizeof...(Extents))
-  constexpr explicit shape(const shape<Other...>& other) {
+  requires(sizeof...(Other) == sizeof...(Extents)) constexpr explicit shape(const shape<Other...>& other) {
     if constexpr (unknown > 0) {
       std::size_t next = 0;
       for (int axis = 0; axis < rank; ++axis)

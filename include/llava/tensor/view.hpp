@@ -12,6 +12,7 @@
 
 LLAVA_BEGIN
 
+/// A pointer with a shape; the memory is somebody else's.
 template <class T, class Shape>
 class view {
  public:
@@ -24,8 +25,8 @@ class view {
 
   /// Known extents may be forgotten and elements may become const.
   template <class U, class Other>
-    requires(std::is_convertible_v<U (*)[], T (*)[]> && Other::rank == Shape::rank)
-  constexpr view(const view<U, Other>& other)
+  requires(std::is_convertible_v<U (*)[], T (*)[]>&& Other::rank ==
+           Shape::rank) constexpr view(const view<U, Other>& other)
       : data_(other.data()), shape_(other.extents()), pitch_(other.pitch()) {}
 
   constexpr T* data() const { return data_; }
@@ -40,8 +41,7 @@ class view {
   constexpr T* row(std::ptrdiff_t i) const { return data_ + i * pitch_; }
 
   template <class... I>
-    requires(sizeof...(I) == Shape::rank)
-  constexpr T& operator()(I... index) const {
+  requires(sizeof...(I) == Shape::rank) constexpr T& operator()(I... index) const {
     const std::ptrdiff_t at[] = {static_cast<std::ptrdiff_t>(index)...};
     std::ptrdiff_t offset = 0;
     for (int axis = 1; axis < rank; ++axis) offset = offset * shape_[axis] + at[axis];
@@ -60,6 +60,7 @@ class view {
   std::ptrdiff_t pitch_ = 0;
 };
 
+/// What ops take: of the shape only the rank is known.
 template <class T>
 using vector_view = view<T, dynamic_shape<1>>;  // (n)
 template <class T>

@@ -15,6 +15,7 @@
 
 LLAVA_BEGIN
 
+/// A token beside the vocabulary: its text, id, and how it is looked for in a text.
 struct added_token {
   std::string content;
   std::int32_t id = 0;
@@ -28,12 +29,14 @@ struct added_token {
 /// What lstrip and rstrip take, and what single_word forbids: as the tokenizers library, or as transformers in Python.
 enum class whitespace_rule : std::uint8_t { unicode, python };
 
+/// Which added tokens are cut out of a text.
 struct cut_options {
   bool parse_special = true;
   std::string_view never{};
   whitespace_rule spaces = whitespace_rule::unicode;
 };
 
+/// The added tokens of a tokenizer: found in texts before anything else is.
 class added_tokens {
  public:
   enum pass : std::uint8_t { as_written, normalised };
@@ -49,11 +52,13 @@ class added_tokens {
       const added_token& t = a.tokens_[i];
       const auto number = static_cast<std::int32_t>(i);
       if (t.content.empty() || t.content.size() > prefix_matcher::longest || t.id < 0 || t.id >= most)
-        return fail(errc::invalid_format, text_of("llava: added token '", valid_utf8(t.content.substr(0, 64)), "' has the id ", t.id,
-                                                  "; it needs 1 to 1024 bytes and an id below ", most));
+        return fail(errc::invalid_format,
+                    text_of("llava: added token '", valid_utf8(t.content.substr(0, 64)), "' has the id ", t.id,
+                            "; it needs 1 to 1024 bytes and an id below ", most));
       a.texts_.push_back(t.normalized ? normalise(t.content) : t.content);
       // One that normalising makes too long is never found.
-      texts[t.normalized ? normalised : as_written].emplace_back(a.texts_.back().size() > prefix_matcher::longest ? "" : a.texts_.back(), number);
+      texts[t.normalized ? normalised : as_written].emplace_back(
+          a.texts_.back().size() > prefix_matcher::longest ? "" : a.texts_.back(), number);
       contents.emplace_back(t.content, number);
       if (static_cast<std::size_t>(t.id) >= a.of_id_.size()) a.of_id_.resize(static_cast<std::size_t>(t.id) + 1, -1);
       a.of_id_[static_cast<std::size_t>(t.id)] = number;
@@ -67,7 +72,8 @@ class added_tokens {
   std::size_t size() const { return of_id_.size(); }
   /// Null when no added token has this id, or this content.
   const added_token* find(std::int32_t id) const {
-    const std::int32_t i = id >= 0 && static_cast<std::size_t>(id) < of_id_.size() ? of_id_[static_cast<std::size_t>(id)] : -1;
+    const std::int32_t i =
+        id >= 0 && static_cast<std::size_t>(id) < of_id_.size() ? of_id_[static_cast<std::size_t>(id)] : -1;
     return i < 0 ? nullptr : &tokens_[static_cast<std::size_t>(i)];
   }
   /// The text that a token is found by and decoded to: its content, normalised if it says so.
@@ -85,7 +91,9 @@ class added_tokens {
       const added_token& t = tokens_[static_cast<std::size_t>(i)];
       return (o.parse_special || !t.special) && (o.never.empty() || t.content != o.never);
     };
-    const auto is_space_here = [&](char32_t c) { return o.spaces == whitespace_rule::python ? is_python_space(c) : is_space(c); };
+    const auto is_space_here = [&](char32_t c) {
+      return o.spaces == whitespace_rule::python ? is_python_space(c) : is_space(c);
+    };
     std::size_t from = 0;
     for (std::size_t at = 0; at < text.size() && !matchers_[p].empty();) {
       const prefix_matcher::match m = matchers_[p].longest_at(text, at, accept);
@@ -97,8 +105,10 @@ class added_tokens {
       std::size_t left = at, right = at + m.bytes;
       at = right;
       if (t.single_word && !stands_alone(text, left, right, o.spaces)) continue;
-      while (t.lstrip && left > from && is_space_here(utf8_before(text, left).code)) left -= utf8_before(text, left).bytes;
-      while (t.rstrip && right < text.size() && is_space_here(utf8_at(text, right).code)) right += utf8_at(text, right).bytes;
+      while (t.lstrip && left > from && is_space_here(utf8_before(text, left).code))
+        left -= utf8_before(text, left).bytes;
+      while (t.rstrip && right < text.size() && is_space_here(utf8_at(text, right).code))
+        right += utf8_at(text, right).bytes;
       if (left > from) stretch(text.substr(from, left - from), from == 0);
       token(t);
       from = at = right;
@@ -109,7 +119,8 @@ class added_tokens {
  private:
   static bool stands_alone(std::string_view text, std::size_t begin, std::size_t end, whitespace_rule rule) {
     const auto joins = [&](char32_t c) { return rule == whitespace_rule::python ? c != ' ' : is_word_character(c); };
-    return !(begin > 0 && joins(utf8_before(text, begin).code)) && !(end < text.size() && joins(utf8_at(text, end).code));
+    return !(begin > 0 && joins(utf8_before(text, begin).code)) &&
+           !(end < text.size() && joins(utf8_at(text, end).code));
   }
 
   std::vector<added_token> tokens_;

@@ -25,6 +25,7 @@ struct bpe_merge {
   std::int32_t id = -1;
 };
 
+/// No symbol: merged into another one.
 inline constexpr std::uint32_t no_symbol = 0xffffffff;
 /// The longest word that is merged as one; words beyond it are cut (1 GiB).
 inline constexpr std::size_t longest_word = std::size_t{1} << 30;

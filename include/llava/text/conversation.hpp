@@ -22,40 +22,64 @@ LLAVA_BEGIN
 
 namespace conversation_texts {
 inline constexpr std::string_view human =
-    "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite "
+    "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+    "and polite "
     "answers to the human's questions.";
 inline constexpr std::string_view user =
-    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite "
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+    "and polite "
     "answers to the user's questions.";
 inline constexpr std::string_view marked =
-    "A chat between a curious user and an artificial intelligence assistant. The assistant is able to understand the visual content "
-    "that the user provides, and assist the user with a variety of tasks using natural language.The visual content will be provided "
+    "A chat between a curious user and an artificial intelligence assistant. The assistant is able to understand the "
+    "visual content "
+    "that the user provides, and assist the user with a variety of tasks using natural language.The visual content "
+    "will be provided "
     "with the following format: <Image>visual content</Image>.";
 inline constexpr std::string_view language_and_vision =
-    "You are a helpful language and vision assistant. You are able to understand the visual content that the user provides, and assist "
+    "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
+    "provides, and assist "
     "the user with a variety of tasks using natural language.";
 inline constexpr std::string_view llama_2_safety =
-    "You are a helpful, respectful and honest assistant. Always answer as helpfully as possible, while being safe.  Your answers should "
-    "not include any harmful, unethical, racist, sexist, toxic, dangerous, or illegal content. Please ensure that your responses are "
-    "socially unbiased and positive in nature.\n\nIf a question does not make any sense, or is not factually coherent, explain why "
-    "instead of answering something not correct. If you don't know the answer to a question, please don't share false information.";
-inline constexpr std::string_view energy_question = "What are the key differences between renewable and non-renewable energy sources?";
+    "You are a helpful, respectful and honest assistant. Always answer as helpfully as possible, while being safe.  "
+    "Your answers should "
+    "not include any harmful, unethical, racist, sexist, toxic, dangerous, or illegal content. Please ensure that your "
+    "responses are "
+    "socially unbiased and positive in nature.\n\nIf a question does not make any sense, or is not factually coherent, "
+    "explain why "
+    "instead of answering something not correct. If you don't know the answer to a question, please don't share false "
+    "information.";
+inline constexpr std::string_view energy_question =
+    "What are the key differences between renewable and non-renewable energy sources?";
 inline constexpr std::string_view energy_answer =
-    "Renewable energy sources are those that can be replenished naturally in a relatively short amount of time, such as solar, wind, "
-    "hydro, geothermal, and biomass. Non-renewable energy sources, on the other hand, are finite and will eventually be depleted, such "
-    "as coal, oil, and natural gas. Here are some key differences between renewable and non-renewable energy sources:\n1. Availability: "
-    "Renewable energy sources are virtually inexhaustible, while non-renewable energy sources are finite and will eventually run out.\n2. "
-    "Environmental impact: Renewable energy sources have a much lower environmental impact than non-renewable sources, which can lead to "
-    "air and water pollution, greenhouse gas emissions, and other negative effects.\n3. Cost: Renewable energy sources can be more "
-    "expensive to initially set up, but they typically have lower operational costs than non-renewable sources.\n4. Reliability: "
-    "Renewable energy sources are often more reliable and can be used in more remote locations than non-renewable sources.\n5. "
-    "Flexibility: Renewable energy sources are often more flexible and can be adapted to different situations and needs, while "
-    "non-renewable sources are more rigid and inflexible.\n6. Sustainability: Renewable energy sources are more sustainable over the long "
+    "Renewable energy sources are those that can be replenished naturally in a relatively short amount of time, such "
+    "as solar, wind, "
+    "hydro, geothermal, and biomass. Non-renewable energy sources, on the other hand, are finite and will eventually "
+    "be depleted, such "
+    "as coal, oil, and natural gas. Here are some key differences between renewable and non-renewable energy "
+    "sources:\n1. Availability: "
+    "Renewable energy sources are virtually inexhaustible, while non-renewable energy sources are finite and will "
+    "eventually run out.\n2. "
+    "Environmental impact: Renewable energy sources have a much lower environmental impact than non-renewable sources, "
+    "which can lead to "
+    "air and water pollution, greenhouse gas emissions, and other negative effects.\n3. Cost: Renewable energy sources "
+    "can be more "
+    "expensive to initially set up, but they typically have lower operational costs than non-renewable sources.\n4. "
+    "Reliability: "
+    "Renewable energy sources are often more reliable and can be used in more remote locations than non-renewable "
+    "sources.\n5. "
+    "Flexibility: Renewable energy sources are often more flexible and can be adapted to different situations and "
+    "needs, while "
+    "non-renewable sources are more rigid and inflexible.\n6. Sustainability: Renewable energy sources are more "
+    "sustainable over the long "
     "term, while non-renewable sources are not, and their depletion can lead to economic and social instability.\n";
 }  // namespace conversation_texts
 
+/// @name Templates
+/// Each by the name that the reference gives it in conv_templates.
+/// @{
 struct vicuna_v1 {
-  static constexpr std::string_view name = "vicuna_v1", system = conversation_texts::user, separator = " ", separator2 = "</s>";
+  static constexpr std::string_view name = "vicuna_v1", system = conversation_texts::user, separator = " ",
+                                    separator2 = "</s>";
   static constexpr std::string_view roles[] = {"USER", "ASSISTANT"};
   using style = conversation_styles::two;
 };
@@ -70,7 +94,8 @@ struct v1_mmtag : vicuna_v1 {
   static constexpr bool image_turn = true;
 };
 struct llava_v0 {
-  static constexpr std::string_view name = "llava_v0", system = conversation_texts::human, separator = "###", separator2 = "";
+  static constexpr std::string_view name = "llava_v0", system = conversation_texts::human, separator = "###",
+                                    separator2 = "";
   static constexpr std::string_view roles[] = {"Human", "Assistant"};
   using style = conversation_styles::single;
 };
@@ -80,13 +105,15 @@ struct v0_mmtag : llava_v0 {
 };
 struct v0 : llava_v0 {
   static constexpr std::string_view name = "v0";
-  static constexpr std::string_view demonstration[] = {conversation_texts::energy_question, conversation_texts::energy_answer};
+  static constexpr std::string_view demonstration[] = {conversation_texts::energy_question,
+                                                       conversation_texts::energy_answer};
 };
 struct default_v0 : v0 {
   static constexpr std::string_view name = "default";
 };
 struct llava_llama_2 {
-  static constexpr std::string_view name = "llava_llama_2", system = conversation_texts::language_and_vision, separator = "<s>", separator2 = "</s>";
+  static constexpr std::string_view name = "llava_llama_2", system = conversation_texts::language_and_vision,
+                                    separator = "<s>", separator2 = "</s>";
   static constexpr std::string_view roles[] = {"USER", "ASSISTANT"};
   using style = conversation_styles::llama_2;
 };
@@ -97,7 +124,8 @@ struct mistral_instruct : llava_llama_2 {
   static constexpr std::string_view name = "mistral_instruct", system = "", separator = "";
 };
 struct chatml_direct {
-  static constexpr std::string_view name = "chatml_direct", system = "<|im_start|>system\nAnswer the questions.", separator = "<|im_end|>", separator2 = "";
+  static constexpr std::string_view name = "chatml_direct", system = "<|im_start|>system\nAnswer the questions.",
+                                    separator = "<|im_end|>", separator2 = "";
   static constexpr std::string_view roles[] = {"<|im_start|>user\n", "<|im_start|>assistant\n"};
   using style = conversation_styles::mpt;
 };
@@ -107,7 +135,8 @@ struct mistral_direct : chatml_direct {
 struct mpt : chatml_direct {
   static constexpr std::string_view name = "mpt";
   static constexpr std::string_view system =
-      "<|im_start|>system\nA conversation between a user and an LLM-based AI assistant. The assistant gives helpful and honest answers.";
+      "<|im_start|>system\nA conversation between a user and an LLM-based AI assistant. The assistant gives helpful "
+      "and honest answers.";
 };
 /// Of the training's first stage. Only a user's text: the reference has no second separator, and fails on an answer.
 struct plain {
@@ -118,6 +147,7 @@ struct plain {
 struct v0_plain : plain {
   static constexpr std::string_view name = "v0_plain";
 };
+/// @}
 
 template <class T>
 concept conversation_template = requires(std::span<const message> turns) {
@@ -126,6 +156,7 @@ concept conversation_template = requires(std::span<const message> turns) {
   { T::style::template stop<T> } -> std::convertible_to<std::string_view>;
 };
 
+/// Templates to choose from, by the reference's names.
 template <conversation_template... T>
 struct conversation_list : one_of<T...> {
   using one_of<T...>::one_of;
@@ -147,8 +178,9 @@ struct conversation_list : one_of<T...> {
 };
 
 /// One of the reference's templates; at first the one that is the reference's default.
-using any_conversation = conversation_list<vicuna_v1, v1, llava_v1, v1_mmtag, default_v0, v0, llava_v0, v0_mmtag, llava_llama_2, llama_2,
-                                           mistral_instruct, chatml_direct, mistral_direct, mpt, plain, v0_plain>;
+using any_conversation =
+    conversation_list<vicuna_v1, v1, llava_v1, v1_mmtag, default_v0, v0, llava_v0, v0_mmtag, llava_llama_2, llama_2,
+                      mistral_instruct, chatml_direct, mistral_direct, mpt, plain, v0_plain>;
 
 /// The prompt that these turns become.
 template <class T>
@@ -182,7 +214,8 @@ std::vector<message> with_image(const T& conversation, std::span<const message> 
     rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 7);
   }
   std::string_view stripped = text;
-  while (!stripped.empty() && is_python_space(utf8_at(stripped, 0).code)) stripped.remove_prefix(utf8_at(stripped, 0).bytes);
+  while (!stripped.empty() && is_python_space(utf8_at(stripped, 0).code))
+    stripped.remove_prefix(utf8_at(stripped, 0).bytes);
   while (!stripped.empty() && is_python_space(utf8_before(stripped, stripped.size()).code))
     stripped.remove_suffix(utf8_before(stripped, stripped.size()).bytes);
   visit_choice(conversation, [&](const auto& t) {
@@ -201,8 +234,11 @@ inline std::string_view conversation_of_model(std::string_view model_name) {
   std::string name(model_name);
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  constexpr std::string_view rules[][2] = {{"llama-2", llava_llama_2::name}, {"mistral", mistral_instruct::name}, {"v1.6-34b", chatml_direct::name},
-                                           {"v1", llava_v1::name},           {"mpt", mpt::name}};
+  constexpr std::string_view rules[][2] = {{"llama-2", llava_llama_2::name},
+                                           {"mistral", mistral_instruct::name},
+                                           {"v1.6-34b", chatml_direct::name},
+                                           {"v1", llava_v1::name},
+                                           {"mpt", mpt::name}};
   for (const auto& [part, found] : rules)
     if (name.find(part) != std::string::npos) return found;
   return llava_v0::name;

@@ -11,8 +11,10 @@
 
 LLAVA_BEGIN
 
+/// Who speaks.
 enum class role : std::uint8_t { user, assistant };
 
+/// One turn of a conversation; without text it is to be answered.
 struct message {
   llava::role from = role::user;
   std::string text;  ///< empty: to be answered
@@ -33,7 +35,8 @@ struct single {
     };
     if constexpr (requires { T::demonstration; }) {  // turns that come before every conversation
       role from = role::user;
-      for (const std::string_view text : T::demonstration) say(from, text), from = from == role::user ? role::assistant : role::user;
+      for (const std::string_view text : T::demonstration)
+        say(from, text), from = from == role::user ? role::assistant : role::user;
     }
     for (const message& m : turns) say(m.from, m.text);
     return out;
@@ -49,7 +52,8 @@ struct two {
     std::string out = std::string(T::system) + std::string(T::separator);
     for (std::size_t i = 0; i < turns.size(); ++i) {
       out.append(T::roles[static_cast<int>(turns[i].from)]).append(":");
-      if (!turns[i].text.empty()) out.append(" ").append(turns[i].text).append(i % 2 == 0 ? T::separator : T::separator2);
+      if (!turns[i].text.empty())
+        out.append(" ").append(turns[i].text).append(i % 2 == 0 ? T::separator : T::separator2);
     }
     return out;
   }
@@ -81,8 +85,10 @@ struct llama_2 {
       if (turns[i].text.empty()) continue;
       std::string text = turns[i].text;
       if (i == 0 && !T::system.empty()) text = "<<SYS>>\n" + std::string(T::system) + "\n<</SYS>>\n\n" + text;
-      if (i % 2 == 0) out.append(T::separator).append("[INST] ").append(text).append(" [/INST]");
-      else out.append(" ").append(text).append(" ").append(T::separator2);
+      if (i % 2 == 0)
+        out.append(T::separator).append("[INST] ").append(text).append(" [/INST]");
+      else
+        out.append(" ").append(text).append(" ").append(T::separator2);
     }
     // The reference strips characters, not the text: any of the separator's.
     const std::size_t first = T::separator.empty() ? 0 : out.find_first_not_of(T::separator);

@@ -13,9 +13,10 @@
 
 LLAVA_BEGIN
 
+/// Whose way of decoding: SentencePiece's, or the steps of a tokenizer.json.
 enum class decoding : std::uint8_t {
-  spaced,         ///< tokenizer.json without a decoder: tokens with a space between them
-  byte_level,     ///< all bytes together are the text, U+FFFD for what is not UTF-8
+  spaced,      ///< tokenizer.json without a decoder: tokens with a space between them
+  byte_level,  ///< all bytes together are the text, U+FFFD for what is not UTF-8
   byte_fallback,  ///< ▁ is a space; byte pieces that follow each other are text if they are UTF-8 together, else all U+FFFD
   metaspace,      ///< ▁ is a space, but for those of the first token
   sentencepiece,  ///< as the SentencePiece library: ▁ is a space, but for one at the start; U+FFFD for each wrong byte
@@ -23,14 +24,15 @@ enum class decoding : std::uint8_t {
   slow,           ///< the same, not legacy
 };
 
+/// How ids become text.
 struct decoding_rules {
   decoding how = decoding::spaced;
-  bool marks = true;         ///< byte_fallback: ▁ is a space
-  bool bytes = true;         ///< byte_fallback: byte pieces are bytes
-  int strip = 0;             ///< byte_fallback: spaces taken off the front of the text
-  bool drops_first = true;   ///< metaspace: the ▁ of the first token are dropped
-  bool dummy_prefix = true;  ///< SentencePiece: one ▁ at the start is dropped
-  bool collapses = false;    ///< SentencePiece: remove_extra_whitespaces
+  bool marks = true;                   ///< byte_fallback: ▁ is a space
+  bool bytes = true;                   ///< byte_fallback: byte pieces are bytes
+  int strip = 0;                       ///< byte_fallback: spaces taken off the front of the text
+  bool drops_first = true;             ///< metaspace: the ▁ of the first token are dropped
+  bool dummy_prefix = true;            ///< SentencePiece: one ▁ at the start is dropped
+  bool collapses = false;              ///< SentencePiece: remove_extra_whitespaces
   std::string_view unknown_surface{};  ///< SentencePiece: what the unknown token becomes
 };
 
@@ -39,12 +41,13 @@ struct decoded_token {
   enum kind_of : std::uint8_t { text, byte, control, unknown };
   std::string_view piece;  ///< byte_level: its bytes
   kind_of kind = text;
-  unsigned char value = 0;     ///< of a byte
-  bool special = false;        ///< left out when special tokens are skipped
-  bool apart = false;          ///< slow: has spaces around it
+  unsigned char value = 0;         ///< of a byte
+  bool special = false;            ///< left out when special tokens are skipped
+  bool apart = false;              ///< slow: has spaces around it
   bool known_without_mark = true;  ///< slow: without its first ▁ it is a piece too
 };
 
+/// Decodes ids by decoding_rules.
 class text_decoder {
  public:
   text_decoder(const decoding_rules& rules, bool skip_special) : rules_(rules), skip_special_(skip_special) {}
@@ -53,13 +56,25 @@ class text_decoder {
   void push(const decoded_token& t, std::string& out) {
     if (skip_special_ && t.special) return;
     switch (rules_.how) {
-      case decoding::spaced: out.append(first_ ? "" : " ").append(t.piece); break;
-      case decoding::byte_level: held_ += t.piece, give_whole_characters(out); break;
-      case decoding::byte_fallback: push_byte_fallback(t, out); break;
-      case decoding::metaspace: append_marked(t.piece, first_ && rules_.drops_first ? "" : " ", out); break;
-      case decoding::sentencepiece: push_sentencepiece(t, out); break;
+      case decoding::spaced:
+        out.append(first_ ? "" : " ").append(t.piece);
+        break;
+      case decoding::byte_level:
+        held_ += t.piece, give_whole_characters(out);
+        break;
+      case decoding::byte_fallback:
+        push_byte_fallback(t, out);
+        break;
+      case decoding::metaspace:
+        append_marked(t.piece, first_ && rules_.drops_first ? "" : " ", out);
+        break;
+      case decoding::sentencepiece:
+        push_sentencepiece(t, out);
+        break;
       case decoding::slow_legacy:
-      case decoding::slow: push_slow(t, out); break;
+      case decoding::slow:
+        push_slow(t, out);
+        break;
     }
     first_ = false;
   }
@@ -67,12 +82,21 @@ class text_decoder {
   /// Appends what was held back, and starts anew.
   void finish(std::string& out) {
     switch (rules_.how) {
-      case decoding::byte_level: out += valid_utf8(held_); break;
-      case decoding::byte_fallback: end_bytes(out); break;
-      case decoding::sentencepiece: end_run(out); break;
+      case decoding::byte_level:
+        out += valid_utf8(held_);
+        break;
+      case decoding::byte_fallback:
+        end_bytes(out);
+        break;
+      case decoding::sentencepiece:
+        end_run(out);
+        break;
       case decoding::slow_legacy:
-      case decoding::slow: end_group(true, out); break;
-      default: break;
+      case decoding::slow:
+        end_group(true, out);
+        break;
+      default:
+        break;
     }
     *this = text_decoder(rules_, skip_special_);
   }
@@ -106,8 +130,10 @@ class text_decoder {
     }
     end_bytes(out);
     std::string text;
-    if (rules_.marks) append_marked(t.piece, " ", text);
-    else text = t.piece;
+    if (rules_.marks)
+      append_marked(t.piece, " ", text);
+    else
+      text = t.piece;
     give_stripped(text, out);
   }
   void end_bytes(std::string& out) {
@@ -220,10 +246,10 @@ class text_decoder {
   decoding_rules rules_;
   bool skip_special_;
   bool first_ = true;
-  std::string held_;      // bytes that are no character yet
-  int stripped_ = 0;      // byte_fallback: spaces taken off, `strip` once there is text
+  std::string held_;  // bytes that are no character yet
+  int stripped_ = 0;  // byte_fallback: spaces taken off, `strip` once there is text
   bool at_start_ = true, mark_dropped_ = false, run_has_text_ = false;  // SentencePiece
-  std::string run_;       // slow: the run that waits
+  std::string run_;                                                     // slow: the run that waits
   std::size_t in_group_ = 0, parts_ = 0;  // slow: tokens in this group, texts joined so far
   bool group_has_text_ = false, after_special_ = false;
 };

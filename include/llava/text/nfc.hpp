@@ -16,19 +16,22 @@ LLAVA_BEGIN
 namespace detail {
 
 // Hangul syllables are arithmetic: leading consonant, vowel, optional trailing consonant.
-inline constexpr char32_t hangul_first = 0xac00, hangul_count = 11172, leading_first = 0x1100, vowel_first = 0x1161, trailing_before = 0x11a7;
+inline constexpr char32_t hangul_first = 0xac00, hangul_count = 11172, leading_first = 0x1100, vowel_first = 0x1161,
+                          trailing_before = 0x11a7;
 inline constexpr char32_t leading_count = 19, vowel_count = 21, trailing_count = 28;
 
 struct canonical_pair {
   char32_t whole, first, second;
 };
 constexpr canonical_pair unpacked_pair(std::uint64_t p) {
-  return {static_cast<char32_t>(p >> 42), static_cast<char32_t>(p >> 21 & 0x1fffff), static_cast<char32_t>(p & 0x1fffff)};
+  return {static_cast<char32_t>(p >> 42), static_cast<char32_t>(p >> 21 & 0x1fffff),
+          static_cast<char32_t>(p & 0x1fffff)};
 }
 
 constexpr int combining_class(char32_t c) {
   if (c < 0x300) return 0;
-  const auto* after = std::upper_bound(std::begin(unicode_classes), std::end(unicode_classes), static_cast<std::uint32_t>(c) << 8 | 0xff);
+  const auto* after = std::upper_bound(std::begin(unicode_classes), std::end(unicode_classes),
+                                       static_cast<std::uint32_t>(c) << 8 | 0xff);
   return after == std::begin(unicode_classes) ? 0 : static_cast<int>(*std::prev(after) & 0xff);
 }
 
@@ -57,12 +60,13 @@ inline void append_decomposed(char32_t c, std::vector<char32_t>& out) {
 constexpr char32_t composed(char32_t a, char32_t b) {
   if (a >= leading_first && a < leading_first + leading_count && b >= vowel_first && b < vowel_first + vowel_count)
     return hangul_first + ((a - leading_first) * vowel_count + (b - vowel_first)) * trailing_count;
-  if (a >= hangul_first && a < hangul_first + hangul_count && (a - hangul_first) % trailing_count == 0 && b > trailing_before &&
-      b < trailing_before + trailing_count)
+  if (a >= hangul_first && a < hangul_first + hangul_count && (a - hangul_first) % trailing_count == 0 &&
+      b > trailing_before && b < trailing_before + trailing_count)
     return a + (b - trailing_before);
   const auto key = [](char32_t first, char32_t second) { return std::uint64_t{first} << 21 | second; };
-  const auto* found = std::lower_bound(std::begin(unicode_compositions), std::end(unicode_compositions), key(a, b),
-                                       [&](std::uint16_t i, std::uint64_t k) { return (unicode_pairs[i] & 0x3ffffffffff) < k; });
+  const auto* found =
+      std::lower_bound(std::begin(unicode_compositions), std::end(unicode_compositions), key(a, b),
+                       [&](std::uint16_t i, std::uint64_t k) { return (unicode_pairs[i] & 0x3ffffffffff) < k; });
   if (found == std::end(unicode_compositions) || (unicode_pairs[*found] & 0x3ffffffffff) != key(a, b)) return 0;
   return unpacked_pair(unicode_pairs[*found]).whole;
 }
@@ -92,7 +96,8 @@ inline void compose_all(std::vector<char32_t>& text) {
 /// `s` is valid UTF-8; what is not becomes U+FFFD.
 inline std::string nfc(std::string_view s) {
   // Below U+0300 all is composed already, and nothing composes.
-  if (std::all_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < 0xcc; })) return std::string(s);
+  if (std::all_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < 0xcc; }))
+    return std::string(s);
   std::vector<char32_t> text;
   text.reserve(s.size());
   for (std::size_t at = 0; at < s.size();) {
@@ -103,10 +108,12 @@ inline std::string nfc(std::string_view s) {
   const auto mark = [](char32_t c) { return detail::combining_class(c) != 0; };
   // Canonical order of each run of marks: by class, and equal classes as they came. A number holds class, place and mark.
   std::vector<std::uint64_t> run;
-  for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end(); at = std::find_if(at, text.end(), mark)) {
+  for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end();
+       at = std::find_if(at, text.end(), mark)) {
     run.clear();
     for (auto next = at; next != text.end() && mark(*next); ++next)
-      run.push_back(static_cast<std::uint64_t>(detail::combining_class(*next)) << 56 | std::uint64_t{run.size()} << 21 | *next);
+      run.push_back(static_cast<std::uint64_t>(detail::combining_class(*next)) << 56 | std::uint64_t{run.size()} << 21 |
+                    *next);
     std::sort(run.begin(), run.end());
     for (const std::uint64_t key : run) *at++ = static_cast<char32_t>(key & 0x1fffff);
   }

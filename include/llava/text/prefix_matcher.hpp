@@ -14,6 +14,7 @@
 
 LLAVA_BEGIN
 
+/// A set of texts, of which the longest that begins at a place is found.
 class prefix_matcher {
  public:
   /// The most bytes that a text of the set may have: what one place of the text can cost.
@@ -28,6 +29,7 @@ class prefix_matcher {
   }
   bool empty() const { return texts_.empty(); }
 
+  /// What was found.
   struct match {
     std::int32_t number = -1;  ///< −1: none begins here
     std::size_t bytes = 0;
@@ -41,8 +43,12 @@ class prefix_matcher {
     auto first = texts_.begin(), last = texts_.end();
     for (std::size_t n = 0; first != last && n < longest && at + n < text.size();) {
       const char byte = text[at + n];
-      const auto less = [n](const auto& t, unsigned char b) { return t.first.size() <= n || static_cast<unsigned char>(t.first[n]) < b; };
-      const auto more = [n](unsigned char b, const auto& t) { return t.first.size() > n && b < static_cast<unsigned char>(t.first[n]); };
+      const auto less = [n](const auto& t, unsigned char b) {
+        return t.first.size() <= n || static_cast<unsigned char>(t.first[n]) < b;
+      };
+      const auto more = [n](unsigned char b, const auto& t) {
+        return t.first.size() > n && b < static_cast<unsigned char>(t.first[n]);
+      };
       first = std::lower_bound(first, last, static_cast<unsigned char>(byte), less);
       last = std::upper_bound(first, last, static_cast<unsigned char>(byte), more);
       ++n;

@@ -51,24 +51,30 @@ inline std::optional<std::string> bytes_of_letters(std::string_view piece) {
   return bytes;
 }
 
+/// What a byte-level BPE is made of.
 struct ranked_model {
-  vocabulary words;             ///< those indexed can be made
+  vocabulary words;  ///< those indexed can be made
   merge_table merges;
-  bool byte_level = false;      ///< words are of bytes, not of characters
-  bool byte_fallback = false;   ///< characters that are no piece become byte pieces, if all of them are there
-  bool ignore_merges = false;   ///< a word that is a piece is that piece
-  bool fuse_unknown = false;    ///< unknown characters that follow each other are one token
-  std::int32_t unknown = -1;    ///< −1: what is unknown is left out
+  bool byte_level = false;     ///< words are of bytes, not of characters
+  bool byte_fallback = false;  ///< characters that are no piece become byte pieces, if all of them are there
+  bool ignore_merges = false;  ///< a word that is a piece is that piece
+  bool fuse_unknown = false;   ///< unknown characters that follow each other are one token
+  std::int32_t unknown = -1;   ///< −1: what is unknown is left out
 };
 
+/// Byte-level BPE whose merges go by their rank: GPT-2, Llama 3, Qwen2.
 class ranked_bpe {
  public:
   /// Fails on merges of ids that the vocabulary does not have.
   static result<ranked_bpe> try_make(ranked_model model) {
     const auto size = static_cast<std::int64_t>(model.words.size());
     bool sound = model.unknown < size;
-    model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge& m) { sound = sound && l < size && r < size && m.id < size; });
-    if (!sound) return fail(errc::invalid_format, text_of("llava: a merge or the unknown token has an id beyond the ", size, " of the vocabulary"));
+    model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge& m) {
+      sound = sound && l < size && r < size && m.id < size;
+    });
+    if (!sound)
+      return fail(errc::invalid_format,
+                  text_of("llava: a merge or the unknown token has an id beyond the ", size, " of the vocabulary"));
     ranked_bpe b;
     for (int byte = 0; byte < 256; ++byte) {
       static constexpr char digits[] = "0123456789ABCDEF";
@@ -115,21 +121,27 @@ class ranked_bpe {
     };
     for (std::size_t at = 0; at < word.size();) {
       const std::size_t n = model_.byte_level ? 1 : utf8_at(word, at).bytes;
-      const std::int32_t id = model_.byte_level ? bytes_[static_cast<unsigned char>(word[at])] : model_.words.find(word.substr(at, n));
+      const std::int32_t id =
+          model_.byte_level ? bytes_[static_cast<unsigned char>(word[at])] : model_.words.find(word.substr(at, n));
       if (id >= 0) {
         unknowns = 0;
         add(id, at, at + n);
       } else if (!model_.byte_level && model_.byte_fallback && all_bytes(word.substr(at, n))) {
         for (std::size_t b = at; b < at + n; ++b) add(bytes_[static_cast<unsigned char>(word[b])], b, b + 1);
       } else if (model_.unknown >= 0) {
-        if (!model_.fuse_unknown || unknowns == 0) add(model_.unknown, at, at + n);
-        else symbols.back().end = static_cast<std::uint32_t>(at + n);
+        if (!model_.fuse_unknown || unknowns == 0)
+          add(model_.unknown, at, at + n);
+        else
+          symbols.back().end = static_cast<std::uint32_t>(at + n);
         ++unknowns;
       }
       at += n;
     }
-    merge_pairs(symbols, [&](const bpe_symbol& l, const bpe_symbol& r, bpe_merge& merge) { return model_.merges.find(l.id, r.id, merge); });
-    for (std::uint32_t i = symbols.empty() ? no_symbol : 0; i != no_symbol; i = symbols[i].after) out.push_back(symbols[i].id);
+    merge_pairs(symbols, [&](const bpe_symbol& l, const bpe_symbol& r, bpe_merge& merge) {
+      return model_.merges.find(l.id, r.id, merge);
+    });
+    for (std::uint32_t i = symbols.empty() ? no_symbol : 0; i != no_symbol; i = symbols[i].after)
+      out.push_back(symbols[i].id);
   }
   bool all_bytes(std::string_view text) const {
     for (const char c : text)

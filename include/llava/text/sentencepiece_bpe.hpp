@@ -21,17 +21,25 @@
 
 LLAVA_BEGIN
 
+/// What a piece is, by SentencePiece's numbers.
 enum class piece_type : std::uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
 /// "<0x0A>" → 10, else −1. Digits may be of either case, as both reference libraries read them.
 constexpr int byte_of_piece(std::string_view piece) {
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
-  if (piece.size() != 6 || piece.substr(0, 3) != "<0x" || piece[5] != '>' || digit(piece[3]) < 0 || digit(piece[4]) < 0) return -1;
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+  };
+  if (piece.size() != 6 || piece.substr(0, 3) != "<0x" || piece[5] != '>' || digit(piece[3]) < 0 || digit(piece[4]) < 0)
+    return -1;
   return digit(piece[3]) * 16 + digit(piece[4]);
 }
 
 /// What a SentencePiece model says. Piece i has id i.
 struct sentencepiece_model {
+  /// One piece: its text, score and type.
   struct piece {
     std::string text;
     float score = 0;
@@ -45,6 +53,7 @@ struct sentencepiece_model {
   std::string unknown_surface = " \xe2\x81\x87 ";  ///< what the unknown token is decoded to: ⁇ between spaces
 };
 
+/// BPE as SentencePiece does it: the pair whose piece has the best score is joined first.
 class sentencepiece_bpe {
  public:
   /// Fails on pieces that are empty or stand twice, on none or several unknown ones, and on byte pieces that are missing.
@@ -103,11 +112,14 @@ class sentencepiece_bpe {
     if (prefix) out += space_mark;
     char last = collapse ? ' ' : '\0';
     for (const char c : text) {
-      if (c != ' ') out += c;
-      else if (!collapse || last != ' ') out += space_mark;
+      if (c != ' ')
+        out += c;
+      else if (!collapse || last != ' ')
+        out += space_mark;
       last = c;
     }
-    while (collapse && out.size() >= space_mark.size() && out.compare(out.size() - space_mark.size(), space_mark.size(), space_mark) == 0)
+    while (collapse && out.size() >= space_mark.size() &&
+           out.compare(out.size() - space_mark.size(), space_mark.size(), space_mark) == 0)
       out.resize(out.size() - space_mark.size());
     return out;
   }
@@ -117,7 +129,8 @@ class sentencepiece_bpe {
     symbols.reserve(word.size());
     for (std::size_t at = 0; at < word.size();) {
       bpe_symbol s;
-      const prefix_matcher::match fixed = user_defined_.empty() ? prefix_matcher::match{} : user_defined_.longest_at(word, at);
+      const prefix_matcher::match fixed =
+          user_defined_.empty() ? prefix_matcher::match{} : user_defined_.longest_at(word, at);
       const std::size_t bytes = fixed.number >= 0 ? fixed.bytes : utf8_at(word, at).bytes;
       s.frozen = fixed.number >= 0;
       s.begin = static_cast<std::uint32_t>(at);
@@ -136,8 +149,10 @@ class sentencepiece_bpe {
     });
     bool after_unknown = false;
     for (std::uint32_t i = symbols.empty() ? no_symbol : 0; i != no_symbol; i = symbols[i].after) {
-      if (unused.empty()) append(symbols[i], word, after_unknown, out);
-      else take_apart(symbols[i], word, unused, after_unknown, out);
+      if (unused.empty())
+        append(symbols[i], word, after_unknown, out);
+      else
+        take_apart(symbols[i], word, unused, after_unknown, out);
     }
   }
 
@@ -154,7 +169,8 @@ class sentencepiece_bpe {
   }
 
   /// An unused piece goes back to the two that it was last seen as, and so on.
-  void take_apart(const bpe_symbol& whole, std::string_view word, const unused_parts& unused, bool& after_unknown, std::vector<std::int32_t>& out) const {
+  void take_apart(const bpe_symbol& whole, std::string_view word, const unused_parts& unused, bool& after_unknown,
+                  std::vector<std::int32_t>& out) const {
     std::vector<bpe_symbol> left{whole};
     while (!left.empty()) {
       const bpe_symbol s = left.back();
@@ -169,8 +185,8 @@ class sentencepiece_bpe {
     }
   }
 
-  sentencepiece_model model_;  // its pieces have been moved out
-  vocabulary pieces_, reserved_;  // texts that merges may make; control, unknown and byte pieces
+  sentencepiece_model model_;         // its pieces have been moved out
+  vocabulary pieces_, reserved_;      // texts that merges may make; control, unknown and byte pieces
   std::vector<std::uint32_t> ranks_;  // of each id: the higher the score, the lower
   std::vector<piece_type> types_;
   std::vector<std::int32_t> bytes_;  // (256) with byte_fallback
@@ -194,7 +210,8 @@ inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model
   sentencepiece_bpe m;
   m.bytes_.assign(256, -1);
   std::vector<std::pair<std::string, std::int32_t>> fixed;
-  if (model.pieces.size() > (std::size_t{1} << 24)) return fail(errc::invalid_format, "llava: a vocabulary has at most 16777216 pieces");
+  if (model.pieces.size() > (std::size_t{1} << 24))
+    return fail(errc::invalid_format, "llava: a vocabulary has at most 16777216 pieces");
   for (std::size_t i = 0; i < model.pieces.size(); ++i) {
     sentencepiece_model::piece& p = model.pieces[i];
     const auto id = static_cast<std::int32_t>(i);
@@ -202,7 +219,8 @@ inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model
     if (p.text.empty()) return bad(i, p.text, "is empty");
     if (!(p.score == p.score)) return bad(i, p.text, "has no number for a score");
     if (p.type < piece_type::normal || p.type > piece_type::byte) return bad(i, p.text, "has no known type");
-    if (p.type == piece_type::unknown && std::exchange(m.unknown_, id) >= 0) return bad(i, p.text, "is a second unknown one");
+    if (p.type == piece_type::unknown && std::exchange(m.unknown_, id) >= 0)
+      return bad(i, p.text, "is a second unknown one");
     if (p.type == piece_type::byte) {
       const int byte = byte_of_piece(p.text);
       if (!model.byte_fallback) return bad(i, p.text, "is of type byte, and the model has no byte_fallback");
@@ -225,7 +243,9 @@ inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model
   }
   if (m.unknown_ < 0) return fail(errc::invalid_format, "llava: the vocabulary has no piece of type unknown");
   for (int b = 0; model.byte_fallback && b < 256; ++b)
-    if (m.bytes_[static_cast<std::size_t>(b)] < 0) return fail(errc::invalid_format, text_of("llava: byte_fallback needs all byte pieces; that of byte ", b, " is missing"));
+    if (m.bytes_[static_cast<std::size_t>(b)] < 0)
+      return fail(errc::invalid_format,
+                  text_of("llava: byte_fallback needs all byte pieces; that of byte ", b, " is missing"));
   m.user_defined_ = prefix_matcher(std::move(fixed));
   model.pieces.clear();
   m.model_ = std::move(model);

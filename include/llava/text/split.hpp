@@ -10,11 +10,13 @@
 
 LLAVA_BEGIN
 
+/// The patterns that cut a text into words.
 enum class splitter : std::uint8_t { none, gpt2, llama3, qwen2 };
 
 /// The patterns as tokenizer.json writes them.
 namespace split_patterns {
-inline constexpr std::string_view gpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view gpt2 =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 inline constexpr std::string_view llama3 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 inline constexpr std::string_view qwen2 =
@@ -114,8 +116,10 @@ inline void next_llama3(split_cursor& c, int digits) {
     word.step();
     if (is_newline) line_end = word.at;
   }
-  if (line_end) c.at = line_end;
-  else pass_space(c);
+  if (line_end)
+    c.at = line_end;
+  else
+    pass_space(c);
 }
 
 }  // namespace detail
@@ -146,8 +150,10 @@ void split(std::string_view text, splitter how, F&& word) {
   detail::split_cursor c{text};
   while (!c.end()) {
     const std::size_t first = c.at;
-    if (how == splitter::gpt2) detail::next_gpt2(c);
-    else detail::next_llama3(c, how == splitter::llama3 ? 3 : 1);
+    if (how == splitter::gpt2)
+      detail::next_gpt2(c);
+    else
+      detail::next_llama3(c, how == splitter::llama3 ? 3 : 1);
     word(text.substr(first, c.at - first));
   }
 }

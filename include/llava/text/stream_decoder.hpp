@@ -11,10 +11,12 @@
 
 LLAVA_BEGIN
 
+/// Text of ids as they come, in whole UTF-8 characters.
 class stream_decoder {
  public:
   /// `words` has to outlive it.
-  explicit stream_decoder(const tokenizer& words, bool skip_special = true) : words_(&words), state_(words.decoding(), skip_special) {}
+  explicit stream_decoder(const tokenizer& words, bool skip_special = true)
+      : words_(&words), state_(words.decoding(), skip_special) {}
 
   /// The text that can be shown now, perhaps none; good until the next call.
   std::string_view push(std::int32_t id) {

@@ -37,12 +37,15 @@ struct tokenizer_rules {
   decoding_rules decoder;  ///< slow and slow_legacy are LlamaTokenizer's way to encode, too
 };
 
+/// What a tokenizer does beside merging.
 struct encode_options {
-  bool add_special = true;    ///< BOS and the like around the text
-  bool parse_special = true;  ///< special tokens in the text are tokens, as in the reference; otherwise they are text (R10)
-  std::string_view never{};   ///< an added token that is to be text all the same
+  bool add_special = true;  ///< BOS and the like around the text
+  bool parse_special =
+      true;  ///< special tokens in the text are tokens, as in the reference; otherwise they are text (R10)
+  std::string_view never{};  ///< an added token that is to be text all the same
 };
 
+/// Texts to ids and back. Immutable; its const calls may come from any thread.
 class tokenizer {
  public:
   /// One that has no tokens.
@@ -53,7 +56,9 @@ class tokenizer {
     rules.decoder.dummy_prefix = model.add_dummy_prefix() && rules.decoder.how != decoding::slow;
     return try_make_any(std::move(model), std::move(rules));
   }
-  static result<tokenizer> try_make(ranked_bpe model, tokenizer_rules rules) { return try_make_any(std::move(model), std::move(rules)); }
+  static result<tokenizer> try_make(ranked_bpe model, tokenizer_rules rules) {
+    return try_make_any(std::move(model), std::move(rules));
+  }
 
   /// Number of ids, added tokens included.
   std::size_t size() const { return std::max(model_size(), added_.size()); }
@@ -105,10 +110,12 @@ class tokenizer {
     bool bad = unsound(rules.bos) || unsound(rules.eos) || unsound(rules.pad) || unsound(rules.unknown);
     for (const auto* ids : {&rules.before, &rules.after})
       for (const std::int32_t id : *ids) bad = bad || id < 0 || unsound(id);
-    if (bad) return fail(errc::invalid_format, text_of("llava: a token that is put around texts has an id that does not fit the ", model_size_of(model), " of the vocabulary"));
-    LLAVA_TRY(added, added_tokens::try_make(std::move(rules.added), static_cast<std::int32_t>(most), [&](std::string_view content) {
-      return rules.words.normalised(content);
-    }));
+    if (bad)
+      return fail(errc::invalid_format,
+                  text_of("llava: a token that is put around texts has an id that does not fit the ",
+                          model_size_of(model), " of the vocabulary"));
+    LLAVA_TRY(added, added_tokens::try_make(std::move(rules.added), static_cast<std::int32_t>(most),
+                                            [&](std::string_view content) { return rules.words.normalised(content); }));
     tokenizer t;
     t.added_ = std::move(added);
     t.model_ = std::move(model);
@@ -123,8 +130,10 @@ class tokenizer {
     return r ? r->words().size() : 0;
   }
 
-  void encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const;
-  void encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const;
+  void encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
+                   std::vector<std::int32_t>& out) const;
+  void encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o,
+                   std::vector<std::int32_t>& out) const;
 
   std::variant<std::monostate, sentencepiece_bpe, ranked_bpe> model_;
   added_tokens added_;
@@ -184,12 +193,15 @@ inline void tokenizer::push(text_decoder& state, std::int32_t id, std::string& o
   if (a || !t.piece.empty()) state.push(t, out);
 }
 
-inline void tokenizer::encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const {
+inline void tokenizer::encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
+                                   std::vector<std::int32_t>& out) const {
   const bool slow = rules_.decoder.how == decoding::slow || rules_.decoder.how == decoding::slow_legacy;
   const cut_options cut{o.parse_special, o.never, slow ? whitespace_rule::python : whitespace_rule::unicode};
   const auto token = [&](const added_token& a) { out.push_back(a.id); };
   if (rules_.decoder.how != decoding::slow) {
-    added_.cut_out(text, added_tokens::as_written, cut, [&](std::string_view s, bool) { model.encode(s, model.add_dummy_prefix(), out); }, token);
+    added_.cut_out(
+        text, added_tokens::as_written, cut,
+        [&](std::string_view s, bool) { model.encode(s, model.add_dummy_prefix(), out); }, token);
     return;
   }
   // Not legacy: one ▁ in front of the text, and none where text goes on behind a token. ▁ in the text is a space.
@@ -201,28 +213,38 @@ inline void tokenizer::encode_with(const sentencepiece_bpe& model, std::string_v
   }
   marked += text;
   const auto first = static_cast<std::ptrdiff_t>(out.size());
-  added_.cut_out(marked, added_tokens::as_written, cut, [&](std::string_view s, bool) { model.encode(s, false, out); }, token);
+  added_.cut_out(
+      marked, added_tokens::as_written, cut, [&](std::string_view s, bool) { model.encode(s, false, out); }, token);
   const auto count = static_cast<std::ptrdiff_t>(out.size()) - first;
-  if (count > 1 && piece(out[static_cast<std::size_t>(first)]) == space_mark && is_special(out[static_cast<std::size_t>(first) + 1]))
+  if (count > 1 && piece(out[static_cast<std::size_t>(first)]) == space_mark &&
+      is_special(out[static_cast<std::size_t>(first) + 1]))
     out.erase(out.begin() + first);
 }
 
-inline void tokenizer::encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o, std::vector<std::int32_t>& out) const {
+inline void tokenizer::encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o,
+                                   std::vector<std::int32_t>& out) const {
   const cut_options cut{o.parse_special, o.never, whitespace_rule::unicode};
   const auto token = [&](const added_token& a) { out.push_back(a.id); };
   const auto word = [&](std::string_view w) { model.encode(w, out); };
-  added_.cut_out(text, added_tokens::as_written, cut, [&](std::string_view stretch, bool at_start) {
-    const std::string normal = rules_.words.normalised(stretch);
-    added_.cut_out(normal, added_tokens::normalised, cut, [&](std::string_view s, bool first) {
-      rules_.words.each_word(s, at_start && first, model.splits_at_marks(), word);
-    }, token);
-  }, token);
+  added_.cut_out(
+      text, added_tokens::as_written, cut,
+      [&](std::string_view stretch, bool at_start) {
+        const std::string normal = rules_.words.normalised(stretch);
+        added_.cut_out(
+            normal, added_tokens::normalised, cut,
+            [&](std::string_view s, bool first) {
+              rules_.words.each_word(s, at_start && first, model.splits_at_marks(), word);
+            },
+            token);
+      },
+      token);
 }
 
 inline std::vector<std::int32_t> tokenizer::encode(std::string_view text, const encode_options& options) const {
   std::vector<std::int32_t> out;
   if (options.add_special) out = rules_.before;
-  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) encode_with(*m, valid_utf8(text, invalid_utf8::by_byte), options, out);
+  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_))
+    encode_with(*m, valid_utf8(text, invalid_utf8::by_byte), options, out);
   if (const auto* m = std::get_if<ranked_bpe>(&model_)) encode_with(*m, valid_utf8(text), options, out);
   if (options.add_special) out.insert(out.end(), rules_.after.begin(), rules_.after.end());
   return out;

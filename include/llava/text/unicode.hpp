@@ -14,7 +14,9 @@ namespace detail {
 /// Whether an odd number of edges is at or below c.
 template <std::size_t N>
 constexpr bool inside_edges(const std::uint32_t (&edges)[N], char32_t c) {
-  return (std::upper_bound(std::begin(edges), std::end(edges), static_cast<std::uint32_t>(c)) - std::begin(edges)) % 2 != 0;
+  return (std::upper_bound(std::begin(edges), std::end(edges), static_cast<std::uint32_t>(c)) - std::begin(edges)) %
+             2 !=
+         0;
 }
 }  // namespace detail
 

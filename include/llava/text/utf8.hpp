@@ -10,6 +10,7 @@
 
 LLAVA_BEGIN
 
+/// What stands for bytes that are no UTF-8.
 inline constexpr char32_t replacement_character = 0xFFFD;
 inline constexpr std::string_view replacement_text = "\xef\xbf\xbd";
 /// ▁ (U+2581), which SentencePiece writes for a space.
@@ -29,7 +30,10 @@ constexpr utf8_character utf8_at(std::string_view s, std::size_t at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[at + i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return {lead, 1, true, false};
-  const std::size_t length = lead >= 0xc2 && lead <= 0xdf ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
+  const std::size_t length = lead >= 0xc2 && lead <= 0xdf   ? 2
+                             : (lead & 0xf0) == 0xe0        ? 3
+                             : lead >= 0xf0 && lead <= 0xf4 ? 4
+                                                            : 0;
   if (length == 0) return {};
   char32_t code = lead & (0x7fu >> length);
   for (std::size_t i = 1; i < length; ++i) {
@@ -50,6 +54,7 @@ constexpr utf8_character utf8_before(std::string_view s, std::size_t end) {
   return utf8_at(s.substr(0, end), at);
 }
 
+/// Appends a character as UTF-8.
 inline void append_utf8(std::string& to, char32_t c) {
   const auto low = [c](int shift) { return static_cast<char>(0x80 | (c >> shift & 0x3f)); };
   if (c < 0x80) {
@@ -80,8 +85,8 @@ inline std::string valid_utf8(std::string_view s, invalid_utf8 rule = invalid_ut
 
 /// Property White_Space.
 constexpr bool is_space(char32_t c) {
-  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
-         c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
+         c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 /// What Python's str.strip() takes away: white space and the four separators of ASCII.
 constexpr bool is_python_space(char32_t c) { return is_space(c) || (c >= 0x1c && c <= 0x1f); }

@@ -33,7 +33,9 @@ class vocabulary {
   std::size_t size() const { return texts_.size(); }
   /// Empty when there is no such id.
   std::string_view text(std::int32_t id) const {
-    return id >= 0 && static_cast<std::size_t>(id) < texts_.size() ? std::string_view(texts_[static_cast<std::size_t>(id)]) : std::string_view();
+    return id >= 0 && static_cast<std::size_t>(id) < texts_.size()
+               ? std::string_view(texts_[static_cast<std::size_t>(id)])
+               : std::string_view();
   }
   /// To be called before index(id).
   void set(std::int32_t id, std::string text) {
@@ -63,7 +65,8 @@ class vocabulary {
     return slot;
   }
   void grow() {
-    const std::vector<std::int32_t> old = std::exchange(slots_, std::vector<std::int32_t>(slots_.empty() ? 64 : 2 * slots_.size(), -1));
+    const std::vector<std::int32_t> old =
+        std::exchange(slots_, std::vector<std::int32_t>(slots_.empty() ? 64 : 2 * slots_.size(), -1));
     for (const std::int32_t id : old)
       if (id >= 0) slots_[slot_of(text(id))] = id;
   }
@@ -95,7 +98,8 @@ class merge_table {
   template <class F>
   void each(F&& f) const {
     for (const entry& e : slots_)
-      if (e.merge.id >= 0) f(static_cast<std::int32_t>(e.pair >> 32), static_cast<std::int32_t>(e.pair & 0xffffffff), e.merge);
+      if (e.merge.id >= 0)
+        f(static_cast<std::int32_t>(e.pair >> 32), static_cast<std::int32_t>(e.pair & 0xffffffff), e.merge);
   }
 
  private:

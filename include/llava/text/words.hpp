@@ -16,17 +16,18 @@ LLAVA_BEGIN
 /// When a ▁ is put in front of a stretch of text.
 enum class prefix_mark : std::uint8_t { never, first, always };
 
+/// How a text is cut into words before they are merged.
 struct word_rules {
   // Normalisers.
   bool composes = false;      ///< NFC
   bool prepends = false;      ///< Prepend ▁
   bool marks_spaces = false;  ///< Replace " " by ▁
   // Pre-tokenisers.
-  bool metaspace = false;     ///< spaces become ▁, `prefix` where there is none in front
+  bool metaspace = false;  ///< spaces become ▁, `prefix` where there is none in front
   prefix_mark prefix = prefix_mark::never;
-  bool splits_at_marks = false;     ///< words begin at ▁
-  bool prefix_space = false;        ///< ByteLevel's add_prefix_space
-  bool splits_digits = false;       ///< every digit is a word
+  bool splits_at_marks = false;  ///< words begin at ▁
+  bool prefix_space = false;     ///< ByteLevel's add_prefix_space
+  bool splits_digits = false;    ///< every digit is a word
   splitter pattern = splitter::none;
 
   /// After the normalisers. A stretch that is empty stays so.
@@ -69,7 +70,8 @@ struct word_rules {
   void each_at_marks(std::string_view text, Word&& word) const {
     for (std::size_t first = 0; first < text.size();) {
       std::size_t end = first;
-      if (splits_at_marks) end += text.compare(end, space_mark.size(), space_mark) == 0 ? space_mark.size() : 0;
+      if (splits_at_marks)
+        end += text.compare(end, space_mark.size(), space_mark) == 0 ? space_mark.size() : 0;
       else
         while (text.compare(end, space_mark.size(), space_mark) == 0) end += space_mark.size();
       end = std::min(text.find(space_mark, end), text.size());

@@ -20,6 +20,7 @@
 
 LLAVA_BEGIN
 
+/// The weights of one layer.
 template <class B, class F>
 struct vit_layer {
   affine<B> norm1, norm2;
@@ -52,8 +53,10 @@ class vit {
     if (n_->class_token) visit(std::string("vision.embeddings.class_embedding"), class_token_, tensor_dims{n_->hidden});
     visit(std::string("vision.embeddings.patch_embedding.weight"), patches_.w,
           tensor_dims{n_->hidden, 3, n_->patch, n_->patch});
-    if (n_->patch_bias) visit(std::string("vision.embeddings.patch_embedding.bias"), patches_.bias, tensor_dims{n_->hidden});
-    visit(std::string("vision.embeddings.position_embedding.weight"), positions_, tensor_dims{n_->tokens(), n_->hidden});
+    if (n_->patch_bias)
+      visit(std::string("vision.embeddings.patch_embedding.bias"), patches_.bias, tensor_dims{n_->hidden});
+    visit(std::string("vision.embeddings.position_embedding.weight"), positions_,
+          tensor_dims{n_->tokens(), n_->hidden});
     if (n_->pre_norm) pre_norm_.each(visit, "vision.pre_layrnorm", n_->hidden);
     for (std::size_t i = 0; i < layers_.size(); ++i)
       layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
@@ -67,10 +70,10 @@ class vit {
     arena& a = q.workspace();
     arena_scope scope(a);
     const int first = n_->class_token ? 1 : 0;
-    const matrix_view<float> h = take_matrix(a, n_->tokens(), n_->hidden);                       // (1 + P, Dv)
+    const matrix_view<float> h = take_matrix(a, n_->tokens(), n_->hidden);  // (1 + P, Dv)
     {
       arena_scope patch_scope(a);
-      const matrix_view<float> patches = take_matrix(a, n_->patches(), n_->patch_values());      // (P, 3·p·p)
+      const matrix_view<float> patches = take_matrix(a, n_->patches(), n_->patch_values());  // (P, 3·p·p)
       patchify(q, patches, rgb, table, n_->image, n_->patch);
       patches_.forward(q, rows_of(h, first, n_->patches()), patches);
     }
@@ -93,7 +96,7 @@ class vit {
     arena& a = q.workspace();
     arena_scope scope(a);
     const std::ptrdiff_t tokens = h.extent(0), width = h.extent(1);
-    const matrix_view<float> x = take_matrix(a, tokens, width);                                  // (1 + P, Dv)
+    const matrix_view<float> x = take_matrix(a, tokens, width);  // (1 + P, Dv)
     {
       arena_scope attention_scope(a);
       const matrix_view<float> queries = take_matrix(a, tokens, width);
@@ -106,7 +109,7 @@ class vit {
       attention(q, x, queries, keys, values, n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim())));
       add_linear(q, h, x, w.out);
     }
-    const matrix_view<float> inner = take_matrix(a, tokens, n_->ffn);                            // (1 + P, 4·Dv)
+    const matrix_view<float> inner = take_matrix(a, tokens, n_->ffn);  // (1 + P, 4·Dv)
     w.norm2.forward(q, x, h, n_->eps);
     visit_choice(act_, [&](auto act) { w.fc1.forward(q, inner, x, act); });
     add_linear(q, h, inner, w.fc2);

@@ -7,7 +7,8 @@ struct queue : llava::scalar_backend::queue {
   using llava::scalar_backend::queue::queue;
 };
 #ifndef LLAVA_FIXED
-void rms_norm(queue&, llava::matrix_view<float>, llava::matrix_view<const float>, llava::vector_view<const float>, float) = delete;
+void rms_norm(queue&, llava::matrix_view<float>, llava::matrix_view<const float>, llava::vector_view<const float>,
+              float) = delete;
 #endif
 struct backend : llava::scalar {
   using queue = unfinished::queue;

@@ -5,7 +5,8 @@
 struct mine : llava::llava_1_5_7b {
   static constexpr auto text = llava::with(llava::llava_1_5_7b::text, [](llava::text_config& c) { c.hidden = 2048; });
 #ifdef LLAVA_FIXED
-  static constexpr auto projection = llava::with(llava::llava_1_5_7b::projection, [](llava::projector_config& c) { c.hidden = 2048; });
+  static constexpr auto projection =
+      llava::with(llava::llava_1_5_7b::projection, [](llava::projector_config& c) { c.hidden = 2048; });
 #endif
 };
 

@@ -10,7 +10,8 @@ LLAVA_BEGIN
 
 namespace scalar_backend {
 
-inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w, float eps) {
+inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
+                     float eps) {
   q.submit([&] {
     const std::ptrdiff_t d = x.extent(1);
     for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {

@@ -20,7 +20,8 @@ void embed(queue& q, matrix_view<float> y, matrix_view<const F> table, vector_vi
   });
 }
 
-inline void take_rows(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const std::int32_t> from) {
+inline void take_rows(queue& q, matrix_view<float> y, matrix_view<const float> x,
+                      vector_view<const std::int32_t> from) {
   q.submit([&] {
     for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
       if (from(t) >= 0) std::memcpy(y.row(t), x.row(from(t)), static_cast<std::size_t>(y.extent(1)) * sizeof(float));

@@ -14,7 +14,8 @@ namespace scalar_backend {
 
 namespace detail {
 /// One row; `order` is room for V numbers, `weight` for V floats.
-inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_draw& d, std::int32_t* order, float* weight) {
+inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_draw& d, std::int32_t* order,
+                         float* weight) {
   // A logit that is not a number counts as the smallest: broken weights give a poor token, never a broken order.
   const auto value = [&](std::int32_t i) {
     return std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i];
@@ -60,7 +61,8 @@ inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_d
 }
 }  // namespace detail
 
-inline void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits, vector_view<const sample_draw> draws) {
+inline void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
+                   vector_view<const sample_draw> draws) {
   const std::ptrdiff_t vocab = logits.extent(1);
   arena_scope scope(q.workspace());
   auto* order = q.workspace().take<std::int32_t>(vocab);

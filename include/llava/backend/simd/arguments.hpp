@@ -36,17 +36,17 @@ constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
 /// Attention of some query rows of one head over blocks of 16 keys.
 template <class T>
 struct attention_arguments {
-  const float* queries;               // first row, at this head
-  float* y;                           // likewise
+  const float* queries;  // first row, at this head
+  float* y;              // likewise
   std::ptrdiff_t q_pitch, y_pitch;
-  const T* keys;                      // of block 0, at this key head: (d, 16)
-  const T* values;                    // likewise: (16, d)
-  std::ptrdiff_t block_pitch;         // elements from one block to the next
-  const std::int32_t* blocks;         // which block holds positions 16 m … ; null: block m
-  const std::int32_t* positions;      // of each row: its last key; null: `last` for all
+  const T* keys;                  // of block 0, at this key head: (d, 16)
+  const T* values;                // likewise: (16, d)
+  std::ptrdiff_t block_pitch;     // elements from one block to the next
+  const std::int32_t* blocks;     // which block holds positions 16 m … ; null: block m
+  const std::int32_t* positions;  // of each row: its last key; null: `last` for all
   std::ptrdiff_t last;
-  std::ptrdiff_t window;              // 0: none
-  std::ptrdiff_t dim;                 // d
+  std::ptrdiff_t window;  // 0: none
+  std::ptrdiff_t dim;     // d
   float scale;
 };
 /// Query rows that share the reading of keys.

@@ -2,12 +2,11 @@
 /// The kernels for AVX2 with FMA and F16C: sixteen floats are two registers.
 #pragma once
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <cstdint>
 
-#include <llava/base/dtype.hpp>
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/x86_intrinsics.hpp>
+#include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx2,fma,f16c")
@@ -35,7 +34,8 @@ LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
   return {_mm256_andnot_ps(sign, a.l), _mm256_andnot_ps(sign, a.h)};
 }
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
-  return {_mm256_blendv_ps(y.l, x.l, _mm256_cmp_ps(a.l, b.l, _CMP_LT_OQ)), _mm256_blendv_ps(y.h, x.h, _mm256_cmp_ps(a.h, b.h, _CMP_LT_OQ))};
+  return {_mm256_blendv_ps(y.l, x.l, _mm256_cmp_ps(a.l, b.l, _CMP_LT_OQ)),
+          _mm256_blendv_ps(y.h, x.h, _mm256_cmp_ps(a.h, b.h, _CMP_LT_OQ))};
 }
 LLAVA_ALWAYS_INLINE __m256 power_of_two(__m256 n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
@@ -60,7 +60,8 @@ LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm256_storeu_ps(p, a.l
 LLAVA_ALWAYS_INLINE void transpose_8(__m256 (&r)[8]) {
   __m256 t[8];
 #pragma GCC unroll 4
-  for (int i = 0; i < 8; i += 2) t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]), t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  for (int i = 0; i < 8; i += 2)
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]), t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
 #pragma GCC unroll 2
   for (int i = 0; i < 8; i += 4) {
     r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44), r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
@@ -91,11 +92,13 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
 }
 
 inline constexpr int tile_rows = 6, tile_vectors = 1;
+// clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
+// clang-format on
 
 }  // namespace simd_backend::avx2
 LLAVA_TARGET_END

@@ -2,21 +2,11 @@
 /// The kernels for AVX-512 (F, VL, BW, DQ): sixteen floats are one register.
 #pragma once
 #if defined(__x86_64__)
-// g++ 12 takes the undefined registers that these intrinsics begin with for a mistake of ours (GCC bug 105593).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
 #include <cstdint>
 
-#include <llava/base/dtype.hpp>
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/x86_intrinsics.hpp>
+#include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c")
@@ -48,9 +38,12 @@ LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
 }
 
 LLAVA_ALWAYS_INLINE vec load(const float* p) { return _mm512_loadu_ps(p); }
-LLAVA_ALWAYS_INLINE vec load(const f16* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+LLAVA_ALWAYS_INLINE vec load(const f16* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
+  return _mm512_castsi512_ps(
+      _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm512_storeu_ps(p, a.v); }
 
@@ -71,8 +64,10 @@ LLAVA_ALWAYS_INLINE void transpose(vec (&r)[16]) {
   }
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    const __m512 a = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88), b = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0x88);
-    const __m512 c = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xdd), d = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0xdd);
+    const __m512 a = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88),
+                 b = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0x88);
+    const __m512 c = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xdd),
+                 d = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0xdd);
     t[i] = _mm512_shuffle_f32x4(a, b, 0x88);
     t[i + 4] = _mm512_shuffle_f32x4(c, d, 0x88);
     t[i + 8] = _mm512_shuffle_f32x4(a, b, 0xdd);
@@ -91,11 +86,13 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
 }
 
 inline constexpr int tile_rows = 8, tile_vectors = 2;
+// clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
+// clang-format on
 
 }  // namespace simd_backend::avx512
 LLAVA_TARGET_END

@@ -6,8 +6,8 @@
 #include <bit>
 #include <cstdint>
 
-#include <llava/base/dtype.hpp>
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
 namespace simd_backend::generic {
@@ -28,14 +28,30 @@ LLAVA_ALWAYS_INLINE vec each(F f) {
   for (int i = 0; i < 16; ++i) r.v[i] = f(i);
   return r;
 }
-inline vec operator+(const vec& a, const vec& b) { return each([&](int i) { return a.v[i] + b.v[i]; }); }
-inline vec operator-(const vec& a, const vec& b) { return each([&](int i) { return a.v[i] - b.v[i]; }); }
-inline vec operator*(const vec& a, const vec& b) { return each([&](int i) { return a.v[i] * b.v[i]; }); }
-inline vec operator/(const vec& a, const vec& b) { return each([&](int i) { return a.v[i] / b.v[i]; }); }
-LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) { return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
-LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) { return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; }); }
-LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) { return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; }); }
-LLAVA_ALWAYS_INLINE vec abs(const vec& a) { return each([&](int i) { return a.v[i] < 0.f ? -a.v[i] : a.v[i]; }); }
+inline vec operator+(const vec& a, const vec& b) {
+  return each([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline vec operator-(const vec& a, const vec& b) {
+  return each([&](int i) { return a.v[i] - b.v[i]; });
+}
+inline vec operator*(const vec& a, const vec& b) {
+  return each([&](int i) { return a.v[i] * b.v[i]; });
+}
+inline vec operator/(const vec& a, const vec& b) {
+  return each([&](int i) { return a.v[i] / b.v[i]; });
+}
+LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
+  return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+}
+LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) {
+  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) {
+  return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
+  return each([&](int i) { return a.v[i] < 0.f ? -a.v[i] : a.v[i]; });
+}
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
   return each([&](int i) { return a.v[i] < b.v[i] ? x.v[i] : y.v[i]; });
 }
@@ -65,11 +81,13 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
 }
 
 inline constexpr int tile_rows = 4, tile_vectors = 1;
+// clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
+// clang-format on
 
 }  // namespace simd_backend::generic
 LLAVA_END

@@ -8,14 +8,15 @@
 
 LLAVA_BEGIN
 
+/// Instruction sets that there are kernels for.
 enum class simd_isa : unsigned char { generic, neon, avx2, avx512 };
 
 /// Whether this program has kernels for it and this machine can run them.
 inline bool is_supported(simd_isa isa) {
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
   if (isa == simd_isa::avx512)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && is_supported(simd_isa::avx2);
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && is_supported(simd_isa::avx2);
   // F16C came before AVX2 in every processor; clang 14 does not know its name.
   if (isa == simd_isa::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #elif defined(__aarch64__)
@@ -31,12 +32,17 @@ inline simd_isa best_isa() {
   return simd_isa::generic;
 }
 
+/// "avx512"
 constexpr std::string_view name_of(simd_isa isa) {
   switch (isa) {
-    case simd_isa::avx512: return "avx512";
-    case simd_isa::avx2: return "avx2";
-    case simd_isa::neon: return "neon";
-    case simd_isa::generic: return "generic";
+    case simd_isa::avx512:
+      return "avx512";
+    case simd_isa::avx2:
+      return "avx2";
+    case simd_isa::neon:
+      return "neon";
+    case simd_isa::generic:
+      return "generic";
   }
   return "?";
 }

@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
-#include <llava/base/dtype.hpp>
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
 namespace simd_backend::neon {
@@ -25,37 +25,59 @@ template <class F>
 LLAVA_ALWAYS_INLINE vec each(F f) {
   return {f(0), f(1), f(2), f(3)};
 }
-inline vec operator+(const vec& a, const vec& b) { return each([&](int i) { return vaddq_f32(a.q[i], b.q[i]); }); }
-inline vec operator-(const vec& a, const vec& b) { return each([&](int i) { return vsubq_f32(a.q[i], b.q[i]); }); }
-inline vec operator*(const vec& a, const vec& b) { return each([&](int i) { return vmulq_f32(a.q[i], b.q[i]); }); }
-inline vec operator/(const vec& a, const vec& b) { return each([&](int i) { return vdivq_f32(a.q[i], b.q[i]); }); }
+inline vec operator+(const vec& a, const vec& b) {
+  return each([&](int i) { return vaddq_f32(a.q[i], b.q[i]); });
+}
+inline vec operator-(const vec& a, const vec& b) {
+  return each([&](int i) { return vsubq_f32(a.q[i], b.q[i]); });
+}
+inline vec operator*(const vec& a, const vec& b) {
+  return each([&](int i) { return vmulq_f32(a.q[i], b.q[i]); });
+}
+inline vec operator/(const vec& a, const vec& b) {
+  return each([&](int i) { return vdivq_f32(a.q[i], b.q[i]); });
+}
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
   return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
 }
-LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) { return each([&](int i) { return vmaxq_f32(a.q[i], b.q[i]); }); }
-LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) { return each([&](int i) { return vminq_f32(a.q[i], b.q[i]); }); }
-LLAVA_ALWAYS_INLINE vec abs(const vec& a) { return each([&](int i) { return vabsq_f32(a.q[i]); }); }
+LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) {
+  return each([&](int i) { return vmaxq_f32(a.q[i], b.q[i]); });
+}
+LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) {
+  return each([&](int i) { return vminq_f32(a.q[i], b.q[i]); });
+}
+LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
+  return each([&](int i) { return vabsq_f32(a.q[i]); });
+}
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
   return each([&](int i) { return vbslq_f32(vcltq_f32(a.q[i], b.q[i]), x.q[i], y.q[i]); });
 }
 LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
-  return each([&](int i) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.q[i]), vdupq_n_s32(127)), 23)); });
+  return each([&](int i) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.q[i]), vdupq_n_s32(127)), 23));
+  });
 }
 
-LLAVA_ALWAYS_INLINE vec load(const float* p) { return each([&](int i) { return vld1q_f32(p + 4 * i); }); }
+LLAVA_ALWAYS_INLINE vec load(const float* p) {
+  return each([&](int i) { return vld1q_f32(p + 4 * i); });
+}
 LLAVA_ALWAYS_INLINE vec load(const f16* p) {
-  return each([&](int i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p) + 4 * i))); });
+  return each([&](int i) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p) + 4 * i)));
+  });
 }
 LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
-  return each([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p) + 4 * i), 16)); });
+  return each([&](int i) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p) + 4 * i), 16));
+  });
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) {
   for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.q[i]);
 }
 LLAVA_ALWAYS_INLINE void transpose(vec (&r)[16]) {
   vec t[16];
-  for (int i = 0; i < 16; i += 4)     // rows
-    for (int j = 0; j < 4; ++j) {     // columns, four by four
+  for (int i = 0; i < 16; i += 4)  // rows
+    for (int j = 0; j < 4; ++j) {  // columns, four by four
       const float32x4x2_t ab = vtrnq_f32(r[i].q[j], r[i + 1].q[j]), cd = vtrnq_f32(r[i + 2].q[j], r[i + 3].q[j]);
       t[4 * j].q[i / 4] = vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0]));
       t[4 * j + 1].q[i / 4] = vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1]));
@@ -71,11 +93,13 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
 }
 
 inline constexpr int tile_rows = 6, tile_vectors = 1;
+// clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
+// clang-format on
 
 }  // namespace simd_backend::neon
 LLAVA_END

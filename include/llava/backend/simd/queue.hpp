@@ -3,8 +3,8 @@
 /// scalar backend, through the base class.
 #pragma once
 #include <llava/backend/scalar/queue.hpp>
-#include <llava/backend/simd/avx512.hpp>
 #include <llava/backend/simd/avx2.hpp>
+#include <llava/backend/simd/avx512.hpp>
 #include <llava/backend/simd/generic.hpp>
 #include <llava/backend/simd/isa.hpp>
 #include <llava/backend/simd/neon.hpp>
@@ -15,7 +15,8 @@ namespace simd_backend {
 
 class queue : public scalar_backend::queue {
  public:
-  queue(executor& threads, arena workspace, simd_isa isa = best_isa()) : scalar_backend::queue(threads, workspace), isa_(isa) {}
+  queue(executor& threads, arena workspace, simd_isa isa = best_isa())
+      : scalar_backend::queue(threads, workspace), isa_(isa) {}
   simd_isa isa() const { return isa_; }
 
  private:
