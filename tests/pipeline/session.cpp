@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tiny_model.hpp"
 
+#include <climits>
 #include <thread>
 
 using namespace tiny;
@@ -109,6 +110,21 @@ TEST_CASE("session: the logits hook decides, and log-probabilities are of what i
   const llava::answer a = value(chat.try_ask(picture(1), question));
   CHECK(a.tokens == std::vector<std::int32_t>{300, 300, 300});
   for (float p : a.logprobs) CHECK(p == 0.f);
+}
+
+TEST_CASE("R1: any number of new tokens may be asked for", "[pipeline]") {
+  for (const int most : {INT_MAX, 0, -1, INT_MIN}) {
+    auto chat = model().session();
+    chat.settings.max_new_tokens = most;
+    chat.settings.logprobs = true;
+    const llava::answer a = value(chat.try_ask(picture(1), question));
+    CHECK(a.tokens.empty() == (most <= 0));
+    auto together = model().batch();
+    const llava::image p = picture(1);
+    const auto added =
+        together.try_add(*model().try_prompt(1, question), std::span<const llava::image>(&p, 1), chat.settings);
+    CHECK(static_cast<bool>(added) == (most <= 0));  // a batch promises all of them, or refuses
+  }
 }
 
 TEST_CASE("session: sampling follows its seed", "[pipeline]") {

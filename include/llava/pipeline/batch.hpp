@@ -23,7 +23,7 @@ class batch {
                               const generation_settings& settings = {}, const generation_hooks& hooks = {}) {
     auto r = std::make_unique<row>(model_, settings, hooks);
     LLAVA_TRY(tokens, r->asked.try_prepare(prompt, pictures));
-    if (static_cast<int>(tokens) + settings.max_new_tokens > model_.context())
+    if (static_cast<std::int64_t>(tokens) + settings.max_new_tokens > model_.context())
       return fail(errc::context_full, text_of("llava: a prompt of ", tokens, " tokens and ", settings.max_new_tokens,
                                               " new ones are more than the context of ", model_.context()));
     r->made.result().prompt_tokens = static_cast<int>(tokens);

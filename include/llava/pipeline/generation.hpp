@@ -24,11 +24,12 @@ class generation {
   generation(const tokenizer& words, std::span<const std::int32_t> eos, const generation_settings& settings,
              const generation_hooks& hooks)
       : settings_(settings), hooks_(hooks), eos_(eos), decoder_(words), stop_(settings_.stop) {
-    const auto most = static_cast<std::size_t>(std::max(settings_.max_new_tokens, 0));
-    result_.tokens.reserve(most);
-    result_.text.reserve(8 * std::min<std::size_t>(most, 4096));
-    if (settings_.logprobs) result_.logprobs.reserve(most);
-    done_ = most == 0;
+    // Room for any usual answer, so that decoding allocates nothing; max_new_tokens may be a number that no memory holds.
+    const auto usual = static_cast<std::size_t>(std::clamp(settings_.max_new_tokens, 0, 4096));
+    result_.tokens.reserve(usual);
+    result_.text.reserve(8 * usual);
+    if (settings_.logprobs) result_.logprobs.reserve(usual);
+    done_ = settings_.max_new_tokens <= 0;
     result_.reason = finish_reason::length;
   }
   generation(const generation&) = delete;
