@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/backend/scalar.hpp>
+#include <llava/backend/simd.hpp>
 #include <llava/nn/linear.hpp>
+#include <llava/quant/q4_0.hpp>
+#include <llava/quant/q8_0.hpp>
 #include <llava_catch.hpp>
 
 #include <vector>
@@ -26,8 +29,8 @@ TEST_CASE("weight: a stored type that fits is used in place", "[nn]") {
   REQUIRE(w.try_fill(of(values), {3, 4}, "w"));
   CHECK(w.view().data() == values.data());
   CHECK(w.view().extent(0) == 3);
-  CHECK(weight<scalar, f16>::bytes_needed(dtype::float16, {3, 4}) == 0);
-  CHECK(weight<scalar, f16>::bytes_needed(dtype::float32, {3, 4}) == 24);
+  CHECK(weight<scalar, f16>::bytes_needed({dtype::float16}, {3, 4}) == 0);
+  CHECK(weight<scalar, f16>::bytes_needed({dtype::float32}, {3, 4}) == 24);
 }
 
 TEST_CASE("weight: other types, and data that is not aligned, are converted", "[nn]") {
@@ -67,4 +70,43 @@ TEST_CASE("linear: names and shapes are said once", "[nn]") {
              const tensor_dims& d) { said += name + " " + std::to_string(d.size()) + "; "; },
          "fc1", 5, 7, true);
   CHECK(said == "fc1.weight 35; fc1.bias 5; ");
+}
+
+TEST_CASE("weight: block formats are quantised when loaded, or laid out as they are stored", "[nn]") {
+  const auto values = numbers<bf16>(40 * 70);
+  const tensor_dims dims{40, 70};
+  thread_pool threads(3);
+  weight<scalar, q4_0> made;
+  REQUIRE(made.try_fill(of(values), dims, "w", &threads));
+  std::vector<float> row(70), expected(70);
+  for (std::size_t i = 0; i < 70; ++i) expected[i] = to_float(values[39 * 70 + i]);
+  std::vector<std::byte> stored(static_cast<std::size_t>(block_view<q4_0>::row_bytes(70)));
+  q4_0::encode(expected.data(), 70, stored.data());
+  CHECK(std::memcmp(made.view().row(39), stored.data(), stored.size()) == 0);
+
+  // Stored rows: where they are for scalar, in panels for simd.
+  const host_values rows{dtype::uint8, made.view().data, "q4_0"};
+  weight<scalar, q4_0> in_place;
+  REQUIRE(in_place.try_fill(rows, dims, "w"));
+  CHECK(in_place.view().data == made.view().data);
+  CHECK(weight<scalar, q4_0>::bytes_needed(rows, dims) == 0);
+  weight<simd, q4_0> from_rows, from_values;
+  REQUIRE(from_rows.try_fill(rows, dims, "w", &threads));
+  REQUIRE(from_values.try_fill(of(values), dims, "w"));
+  const std::size_t bytes = weight<simd, q4_0>::bytes_needed(rows, dims);
+  CHECK(bytes == 3 * static_cast<std::size_t>(simd::layout<q4_0>::unit_bytes(70)));
+  CHECK(std::memcmp(from_rows.view().data, from_values.view().data, bytes) == 0);
+}
+
+TEST_CASE("weight: block formats refuse whole numbers and other formats", "[nn]") {
+  const std::int64_t values[] = {1, 2};
+  weight<scalar, q8_0> w;
+  const auto filled = w.try_fill({dtype::int64, reinterpret_cast<const std::byte*>(values)}, {1, 2}, "up_proj.weight");
+  REQUIRE_FALSE(filled);
+  CHECK(filled.error().sentence().find("up_proj.weight is stored as i64") != std::string::npos);
+  CHECK(weight<scalar, q8_0>::takes("q8_0"));
+  CHECK(weight<scalar, q8_0>::takes(""));
+  CHECK_FALSE(weight<scalar, q8_0>::takes("q4_0"));
+  CHECK_FALSE(weight<scalar, f16>::takes("q4_0"));
+  CHECK_FALSE(parameter<scalar>::takes("q4_0"));
 }

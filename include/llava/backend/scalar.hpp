@@ -18,6 +18,8 @@ struct scalar {
   static constexpr bool reads_host_memory = true;
   using queue = scalar_backend::queue;
   using buffer = host_buffer;
+  template <block_format F>
+  using layout = stored_layout<F>;
 };
 
 LLAVA_END

@@ -2,6 +2,7 @@
 /// The simd backend: the instruction set is chosen when a program runs, among AVX-512, AVX2, NEON and plain C++. No compiler
 /// flag is needed. With fused multiply-add all of them give the same bytes, and matmul gives those of the scalar backend.
 #pragma once
+#include <llava/backend/simd/block_matmul.hpp>
 #include <llava/backend/simd/ops.hpp>
 #include <llava/ops/backend.hpp>
 
@@ -13,6 +14,8 @@ struct simd {
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::queue;
   using buffer = host_buffer;
+  template <block_format F>
+  using layout = simd_backend::panels<F>;
 };
 
 /// One instruction set, chosen at compile time; the machine must have it: is_supported(Isa).
@@ -22,6 +25,8 @@ struct simd_as {
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::pinned_queue<Isa>;
   using buffer = host_buffer;
+  template <block_format F>
+  using layout = simd_backend::panels<F>;
 };
 
 LLAVA_END

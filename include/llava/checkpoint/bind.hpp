@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/executor.hpp>
 #include <llava/base/progress.hpp>
 #include <llava/checkpoint/source.hpp>
 #include <llava/checkpoint/tensor_names.hpp>
@@ -23,11 +24,22 @@ std::string text_of_dims(const Dims& dims, std::size_t rank) {
   return s + ")";
 }
 
-/// What is wrong with one tensor, or nothing.
-template <checkpoint_source Source, class Dims>
-std::string mismatch_of(const Source& source, const std::string& name, const Dims& dims) {
+/// What is wrong with one tensor for one slot, or nothing.
+template <checkpoint_source Source, class Slot, class Dims>
+std::string mismatch_of(const Source& source, const std::string& name, const Slot& slot, const Dims& dims) {
   const stored_tensor* t = source.find(name);
   if (!t) return name + ": missing, expected " + text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank));
+  if (!slot.takes(t->format))
+    return text_of(name, ": is stored as ", t->format, " in ", t->file,
+                   ", and this model is opened with another format");
+  if (!t->format.empty()) {
+    const std::int64_t stored[] = {dims.rows(), slot.stored_row_bytes(dims.columns())};
+    if (t->type == dtype::uint8 && t->dims.size() == 2 && t->dims[0] == static_cast<std::size_t>(stored[0]) &&
+        t->dims[1] == static_cast<std::size_t>(stored[1]))
+      return {};
+    return text_of(name, ": expected ", t->format, " rows of ", text_of_dims(stored, 2), " bytes, found ",
+                   text_of_dims(t->dims, t->dims.size()), " of ", name_of(t->type), " in ", t->file);
+  }
   bool equal = t->dims.size() == static_cast<std::size_t>(dims.rank);
   for (std::size_t i = 0; equal && i < t->dims.size(); ++i)
     equal = t->dims[i] == static_cast<std::size_t>(dims.extent[i]);
@@ -42,18 +54,19 @@ std::string mismatch_of(const Source& source, const std::string& name, const Dim
 }  // namespace detail
 
 /// Fills `stages`, each with each(visit), from `source`, whose memory must outlive them. `budget`: bytes that may be
-/// allocated for it; weights used where they are mapped count nothing.
+/// allocated for it; weights used where they are mapped count nothing. What must be converted is, on `threads`.
 template <checkpoint_source Source, class... Stages>
 result<void> try_bind(const Source& source, const tensor_names& names, std::string_view folder, std::uint64_t budget,
-                      progress_callback report, Stages&... stages) {
+                      executor& threads, progress_callback report, Stages&... stages) {
   std::vector<std::string> mistakes;
   std::uint64_t total = 0, done = 0, needed = 0;
   const auto check = [&](const std::string& name, auto& slot, const auto& dims) {
     const std::string stored = names.file_name(name);
-    std::string mistake = detail::mismatch_of(source, stored, dims);
+    std::string mistake = detail::mismatch_of(source, stored, slot, dims);
     if (mistake.empty()) {
       total += static_cast<std::uint64_t>(dims.size());
-      needed += slot.bytes_needed(source.find(stored)->type, dims);
+      const stored_tensor& t = *source.find(stored);
+      needed += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
     } else {
       mistakes.push_back(std::move(mistake));
     }
@@ -75,7 +88,7 @@ result<void> try_bind(const Source& source, const tensor_names& names, std::stri
   const auto fill = [&](const std::string& name, auto& slot, const auto& dims) {
     if (!filled) return;
     const stored_tensor& t = *source.find(names.file_name(name));
-    filled = slot.try_fill({t.type, t.bytes.data()}, dims, t.name);
+    filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, &threads);
     done += static_cast<std::uint64_t>(dims.size());
     if (filled && !report({"loading weights", done, total}))
       filled = fail(errc::cancelled, text_of("llava: loading ", folder, " was cancelled"));

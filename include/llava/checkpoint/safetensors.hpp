@@ -3,6 +3,9 @@
 /// README). Everything that the format forbids is refused (R2): headers over 100,000,000 bytes or not beginning with '{',
 /// duplicate names, holes, overlaps, data past the end, sizes that are not those of shape and type.
 ///
+/// An entry of `__metadata__` whose key is the name of a tensor names the block format of that tensor's rows, as our own
+/// `llava quantize` writes it: {"__metadata__": {"model.layers.0.mlp.up_proj.weight": "q4_0", …}, …}.
+///
 /// safetensors_folder opens model.safetensors, or the shards that model.safetensors.index.json names, by mapping: no data
 /// is read.
 #pragma once
@@ -105,11 +108,15 @@ class safetensors_file {
     LLAVA_TRY(json, try_parse_json(file, header));
     std::vector<std::pair<std::size_t, std::size_t>> ranges;
     for (const auto& [name, value] : json.members()) {
-      if (name == "__metadata__") continue;
+      if (name == "__metadata__") continue;  // below, when all tensors are known
       LLAVA_TRY(entry, detail::try_read_entry(file, name, value, data));
       ranges.emplace_back(entry.begin, entry.end);
       f.tensors_.emplace(name, std::move(entry.tensor));
     }
+    if (const json_value* metadata = json.find("__metadata__"); metadata && metadata->is_object())
+      for (const auto& [name, value] : metadata->members())
+        if (const auto t = f.tensors_.find(name); t != f.tensors_.end() && value.text())
+          t->second.format = *value.text();
     std::sort(ranges.begin(), ranges.end());
     std::size_t end = 0;
     for (const auto& [first, last] : ranges) {

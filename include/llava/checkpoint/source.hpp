@@ -14,10 +14,12 @@
 
 LLAVA_BEGIN
 
-/// A tensor as a file holds it.
+/// A tensor as a file holds it. A matrix in a block format (quant/blocks.hpp) is stored as its rows, (N, bytes of a row) of
+/// uint8, and `format` is the name of the format.
 struct stored_tensor {
   std::string name;
   dtype type = dtype::float32;
+  std::string format;
   std::vector<std::size_t> dims;
   std::span<const std::byte> bytes;
   std::string file;  ///< for errors

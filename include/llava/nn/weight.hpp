@@ -11,6 +11,7 @@
 
 #include <llava/base/dtype.hpp>
 #include <llava/base/error.hpp>
+#include <llava/base/executor.hpp>
 #include <llava/quant/format.hpp>
 #include <llava/tensor/view.hpp>
 
@@ -37,6 +38,7 @@ struct tensor_dims {
 struct host_values {
   dtype type = dtype::float32;
   const std::byte* bytes = nullptr;
+  std::string_view format{};  ///< the block format of the rows, if they are in one; `type` says nothing then
 };
 
 namespace detail {
@@ -83,12 +85,17 @@ result<Buffer> converted(host_values from, std::size_t count, std::string_view n
 }
 }  // namespace detail
 
-/// A matrix of format F in a backend's memory, or where its file is mapped.
+/// A matrix of format F in a backend's memory, or where its file is mapped. Block formats: nn/block_weight.hpp.
 template <class B, class F>
 class weight {
  public:
+  /// Whether values stored in a block format of that name can fill it; "" is no block format.
+  static bool takes(std::string_view stored_format) { return stored_format.empty(); }
+  /// Bytes of a row that is stored in such a format.
+  static std::int64_t stored_row_bytes(std::int64_t) { return 0; }
+
   /// Takes the values of a tensor. When they are used in place the caller keeps them alive and unchanged.
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name) {
+  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, executor* = nullptr) {
     const dynamic_shape<2> extents(dims.rows(), dims.columns());
     const bool aligned = reinterpret_cast<std::uintptr_t>(from.bytes) % alignof(F) == 0;
     if (B::reads_host_memory && from.type == dtype_of<F> && aligned) {
@@ -103,9 +110,9 @@ class weight {
 
   typename format<F>::view view() const { return view_; }  // (N, K)
 
-  /// Memory that try_fill would take for values of this type.
-  static std::size_t bytes_needed(dtype from, const tensor_dims& dims) {
-    if (B::reads_host_memory && from == dtype_of<F>) return 0;
+  /// Memory that try_fill would take for these values.
+  static std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) {
+    if (B::reads_host_memory && from.type == dtype_of<F>) return 0;
     return format<F>::bytes(static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(dims.columns()));
   }
 
@@ -118,7 +125,9 @@ class weight {
 template <class B>
 class parameter {
  public:
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name) {
+  static bool takes(std::string_view stored_format) { return stored_format.empty(); }
+  static std::int64_t stored_row_bytes(std::int64_t) { return 0; }
+  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, executor* = nullptr) {
     LLAVA_TRY(buffer, detail::converted<typename B::buffer, float>(from, static_cast<std::size_t>(dims.size()), name));
     owned_ = std::move(buffer);
     columns_ = dims.rank == 1 ? dims.rows() : dims.columns();
@@ -128,7 +137,7 @@ class parameter {
 
   vector_view<const float> view() const { return {data(), dynamic_shape<1>(rows_ * columns_)}; }   // (n)
   matrix_view<const float> matrix() const { return {data(), dynamic_shape<2>(rows_, columns_)}; }  // (rows, columns)
-  static std::size_t bytes_needed(dtype, const tensor_dims& dims) {
+  static std::size_t bytes_needed(const host_values&, const tensor_dims& dims) {
     return static_cast<std::size_t>(dims.size()) * sizeof(float);
   }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a backend is: a type with a `queue` (one per step: first in, first out; it has an arena and an executor), a
-/// `buffer` for memory that outlives a step, and the ops of this folder, found beside the queue's type. An op that is
-/// missing is a compile error that names it; nothing ever runs elsewhere silently.
+/// `buffer` for memory that outlives a step, a `layout<F>` for each block format that it multiplies (quant/layout.hpp), and
+/// the ops of this folder, found beside the queue's type. An op that is missing is a compile error that names it; nothing
+/// ever runs elsewhere silently.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -24,7 +25,7 @@ concept backend = requires(executor& e, arena a, typename B::queue& q, std::stri
   typename B::queue;
   typename B::buffer;
   { B::name } -> std::convertible_to<std::string_view>;
-  /// Whether ops can read weights where a file is mapped.
+  /// Whether the backend's memory is the program's own: ops can read weights where a file is mapped.
   { B::reads_host_memory } -> std::convertible_to<bool>;
   {B::buffer::try_make(std::size_t{}, what)};
   { q.workspace() } -> std::same_as<arena&>;
@@ -32,9 +33,9 @@ concept backend = requires(executor& e, arena a, typename B::queue& q, std::stri
 };
 
 namespace ops {
-template <class Q, class P>
-concept has_matmuls = has_matmul<Q, typename P::text> && has_matmul<Q, typename P::vision> &&
-    has_matmul<Q, typename P::projector> && has_matmul<Q, typename P::head>;
+template <class B, class P>
+concept has_matmuls = has_matmul<B, typename P::text> && has_matmul<B, typename P::vision> &&
+    has_matmul<B, typename P::projector> && has_matmul<B, typename P::head>;
 }  // namespace ops
 
 /// Whether B has every op that a pipeline with weight policy P calls. The first one missing is a compile error that names
@@ -42,9 +43,9 @@ concept has_matmuls = has_matmul<Q, typename P::text> && has_matmul<Q, typename 
 template <backend B, class P>
 constexpr bool check_backend() {
   using Q = typename B::queue;
-  if constexpr (!ops::has_matmuls<Q, P>)
+  if constexpr (!ops::has_matmuls<B, P>)
     static_assert(
-        ops::has_matmuls<Q, P>,
+        ops::has_matmuls<B, P>,
         "llava: the backend has no matmul for one of the policy's weight formats (contract: llava/ops/matmul.hpp)");
   else if constexpr (!ops::has_rms_norm<Q>)
     static_assert(ops::has_rms_norm<Q>, "llava: the backend has no rms_norm (contract: llava/ops/norm.hpp)");

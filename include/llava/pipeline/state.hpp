@@ -122,7 +122,7 @@ struct pipeline_state {
         options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max();
     const auto report = [&](const progress& p) { return options.report(p); };
     if (!description.has_vision) {
-      LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *decoder_));
+      LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, *threads, report, *decoder_));
     } else {
       vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), activation_);
       if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
@@ -130,15 +130,15 @@ struct pipeline_state {
       else
         projector_.emplace(description.projector);
       if (description.vision_folder.empty()) {
-        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, report, *vit_, *projector_,
-                             *decoder_));
+        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, *threads, report, *vit_,
+                             *projector_, *decoder_));
       } else {
         LLAVA_TRY(tower, safetensors_folder::try_open(description.vision_folder));
         tower_files = std::move(tower);
         LLAVA_CHECK(try_bind(tower_files, tensor_names(description.names, tower_files), description.vision_folder,
-                             budget, report, *vit_));
-        LLAVA_CHECK(
-            try_bind(files, tensor_names(description.names, files), folder, budget, report, *projector_, *decoder_));
+                             budget, *threads, report, *vit_));
+        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, *threads, report,
+                             *projector_, *decoder_));
       }
       const auto table = normalise_table(description.image);
       LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())},

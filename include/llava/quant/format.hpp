@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the view that ops
-/// take, and its size. The dense formats are the element types themselves: f32, f16, bf16.
+/// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the view of what is
+/// stored, and its size. The dense formats are the element types themselves: f32, f16, bf16. The others are integers with
+/// scales, in blocks along K: quant/blocks.hpp.
 ///
 /// weights<F> is the policy that gives every stage its format. F alone means: F for all when F is dense; for a quantised
 /// F the text linears in F and all else in f16. A derived policy overrides a stage:

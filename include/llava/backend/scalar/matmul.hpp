@@ -5,10 +5,32 @@
 
 #include <llava/backend/scalar/queue.hpp>
 #include <llava/ops/matmul.hpp>
+#include <llava/quant/activations.hpp>
 
 LLAVA_BEGIN
 
 namespace scalar_backend {
+
+namespace detail {
+/// Row n of w times a row of activations.
+template <block_format F>
+float block_dot(block_view<F> w, std::ptrdiff_t n, const std::int8_t* codes, const float* scales) {
+  constexpr std::ptrdiff_t blocks_in_group = F::activation_group / block_elements;
+  float sum = 0.f;
+  for (std::ptrdiff_t first = 0; first < blocks_of(w.columns); first += blocks_in_group, ++scales) {
+    std::int32_t whole = 0;
+    float scale = *scales;
+    for (std::ptrdiff_t b = first; b < first + blocks_in_group && b < blocks_of(w.columns); ++b) {
+      std::int8_t values[block_elements];
+      F::decode(w.block(n, b), values);
+      for (int i = 0; i < block_elements; ++i) whole += codes[b * block_elements + i] * values[i];
+      if constexpr (!F::has_row_scale) scale *= F::block_scale(w.block(n, b));
+    }
+    sum = std::fma(static_cast<float>(whole), scale, sum);
+  }
+  return sum;
+}
+}  // namespace detail
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
@@ -19,6 +41,30 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
           float sum = 0.f;
           for (std::ptrdiff_t k = 0; k < x.extent(1); ++k) sum = std::fma(x(t, k), to_float(w(n, k)), sum);
           if (!e.bias.empty()) sum += e.bias(n);
+          sum = A::apply(sum);
+          y(t, n) = e.add ? y(t, n) + sum : sum;
+        }
+    });
+  });
+}
+
+/// w in a block format, as it is stored.
+template <block_format F, class A>
+void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, block_view<F> w, epilogue<A> e) {
+  constexpr int group = F::activation_group;
+  const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
+  arena_scope scope(q.workspace());
+  auto* codes = q.workspace().take<std::int8_t>(rows * groups * group);  // (T, K)
+  auto* scales = q.workspace().take<float>(rows * groups);               // (T, groups)
+  q.submit([&] {
+    for (std::ptrdiff_t t = 0; t < rows; ++t)
+      quantise_activations(x.row(t), w.columns, group, codes + t * groups * group, scales + t * groups);
+    q.split(w.rows, 4 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      for (std::ptrdiff_t n = first; n < last; ++n)
+        for (std::ptrdiff_t t = 0; t < rows; ++t) {
+          float sum = detail::block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);
+          const float bias = e.bias.empty() ? 0.f : e.bias(n);
+          sum = F::has_row_scale ? std::fma(sum, F::row_scale(w.row(n)), bias) : sum + bias;
           sum = A::apply(sum);
           y(t, n) = e.add ? y(t, n) + sum : sum;
         }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/panels.hpp>
 #include <llava/backend/simd/x86_intrinsics.hpp>
 #include <llava/base/dtype.hpp>
 
@@ -91,13 +92,15 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   return _mm_cvtss_f32(_mm_add_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-inline constexpr int tile_rows = 6, tile_vectors = 1;
+inline constexpr int tile_rows = 6, tile_vectors = 1, block_rows = 4;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
+#include <llava/backend/simd/kernels/block_dot_avx2.inc>
+#include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 
 }  // namespace simd_backend::avx2

@@ -9,11 +9,12 @@
 LLAVA_BEGIN
 
 /// Instruction sets that there are kernels for.
-enum class simd_isa : unsigned char { generic, neon, avx2, avx512 };
+enum class simd_isa : unsigned char { generic, neon, avx2, avx512, avx512vnni };
 
 /// Whether this program has kernels for it and this machine can run them.
 inline bool is_supported(simd_isa isa) {
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+  if (isa == simd_isa::avx512vnni) return __builtin_cpu_supports("avx512vnni") && is_supported(simd_isa::avx512);
   if (isa == simd_isa::avx512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && is_supported(simd_isa::avx2);
@@ -27,7 +28,7 @@ inline bool is_supported(simd_isa isa) {
 
 /// The widest one there is.
 inline simd_isa best_isa() {
-  for (simd_isa isa : {simd_isa::avx512, simd_isa::avx2, simd_isa::neon})
+  for (simd_isa isa : {simd_isa::avx512vnni, simd_isa::avx512, simd_isa::avx2, simd_isa::neon})
     if (is_supported(isa)) return isa;
   return simd_isa::generic;
 }
@@ -35,6 +36,8 @@ inline simd_isa best_isa() {
 /// "avx512"
 constexpr std::string_view name_of(simd_isa isa) {
   switch (isa) {
+    case simd_isa::avx512vnni:
+      return "avx512vnni";
     case simd_isa::avx512:
       return "avx512";
     case simd_isa::avx2:

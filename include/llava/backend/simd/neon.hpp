@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/panels.hpp>
 #include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
@@ -92,13 +93,15 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   return vget_lane_f32(z, 0) + vget_lane_f32(z, 1);
 }
 
-inline constexpr int tile_rows = 6, tile_vectors = 1;
+inline constexpr int tile_rows = 6, tile_vectors = 1, block_rows = 4;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
+#include <llava/backend/simd/kernels/block_dot_plain.inc>
+#include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 
 }  // namespace simd_backend::neon

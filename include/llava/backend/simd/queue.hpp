@@ -5,6 +5,7 @@
 #include <llava/backend/scalar/queue.hpp>
 #include <llava/backend/simd/avx2.hpp>
 #include <llava/backend/simd/avx512.hpp>
+#include <llava/backend/simd/avx512vnni.hpp>
 #include <llava/backend/simd/generic.hpp>
 #include <llava/backend/simd/isa.hpp>
 #include <llava/backend/simd/neon.hpp>

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The kernels of block formats for AVX-512 with VNNI. All others are those of avx512.hpp.
+#pragma once
+#if defined(__x86_64__)
+#include <llava/backend/simd/avx512.hpp>
+#include <llava/backend/simd/panels.hpp>
+
+LLAVA_BEGIN
+LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")
+namespace simd_backend::avx512vnni {
+
+using avx512::abs, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::max, avx512::min;
+using avx512::store, avx512::store_upto, avx512::vec;
+
+inline constexpr int block_rows = 8;
+// clang-format off
+#include <llava/backend/simd/kernels/block_dot_vnni.inc>
+#include <llava/backend/simd/kernels/block_matmul.inc>
+// clang-format on
+
+}  // namespace simd_backend::avx512vnni
+LLAVA_TARGET_END
+LLAVA_END
+#endif

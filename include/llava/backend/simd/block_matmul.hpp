@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/// matmul of the simd backend with weights in a block format (contract: ops/matmul.hpp): the rows of x become integers, then
+/// every piece takes its own panels, all rows at a time.
+#pragma once
+#include <llava/backend/simd/queue.hpp>
+#include <llava/ops/matmul.hpp>
+
+LLAVA_BEGIN
+
+namespace simd_backend {
+
+namespace detail {
+/// Calls call(kernels) with the kernels of block formats for the queue's instruction set.
+template <class F>
+void with_block_kernels(const queue& q, F&& call) {
+  switch (q.isa()) {
+#if defined(__x86_64__)
+    case simd_isa::avx512vnni:
+      return call(avx512vnni::block_kernels{});
+    case simd_isa::avx512:  // has no product of bytes that AVX2 does not have
+    case simd_isa::avx2:
+      return call(avx2::block_kernels{});
+#elif defined(__aarch64__)
+    case simd_isa::neon:
+      return call(neon::block_kernels{});
+#endif
+    default:
+      return call(generic::block_kernels{});
+  }
+}
+
+/// Room for T rows of activations as integers.
+inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups) {
+  quantised_rows q;
+  q.codes = a.take<std::byte>(rows * blocks * quantised_rows::code_bytes);
+  q.starts = a.take<std::int32_t>(rows * blocks);
+  q.scales = a.take<float>(rows * groups);
+  q.blocks = blocks, q.groups = groups;
+  return q;
+}
+}  // namespace detail
+
+template <block_format F, class A>
+void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e) {
+  const std::ptrdiff_t rows = x.extent(0), count = (w.rows + panels<F>::unit - 1) / panels<F>::unit;
+  const std::ptrdiff_t most = 4 * q.concurrency(), pieces = count < most ? count : most;
+  arena_scope scope(q.workspace());
+  const quantised_rows xs =
+      detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
+                             (w.columns + F::activation_group - 1) / F::activation_group);  // (T, K)
+  float* sums = q.workspace().take<float>(pieces * rows * panels<F>::unit);                 // (pieces, T, 16)
+  q.submit([&] {
+    const block_arguments<F> a{
+        xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.add};
+    detail::with_block_kernels(q, [&]<class K>(K) {
+      q.split(rows, rows < 8 ? 1 : 2 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+        for (std::ptrdiff_t t = first; t < last; ++t)
+          K::template quantise<F>(x.row(t), w.columns, xs.codes + t * xs.blocks * quantised_rows::code_bytes,
+                                  xs.starts + t * xs.blocks, xs.scales + t * xs.groups);
+      });
+      q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+        K::template matmul<A>(a, count * piece / pieces, count * (piece + 1) / pieces,
+                              sums + piece * rows * panels<F>::unit);
+      });
+    });
+  });
+}
+
+}  // namespace simd_backend
+
+LLAVA_END

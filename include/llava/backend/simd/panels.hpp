@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// panels<F>: how the simd backend keeps block formats: a unit is a panel of 16 rows of w, which are 16 columns of y and the 16
+/// lanes of a vector. Every instruction set reads the same bytes:
+///   codes   of each block: 4 bytes of each of 16 rows, and again, along K (4 elements a step, 8 steps)
+///             8 bits: (8 steps, 16 rows, 4) i8
+///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15 for −8 … 7
+///   scales  of each block: 16 f16, or, where rows have scales, 16 i8 factors
+///   row scales: 16 f32, where rows have scales
+/// each plane behind the other, its size rounded up to 64 bytes. Rows that w does not have are zeros.
+#pragma once
+#include <llava/base/dtype.hpp>
+#include <llava/quant/layout.hpp>
+#include <llava/quant/nibbles.hpp>
+
+LLAVA_BEGIN
+
+namespace simd_backend {
+
+/// A matrix (N, K) in panels.
+template <class F>
+struct panel_view {
+  const std::byte* data = nullptr;
+  std::ptrdiff_t rows = 0, columns = 0;  // N, K
+  constexpr std::ptrdiff_t extent(int axis) const { return axis == 0 ? rows : columns; }
+};
+
+/// The layout of format F; see the head of this file.
+template <block_format F>
+struct panels {
+  using view = panel_view<F>;
+  static constexpr std::string_view name = "panels of 16, 1";
+  static constexpr std::ptrdiff_t unit = 16;
+  static constexpr std::ptrdiff_t code_bytes = unit * block_elements * F::bits / 8;  // of a block
+  static constexpr std::ptrdiff_t scale_bytes = unit * (F::has_row_scale ? 1 : 2);   // of a block
+
+  static constexpr std::ptrdiff_t scales_at(std::ptrdiff_t columns) { return blocks_of(columns) * code_bytes; }
+  static constexpr std::ptrdiff_t row_scales_at(std::ptrdiff_t columns) {
+    return scales_at(columns) + (blocks_of(columns) * scale_bytes + 63) / 64 * 64;
+  }
+  static constexpr std::ptrdiff_t unit_bytes(std::ptrdiff_t columns) {
+    return row_scales_at(columns) + (F::has_row_scale ? 64 : 0);
+  }
+  static view make_view(const std::byte* data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    return {data, rows, columns};
+  }
+
+  static void pack(std::byte* to, const std::byte* stored, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    const block_view<F> from{stored, rows, columns};
+    std::memset(to, 0, static_cast<std::size_t>(unit_bytes(columns)));
+    for (std::ptrdiff_t b = 0; b < blocks_of(columns); ++b)
+      for (std::ptrdiff_t r = 0; r < unit; ++r) {
+        std::byte* codes = to + b * code_bytes + r * 4;
+        if (r < rows)
+          pack_codes(codes, from.block(r, b));
+        else if (F::bits == 4)
+          for (int i = 0; i < 16; ++i) codes[i / 4 * 64 + i % 4] = std::byte{0x88};  // 8 stands for 0
+        if (r < rows) pack_scale(to + scales_at(columns) + b * scale_bytes, r, from.block(r, b));
+      }
+    if constexpr (F::has_row_scale)
+      for (std::ptrdiff_t r = 0; r < rows; ++r)
+        write_number(to + row_scales_at(columns) + 4 * r, F::row_scale(from.row(r)));
+  }
+
+ private:
+  static void pack_codes(std::byte* to, const std::byte* block) {
+    if constexpr (F::bits == 4) {
+      for (int i = 0; i < 16; ++i) {  // byte i: elements i and i + 16
+        const int low = nibbles::code(F::codes(block), i), high = nibbles::code(F::codes(block), i + 16);
+        to[i / 4 * 64 + i % 4] = static_cast<std::byte>(low | high << 4);
+      }
+    } else {
+      std::int8_t values[block_elements];
+      F::decode(block, values);
+      for (int i = 0; i < block_elements; ++i) to[i / 4 * 64 + i % 4] = static_cast<std::byte>(values[i]);
+    }
+  }
+  static void pack_scale(std::byte* scales, std::ptrdiff_t row, const std::byte* block) {
+    if constexpr (F::has_row_scale)
+      scales[row] = static_cast<std::byte>(static_cast<std::int8_t>(F::factor(block)));
+    else
+      write_number(scales + 2 * row, from_float<f16>(F::block_scale(block)));
+  }
+};
+
+/// Rows of activations as integers (quant/activations.hpp), in the form that an instruction set multiplies. `starts` is
+/// what the sum of a block begins with: it takes back what codes that begin at 0 have added.
+struct quantised_rows {
+  std::byte* codes;      // (T, blocks, 32 · 2 bytes)
+  std::int32_t* starts;  // (T, blocks)
+  float* scales;         // (T, groups)
+  std::ptrdiff_t blocks, groups;
+  static constexpr std::ptrdiff_t code_bytes = 2 * block_elements;
+};
+
+/// y (T, N) = act(x · wᵀ + bias) (+ y), x in integers, w in panels.
+template <class F>
+struct block_arguments {
+  quantised_rows x;
+  const std::byte* panels;
+  const float* bias;  // or null
+  float* y;
+  std::ptrdiff_t y_pitch;
+  std::ptrdiff_t rows, inner, columns;  // T, K, N
+  bool add;
+};
+
+/// Blocks along K that all rows pass before the next: their codes stay in the first cache. A multiple of every group.
+inline constexpr std::ptrdiff_t blocks_at_once = 32;
+
+}  // namespace simd_backend
+
+LLAVA_END

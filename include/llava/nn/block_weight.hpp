@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/// weight<B, F> for block formats: a matrix in the layout that backend B multiplies. Floats are quantised, rows of F are laid
+/// out as they are; both unit by unit, on all threads, without a second copy of the matrix. Rows that B multiplies as F
+/// stores them are used where the file is mapped.
+#pragma once
+#include <memory>
+#include <string>
+
+#include <llava/nn/weight.hpp>
+#include <llava/quant/layout.hpp>
+
+LLAVA_BEGIN
+
+/// A matrix (N, K) of block format F in a backend's memory, or where its file is mapped.
+template <class B, block_format F>
+class weight<B, F> {
+ public:
+  using layout = typename B::template layout<F>;
+
+  static bool takes(std::string_view stored_format) { return stored_format.empty() || stored_format == F::name; }
+  static std::int64_t stored_row_bytes(std::int64_t columns) { return block_view<F>::row_bytes(columns); }
+
+  /// Takes the values of a tensor. When they are used in place the caller keeps them alive and unchanged.
+  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, executor* threads = nullptr) {
+    const std::ptrdiff_t rows = dims.rows(), columns = dims.columns();
+    if (in_place(from)) {
+      view_ = layout::make_view(from.bytes, rows, columns);
+      return {};
+    }
+    if (from.format.empty() && from.type != dtype::float32 && from.type != dtype::float16 &&
+        from.type != dtype::bfloat16)
+      return fail(errc::unsupported,
+                  text_of("llava: ", name, " is stored as ", name_of(from.type), "; weights must be f32, f16 or bf16"));
+    LLAVA_TRY(buffer, B::buffer::try_make(static_cast<std::size_t>(layout_bytes<layout>(rows, columns)), name));
+    serial_executor alone;
+    pack(from, rows, columns, buffer, threads ? *threads : alone);
+    owned_ = std::move(buffer);
+    view_ = layout::make_view(owned_.data(), rows, columns);
+    return {};
+  }
+
+  weight_view<B, F> view() const { return view_; }  // (N, K)
+
+  /// Memory that try_fill would take for these values.
+  static std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) {
+    return in_place(from) ? 0 : static_cast<std::size_t>(layout_bytes<layout>(dims.rows(), dims.columns()));
+  }
+
+ private:
+  static bool in_place(const host_values& from) {
+    return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && from.format == F::name;
+  }
+
+  /// Lays a run of units at a time, each thread its units. Memory of a device is loaded when a run is done.
+  static void pack(const host_values& from, std::ptrdiff_t rows, std::ptrdiff_t columns, typename B::buffer& buffer,
+                   executor& threads) {
+    const std::ptrdiff_t units = (rows + layout::unit - 1) / layout::unit, bytes = layout::unit_bytes(columns);
+    const std::ptrdiff_t run = B::reads_host_memory ? units : 64;
+    std::vector<std::byte> staging(B::reads_host_memory ? 0 : static_cast<std::size_t>(run * bytes));
+    for (std::ptrdiff_t first = 0; first < units; first += run) {
+      const std::ptrdiff_t count = units - first < run ? units - first : run;
+      std::byte* to = B::reads_host_memory ? buffer.data() : staging.data();
+      const std::ptrdiff_t pieces = count < 8 * threads.concurrency() ? count : 8 * threads.concurrency();
+      threads.parallel_for(static_cast<int>(pieces), [&](int piece) {
+        std::vector<float> line;
+        std::vector<std::byte> stored;
+        for (std::ptrdiff_t u = count * piece / pieces; u < count * (piece + 1) / pieces; ++u)
+          pack_unit(from, (first + u) * layout::unit, rows, columns, to + u * bytes, line, stored);
+      });
+      if (!B::reads_host_memory)
+        buffer.load(static_cast<std::size_t>(first * bytes), staging.data(), static_cast<std::size_t>(count * bytes));
+    }
+  }
+  static void pack_unit(const host_values& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
+                        std::byte* to, std::vector<float>& line, std::vector<std::byte>& stored) {
+    const std::ptrdiff_t count = rows - first < layout::unit ? rows - first : layout::unit;
+    const std::ptrdiff_t row_bytes = block_view<F>::row_bytes(columns);
+    if (from.format == F::name) return layout::pack(to, from.bytes + first * row_bytes, count, columns);
+    line.resize(static_cast<std::size_t>(columns));
+    stored.resize(static_cast<std::size_t>(count * row_bytes));
+    for (std::ptrdiff_t r = 0; r < count; ++r) {
+      detail::convert(from, static_cast<std::size_t>((first + r) * columns), line.data(), line.size());
+      F::encode(line.data(), columns, stored.data() + r * row_bytes);
+    }
+    layout::pack(to, stored.data(), count, columns);
+  }
+
+  typename B::buffer owned_;
+  typename layout::view view_{};
+};
+
+LLAVA_END

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/// block_format: weights (N, K) as small integers with scales. A row stands alone: `header_bytes`, then a block for every 32
+/// elements along K; where K ends inside a block, the elements behind it are zeros. A format is a tag F with
+///   name                                    by which files and options call it
+///   header_bytes, block_bytes               of a row, of 32 elements
+///   bits                                    of a code as it is stored: 8, or 4 for codes −8 … 7
+///   activation_group                        elements of an activation row that share a scale (ops/matmul.hpp): 32 or 128
+///   has_row_scale                           true: codes are exact integers of one f32 scale for the whole row;
+///                                           false: every block has its own scale
+///   encode(x, n, row)                       n floats become a row
+///   row_scale(row)                          the scale of the row; 1 where blocks have theirs
+///   block_scale(block)                      the scale of a block, an f16; 1 where the row has it
+///   decode(block, values)                   32 integers in [−128, 127]; element k is values[k % 32] · scale
+///   codes(block), factor(block)             4 bits only: the 16 bytes of nibbles.hpp, and the whole number that multiplies
+///                                           a code − 8 to the integer that decode gives
+/// All of it is bytes without alignment, little-endian, as files hold it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <llava/quant/format.hpp>
+
+LLAVA_BEGIN
+
+/// Elements of a block, along K.
+inline constexpr int block_elements = 32;
+
+/// Blocks that hold n elements.
+constexpr std::ptrdiff_t blocks_of(std::ptrdiff_t n) { return (n + block_elements - 1) / block_elements; }
+
+template <class F>
+concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row, const std::byte* stored,
+                                std::int8_t* values) {
+  { F::name } -> std::convertible_to<std::string_view>;
+  requires F::bits == 4 || F::bits == 8;
+  requires F::activation_group % block_elements == 0;
+  { F::has_row_scale } -> std::convertible_to<bool>;
+  requires F::block_bytes >
+  0 && F::header_bytes >= 0;
+  F::encode(x, n, row);
+  { F::row_scale(stored) } -> std::same_as<float>;
+  { F::block_scale(stored) } -> std::same_as<float>;
+  F::decode(stored, values);
+  requires F::has_row_scale || F::activation_group == block_elements;
+};
+
+/// Rows of a block format where they are stored: (N, K), one after another.
+template <class F>
+struct block_view {
+  const std::byte* data = nullptr;
+  std::ptrdiff_t rows = 0, columns = 0;  // N, K
+
+  static constexpr std::ptrdiff_t row_bytes(std::ptrdiff_t columns) {
+    return F::header_bytes + blocks_of(columns) * F::block_bytes;
+  }
+  constexpr std::ptrdiff_t extent(int axis) const { return axis == 0 ? rows : columns; }
+  const std::byte* row(std::ptrdiff_t n) const { return data + n * row_bytes(columns); }
+  const std::byte* block(std::ptrdiff_t n, std::ptrdiff_t b) const {
+    return row(n) + F::header_bytes + b * F::block_bytes;
+  }
+};
+
+template <block_format F>
+struct format<F> {
+  static constexpr std::string_view name = F::name;
+  static constexpr bool is_dense = false;
+  using view = block_view<F>;  // (N, K)
+  static constexpr std::size_t bytes(std::size_t rows, std::size_t columns) {
+    return rows * static_cast<std::size_t>(view::row_bytes(static_cast<std::ptrdiff_t>(columns)));
+  }
+};
+
+/// The n elements of a stored row as floats.
+template <block_format F>
+void decode_row(const std::byte* row, std::ptrdiff_t n, float* x) {
+  const float row_scale = F::row_scale(row);
+  for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b) {
+    const std::byte* block = row + F::header_bytes + b * F::block_bytes;
+    std::int8_t values[block_elements];
+    F::decode(block, values);
+    const float scale = row_scale * F::block_scale(block);
+    for (std::ptrdiff_t i = 0; i < block_elements && b * block_elements + i < n; ++i)
+      x[b * block_elements + i] = static_cast<float>(values[i]) * scale;
+  }
+}
+
+/// @name Numbers inside rows, which have no alignment
+/// @{
+template <class T>
+T read_number(const std::byte* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(T));
+  return value;
+}
+template <class T>
+void write_number(std::byte* to, T value) {
+  std::memcpy(to, &value, sizeof(T));
+}
+/// @}
+
+LLAVA_END

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/// weight_layout: how a backend keeps the rows of a block format in its memory; `B::layout<F>` names it. Rows are laid down by
+/// units, so that many threads can do it and a file can hold the result:
+///   view                                  what the backend's matmul takes
+///   name                                  of the layout and its version: a file that holds it is good for that name only
+///   unit                                  rows of w in a unit; the last unit may have fewer
+///   unit_bytes(columns)                   of a unit
+///   pack(to, stored, rows, columns)       `rows` ≤ unit stored rows, one after another, become a unit
+///   make_view(data, rows, columns)        over all units
+///
+/// stored_layout keeps rows as their format stores them.
+#pragma once
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+
+#include <llava/quant/blocks.hpp>
+
+LLAVA_BEGIN
+
+template <class L>
+concept weight_layout = requires(std::byte* to, const std::byte* from, std::ptrdiff_t n) {
+  typename L::view;
+  { L::name } -> std::convertible_to<std::string_view>;
+  { L::unit } -> std::convertible_to<std::ptrdiff_t>;
+  { L::unit_bytes(n) } -> std::same_as<std::ptrdiff_t>;
+  L::pack(to, from, n, n);
+  { L::make_view(from, n, n) } -> std::same_as<typename L::view>;
+};
+
+/// Bytes that a matrix takes in a layout.
+template <weight_layout L>
+constexpr std::ptrdiff_t layout_bytes(std::ptrdiff_t rows, std::ptrdiff_t columns) {
+  return (rows + L::unit - 1) / L::unit * L::unit_bytes(columns);
+}
+
+/// Rows as they are stored: for backends that read them there.
+template <block_format F>
+struct stored_layout {
+  using view = block_view<F>;
+  static constexpr std::string_view name = "stored";
+  static constexpr std::ptrdiff_t unit = 1;
+  static constexpr std::ptrdiff_t unit_bytes(std::ptrdiff_t columns) { return view::row_bytes(columns); }
+  static void pack(std::byte* to, const std::byte* stored, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    std::memcpy(to, stored, static_cast<std::size_t>(rows * unit_bytes(columns)));
+  }
+  static view make_view(const std::byte* data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    return {data, rows, columns};
+  }
+};
+
+namespace detail {
+template <class B, class F>
+struct weight_view {
+  using type = typename format<F>::view;
+};
+template <class B, block_format F>
+struct weight_view<B, F> {
+  using type = typename B::template layout<F>::view;
+};
+}  // namespace detail
+
+/// What the matmul of backend B takes for weights of format F.
+template <class B, class F>
+using weight_view = typename detail::weight_view<B, F>::type;
+
+LLAVA_END

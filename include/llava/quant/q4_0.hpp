@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/// q4_0: 4-bit codes with an f16 scale for each 32 elements, byte for byte GGUF's type of that name:
+///   block (18 bytes): f16 scale d · 16 bytes of codes c (nibbles.hpp);  element = d · (c − 8)
+/// Made from floats as gguf's own quantiser makes it: d = m / −8, m the element that is farthest from zero, and
+/// c = x / d + 8.5 without its fraction, at most 15.
+#pragma once
+#include <cmath>
+
+#include <llava/quant/nibbles.hpp>
+
+LLAVA_BEGIN
+
+/// 4.5 bits a weight.
+struct q4_0 {
+  static constexpr std::string_view name = "q4_0";
+  static constexpr int bits = 4, header_bytes = 0, block_bytes = 18, activation_group = 32;
+  static constexpr bool has_row_scale = false;
+
+  static float row_scale(const std::byte*) { return 1.f; }
+  static float block_scale(const std::byte* block) { return to_float(read_number<f16>(block)); }
+  /// The 16 bytes of a block's codes, and the whole number that multiplies them.
+  static const std::byte* codes(const std::byte* block) { return block + 2; }
+  static int factor(const std::byte*) { return 1; }
+  static void decode(const std::byte* block, std::int8_t* values) {
+    for (int i = 0; i < block_elements; ++i) values[i] = static_cast<std::int8_t>(nibbles::code(block + 2, i) - 8);
+  }
+
+  static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
+    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b, x += block_elements, row += block_bytes) {
+      const std::ptrdiff_t count = n - b * block_elements < block_elements ? n - b * block_elements : block_elements;
+      float farthest = 0.f;
+      for (std::ptrdiff_t i = 0; i < count; ++i)
+        if (std::fabs(x[i]) > std::fabs(farthest)) farthest = x[i];
+      const float scale = farthest / -8.f, inverse = scale != 0.f ? 1.f / scale : 0.f;
+      int codes[block_elements];
+      for (std::ptrdiff_t i = 0; i < block_elements; ++i) {
+        const float code = (i < count ? x[i] * inverse : 0.f) + 8.5f;
+        codes[i] = code >= 0.f ? (code < 15.f ? static_cast<int>(code) : 15) : 0;
+      }
+      write_number(row, from_float<f16>(scale));
+      nibbles::store(codes, row + 2);
+    }
+  }
+};
+
+LLAVA_END

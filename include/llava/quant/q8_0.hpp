@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// q8_0: 8-bit codes with an f16 scale for each 32 elements, byte for byte GGUF's type of that name:
+///   block (34 bytes): f16 scale d · 32 × i8 code q;  element = d · q
+/// Made from floats as gguf's own quantiser makes it: d = max|x| / 127, q = x / d rounded, halves away from zero.
+#pragma once
+#include <cmath>
+
+#include <llava/quant/blocks.hpp>
+
+LLAVA_BEGIN
+
+/// 8.5 bits a weight; errors within half a 127th of a block's largest element.
+struct q8_0 {
+  static constexpr std::string_view name = "q8_0";
+  static constexpr int bits = 8, header_bytes = 0, block_bytes = 34, activation_group = 32;
+  static constexpr bool has_row_scale = false;
+
+  static float row_scale(const std::byte*) { return 1.f; }
+  static float block_scale(const std::byte* block) { return to_float(read_number<f16>(block)); }
+  static void decode(const std::byte* block, std::int8_t* values) { std::memcpy(values, block + 2, block_elements); }
+
+  static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
+    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b, x += block_elements, row += block_bytes) {
+      const std::ptrdiff_t count = n - b * block_elements < block_elements ? n - b * block_elements : block_elements;
+      float most = 0.f;
+      for (std::ptrdiff_t i = 0; i < count; ++i) most = std::fmax(most, std::fabs(x[i]));
+      const float scale = most / 127.f, inverse = scale > 0.f ? 1.f / scale : 0.f;
+      write_number(row, from_float<f16>(scale));
+      for (std::ptrdiff_t i = 0; i < block_elements; ++i) {
+        const float code = i < count ? std::round(x[i] * inverse) : 0.f;
+        // Bounded for what is not a number, or so small that its inverse is infinite.
+        const float bounded = code >= -127.f ? (code <= 127.f ? code : 127.f) : (code < 0.f ? -127.f : 0.f);
+        row[2 + i] = static_cast<std::byte>(static_cast<std::int8_t>(bounded));
+      }
+    }
+  }
+};
+
+LLAVA_END

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// matmul with weights in block formats.
+#include <llava/nn/block_weight.hpp>
+#include <llava/quant/q4_0.hpp>
+#include <llava/quant/q4_i8.hpp>
+#include <llava/quant/q8_0.hpp>
+
+#include "backend/backends.hpp"
+
+using namespace llava;
+
+namespace {
+
+struct sizes {
+  std::ptrdiff_t rows, inner, columns;
+};
+constexpr sizes shapes[] = {{1, 32, 16},  {1, 1, 1},     {1, 588, 40},  {2, 96, 17},   {3, 129, 33},
+                            {4, 1056, 8}, {7, 1100, 50}, {9, 2240, 16}, {13, 64, 130}, {40, 257, 64}};
+
+/// A weight of format F in B's layout, from the same floats everywhere.
+template <class B, class F>
+weight<B, F> quantised(const sizes& s, executor* threads = nullptr) {
+  const auto w = random_values(static_cast<std::size_t>(s.columns * s.inner), 2);
+  weight<B, F> made;
+  REQUIRE(made.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(w.data())}, {s.columns, s.inner}, "w",
+                        threads));
+  return made;
+}
+
+template <class B, class F, class A>
+std::vector<float> product(const sizes& s, bool add, int threads = 2) {
+  device<B> d(threads);
+  const auto x = d.put(random_values(static_cast<std::size_t>(s.rows * s.inner), 1), s.rows);
+  const auto bias = d.put(random_values(static_cast<std::size_t>(s.columns), 3), 1);
+  const auto y = d.put(random_values(static_cast<std::size_t>(s.rows * s.columns), 4), s.rows);
+  const weight<B, F> w = quantised<B, F>(s, &d.threads);
+  matmul(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), w.view(),
+         epilogue<A>{vector_view<const float>(bias.vector()), add});
+  return d.get(y);
+}
+
+/// Exact activations times the weights that the format holds.
+template <class F>
+std::vector<double> reference(const sizes& s) {
+  const auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1),
+             bias = random_values(static_cast<std::size_t>(s.columns), 3);
+  auto w = random_values(static_cast<std::size_t>(s.columns * s.inner), 2);
+  std::vector<std::byte> row(static_cast<std::size_t>(block_view<F>::row_bytes(s.inner)));
+  for (std::ptrdiff_t n = 0; n < s.columns; ++n) {
+    F::encode(w.data() + n * s.inner, s.inner, row.data());
+    decode_row<F>(row.data(), s.inner, w.data() + n * s.inner);
+  }
+  std::vector<double> out;
+  for (std::ptrdiff_t t = 0; t < s.rows; ++t)
+    for (std::ptrdiff_t n = 0; n < s.columns; ++n) {
+      double sum = static_cast<double>(bias[static_cast<std::size_t>(n)]);
+      for (std::ptrdiff_t k = 0; k < s.inner; ++k)
+        sum += static_cast<double>(x[static_cast<std::size_t>(t * s.inner + k)]) *
+               static_cast<double>(w[static_cast<std::size_t>(n * s.inner + k)]);
+      out.push_back(sum);
+    }
+  return out;
+}
+
+/// Backends whose sums are those of the contract to the byte: all that fuse multiply-add.
+template <class F>
+void for_each_exact_backend(F&& test) {
+  for_each_backend([&]<class B>() {
+    if constexpr (!std::is_same_v<B, simd_as<simd_isa::generic>>)
+      if (best_isa() != simd_isa::generic) test.template operator()<B>();
+  });
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("R15: matmul with block formats against double, every backend, odd sizes", "[ops]", q8_0, q4_0,
+                   q4_i8) {
+  for (const sizes& s : shapes) {
+    INFO(s.rows << " x " << s.inner << " x " << s.columns);
+    const auto expected = reference<TestType>(s);
+    for_each_backend([&]<class B>() { CHECK(nmse(product<B, TestType, no_activation>(s, false), expected) < 5e-4); });
+  }
+}
+
+TEMPLATE_TEST_CASE("R14: matmul with block formats is scalar's, byte for byte", "[ops]", q8_0, q4_0, q4_i8) {
+  for (const sizes& s : shapes) {
+    INFO(s.rows << " x " << s.inner << " x " << s.columns);
+    const auto expected = product<scalar, TestType, no_activation>(s, true);
+    for_each_exact_backend(
+        [&]<class B>() { CHECK(same_bytes(product<B, TestType, no_activation>(s, true), expected)); });
+  }
+}
+
+TEMPLATE_TEST_CASE("R14: rows of a block matmul depend on no other rows and on no threads", "[ops]", q8_0, q4_0,
+                   q4_i8) {
+  const sizes all{23, 200, 150};
+  const auto x = random_values(static_cast<std::size_t>(all.rows * all.inner), 1);
+  for_each_backend([&]<class B>() {
+    std::vector<float> whole;
+    for (int threads : {1, 3}) {
+      device<B> d(threads);
+      const auto dx = d.put(x, all.rows);
+      const auto y = d.put(std::vector<float>(static_cast<std::size_t>(all.rows * all.columns)), all.rows);
+      const weight<B, TestType> w = quantised<B, TestType>(all, &d.threads);
+      const matrix_view<const float> xs = dx.matrix();
+      matmul(d.queue, y.matrix(), xs, w.view(), epilogue<>{});
+      const auto got = d.get(y);
+      if (whole.empty()) whole = got;
+      CHECK(same_bytes(got, whole));
+      for (std::ptrdiff_t first = 0, step = 1; first < all.rows; first += step, ++step) {  // chunks of 1, 2, 3 …
+        const std::ptrdiff_t n = std::min(step, all.rows - first);
+        matmul(d.queue, rows_of(y.matrix(), first, n), rows_of(xs, first, n), w.view(), epilogue<>{});
+      }
+      CHECK(same_bytes(d.get(y), whole));
+    }
+  });
+}
+
+TEMPLATE_TEST_CASE("R1: a block matmul takes activations that are not numbers, or too large", "[ops]", q8_0, q4_0,
+                   q4_i8) {
+  const sizes s{3, 160, 20};
+  auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1);
+  x[5] = std::numeric_limits<float>::quiet_NaN();
+  x[200] = std::numeric_limits<float>::infinity();
+  for (std::size_t i = 320; i < 480; ++i) x[i] = 1e-35f;
+  std::vector<float> expected;
+  for_each_exact_backend([&]<class B>() {
+    device<B> d;
+    const auto dx = d.put(x, s.rows);
+    const auto y = d.put(std::vector<float>(static_cast<std::size_t>(s.rows * s.columns)), s.rows);
+    const weight<B, TestType> w = quantised<B, TestType>(s);
+    matmul(d.queue, y.matrix(), matrix_view<const float>(dx.matrix()), w.view(), epilogue<>{});
+    const auto got = d.get(y);
+    for (float v : got) CHECK(std::isfinite(v));
+    CHECK(got.back() == 0.f);
+    if (expected.empty()) expected = got;
+    CHECK(same_bytes(got, expected));
+  });
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Block formats: bytes held against gguf (tests/oracle/block_vectors.py), and what every format promises.
+#include <llava/checkpoint/safetensors.hpp>
+#include <llava/quant/activations.hpp>
+#include <llava/quant/q4_0.hpp>
+#include <llava/quant/q4_i8.hpp>
+#include <llava/quant/q8_0.hpp>
+#include <llava_catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+using namespace llava;
+
+namespace {
+
+std::vector<float> normal_values(std::size_t n, unsigned seed, float scale = 1.f) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal(0.f, scale);
+  std::vector<float> v(n);
+  for (float& x : v) x = normal(engine);
+  return v;
+}
+
+template <class F>
+std::vector<std::byte> encoded(const std::vector<float>& x) {
+  std::vector<std::byte> row(static_cast<std::size_t>(block_view<F>::row_bytes(static_cast<std::ptrdiff_t>(x.size()))));
+  F::encode(x.data(), static_cast<std::ptrdiff_t>(x.size()), row.data());
+  return row;
+}
+template <class F>
+std::vector<float> round_trip(const std::vector<float>& x) {
+  const std::vector<std::byte> row = encoded<F>(x);
+  std::vector<float> y(x.size());
+  decode_row<F>(row.data(), static_cast<std::ptrdiff_t>(y.size()), y.data());
+  return y;
+}
+double relative_error(const std::vector<float>& x, const std::vector<float>& y) {
+  double error = 0, power = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double d = static_cast<double>(x[i]) - static_cast<double>(y[i]);
+    error += d * d, power += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  }
+  return std::sqrt(error / power);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("block formats of GGUF are its bytes, and its values", "[quant]", q8_0, q4_0) {
+  const auto file = safetensors_file::try_open(LLAVA_TEST_DATA "/quant/blocks.safetensors");
+  REQUIRE(file);
+  const std::string name(TestType::name);
+  const stored_tensor *x = file->find("x"), *bytes = file->find(name), *values = file->find(name + ".x");
+  REQUIRE((x && bytes && values));
+  REQUIRE(x->dims.size() == 2);
+  const std::size_t rows = x->dims[0], columns = x->dims[1], row_bytes = bytes->dims[1];
+  REQUIRE(rows >= 40);
+  for (std::size_t r = 0; r < rows; ++r) {
+    INFO("row " << r);
+    std::vector<float> line(columns), expected(columns), decoded(columns);
+    std::memcpy(line.data(), x->bytes.data() + r * columns * 4, columns * 4);
+    std::memcpy(expected.data(), values->bytes.data() + r * columns * 4, columns * 4);
+    const std::vector<std::byte> row = encoded<TestType>(line);
+    REQUIRE(row.size() == row_bytes);
+    CHECK(std::memcmp(row.data(), bytes->bytes.data() + r * row_bytes, row_bytes) == 0);
+    decode_row<TestType>(bytes->bytes.data() + r * row_bytes, static_cast<std::ptrdiff_t>(columns), decoded.data());
+    CHECK(std::memcmp(decoded.data(), expected.data(), columns * 4) == 0);
+  }
+}
+
+/// The error of rounding to steps of (a block's largest / levels): steps² / 12 for every element.
+double rounding_error(const std::vector<float>& x, double levels) {
+  double error = 0, power = 0;
+  for (std::size_t b = 0; b < x.size(); b += block_elements) {
+    double most = 0;
+    for (std::size_t i = b; i < b + block_elements; ++i) {
+      most = std::max(most, std::fabs(static_cast<double>(x[i])));
+      power += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    }
+    error += block_elements * most / levels * most / levels / 12;
+  }
+  return std::sqrt(error / power);
+}
+
+TEMPLATE_TEST_CASE("R16: block formats lose what rounding must lose, with outliers too", "[quant]", q8_0, q4_0, q4_i8) {
+  const auto x = normal_values(4096, 11, 0.02f);
+  auto outliers = x;
+  for (std::size_t i = 7; i < outliers.size(); i += 512) outliers[i] *= 30.f;
+  const double levels = TestType::bits == 8 ? 127 : 8;
+  CHECK(relative_error(x, round_trip<TestType>(x)) < 1.1 * rounding_error(x, levels));
+  // One scale for a row of 30-fold outliers leaves its other blocks few factors to choose from.
+  const double most = TestType::has_row_scale ? 1.25 : 1.1;
+  CHECK(relative_error(outliers, round_trip<TestType>(outliers)) < most * rounding_error(outliers, levels));
+}
+
+TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and what is not finite", "[quant]", q8_0,
+                   q4_0, q4_i8) {
+  for (std::size_t n : {1u, 31u, 33u, 75u}) {
+    const auto x = normal_values(n, 3);
+    CHECK(relative_error(x, round_trip<TestType>(x)) < 0.2);
+    CHECK(round_trip<TestType>(std::vector<float>(n, 0.f)) == std::vector<float>(n, 0.f));
+  }
+  for (float wild : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 3e38f, 1e-44f}) {
+    auto x = normal_values(64, 4);
+    x[9] = wild;
+    const auto row = encoded<TestType>(x);  // no undefined behaviour: the sanitizers look on
+    std::int8_t values[block_elements];
+    TestType::decode(row.data() + TestType::header_bytes, values);
+    SUCCEED();
+  }
+}
+
+TEST_CASE("q4_i8: every element is a whole number of a byte times the row's scale", "[quant]") {
+  const auto x = normal_values(160, 5);
+  const auto row = encoded<q4_i8>(x);
+  const auto y = round_trip<q4_i8>(x);
+  const float scale = q4_i8::row_scale(row.data());
+  for (float v : y) {
+    const float whole = v / scale;
+    CHECK(std::fabs(whole - std::nearbyint(whole)) < 1e-3f);
+    CHECK(std::fabs(whole) <= 127.f);
+  }
+  // A file may hold any byte as a factor.
+  std::byte block[q4_i8::block_bytes] = {};
+  for (int f = -128; f < 128; ++f) {
+    block[0] = static_cast<std::byte>(f);
+    CHECK(std::abs(q4_i8::factor(block)) <= q4_i8::most_factor);
+  }
+}
+
+TEST_CASE("activations become integers group by group, ties to even", "[quant]") {
+  std::vector<float> x(40, 0.f);
+  x[0] = 127.f, x[1] = 0.5f, x[2] = 1.5f, x[3] = -2.5f, x[4] = 126.7f;
+  x[32] = -2.f, x[33] = 1.f;
+  std::int8_t codes[64];
+  float scales[2];
+  quantise_activations(x.data(), 40, 32, codes, scales);
+  CHECK(scales[0] == 1.f);
+  CHECK(codes[0] == 127);
+  CHECK(codes[1] == 0);
+  CHECK(codes[2] == 2);
+  CHECK(codes[3] == -2);
+  CHECK(codes[4] == 127);
+  CHECK(scales[1] == 2.f / 127.f);
+  CHECK(codes[32] == -127);
+  CHECK(codes[33] == 64);  // 63.5
+  for (int i = 34; i < 64; ++i) CHECK(codes[i] == 0);
+}
