@@ -19,12 +19,15 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option("--backend", backend, "Where it runs")
       ->check(CLI::IsMember({"simd", "scalar"}))
       ->capture_default_str();
-  command.add_option("--dtype", dtype, "How its weights are held")
-      ->check(CLI::IsMember({"f16", "bf16", "f32"}))
+  command.add_option("--dtype", dtype, "How its weights are held; auto: as most of them are stored")
+      ->check(CLI::IsMember({"auto", "f16", "bf16", "f32", "q8_0", "q4_0", "q4_i8"}))
       ->capture_default_str();
   command.add_option("--threads", threads, "Threads; 0: all processors")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  command.add_option(
+      "--packed-file", packed_file,
+      "File that keeps quantised weights as they are computed with; made when absent, for faster starts");
   command.add_option("--conv-mode", conversation,
                      "Conversation template, by the reference's name; chosen by the model when absent");
 }
@@ -33,11 +36,17 @@ llava::result<llava::chat_model> model_options::try_open() const {
   progress_bar bar;
   llava::open_options options;
   options.threads = threads;
+  options.packed_file = packed_file;
   options.report = [&](const llava::progress& p) {
     bar.show(p);
     return true;
   };
-  LLAVA_TRY(model, try_open_model(path, backend, dtype, options));
+  std::string weights = dtype;
+  if (weights == "auto") {
+    LLAVA_TRY(stored, try_stored_dtype(path));
+    weights = stored;
+  }
+  LLAVA_TRY(model, try_open_model(path, backend, weights, options));
   if (!conversation.empty()) LLAVA_CHECK(model.try_choose_conversation(conversation));
   return std::move(model);
 }

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-/// --model-path, --backend, --dtype, --threads, --conv-mode.
+/// --model-path, --backend, --dtype, --threads, --conv-mode, --packed-file.
 struct model_options {
-  std::string path, backend = "simd", dtype = "f16", conversation;
+  std::string path, backend = "simd", dtype = "auto", conversation, packed_file;
   int threads = 0;
 
   /// `name` says how the model itself is given: by an option, or in its place ("MODEL,--model-path").
@@ -46,6 +46,8 @@ void add_ask(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_quantize(CLI::App& app);
+void add_divergence(CLI::App& eval);  // below `eval`
 /// @}
 
 /// Prints the sentence to standard error and ends the command with code 1.

@@ -151,4 +151,6 @@ void add_eval(CLI::App& app) {
   add_common(scenes, *s);
   scenes.add_option("--data", s->data, "Folder of questions.jsonl and its pictures")->capture_default_str();
   scenes.callback([s] { run(*s, value_or_give_up(try_read_scenes(s->data))); });
+
+  add_divergence(eval);
 }

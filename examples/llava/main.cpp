@@ -11,5 +11,6 @@ int main(int argc, char** argv) {
   add_inspect(app);
   add_tokenize(app);
   add_eval(app);
+  add_quantize(app);
   CLI11_PARSE(app, argc, argv);
 }

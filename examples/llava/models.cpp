@@ -7,6 +7,14 @@
 #include <llava_open/any_simd_bf16.hpp>
 #include <llava_open/any_simd_f16.hpp>
 #include <llava_open/any_simd_f32.hpp>
+#include <llava_open/any_simd_q4_0.hpp>
+#include <llava_open/any_simd_q4_i8.hpp>
+#include <llava_open/any_simd_q8_0.hpp>
+
+#include <algorithm>
+#include <llava/checkpoint/hub_cache.hpp>
+#include <llava/checkpoint/safetensors.hpp>
+#include <map>
 
 llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
                                                 std::string_view dtype, const llava::open_options& options) {
@@ -14,6 +22,9 @@ llava::result<llava::chat_model> try_open_model(std::string_view folder, std::st
     if (dtype == "f16") return llava_open_any_simd_f16(folder, options);
     if (dtype == "bf16") return llava_open_any_simd_bf16(folder, options);
     if (dtype == "f32") return llava_open_any_simd_f32(folder, options);
+    if (dtype == "q8_0") return llava_open_any_simd_q8_0(folder, options);
+    if (dtype == "q4_0") return llava_open_any_simd_q4_0(folder, options);
+    if (dtype == "q4_i8") return llava_open_any_simd_q4_i8(folder, options);
   } else if (backend == "scalar") {
     if (dtype == "f16") return llava_open_any_scalar_f16(folder, options);
     if (dtype == "bf16") return llava_open_any_scalar_bf16(folder, options);
@@ -21,4 +32,18 @@ llava::result<llava::chat_model> try_open_model(std::string_view folder, std::st
   }
   return llava::fail(llava::errc::unsupported,
                      llava::text_of("llava: this command has no backend ", backend, " with weights as ", dtype));
+}
+
+llava::result<std::string> try_stored_dtype(std::string_view name) {
+  LLAVA_TRY(folder, llava::try_resolve_model_folder(name));
+  LLAVA_TRY(files, llava::safetensors_folder::try_open(folder));
+  // A quantised folder has dense tensors too; what was quantised says how it is to be opened.
+  std::map<std::string, std::size_t> dense, blocks;
+  files.for_each([&](const llava::stored_tensor& t) {
+    (t.format.empty() ? dense[std::string(name_of(t.type))] : blocks[t.format]) += t.bytes.size();
+  });
+  const auto& sizes = blocks.empty() ? dense : blocks;
+  const auto most =
+      std::max_element(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == sizes.end() ? "f16" : most->first;
 }

@@ -5,7 +5,11 @@
 #include <llava/chat_model.hpp>
 #include <llava/pipeline/options.hpp>
 
+#include <string>
 #include <string_view>
 
 llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
                                                 std::string_view dtype, const llava::open_options& options);
+
+/// The name of the block format of a folder's weights, or of the type that holds most of their bytes.
+llava::result<std::string> try_stored_dtype(std::string_view folder);

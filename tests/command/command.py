@@ -57,6 +57,27 @@ class Ask(unittest.TestCase):
                    for b in ("simd", "scalar") for d in ("f16", "f32")}
         self.assertEqual(len(answers), 1)
 
+    def test_a_quantised_folder_opens_as_what_it_is_and_answers(self):
+        question = ("--image-file", PICTURE, "--query", "How many shapes are there?", "--temperature", "0")
+        expected = ask(*question[:4]).stdout
+        with tempfile.TemporaryDirectory() as folder:
+            for dtype in ("q8_0", "q4_0", "q4_i8"):
+                made = f"{folder}/{dtype}"
+                done = llava("quantize", TINY, "--to", dtype, "-o", made)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+                self.assertLess(os.path.getsize(f"{made}/model.safetensors"), os.path.getsize(f"{TINY}/model.safetensors"))
+                stored = llava("ask", "--model-path", made, *question)
+                loaded = llava("ask", "--model-path", TINY, "--dtype", dtype, *question)
+                self.assertEqual((stored.returncode, stored.stderr, stored.stdout), (0, "", loaded.stdout))
+                self.assertEqual(stored.stdout, expected)
+                wrong = llava("ask", "--model-path", made, "--dtype", "f16", *question)
+                self.assertEqual(wrong.returncode, 1)
+                self.assertIn(f"open the model with weights of {dtype}", wrong.stderr)
+            again = llava("quantize", TINY, "--to", "q8_0", "-o", f"{folder}/q8_0")
+            self.assertEqual(again.returncode, 1)
+            self.assertIn("is there already", again.stderr)
+            self.assertEqual(sorted(os.listdir(folder)), ["q4_0", "q4_i8", "q8_0"])
+
     def test_the_reference_s_options(self):
         done = ask("--image-file", f"{PICTURE};{OTHER}", "--sep", ";", "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
                    "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new-tokens", "3")

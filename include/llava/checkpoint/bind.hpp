@@ -9,6 +9,7 @@
 #include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
 #include <llava/base/progress.hpp>
+#include <llava/checkpoint/packed_weights.hpp>
 #include <llava/checkpoint/source.hpp>
 #include <llava/checkpoint/tensor_names.hpp>
 
@@ -30,8 +31,7 @@ std::string mismatch_of(const Source& source, const std::string& name, const Slo
   const stored_tensor* t = source.find(name);
   if (!t) return name + ": missing, expected " + text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank));
   if (!slot.takes(t->format))
-    return text_of(name, ": is stored as ", t->format, " in ", t->file,
-                   ", and this model is opened with another format");
+    return text_of(name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ", t->format);
   if (!t->format.empty()) {
     const std::int64_t stored[] = {dims.rows(), slot.stored_row_bytes(dims.columns())};
     if (t->type == dtype::uint8 && t->dims.size() == 2 && t->dims[0] == static_cast<std::size_t>(stored[0]) &&
@@ -53,11 +53,22 @@ std::string mismatch_of(const Source& source, const std::string& name, const Slo
 
 }  // namespace detail
 
+/// All that is wrong with a folder's tensors, in one error.
+inline result<void> try_accept(const std::vector<std::string>& mistakes, std::string_view folder) {
+  if (mistakes.empty()) return {};
+  constexpr std::size_t most = 20;
+  std::string sentence = text_of("llava: ", mistakes.size(), " tensors of ", folder, " do not fit this model:");
+  for (std::size_t i = 0; i < mistakes.size() && i < most; ++i) sentence += "\n  " + mistakes[i];
+  if (mistakes.size() > most) sentence += text_of("\n  and ", mistakes.size() - most, " more");
+  return fail(errc::mismatch, std::move(sentence));
+}
+
 /// Fills `stages`, each with each(visit), from `source`, whose memory must outlive them. `budget`: bytes that may be
-/// allocated for it; weights used where they are mapped count nothing. What must be converted is, on `threads`.
+/// allocated for it; weights used where they are mapped count nothing. What must be converted is, on `threads`; what `packed`
+/// holds already laid out is used there.
 template <checkpoint_source Source, class... Stages>
 result<void> try_bind(const Source& source, const tensor_names& names, std::string_view folder, std::uint64_t budget,
-                      executor& threads, progress_callback report, Stages&... stages) {
+                      executor& threads, const packed_weights& packed, progress_callback report, Stages&... stages) {
   std::vector<std::string> mistakes;
   std::uint64_t total = 0, done = 0, needed = 0;
   const auto check = [&](const std::string& name, auto& slot, const auto& dims) {
@@ -66,20 +77,14 @@ result<void> try_bind(const Source& source, const tensor_names& names, std::stri
     if (mistake.empty()) {
       total += static_cast<std::uint64_t>(dims.size());
       const stored_tensor& t = *source.find(stored);
-      needed += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
+      if (packed.find(t.name, slot.packed_layout()).empty())
+        needed += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
     } else {
       mistakes.push_back(std::move(mistake));
     }
   };
   (stages.each(check), ...);
-  if (!mistakes.empty()) {
-    constexpr std::size_t most = 20;
-    std::string sentence = text_of("llava: ", mistakes.size(), " tensors of ", folder, " do not fit this model:");
-    for (std::size_t i = 0; i < mistakes.size() && i < most; ++i) sentence += "\n  " + mistakes[i];
-    if (mistakes.size() > most) sentence += text_of("\n  and ", mistakes.size() - most, " more");
-    return fail(errc::mismatch, std::move(sentence));
-  }
-
+  LLAVA_CHECK(try_accept(mistakes, folder));
   if (needed > budget)
     return fail(errc::out_of_memory, text_of("llava: the weights of ", folder, " need ", needed,
                                              " bytes in this format, ", budget, " are left of the memory budget"));
@@ -88,13 +93,25 @@ result<void> try_bind(const Source& source, const tensor_names& names, std::stri
   const auto fill = [&](const std::string& name, auto& slot, const auto& dims) {
     if (!filled) return;
     const stored_tensor& t = *source.find(names.file_name(name));
-    filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, &threads);
+    if (!slot.try_map(packed.find(t.name, slot.packed_layout()), dims))
+      filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, &threads);
     done += static_cast<std::uint64_t>(dims.size());
     if (filled && !report({"loading weights", done, total}))
       filled = fail(errc::cancelled, text_of("llava: loading ", folder, " was cancelled"));
   };
   (stages.each(fill), ...);
   return filled;
+}
+
+/// The weights of `stages` that a backend has laid out its own way, for packed_weights::try_write.
+template <class... Stages>
+std::vector<packed_weights::item> packed_items(const tensor_names& names, Stages&... stages) {
+  std::vector<packed_weights::item> items;
+  const auto collect = [&](const std::string& name, auto& slot, const auto&) {
+    if (!slot.packed().empty()) items.push_back({names.file_name(name), slot.packed_layout(), slot.packed()});
+  };
+  (stages.each(collect), ...);
+  return items;
 }
 
 LLAVA_END

@@ -137,6 +137,8 @@ class safetensors_file {
   void for_each(F&& f) const {
     for (const auto& [name, t] : tensors_) f(t);
   }
+  /// Size and time of the file: another number when it was written anew.
+  std::string identity() const { return text_of(mapped_.bytes().size(), " bytes of ", mapped_.changed()); }
 
  private:
   mapped_file mapped_;
@@ -176,6 +178,12 @@ class safetensors_folder {
   template <class F>
   void for_each(F&& f) const {
     for (const auto& file : files_) file.for_each(f);
+  }
+  /// Sizes and times of the files.
+  std::string identity() const {
+    std::string all;
+    for (const auto& file : files_) all += file.identity() + "\n";
+    return all;
   }
 
  private:

@@ -35,11 +35,27 @@ class weight<B, F> {
     serial_executor alone;
     pack(from, rows, columns, buffer, threads ? *threads : alone);
     owned_ = std::move(buffer);
+    if (B::reads_host_memory) packed_ = {owned_.data(), owned_.size()};
     view_ = layout::make_view(owned_.data(), rows, columns);
     return {};
   }
 
   weight_view<B, F> view() const { return view_; }  // (N, K)
+
+  /// @name The matrix as this backend lays it out
+  /// For a file that keeps it: the layout's name, its bytes, and the use of such bytes where they are mapped, which the
+  /// caller keeps alive and unchanged. False when they are not of the size of the matrix.
+  /// @{
+  static std::string packed_layout() { return text_of(F::name, " in ", layout::name); }
+  bool try_map(std::span<const std::byte> packed, const tensor_dims& dims) {
+    const std::ptrdiff_t bytes = layout_bytes<layout>(dims.rows(), dims.columns());
+    if (!B::reads_host_memory || packed.size() != static_cast<std::size_t>(bytes)) return false;
+    packed_ = packed;
+    view_ = layout::make_view(packed.data(), dims.rows(), dims.columns());
+    return true;
+  }
+  std::span<const std::byte> packed() const { return packed_; }
+  /// @}
 
   /// Memory that try_fill would take for these values.
   static std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) {
@@ -86,6 +102,7 @@ class weight<B, F> {
   }
 
   typename B::buffer owned_;
+  std::span<const std::byte> packed_;  // owned, or mapped from a file that keeps them; none where a device has them
   typename layout::view view_{};
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -110,6 +111,13 @@ class weight {
 
   typename format<F>::view view() const { return view_; }  // (N, K)
 
+  /// @name Weights that a backend lays out its own way: not dense ones, which have one layout
+  /// @{
+  static std::string packed_layout() { return {}; }
+  bool try_map(std::span<const std::byte>, const tensor_dims&) { return false; }
+  std::span<const std::byte> packed() const { return {}; }
+  /// @}
+
   /// Memory that try_fill would take for these values.
   static std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) {
     if (B::reads_host_memory && from.type == dtype_of<F>) return 0;
@@ -134,6 +142,10 @@ class parameter {
     rows_ = dims.rank == 1 ? 1 : dims.rows();
     return {};
   }
+
+  static std::string packed_layout() { return {}; }
+  bool try_map(std::span<const std::byte>, const tensor_dims&) { return false; }
+  std::span<const std::byte> packed() const { return {}; }
 
   vector_view<const float> view() const { return {data(), dynamic_shape<1>(rows_ * columns_)}; }   // (n)
   matrix_view<const float> matrix() const { return {data(), dynamic_shape<2>(rows_, columns_)}; }  // (rows, columns)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include <llava/base/executor.hpp>
 #include <llava/base/progress.hpp>
@@ -23,6 +24,9 @@ struct open_options {
   int kv_tokens = 0;
   /// Bytes that weights, KV cache and activations may take; mapped files are not counted. 0: no limit.
   std::uint64_t memory_budget = 0;
+  /// A file that keeps weights in block formats as the backend lays them out. When it is there and made from these weights it
+  /// is mapped, and opening takes no time; otherwise it is written after loading. Empty: none.
+  std::string packed_file{};
   /// Called while weights are loaded; may end it by returning false.
   std::function<bool(const progress&)> report = no_progress;
 };

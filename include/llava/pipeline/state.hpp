@@ -11,6 +11,7 @@
 
 #include <llava/checkpoint/bind.hpp>
 #include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/packed_weights.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/tokenizer_files.hpp>
 #include <llava/image/preprocess.hpp>
@@ -43,6 +44,7 @@ struct pipeline_state {
   step_limits limits;
 
   safetensors_folder files, tower_files;  // mapped while the weights are used
+  packed_weights packed;                  // likewise, when a file keeps them
   std::optional<vit_type> vit_;
   std::optional<projector_type> projector_;
   std::optional<decoder_type> decoder_;
@@ -117,33 +119,48 @@ struct pipeline_state {
   result<void> try_load(const std::string& folder, const open_options& options) {
     LLAVA_TRY(opened, safetensors_folder::try_open(folder));
     files = std::move(opened);
-    decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
+    const std::string& tower_folder = description.vision_folder;  // empty: the tower is with the others
+    if (!tower_folder.empty()) {
+      LLAVA_TRY(tower, safetensors_folder::try_open(tower_folder));
+      tower_files = std::move(tower);
+    }
+    const std::string source = files.identity() + tower_files.identity();
+    if (!options.packed_file.empty()) packed = packed_weights::open(options.packed_file, source, *threads);
+
     const std::uint64_t budget =
         options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max();
-    const auto report = [&](const progress& p) { return options.report(p); };
+    std::vector<packed_weights::item> laid_out;
+    const auto bind = [&](const safetensors_folder& from, const std::string& where, auto&... stages) -> result<void> {
+      const tensor_names names(description.names, from);
+      const auto report = [&](const progress& p) { return options.report(p); };
+      LLAVA_CHECK(try_bind(from, names, where, budget, *threads, packed, report, stages...));
+      for (auto& item : packed_items(names, stages...)) laid_out.push_back(std::move(item));
+      return {};
+    };
+    decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
     if (!description.has_vision) {
-      LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, *threads, report, *decoder_));
+      LLAVA_CHECK(bind(files, folder, *decoder_));
     } else {
       vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), activation_);
       if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
         projector_.emplace(description.projector, projector_choice_);
       else
         projector_.emplace(description.projector);
-      if (description.vision_folder.empty()) {
-        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, *threads, report, *vit_,
-                             *projector_, *decoder_));
+      if (tower_folder.empty()) {
+        LLAVA_CHECK(bind(files, folder, *vit_, *projector_, *decoder_));
       } else {
-        LLAVA_TRY(tower, safetensors_folder::try_open(description.vision_folder));
-        tower_files = std::move(tower);
-        LLAVA_CHECK(try_bind(tower_files, tensor_names(description.names, tower_files), description.vision_folder,
-                             budget, *threads, report, *vit_));
-        LLAVA_CHECK(try_bind(files, tensor_names(description.names, files), folder, budget, *threads, report,
-                             *projector_, *decoder_));
+        LLAVA_CHECK(bind(tower_files, tower_folder, *vit_));
+        LLAVA_CHECK(bind(files, folder, *projector_, *decoder_));
       }
       const auto table = normalise_table(description.image);
       LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())},
                                        tensor_dims{3, 256}, "pixel table"));
     }
+    const bool all_kept = std::all_of(laid_out.begin(), laid_out.end(), [&](const packed_weights::item& i) {
+      return !packed.find(i.name, i.layout).empty();
+    });
+    if (!options.packed_file.empty() && !all_kept)
+      LLAVA_CHECK(packed_weights::try_write(options.packed_file, source, std::move(laid_out)));
     return decoder_->try_prepare();
   }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <utility>
@@ -22,10 +23,11 @@ class mapped_file {
  public:
   mapped_file() = default;
   mapped_file(mapped_file&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), changed_(other.changed_) {}
   mapped_file& operator=(mapped_file&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(changed_, other.changed_);
     return *this;
   }
   mapped_file(const mapped_file&) = delete;
@@ -45,16 +47,20 @@ class mapped_file {
       if (at != MAP_FAILED) m.data_ = at, m.size_ = static_cast<std::size_t>(about.st_size);
     }
     ::close(descriptor);
+    m.changed_ = std::int64_t{about.st_mtim.tv_sec} * 1000000000 + about.st_mtim.tv_nsec;
     if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a file"));
     if (about.st_size > 0 && !m.data_) return fail(errc::io, text_of("llava: cannot map ", file, " into memory"));
     return result<mapped_file>(std::move(m));
   }
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+  /// When the file was last changed: nanoseconds since 1970.
+  std::int64_t changed() const { return changed_; }
 
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
+  std::int64_t changed_ = 0;
 };
 
 LLAVA_END

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/// safetensors_writer: a safetensors file, written front to back: what will be in it is said first, then the bytes of each
+/// tensor in that order, in pieces of any size. Nothing is kept in memory. Matrices in block formats are written as
+/// safetensors.hpp reads them: rows of bytes, and their format in `__metadata__`.
+#pragma once
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <llava/base/error.hpp>
+#include <llava/checkpoint/source.hpp>
+
+LLAVA_BEGIN
+
+/// What a tensor of the new file will be.
+struct safetensors_plan {
+  std::string name;
+  dtype type = dtype::float32;
+  std::vector<std::size_t> dims;  ///< of a block format: (N, bytes of a row), type uint8
+  std::string format;             ///< "" or the block format's name
+
+  std::size_t bytes() const {
+    std::size_t n = size_of(type);
+    for (std::size_t d : dims) n *= d;
+    return n;
+  }
+};
+
+/// A file in the making. It is whole when try_finish has succeeded.
+class safetensors_writer {
+ public:
+  safetensors_writer() = default;
+  safetensors_writer(safetensors_writer&& o) noexcept
+      : file_(std::move(o.file_)),
+        descriptor_(std::exchange(o.descriptor_, -1)),
+        expected_(o.expected_),
+        written_(o.written_) {}
+  safetensors_writer& operator=(safetensors_writer&& o) noexcept {
+    std::swap(file_, o.file_), std::swap(descriptor_, o.descriptor_);
+    std::swap(expected_, o.expected_), std::swap(written_, o.written_);
+    return *this;
+  }
+  safetensors_writer(const safetensors_writer&) = delete;
+  safetensors_writer& operator=(const safetensors_writer&) = delete;
+  ~safetensors_writer() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+
+  /// Creates `file`, which must not exist, and writes the header.
+  static result<safetensors_writer> try_create(const std::string& file, const std::vector<safetensors_plan>& tensors) {
+    safetensors_writer w;
+    w.file_ = file;
+    w.descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (w.descriptor_ < 0)
+      return fail(errc::io, text_of("llava: cannot create ", file,
+                                    errno == EEXIST ? ": it is there already" : ": the system refuses"));
+    std::string header = header_of(tensors);
+    header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');  // so that data begins aligned for every kernel
+    const std::uint64_t length = header.size();
+    LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(&length), sizeof(length)}));
+    LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(header.data()), header.size()}));
+    for (const safetensors_plan& t : tensors) w.expected_ += t.bytes();
+    return result<safetensors_writer>(std::move(w));
+  }
+
+  /// The next bytes of the data.
+  result<void> try_write(std::span<const std::byte> bytes) {
+    written_ += bytes.size();
+    return try_put(bytes);
+  }
+
+  /// After the last byte: the file is on the disk when this returns.
+  result<void> try_finish() {
+    if (written_ != expected_)
+      return fail(errc::invalid_argument,
+                  text_of("llava: ", file_, " was to have ", expected_, " bytes of data, ", written_, " were written"));
+    const bool kept = ::fsync(descriptor_) == 0, closed = ::close(std::exchange(descriptor_, -1)) == 0;
+    if (!kept || !closed) return fail(errc::io, text_of("llava: ", file_, " could not be written to the end"));
+    return {};
+  }
+
+ private:
+  static std::string header_of(const std::vector<safetensors_plan>& tensors) {
+    rapidjson::StringBuffer text;
+    rapidjson::Writer<rapidjson::StringBuffer> json(text);
+    const auto put = [&](std::string_view s) { json.String(s.data(), static_cast<rapidjson::SizeType>(s.size())); };
+    json.StartObject();
+    put("__metadata__");
+    json.StartObject();
+    put("format"), put("pt");  // what transformers asks for
+    for (const safetensors_plan& t : tensors)
+      if (!t.format.empty()) put(t.name), put(t.format);
+    json.EndObject();
+    std::uint64_t at = 0;
+    for (const safetensors_plan& t : tensors) {
+      put(t.name);
+      json.StartObject();
+      put("dtype"), put(safetensors_name(t.type));
+      put("shape");
+      json.StartArray();
+      for (std::size_t d : t.dims) json.Uint64(d);
+      json.EndArray();
+      put("data_offsets");
+      json.StartArray();
+      json.Uint64(at), json.Uint64(at += t.bytes());
+      json.EndArray();
+      json.EndObject();
+    }
+    json.EndObject();
+    return {text.GetString(), text.GetSize()};
+  }
+  static constexpr std::string_view safetensors_name(dtype t) {
+    switch (t) {
+      case dtype::float32:
+        return "F32";
+      case dtype::float16:
+        return "F16";
+      case dtype::bfloat16:
+        return "BF16";
+      case dtype::int64:
+        return "I64";
+      case dtype::int32:
+        return "I32";
+      case dtype::uint8:
+        return "U8";
+    }
+    return "U8";
+  }
+  result<void> try_put(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ::ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0)
+        return fail(errc::io, text_of("llava: cannot write ", file_,
+                                      errno == ENOSPC ? ": the disk is full" : ": the system refuses"));
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    return {};
+  }
+
+  std::string file_;
+  int descriptor_ = -1;
+  std::uint64_t expected_ = 0, written_ = 0;
+};
+
+LLAVA_END

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+/// try_quantise<M, B, F>: a model folder, written anew with weights as policy F holds them. Opt-in: it parses <filesystem>.
+/// The stages say which tensors are weights and in which format F has them, as when they are loaded; a tensor that two
+/// stages share (tied embeddings) stays dense if one of them needs it so. All else is copied as it is.
+///
+/// Works tensor by tensor, some rows at a time on all threads; memory stays small. The new folder appears when it is whole.
+#pragma once
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <llava/checkpoint/bind.hpp>
+#include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/new_folder.hpp>
+#include <llava/checkpoint/safetensors.hpp>
+#include <llava/checkpoint/safetensors_writer.hpp>
+#include <llava/llm/decoder.hpp>
+#include <llava/pipeline/numbers.hpp>
+#include <llava/pipeline/options.hpp>
+#include <llava/vision/vit.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+/// How the rows of one tensor become those of another. `rows` bytes are those of a row before and after.
+struct row_conversion {
+  std::int64_t rows = 0, columns = 0;
+  std::size_t row_bytes = 0;  // after
+  bool is_dense = true;
+  void (*convert)(const host_values& from, std::size_t first, std::int64_t columns, float* line,
+                  std::byte* to) = nullptr;
+};
+
+/// The conversion that a slot asks for; `convert` is null where values stay as they are.
+template <class B, class F>
+row_conversion conversion_for(const weight<B, F>&, const tensor_dims& dims) {
+  row_conversion c{dims.rows(), dims.columns(), 0, format<F>::is_dense, nullptr};
+  c.row_bytes = format<F>::bytes(1, static_cast<std::size_t>(dims.columns()));
+  c.convert = [](const host_values& from, std::size_t first, std::int64_t columns, float* line, std::byte* to) {
+    if constexpr (block_format<F>) {
+      detail::convert(from, first, line, static_cast<std::size_t>(columns));
+      F::encode(line, columns, to);
+    } else {
+      detail::convert(from, first, reinterpret_cast<F*>(to), static_cast<std::size_t>(columns));
+    }
+  };
+  return c;
+}
+template <class B>
+row_conversion conversion_for(const parameter<B>&, const tensor_dims&) {
+  return {};
+}
+
+template <class Slot>
+struct format_of_slot {
+  static constexpr std::string_view name = "";
+  static constexpr dtype type = dtype::float32;
+};
+template <class B, class F>
+struct format_of_slot<weight<B, F>> {
+  static constexpr std::string_view name = block_format<F> ? format<F>::name : std::string_view();
+  static constexpr dtype type = block_format<F> ? dtype::uint8 : dtype_of<F>;
+};
+
+/// What becomes of each tensor of a folder.
+class quantise_plan {
+ public:
+  struct entry {
+    row_conversion how;
+    safetensors_plan to;
+  };
+
+  /// Walks a stage.
+  template <checkpoint_source Source, class Stage>
+  void add(const Source& source, const tensor_names& names, Stage& stage) {
+    stage.each([&]<class Slot>(const std::string& name, Slot& slot, const tensor_dims& dims) {
+      const std::string stored = names.file_name(name);
+      std::string mistake = mismatch_of(source, stored, slot, dims);
+      if (!mistake.empty()) {
+        mistakes_.push_back(std::move(mistake));
+        return;
+      }
+      const stored_tensor& t = *source.find(stored);
+      row_conversion how = conversion_for(slot, dims);
+      const dtype type = format_of_slot<Slot>::type;
+      if (!t.format.empty() || (how.is_dense && t.type == type)) how.convert = nullptr;
+      safetensors_plan to{stored, type, t.dims, std::string(format_of_slot<Slot>::name)};
+      if (!how.is_dense) to.dims = {static_cast<std::size_t>(dims.rows()), how.row_bytes};
+      if (!how.convert) to = {stored, t.type, t.dims, t.format};
+      const auto [at, is_new] = entries_.try_emplace(stored, entry{how, to});
+      if (!is_new && how.is_dense) at->second = {how, to};  // shared, and one of the two must have it dense
+    });
+  }
+
+  const entry* find(const std::string& name) const {
+    const auto found = entries_.find(name);
+    return found == entries_.end() ? nullptr : &found->second;
+  }
+  const std::vector<std::string>& mistakes() const { return mistakes_; }
+
+ private:
+  std::map<std::string, entry> entries_;
+  std::vector<std::string> mistakes_;
+};
+
+/// Writes one tensor, a run of rows at a time.
+inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor& t, const row_conversion& how,
+                                   executor& threads) {
+  if (!how.convert) return file.try_write(t.bytes);
+  const std::int64_t run =
+      std::max<std::int64_t>(threads.concurrency(), (std::int64_t{4} << 20) / static_cast<std::int64_t>(how.row_bytes));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(run, how.rows)) * how.row_bytes);
+  const host_values from{t.type, t.bytes.data()};
+  for (std::int64_t first = 0; first < how.rows; first += run) {
+    const std::int64_t count = std::min(run, how.rows - first);
+    const int pieces = static_cast<int>(std::min<std::int64_t>(count, 4 * threads.concurrency()));
+    threads.parallel_for(pieces, [&](int piece) {
+      std::vector<float> line(static_cast<std::size_t>(how.columns));
+      for (std::int64_t r = count * piece / pieces; r < count * (piece + 1) / pieces; ++r)
+        how.convert(from, static_cast<std::size_t>((first + r) * how.columns), how.columns, line.data(),
+                    bytes.data() + static_cast<std::size_t>(r) * how.row_bytes);
+    });
+    LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count) * how.row_bytes}));
+  }
+  return {};
+}
+
+/// Files that hold weights, and are replaced by the new one.
+inline bool holds_weights(std::string_view name) {
+  for (std::string_view end : {".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth",
+                               ".gguf", ".h5", ".msgpack"})
+    if (name.size() >= end.size() && name.substr(name.size() - end.size()) == end) return true;
+  return false;
+}
+
+}  // namespace detail
+
+/// Writes the model of `name` (a folder, or a repository in the Hugging Face cache) to the new folder `to`, with weights as F, a
+/// format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is full. After an error
+/// there is no folder `to`. `options.report` is called while it works, and may end it.
+template <class M, class B, class F>
+result<void> try_quantise(std::string_view name, const std::string& to, const open_options& options = {}) {
+  using P = policy_of<F>;
+  using numbers = detail::numbers<M>;
+  LLAVA_TRY(folder, try_resolve_model_folder(name));
+  LLAVA_TRY(description, try_describe_model(folder));
+  LLAVA_CHECK(try_confirm<M>(description, folder));
+  LLAVA_TRY(files, safetensors_folder::try_open(folder));
+
+  detail::quantise_plan plan;
+  const tensor_names names(description.names, files);
+  if (description.has_vision) {
+    typename M::projector projector{};
+    if constexpr (requires { projector.choose(std::string_view{}); }) projector.choose(description.projector_type);
+    using projector_stage = typename M::projector::template stage<B, typename P::projector>;
+    auto stage = [&] {
+      if constexpr (std::is_constructible_v<projector_stage, projector_config, typename M::projector>)
+        return projector_stage(description.projector, projector);
+      else
+        return projector_stage(description.projector);
+    }();
+    plan.add(files, names, stage);
+    if (description.vision_folder.empty()) {
+      vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation> tower(
+          detail::numbers_from<typename numbers::vision>(description.vision), {});
+      plan.add(files, names, tower);
+    }
+  }
+  decoder<B, typename numbers::text, P> text(detail::numbers_from<typename numbers::text>(description.text),
+                                             description.text.vocab);
+  plan.add(files, names, text);
+  LLAVA_CHECK(try_accept(plan.mistakes(), folder));
+
+  // The widest types first, so that every tensor begins aligned for its own.
+  std::vector<std::pair<const stored_tensor*, detail::quantise_plan::entry>> work;
+  std::uint64_t total = 0, done = 0;
+  result<void> outcome;
+  files.for_each([&](const stored_tensor& t) {
+    const auto* planned = plan.find(t.name);
+    work.emplace_back(&t, planned ? *planned : detail::quantise_plan::entry{{}, {t.name, t.type, t.dims, t.format}});
+    total += t.bytes.size();
+    if (t.bytes.empty() && t.dims.empty())
+      outcome = fail(errc::unsupported, text_of("llava: ", t.file, ": ", t.name, " has a type that cannot be copied"));
+  });
+  LLAVA_CHECK(std::move(outcome));
+  std::stable_sort(work.begin(), work.end(),
+                   [](const auto& a, const auto& b) { return size_of(a.second.to.type) > size_of(b.second.to.type); });
+  std::vector<safetensors_plan> tensors;
+  for (const auto& [tensor, entry] : work) tensors.push_back(entry.to);
+
+  LLAVA_TRY(made, new_folder::try_make(to));
+  LLAVA_CHECK(made.try_copy(folder, detail::holds_weights));
+  LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
+  const std::shared_ptr<executor> threads =
+      options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
+  for (const auto& [tensor, entry] : work) {
+    LLAVA_CHECK(detail::try_write_rows(file, *tensor, entry.how, *threads));
+    done += tensor->bytes.size();
+    if (!options.report({"quantising weights", done, total}))
+      return fail(errc::cancelled, text_of("llava: quantising ", folder, " was cancelled"));
+  }
+  LLAVA_CHECK(file.try_finish());
+  return made.try_commit();
+}
+
+LLAVA_END
