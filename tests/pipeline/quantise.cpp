@@ -37,7 +37,76 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
   return most / scale;
 }
 
+double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double x = a[i], y = b[i];
+    ab += x * y, aa += x * x, bb += y * y;
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+/// The bundled model in `folder`, its tensors in f32 after change(name, dims, values).
+template <class Change>
+void write_changed(const temporary_folder& folder, Change&& change) {
+  std::filesystem::copy(tiny::folder, folder.path,
+                        std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::remove(folder / "model.safetensors");
+  const auto from = safetensors_folder::try_open(tiny::folder);
+  REQUIRE(from);
+  std::vector<safetensors_plan> plan;
+  from->for_each([&](const stored_tensor& t) { plan.push_back({t.name, dtype::float32, t.dims, {}}); });
+  auto to = safetensors_writer::try_create(folder / "model.safetensors", plan);
+  REQUIRE(to);
+  from->for_each([&](const stored_tensor& t) {
+    std::vector<float> values(t.bytes.size() / size_of(t.type));
+    REQUIRE(llava::detail::convert({t.type, t.bytes.data()}, 0, values.data(), values.size()));
+    change(t.name, t.dims, values);
+    REQUIRE(to->try_write(std::as_bytes(std::span<const float>(values))));
+  });
+  REQUIRE(to->try_finish());
+}
+
+/// Image features in 8 bits against those in f32, of one folder.
+double features_cosine(const std::string& folder) {
+  const auto exact = pipeline<any, simd, weights<f32>>::try_open(folder, tiny::options());
+  const auto small = model_8::try_open(folder, tiny::options());
+  REQUIRE((exact && small));
+  return cosine(*small->try_features(tiny::picture(3)), *exact->try_features(tiny::picture(3)));
+}
+
 }  // namespace
+
+TEST_CASE("R16: image features in 8 bits, with channels and tokens that stand out", "[pipeline]") {
+  CHECK(features_cosine(tiny::folder) >= 0.999);
+
+  // The same function with activations of which every 29th channel is 10 or 30 times larger: norms are scaled up, the columns
+  // of the linears that read them down.
+  for (const float factor : {10.f, 30.f}) {
+    INFO("channels " << factor);
+    temporary_folder f("outliers");
+    write_changed(f, [&](const std::string& name, const std::vector<std::size_t>& dims, std::vector<float>& values) {
+      const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+      if (!has("vision_tower") || !has("layers.")) return;
+      const bool norm = has("layer_norm"),
+                 reads = has("q_proj.weight") || has("k_proj.weight") || has("v_proj.weight") || has("fc1.weight");
+      if (!norm && !reads) return;
+      const std::size_t width = dims.back();
+      for (std::size_t i = 0; i < values.size(); ++i)
+        if (i % width % 29 == 5) values[i] = norm ? values[i] * factor : values[i] / factor;
+    });
+    CHECK(features_cosine(f.path.string()) >= 0.995);
+  }
+  // Tokens that are 30 times as large as the others from the beginning.
+  temporary_folder f("massive");
+  write_changed(f, [&](const std::string& name, const std::vector<std::size_t>& dims, std::vector<float>& values) {
+    if (name.find("position_embedding.weight") == std::string::npos) return;
+    for (const std::size_t token : {std::size_t{3}, std::size_t{17}})
+      for (std::size_t i = 0; i < dims[1]; ++i) values[token * dims[1] + i] *= 30.f;
+  });
+  CHECK(features_cosine(f.path.string()) >= 0.995);
+}
 
 TEST_CASE("quantise: a folder opens as what its weights became, with the logits of quantising when opened",
           "[pipeline]") {
