@@ -42,10 +42,10 @@ LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
   return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
 }
 LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) {
-  return each([&](int i) { return vmaxq_f32(a.q[i], b.q[i]); });
+  return each([&](int i) { return vmaxnmq_f32(a.q[i], b.q[i]); });
 }
 LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) {
-  return each([&](int i) { return vminq_f32(a.q[i], b.q[i]); });
+  return each([&](int i) { return vminnmq_f32(a.q[i], b.q[i]); });
 }
 LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
   return each([&](int i) { return vabsq_f32(a.q[i]); });
@@ -100,7 +100,7 @@ inline constexpr int tile_rows = 6, tile_vectors = 1, block_rows = 4;
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
-#include <llava/backend/simd/kernels/block_dot_plain.inc>
+#include <llava/backend/simd/kernels/block_dot_neon.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 
