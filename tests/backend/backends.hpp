@@ -25,6 +25,8 @@ void for_each_backend(F&& test) {
 #if defined(__x86_64__)
   if (llava::is_supported(llava::simd_isa::avx2)) run.template operator()<llava::simd_as<llava::simd_isa::avx2>>();
   if (llava::is_supported(llava::simd_isa::avx512)) run.template operator()<llava::simd_as<llava::simd_isa::avx512>>();
+  if (llava::is_supported(llava::simd_isa::avx512vnni))
+    run.template operator()<llava::simd_as<llava::simd_isa::avx512vnni>>();
 #endif
   run.template operator()<remote>();
 }

@@ -71,6 +71,13 @@ struct format<F> {
   }
 };
 
+/// Block b of n floats, zeros behind their end: what an encoder begins with.
+inline void load_block(const float* x, std::ptrdiff_t n, std::ptrdiff_t b, float* block) {
+  const std::ptrdiff_t left = n - b * block_elements, count = left < block_elements ? left : block_elements;
+  for (std::ptrdiff_t i = count; i < block_elements; ++i) block[i] = 0.f;
+  std::memcpy(block, x + b * block_elements, static_cast<std::size_t>(count) * sizeof(float));
+}
+
 /// The n elements of a stored row as floats.
 template <block_format F>
 void decode_row(const std::byte* row, std::ptrdiff_t n, float* x) {

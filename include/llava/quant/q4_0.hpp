@@ -26,20 +26,25 @@ struct q4_0 {
   }
 
   static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
-    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b, x += block_elements, row += block_bytes) {
-      const std::ptrdiff_t count = n - b * block_elements < block_elements ? n - b * block_elements : block_elements;
-      float farthest = 0.f;
-      for (std::ptrdiff_t i = 0; i < count; ++i)
-        if (std::fabs(x[i]) > std::fabs(farthest)) farthest = x[i];
-      const float scale = farthest / -8.f, inverse = scale != 0.f ? 1.f / scale : 0.f;
+    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b, row += block_bytes) {
+      float block[block_elements];
+      load_block(x, n, b, block);
+      const float scale = farthest(block) / -8.f, inverse = scale != 0.f ? 1.f / scale : 0.f;
       int codes[block_elements];
-      for (std::ptrdiff_t i = 0; i < block_elements; ++i) {
-        const float code = (i < count ? x[i] * inverse : 0.f) + 8.5f;
-        codes[i] = code >= 0.f ? (code < 15.f ? static_cast<int>(code) : 15) : 0;
+      for (int i = 0; i < block_elements; ++i) {
+        const float code = block[i] * inverse + 8.5f;
+        codes[i] = static_cast<int>(code < 15.f ? (code > 0.f ? code : 0.f) : 15.f);  // 15: also what is not a number
       }
       write_number(row, from_float<f16>(scale));
       nibbles::store(codes, row + 2);
     }
+  }
+  /// The element that is farthest from zero, the first of equals.
+  static float farthest(const float* block) {
+    float most = 0.f;
+    for (int i = 0; i < block_elements; ++i)
+      if (std::fabs(block[i]) > std::fabs(most)) most = block[i];
+    return most;
   }
 };
 

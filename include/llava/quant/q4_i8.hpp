@@ -10,7 +10,7 @@
 #pragma once
 #include <cmath>
 
-#include <llava/quant/nibbles.hpp>
+#include <llava/quant/q4_0.hpp>
 
 LLAVA_BEGIN
 
@@ -37,24 +37,29 @@ struct q4_i8 {
   }
 
   static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
-    float most = 0.f;
-    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b) most = std::fmax(most, std::fabs(farthest(x, n, b)) / 8.f);
+    float most = 0.f, block[block_elements];
+    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b) {
+      load_block(x, n, b, block);
+      const float size = std::fabs(q4_0::farthest(block)) / 8.f;
+      most = size > most ? size : most;
+    }
     // What is not finite, or too small to divide by, becomes zeros.
     const float step = most > 1e-30f && most < 1e30f ? most / static_cast<float>(most_factor) : 0.f;
     double dot = 0, square = 0;
     for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b) {
-      float block[block_elements] = {};
-      for (std::ptrdiff_t i = 0; i < block_elements && b * block_elements + i < n; ++i)
-        block[i] = x[b * block_elements + i];
-      const trial best = step > 0.f ? best_of(block, farthest(x, n, b) / -8.f / step, step) : trial{};
+      load_block(x, n, b, block);
+      const trial best = step > 0.f ? best_of(block, q4_0::farthest(block) / -8.f / step, step) : trial{};
       std::byte* stored = row + header_bytes + b * block_bytes;
       stored[0] = static_cast<std::byte>(static_cast<std::int8_t>(best.factor));
       int codes[block_elements];
+      float block_dot = 0.f, block_square = 0.f;
       for (int i = 0; i < block_elements; ++i) {
         codes[i] = static_cast<int>(best.codes[i]) + 8;
-        const double w = static_cast<double>(best.codes[i]) * best.factor;
-        dot += w * static_cast<double>(block[i]), square += w * w;
+        block_dot += best.codes[i] * block[i];
+        block_square += best.codes[i] * best.codes[i];
       }
+      dot += static_cast<double>(best.factor) * static_cast<double>(block_dot);
+      square += static_cast<double>(best.factor * best.factor) * static_cast<double>(block_square);
       nibbles::store(codes, stored + 1);
     }
     write_number(row, square > 0 ? static_cast<float>(dot / square) : 0.f);
@@ -67,12 +72,6 @@ struct q4_i8 {
     float codes[block_elements] = {};
     float error = 0.f;
   };
-  static float farthest(const float* x, std::ptrdiff_t n, std::ptrdiff_t b) {
-    float most = 0.f;
-    for (std::ptrdiff_t i = b * block_elements; i < n && i < (b + 1) * block_elements; ++i)
-      if (std::fabs(x[i]) > std::fabs(most)) most = x[i];
-    return most;
-  }
   static trial tried(const float* block, int factor, float step) {
     trial t;
     t.factor = factor;

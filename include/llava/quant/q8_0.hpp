@@ -20,18 +20,22 @@ struct q8_0 {
   static void decode(const std::byte* block, std::int8_t* values) { std::memcpy(values, block + 2, block_elements); }
 
   static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
-    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b, x += block_elements, row += block_bytes) {
-      const std::ptrdiff_t count = n - b * block_elements < block_elements ? n - b * block_elements : block_elements;
+    for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b, row += block_bytes) {
+      float block[block_elements];
+      load_block(x, n, b, block);
       float most = 0.f;
-      for (std::ptrdiff_t i = 0; i < count; ++i) most = std::fmax(most, std::fabs(x[i]));
+      for (const float v : block) most = std::fabs(v) > most ? std::fabs(v) : most;
       const float scale = most / 127.f, inverse = scale > 0.f ? 1.f / scale : 0.f;
       write_number(row, from_float<f16>(scale));
-      for (std::ptrdiff_t i = 0; i < block_elements; ++i) {
-        const float code = i < count ? std::round(x[i] * inverse) : 0.f;
-        // Bounded for what is not a number, or so small that its inverse is infinite.
-        const float bounded = code >= -127.f ? (code <= 127.f ? code : 127.f) : (code < 0.f ? -127.f : 0.f);
-        row[2 + i] = static_cast<std::byte>(static_cast<std::int8_t>(bounded));
+      std::int8_t codes[block_elements];
+      for (int i = 0; i < block_elements; ++i) {
+        const float size = std::fabs(block[i] * inverse);
+        const float bounded = size < 127.f ? size : 127.f;  // also what is not a number
+        const int whole = static_cast<int>(bounded);
+        const int code = whole + (bounded - static_cast<float>(whole) >= 0.5f);
+        codes[i] = static_cast<std::int8_t>(block[i] < 0.f ? -code : code);
       }
+      std::memcpy(row + 2, codes, block_elements);
     }
   }
 };
