@@ -32,7 +32,7 @@ void with_block_kernels(const queue& q, F&& call) {
 /// Room for T rows of activations as integers.
 inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups) {
   quantised_rows q;
-  q.codes = a.take<std::byte>(rows * blocks * quantised_rows::code_bytes);
+  q.codes = a.take<std::byte>(rows * blocks * quantised_rows::most_code_bytes);
   q.starts = a.take<std::int32_t>(rows * blocks);
   q.scales = a.take<float>(rows * groups);
   q.blocks = blocks, q.groups = groups;
@@ -54,9 +54,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
         xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.add};
     detail::with_block_kernels(q, [&]<class K>(K) {
       q.split(rows, rows < 8 ? 1 : 2 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
-        for (std::ptrdiff_t t = first; t < last; ++t)
-          K::template quantise<F>(x.row(t), w.columns, xs.codes + t * xs.blocks * quantised_rows::code_bytes,
-                                  xs.starts + t * xs.blocks, xs.scales + t * xs.groups);
+        for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });
       q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         K::template matmul<A>(a, count * piece / pieces, count * (piece + 1) / pieces,

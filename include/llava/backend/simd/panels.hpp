@@ -85,11 +85,12 @@ struct panels {
 /// Rows of activations as integers (quant/activations.hpp), in the form that an instruction set multiplies. `starts` is
 /// what the sum of a block begins with: it takes back what codes that begin at 0 have added.
 struct quantised_rows {
-  std::byte* codes;      // (T, blocks, 32 · 2 bytes)
+  std::byte* codes;      // (T, blocks, 32 or 64 bytes)
   std::int32_t* starts;  // (T, blocks)
   float* scales;         // (T, groups)
   std::ptrdiff_t blocks, groups;
-  static constexpr std::ptrdiff_t code_bytes = 2 * block_elements;
+  /// What a block may take: as i16.
+  static constexpr std::ptrdiff_t most_code_bytes = 2 * block_elements;
 };
 
 /// y (T, N) = act(x · wᵀ + bias) (+ y), x in integers, w in panels.
