@@ -26,8 +26,8 @@ inline constexpr auto no_text = [](std::string_view) {};
 
 /// The turns of a conversation and its pictures: what save() gives and restore() takes.
 struct conversation_state {
-  std::vector<message> turns;   ///< user, assistant, user, … texts hold one <image> per picture
-  std::vector<image> pictures;  ///< in the order of the <image>s
+  std::vector<message> turns;   ///< user, assistant, user, … texts hold one `<image>` per picture
+  std::vector<image> pictures;  ///< in the order of these
 };
 
 /// One conversation with a model.
