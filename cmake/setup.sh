@@ -8,12 +8,13 @@
 
 missing=()
 
-# WHAT is a command (`cmake`) or a header (`png.h`).
+# WHAT is a command (`cmake`), a header (`png.h`) or a file (`/usr/…`).
 need() {
   local package=$1 what folder
   shift
   for what; do
     case $what in
+      /*) [ -e "$what" ] && continue ;;
       *.h | *.hpp)
         for folder in /usr/include /usr/local/include "/usr/include/$(uname -m)-linux-gnu" ${CPATH:+${CPATH//:/ }}; do
           [ -e "$folder/$what" ] && continue 2

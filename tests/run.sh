@@ -4,7 +4,7 @@
 #
 #   tests/run.sh         the release build with g++
 #   tests/run.sh --all   that, and: clang 19, sanitizers, threads under TSan, compile errors with every compiler,
-#                        compile budgets, 64-bit ARM under emulation
+#                        compile budgets, 64-bit ARM under emulation, loaders fuzzed
 #
 # The last line counts the tests, and the exit code is 0 when all passed.
 set -euo pipefail
@@ -20,6 +20,7 @@ cd "$(dirname -- "$0")/.."
 need_to_build
 if $all; then
   need clang-19 clang++-19
+  need libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/include/fuzzer/FuzzedDataProvider.h
   need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
   need qemu-user qemu-aarch64
   need ccache ccache
@@ -71,6 +72,7 @@ if $all; then
   # ThreadSanitizer of g++ 12 does not know the address layout of newer kernels; without randomisation it does.
   if setarch "$(uname -m)" -R true 2>/dev/null; then run_preset tsan setarch "$(uname -m)" -R; else run_preset tsan; fi
   run_preset neon
+  if configure fuzz && build fuzz; then single fuzz python3 tests/fuzz/run.py; else count fuzz 1 1; fi
 fi
 
 echo

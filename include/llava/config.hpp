@@ -158,6 +158,7 @@ LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths mu
 LLAVA_RULE(projector_depth, projector_config, "llava: projector.depth must be between 1 and 16 (mlpNx_gelu)",
            c.depth >= 1 && c.depth <= 16);
 
+/// Rules, in the order in which they are told.
 template <class... Rules>
 struct list {
   /// The sentence of the first rule that c breaks.
@@ -190,9 +191,14 @@ constexpr bool require(list<First, Rest...>) {
 /// @name Rules
 /// The sentence of the first rule that `config` breaks; empty when it is sound.
 /// @{
+
+/// Of the vision tower.
 constexpr std::string_view first_broken_rule(const vision_config& c) { return rules::of_vision::first_broken(c); }
+/// Of the language model.
 constexpr std::string_view first_broken_rule(const text_config& c) { return rules::of_text::first_broken(c); }
+/// Of preprocessing.
 constexpr std::string_view first_broken_rule(const image_config& c) { return rules::of_image::first_broken(c); }
+/// Of the projector.
 constexpr std::string_view first_broken_rule(const projector_config& c) { return rules::of_projector::first_broken(c); }
 /// @}
 
@@ -200,6 +206,8 @@ constexpr std::string_view first_broken_rule(const projector_config& c) { return
 /// visit(name, pointer to member) for every number that a fixed model states and its files must confirm. The size of the
 /// vocabulary and of the context are not among them: uploads of one model differ in padding, so both come from the files.
 /// @{
+
+/// Of the vision tower.
 template <class Visit>
 constexpr void each_field(const vision_config*, Visit&& visit) {
   using c = vision_config;
@@ -209,6 +217,7 @@ constexpr void each_field(const vision_config*, Visit&& visit) {
   visit("vision.patch_bias", &c::patch_bias);
   visit("vision.select_layer", &c::select_layer), visit("vision.select", &c::select);
 }
+/// Of the language model.
 template <class Visit>
 constexpr void each_field(const text_config*, Visit&& visit) {
   using c = text_config;
@@ -221,6 +230,7 @@ constexpr void each_field(const text_config*, Visit&& visit) {
   visit("text.tied", &c::tied), visit("text.qkv_bias", &c::qkv_bias), visit("text.o_bias", &c::o_bias);
   visit("text.mlp_bias", &c::mlp_bias);
 }
+/// Of the projector.
 template <class Visit>
 constexpr void each_field(const projector_config*, Visit&& visit) {
   using c = projector_config;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/checkpoint/json.hpp>
 
+#include <allocations.hpp>
 #include <llava_catch.hpp>
 #include <temporary_folder.hpp>
 
@@ -52,8 +53,24 @@ TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {
   for (const std::size_t depth : {65u, 3000u, 1000000u})
     CHECK(error_of(repeated("[", depth)).find("deeper than 64") != std::string::npos);
   CHECK(error_of(repeated("{\"a\":", 1000000)).find("deeper than 64") != std::string::npos);
-  CHECK(error_of("[" + repeated("1,", std::size_t{4} << 20) + "1]").find("more than 4194304 values") !=
-        std::string::npos);
+}
+
+TEST_CASE("R1: JSON takes no more memory than 64 MiB and four times its text") {
+  std::string members = "{";
+  for (int i = 0; i < 1000000; ++i) members += "\"" + std::to_string(i) + "\":0,";
+  for (const std::string& text : {"[" + repeated("1,", std::size_t{4} << 20) + "1]",
+                                  repeated("[[],", 40) + repeated("[],", std::size_t{2} << 20), members}) {
+    const allocations::peak_since_here peak;
+    CHECK(error_of(text).find("more memory than 64 MiB") != std::string::npos);
+    CHECK(peak.bytes_at_most() > 0);
+    CHECK(peak.bytes_at_most() <= (std::size_t{64} << 20) + 4 * text.size());
+  }
+  // What real files are like: 150,000 pieces with their ids, and as many merges.
+  std::string real = "{\"vocab\":{";
+  for (int i = 0; i < 150000; ++i) real += "\"piece" + std::to_string(i) + "\": " + std::to_string(i) + ", ";
+  real += "\"last\": 150000}, \"merges\": [";
+  for (int i = 0; i < 150000; ++i) real += "[\"pie\", \"ce" + std::to_string(i) + "\"], ";
+  CHECK(error_of(real + "[\"la\", \"st\"]]}").empty());
 }
 
 TEST_CASE("members are read with their place, and what does not fit is told") {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws the example pictures of the bundled model "tiny", in the style of its scenes.
 
     python tests/oracle/draw_pictures.py examples/tiny/pictures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Questions and answers about the synthetic scenes of scenes.py.
 
 Answers are short, lower case and without a full stop, except captions, which are a sentence.

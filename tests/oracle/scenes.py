@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthetic scenes for the bundled model "tiny": pictures, and conversations about them.
 
 A scene is a plain, light background with two to four flat shapes. This module draws scenes

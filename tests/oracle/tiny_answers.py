@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records transformers' own greedy answers of the bundled model "tiny", in float32, token by token.
 
     python tests/oracle/tiny_answers.py examples/tiny tests/data/tiny_answers.jsonl
@@ -64,7 +65,7 @@ def main():
     parser.add_argument("output", type=Path)
     parser.add_argument("--single", type=int, default=60, help="conversations about one scene")
     parser.add_argument("--double", type=int, default=20, help="conversations about two scenes")
-    parser.add_argument("--easy", type=int, default=150, help="questions of easy-VQA")
+    parser.add_argument("--easy", type=int, default=100, help="questions of easy-VQA")
     options = parser.parse_args()
     model = LlavaForConditionalGeneration.from_pretrained(options.model, dtype=torch.float32)
     processor = AutoProcessor.from_pretrained(options.model, backend="pil")

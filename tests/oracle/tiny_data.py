@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training and validation data of the bundled model "tiny".
 
 Pictures are put through the model's own image processor once and kept as uint8; conversations are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network of the bundled model "tiny", its forward pass for training, and how its answers are scored.
 
 Imported by train_tiny.py. Needs: torch, transformers.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tokenizer of the bundled model "tiny": a small LLaMA tokenizer of its own.
 
 SentencePiece BPE as LLaMA's (byte fallback, dummy prefix, identity normalisation, <unk> 0,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains and exports the bundled model "tiny": LLaVA-1.5's structure with under two million parameters.
 
     python tests/oracle/train_tiny.py --work DIR                              # train; run again to resume

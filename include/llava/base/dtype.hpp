@@ -28,8 +28,12 @@ struct bf16 {
 
 /// @name Exact, and rounded to the nearest, ties to even
 /// @{
+
+/// Exact.
 constexpr float to_float(float x) { return x; }
+/// Exact.
 constexpr float to_float(bf16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
+/// Exact.
 constexpr float to_float(f16 x) {
   const std::uint32_t sign = std::uint32_t{x.bits & 0x8000u} << 16;
   const std::uint32_t exponent = (x.bits >> 10) & 0x1fu;
@@ -40,6 +44,7 @@ constexpr float to_float(f16 x) {
   return sign ? -magnitude : magnitude;
 }
 
+/// Rounded to the nearest, ties to even; NaN stays NaN.
 template <class T>
 constexpr T from_float(float x) {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, f16> || std::is_same_v<T, bf16>,

@@ -124,6 +124,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
     return root.unsupported("mm_projector_type", projector, "linear, mlpNx_gelu, identity");
   d.projector.vision_hidden = d.vision.hidden;
   d.projector.hidden = d.text.hidden;
+  LLAVA_CHECK(root.read("mm_use_im_start_end", d.image_start_end));
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
   if (shape.rfind("anyres", 0) == 0 || shape == "highres" || shape == "crop_split")
     return root.unsupported("image_aspect_ratio", shape, "pad, square");

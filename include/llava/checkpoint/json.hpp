@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// JSON of a checkpoint's small files, read by RapidJSON's iterative parser: no recursion on input, at most 64 levels, no
-/// key twice in an object, valid UTF-8 (R9). json_object reads the members of one object; what is not as it should be is
-/// told with file and key.
+/// key twice in an object, valid UTF-8 (R9), and no more memory than 64 MiB and four times the text (R1). json_object reads
+/// the members of one object; what is not as it should be is told with file and key.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -76,7 +76,10 @@ class json_value {
 /// Makes a json_value of the parser's events.
 class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json_builder> {
  public:
-  static constexpr std::size_t deepest = 64, most_values = std::size_t{4} << 20;
+  static constexpr std::size_t deepest = 64;
+
+  /// For a text of so many bytes.
+  explicit json_builder(std::size_t text_bytes) : left_((std::size_t{64} << 20) + 4 * text_bytes) {}
 
   json_value root;
   std::string problem;  ///< why an event was refused
@@ -90,8 +93,9 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
     return i <= INT64_MAX ? add(json_value(static_cast<std::int64_t>(i))) : add(json_value(static_cast<double>(i)));
   }
   bool Double(double d) { return add(json_value(d)); }
-  bool String(const char* s, rapidjson::SizeType n, bool) { return add(json_value(std::string(s, n))); }
+  bool String(const char* s, rapidjson::SizeType n, bool) { return take_text(n) && add(json_value(std::string(s, n))); }
   bool Key(const char* s, rapidjson::SizeType n, bool) {
+    if (!take_text(n)) return false;
     keys_.emplace_back(s, n);
     return true;
   }
@@ -100,6 +104,9 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   bool EndArray(rapidjson::SizeType) { return close(); }
   bool EndObject(rapidjson::SizeType) {
     const auto& members = open_.back().members();
+    const std::size_t for_keys = members.size() * sizeof(std::string_view);
+    if (!take(for_keys)) return false;
+    left_ += for_keys;
     std::vector<std::string_view> keys(members.size());
     std::transform(members.begin(), members.end(), keys.begin(),
                    [](const auto& m) { return std::string_view(m.first); });
@@ -125,21 +132,40 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
     return add(std::move(v));
   }
   bool add(json_value v) {
-    if (++values_ > most_values) return refuse(text_of("more than ", most_values, " values"));
     if (open_.empty()) {
       root = std::move(v);
     } else if (auto* a = std::get_if<json_value::array>(&open_.back().value_)) {
+      if (!make_room(*a)) return false;
       a->push_back(std::move(v));
     } else {
-      std::get_if<json_value::object>(&open_.back().value_)->emplace_back(std::move(keys_.back()), std::move(v));
+      auto& members = *std::get_if<json_value::object>(&open_.back().value_);
+      if (!make_room(members)) return false;
+      members.emplace_back(std::move(keys_.back()), std::move(v));
       keys_.pop_back();
     }
     return true;
   }
 
+  /// While a vector grows, the old and the new memory live.
+  template <class T>
+  bool make_room(std::vector<T>& v) {
+    const std::size_t now = v.capacity(), next = std::max<std::size_t>(1, 2 * now);
+    if (v.size() < now) return true;
+    if (!take(next * sizeof(T))) return false;
+    v.reserve(next);
+    left_ += now * sizeof(T);
+    return true;
+  }
+  bool take_text(std::size_t bytes) { return bytes < 16 || take(bytes); }  // short ones lie inside the string
+  bool take(std::size_t bytes) {
+    if (bytes > left_) return refuse("would take more memory than 64 MiB and four times its size");
+    left_ -= bytes;
+    return true;
+  }
+
   std::vector<json_value> open_;
   std::vector<std::string> keys_;
-  std::size_t values_ = 0;
+  std::size_t left_;  // bytes that may still be allocated
 };
 
 /// Parses a whole text; `file` is its name in errors.
@@ -147,7 +173,7 @@ inline result<json_value> try_parse_json(std::string_view file, std::string_view
   rapidjson::Reader reader;
   rapidjson::MemoryStream bytes(text.data(), text.size());
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
-  json_builder builder;
+  json_builder builder(text.size());
   constexpr unsigned flags =
       rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
   if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));

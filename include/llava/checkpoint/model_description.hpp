@@ -28,6 +28,7 @@ struct model_description {
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
   std::string conversation;       ///< name of the template: "vicuna_v1"
   std::int32_t image_token = -1;  ///< id of `<image>` in llava-hf folders
+  bool image_start_end = false;   ///< pictures that we place stand between `<im_start>` and `<im_end>`
   std::string vision_folder;      ///< where the tower's weights are, when not with the others
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< any of them ends an answer

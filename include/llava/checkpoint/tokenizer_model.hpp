@@ -137,7 +137,7 @@ inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file,
   const bool message = detail::each_field(bytes, [&](const field& f) {
     if (f.type != field::delimited || !sound) return;
     if (f.number == 1) {
-      sound = m.pieces.size() < (std::size_t{1} << 24);
+      sound = m.pieces.size() < (std::size_t{1} << 20);  // four times the largest vocabulary known
       m.pieces.emplace_back();
       sound = sound && detail::each_field(f.bytes, piece);
     }

@@ -65,9 +65,12 @@ inline result<image> try_read_image(const std::string& file) {
 #if LLAVA_EXCEPTIONS
 /// @name The same, throwing llava::error
 /// @{
+
+/// A picture from the bytes of its file.
 inline image decode_image(std::span<const std::byte> bytes, std::string_view name = "the picture") {
   return value_or_throw(try_decode_image(bytes, name));
 }
+/// A picture from its file.
 inline image read_image(const std::string& file) { return value_or_throw(try_read_image(file)); }
 /// @}
 #endif

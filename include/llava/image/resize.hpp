@@ -24,6 +24,7 @@ LLAVA_BEGIN
 /// @name Filters
 /// A filter is a type with `support`, beyond which it is zero, and `weight(distance)`.
 /// @{
+
 /// Keys' cubic convolution, a = −0.5.
 struct bicubic {
   static constexpr double support = 2;

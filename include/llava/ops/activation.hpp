@@ -15,7 +15,9 @@ LLAVA_BEGIN
 
 /// The functions that an activation may use, for float. A vector type brings its own beside itself.
 namespace scalar_math {
+/// e to the power of x.
 inline float exp(float x) { return std::exp(x); }
+/// The error function.
 inline float erf(float x) { return std::erf(x); }
 }  // namespace scalar_math
 

@@ -56,7 +56,7 @@ class pipeline {
   }
   /// The prompt that a first question about so many pictures becomes.
   result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
-    LLAVA_TRY(text, try_place_images(question, pictures));
+    LLAVA_TRY(text, try_place_images(question, pictures, state_->description.image_start_end));
     const message turns[] = {{role::user, std::move(text)}, {role::assistant, {}}};
     return llava::prompt(state_->conversation, turns);
   }

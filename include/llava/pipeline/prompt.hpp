@@ -5,8 +5,10 @@
 /// picture. Original folders have none: the text is cut at `<image>`, every piece is tokenised for itself, and the BOS of
 /// all but the first is dropped (LLaVA's tokenizer_image_token). Without a picture `<image>` is text like any other (R10).
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +21,8 @@ LLAVA_BEGIN
 
 /// What stands for a picture in the text of a prompt.
 inline constexpr std::string_view image_marker = "<image>";
+/// What run_llava takes for it in a question.
+inline constexpr std::string_view image_placeholder = "<image-placeholder>";
 /// LLaVA's IMAGE_TOKEN_INDEX, where a folder has no token for it.
 inline constexpr std::int32_t image_token_index = -200;
 
@@ -31,15 +35,27 @@ inline int count_image_markers(std::string_view text) {
   return n;
 }
 
-/// A question with one `<image>` per picture: as it places them itself, or else in front, each on a line.
-inline result<std::string> try_place_images(std::string_view question, std::size_t pictures) {
-  const auto markers = static_cast<std::size_t>(count_image_markers(question));
-  if (pictures == 0 || markers == pictures) return std::string(question);
+/// A question with one `<image>` per picture: as it places them itself, by `<image>` or by `<image-placeholder>`, or else in
+/// front, each on a line. `start_end`: what is put for a placeholder or in front is `<im_start><image><im_end>`, as in the
+/// reference (mm_use_im_start_end); `<image>` stays as it was written.
+inline result<std::string> try_place_images(std::string_view question, std::size_t pictures, bool start_end = false) {
+  if (pictures == 0) return std::string(question);
+  const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
+  std::string text;
+  for (std::size_t at = 0; at < question.size();) {
+    const std::size_t end = std::min(question.find(image_placeholder, at), question.size());
+    text.append(question.substr(at, end - at));
+    if (end == question.size()) break;
+    text.append(marker);
+    at = end + image_placeholder.size();
+  }
+  const auto markers = static_cast<std::size_t>(count_image_markers(text));
+  if (markers == pictures) return text;
   if (markers != 0)
     return fail(errc::mismatch, text_of("llava: the question has ", markers, " <image> for ", pictures, " pictures"));
-  std::string text;
-  for (std::size_t i = 0; i < pictures; ++i) text.append(image_marker).append("\n");
-  return text.append(question);
+  std::string in_front;
+  for (std::size_t i = 0; i < pictures; ++i) in_front.append(marker).append("\n");
+  return in_front + text;
 }
 
 /// The ids of a prompt, one `image_token` per picture: what the reference calls input_ids.

@@ -26,8 +26,8 @@ inline constexpr auto no_text = [](std::string_view) {};
 
 /// The turns of a conversation and its pictures: what save() gives and restore() takes.
 struct conversation_state {
-  std::vector<message> turns;   ///< user, assistant, user, … texts hold one <image> per picture
-  std::vector<image> pictures;  ///< in the order of the <image>s
+  std::vector<message> turns;   ///< user, assistant, user, … texts hold one `<image>` per picture
+  std::vector<image> pictures;  ///< in the order of these
 };
 
 /// One conversation with a model.
@@ -39,10 +39,10 @@ class session {
   generation_settings settings;  ///< of the next answers
   generation_hooks hooks;
 
-  /// Asks about new pictures, and all that came before. The question may place them with `<image>`; otherwise they come
-  /// first, each on a line.
+  /// Asks about new pictures, and all that came before. The question may place them with `<image>` or
+  /// `<image-placeholder>`; otherwise they come first, each on a line.
   result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text) {
-    LLAVA_TRY(text, try_place_images(question, pictures.size()));
+    LLAVA_TRY(text, try_place_images(question, pictures.size(), model_.description().image_start_end));
     conversation_state next = history_;
     next.turns.push_back({role::user, std::move(text)});
     next.pictures.insert(next.pictures.end(), pictures.begin(), pictures.end());

@@ -64,6 +64,10 @@ struct pipeline_state {
     if (state->words.size() > static_cast<std::size_t>(state->description.text.vocab))
       return fail(errc::mismatch, text_of("llava: the tokenizer of ", folder, " has ", state->words.size(),
                                           " tokens, the model ", state->description.text.vocab, " rows of embeddings"));
+    if (state->description.image_start_end && !(state->words.find("<im_start>") && state->words.find("<im_end>")))
+      return fail(errc::mismatch,
+                  text_of("llava: ", folder, "/config.json says mm_use_im_start_end, but its tokenizer ",
+                          "has no <im_start> and <im_end>"));
     LLAVA_CHECK(state->try_choose(folder));
     state->threads = options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
     LLAVA_CHECK(state->try_load(folder, options));

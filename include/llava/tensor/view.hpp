@@ -63,6 +63,7 @@ class view {
 /// What ops take: of the shape only the rank is known.
 template <class T>
 using vector_view = view<T, dynamic_shape<1>>;  // (n)
+/// What ops take: rows and columns.
 template <class T>
 using matrix_view = view<T, dynamic_shape<2>>;  // (rows, columns)
 

@@ -77,61 +77,76 @@ inline constexpr std::string_view energy_answer =
 /// @name Templates
 /// Each by the name that the reference gives it in conv_templates.
 /// @{
+
+/// LLaVA-1.5, by the scripts that evaluate it; what transformers' chat template writes.
 struct vicuna_v1 {
   static constexpr std::string_view name = "vicuna_v1", system = conversation_texts::user, separator = " ",
                                     separator2 = "</s>";
   static constexpr std::string_view roles[] = {"USER", "ASSISTANT"};
   using style = conversation_styles::two;
 };
+/// The same under its other name.
 struct v1 : vicuna_v1 {
   static constexpr std::string_view name = "v1";
 };
+/// LLaVA-1.5, by the command line and the web demo: "a curious human".
 struct llava_v1 : vicuna_v1 {
   static constexpr std::string_view name = "llava_v1", system = conversation_texts::human;
 };
+/// Vicuna after the first stage of training: pictures are a turn of their own.
 struct v1_mmtag : vicuna_v1 {
   static constexpr std::string_view name = "v1_mmtag", system = conversation_texts::marked;
   static constexpr bool image_turn = true;
 };
+/// LLaVA before Vicuna v1.
 struct llava_v0 {
   static constexpr std::string_view name = "llava_v0", system = conversation_texts::human, separator = "###",
                                     separator2 = "";
   static constexpr std::string_view roles[] = {"Human", "Assistant"};
   using style = conversation_styles::single;
 };
+/// The same with pictures as a turn of their own.
 struct v0_mmtag : llava_v0 {
   static constexpr std::string_view name = "v0_mmtag", system = conversation_texts::marked;
   static constexpr bool image_turn = true;
 };
+/// Vicuna v0, with a demonstration in front.
 struct v0 : llava_v0 {
   static constexpr std::string_view name = "v0";
   static constexpr std::string_view demonstration[] = {conversation_texts::energy_question,
                                                        conversation_texts::energy_answer};
 };
+/// The same under its other name.
 struct default_v0 : v0 {
   static constexpr std::string_view name = "default";
 };
+/// LLaVA on Llama 2 chat.
 struct llava_llama_2 {
   static constexpr std::string_view name = "llava_llama_2", system = conversation_texts::language_and_vision,
                                     separator = "<s>", separator2 = "</s>";
   static constexpr std::string_view roles[] = {"USER", "ASSISTANT"};
   using style = conversation_styles::llama_2;
 };
+/// Llama 2 chat with its own system text.
 struct llama_2 : llava_llama_2 {
   static constexpr std::string_view name = "llama_2", system = conversation_texts::llama_2_safety;
 };
+/// Mistral instruct: the form of Llama 2, nothing else.
 struct mistral_instruct : llava_llama_2 {
   static constexpr std::string_view name = "mistral_instruct", system = "", separator = "";
 };
+/// ChatML, without roles in the text: LLaVA-1.6 34B.
 struct chatml_direct {
   static constexpr std::string_view name = "chatml_direct", system = "<|im_start|>system\nAnswer the questions.",
                                     separator = "<|im_end|>", separator2 = "";
   static constexpr std::string_view roles[] = {"<|im_start|>user\n", "<|im_start|>assistant\n"};
   using style = conversation_styles::mpt;
 };
+/// The same under its other name.
 struct mistral_direct : chatml_direct {
   static constexpr std::string_view name = "mistral_direct";
 };
+/// MPT chat: ChatML with a longer system text.
 struct mpt : chatml_direct {
   static constexpr std::string_view name = "mpt";
   static constexpr std::string_view system =
@@ -144,6 +159,7 @@ struct plain {
   static constexpr std::string_view roles[] = {"", ""};
   using style = conversation_styles::plain;
 };
+/// The same under its other name.
 struct v0_plain : plain {
   static constexpr std::string_view name = "v0_plain";
 };

@@ -20,18 +20,18 @@ constexpr bool inside_edges(const std::uint32_t (&edges)[N], char32_t c) {
 }
 }  // namespace detail
 
-/// General category L: \p{L}.
+/// General category L: `\p{L}`.
 constexpr bool is_letter(char32_t c) {
   if (c < 0x80) return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
   if (c >= 0x4e00 && c < 0xa000) return true;  // CJK ideographs, without the search
   return detail::inside_edges(detail::unicode_letters, c);
 }
-/// General category N: \p{N}.
+/// General category N: `\p{N}`.
 constexpr bool is_number(char32_t c) {
   if (c < 0x80) return c >= '0' && c <= '9';
   return detail::inside_edges(detail::unicode_numbers, c);
 }
-/// \w: alphabetic characters, marks, decimal numbers, connector punctuation, join controls.
+/// `\w`: alphabetic characters, marks, decimal numbers, connector punctuation, join controls.
 constexpr bool is_word_character(char32_t c) { return detail::inside_edges(detail::unicode_words, c); }
 
 LLAVA_END

@@ -12,6 +12,7 @@ LLAVA_BEGIN
 
 /// What stands for bytes that are no UTF-8.
 inline constexpr char32_t replacement_character = 0xFFFD;
+/// The same as text.
 inline constexpr std::string_view replacement_text = "\xef\xbf\xbd";
 /// ▁ (U+2581), which SentencePiece writes for a space.
 inline constexpr std::string_view space_mark = "\xe2\x96\x81";

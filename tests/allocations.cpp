@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The operators that count what the test program allocates.
+#include "allocations.hpp"
+
+#include <malloc.h>
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+void* counted(void* p) noexcept {
+  if (!p) return nullptr;
+  ++allocations::made;
+  const std::size_t now = allocations::bytes += malloc_usable_size(p);
+  for (std::size_t most = allocations::most; now > most && !allocations::most.compare_exchange_weak(most, now);) {
+  }
+  return p;
+}
+
+}  // namespace
+
+// Not inlined: seeing malloc behind new, the compiler would warn of a free that it thinks mismatched.
+__attribute__((noinline)) void* operator new(std::size_t n) {
+  if (void* p = counted(std::malloc(n))) return p;
+  throw std::bad_alloc();
+}
+void* operator new[](std::size_t n) { return operator new(n); }
+__attribute__((noinline)) void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+  return counted(std::malloc(n));
+}
+void* operator new[](std::size_t n, const std::nothrow_t& t) noexcept { return operator new(n, t); }
+__attribute__((noinline)) void operator delete(void* p) noexcept {
+  if (p) allocations::bytes -= malloc_usable_size(p);
+  std::free(p);
+}
+void operator delete[](void* p) noexcept { operator delete(p); }
+void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
+void operator delete[](void* p, std::size_t) noexcept { operator delete(p); }

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the fuzz targets of the preset `fuzz`, each from seeds of the tests' data, for a bounded number of executions.
+
+    python3 tests/fuzz/run.py [--runs N] [--build build/fuzz] [TARGET...]
+
+Everyone is given the same random seed, so that two runs try the same. A finding stays in the build folder and its path is
+printed. An input is at most 64 KiB, and no single allocation may be larger than 64 MiB and four times that (R1), except for
+the pixels of a picture. For a release: --runs 4000000, which is ten million and more in all.
+"""
+import argparse
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = ROOT / "tests" / "data"
+LARGEST = 1 << 16
+
+
+def pictures():
+    """The small ones of tests/data/image/pictures.pack."""
+    pack = (DATA / "image" / "pictures.pack").read_bytes()
+    for line in (DATA / "image" / "decode.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            at, size = map(int, line.split()[1:3])
+            if size < 2000:
+                yield pack[at:at + size]
+
+
+def seeds(target):
+    """Bytes to begin with."""
+    if target == "safetensors":
+        for file in sorted(DATA.glob("goldens/*/*.safetensors")):
+            yield file.read_bytes()[:LARGEST]
+        yield b"\x38" + bytes(7) + b'{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}' + bytes(8)
+        yield b"\x02" + bytes(7) + b"{}"
+    elif target == "tokenizer_model":
+        for file in sorted(DATA.glob("**/tokenizer.model")):
+            yield file.read_bytes()[:LARGEST]
+    elif target == "image_file":
+        yield from pictures()
+
+
+def run(binary, runs):
+    """True when nothing was found."""
+    corpus = pathlib.Path(tempfile.mkdtemp(prefix="llava_fuzz_"))
+    for number, data in enumerate(seeds(binary.name)):
+        (corpus / f"{number:04}").write_bytes(data)
+    found = binary.parent / f"{binary.name}-"
+    limits = [] if binary.name == "image_file" else ["-malloc_limit_mb=65"]
+    done = subprocess.run([binary, f"-runs={runs}", "-seed=1", f"-max_len={LARGEST}", "-rss_limit_mb=4096", "-timeout=20",
+                           f"-artifact_prefix={found}", *limits, corpus], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          errors="replace")
+    shutil.rmtree(corpus)
+    last = [line for line in done.stderr.splitlines() if line.startswith("Done ")]
+    print(f"{binary.name}: {last[0] if last else 'ended with code ' + str(done.returncode)}", flush=True)
+    if done.returncode or not last:
+        print(done.stderr[-6000:])
+    return done.returncode == 0 and bool(last)
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--runs", type=int, default=20000)
+    options.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "fuzz")
+    options.add_argument("targets", nargs="*")
+    o = options.parse_args()
+    names = o.targets or sorted(p.stem for p in (ROOT / "tests" / "fuzz").glob("*.cpp"))
+    outcomes = [run(o.build / "tests" / "fuzz" / name, o.runs) for name in names]
+    sys.exit(0 if outcomes and all(outcomes) else 1)
+
+
+if __name__ == "__main__":
+    main()
