@@ -42,7 +42,20 @@ TEST_CASE("all tensors that are missing, of another shape or of another type are
   CHECK(sentence.find("3 tensors of " + f.path.string()) != std::string::npos);
   CHECK(sentence.find("language_model.model.norm.weight: missing, expected (48)") != std::string::npos);
   CHECK(sentence.find("linear_1.weight: expected (48, 32), found (32, 48) in ") != std::string::npos);
-  CHECK(sentence.find("linear_2.bias: expected (48), found") != std::string::npos);
+  CHECK(sentence.find("linear_2.bias: expected f32, f16 or bf16, found another type") != std::string::npos);
+}
+
+TEST_CASE("a vision tower in a folder of its own: its mistakes are told with the others") {
+  temporary_folder f("tower");
+  f.copy(LLAVA_TEST_DATA "/goldens/original_folder");
+  f.write("model.safetensors", replaced(f.read("model.safetensors"), "\"model.norm.weight", "\"model.nerm.weight"));
+  f.write("tower/model.safetensors",
+          replaced(f.read("tower/model.safetensors"), "layers.1.layer_norm2.bias", "layers.1.layer_norm2.bios"));
+  const std::string sentence = error_of(f.path.string());
+  INFO(sentence);
+  CHECK(sentence.find("2 tensors of " + f.path.string()) != std::string::npos);
+  CHECK(sentence.find("model.norm.weight: missing") != std::string::npos);
+  CHECK(sentence.find("layers.1.layer_norm2.bias: missing, expected (32), of " + (f / "tower")) != std::string::npos);
 }
 
 TEST_CASE(

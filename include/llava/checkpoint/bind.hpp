@@ -47,7 +47,8 @@ std::string mismatch_of(const Source& source, const std::string& name, const Slo
     return text_of(name, ": expected ", text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), ", found ",
                    text_of_dims(t->dims, t->dims.size()), " in ", t->file);
   if (t->type != dtype::float32 && t->type != dtype::float16 && t->type != dtype::bfloat16)
-    return text_of(name, ": expected f32, f16 or bf16, found ", name_of(t->type), " in ", t->file);
+    return text_of(name, ": expected f32, f16 or bf16, found ", t->bytes.empty() ? "another type" : name_of(t->type),
+                   " in ", t->file);
   return {};
 }
 
@@ -63,55 +64,74 @@ inline result<void> try_accept(const std::vector<std::string>& mistakes, std::st
   return fail(errc::mismatch, std::move(sentence));
 }
 
-/// Fills `stages`, each with each(visit), from `source`, whose memory must outlive them. `budget`: bytes that may be
-/// allocated for it; weights used where they are mapped count nothing. What must be converted is, on `threads`; what `packed`
-/// holds already laid out is used there.
-template <checkpoint_source Source, class... Stages>
-result<void> try_bind(const Source& source, const tensor_names& names, std::string_view folder, std::uint64_t budget,
-                      executor& threads, const packed_weights& packed, progress_callback report, Stages&... stages) {
-  std::vector<std::string> mistakes;
-  std::uint64_t total = 0, done = 0, needed = 0;
-  const auto check = [&](const std::string& name, auto& slot, const auto& dims) {
-    const std::string stored = names.file_name(name);
-    std::string mistake = detail::mismatch_of(source, stored, slot, dims);
-    if (mistake.empty()) {
-      total += static_cast<std::uint64_t>(dims.size());
+/// The weights of a model in the making, from one folder or from several (a vision tower may have its own). First check() for
+/// each of them and its stages, then try_accept, then try_fill, in the same way. Stages have each(visit).
+class weight_binding {
+ public:
+  /// What must be converted is, on `threads`; what `packed` holds already laid out is used there.
+  weight_binding(std::string folder, executor& threads, const packed_weights& packed)
+      : folder_(std::move(folder)), threads_(&threads), packed_(&packed) {}
+
+  /// Compares the stages' weights with `source`, in the folder `where`; keeps every mistake.
+  template <checkpoint_source Source, class... Stages>
+  void check(const Source& source, const tensor_names& names, const std::string& where, Stages&... stages) {
+    const auto check_one = [&](const std::string& name, auto& slot, const auto& dims) {
+      const std::string stored = names.file_name(name);
+      std::string mistake = detail::mismatch_of(source, stored, slot, dims);
+      if (!mistake.empty()) {
+        mistakes_.push_back(where == folder_ ? std::move(mistake) : text_of(mistake, ", of ", where));
+        return;
+      }
       const stored_tensor& t = *source.find(stored);
-      if (packed.find(t.name, slot.packed_layout()).empty())
-        needed += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
-    } else {
-      mistakes.push_back(std::move(mistake));
-    }
-  };
-  (stages.each(check), ...);
-  LLAVA_CHECK(try_accept(mistakes, folder));
-  if (needed > budget)
-    return fail(errc::out_of_memory, text_of("llava: the weights of ", folder, " need ", needed,
-                                             " bytes in this format, ", budget, " are left of the memory budget"));
+      total_ += static_cast<std::uint64_t>(dims.size());
+      if (packed_->find(t.name, slot.packed_layout()).empty())
+        needed_ += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
+    };
+    (stages.each(check_one), ...);
+  }
 
-  result<void> filled;
-  const auto fill = [&](const std::string& name, auto& slot, const auto& dims) {
-    if (!filled) return;
-    const stored_tensor& t = *source.find(names.file_name(name));
-    if (!slot.try_map(packed.find(t.name, slot.packed_layout()), dims))
-      filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, &threads);
-    done += static_cast<std::uint64_t>(dims.size());
-    if (filled && !report({"loading weights", done, total}))
-      filled = fail(errc::cancelled, text_of("llava: loading ", folder, " was cancelled"));
-  };
-  (stages.each(fill), ...);
-  return filled;
-}
+  /// All mistakes in one error; or that more than `budget` bytes would have to be allocated. Weights used where they are
+  /// mapped count nothing.
+  result<void> try_accept(std::uint64_t budget) const {
+    LLAVA_CHECK(llava::try_accept(mistakes_, folder_));
+    if (needed_ > budget)
+      return fail(errc::out_of_memory, text_of("llava: the weights of ", folder_, " need ", needed_,
+                                               " bytes in this format, ", budget, " are left of the memory budget"));
+    return {};
+  }
 
-/// The weights of `stages` that a backend has laid out its own way, for packed_weights::try_write.
-template <class... Stages>
-std::vector<packed_weights::item> packed_items(const tensor_names& names, Stages&... stages) {
-  std::vector<packed_weights::item> items;
-  const auto collect = [&](const std::string& name, auto& slot, const auto&) {
-    if (!slot.packed().empty()) items.push_back({names.file_name(name), slot.packed_layout(), slot.packed()});
-  };
-  (stages.each(collect), ...);
-  return items;
-}
+  /// Fills the stages from `source`, whose memory must outlive them, and reports after each tensor.
+  template <checkpoint_source Source, class... Stages>
+  result<void> try_fill(const Source& source, const tensor_names& names, progress_callback report, Stages&... stages) {
+    result<void> filled;
+    const auto fill_one = [&](const std::string& name, auto& slot, const auto& dims) {
+      if (!filled) return;
+      const stored_tensor& t = *source.find(names.file_name(name));
+      if (!slot.try_map(packed_->find(t.name, slot.packed_layout()), dims))
+        filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, threads_);
+      if (!slot.packed().empty()) laid_out_.push_back({t.name, slot.packed_layout(), slot.packed()});
+      done_ += static_cast<std::uint64_t>(dims.size());
+      if (filled && !report({"loading weights", done_, total_}))
+        filled = fail(errc::cancelled, text_of("llava: loading ", folder_, " was cancelled"));
+    };
+    (stages.each(fill_one), ...);
+    return filled;
+  }
+
+  /// What the backend has laid out its own way, for packed_weights::try_write; nothing when `packed` holds all of it.
+  std::vector<packed_weights::item> not_kept() const {
+    for (const packed_weights::item& i : laid_out_)
+      if (packed_->find(i.name, i.layout).empty()) return laid_out_;
+    return {};
+  }
+
+ private:
+  std::string folder_;
+  executor* threads_;
+  const packed_weights* packed_;
+  std::vector<std::string> mistakes_;
+  std::vector<packed_weights::item> laid_out_;
+  std::uint64_t total_ = 0, done_ = 0, needed_ = 0;
+};
 
 LLAVA_END

@@ -78,8 +78,7 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
   if (end - begin != size)
     return bad(text_of("its shape and dtype need ", size, " bytes, data_offsets give ", end - begin));
   t.bytes = data.subspan(begin, size);
-  if (!found->known)
-    t.dims.clear(), t.bytes = {};  // kept by name only: whoever asks for it is told that it does not fit
+  if (!found->known) t.bytes = {};  // kept by name and shape: whoever asks for it is told that it does not fit
   return safetensors_entry{std::move(t), begin, end};
 }
 

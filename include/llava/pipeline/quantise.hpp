@@ -182,7 +182,7 @@ result<void> try_quantise(std::string_view name, const std::string& to, const op
     const auto* planned = plan.find(t.name);
     work.emplace_back(&t, planned ? *planned : detail::quantise_plan::entry{{}, {t.name, t.type, t.dims, t.format}});
     total += t.bytes.size();
-    if (t.bytes.empty() && t.dims.empty())
+    if (t.bytes.size() != work.back().second.to.bytes() && !work.back().second.how.convert)
       outcome = fail(errc::unsupported, text_of("llava: ", t.file, ": ", t.name, " has a type that cannot be copied"));
   });
   LLAVA_CHECK(std::move(outcome));

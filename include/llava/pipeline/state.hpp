@@ -131,39 +131,37 @@ struct pipeline_state {
     const std::string source = files.identity() + tower_files.identity();
     if (!options.packed_file.empty()) packed = packed_weights::open(options.packed_file, source, *threads);
 
-    const std::uint64_t budget =
-        options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max();
-    std::vector<packed_weights::item> laid_out;
-    const auto bind = [&](const safetensors_folder& from, const std::string& where, auto&... stages) -> result<void> {
-      const tensor_names names(description.names, from);
-      const auto report = [&](const progress& p) { return options.report(p); };
-      LLAVA_CHECK(try_bind(from, names, where, budget, *threads, packed, report, stages...));
-      for (auto& item : packed_items(names, stages...)) laid_out.push_back(std::move(item));
-      return {};
-    };
     decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
-    if (!description.has_vision) {
-      LLAVA_CHECK(bind(files, folder, *decoder_));
-    } else {
+    if (description.has_vision) {
       vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), activation_);
       if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
         projector_.emplace(description.projector, projector_choice_);
       else
         projector_.emplace(description.projector);
-      if (tower_folder.empty()) {
-        LLAVA_CHECK(bind(files, folder, *vit_, *projector_, *decoder_));
-      } else {
-        LLAVA_CHECK(bind(tower_files, tower_folder, *vit_));
-        LLAVA_CHECK(bind(files, folder, *projector_, *decoder_));
-      }
       const auto table = normalise_table(description.image);
       LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())},
                                        tensor_dims{3, 256}, "pixel table"));
     }
-    const bool all_kept = std::all_of(laid_out.begin(), laid_out.end(), [&](const packed_weights::item& i) {
-      return !packed.find(i.name, i.layout).empty();
+    // walk(files, their folder, stages…)
+    const auto each_source = [&](auto&& walk) {
+      if (!description.has_vision) return walk(files, folder, *decoder_);
+      if (tower_folder.empty()) return walk(files, folder, *vit_, *projector_, *decoder_);
+      walk(tower_files, tower_folder, *vit_);
+      walk(files, folder, *projector_, *decoder_);
+    };
+    weight_binding binding(folder, *threads, packed);
+    each_source([&](const safetensors_folder& from, const std::string& where, auto&... stages) {
+      binding.check(from, tensor_names(description.names, from), where, stages...);
     });
-    if (!options.packed_file.empty() && !all_kept)
+    LLAVA_CHECK(
+        binding.try_accept(options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max()));
+    result<void> filled;
+    each_source([&](const safetensors_folder& from, const std::string&, auto&... stages) {
+      const auto report = [&](const progress& p) { return options.report(p); };
+      if (filled) filled = binding.try_fill(from, tensor_names(description.names, from), report, stages...);
+    });
+    LLAVA_CHECK(std::move(filled));
+    if (auto laid_out = binding.not_kept(); !options.packed_file.empty() && !laid_out.empty())
       LLAVA_CHECK(packed_weights::try_write(options.packed_file, source, std::move(laid_out)));
     return decoder_->try_prepare();
   }
