@@ -6,6 +6,9 @@
 #include <cstring>
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd.hpp>
+#if LLAVA_TEST_EIGEN
+#include <llava/backend/eigen.hpp>
+#endif
 #include <llava_catch.hpp>
 #include <random>
 #include <vector>
@@ -25,6 +28,9 @@ void for_each_backend(F&& test) {
 #if defined(__x86_64__)
   if (llava::is_supported(llava::simd_isa::avx2)) run.template operator()<llava::simd_as<llava::simd_isa::avx2>>();
   if (llava::is_supported(llava::simd_isa::avx512)) run.template operator()<llava::simd_as<llava::simd_isa::avx512>>();
+#endif
+#if LLAVA_TEST_EIGEN
+  run.template operator()<llava::eigen>();
 #endif
   run.template operator()<remote>();
 }
