@@ -103,7 +103,7 @@ def picture(context, works):
     out.append(line(x(first), y(first * r["read"]), x(top / r["read"]), y(top), roof))
     for what, label in (("f32", "f32"), ("int8", "int8")):
         out += [line(x(r[what] / r["read"]), y(r[what]), WIDTH - RIGHT, y(r[what]), roof),
-                words(WIDTH - RIGHT + 6, y(r[what]) + 4, f"{label}: {r[what] / 1e9:.0f}")]
+                words(WIDTH - RIGHT + 6, y(r[what]) + (14 if r[what] < top or what == "f32" else -4), f"{label}: {r[what] / 1e9:.0f}")]
     middle = math.sqrt(first * r["f32"] / r["read"])
     out.append(words(x(middle) + 10, y(middle * r["read"]) + 16, f"{r['read'] / 1e9:.1f} GB/s"))
     subjects = list(dict.fromkeys(p[1] for p in points))
