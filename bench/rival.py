@@ -91,15 +91,13 @@ def twins(args, form):
         run([sys.executable, pathlib.Path(__file__).with_name("rival_twin.py"), folder, *unfinished])
         for made, path in zip(unfinished, base.values()):
             made.rename(path)
-    made = {}
-    for part, path in base.items():
-        kind = FORMATS[form] if part == "text" or form == "f16" else "Q8_0"  # what our policy gives the tower is ours to say
-        made[part] = path if kind == "F16" else path.with_name(path.name.replace("f16", kind.lower()))
-        if not made[part].exists():
-            unfinished = made[part].with_suffix(".unfinished")
-            run([args.rival / "llama-quantize", path, unfinished, kind, args.threads])
-            unfinished.rename(made[part])
-    return made["text"], made["vision"]
+    kind = FORMATS[form]
+    text = base["text"] if kind == "F16" else args.models / f"{SHAPE}-text-{kind.lower()}.gguf"
+    if not text.exists():
+        unfinished = text.with_suffix(".unfinished")
+        run([args.rival / "llama-quantize", base["text"], unfinished, kind, args.threads])
+        unfinished.rename(text)
+    return text, base["vision"]  # the tower in 16 bits, as weights<F> has it
 
 
 def line(work, form, us, them):
