@@ -5,7 +5,7 @@
 ///   affordable<Subject>()              false where waiting for it is no use (optional)
 ///   run<Subject>(benchmark::State&)    verifies the subject's result, then times it
 /// and one line benches it:
-///   int main(int argc, char** argv) { return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f16>{640, 4096, 4096}); }
+///   return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f16>{640, 4096, 4096});
 ///
 /// Counters: FLOP/s, bytes/s, and roof%: the least time that the work can take on this machine (its FLOPs at the measured
 /// peak, or its bytes at the measured bandwidth, whichever is longer), as a share of the time it took. The label says

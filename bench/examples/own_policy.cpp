@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A weight policy of one's own against the library's, on a whole stage: one line.
 //   bench_own_policy [--threads=N] [--model=FOLDER]
-#include "pipeline/stages.hpp"
+#include "../pipeline/stages.hpp"
 
 struct mixed : llava::weights<llava::f16> {
   static constexpr std::string_view name = "mixed";
