@@ -3,6 +3,7 @@
 #   LLAVA_RAPIDJSON_INCLUDE_DIR, or LLAVA_RAPIDJSON_SENTENCE to show when it is not there
 #   Threads::Threads
 #   llava::image_files  where libjpeg and libpng are installed
+#   llava::eigen        where Eigen 3.4 is installed
 find_path(LLAVA_RAPIDJSON_INCLUDE_DIR rapidjson/reader.h DOC "Folder that holds rapidjson/reader.h")
 set(LLAVA_RAPIDJSON_SENTENCE
     "llava: RapidJSON's headers were not found. Install rapidjson-dev, or set LLAVA_RAPIDJSON_INCLUDE_DIR to the folder that holds rapidjson/reader.h.")
@@ -13,4 +14,10 @@ find_package(PNG QUIET)
 if(JPEG_FOUND AND PNG_FOUND AND NOT TARGET llava::image_files)
   add_library(llava::image_files INTERFACE IMPORTED GLOBAL)
   target_link_libraries(llava::image_files INTERFACE llava::llava JPEG::JPEG PNG::PNG)
+endif()
+
+find_package(Eigen3 3.4 QUIET NO_MODULE)
+if(TARGET Eigen3::Eigen AND NOT TARGET llava::eigen)
+  add_library(llava::eigen INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(llava::eigen INTERFACE llava::llava Eigen3::Eigen)
 endif()

@@ -24,6 +24,7 @@ if $all; then
   need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
   need qemu-user qemu-aarch64
   need ccache ccache
+  need libeigen3-dev /usr/include/eigen3/Eigen/Core
 fi
 install_missing
 

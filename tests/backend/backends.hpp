@@ -6,6 +6,9 @@
 #include <cstring>
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd.hpp>
+#if LLAVA_TEST_EIGEN
+#include <llava/backend/eigen.hpp>
+#endif
 #include <llava_catch.hpp>
 #include <random>
 #include <vector>
@@ -27,6 +30,9 @@ void for_each_backend(F&& test) {
   if (llava::is_supported(llava::simd_isa::avx512)) run.template operator()<llava::simd_as<llava::simd_isa::avx512>>();
   if (llava::is_supported(llava::simd_isa::avx512vnni))
     run.template operator()<llava::simd_as<llava::simd_isa::avx512vnni>>();
+#endif
+#if LLAVA_TEST_EIGEN
+  run.template operator()<llava::eigen>();
 #endif
   run.template operator()<remote>();
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every header compiles alone, and included twice, without a warning; the umbrella also without exceptions.
 
-    alone.py --compiler g++ --include include [--stamps FOLDER]   checks include/
+    alone.py --compiler g++ --include include [--system FOLDER] [--stamps FOLDER]   checks include/
     alone.py --compiler g++ --self-test                           checks that a bad header is found
 
 With --stamps, a header is compiled again only when it or something it includes has changed. A header that needs an
@@ -32,13 +32,13 @@ NEEDS = [
 
 def compile_text(args, text, *flags):
     """The compiler's complaints about `text`, or nothing."""
-    command = [args.compiler, *FLAGS, *(f"-I{i}" for i in args.include), *flags, "-"]
+    command = [args.compiler, *FLAGS, *(f"-I{i}" for i in args.include), *(f"-isystem{i}" for i in args.system), *flags, "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
 
 
 def stamp_of(args, path, flags):
-    key = hashlib.sha256(repr((args.compiler, args.include, FLAGS, path, flags)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((args.compiler, args.include, args.system, FLAGS, path, flags)).encode()).hexdigest()[:16]
     return args.stamps / f"{path.replace('/', '+')}.{key}.d" if args.stamps else None
 
 
@@ -116,6 +116,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compiler", default="g++")
     parser.add_argument("--include", action="append", default=[])
+    parser.add_argument("--system", action="append", default=[], help="folder of a library whose warnings are not ours")
     parser.add_argument("--stamps", type=pathlib.Path)
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("headers", nargs="*", help="only these, such as llava/config.hpp")

@@ -76,6 +76,7 @@ TEST_CASE("R14: a row of a matmul does not depend on the rows beside it, nor on 
   const auto x = random_values(rows * inner, 5);
   const auto w = random_values<f16>(columns * inner, 6);
   for_each_backend([&]<class B>() {
+    if (!is_batch_deterministic<B>) return;  // as it declares
     std::vector<float> whole;
     for (int threads : {1, 3}) {
       device<B> d(threads);

@@ -32,6 +32,16 @@ concept backend = requires(executor& e, arena a, typename B::queue& q, std::stri
   q.finish();  // returns when everything queued has run
 };
 
+/// Whether a row of B's results depends on that row alone: not on the rows beside it, on chunks or on threads (R14). So it
+/// is, unless the backend says `static constexpr bool batch_deterministic = false`.
+template <class B>
+inline constexpr bool is_batch_deterministic = [] {
+  if constexpr (requires { B::batch_deterministic; })
+    return static_cast<bool>(B::batch_deterministic);
+  else
+    return true;
+}();
+
 namespace ops {
 template <class B, class P>
 concept has_matmuls = has_matmul<B, typename P::text> && has_matmul<B, typename P::vision> &&

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The backends that ops are benched on, side by side: scalar (small sizes only), simd in every instruction set that the
+/// machine has, and for products the libraries that CMake found.
+#pragma once
+#include <llava/backend/scalar.hpp>
+#include <llava/backend/simd.hpp>
+
+#include "baselines/baselines.hpp"
+#include "harness.hpp"
+
+namespace bench {
+
+/// Whether a backend is too slow for so many FLOPs.
+template <class B>
+constexpr bool can_afford(double flops) {
+  if constexpr (std::is_same_v<B, llava::scalar>) return flops < 3e7;
+  if constexpr (std::is_same_v<B, llava::simd_as<llava::simd_isa::generic>>) return flops < 3e9;
+  return true;
+}
+
+/// Registers a case for every backend of ours.
+template <class Case>
+void add_for_backends(const Case& c) {
+  using llava::simd_as, llava::simd_isa;
+  add<llava::scalar, simd_as<simd_isa::generic>>(c);
+#if defined(__x86_64__)
+  if (llava::is_supported(simd_isa::avx2)) add<simd_as<simd_isa::avx2>>(c);
+  if (llava::is_supported(simd_isa::avx512)) add<simd_as<simd_isa::avx512>>(c);
+#elif defined(__aarch64__)
+  add<simd_as<simd_isa::neon>>(c);
+#endif
+}
+
+}  // namespace bench

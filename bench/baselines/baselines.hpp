@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Other people's matrix products, as backends that have only matmul. Each stands in a source file of its own, which CMake
+/// compiles where it finds the library; eigen.cpp for the instruction set of the machine that builds it, because Eigen's is
+/// the compiler's.
+#pragma once
+#include <llava/backend/eigen/queue.hpp>
+#include <llava/backend/host_queue.hpp>
+#include <llava/ops/matmul.hpp>
+#include <string_view>
+
+#include "../harness.hpp"
+
+namespace bench::baselines {
+
+using llava::epilogue, llava::matrix_view;
+
+struct eigen_queue : llava::eigen_backend::queue {
+  using llava::eigen_backend::queue::queue;
+};
+void matmul(eigen_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const llava::f32> w,
+            epilogue<>);
+void matmul(eigen_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const llava::f16> w,
+            epilogue<>);
+void matmul(eigen_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const llava::bf16> w,
+            epilogue<>);
+struct eigen {
+  static constexpr std::string_view name = "eigen_native";
+  using queue = eigen_queue;
+};
+
+struct openblas_queue : llava::host_queue {
+  using llava::host_queue::host_queue;
+};
+void matmul(openblas_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const float> w,
+            epilogue<>);
+struct openblas {
+  static constexpr std::string_view name = "openblas";
+  using queue = openblas_queue;
+};
+
+struct onednn_queue : llava::host_queue {
+  using llava::host_queue::host_queue;
+};
+void matmul(onednn_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const float> w, epilogue<>);
+struct onednn {
+  static constexpr std::string_view name = "onednn";
+  using queue = onednn_queue;
+};
+
+/// Registers a case of a product with weights F for the libraries that are here and take F.
+template <class F, class Case>
+void add(const Case& c) {
+#if LLAVA_BENCH_EIGEN
+  if constexpr (llava::floating<F>) bench::add<eigen>(c);
+#endif
+#if LLAVA_BENCH_OPENBLAS
+  if constexpr (llava::ops::has_matmul<openblas_queue, F>) bench::add<openblas>(c);
+#endif
+#if LLAVA_BENCH_ONEDNN
+  if constexpr (llava::ops::has_matmul<onednn_queue, F>) bench::add<onednn>(c);
+#endif
+}
+
+}  // namespace bench::baselines

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The weight formats that are benched: the one list. A format that joins it is benched in matmul (once weight_pool knows it,
+/// memory.hpp), in every stage (pipeline/) and against the rival (rival.py, whose table names the rival's own).
+#pragma once
+#include <llava/quant/format.hpp>
+#include <string>
+
+#include "harness.hpp"
+
+namespace bench {
+
+template <class... F>
+struct list {
+  /// use.operator()<F>() for each that --formats asks for.
+  template <class Use>
+  static void each(Use&& use) {
+    const auto one = [&]<class G>() {
+      const std::string wanted = "," + chosen().formats + ",", name = "," + std::string(llava::format<G>::name) + ",";
+      if (chosen().formats.empty() || wanted.find(name) != std::string::npos) use.template operator()<G>();
+    };
+    (one.template operator()<F>(), ...);
+  }
+};
+
+using formats = list<llava::f32, llava::f16, llava::bf16>;
+
+}  // namespace bench

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What every benchmark here stands on: a case (an op or a stage, of one size) is run by subjects (backends, pipelines) side
+/// by side. A case is a struct with
+///   name()                             "matmul/f16/N4096xK11008/T640"
+///   affordable<Subject>()              false where waiting for it is no use (optional)
+///   run<Subject>(benchmark::State&)    verifies the subject's result, then times it
+/// and one line benches it:
+///   return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f16>{640, 4096, 4096});
+///
+/// Counters: FLOP/s, bytes/s, and roof%: the least time that the work can take on this machine (its FLOPs at the measured
+/// peak, or its bytes at the measured bandwidth, whichever is longer), as a share of the time it took. The label says
+/// which of the two it was. Where everything fits a cache (small norms, additions) it may be above 100.
+#pragma once
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "roofs.hpp"
+
+namespace bench {
+
+/// What the command line chooses.
+struct settings {
+  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::string model;    // a folder; empty: random models are made
+  std::string formats;  // "f16,q8_0"; empty: all
+};
+inline settings& chosen() {
+  static settings s;
+  return s;
+}
+
+/// The roofs, probed when they are first asked for: at the start.
+inline const roofs& machine() {
+  static const roofs r = probe_roofs(chosen().threads);
+  return r;
+}
+
+/// What is multiplied: which peak is the roof.
+enum class arithmetic { f32, int8 };
+
+/// The work of one iteration. Bytes are those that must come from memory at least once.
+struct work {
+  double flops = 0, bytes = 0;
+  arithmetic kind = arithmetic::f32;
+
+  double peak() const { return kind == arithmetic::f32 ? machine().fma_flops : machine().int8_ops; }
+  /// Seconds that it takes at least.
+  double floor() const { return std::max(flops / peak(), bytes / machine().read_bytes); }
+  bool is_memory_bound() const { return flops / peak() < bytes / machine().read_bytes; }
+};
+
+/// Sets the counters of a finished benchmark, whose iterations took so many seconds together.
+inline void count(benchmark::State& state, const work& w, double seconds) {
+  using benchmark::Counter;
+  const auto rate = [&](double each) { return Counter(each, Counter::kIsIterationInvariantRate); };
+  if (w.flops > 0) state.counters["FLOP/s"] = rate(w.flops);
+  if (w.bytes > 0) state.counters["bytes/s"] = rate(w.bytes);
+  state.counters["roof%"] = 100 * w.floor() * static_cast<double>(state.iterations()) / seconds;
+  state.SetLabel(w.is_memory_bound() ? "memory" : w.kind == arithmetic::f32 ? "f32" : "int8");
+}
+
+/// Ends a benchmark with a sentence when `error` (an NMSE) is above `most` or not a number.
+inline bool is_right(benchmark::State& state, double error, double most) {
+  if (error <= most) return true;
+  char sentence[160];
+  std::snprintf(sentence, sizeof sentence, "wrong result: NMSE %.3g against the reference, allowed %.3g", error, most);
+  state.SkipWithError(sentence);
+  return false;
+}
+
+/// Times body(i), i = 0, 1, … after its result was found right.
+template <class Body>
+void time(benchmark::State& state, const work& w, Body&& body) {
+  std::size_t i = 0;
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) {
+    static_cast<void>(body(i++));
+    benchmark::ClobberMemory();
+  }
+  count(state, w, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+}
+
+namespace detail {
+/// What the files of a program have to register, once the command line is read.
+inline std::vector<std::function<void()>>& registrations() {
+  static std::vector<std::function<void()>> all;
+  return all;
+}
+}  // namespace detail
+
+/// A file's benchmarks: `const bench::file norms([] { … });`
+struct file {
+  explicit file(std::function<void()> add) { detail::registrations().push_back(std::move(add)); }
+};
+
+/// Registers one case for one subject.
+template <class Subject, class Case>
+void add_one(const Case& c) {
+  if constexpr (requires { c.template affordable<Subject>(); })
+    if (!c.template affordable<Subject>()) return;
+  const std::string name = std::string(c.name()) + "/" + std::string(Subject::name);
+  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { c.template run<Subject>(state); })
+      ->UseRealTime()
+      ->MeasureProcessCPUTime()
+      ->Unit(benchmark::kMicrosecond);
+}
+template <class... Subjects, class Case>
+void add(const Case& c) {
+  (add_one<Subjects>(c), ...);
+}
+
+/// "--name=value" -> value, and the argument is taken away.
+inline bool take_option(int& argc, char** argv, std::string_view name, std::string& value) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view a = argv[i];
+    if (!a.starts_with(name) || a.size() <= name.size() || a[name.size()] != '=') continue;
+    value = a.substr(name.size() + 1);
+    std::rotate(argv + i, argv + i + 1, argv + argc);
+    --argc;
+    return true;
+  }
+  return false;
+}
+
+/// Reads the command line, probes the roofs, runs what is registered. Our options; all others are Google Benchmark's:
+///   --threads=N   --model=FOLDER   --formats=f16,q8_0
+inline int main(int argc, char** argv) {
+  std::string threads;
+  if (take_option(argc, argv, "--threads", threads)) chosen().threads = std::max(1, std::atoi(threads.c_str()));
+  take_option(argc, argv, "--model", chosen().model);
+  take_option(argc, argv, "--formats", chosen().formats);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  const roofs& r = machine();
+  const auto note = [](const char* key, double value, double unit) {
+    benchmark::AddCustomContext(key, std::to_string(value / unit));
+  };
+  benchmark::AddCustomContext("roof_isa", std::string(r.isa));
+  benchmark::AddCustomContext("roof_threads", std::to_string(r.threads));
+  note("roof_read_GB/s", r.read_bytes, 1e9);
+  note("roof_f32_GFLOP/s", r.fma_flops, 1e9);
+  note("roof_int8_GOP/s", r.int8_ops, 1e9);
+  benchmark::AddCustomContext("compiler", __VERSION__);
+  for (const auto& register_all : detail::registrations()) register_all();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
+
+/// A program of one case: the line at the head of this file.
+template <class... Subjects, class Case>
+int compare(int argc, char** argv, const Case& c) {
+  const file one([c] { add<Subjects...>(c); });
+  return main(argc, argv);
+}
+
+}  // namespace bench

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Memory of benchmarks: a device with a queue, activations, and weights that lie where real ones would, in memory rather
+/// than in a cache.
+#pragma once
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <llava/base/executor.hpp>
+#include <llava/quant/format.hpp>
+#include <llava/tensor/arena.hpp>
+#include <llava/tensor/buffer.hpp>
+#include <span>
+#include <vector>
+
+#include "harness.hpp"
+
+namespace bench {
+
+/// Number i of a sequence without state: uniform in [−1, 1). Any part of it can be made alone.
+inline float random_at(std::uint64_t i) {
+  std::uint64_t z = i * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u;  // splitmix64
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return static_cast<float>(static_cast<std::int32_t>((z ^ (z >> 31)) >> 32)) * 0x1p-31f;
+}
+
+/// Values that repeat after a prime number of them, so that no row of a matrix is another's. Cheap to make in gigabytes.
+template <class T>
+void fill_random(std::span<T> values, float scale = 1.f) {
+  constexpr std::size_t period = 1048573;
+  const std::size_t first = std::min(values.size(), period);
+  for (std::size_t i = 0; i < first; ++i) values[i] = llava::from_float<T>(scale * random_at(i));
+  for (std::size_t at = first; at < values.size(); at += first)
+    std::memcpy(&values[at], values.data(), std::min(first, values.size() - at) * sizeof(T));
+}
+
+/// A vector or matrix of floats or integers, random or given.
+template <class T = float>
+class array {
+ public:
+  explicit array(std::ptrdiff_t rows, std::ptrdiff_t columns, float scale = 1.f)
+      : memory_(*llava::host_buffer::try_make(static_cast<std::size_t>(rows * columns) * sizeof(T), "bench")),
+        rows_(rows),
+        columns_(columns) {
+    if constexpr (llava::floating<T>) fill_random(values(), scale);
+  }
+  std::span<T> values() const {
+    return {reinterpret_cast<T*>(memory_.data()), static_cast<std::size_t>(rows_ * columns_)};
+  }
+  llava::matrix_view<T> matrix() const { return {values().data(), llava::dynamic_shape<2>(rows_, columns_)}; }
+  llava::vector_view<T> vector() const { return {values().data(), llava::dynamic_shape<1>(rows_ * columns_)}; }
+  operator llava::matrix_view<T>() const { return matrix(); }
+  operator llava::matrix_view<const T>() const { return matrix(); }
+  operator llava::vector_view<const T>() const { return vector(); }
+
+ private:
+  llava::host_buffer memory_;
+  std::ptrdiff_t rows_, columns_;
+};
+
+/// Threads, an arena larger than any op here needs, and a queue of backend B.
+template <class B>
+struct device {
+  llava::thread_pool threads{chosen().threads};
+  llava::host_buffer memory = *llava::host_buffer::try_make(std::size_t{256} << 20, "bench");
+  typename B::queue queue{threads, llava::arena(memory.data(), memory.size())};
+};
+
+/// More bytes than any cache holds twice, and than the largest weight that is benched.
+inline std::size_t pool_bytes() {
+  const long cache = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return std::clamp(2 * static_cast<std::size_t>(std::max(0L, cache)), std::size_t{320} << 20, std::size_t{1} << 30);
+}
+
+/// Weights of format F, for matrices of any size: `at(i, N, K)` is another one for each i until the pool is used up, so
+/// that a benchmark which counts i up reads memory as a model's layers do. A format that is not dense specialises this
+/// (make the values with random_at, quantise them once), and stands in bench/formats.hpp.
+template <class F>
+class weight_pool;
+
+template <llava::floating F>
+class weight_pool<F> {
+ public:
+  static const weight_pool& shared() {
+    static const weight_pool pool;
+    return pool;
+  }
+  typename llava::format<F>::view at(std::size_t i, std::ptrdiff_t rows, std::ptrdiff_t columns) const {
+    const std::size_t n = static_cast<std::size_t>(rows * columns);
+    return {values_.values().data() + i % (values_.values().size() / n) * n, llava::dynamic_shape<2>(rows, columns)};
+  }
+  /// Element (n, k) of at(i, …), for references.
+  double value(const typename llava::format<F>::view& w, std::ptrdiff_t n, std::ptrdiff_t k) const {
+    return static_cast<double>(llava::to_float(w(n, k)));
+  }
+
+ private:
+  array<F> values_{1, static_cast<std::ptrdiff_t>(pool_bytes() / sizeof(F)), 0.05f};
+};
+
+/// Σ (x − reference)² / Σ reference², gathered element by element.
+class nmse {
+ public:
+  void add(double x, double reference) {
+    error_ += (x - reference) * (x - reference);
+    power_ += reference * reference;
+  }
+  double value() const { return error_ / (power_ + 1e-30); }
+
+ private:
+  double error_ = 0, power_ = 0;
+};
+
+/// At most `most` numbers of [0, n), spread over it, the first and last among them.
+inline std::vector<std::ptrdiff_t> some_of(std::ptrdiff_t n, std::ptrdiff_t most) {
+  std::vector<std::ptrdiff_t> chosen_ones;
+  const std::ptrdiff_t count = std::min(n, most);
+  for (std::ptrdiff_t i = 0; i < count; ++i) chosen_ones.push_back(count == 1 ? 0 : i * (n - 1) / (count - 1));
+  return chosen_ones;
+}
+
+}  // namespace bench

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/// matmul as a case: y (T, N) = act(x (T, K) · w (N, K)ᵀ), with weights of format F from a pool that no cache holds.
+#pragma once
+#include <llava/ops/matmul.hpp>
+
+#include "../backends.hpp"
+#include "../memory.hpp"
+
+namespace bench {
+
+template <class F, class A = llava::no_activation>
+struct matmul_case {
+  std::ptrdiff_t rows, columns, inner;  // T, N, K
+
+  std::string name() const {
+    return std::string("matmul/") + std::string(llava::format<F>::name) + "/N" + std::to_string(columns) + "xK" +
+           std::to_string(inner) + "/T" + std::to_string(rows) +
+           (std::is_same_v<A, llava::no_activation> ? "" : "/" + std::string(A::name));
+  }
+  double flops() const {
+    return 2. * static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(inner);
+  }
+  double bytes() const {
+    return static_cast<double>(
+        llava::format<F>::bytes(static_cast<std::size_t>(columns), static_cast<std::size_t>(inner)) +
+        static_cast<std::size_t>(rows * (inner + columns)) * sizeof(float));
+  }
+
+  template <class B>
+  bool affordable() const {
+    return can_afford<B>(flops());
+  }
+  template <class B>
+  void run(benchmark::State& state) const {
+    device<B> d;
+    const array<> x(rows, inner), y(rows, columns);
+    const auto& pool = weight_pool<F>::shared();
+    const auto product = [&](std::size_t i) {
+      matmul(d.queue, y.matrix(), llava::matrix_view<const float>(x), pool.at(i, columns, inner), llava::epilogue<A>{});
+      d.queue.finish();
+    };
+    product(0);
+    nmse error;
+    const auto w = pool.at(0, columns, inner);
+    for (std::ptrdiff_t t : some_of(rows, 3))
+      for (std::ptrdiff_t n : some_of(columns, 41)) {
+        double sum = 0;
+        for (std::ptrdiff_t k = 0; k < inner; ++k) sum += static_cast<double>(x.matrix()(t, k)) * pool.value(w, n, k);
+        error.add(static_cast<double>(y.matrix()(t, n)), static_cast<double>(A::apply(static_cast<float>(sum))));
+      }
+    constexpr bool is_dense = llava::format<F>::is_dense;
+    if (!is_right(state, error.value(), is_dense ? 1e-7 : 5e-4)) return;
+    time(state, {flops(), bytes(), is_dense ? arithmetic::f32 : arithmetic::int8}, product);
+  }
+};
+
+}  // namespace bench

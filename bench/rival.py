@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ours and llama.cpp on the same random checkpoint, in turn; started by rival.sh, which has built both.
+
+    rival.py --ours bench_pipeline --rival FOLDER_OF_LLAMA_PROGRAMS --models FOLDER [--threads N] [--runs N] [--formats f16,…]
+    rival.py --self-test
+
+Prints a line for each work and format, medians of alternating runs:
+    encode|prefill|decode|end-to-end FORMAT ours rival RATIOx roof%
+encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many times
+faster ours is, roof% ours. end-to-end: a picture, a prompt, 64 new tokens, the model open. Works that one of the two cannot
+do are named on standard error.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+# Our format, and llama-quantize's name of the rival's nearest. A format that joins bench/formats.hpp joins here.
+FORMATS = {"f16": "F16", "q8_0": "Q8_0", "q4_0": "Q4_0"}
+SHAPE = "7b-8of32"
+OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64"}
+IS_RATE = {"prefill", "decode"}
+PROMPT = "?" * 640  # about as many tokens, to the twin's vocabulary
+
+
+def run(command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"exit code {done.returncode}: {' '.join(map(str, command))}\n{(done.stdout + done.stderr)[-1500:]}")
+    return done.stdout, done.stderr
+
+
+def read_ours(document):
+    """{work: (value, roof%)} of a bench_pipeline report."""
+    found = {}
+    for b in document["benchmarks"]:
+        if b.get("error_occurred"):
+            raise RuntimeError(f"{b['name']}: {b['error_message']}")
+        work = next((w for w, name in OURS.items() if b["name"].startswith(name + "/")), None)
+        if work:
+            seconds = b["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}[b["time_unit"]]
+            found[work] = (b["tok/s"] if work in IS_RATE else seconds, b["roof%"])
+    return found
+
+
+def ours(args, form):
+    names = "|".join(OURS.values())
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        run([args.ours, f"--formats={form}", f"--threads={args.threads}", f"--benchmark_filter=^({names})/{SHAPE}/",
+             "--benchmark_min_time=0.5", f"--benchmark_out={out.name}", "--benchmark_out_format=json"])
+        return read_ours(json.load(open(out.name)))
+
+
+def read_rival_chat(text):
+    """(seconds of the encode, seconds from the picture to the last token) of llama-mtmd-cli's log."""
+    encode = re.search(r"slice encoded in (\d+) ms", text)
+    answer = re.search(r"eval time = *([0-9.]+) ms / *\d+ runs", text)
+    if not encode:
+        raise RuntimeError("llama-mtmd-cli says nothing about its encode:\n" + text[-1500:])
+    found = {"encode": float(encode[1]) / 1e3}
+    if answer:
+        prompt = re.search(r"prompt eval time = *([0-9.]+) ms", text)
+        found["end-to-end"] = found["encode"] + (float(prompt[1]) + float(answer[1])) / 1e3
+    return found
+
+
+def rival(args, text, vision):
+    found = {}
+    for work, how in (("prefill", ["-p", "640", "-n", "0", "-ub", "640"]), ("decode", ["-p", "0", "-n", "16", "-d", "640"])):
+        out, _ = run([args.rival / "llama-bench", "-m", text, "-t", args.threads, "-r", "1", "-o", "json", *how])
+        found[work] = json.loads(out)[0]["avg_ts"]
+    out, log = run([args.rival / "llama-mtmd-cli", "-m", text, "--mmproj", vision, "--image", args.picture, "-p", PROMPT, "-n", "64",
+                    "-t", args.threads, "--ignore-eos", "--temp", "0", "-c", "4096", "-ub", "640", "--chat-template", "vicuna"])
+    found.update(read_rival_chat(out + log))
+    return found
+
+
+def twins(args, form):
+    """The rival's files for a format, made once."""
+    folder = args.models / f"{SHAPE}-f16"
+    if not (folder / "config.json").exists():
+        run([args.ours, "--formats=f16", f"--benchmark_filter=^load/{SHAPE}/", "--benchmark_min_time=0.001"])
+    base = {part: args.models / f"{SHAPE}-{part}-f16.gguf" for part in ("text", "vision")}
+    if not all(p.exists() for p in base.values()):
+        unfinished = [p.with_suffix(".unfinished") for p in base.values()]
+        run([sys.executable, pathlib.Path(__file__).with_name("rival_twin.py"), folder, *unfinished])
+        for made, path in zip(unfinished, base.values()):
+            made.rename(path)
+    kind = FORMATS[form]
+    text = base["text"] if kind == "F16" else args.models / f"{SHAPE}-text-{kind.lower()}.gguf"
+    if not text.exists():
+        unfinished = text.with_suffix(".unfinished")
+        run([args.rival / "llama-quantize", base["text"], unfinished, kind, args.threads])
+        unfinished.rename(text)
+    return text, base["vision"]  # the tower in 16 bits, as weights<F> has it
+
+
+def line(work, form, us, them):
+    """us: [(value, roof%)], them: [value]"""
+    mine, theirs = statistics.median(v for v, _ in us), statistics.median(them)
+    ratio = mine / theirs if work in IS_RATE else theirs / mine
+    return f"{work} {form} {mine:.4g} {theirs:.4g} {ratio:.2f}x {statistics.median(r for _, r in us):.0f}%"
+
+
+def compare(args):
+    listed, _ = run([args.ours, "--benchmark_list_tests=true"])
+    for form in FORMATS:
+        if f"/{form}/" not in listed:
+            print(f"rival: ours has no {form}", file=sys.stderr)
+            continue
+        if args.formats and form not in args.formats.split(","):
+            continue
+        text, vision = twins(args, form)
+        us, them = [], []
+        for _ in range(args.runs):
+            us.append(ours(args, form))
+            them.append(rival(args, text, vision))
+        for work in OURS:
+            if all(work in one for one in us + them):
+                print(line(work, form, [one[work] for one in us], [one[work] for one in them]), flush=True)
+            else:
+                print(f"rival: {work} {form} was not measured on both", file=sys.stderr)
+
+
+def self_test():
+    document = {"benchmarks": [
+        {"name": f"{name}/{SHAPE}/f16/simd/real_time", "real_time": 2000.0, "time_unit": "ms", "tok/s": 10.0, "roof%": 61.0}
+        for name in (*OURS.values(), "prefill64")]}
+    found = read_ours(document)
+    assert found["encode"] == (2.0, 61.0) and found["prefill"] == (10.0, 61.0) and len(found) == 4
+    assert line("encode", "f16", [(2.0, 61)], [3.0]) == "encode f16 2 3 1.50x 61%"
+    assert line("decode", "q8_0", [(2.0, 90), (4.0, 92), (3.0, 91)], [2.0]) == "decode q8_0 3 2 1.50x 91%"
+    log = ("image slice encoded in 3640 ms\nllama_perf_context_print: load time = 10.0 ms\n"
+           "llama_perf_context_print: prompt eval time = 1000.0 ms / 600 tokens\n"
+           "llama_perf_context_print:        eval time = 2000.0 ms / 63 runs\nllama_perf_context_print: total time = 9.0 ms\n")
+    chat = read_rival_chat(log)
+    assert chat["encode"] == 3.64 and abs(chat["end-to-end"] - 6.64) < 1e-9 and len(chat) == 2, chat
+    print("fine")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ours", type=pathlib.Path)
+    parser.add_argument("--rival", type=pathlib.Path)
+    parser.add_argument("--models", type=pathlib.Path)
+    parser.add_argument("--picture", type=pathlib.Path)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--formats", default="")
+    parser.add_argument("--self-test", action="store_true")
+    args = parser.parse_args()
+    if args.self_test:
+        return self_test()
+    os.environ["LLAVA_BENCH_MODELS"] = str(args.models)
+    try:
+        compare(args)
+    except RuntimeError as failed:
+        sys.exit(f"rival: {failed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Ours against llama.cpp on this machine: builds llama.cpp from the source package of llama-cpp-python (PyPI), natively, in
+# build/rival/, makes twins of our random checkpoint, runs the two in turn, and prints a line for each work:
+#   encode|prefill|decode|end-to-end FORMAT ours rival RATIOx roof%
+#
+#   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…]
+#
+# The first time takes long (compiling) and 15 GB of disk. Nothing else should run.
+set -euo pipefail
+cd "$(dirname -- "$0")/.."
+. cmake/setup.sh
+
+options=()
+for word; do
+  case $word in
+    --threads=* | --runs=* | --formats=*) options+=("$word") ;;
+    *) sed -n '7,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+done
+
+need_to_build
+need libbenchmark-dev benchmark/benchmark.h
+install_missing
+configure release
+build release bench_pipeline
+
+rival=build/rival
+mkdir -p "$rival/sdist" build/bench-models
+[ -x "$rival/venv/bin/python" ] || step "a Python environment" python3 -m venv "$rival/venv"
+step "what it needs" "$rival/venv/bin/pip" install -q numpy gguf scikit-build-core
+if ! compgen -G "$rival/sdist/*.tar.gz" >/dev/null; then
+  step "llama-cpp-python's source" "$rival/venv/bin/pip" download -q --no-deps --no-binary :all: --no-build-isolation \
+    -d "$rival/sdist" llama-cpp-python
+fi
+if ! compgen -G "$rival/llama_cpp_python-*/" >/dev/null; then
+  tar -xzf "$rival"/sdist/llama_cpp_python-*.tar.gz -C "$rival"
+fi
+if ! [ -x "$rival/llama/bin/llama-mtmd-cli" ]; then
+  step "configuring llama.cpp" cmake -S "$rival"/llama_cpp_python-*/vendor/llama.cpp -B "$rival/llama" -G Ninja \
+    -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF \
+    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_UI=OFF
+  step "building llama.cpp" cmake --build "$rival/llama" --target llama-bench llama-mtmd-cli llama-quantize
+fi
+"$rival/venv/bin/python" bench/rival.py --ours build/release/bench/bench_pipeline --rival "$rival/llama/bin" \
+  --models build/bench-models --picture examples/tiny/pictures/three-shapes.png "${options[@]+"${options[@]}"}"

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The roofs of the machine that a program runs on: how fast it reads memory, multiplies and adds floats, and multiplies
+/// bytes. Measured, not looked up, in the widest instruction set that the machine has, chosen at run time.
+///
+/// Each figure is the best of several short runs: a roof is what the machine can do, and what else runs on it only lowers
+/// it. It is still worth what the moment was worth; figures of two programs are compared by alternating them (compare).
+///
+///   read_bytes  bytes/s from a buffer that no cache holds, 8 streams a thread, huge pages where the system gives them
+///   fma_flops   FLOP/s of independent fused multiply-adds in f32 (2 each)
+///   int8_ops    operations/s of the instruction set's product of bytes, added into 32 bits (2 a pair of bytes)
+#pragma once
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "roofs/avx2.hpp"
+#include "roofs/avx512.hpp"
+#include "roofs/generic.hpp"
+#include "roofs/neon.hpp"
+
+namespace bench {
+
+struct roofs {
+  std::string_view isa;
+  int threads = 0;
+  double read_bytes = 0, fma_flops = 0, int8_ops = 0;  // a second
+};
+
+/// An instruction set that roofs can be measured in.
+struct roof_isa {
+  std::string_view name;
+  bool supported;
+  const probe* kernels;
+};
+
+/// All that this program was compiled for, the widest first.
+inline std::vector<roof_isa> roof_isas() {
+  std::vector<roof_isa> all;
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  all.push_back({"avx512vnni", avx512 && __builtin_cpu_supports("avx512vnni"), &roof_avx512vnni::kernels});
+  all.push_back({"avx512", avx512, &roof_avx512::kernels});
+  all.push_back({"avx2", avx2, &roof_avx2::kernels});
+#elif defined(__aarch64__)
+  all.push_back({"neon", true, &roof_neon::kernels});
+#endif
+  all.push_back({"generic", true, &roof_generic::kernels});
+  std::erase_if(all, [](const roof_isa& isa) { return !isa.supported; });
+  return all;
+}
+
+namespace detail {
+
+/// Seconds from the moment when all threads are ready until the last has finished its work(thread).
+template <class Work>
+double seconds_of(int threads, Work&& work) {
+  std::atomic<int> ready{0};
+  std::atomic<bool> go{false};
+  std::vector<std::jthread> others;
+  for (int t = 1; t < threads; ++t)
+    others.emplace_back([&, t] {
+      ready.fetch_add(1);
+      while (!go.load()) std::this_thread::yield();
+      work(t);
+    });
+  while (ready.load() != threads - 1) std::this_thread::yield();
+  const auto start = std::chrono::steady_clock::now();
+  go.store(true);
+  work(0);
+  others.clear();  // joins
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// The best rate of several runs of about `target` seconds; `run(rounds)` returns seconds, `count(rounds)` work.
+template <class Run, class Count>
+double best_rate(Run&& run, Count&& count, double target = 0.03, int repeats = 7) {
+  long rounds = 1 << 12;
+  while (run(rounds) < target / 2) rounds *= 2;
+  double best = 0;
+  for (int i = 0; i < repeats; ++i) best = std::max(best, count(rounds) / run(rounds));
+  return best;
+}
+
+/// Where results go, so that they are needed.
+inline std::atomic<int> needed{0};
+
+}  // namespace detail
+
+/// Bytes that are read to measure bandwidth: far more than any cache holds.
+inline constexpr long roof_buffer_bytes = 512L << 20;
+
+/// Measures an instruction set with so many threads: about a second, most of it for fresh memory.
+inline roofs probe_roofs(int threads, const roof_isa& isa) {
+  const probe& k = *isa.kernels;
+  roofs r{isa.name, threads};
+  r.fma_flops = detail::best_rate(
+      [&](long rounds) {
+        return detail::seconds_of(threads, [&](int) { detail::needed += static_cast<int>(k.fma(rounds)); });
+      },
+      [&](long rounds) { return threads * k.fma_flops(rounds); });
+  r.int8_ops = detail::best_rate(
+      [&](long rounds) { return detail::seconds_of(threads, [&](int) { detail::needed += k.dot(rounds); }); },
+      [&](long rounds) { return threads * k.dot_ops(rounds); });
+
+  void* memory = ::mmap(nullptr, roof_buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return r;
+  ::madvise(memory, roof_buffer_bytes, MADV_HUGEPAGE);
+  auto* bytes = static_cast<char*>(memory);
+  for (long i = 0; i < roof_buffer_bytes; i += 4096) bytes[i] = 1;
+  const long share = roof_buffer_bytes / threads / 4096 * 4096;
+  for (int i = 0; i < 5; ++i)
+    r.read_bytes =
+        std::max(r.read_bytes, static_cast<double>(share * threads) / detail::seconds_of(threads, [&](int t) {
+                                 detail::needed += k.read(bytes + t * share, share);
+                               }));
+  ::munmap(memory, roof_buffer_bytes);
+  return r;
+}
+
+/// The widest instruction set's.
+inline roofs probe_roofs(int threads) { return probe_roofs(threads, roof_isas().front()); }
+
+}  // namespace bench

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the benchmarks and runs the standard set: ops at the sizes that matter, and the stages of a 7B model with 8 of its
+# 32 layers. Writes to build/bench-results/:
+#   ops.json, pipeline.json   what Google Benchmark reports, with the roofs that each program probed
+#   table.md                  time and % of the roof, a column for each backend
+#   roofline.svg              the same as a picture
+#
+#   bench/run.sh [--quick] [--threads=N] [--formats=f16,…]
+#
+# --quick takes small shapes and a second or two, to see that everything runs; it measures nothing worth quoting. The rest
+# goes to the programs. Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Nothing else should run.
+set -euo pipefail
+cd "$(dirname -- "$0")/.."
+. cmake/setup.sh
+
+quick=false
+options=()
+for word; do
+  case $word in
+    --quick) quick=true ;;
+    --threads=* | --formats=*) options+=("$word") ;;
+    *) sed -n '10,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+done
+
+need_to_build
+need libbenchmark-dev benchmark/benchmark.h
+need libeigen3-dev eigen3/Eigen/Core
+install_missing
+configure release
+build release bench_ops
+$quick || build release bench_pipeline
+
+out=build/bench-results
+mkdir -p "$out"
+# OpenMP's threads (oneDNN) sleep between products, so that they leave the cores to whoever is measured next; a kernel that
+# OpenBLAS is told to take is not its best.
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+export OMP_WAIT_POLICY=passive LLAVA_BENCH_MODELS=${LLAVA_BENCH_MODELS:-build/bench-models}
+
+# bench PROGRAM FILTER SECONDS
+bench() {
+  "build/release/bench/bench_$1" "${options[@]+"${options[@]}"}" --benchmark_filter="$2" --benchmark_min_time="$3" \
+    --benchmark_out="$out/$1.json" --benchmark_out_format=json
+}
+
+if $quick; then
+  results=("$out/ops.json")
+  bench ops 'matmul/f16/(N100x|N1024xK1024/T(1|16)/)|rms_norm/T1/|rope_and_store/f16/T1/' 0.02
+else
+  results=("$out/ops.json" "$out/pipeline.json")
+  bench ops '.*' 0.3
+  bench pipeline '.*' 3
+fi
+python3 bench/report.py "${results[@]}" --table "$out/table.md" --picture "$out/roofline.svg"
+echo "Written: $out/table.md, $out/roofline.svg, ${results[*]}"

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The eigen backend: matrix products by Eigen, everything else by the scalar backend. Opt-in: needs Eigen 3.4 (CMake
+/// target llava::eigen). It is a baseline, and with the bridges of eigen/bridge.hpp a way into programs that use Eigen.
+///
+/// Eigen's instruction set is the compiler's: -march=native makes it several times faster.
+#pragma once
+#include <llava/backend/eigen/bridge.hpp>
+#include <llava/backend/eigen/matmul.hpp>
+#include <llava/backend/eigen/queue.hpp>
+#include <llava/backend/scalar.hpp>
+#include <llava/ops/backend.hpp>
+
+LLAVA_BEGIN
+
+/// Matrix products by Eigen.
+struct eigen {
+  static constexpr std::string_view name = "eigen";
+  static constexpr bool reads_host_memory = true;
+  static constexpr bool batch_deterministic = false;  // Eigen chooses kernels by the sizes of a product
+  using queue = eigen_backend::queue;
+  using buffer = host_buffer;
+  template <block_format F>
+  using layout = stored_layout<F>;
+};
+
+LLAVA_END

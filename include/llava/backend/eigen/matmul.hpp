@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/// matmul of the eigen backend (contract: ops/matmul.hpp, without its order of addition): Eigen's product of maps. 16-bit
+/// weights are converted to f32 a block of columns at a time. Eigen chooses its order of addition by the sizes of the
+/// product and by the instruction set that the program is compiled for, so a row may depend on the rows beside it.
+///
+/// Eigen takes its own scratch memory from the heap.
+#pragma once
+#include <llava/backend/eigen/bridge.hpp>
+#include <llava/backend/eigen/queue.hpp>
+#include <llava/ops/matmul.hpp>
+
+LLAVA_BEGIN
+
+namespace eigen_backend {
+
+/// Columns that are multiplied at a time: enough for Eigen's blocks, few enough that converted weights stay small.
+inline constexpr std::ptrdiff_t block_columns = 256;
+
+template <floating F, class A>
+void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
+  constexpr bool converts = !std::is_same_v<F, float>;
+  const std::ptrdiff_t rows = x.extent(0), inner = x.extent(1), columns = w.extent(0);
+  const std::ptrdiff_t blocks = (columns + block_columns - 1) / block_columns;
+  const std::ptrdiff_t pieces = blocks < q.concurrency() ? blocks : q.concurrency();
+  arena_scope scope(q.workspace());
+  float* converted = q.workspace().template take<float>(converts ? pieces * block_columns * inner : 0);
+  float* sums = q.workspace().template take<float>(e.add ? pieces * block_columns * rows : 0);
+  q.submit([&] {
+    q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      for (std::ptrdiff_t b = blocks * piece / pieces; b < blocks * (piece + 1) / pieces; ++b) {
+        const std::ptrdiff_t first = b * block_columns, left = columns - first;
+        const std::ptrdiff_t n = left < block_columns ? left : block_columns;
+        const matrix_view<const F> part = rows_of(w, first, n);                                          // (n, K)
+        const matrix_view<float> out(y.data() + first, dynamic_shape<2>(rows, n), y.pitch());            // (T, n)
+        const matrix_view<float> aside(sums + piece * block_columns * rows, dynamic_shape<2>(rows, n));  // (T, n)
+        const matrix_view<float> sum = e.add ? aside : out;
+        if constexpr (converts) {
+          const matrix_view<float> f32s(converted + piece * block_columns * inner, dynamic_shape<2>(n, inner));
+          for (std::ptrdiff_t i = 0; i < n; ++i)
+            for (std::ptrdiff_t k = 0; k < inner; ++k) f32s(i, k) = to_float(part(i, k));
+          as_map(sum).noalias() = as_map(x) * as_map(f32s).transpose();
+        } else {
+          as_map(sum).noalias() = as_map(x) * as_map(part).transpose();
+        }
+        for (std::ptrdiff_t t = 0; t < rows; ++t)
+          for (std::ptrdiff_t i = 0; i < n; ++i) {
+            const float made = A::apply(e.bias.empty() ? sum(t, i) : sum(t, i) + e.bias(first + i));
+            out(t, i) = e.add ? out(t, i) + made : made;
+          }
+      }
+    });
+  });
+}
+
+}  // namespace eigen_backend
+
+LLAVA_END
