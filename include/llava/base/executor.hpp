@@ -3,7 +3,8 @@
 /// a host passes its own by deriving from `executor`. What an op computes does not depend on how its pieces are spread.
 ///
 /// thread_pool is ours: workers that spin for a moment after a job, because the next op follows within microseconds, and
-/// then sleep. A worker that the system has put aside costs nothing unless it holds a piece.
+/// then sleep. A worker that the system has put aside costs nothing unless it holds a piece; then the caller spins for a
+/// moment too and sleeps, so that its own processor is free for that worker.
 #pragma once
 #include <atomic>
 #include <mutex>
@@ -69,12 +70,9 @@ class thread_pool final : public executor {
     if (sleepers_.load() > 0) epoch_.notify_all();
     run_pieces();
     open_.store(false);
-    for (int spin = 0; active_.load() != 0; ++spin) {  // pieces already taken by workers
-      if (spin < 4000)
-        LLAVA_PAUSE();
-      else
-        std::this_thread::yield();
-    }
+    // Pieces already taken by workers.
+    for (int spin = 0; spin < spins && active_.load(std::memory_order_relaxed) != 0; ++spin) LLAVA_PAUSE();
+    for (int n = active_.load(); n != 0; n = active_.load()) active_.wait(n);
   }
 
  private:
@@ -85,7 +83,7 @@ class thread_pool final : public executor {
   void work() {
     unsigned seen = 0;
     while (!stop_.load()) {
-      for (int spin = 0; spin < 4000 && epoch_.load(std::memory_order_relaxed) == seen; ++spin) LLAVA_PAUSE();
+      for (int spin = 0; spin < spins && epoch_.load(std::memory_order_relaxed) == seen; ++spin) LLAVA_PAUSE();
       if (epoch_.load() == seen) {
         sleepers_.fetch_add(1);
         epoch_.wait(seen);
@@ -95,9 +93,11 @@ class thread_pool final : public executor {
       // Registering before looking at `open_` pins the job: its owner closes it first and then waits for `active_`.
       active_.fetch_add(1);
       if (open_.load()) run_pieces();
-      active_.fetch_sub(1);
+      if (active_.fetch_sub(1) == 1) active_.notify_one();  // only the caller waits for it
     }
   }
+
+  static constexpr int spins = 4000;  // some 50 microseconds
 
   std::vector<std::thread> workers_;
   std::mutex submit_;

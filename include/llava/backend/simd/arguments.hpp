@@ -22,35 +22,41 @@ struct matmul_arguments {
   std::ptrdiff_t x_pitch, w_pitch, y_pitch;
   std::ptrdiff_t rows, inner, columns;  // T, K, N
   bool add;
+  const float* packed_x = nullptr;  // for many rows: x cut into (K / packed_depth, T, packed_depth)
 };
 
-/// Columns that a piece of a matmul packs at a time, and how deep.
+/// Columns that a matmul of many rows packs at a time, and how deep: 128 KiB, for a second-level cache.
 inline constexpr std::ptrdiff_t packed_columns = 128, packed_depth = 256;
 /// Up to so many rows, weights are not packed but used as they are transposed.
-inline constexpr std::ptrdiff_t few_rows = 4;
-/// Floats of scratch that a piece with so many rows needs.
+inline constexpr std::ptrdiff_t few_rows = 6;
+/// Floats of scratch that a thread needs for so many rows, and all together for the rows themselves.
 constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
   return rows <= few_rows ? 0 : packed_columns * packed_depth + rows * packed_columns;
 }
+constexpr std::ptrdiff_t packed_rows(std::ptrdiff_t rows, std::ptrdiff_t inner) {
+  return rows <= few_rows ? 0 : (inner + packed_depth - 1) / packed_depth * packed_depth * rows;
+}
 
-/// Attention of some query rows of one head over blocks of 16 keys.
+/// Attention of some query rows over blocks of 16 keys. Row i is head i % group of token i / group: heads that share a key
+/// head lie side by side.
 template <class T>
 struct attention_arguments {
-  const float* queries;  // first row, at this head
+  const float* queries;  // first token, at the first of these heads
   float* y;              // likewise
   std::ptrdiff_t q_pitch, y_pitch;
   const T* keys;                  // of block 0, at this key head: (d, 16)
   const T* values;                // likewise: (16, d)
   std::ptrdiff_t block_pitch;     // elements from one block to the next
   const std::int32_t* blocks;     // which block holds positions 16 m … ; null: block m
-  const std::int32_t* positions;  // of each row: its last key; null: `last` for all
+  const std::int32_t* positions;  // of each token: its last key; null: `last` for all
   std::ptrdiff_t last;
   std::ptrdiff_t window;  // 0: none
   std::ptrdiff_t dim;     // d
   float scale;
+  std::ptrdiff_t group;
 };
-/// Query rows that share the reading of keys.
-inline constexpr int attention_rows = 4;
+/// Keys between two looks at the largest score: a tile, at absolute positions.
+inline constexpr int attention_keys = 64;
 /// Largest head: see config.hpp.
 inline constexpr int attention_dim = 512;
 

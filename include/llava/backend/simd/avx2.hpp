@@ -43,47 +43,64 @@ LLAVA_ALWAYS_INLINE __m256 power_of_two(__m256 n) {
 }
 LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) { return {power_of_two(n.l), power_of_two(n.h)}; }
 
-LLAVA_ALWAYS_INLINE vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-LLAVA_ALWAYS_INLINE vec load(const f16* p) {
-  const auto* q = reinterpret_cast<const __m128i*>(p);
-  return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
+LLAVA_ALWAYS_INLINE __m256 load_8(const float* p) { return _mm256_loadu_ps(p); }
+LLAVA_ALWAYS_INLINE __m256 load_8(const f16* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-LLAVA_ALWAYS_INLINE __m256 from_bf16(const __m128i* p) {
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
+LLAVA_ALWAYS_INLINE __m256 load_8(const bf16* p) {
+  return _mm256_castsi256_ps(
+      _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
 }
-LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
-  const auto* q = reinterpret_cast<const __m128i*>(p);
-  return {from_bf16(q), from_bf16(q + 1)};
+template <class T>
+LLAVA_ALWAYS_INLINE vec load(const T* p) {
+  return {load_8(p), load_8(p + 8)};
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm256_storeu_ps(p, a.l), _mm256_storeu_ps(p + 8, a.h); }
 
-/// Eight rows of eight become columns.
-LLAVA_ALWAYS_INLINE void transpose_8(__m256 (&r)[8]) {
-  __m256 t[8];
-#pragma GCC unroll 4
-  for (int i = 0; i < 8; i += 2)
-    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]), t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+#include <llava/backend/simd/kernels/x86_transpose.inc>
+
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
+/// read whole, eight rows at a time: where rows lie a power of two apart, more do not fit the ways of a first-level cache.
+template <class F>
+class columns {
+ public:
+  static constexpr int depth = 64 / sizeof(F);
+
+  LLAVA_ALWAYS_INLINE void take(const F* w, std::ptrdiff_t pitch) {
 #pragma GCC unroll 2
-  for (int i = 0; i < 8; i += 4) {
-    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44), r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44), r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    for (int part = 0; part < 2; ++part)
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; ++j) take(at_ + 512 * j + 256 * part, w + 8 * part * pitch + depth / 2 * j, pitch);
   }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
-    t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+  LLAVA_ALWAYS_INLINE vec operator[](int k) const {
+    if constexpr (depth == 16) {
+      const auto* p = reinterpret_cast<const float*>(at_ + 512 * (k / 8) + 32 * (k % 8));
+      return {_mm256_load_ps(p), _mm256_load_ps(p + 64)};
+    } else {
+      const auto* p = reinterpret_cast<const F*>(at_ + 512 * (k / 16) + 32 * (k % 8) + k / 8 % 2 * 16);
+      return {load_8(p), load_8(p + 128)};
+    }
   }
+
+ private:
+  LLAVA_ALWAYS_INLINE static void take(std::byte* to, const float* w, std::ptrdiff_t pitch) {
+    __m256 c[8];
+    transpose_floats(c, w, pitch);
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) r[i] = t[i];
-}
-LLAVA_ALWAYS_INLINE void transpose(vec (&r)[16]) {
-  __m256 a[8], b[8], c[8], d[8];
+    for (int i = 0; i < 8; ++i) _mm256_store_ps(reinterpret_cast<float*>(to) + 8 * i, c[i]);
+  }
+  template <class Half>
+  LLAVA_ALWAYS_INLINE static void take(std::byte* to, const Half* w, std::ptrdiff_t pitch) {
+    __m256i c[8];
+    transpose_halves(c, w, pitch);
 #pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) a[i] = r[i].l, b[i] = r[i].h, c[i] = r[i + 8].l, d[i] = r[i + 8].h;
-  transpose_8(a), transpose_8(b), transpose_8(c), transpose_8(d);
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) r[i] = {a[i], c[i]}, r[i + 8] = {b[i], d[i]};
-}
+    for (int i = 0; i < 8; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(to) + i, c[i]);
+  }
+
+  // Four blocks of eight registers, as they come out of the shuffles: rows 0 … 7, then 8 … 15, of the first half of the
+  // columns; the same of the second half.
+  alignas(64) std::byte at_[1024];
+};
 
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const __m256 x = _mm256_add_ps(a.l, a.h);
@@ -91,10 +108,18 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const __m128 z = _mm_add_ps(y, _mm_movehl_ps(y, y));
   return _mm_cvtss_f32(_mm_add_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
+LLAVA_ALWAYS_INLINE float largest(const vec& a) {
+  const __m256 x = _mm256_max_ps(a.l, a.h);
+  const __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
+}
 
-inline constexpr int tile_rows = 6, tile_vectors = 1, block_rows = 4;
+/// Twelve sums of sixteen registers: a tile's row of weights and an element of x take the others.
+inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 6, block_rows = 4;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>

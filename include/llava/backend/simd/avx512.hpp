@@ -47,35 +47,45 @@ LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm512_storeu_ps(p, a.v); }
 
-/// Rows become columns.
-LLAVA_ALWAYS_INLINE void transpose(vec (&r)[16]) {
-  __m512 t[16];
+#include <llava/backend/simd/kernels/x86_transpose.inc>
+
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
+/// read whole, eight rows at a time: where rows lie a power of two apart, more do not fit the ways of a first-level cache.
+template <class F>
+class columns {
+ public:
+  static constexpr int depth = 64 / sizeof(F);
+
+  LLAVA_ALWAYS_INLINE void take(const float* w, std::ptrdiff_t pitch) {
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; ++part)
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; ++j) {
+        __m256 c[8];
+        transpose_floats(c, w + 8 * part * pitch + 8 * j, pitch);
 #pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
-    t[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
+        for (int i = 0; i < 8; ++i) _mm256_store_ps(at_[8 * j + i] + 8 * part, c[i]);
+      }
   }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    r[i].v = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
-    r[i + 1].v = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
-    r[i + 2].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    r[i + 3].v = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  template <class Half>
+  LLAVA_ALWAYS_INLINE void take(const Half* w, std::ptrdiff_t pitch) {
+#pragma GCC unroll 2
+    for (int j = 0; j < 32; j += 16) {
+      __m256i low[8], high[8];
+      transpose_halves(low, w + j, pitch), transpose_halves(high, w + 8 * pitch + j, pitch);
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) {
+        auto* to = reinterpret_cast<__m256i*>(at_[j + i]);
+        _mm256_store_si256(to, _mm256_permute2x128_si256(low[i], high[i], 0x20));
+        _mm256_store_si256(to + 8, _mm256_permute2x128_si256(low[i], high[i], 0x31));
+      }
+    }
   }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const __m512 a = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88),
-                 b = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0x88);
-    const __m512 c = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xdd),
-                 d = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0xdd);
-    t[i] = _mm512_shuffle_f32x4(a, b, 0x88);
-    t[i + 4] = _mm512_shuffle_f32x4(c, d, 0x88);
-    t[i + 8] = _mm512_shuffle_f32x4(a, b, 0xdd);
-    t[i + 12] = _mm512_shuffle_f32x4(c, d, 0xdd);
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) r[i].v = t[i];
-}
+  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(at_[k]); }
+
+ private:
+  alignas(64) F at_[depth][16];
+};
 
 /// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
@@ -84,10 +94,18 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const __m128 z = _mm_add_ps(y, _mm_movehl_ps(y, y));
   return _mm_cvtss_f32(_mm_add_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
+LLAVA_ALWAYS_INLINE float largest(const vec& a) {
+  const __m256 x = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
+}
 
-inline constexpr int tile_rows = 8, tile_vectors = 2;
+/// Twenty-four sums of thirty-two registers; elements of x come from memory with the multiplication.
+inline constexpr int tile_rows = 12, tile_vectors = 2, attention_rows = 12;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>

@@ -66,13 +66,23 @@ LLAVA_ALWAYS_INLINE vec load(const T* p) {
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) {
   for (int i = 0; i < 16; ++i) p[i] = a.v[i];
 }
-LLAVA_ALWAYS_INLINE void transpose(vec (&r)[16]) {
-  for (int i = 0; i < 16; ++i)
-    for (int j = 0; j < i; ++j) {
-      const float t = r[i].v[j];
-      r[i].v[j] = r[j].v[i], r[j].v[i] = t;
-    }
-}
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
+/// read whole.
+template <class F>
+class columns {
+ public:
+  static constexpr int depth = 64 / sizeof(F);
+
+  LLAVA_ALWAYS_INLINE void take(const F* w, std::ptrdiff_t pitch) {
+    for (int i = 0; i < 16; ++i)
+      for (int k = 0; k < depth; ++k) at_[k][i] = w[i * pitch + k];
+  }
+  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(at_[k]); }
+
+ private:
+  alignas(64) F at_[depth][16];
+};
+
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   float t[16];
   for (int i = 0; i < 16; ++i) t[i] = a.v[i];
@@ -81,9 +91,16 @@ LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   return t[0];
 }
 
-inline constexpr int tile_rows = 4, tile_vectors = 1, block_rows = 4;
+LLAVA_ALWAYS_INLINE float largest(const vec& a) {
+  float m = a.v[0];
+  for (int i = 1; i < 16; ++i) m = a.v[i] > m ? a.v[i] : m;
+  return m;
+}
+
+inline constexpr int tile_rows = 4, tile_vectors = 1, attention_rows = 4, block_rows = 4;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>

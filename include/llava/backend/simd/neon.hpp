@@ -75,27 +75,74 @@ LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) {
   for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.q[i]);
 }
-LLAVA_ALWAYS_INLINE void transpose(vec (&r)[16]) {
-  vec t[16];
-  for (int i = 0; i < 16; i += 4)  // rows
-    for (int j = 0; j < 4; ++j) {  // columns, four by four
-      const float32x4x2_t ab = vtrnq_f32(r[i].q[j], r[i + 1].q[j]), cd = vtrnq_f32(r[i + 2].q[j], r[i + 3].q[j]);
-      t[4 * j].q[i / 4] = vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0]));
-      t[4 * j + 1].q[i / 4] = vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1]));
-      t[4 * j + 2].q[i / 4] = vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0]));
-      t[4 * j + 3].q[i / 4] = vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1]));
+/// Eight elements of eight rows: c[i] becomes column i.
+LLAVA_ALWAYS_INLINE void transpose_halves(uint16x8_t (&c)[8], const void* w, std::ptrdiff_t pitch) {
+  const auto* p = static_cast<const std::uint16_t*>(w);
+  uint16x8_t t[8];
+  uint32x4_t r[8];
+  for (int i = 0; i < 8; i += 2) {
+    const uint16x8_t a = vld1q_u16(p + i * pitch), b = vld1q_u16(p + (i + 1) * pitch);
+    t[i] = vzip1q_u16(a, b), t[i + 1] = vzip2q_u16(a, b);
+  }
+  for (int i = 0; i < 8; i += 4)  // two columns of four rows
+    for (int j = 0; j < 2; ++j) {
+      const uint32x4_t a = vreinterpretq_u32_u16(t[i + j]), b = vreinterpretq_u32_u16(t[i + j + 2]);
+      r[i + 2 * j] = vzip1q_u32(a, b), r[i + 2 * j + 1] = vzip2q_u32(a, b);
     }
-  for (int i = 0; i < 16; ++i) r[i] = t[i];
+  for (int i = 0; i < 4; ++i) {
+    const uint64x2_t a = vreinterpretq_u64_u32(r[i]), b = vreinterpretq_u64_u32(r[i + 4]);
+    c[2 * i] = vreinterpretq_u16_u64(vzip1q_u64(a, b)), c[2 * i + 1] = vreinterpretq_u16_u64(vzip2q_u64(a, b));
+  }
 }
+
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
+/// read whole.
+template <class F>
+class columns {
+ public:
+  static constexpr int depth = 64 / sizeof(F);
+
+  LLAVA_ALWAYS_INLINE void take(const float* w, std::ptrdiff_t pitch) {
+    for (int i = 0; i < 16; i += 4)
+      for (int k = 0; k < 16; k += 4) {
+        const float* p = w + i * pitch + k;
+        const float32x4x2_t ab = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + pitch)),
+                            cd = vtrnq_f32(vld1q_f32(p + 2 * pitch), vld1q_f32(p + 3 * pitch));
+        vst1q_f32(at_[k] + i, vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0])));
+        vst1q_f32(at_[k + 1] + i, vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1])));
+        vst1q_f32(at_[k + 2] + i, vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0])));
+        vst1q_f32(at_[k + 3] + i, vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1])));
+      }
+  }
+  template <class Half>
+  LLAVA_ALWAYS_INLINE void take(const Half* w, std::ptrdiff_t pitch) {
+    for (int i = 0; i < 16; i += 8)
+      for (int k = 0; k < 32; k += 8) {
+        uint16x8_t c[8];
+        transpose_halves(c, w + i * pitch + k, pitch);
+        for (int j = 0; j < 8; ++j) vst1q_u16(reinterpret_cast<std::uint16_t*>(at_[k + j]) + i, c[j]);
+      }
+  }
+  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(static_cast<const F*>(at_[k])); }
+
+ private:
+  alignas(64) F at_[depth][16];
+};
+
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const float32x4_t low = vaddq_f32(a.q[0], a.q[2]), high = vaddq_f32(a.q[1], a.q[3]), y = vaddq_f32(low, high);
   const float32x2_t z = vadd_f32(vget_low_f32(y), vget_high_f32(y));
   return vget_lane_f32(z, 0) + vget_lane_f32(z, 1);
 }
 
-inline constexpr int tile_rows = 6, tile_vectors = 1, block_rows = 4;
+LLAVA_ALWAYS_INLINE float largest(const vec& a) {
+  return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[2]), vmaxq_f32(a.q[1], a.q[3])));
+}
+
+inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 6, block_rows = 4;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
 #include <llava/backend/simd/kernels/rows.inc>

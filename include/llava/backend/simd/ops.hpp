@@ -2,6 +2,8 @@
 /// The ops of the simd backend: each cuts its work into independent pieces and calls the kernels of the queue's instruction
 /// set (contracts: ops/*.hpp). How many pieces there are changes no byte.
 #pragma once
+#include <cstring>
+
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd/queue.hpp>
 
@@ -31,27 +33,39 @@ void with_kernels(const queue& q, F&& call) {
 
 /// Pieces for n rows of little work each.
 inline std::ptrdiff_t row_pieces(const queue& q, std::ptrdiff_t rows) { return rows < 8 ? 1 : 2 * q.concurrency(); }
+
+/// Query rows of a piece of an attention: they read the keys of a head from a cache.
+inline constexpr std::ptrdiff_t attention_run = 96;
 }  // namespace detail
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
-  // A piece is a run of whole panels, so that no two write the same columns.
-  const std::ptrdiff_t columns = w.extent(0), unit = x.extent(0) <= few_rows ? 16 : 32,
-                       panels = (columns + unit - 1) / unit;
-  const std::ptrdiff_t most = 4 * q.concurrency(), pieces = panels < most ? panels : most;
-  const std::ptrdiff_t size = matmul_scratch(x.extent(0));
+  // A piece is a run of whole panels, so that no two write the same columns. Small enough that threads end together, and
+  // for few rows, which only read weights, large enough to be read as streams.
+  const std::ptrdiff_t rows = x.extent(0), inner = x.extent(1), columns = w.extent(0), threads = q.concurrency();
+  const std::ptrdiff_t panels = (columns + 31) / 32, most = rows <= few_rows ? 8 * threads : 4 * threads;
+  std::ptrdiff_t unit = (panels + most - 1) / most;  // panels of a piece
+  if (rows > few_rows && unit > packed_columns / 32) unit = packed_columns / 32;
+  const std::ptrdiff_t pieces = panels ? (panels + unit - 1) / unit : 0, scratch_size = matmul_scratch(rows);
   arena_scope scope(q.workspace());
-  float* scratch = q.workspace().take<float>(pieces * size);
+  float* packed_x = q.workspace().take<float>(packed_rows(rows, inner));
+  float* scratch = q.workspace().take<float>(threads * scratch_size);
   q.submit([&] {
-    const matmul_arguments<F> a{x.data(),  w.data(),    e.bias.empty() ? nullptr : e.bias.data(),
-                                y.data(),  x.pitch(),   w.pitch(),
-                                y.pitch(), x.extent(0), x.extent(1),
-                                columns,   e.add};
+    if (rows > few_rows)
+      q.split(rows, detail::row_pieces(q, rows), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+        for (std::ptrdiff_t k = 0; k < inner; k += packed_depth)
+          for (std::ptrdiff_t t = first; t < last; ++t)
+            std::memcpy(packed_x + k * rows + t * packed_depth, x.row(t) + k,
+                        static_cast<std::size_t>(inner - k < packed_depth ? inner - k : packed_depth) * sizeof(float));
+      });
+    const matmul_arguments<F> a{x.data(),  w.data(),  e.bias.empty() ? nullptr : e.bias.data(),
+                                y.data(),  x.pitch(), w.pitch(),
+                                y.pitch(), rows,      inner,
+                                columns,   e.add,     packed_x};
     detail::with_kernels(q, [&]<class K>(K) {
-      q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
-        const std::ptrdiff_t last = panels * (piece + 1) / pieces * unit;
-        K::template matmul<A>(a, panels * piece / pieces * unit, last < columns ? last : columns,
-                              scratch + piece * size);
+      q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+        const std::ptrdiff_t first = piece * unit * 32, last = first + unit * 32;
+        K::template matmul<A>(a, first, last < columns ? last : columns, scratch + slot * scratch_size);
       });
     });
   });
@@ -108,31 +122,29 @@ inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> q
   float* keys = q.workspace().take<float>(heads * blocks * kv_block * d);    // (H, blocks, d, 16)
   float* values = q.workspace().take<float>(heads * blocks * kv_block * d);  // (H, blocks, 16, d)
   q.submit([&] {
-    q.split(heads, heads, [&](std::ptrdiff_t h, std::ptrdiff_t) {
-      float *head_keys = keys + h * blocks * kv_block * d, *head_values = values + h * blocks * kv_block * d;
-      for (std::ptrdiff_t j = 0; j < tokens; ++j)
-        for (std::ptrdiff_t i = 0; i < d; ++i) {
-          head_keys[(j / kv_block * d + i) * kv_block + j % kv_block] = k(j, h * d + i);
-          head_values[j * d + i] = v(j, h * d + i);
-        }
-    });
-    const std::ptrdiff_t runs = (queries.extent(0) + 63) / 64;  // of 64 rows
     detail::with_kernels(q, [&]<class K>(K) {
-      q.split(heads * runs, heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
-        const std::ptrdiff_t h = piece / runs, first = piece % runs * 64, last = first + 64;
+      q.share(heads * blocks, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+        const std::ptrdiff_t h = piece / blocks, t = piece % blocks * kv_block, at = piece * kv_block * d;
+        K::lay_block(keys + at, values + at, k.row(t) + h * d, k.pitch(), v.row(t) + h * d, v.pitch(), d, tokens - t);
+      });
+      const std::ptrdiff_t runs = (queries.extent(0) + detail::attention_run - 1) / detail::attention_run;
+      q.share(heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+        const std::ptrdiff_t h = piece / runs, first = piece % runs * detail::attention_run,
+                             last = first + detail::attention_run, at = h * blocks * kv_block * d;
         const attention_arguments<float> a{queries.data() + h * d,
                                            y.data() + h * d,
                                            queries.pitch(),
                                            y.pitch(),
-                                           keys + h * blocks * kv_block * d,
-                                           values + h * blocks * kv_block * d,
+                                           keys + at,
+                                           values + at,
                                            kv_block * d,
                                            nullptr,
                                            nullptr,
                                            tokens - 1,
                                            0,
                                            d,
-                                           scale};
+                                           scale,
+                                           1};
         K::attention(a, first, last < queries.extent(0) ? last : queries.extent(0));
       });
     });
@@ -143,18 +155,21 @@ template <class T>
 void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      int heads, int window, float scale) {
   q.submit([&] {
-    const std::ptrdiff_t tokens = queries.extent(0), d = cache.dim, runs = (tokens + 31) / 32;  // of 32 rows
+    // The query heads of one key head are rows of one attention, which share the reading of its keys.
+    const std::ptrdiff_t tokens = queries.extent(0), d = cache.dim, group = heads / cache.heads;
+    const std::ptrdiff_t run = group < detail::attention_run ? detail::attention_run / group : 1,  // of tokens
+        runs = (tokens + run - 1) / run;
     detail::with_kernels(q, [&]<class K>(K) {
-      q.split(heads * runs, heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
-        const std::ptrdiff_t h = piece % heads, kv = h / (heads / cache.heads);
-        std::ptrdiff_t first = piece / heads * 32;
-        const std::ptrdiff_t end = first + 32 < tokens ? first + 32 : tokens;
+      q.share(cache.heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+        const std::ptrdiff_t kv = piece % cache.heads;
+        std::ptrdiff_t first = (runs - 1 - piece / cache.heads) * run;  // the longest first
+        const std::ptrdiff_t end = first + run < tokens ? first + run : tokens;
         while (first < end) {  // rows of one sequence at a time
           const std::int32_t s = rows.sequences(first);
           std::ptrdiff_t last = first + 1;
           while (last < end && rows.sequences(last) == s) ++last;
-          const attention_arguments<T> a{queries.data() + h * d,
-                                         y.data() + h * d,
+          const attention_arguments<T> a{queries.data() + kv * group * d,
+                                         y.data() + kv * group * d,
                                          queries.pitch(),
                                          y.pitch(),
                                          cache.keys + kv * d * kv_block,
@@ -165,8 +180,9 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
                                          0,
                                          window,
                                          d,
-                                         scale};
-          K::attention(a, first, last);
+                                         scale,
+                                         group};
+          K::attention(a, first * group, last * group);
           first = last;
         }
       });

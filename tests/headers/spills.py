@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles the simd kernels and looks for sums that do not stay in registers.
+
+    spills.py --compiler g++ --include include      exits 1 and names the loop when one stores a vector
+    spills.py ... --self-test                       shows that a tile too large for the registers is found
+
+A compiler that runs out of registers stores a sum and loads it again in each turn of the loop, which halves its speed and
+fails no test. So in the innermost loops of the functions below that multiply and add, no vector may be stored.
+"""
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+SOURCE = """#include <llava/ops/activation.hpp>
+#include <llava/backend/simd/{isa}.hpp>
+namespace llava::simd_backend::{isa} {{
+{instances}
+}}
+"""
+# What is instantiated, by instruction set, and its mangled name.
+PACKED = "template void packed_tile<{}>(const float*, const float*, std::ptrdiff_t, float*, bool);"
+ATTEND = "template void attend<{}, {}>(const attention_arguments<{}>&, std::ptrdiff_t);"
+KERNELS = {
+    "avx2": [(PACKED.format(6), "packed_tileILi6E"), (ATTEND.format(6, "float", "float"), "attendILi6Ef"),
+             (ATTEND.format(6, "f16", "f16"), "attendILi6ENS")],
+    "avx512": [(PACKED.format(12), "packed_tileILi12E"), (ATTEND.format(12, "float", "float"), "attendILi12Ef"),
+               (ATTEND.format(12, "f16", "f16"), "attendILi12ENS")],
+}
+TOO_LARGE = {"avx2": (PACKED.format(10), "packed_tileILi10E"), "avx512": (PACKED.format(20), "packed_tileILi20E")}
+STORE = re.compile(r"^\s*vmov\w+\s+%[xyz]mm\d+, [^%]*\(")
+MULTIPLY_ADD = re.compile(r"^\s*vfn?madd\w+")
+JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")
+
+
+def functions(assembly):
+    """Mangled name -> lines."""
+    found, lines = {}, None
+    for line in assembly.splitlines():
+        if match := re.match(r"^(_Z\w+):", line):
+            lines = found.setdefault(match.group(1), [])
+        elif lines is not None:
+            lines.append(line)
+    return found
+
+
+def innermost_loops(lines):
+    """(first line, last line) of loops that contain no other."""
+    labels = {line.split(":")[0].strip(): i for i, line in enumerate(lines) if re.match(r"^\.L\w+:", line)}
+    loops = [(labels[m.group(1)], i) for i, line in enumerate(lines)
+             if (m := JUMP.match(line)) and labels.get(m.group(1), i) < i]
+    return [a for a in loops if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
+
+
+def check(compiler, includes, isa, kernels):
+    """Sentences about what was found; empty when all is well."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "kernels.cpp"
+        source.write_text(SOURCE.format(isa=isa, instances="\n".join(k[0] for k in kernels)))
+        command = [compiler, "-std=c++20", "-O2", "-S", "-o", "-", str(source)] + [f"-I{i}" for i in includes]
+        assembly = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    complaints, all_functions = [], functions(assembly)
+    for _, name in kernels:
+        lines = next((body for mangled, body in all_functions.items() if name in mangled), None)
+        loops = []
+        for first, last in innermost_loops(lines or []):
+            body = lines[first:last + 1]
+            if sum(map(bool, map(MULTIPLY_ADD.match, body))) >= 6:
+                loops.append(sum(map(bool, map(STORE.match, body))))
+        if not loops:
+            complaints.append(f"spills: {isa} {name}: no loop that multiplies and adds was found")
+        for stores in loops:
+            if stores:
+                complaints.append(f"spills: {isa} {name}: an inner loop stores {stores} vectors")
+    return complaints
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--compiler", default="g++")
+    parser.add_argument("--include", action="append", default=[])
+    parser.add_argument("--self-test", action="store_true")
+    args = parser.parse_args()
+    machine = subprocess.run([args.compiler, "-dumpmachine"], capture_output=True, text=True).stdout
+    if not machine.startswith("x86_64"):
+        print("spills: only x86 kernels are looked at")
+        return 0
+    if args.self_test:
+        missed = [isa for isa, kernel in TOO_LARGE.items() if not check(args.compiler, args.include, isa, [kernel])]
+        for isa in missed:
+            print(f"spills: the self-test's tile of {isa}, too large for its registers, was not found")
+        return bool(missed)
+    complaints = [c for isa, kernels in KERNELS.items() for c in check(args.compiler, args.include, isa, kernels)]
+    print("\n".join(complaints) or "spills: none")
+    return bool(complaints)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
