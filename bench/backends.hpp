@@ -26,6 +26,7 @@ void add_for_backends(const Case& c) {
 #if defined(__x86_64__)
   if (llava::is_supported(simd_isa::avx2)) add<simd_as<simd_isa::avx2>>(c);
   if (llava::is_supported(simd_isa::avx512)) add<simd_as<simd_isa::avx512>>(c);
+  if (llava::is_supported(simd_isa::avx512vnni)) add<simd_as<simd_isa::avx512vnni>>(c);
 #elif defined(__aarch64__)
   add<simd_as<simd_isa::neon>>(c);
 #endif

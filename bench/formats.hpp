@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The weight formats that are benched: the one list. A format that joins it is benched in matmul (once weight_pool knows it,
-/// memory.hpp), in every stage (pipeline/) and against the rival (rival.py, whose table names the rival's own).
+/// The weight formats that are benched: the one list. A format that joins it is benched in matmul, in every stage (pipeline/)
+/// and against the rival (rival.py, whose table names the rival's own).
 #pragma once
-#include <llava/quant/format.hpp>
+#include <llava/quant/q4_0.hpp>
+#include <llava/quant/q4_i8.hpp>
+#include <llava/quant/q8_0.hpp>
 #include <string>
 
 #include "harness.hpp"
@@ -22,6 +24,6 @@ struct list {
   }
 };
 
-using formats = list<llava::f32, llava::f16, llava::bf16>;
+using formats = list<llava::f32, llava::f16, llava::bf16, llava::q8_0, llava::q4_0, llava::q4_i8>;
 
 }  // namespace bench

@@ -8,7 +8,8 @@
 #include <cstdint>
 #include <cstring>
 #include <llava/base/executor.hpp>
-#include <llava/quant/format.hpp>
+#include <llava/nn/block_weight.hpp>
+#include <llava/quant/blocks.hpp>
 #include <llava/tensor/arena.hpp>
 #include <llava/tensor/buffer.hpp>
 #include <span>
@@ -74,30 +75,67 @@ inline std::size_t pool_bytes() {
   return std::clamp(2 * static_cast<std::size_t>(std::max(0L, cache)), std::size_t{320} << 20, std::size_t{1} << 30);
 }
 
-/// Weights of format F, for matrices of any size: `at(i, N, K)` is another one for each i until the pool is used up, so
-/// that a benchmark which counts i up reads memory as a model's layers do. A format that is not dense specialises this
-/// (make the values with random_at, quantise them once), and stands in bench/formats.hpp.
-template <class F>
+/// Weights (N, K) of format F as backend B takes them: `at(i)` is another matrix for each i until the pool is used up, so that
+/// a benchmark which counts i up reads memory as a model's layers do. `row(n, values)` is row n of at(0), for references.
+template <class B, class F>
 class weight_pool;
 
-template <llava::floating F>
-class weight_pool<F> {
+template <class B, llava::floating F>
+class weight_pool<B, F> {
  public:
-  static const weight_pool& shared() {
-    static const weight_pool pool;
-    return pool;
+  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns) : rows_(rows), columns_(columns) {}
+  llava::weight_view<B, F> at(std::size_t i) const {
+    const std::size_t n = static_cast<std::size_t>(rows_ * columns_);
+    return {values().data() + i % (values().size() / n) * n, llava::dynamic_shape<2>(rows_, columns_)};
   }
-  typename llava::format<F>::view at(std::size_t i, std::ptrdiff_t rows, std::ptrdiff_t columns) const {
-    const std::size_t n = static_cast<std::size_t>(rows * columns);
-    return {values_.values().data() + i % (values_.values().size() / n) * n, llava::dynamic_shape<2>(rows, columns)};
-  }
-  /// Element (n, k) of at(i, …), for references.
-  double value(const typename llava::format<F>::view& w, std::ptrdiff_t n, std::ptrdiff_t k) const {
-    return static_cast<double>(llava::to_float(w(n, k)));
+  void row(std::ptrdiff_t n, std::vector<double>& to) const {
+    for (std::size_t k = 0; k < to.size(); ++k)
+      to[k] = static_cast<double>(llava::to_float(values()[static_cast<std::size_t>(n * columns_) + k]));
   }
 
  private:
-  array<F> values_{1, static_cast<std::ptrdiff_t>(pool_bytes() / sizeof(F)), 0.05f};
+  /// One pool for matrices of any size.
+  static std::span<F> values() {
+    static const array<F> all(1, static_cast<std::ptrdiff_t>(pool_bytes() / sizeof(F)), 0.05f);
+    return all.values();
+  }
+  std::ptrdiff_t rows_, columns_;
+};
+
+template <class B, llava::block_format F>
+class weight_pool<B, F> {
+  using layout = typename B::template layout<F>;
+
+ public:
+  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns)
+      : rows_(rows),
+        columns_(columns),
+        bytes_(static_cast<std::size_t>(llava::layout_bytes<layout>(rows, columns))),
+        count_(std::max<std::size_t>(1, pool_bytes() / bytes_)),
+        memory_(*llava::host_buffer::try_make(count_ * bytes_, "bench")) {
+    const array<> values(rows, columns, 0.05f);
+    llava::thread_pool threads;
+    llava::weight<B, F> one;
+    const llava::host_values from{llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())};
+    if (!one.try_fill(from, {rows, columns}, "bench", &threads)) std::abort();  // floats, and memory for one matrix
+    for (std::size_t i = 0; i < count_; ++i) memory_.load(i * bytes_, one.packed().data(), bytes_);
+  }
+  llava::weight_view<B, F> at(std::size_t i) const {
+    return layout::make_view(memory_.data() + i % count_ * bytes_, rows_, columns_);
+  }
+  void row(std::ptrdiff_t n, std::vector<double>& to) const {
+    const array<> values(rows_, columns_, 0.05f);
+    std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(columns_)));
+    std::vector<float> decoded(to.size());
+    F::encode(values.matrix().row(n), columns_, stored.data());
+    llava::decode_row<F>(stored.data(), columns_, decoded.data());
+    to.assign(decoded.begin(), decoded.end());
+  }
+
+ private:
+  std::ptrdiff_t rows_, columns_;
+  std::size_t bytes_, count_;
+  llava::host_buffer memory_;
 };
 
 /// Σ (x − reference)² / Σ reference², gathered element by element.

@@ -21,7 +21,7 @@ import sys
 import tempfile
 
 # Our format, and llama-quantize's name of the rival's nearest. A format that joins bench/formats.hpp joins here.
-FORMATS = {"f16": "F16", "q8_0": "Q8_0", "q4_0": "Q4_0"}
+FORMATS = {"f16": "F16", "q8_0": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0"}
 SHAPE = "7b-8of32"
 OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64"}
 IS_RATE = {"prefill", "decode"}

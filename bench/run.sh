@@ -26,7 +26,7 @@ done
 
 need_to_build
 need libbenchmark-dev benchmark/benchmark.h
-need libeigen3-dev eigen3/Eigen/Core
+need libeigen3-dev /usr/include/eigen3/Eigen/Core
 install_missing
 configure release
 build release bench_ops

@@ -34,20 +34,23 @@ struct matmul_case {
   void run(benchmark::State& state) const {
     device<B> d;
     const array<> x(rows, inner), y(rows, columns);
-    const auto& pool = weight_pool<F>::shared();
+    const weight_pool<B, F> pool(columns, inner);
     const auto product = [&](std::size_t i) {
-      matmul(d.queue, y.matrix(), llava::matrix_view<const float>(x), pool.at(i, columns, inner), llava::epilogue<A>{});
+      matmul(d.queue, y.matrix(), llava::matrix_view<const float>(x), pool.at(i), llava::epilogue<A>{});
       d.queue.finish();
     };
     product(0);
     nmse error;
-    const auto w = pool.at(0, columns, inner);
-    for (std::ptrdiff_t t : some_of(rows, 3))
-      for (std::ptrdiff_t n : some_of(columns, 41)) {
+    std::vector<double> w(static_cast<std::size_t>(inner));
+    for (std::ptrdiff_t n : some_of(columns, 41)) {
+      pool.row(n, w);
+      for (std::ptrdiff_t t : some_of(rows, 3)) {
         double sum = 0;
-        for (std::ptrdiff_t k = 0; k < inner; ++k) sum += static_cast<double>(x.matrix()(t, k)) * pool.value(w, n, k);
+        for (std::ptrdiff_t k = 0; k < inner; ++k)
+          sum += static_cast<double>(x.matrix()(t, k)) * w[static_cast<std::size_t>(k)];
         error.add(static_cast<double>(y.matrix()(t, n)), static_cast<double>(A::apply(static_cast<float>(sum))));
       }
+    }
     constexpr bool is_dense = llava::format<F>::is_dense;
     if (!is_right(state, error.value(), is_dense ? 1e-7 : 5e-4)) return;
     time(state, {flops(), bytes(), is_dense ? arithmetic::f32 : arithmetic::int8}, product);
