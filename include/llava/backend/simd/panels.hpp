@@ -105,6 +105,9 @@ struct block_arguments {
   bool add;
 };
 
+/// Up to so many rows, reading the weights takes longer than multiplying them.
+inline constexpr std::ptrdiff_t few_block_rows = 8;
+
 /// Blocks along K that all rows pass before the next: their codes stay in the first cache. A multiple of every group.
 inline constexpr std::ptrdiff_t blocks_at_once = 32;
 
