@@ -5,7 +5,7 @@
 
 Everyone is given the same random seed, so that two runs try the same. A finding stays in the build folder and its path is
 printed. An input is at most 64 KiB, and no single allocation may be larger than 64 MiB and four times that (R1), except for
-the pixels of a picture. For a release: --runs 4000000, which is ten million and more in all.
+the pixels of a picture. For a release: --runs 2000000, which is ten million and more in all.
 """
 import argparse
 import pathlib
@@ -17,6 +17,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
 LARGEST = 1 << 16
+CONFIGS = ("config.json", "preprocessor_config.json", "generation_config.json", "processor_config.json", "tower/config.json",
+           "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 def pictures():
@@ -31,16 +33,31 @@ def pictures():
 
 def seeds(target):
     """Bytes to begin with."""
+    goldens = sorted((DATA / "goldens").iterdir())
     if target == "safetensors":
         for file in sorted(DATA.glob("goldens/*/*.safetensors")):
             yield file.read_bytes()[:LARGEST]
         yield b"\x38" + bytes(7) + b'{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}' + bytes(8)
         yield b"\x02" + bytes(7) + b"{}"
+    elif target == "safetensors_index":
+        yield b'{"metadata":{"total_size":4},"weight_map":{"a":"a"}}'
+        yield b'{"weight_map":{"b":"../a"}}'
     elif target == "tokenizer_model":
         for file in sorted(DATA.glob("**/tokenizer.model")):
             yield file.read_bytes()[:LARGEST]
+    elif target == "tokenizer_json":
+        for file in sorted(DATA.glob("**/tokenizer.json")):
+            if file.stat().st_size <= LARGEST:
+                yield file.read_bytes()
+    elif target == "config_json":
+        for folder in (*goldens, ROOT / "examples" / "tiny"):
+            for number, name in enumerate(CONFIGS):
+                if (folder / name).exists():
+                    yield bytes([number]) + (folder / name).read_bytes()
     elif target == "image_file":
         yield from pictures()
+    elif target == "text":
+        yield from ("The quick brown fox 12345 \u6f22\u5b57\n\n  <s></s><image>".encode(), b"\xff\xfe<|im_start|>user\n")
 
 
 def run(binary, runs):
