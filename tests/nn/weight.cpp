@@ -29,8 +29,8 @@ TEST_CASE("weight: a stored type that fits is used in place", "[nn]") {
   REQUIRE(w.try_fill(of(values), {3, 4}, "w"));
   CHECK(w.view().data() == values.data());
   CHECK(w.view().extent(0) == 3);
-  CHECK(weight<scalar, f16>::bytes_needed({dtype::float16}, {3, 4}) == 0);
-  CHECK(weight<scalar, f16>::bytes_needed({dtype::float32}, {3, 4}) == 24);
+  CHECK(w.bytes_needed({dtype::float16}, {3, 4}) == 0);
+  CHECK(w.bytes_needed({dtype::float32}, {3, 4}) == 24);
 }
 
 TEST_CASE("weight: other types, and data that is not aligned, are converted", "[nn]") {
@@ -89,11 +89,11 @@ TEST_CASE("weight: block formats are quantised when loaded, or laid out as they 
   weight<scalar, q4_0> in_place;
   REQUIRE(in_place.try_fill(rows, dims, "w"));
   CHECK(in_place.view().data == made.view().data);
-  CHECK(weight<scalar, q4_0>::bytes_needed(rows, dims) == 0);
+  CHECK(in_place.bytes_needed(rows, dims) == 0);
   weight<simd, q4_0> from_rows, from_values;
   REQUIRE(from_rows.try_fill(rows, dims, "w", &threads));
   REQUIRE(from_values.try_fill(of(values), dims, "w"));
-  const std::size_t bytes = weight<simd, q4_0>::bytes_needed(rows, dims);
+  const std::size_t bytes = from_rows.bytes_needed(rows, dims);
   CHECK(bytes == 3 * static_cast<std::size_t>(simd::layout<q4_0>::unit_bytes(70)));
   CHECK(std::memcmp(from_rows.view().data, from_values.view().data, bytes) == 0);
 }
@@ -104,9 +104,9 @@ TEST_CASE("weight: block formats refuse whole numbers and other formats", "[nn]"
   const auto filled = w.try_fill({dtype::int64, reinterpret_cast<const std::byte*>(values)}, {1, 2}, "up_proj.weight");
   REQUIRE_FALSE(filled);
   CHECK(filled.error().sentence().find("up_proj.weight is stored as i64") != std::string::npos);
-  CHECK(weight<scalar, q8_0>::takes("q8_0"));
-  CHECK(weight<scalar, q8_0>::takes(""));
-  CHECK_FALSE(weight<scalar, q8_0>::takes("q4_0"));
-  CHECK_FALSE(weight<scalar, f16>::takes("q4_0"));
-  CHECK_FALSE(parameter<scalar>::takes("q4_0"));
+  CHECK(w.takes("q8_0"));
+  CHECK(w.takes(""));
+  CHECK_FALSE(w.takes("q4_0"));
+  CHECK_FALSE(weight<scalar, f16>().takes("q4_0"));
+  CHECK_FALSE(parameter<scalar>().takes("q4_0"));
 }

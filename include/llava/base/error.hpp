@@ -3,6 +3,8 @@
 /// `x()` throws `llava::error` and exists only where exceptions do. The sentence names the file, the tensor, what was
 /// expected, what was found and what to do. It never holds a pointer or the text of another library's exception.
 #pragma once
+#include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -84,7 +86,7 @@ class [[nodiscard]] result<void> {
 };
 
 /// `return fail(errc::mismatch, "...")` inside a function that returns a result.
-inline error fail(errc code, std::string sentence) { return error(code, std::move(sentence)); }
+[[gnu::cold]] inline error fail(errc code, std::string sentence) { return error(code, std::move(sentence)); }
 
 /// The bridge from `try_x()` to `x()`: the value, or a throw. Without exceptions it does not exist.
 #if LLAVA_EXCEPTIONS
@@ -95,20 +97,37 @@ T value_or_throw(result<T>&& r) {
 }
 #endif
 
-/// Joins texts and whole numbers into a sentence.
+namespace detail {
+/// A text, a character or a whole number on its way into a sentence.
+class text_part {
+ public:
+  text_part(std::string_view text) : text_(text) {}
+  text_part(const std::string& text) : text_(text) {}
+  text_part(const char* text) : text_(text) {}
+  text_part(char c) : text_(digits_, 1) { digits_[0] = c; }
+  template <std::integral N>
+  text_part(N n)
+      : text_(digits_, static_cast<std::size_t>(std::to_chars(digits_, digits_ + sizeof digits_, n).ptr - digits_)) {}
+  text_part(const text_part&) = delete;
+  std::string_view text() const { return text_; }
+
+ private:
+  char digits_[24];
+  std::string_view text_;
+};
+/// One function for every sentence: what is compiled at each of them stays small.
+[[gnu::cold]] inline std::string joined(const text_part* parts, std::size_t count) {
+  std::string out;
+  for (std::size_t i = 0; i < count; ++i) out += parts[i].text();
+  return out;
+}
+}  // namespace detail
+
+/// Joins texts, characters and whole numbers into a sentence.
 template <class... Parts>
 std::string text_of(const Parts&... parts) {
-  std::string out;
-  const auto append = [&out](const auto& part) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(part)>, char>)
-      out += part;
-    else if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(part)>>)
-      out += std::to_string(part);
-    else
-      out += std::string_view(part);
-  };
-  (append(parts), ...);
-  return out;
+  const detail::text_part list[] = {parts...};
+  return detail::joined(list, sizeof...(parts));
 }
 
 /// a · b, or nothing when it does not fit: for sizes that a file states (R2).

@@ -4,35 +4,43 @@
 #pragma once
 #include <string_view>
 #include <type_traits>
-#include <utility>
-#include <variant>
 
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
 
-/// One of Choices, types with a `name`, chosen when a program runs.
+/// One of Choices, types with a `name` and nothing else, chosen when a program runs; at first the first.
 template <class... Choices>
 class one_of {
+  static_assert((std::is_empty_v<Choices> && ...), "llava: a choice is its type; it can have no members");
+
  public:
   one_of() = default;
   template <class C>
-  requires(std::is_same_v<C, Choices> || ...) one_of(C choice) : chosen_(std::move(choice)) {}
+  requires(std::is_same_v<C, Choices> || ...) one_of(C) { choose(C::name); }
 
   /// Chooses the type whose `name` is given; false, and no change, when there is none.
-  bool choose(std::string_view name) { return ((Choices::name == name ? (chosen_ = Choices{}, true) : false) || ...); }
+  bool choose(std::string_view name) {
+    int at = 0;
+    return ((Choices::name == name ? (chosen_ = at, true) : (++at, false)) || ...);
+  }
 
+  /// f(choice), with the type that was chosen.
   template <class F>
   decltype(auto) visit(F&& f) const {
-    return std::visit(f, chosen_);
-  }
-  template <class F>
-  decltype(auto) visit(F&& f) {
-    return std::visit(f, chosen_);
+    return visit_from<F, Choices...>(f, chosen_);
   }
 
  private:
-  std::variant<Choices...> chosen_;
+  template <class F, class First, class... Rest>
+  static decltype(auto) visit_from(F& f, int chosen) {
+    if constexpr (sizeof...(Rest) > 0)
+      if (chosen > 0) return visit_from<F, Rest...>(f, chosen - 1);
+    const First choice{};
+    return f(choice);
+  }
+
+  int chosen_ = 0;
 };
 
 /// Calls f with the type that was chosen, or with the type itself where there was no choice.

@@ -8,26 +8,29 @@
 
 #include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/base/progress.hpp>
 #include <llava/checkpoint/packed_weights.hpp>
 #include <llava/checkpoint/source.hpp>
 #include <llava/checkpoint/tensor_names.hpp>
+#include <llava/tensor/weight_slot.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
 
 /// "(4096, 1024)"
-template <class Dims>
-std::string text_of_dims(const Dims& dims, std::size_t rank) {
+template <class Extents>
+std::string text_of_dims(const Extents& extents, std::size_t rank) {
   std::string s = "(";
-  for (std::size_t i = 0; i < rank; ++i) s += (i ? ", " : "") + std::to_string(dims[i]);
+  for (std::size_t i = 0; i < rank; ++i) s += (i ? ", " : "") + std::to_string(extents[i]);
   return s + ")";
 }
 
 /// What is wrong with one tensor for one slot, or nothing.
-template <checkpoint_source Source, class Slot, class Dims>
-std::string mismatch_of(const Source& source, const std::string& name, const Slot& slot, const Dims& dims) {
+template <checkpoint_source Source>
+std::string mismatch_of(const Source& source, const std::string& name, const weight_slot& slot,
+                        const tensor_dims& dims) {
   const stored_tensor* t = source.find(name);
   if (!t) return name + ": missing, expected " + text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank));
   if (!slot.takes(t->format))
@@ -75,7 +78,7 @@ class weight_binding {
   /// Compares the stages' weights with `source`, in the folder `where`; keeps every mistake.
   template <checkpoint_source Source, class... Stages>
   void check(const Source& source, const tensor_names& names, const std::string& where, Stages&... stages) {
-    const auto check_one = [&](const std::string& name, auto& slot, const auto& dims) {
+    const auto check_one = [&](const std::string& name, weight_slot& slot, const tensor_dims& dims) {
       const std::string stored = names.file_name(name);
       std::string mistake = detail::mismatch_of(source, stored, slot, dims);
       if (!mistake.empty()) {
@@ -87,7 +90,7 @@ class weight_binding {
       if (packed_->find(t.name, slot.packed_layout()).empty())
         needed_ += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
     };
-    (stages.each(check_one), ...);
+    (stages.each(visitor(check_one)), ...);
   }
 
   /// All mistakes in one error; or that more than `budget` bytes would have to be allocated. Weights used where they are
@@ -104,7 +107,7 @@ class weight_binding {
   template <checkpoint_source Source, class... Stages>
   result<void> try_fill(const Source& source, const tensor_names& names, progress_callback report, Stages&... stages) {
     result<void> filled;
-    const auto fill_one = [&](const std::string& name, auto& slot, const auto& dims) {
+    const auto fill_one = [&](const std::string& name, weight_slot& slot, const tensor_dims& dims) {
       if (!filled) return;
       const stored_tensor& t = *source.find(names.file_name(name));
       if (!slot.try_map(packed_->find(t.name, slot.packed_layout()), dims))
@@ -114,7 +117,7 @@ class weight_binding {
       if (filled && !report({"loading weights", done_, total_}))
         filled = fail(errc::cancelled, text_of("llava: loading ", folder_, " was cancelled"));
     };
-    (stages.each(fill_one), ...);
+    (stages.each(visitor(fill_one)), ...);
     return filled;
   }
 
@@ -126,6 +129,9 @@ class weight_binding {
   }
 
  private:
+  /// What stages are walked with: one type, so that the walk of a stage is compiled once.
+  using visitor = function_ref<void(const std::string&, weight_slot&, const tensor_dims&)>;
+
   std::string folder_;
   executor* threads_;
   const packed_weights* packed_;

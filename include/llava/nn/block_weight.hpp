@@ -13,15 +13,17 @@ LLAVA_BEGIN
 
 /// A matrix (N, K) of block format F in a backend's memory, or where its file is mapped.
 template <class B, block_format F>
-class weight<B, F> {
+class weight<B, F> : public weight_slot {
  public:
   using layout = typename B::template layout<F>;
 
-  static bool takes(std::string_view stored_format) { return stored_format.empty() || stored_format == F::name; }
-  static std::int64_t stored_row_bytes(std::int64_t columns) { return block_view<F>::row_bytes(columns); }
+  bool takes(std::string_view stored_format) const override {
+    return stored_format.empty() || stored_format == F::name;
+  }
+  std::int64_t stored_row_bytes(std::int64_t columns) const override { return block_view<F>::row_bytes(columns); }
 
-  /// Takes the values of a tensor. When they are used in place the caller keeps them alive and unchanged.
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, executor* threads = nullptr) {
+  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
+                        executor* threads = nullptr) override {
     const std::ptrdiff_t rows = dims.rows(), columns = dims.columns();
     if (in_place(from)) {
       view_ = layout::make_view(from.bytes, rows, columns);
@@ -42,23 +44,17 @@ class weight<B, F> {
 
   weight_view<B, F> view() const { return view_; }  // (N, K)
 
-  /// @name The matrix as this backend lays it out
-  /// For a file that keeps it: the layout's name, its bytes, and the use of such bytes where they are mapped, which the
-  /// caller keeps alive and unchanged. False when they are not of the size of the matrix.
-  /// @{
-  static std::string packed_layout() { return text_of(F::name, " in ", layout::name); }
-  bool try_map(std::span<const std::byte> packed, const tensor_dims& dims) {
+  std::string packed_layout() const override { return text_of(F::name, " in ", layout::name); }
+  bool try_map(std::span<const std::byte> packed, const tensor_dims& dims) override {
     const std::ptrdiff_t bytes = layout_bytes<layout>(dims.rows(), dims.columns());
     if (!B::reads_host_memory || packed.size() != static_cast<std::size_t>(bytes)) return false;
     packed_ = packed;
     view_ = layout::make_view(packed.data(), dims.rows(), dims.columns());
     return true;
   }
-  std::span<const std::byte> packed() const { return packed_; }
-  /// @}
+  std::span<const std::byte> packed() const override { return packed_; }
 
-  /// Memory that try_fill would take for these values.
-  static std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) {
+  std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) const override {
     return in_place(from) ? 0 : static_cast<std::size_t>(layout_bytes<layout>(dims.rows(), dims.columns()));
   }
 

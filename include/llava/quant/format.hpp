@@ -61,6 +61,13 @@ concept weight_policy = requires {
   typename P::kv_cache;
 };
 
+/// Whether a policy keeps some weights in a block format.
+template <weight_policy P>
+inline constexpr bool has_block_weights =
+    !(format<typename P::vision>::is_dense && format<typename P::projector>::is_dense &&
+      format<typename P::text>::is_dense && format<typename P::head>::is_dense &&
+      format<typename P::embeddings>::is_dense);
+
 namespace detail {
 /// What is neither stays what it is: the pipeline says so in its sentence.
 template <class P>

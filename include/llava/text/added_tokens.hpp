@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/text/prefix_matcher.hpp>
 #include <llava/text/unicode.hpp>
 #include <llava/text/utf8.hpp>
@@ -43,8 +44,8 @@ class added_tokens {
 
   added_tokens() = default;
   /// Ids are to be below `most`; normalise(content) gives the text that a normalized token is found by.
-  template <class Normalise>
-  static result<added_tokens> try_make(std::vector<added_token> tokens, std::int32_t most, Normalise&& normalise) {
+  static result<added_tokens> try_make(std::vector<added_token> tokens, std::int32_t most,
+                                       function_ref<std::string(std::string_view)> normalise) {
     added_tokens a;
     a.tokens_ = std::move(tokens);
     std::vector<std::pair<std::string, std::int32_t>> texts[2], contents;
@@ -85,8 +86,8 @@ class added_tokens {
   }
 
   /// Calls stretch(text, whether it is at the start) for what stands between tokens, token(added) for tokens, in order.
-  template <class Stretch, class Token>
-  void cut_out(std::string_view text, pass p, const cut_options& o, Stretch&& stretch, Token&& token) const {
+  void cut_out(std::string_view text, pass p, const cut_options& o, function_ref<void(std::string_view, bool)> stretch,
+               function_ref<void(const added_token&)> token) const {
     const auto accept = [&](std::int32_t i) {
       const added_token& t = tokens_[static_cast<std::size_t>(i)];
       return (o.parse_special || !t.special) && (o.never.empty() || t.content != o.never);

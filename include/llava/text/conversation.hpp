@@ -168,8 +168,8 @@ struct v0_plain : plain {
 template <class T>
 concept conversation_template = requires(std::span<const message> turns) {
   { T::name } -> std::convertible_to<std::string_view>;
-  { T::style::template prompt<T>(turns) } -> std::convertible_to<std::string>;
-  { T::style::template stop<T> } -> std::convertible_to<std::string_view>;
+  { T::style::prompt(texts_of<T>(), turns) } -> std::convertible_to<std::string>;
+  { T::style::stop(texts_of<T>()) } -> std::convertible_to<std::string_view>;
 };
 
 /// Templates to choose from, by the reference's names.
@@ -183,7 +183,7 @@ struct conversation_list : one_of<T...> {
     return fail(errc::not_found, text_of("llava: no conversation template is called '", name, "'; known: ", names()));
   }
   std::string_view name() const {
-    return this->visit([](const auto& t) { return std::remove_cvref_t<decltype(t)>::name; });
+    return this->visit([](const auto& t) -> std::string_view { return std::remove_cvref_t<decltype(t)>::name; });
   }
   /// All names, for errors.
   static std::string names() {
@@ -203,7 +203,7 @@ template <class T>
 std::string prompt(const T& conversation, std::span<const message> turns) {
   return visit_choice(conversation, [&](const auto& t) {
     using chosen = std::remove_cvref_t<decltype(t)>;
-    return chosen::style::template prompt<chosen>(turns);
+    return chosen::style::prompt(texts_of<chosen>(), turns);
   });
 }
 
@@ -212,7 +212,7 @@ template <class T>
 std::string_view stop_string(const T& conversation) {
   return visit_choice(conversation, [](const auto& t) -> std::string_view {
     using chosen = std::remove_cvref_t<decltype(t)>;
-    return chosen::style::template stop<chosen>;
+    return chosen::style::stop(texts_of<chosen>());
   });
 }
 

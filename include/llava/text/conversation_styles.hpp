@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The styles of conversation templates: how the texts of a template T and turns become a prompt, and where an answer is
-/// cut. A style is a type with prompt<T>(turns) and stop<T>.
+/// cut. A style is a type with prompt(texts, turns) and stop(texts): code that is compiled once, for all its templates.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -20,24 +20,34 @@ struct message {
   std::string text;  ///< empty: to be answered
 };
 
+/// What a style is given of a template.
+struct template_texts {
+  std::string_view system, separator, separator2;
+  std::span<const std::string_view, 2> roles;            ///< by `role`
+  std::span<const std::string_view> demonstration = {};  ///< turns that come before every conversation
+};
+/// The texts of template T: its static members of these names; `demonstration` may be absent.
+template <class T>
+constexpr template_texts texts_of() {
+  template_texts texts{T::system, T::separator, T::separator2, T::roles};
+  if constexpr (requires { T::demonstration; }) texts.demonstration = T::demonstration;
+  return texts;
+}
+
 namespace conversation_styles {
 
 /// "system###Human: text###Assistant:"
 struct single {
-  template <class T>
-  static constexpr std::string_view stop = T::separator;
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out = std::string(T::system) + std::string(T::separator);
-    const auto say = [&out](role from, std::string_view text) {
-      out.append(T::roles[static_cast<int>(from)]).append(":");
-      if (!text.empty()) out.append(" ").append(text).append(T::separator);
+  static std::string_view stop(const template_texts& t) { return t.separator; }
+  static std::string prompt(const template_texts& t, std::span<const message> turns) {
+    std::string out = std::string(t.system) + std::string(t.separator);
+    const auto say = [&](role who, std::string_view text) {
+      out.append(t.roles[static_cast<std::size_t>(who)]).append(":");
+      if (!text.empty()) out.append(" ").append(text).append(t.separator);
     };
-    if constexpr (requires { T::demonstration; }) {  // turns that come before every conversation
-      role from = role::user;
-      for (const std::string_view text : T::demonstration)
-        say(from, text), from = from == role::user ? role::assistant : role::user;
-    }
+    role from = role::user;
+    for (const std::string_view text : t.demonstration)
+      say(from, text), from = from == role::user ? role::assistant : role::user;
     for (const message& m : turns) say(m.from, m.text);
     return out;
   }
@@ -45,15 +55,12 @@ struct single {
 
 /// "system USER: text ASSISTANT: text</s>USER: …": turns end with the first and the second separator in turn.
 struct two {
-  template <class T>
-  static constexpr std::string_view stop = T::separator2;
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out = std::string(T::system) + std::string(T::separator);
+  static std::string_view stop(const template_texts& t) { return t.separator2; }
+  static std::string prompt(const template_texts& t, std::span<const message> turns) {
+    std::string out = std::string(t.system) + std::string(t.separator);
     for (std::size_t i = 0; i < turns.size(); ++i) {
-      out.append(T::roles[static_cast<int>(turns[i].from)]).append(":");
-      if (!turns[i].text.empty())
-        out.append(" ").append(turns[i].text).append(i % 2 == 0 ? T::separator : T::separator2);
+      out.append(t.roles[static_cast<std::size_t>(turns[i].from)]).append(":");
+      if (!turns[i].text.empty()) out.append(" ").append(turns[i].text).append(i % 2 == 0 ? t.separator : t.separator2);
     }
     return out;
   }
@@ -61,14 +68,12 @@ struct two {
 
 /// "system<|im_end|>role text<|im_end|>…": roles bring their own line ends.
 struct mpt {
-  template <class T>
-  static constexpr std::string_view stop = T::separator;
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out = std::string(T::system) + std::string(T::separator);
+  static std::string_view stop(const template_texts& t) { return t.separator; }
+  static std::string prompt(const template_texts& t, std::span<const message> turns) {
+    std::string out = std::string(t.system) + std::string(t.separator);
     for (const message& m : turns) {
-      out.append(T::roles[static_cast<int>(m.from)]);
-      if (!m.text.empty()) out.append(m.text).append(T::separator);
+      out.append(t.roles[static_cast<std::size_t>(m.from)]);
+      if (!m.text.empty()) out.append(m.text).append(t.separator);
     }
     return out;
   }
@@ -76,35 +81,31 @@ struct mpt {
 
 /// "[INST] <<SYS>>…<</SYS>> text [/INST] text </s><s>[INST] …"; the first separator is taken off the front again.
 struct llama_2 {
-  template <class T>
-  static constexpr std::string_view stop = T::separator;
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
+  static std::string_view stop(const template_texts& t) { return t.separator; }
+  static std::string prompt(const template_texts& t, std::span<const message> turns) {
     std::string out;
     for (std::size_t i = 0; i < turns.size(); ++i) {
       if (turns[i].text.empty()) continue;
       std::string text = turns[i].text;
-      if (i == 0 && !T::system.empty()) text = "<<SYS>>\n" + std::string(T::system) + "\n<</SYS>>\n\n" + text;
+      if (i == 0 && !t.system.empty()) text = "<<SYS>>\n" + std::string(t.system) + "\n<</SYS>>\n\n" + text;
       if (i % 2 == 0)
-        out.append(T::separator).append("[INST] ").append(text).append(" [/INST]");
+        out.append(t.separator).append("[INST] ").append(text).append(" [/INST]");
       else
-        out.append(" ").append(text).append(" ").append(T::separator2);
+        out.append(" ").append(text).append(" ").append(t.separator2);
     }
     // The reference strips characters, not the text: any of the separator's.
-    const std::size_t first = T::separator.empty() ? 0 : out.find_first_not_of(T::separator);
+    const std::size_t first = t.separator.empty() ? 0 : out.find_first_not_of(t.separator);
     return first == std::string::npos ? std::string() : out.substr(first);
   }
 };
 
 /// Texts alone, each with its separator.
 struct plain {
-  template <class T>
-  static constexpr std::string_view stop = T::separator;
-  template <class T>
-  static std::string prompt(std::span<const message> turns) {
-    std::string out(T::system);
+  static std::string_view stop(const template_texts& t) { return t.separator; }
+  static std::string prompt(const template_texts& t, std::span<const message> turns) {
+    std::string out(t.system);
     for (std::size_t i = 0; i < turns.size(); ++i)
-      if (!turns[i].text.empty()) out.append(turns[i].text).append(i % 2 == 0 ? T::separator : T::separator2);
+      if (!turns[i].text.empty()) out.append(turns[i].text).append(i % 2 == 0 ? t.separator : t.separator2);
     return out;
   }
 };
