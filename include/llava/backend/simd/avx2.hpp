@@ -56,21 +56,24 @@ LLAVA_ALWAYS_INLINE vec load(const T* p) {
   return {load_8(p), load_8(p + 8)};
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm256_storeu_ps(p, a.l), _mm256_storeu_ps(p + 8, a.h); }
+LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(a.l, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.h, _MM_FROUND_TO_NEAREST_INT));
+}
 
 #include <llava/backend/simd/kernels/x86_transpose.inc>
 
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
-/// read whole, eight rows at a time: where rows lie a power of two apart, more do not fit the ways of a first-level cache.
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
+/// quarters. A line is read whole, eight rows at a time: where rows lie a power of two apart, more do not fit the ways of a
+/// first-level cache.
 template <class F>
 class columns {
  public:
   static constexpr int depth = 64 / sizeof(F);
 
-  LLAVA_ALWAYS_INLINE void take(const F* w, std::ptrdiff_t pitch) {
-#pragma GCC unroll 2
-    for (int part = 0; part < 2; ++part)
-#pragma GCC unroll 2
-      for (int j = 0; j < 2; ++j) take(at_ + 512 * j + 256 * part, w + 8 * part * pitch + depth / 2 * j, pitch);
+  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const F* w, std::ptrdiff_t pitch) {
+    const int half = quarter / 2, j = quarter % 2;  // of the rows, of the columns
+    take(at_ + 512 * j + 256 * half, w + 8 * half * pitch + depth / 2 * j, pitch);
   }
   LLAVA_ALWAYS_INLINE vec operator[](int k) const {
     if constexpr (depth == 16) {
@@ -115,13 +118,15 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-/// Twelve sums of sixteen registers: a tile's row of weights and an element of x take the others.
-inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 6, block_rows = 4;
+/// Twelve sums of sixteen registers: a tile's row of weights and an element of x take the others. Attention's eight cover the
+/// latency of a multiplication, and four rows are what a group of queries often has.
+inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 4, block_rows = 4, unrolled_columns = 32;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_avx2.inc>

@@ -46,39 +46,37 @@ LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm512_storeu_ps(p, a.v); }
+LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
 
 #include <llava/backend/simd/kernels/x86_transpose.inc>
 
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
-/// read whole, eight rows at a time: where rows lie a power of two apart, more do not fit the ways of a first-level cache.
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
+/// quarters; of 16-bit elements the first and the third take all.
 template <class F>
 class columns {
  public:
   static constexpr int depth = 64 / sizeof(F);
 
-  LLAVA_ALWAYS_INLINE void take(const float* w, std::ptrdiff_t pitch) {
-#pragma GCC unroll 2
-    for (int part = 0; part < 2; ++part)
-#pragma GCC unroll 2
-      for (int j = 0; j < 2; ++j) {
-        __m256 c[8];
-        transpose_floats(c, w + 8 * part * pitch + 8 * j, pitch);
+  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const float* w, std::ptrdiff_t pitch) {
+    const int half = quarter / 2, j = quarter % 2;  // of the rows, of the columns
+    __m256 c[8];
+    transpose_floats(c, w + 8 * half * pitch + 8 * j, pitch);
 #pragma GCC unroll 8
-        for (int i = 0; i < 8; ++i) _mm256_store_ps(at_[8 * j + i] + 8 * part, c[i]);
-      }
+    for (int i = 0; i < 8; ++i) _mm256_store_ps(at_[8 * j + i] + 8 * half, c[i]);
   }
   template <class Half>
-  LLAVA_ALWAYS_INLINE void take(const Half* w, std::ptrdiff_t pitch) {
-#pragma GCC unroll 2
-    for (int j = 0; j < 32; j += 16) {
-      __m256i low[8], high[8];
-      transpose_halves(low, w + j, pitch), transpose_halves(high, w + 8 * pitch + j, pitch);
+  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const Half* w, std::ptrdiff_t pitch) {
+    if (quarter % 2) return;
+    const int j = 8 * quarter;
+    __m256i low[8], high[8];
+    transpose_halves(low, w + j, pitch), transpose_halves(high, w + 8 * pitch + j, pitch);
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i) {
-        auto* to = reinterpret_cast<__m256i*>(at_[j + i]);
-        _mm256_store_si256(to, _mm256_permute2x128_si256(low[i], high[i], 0x20));
-        _mm256_store_si256(to + 8, _mm256_permute2x128_si256(low[i], high[i], 0x31));
-      }
+    for (int i = 0; i < 8; ++i) {
+      auto* to = reinterpret_cast<__m256i*>(at_[j + i]);
+      _mm256_store_si256(to, _mm256_permute2x128_si256(low[i], high[i], 0x20));
+      _mm256_store_si256(to + 8, _mm256_permute2x128_si256(low[i], high[i], 0x31));
     }
   }
   LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(at_[k]); }
@@ -102,12 +100,13 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 }
 
 /// Twenty-four sums of thirty-two registers; elements of x come from memory with the multiplication.
-inline constexpr int tile_rows = 12, tile_vectors = 2, attention_rows = 12;
+inline constexpr int tile_rows = 12, tile_vectors = 2, attention_rows = 12, unrolled_columns = 32;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 // clang-format on

@@ -13,96 +13,107 @@
 LLAVA_BEGIN
 namespace simd_backend::generic {
 
+/// Four floats: GCC and Clang compile arithmetic on it for whatever the machine has.
+using floats = float __attribute__((vector_size(16)));
+/// Their bits.
+using words = std::int32_t __attribute__((vector_size(16)));
+
 /// What activations use (arithmetic, exp, erf) is plain inline: their templates are of no instruction set, and an
 /// always-inline callee of another one is an error in them, even though they are themselves inlined into a kernel.
 struct vec {
-  float v[16];
+  floats q[4];
   LLAVA_ALWAYS_INLINE vec() : vec(0.f) {}
-  explicit vec(float x) {
-    for (int i = 0; i < 16; ++i) v[i] = x;
-  }
+  LLAVA_ALWAYS_INLINE vec(floats a, floats b, floats c, floats d) : q{a, b, c, d} {}
+  explicit vec(float x) : q{floats{x, x, x, x}, floats{x, x, x, x}, floats{x, x, x, x}, floats{x, x, x, x}} {}
 };
-/// f on each lane.
+/// f on each register.
 template <class F>
 LLAVA_ALWAYS_INLINE vec each(F f) {
-  vec r;
-  for (int i = 0; i < 16; ++i) r.v[i] = f(i);
-  return r;
+  return {f(0), f(1), f(2), f(3)};
 }
 inline vec operator+(const vec& a, const vec& b) {
-  return each([&](int i) { return a.v[i] + b.v[i]; });
+  return each([&](int i) { return a.q[i] + b.q[i]; });
 }
 inline vec operator-(const vec& a, const vec& b) {
-  return each([&](int i) { return a.v[i] - b.v[i]; });
+  return each([&](int i) { return a.q[i] - b.q[i]; });
 }
 inline vec operator*(const vec& a, const vec& b) {
-  return each([&](int i) { return a.v[i] * b.v[i]; });
+  return each([&](int i) { return a.q[i] * b.q[i]; });
 }
 inline vec operator/(const vec& a, const vec& b) {
-  return each([&](int i) { return a.v[i] / b.v[i]; });
+  return each([&](int i) { return a.q[i] / b.q[i]; });
 }
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
-  return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+  return each([&](int i) { return a.q[i] * b.q[i] + c.q[i]; });
 }
-LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) {
-  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
-}
-LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) {
-  return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
-}
-LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
-  return each([&](int i) { return a.v[i] < 0.f ? -a.v[i] : a.v[i]; });
-}
+/// a < b ? x : y, lane by lane.
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
-  return each([&](int i) { return a.v[i] < b.v[i] ? x.v[i] : y.v[i]; });
+  return each([&](int i) { return a.q[i] < b.q[i] ? x.q[i] : y.q[i]; });
+}
+LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) { return select_less(b, a, a, b); }
+LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) { return select_less(a, b, a, b); }
+LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
+  return each([&](int i) { return std::bit_cast<floats>(std::bit_cast<words>(a.q[i]) & 0x7fffffff); });
 }
 LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
-  return each([&](int i) { return std::bit_cast<float>((static_cast<std::int32_t>(n.v[i]) + 127) << 23); });
+  return each([&](int i) { return std::bit_cast<floats>((__builtin_convertvector(n.q[i], words) + 127) << 23); });
 }
-template <class T>
-LLAVA_ALWAYS_INLINE vec load(const T* p) {
-  return each([&](int i) { return to_float(p[i]); });
+
+LLAVA_ALWAYS_INLINE vec load(const float* p) {
+  vec v;
+  __builtin_memcpy(v.q, p, sizeof(v.q));
+  return v;
 }
-LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) {
-  for (int i = 0; i < 16; ++i) p[i] = a.v[i];
+template <class Half>
+LLAVA_ALWAYS_INLINE vec load(const Half* p) {
+  float f[16];
+  for (int i = 0; i < 16; ++i) f[i] = to_float(p[i]);
+  return load(static_cast<const float*>(f));
 }
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
-/// read whole.
+LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { __builtin_memcpy(p, a.q, sizeof(a.q)); }
+LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
+  float f[16];
+  store(f, a);
+  for (int i = 0; i < 16; ++i) p[i] = from_float<f16>(f[i]);
+}
+
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
+/// quarters, and a line is read whole.
 template <class F>
 class columns {
  public:
   static constexpr int depth = 64 / sizeof(F);
 
-  LLAVA_ALWAYS_INLINE void take(const F* w, std::ptrdiff_t pitch) {
-    for (int i = 0; i < 16; ++i)
-      for (int k = 0; k < depth; ++k) at_[k][i] = w[i * pitch + k];
+  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const F* w, std::ptrdiff_t pitch) {
+    for (int i = 4 * quarter; i < 4 * quarter + 4; ++i)
+      for (int k = 0; k < depth; ++k) at_[k][i] = to_float(w[i * pitch + k]);
   }
-  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(at_[k]); }
+  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(static_cast<const float*>(at_[k])); }
 
  private:
-  alignas(64) F at_[depth][16];
+  alignas(64) float at_[depth][16];
 };
 
+/// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
-  float t[16];
-  for (int i = 0; i < 16; ++i) t[i] = a.v[i];
-  for (int n = 8; n > 0; n /= 2)
-    for (int i = 0; i < n; ++i) t[i] += t[i + n];
-  return t[0];
+  const floats s = (a.q[0] + a.q[2]) + (a.q[1] + a.q[3]);
+  return (s[0] + s[2]) + (s[1] + s[3]);
 }
-
 LLAVA_ALWAYS_INLINE float largest(const vec& a) {
-  float m = a.v[0];
-  for (int i = 1; i < 16; ++i) m = a.v[i] > m ? a.v[i] : m;
+  float t[16];
+  store(t, a);
+  float m = t[0];
+  for (int i = 1; i < 16; ++i) m = t[i] > m ? t[i] : m;
   return m;
 }
 
-inline constexpr int tile_rows = 4, tile_vectors = 1, attention_rows = 4, block_rows = 4;
+inline constexpr int tile_rows = 2, tile_vectors = 1, attention_rows = 1, block_rows = 2, unrolled_columns = 1;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_plain.inc>

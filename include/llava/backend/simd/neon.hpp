@@ -75,6 +75,10 @@ LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) {
   for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.q[i]);
 }
+LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
+  for (int i = 0; i < 4; ++i)
+    vst1_u16(reinterpret_cast<std::uint16_t*>(p) + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.q[i])));
+}
 /// Eight elements of eight rows: c[i] becomes column i.
 LLAVA_ALWAYS_INLINE void transpose_halves(uint16x8_t (&c)[8], const void* w, std::ptrdiff_t pitch) {
   const auto* p = static_cast<const std::uint16_t*>(w);
@@ -95,16 +99,17 @@ LLAVA_ALWAYS_INLINE void transpose_halves(uint16x8_t (&c)[8], const void* w, std
   }
 }
 
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. A line is
-/// read whole.
+/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
+/// quarters, and a line is read whole.
 template <class F>
 class columns {
  public:
   static constexpr int depth = 64 / sizeof(F);
 
-  LLAVA_ALWAYS_INLINE void take(const float* w, std::ptrdiff_t pitch) {
-    for (int i = 0; i < 16; i += 4)
-      for (int k = 0; k < 16; k += 4) {
+  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const float* w, std::ptrdiff_t pitch) {
+    const int row = 8 * (quarter / 2), column = 8 * (quarter % 2);
+    for (int i = row; i < row + 8; i += 4)
+      for (int k = column; k < column + 8; k += 4) {
         const float* p = w + i * pitch + k;
         const float32x4x2_t ab = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + pitch)),
                             cd = vtrnq_f32(vld1q_f32(p + 2 * pitch), vld1q_f32(p + 3 * pitch));
@@ -115,13 +120,13 @@ class columns {
       }
   }
   template <class Half>
-  LLAVA_ALWAYS_INLINE void take(const Half* w, std::ptrdiff_t pitch) {
-    for (int i = 0; i < 16; i += 8)
-      for (int k = 0; k < 32; k += 8) {
-        uint16x8_t c[8];
-        transpose_halves(c, w + i * pitch + k, pitch);
-        for (int j = 0; j < 8; ++j) vst1q_u16(reinterpret_cast<std::uint16_t*>(at_[k + j]) + i, c[j]);
-      }
+  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const Half* w, std::ptrdiff_t pitch) {
+    const int row = 8 * (quarter / 2), column = 16 * (quarter % 2);
+    for (int k = column; k < column + 16; k += 8) {
+      uint16x8_t c[8];
+      transpose_halves(c, w + row * pitch + k, pitch);
+      for (int j = 0; j < 8; ++j) vst1q_u16(reinterpret_cast<std::uint16_t*>(at_[k + j]) + row, c[j]);
+    }
   }
   LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(static_cast<const F*>(at_[k])); }
 
@@ -139,12 +144,13 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[2]), vmaxq_f32(a.q[1], a.q[3])));
 }
 
-inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 6, block_rows = 4;
+inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 6, block_rows = 4, unrolled_columns = 32;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_neon.inc>

@@ -114,6 +114,25 @@ inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
   });
 }
 
+template <class T>
+void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const float> k, matrix_view<const float> v,
+                    matrix_view<const float> angles, step_rows rows, kv_view<T> cache) {
+  q.submit([&] {
+    const std::ptrdiff_t d = cache.dim, tokens = queries.extent(0);
+    const rope_arguments<T> a{queries.extent(1) / d, cache.heads, d};
+    detail::with_kernels(q, [&]<class K>(K) {
+      q.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+        for (std::ptrdiff_t t = first; t < last; ++t) {
+          const std::ptrdiff_t block = rows.slots(t) / kv_block * cache.heads * d * kv_block,
+                               offset = rows.slots(t) % kv_block;
+          K::rope(a, queries.row(t), k.row(t), v.row(t), angles.row(t), cache.keys + block + offset,
+                  cache.values + block + offset * d);
+        }
+      });
+    });
+  });
+}
+
 /// Keys and values of each head are laid into blocks like the cache's, so that one kernel serves both kinds of attention.
 inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, matrix_view<const float> k,
                       matrix_view<const float> v, int heads, float scale) {
