@@ -15,7 +15,7 @@ struct ask_options {
 };
 
 std::string json_of(const llava::answer& a, double seconds) {
-  static constexpr const char* reasons[] = {"eos", "stop", "length", "context"};
+  static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled"};
   std::string out = "{\"text\": " + json_text(a.text) + ", \"finish_reason\": \"" +
                     reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
                     ", \"tokens\": [";

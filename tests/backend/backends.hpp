@@ -2,7 +2,7 @@
 /// One test body for all backends: for_each_backend([]<class B>() { … }), with a device<B> that holds memory, a queue and
 /// threads; and references in double precision to hold the results against (R15).
 #pragma once
-#include <cmath>
+#include <closeness.hpp>
 #include <cstring>
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd.hpp>
@@ -86,16 +86,6 @@ std::vector<T> random_values(std::size_t n, unsigned seed, float scale = 1.f) {
   std::vector<T> v(n);
   for (T& x : v) x = llava::from_float<T>(normal(engine));
   return v;
-}
-
-/// Σ (x − reference)² / Σ reference²
-inline double nmse(const std::vector<float>& x, const std::vector<double>& reference) {
-  double error = 0, power = 1e-30;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    error += (static_cast<double>(x[i]) - reference[i]) * (static_cast<double>(x[i]) - reference[i]);
-    power += reference[i] * reference[i];
-  }
-  return error / power;
 }
 
 inline bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {

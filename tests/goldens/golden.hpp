@@ -3,12 +3,11 @@
 /// with the tolerances of R15: pixels equal, features within a cosine of 0.9999, logits within 1e-4 of the largest,
 /// 64 greedy tokens equal.
 #pragma once
+#include <closeness.hpp>
 #include <llava.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava_catch.hpp>
 
-#include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -47,27 +46,6 @@ class record {
   llava::safetensors_file tensors_;
   llava::json_value about_;
 };
-
-inline double cosine(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  double ab = 0, aa = 0, bb = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double x = a[i], y = b[i];
-    ab += x * y, aa += x * x, bb += y * y;
-  }
-  return ab / std::sqrt(aa * bb);
-}
-
-/// The largest difference, as a share of the largest value.
-inline double largest_error(const std::vector<float>& found, const std::vector<float>& expected) {
-  REQUIRE(found.size() == expected.size());
-  double error = 0, most = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    error = std::max(error, std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
-    most = std::max(most, std::fabs(static_cast<double>(expected[i])));
-  }
-  return error / most;
-}
 
 template <class T>
 std::vector<T> row(const std::vector<T>& all, std::size_t i, std::size_t rows) {

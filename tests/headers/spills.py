@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles the simd kernels and looks for sums that do not stay in registers.
 
-    spills.py --compiler g++ --include include      exits 1 and names the loop when one stores a vector
+    spills.py --compiler g++ --include include      exits 1 and names the loop when one stores a vector on the stack
     spills.py ... --self-test                       shows that a tile too large for the registers is found
 
 A compiler that runs out of registers stores a sum and loads it again in each turn of the loop, which halves its speed and
-fails no test. So in the innermost loops of the functions below that multiply and add, no vector may be stored.
+fails no test. So in the innermost loops of the functions below that multiply and add, no vector may go to the stack.
 """
 import argparse
 import pathlib
@@ -15,6 +15,8 @@ import sys
 import tempfile
 
 SOURCE = """#include <llava/ops/activation.hpp>
+#include <llava/quant/q4_0.hpp>
+#include <llava/quant/q8_0.hpp>
 #include <llava/backend/simd/{isa}.hpp>
 namespace llava::simd_backend::{isa} {{
 {instances}
@@ -23,15 +25,19 @@ namespace llava::simd_backend::{isa} {{
 # What is instantiated, by instruction set, and its mangled name.
 PACKED = "template void packed_tile<{}>(const float*, const float*, std::ptrdiff_t, float*, bool);"
 ATTEND = "template void attend<{}, {}>(const attention_arguments<{}>&, std::ptrdiff_t);"
+BLOCKS = "template void block_tile<{}, {}>(const block_arguments<{}>&, const std::byte*, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, float*);"
 KERNELS = {
-    "avx2": [(PACKED.format(6), "packed_tileILi6E"), (ATTEND.format(6, "float", "float"), "attendILi6Ef"),
-             (ATTEND.format(6, "f16", "f16"), "attendILi6ENS")],
+    "avx2": [(PACKED.format(6), "packed_tileILi6E"), (ATTEND.format(4, "float", "float"), "attendILi4Ef"),
+             (ATTEND.format(4, "f16", "f16"), "attendILi4ENS"), (BLOCKS.format("q8_0", 4, "q8_0"), "block_tileINS0_4q8_0ELi4E"),
+             (BLOCKS.format("q4_0", 4, "q4_0"), "block_tileINS0_4q4_0ELi4E")],
     "avx512": [(PACKED.format(12), "packed_tileILi12E"), (ATTEND.format(12, "float", "float"), "attendILi12Ef"),
                (ATTEND.format(12, "f16", "f16"), "attendILi12ENS")],
+    "avx512vnni": [(BLOCKS.format("q8_0", 8, "q8_0"), "block_tileINS0_4q8_0ELi8E"),
+                   (BLOCKS.format("q4_0", 8, "q4_0"), "block_tileINS0_4q4_0ELi8E")],
 }
 TOO_LARGE = {"avx2": (PACKED.format(10), "packed_tileILi10E"), "avx512": (PACKED.format(20), "packed_tileILi20E")}
-STORE = re.compile(r"^\s*vmov\w+\s+%[xyz]mm\d+, [^%]*\(")
-MULTIPLY_ADD = re.compile(r"^\s*vfn?madd\w+")
+STORE = re.compile(r"^\s*vmov\w+\s+%[xyz]mm\d+, [^%]*\(%r[sb]p")
+MULTIPLY_ADD = re.compile(r"^\s*(vfn?madd|vpmadd|vpdpbusd)\w*")
 JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")
 
 

@@ -10,8 +10,9 @@ namespace {
 struct sizes {
   std::ptrdiff_t rows, inner, columns;
 };
-constexpr sizes shapes[] = {{1, 1, 1},    {1, 64, 16}, {1, 33, 17},   {2, 100, 7},   {3, 16, 48},
-                            {4, 257, 31}, {5, 15, 33}, {9, 300, 130}, {17, 520, 64}, {40, 64, 257}};
+constexpr sizes shapes[] = {{1, 1, 1},     {1, 64, 16},   {1, 33, 17},   {2, 100, 7}, {3, 16, 48},
+                            {4, 257, 31},  {5, 15, 33},   {1, 160, 100}, {3, 96, 70}, {9, 300, 130},
+                            {17, 520, 64}, {40, 64, 257}, {50, 530, 40}};
 
 template <class B, class F, class A>
 std::vector<float> product(const sizes& s, bool add, int threads = 2) {

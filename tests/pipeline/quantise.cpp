@@ -2,6 +2,7 @@
 /// Weights in blocks through the whole pipeline: quantised when opened, in a folder of their own, kept in a packed file.
 #include "tiny_model.hpp"
 
+#include <closeness.hpp>
 #include <llava/pipeline/quantise.hpp>
 #include <temporary_folder.hpp>
 
@@ -25,26 +26,6 @@ std::vector<float> logits_of(const std::string& folder, const open_options& opti
   auto logits = chat.try_logits("USER: <image>\nHow many shapes are there? ASSISTANT:", pictures);
   if (!logits) FAIL(logits.error().what());
   return *std::move(logits);
-}
-
-double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  double most = 0, scale = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    most = std::max(most, static_cast<double>(std::fabs(a[i] - b[i])));
-    scale = std::max(scale, static_cast<double>(std::fabs(b[i])));
-  }
-  return most / scale;
-}
-
-double cosine(const std::vector<float>& a, const std::vector<float>& b) {
-  REQUIRE(a.size() == b.size());
-  double ab = 0, aa = 0, bb = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double x = a[i], y = b[i];
-    ab += x * y, aa += x * x, bb += y * y;
-  }
-  return ab / std::sqrt(aa * bb);
 }
 
 /// The bundled model in `folder`, its tensors in f32 after change(name, dims, values).
@@ -117,7 +98,7 @@ TEST_CASE("quantise: a folder opens as what its weights became, with the logits 
   CHECK(std::filesystem::exists(f / "made/preprocessor_config.json"));
   const std::vector<float> stored = logits_of<model_8>(f / "made"), loaded = logits_of<model_8>(tiny::folder);
   CHECK(stored == loaded);
-  CHECK(largest_difference(stored, logits_of<tiny::model_type>(tiny::folder)) < 0.05);
+  CHECK(largest_error(stored, logits_of<tiny::model_type>(tiny::folder)) < 0.05);
 
   // Opened as 16 bits: every tensor that is not, with what to do, at once.
   const auto wrong = tiny::model_type::try_open(f / "made", tiny::options());

@@ -163,6 +163,76 @@ TEST_CASE("R11: a question can be cancelled from another thread, and the convers
   CHECK(value(chat.try_ask("and now?")).tokens == value(fresh.try_ask("and now?")).tokens);
 }
 
+TEST_CASE("R11: answers of a batch are cancelled each by its own stop, in a step too, and the others go on",
+          "[pipeline]") {
+  const std::string prompt = *model().try_prompt(1, question);
+  const llava::image p = picture(1);
+  llava::generation_settings longest;
+  longest.ignore_eos = true;
+  longest.max_new_tokens = 100;
+  auto alone = model().session();
+  alone.settings = longest;
+  const auto expected = value(alone.try_generate(prompt, std::span<const llava::image>(&p, 1))).tokens;
+
+  auto together = model().batch();
+  std::stop_source first, never_begun;
+  llava::generation_hooks stopped;
+  stopped.stop = first.get_token();
+  int steps = 0;
+  stopped.on_logits = [&](std::span<float>) {
+    if (++steps == 5) std::thread([&] { first.request_stop(); }).join();
+  };
+  REQUIRE(together.try_add(prompt, std::span<const llava::image>(&p, 1), longest, stopped));
+  REQUIRE(together.try_add(prompt, std::span<const llava::image>(&p, 1), longest));
+  llava::generation_hooks at_once;
+  at_once.stop = never_begun.get_token();
+  never_begun.request_stop();
+  REQUIRE(together.try_add(prompt, std::span<const llava::image>(&p, 1), longest, at_once));
+  const auto answers = together.try_run();
+  REQUIRE(answers);
+  CHECK((*answers)[0].reason == llava::finish_reason::cancelled);
+  CHECK((*answers)[0].tokens == std::vector<std::int32_t>(expected.begin(), expected.begin() + 5));
+  CHECK((*answers)[1].reason == llava::finish_reason::length);
+  CHECK((*answers)[1].tokens == expected);
+  CHECK((*answers)[2].reason == llava::finish_reason::cancelled);
+  CHECK((*answers)[2].tokens.empty());
+}
+
+TEST_CASE("R11: a batch's step ends at the next layer when nobody waits for it any more", "[pipeline]") {
+  struct counting_executor final : llava::executor {
+    int calls = 0, stop_at = -1;
+    std::stop_source stop;
+    int concurrency() const override { return 2; }
+    void parallel_for(int pieces, llava::function_ref<void(int)> piece) override {
+      if (++calls == stop_at) stop.request_stop();
+      for (int i = 0; i < pieces; ++i) piece(i);
+    }
+  };
+  const auto threads = std::make_shared<counting_executor>();
+  llava::open_options o = options();
+  o.threads_of_host = threads;
+  const model_type m = open(o);
+  const std::string text = "A text without a picture, long enough for a step.";
+  const auto step = [&] {
+    auto batch = m.batch();
+    llava::generation_hooks hooks;
+    hooks.stop = threads->stop.get_token();
+    REQUIRE(batch.try_add(text, {}, {}, hooks));
+    const int before = threads->calls;
+    REQUIRE(batch.try_step());
+    const int calls = threads->calls - before;
+    return std::pair(calls, threads->stop.stop_requested() ? *batch.try_run() : std::vector<llava::answer>());
+  };
+  const int whole = step().first, layers = m.description().text.layers;
+  REQUIRE(whole > 2 * layers);
+  threads->stop_at = threads->calls + 2;  // in the first layer
+  const auto [cut, answers] = step();
+  CHECK(cut <= 2 * whole / layers);
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].reason == llava::finish_reason::cancelled);
+  CHECK(answers[0].tokens.empty());
+}
+
 TEST_CASE("session: what does not fit the context is refused before anything is computed", "[pipeline]") {
   auto chat = model().session();
   std::string longer;

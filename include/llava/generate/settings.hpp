@@ -33,8 +33,9 @@ struct generation_hooks {
   std::stop_token stop{};
 };
 
-/// Why an answer ended.
-enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full };
+/// Why an answer ended. Only a batch's answers end `cancelled`, each by its own hook, while the others go on: a session's
+/// question fails instead.
+enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full, cancelled };
 
 /// What came of a question.
 struct answer {

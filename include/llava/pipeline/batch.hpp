@@ -3,8 +3,10 @@
 /// prompts of those that are beginning, together at most max_batch_tokens rows and max_sequences sequences. An answer is
 /// byte for byte the one that its question would get alone (R14).
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string_view>
 #include <vector>
 
@@ -31,10 +33,11 @@ class batch {
     return rows_.size() - 1;
   }
 
-  /// One step for as many as fit. False when every answer is finished. After an error the batch is to be dropped.
+  /// One step for as many as fit. False when every answer is finished. After an error the batch is to be dropped. An answer
+  /// whose stop was requested ends with what it has; a step is interrupted once that holds for all that are in it.
   result<bool> try_step() {
     auto& state = model_.state();
-    parts_.clear(), drawing_.clear(), owners_.clear();
+    parts_.clear(), stops_.clear(), drawing_.clear(), owners_.clear();
     std::size_t left = static_cast<std::size_t>(state.limits.tokens);
     // Those that answer come first, one row each; prompts share what is left.
     for (const bool prefill : {false, true})
@@ -44,13 +47,13 @@ class batch {
             parts_.size() == static_cast<std::size_t>(state.limits.sequences))
           continue;
         if (r->hooks.stop.stop_requested()) {
-          r->made.end(finish_reason::length);
+          r->made.end(finish_reason::cancelled);
           continue;
         }
         const step_part<B> part = r->tokens().next(left, 1);
         LLAVA_CHECK(part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size())));
         left -= part.tokens.size();
-        parts_.push_back(part);
+        parts_.push_back(part), stops_.push_back(&r->hooks.stop);
         if (part.logit_rows) owners_.push_back(r.get()), drawing_.push_back(&r->made);
       }
     if (parts_.empty()) return false;
@@ -61,10 +64,13 @@ class batch {
     for (const generation* g : drawing_) wants_logits = wants_logits || g->wants_logits();
     const auto vocab = static_cast<std::size_t>(state.decoder_->vocab());
     if (wants_logits) logits_.resize(owners_.size() * vocab);
-    run_step(
-        lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part<B>>(parts_),
-        [] { return true; },
-        [&](auto& q, matrix_view<float> logits) { draw_tokens(q, logits, drawing_, logits_, drawn_); });
+    const auto go_on = [&] {
+      return std::any_of(stops_.begin(), stops_.end(), [](const auto* s) { return !s->stop_requested(); });
+    };
+    if (!run_step(lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part<B>>(parts_),
+                  go_on,
+                  [&](auto& q, matrix_view<float> logits) { draw_tokens(q, logits, drawing_, logits_, drawn_); }))
+      return true;  // the next step ends them
     for (std::size_t i = 0; i < owners_.size(); ++i) {
       row& r = *owners_[i];
       r.made.push(drawn_[i],
@@ -103,6 +109,7 @@ class batch {
   pipeline<M, B, P> model_;
   std::vector<std::unique_ptr<row>> rows_;
   std::vector<step_part<B>> parts_;
+  std::vector<const std::stop_token*> stops_;  // of the rows of parts_
   std::vector<const generation*> drawing_;
   std::vector<row*> owners_;
   std::vector<std::int32_t> drawn_;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// How far computed numbers are from those that they are held against.
+#pragma once
+#include <llava_catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+inline double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double x = a[i], y = b[i];
+    ab += x * y, aa += x * x, bb += y * y;
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+/// The largest difference, as a share of the largest value.
+inline double largest_error(const std::vector<float>& found, const std::vector<float>& expected) {
+  REQUIRE(found.size() == expected.size());
+  double error = 0, most = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    error = std::max(error, std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
+    most = std::max(most, std::fabs(static_cast<double>(expected[i])));
+  }
+  return error / most;
+}
+
+/// Σ (x − reference)² / Σ reference²
+inline double nmse(const std::vector<float>& x, const std::vector<double>& reference) {
+  double error = 0, power = 1e-30;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    error += (static_cast<double>(x[i]) - reference[i]) * (static_cast<double>(x[i]) - reference[i]);
+    power += reference[i] * reference[i];
+  }
+  return error / power;
+}
