@@ -56,7 +56,6 @@ struct attention_arguments {
   std::ptrdiff_t group;
 };
 /// The heads of a token that are turned, those whose keys and values are kept, and the size of each.
-template <class T>
 struct rope_arguments {
   std::ptrdiff_t query_heads, key_heads, dim;
 };

@@ -119,7 +119,7 @@ void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const floa
                     matrix_view<const float> angles, step_rows rows, kv_view<T> cache) {
   q.submit([&] {
     const std::ptrdiff_t d = cache.dim, tokens = queries.extent(0);
-    const rope_arguments<T> a{queries.extent(1) / d, cache.heads, d};
+    const rope_arguments a{queries.extent(1) / d, cache.heads, d};
     detail::with_kernels(q, [&]<class K>(K) {
       q.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) {
