@@ -32,7 +32,7 @@ void with_block_kernels(const queue& q, F&& call) {
 /// Room for T rows of activations as integers.
 inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups) {
   quantised_rows q;
-  q.codes = a.take<std::byte>(rows * blocks * quantised_rows::most_code_bytes);
+  q.codes = a.take<std::byte>(rows * blocks * quantised_rows::code_bytes);
   q.starts = a.take<std::int32_t>(rows * blocks);
   q.scales = a.take<float>(rows * groups);
   q.blocks = blocks, q.groups = groups;
@@ -48,7 +48,8 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
   const quantised_rows xs =
       detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
                              (w.columns + F::activation_group - 1) / F::activation_group);  // (T, K)
-  float* sums = q.workspace().take<float>(pieces * rows * panels<F>::unit);                 // (pieces, T, 16)
+  const std::ptrdiff_t room = (rows + 1) * panels<F>::unit;  // (T, 16), and (2, 16) where T is 1
+  float* sums = q.workspace().take<float>(pieces * room);
   q.submit([&] {
     const block_arguments<F> a{
         xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.add};
@@ -58,7 +59,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
       });
       q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         K::template matmul<A>(a, count * piece / pieces, count * (piece + 1) / pieces,
-                              sums + piece * rows * panels<F>::unit);
+                              sums + piece * room);
       });
     });
   });

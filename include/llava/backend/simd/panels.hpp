@@ -85,12 +85,11 @@ struct panels {
 /// Rows of activations as integers (quant/activations.hpp), in the form that an instruction set multiplies. `starts` is
 /// what the sum of a block begins with: it takes back what codes that begin at 0 have added.
 struct quantised_rows {
-  std::byte* codes;      // (T, blocks, 32 or 64 bytes)
+  std::byte* codes;      // (T, blocks, 32)
   std::int32_t* starts;  // (T, blocks)
   float* scales;         // (T, groups)
   std::ptrdiff_t blocks, groups;
-  /// What a block may take: as i16.
-  static constexpr std::ptrdiff_t most_code_bytes = 2 * block_elements;
+  static constexpr std::ptrdiff_t code_bytes = block_elements;  // of a block
 };
 
 /// y (T, N) = act(x · wᵀ + bias) (+ y), x in integers, w in panels.
@@ -110,6 +109,8 @@ inline constexpr std::ptrdiff_t few_block_rows = 8;
 
 /// Blocks along K that all rows pass before the next: their codes stay in the first cache. A multiple of every group.
 inline constexpr std::ptrdiff_t blocks_at_once = 32;
+/// Activations that pass all panels of a piece before the next: they stay in the second cache.
+inline constexpr std::ptrdiff_t bytes_at_once = std::ptrdiff_t{384} << 10;
 
 }  // namespace simd_backend
 
