@@ -5,11 +5,21 @@
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q4_i8.hpp>
 #include <llava/quant/q8_0.hpp>
+#include <llava/quant/repacked.hpp>
 #include <string>
 
 #include "harness.hpp"
 
 namespace bench {
+
+/// The name of a format, or of a policy of one's own.
+template <class F>
+std::string name_of_weights() {
+  if constexpr (llava::weight_format<F>)
+    return std::string(llava::format<F>::name);
+  else
+    return std::string(F::name);
+}
 
 template <class... F>
 struct list {
@@ -17,13 +27,14 @@ struct list {
   template <class Use>
   static void each(Use&& use) {
     const auto one = [&]<class G>() {
-      const std::string wanted = "," + chosen().formats + ",", name = "," + std::string(llava::format<G>::name) + ",";
+      const std::string wanted = "," + chosen().formats + ",", name = "," + name_of_weights<G>() + ",";
       if (chosen().formats.empty() || wanted.find(name) != std::string::npos) use.template operator()<G>();
     };
     (one.template operator()<F>(), ...);
   }
 };
 
-using formats = list<llava::f32, llava::f16, llava::bf16, llava::q8_0, llava::q4_0, llava::q4_i8>;
+using formats =
+    list<llava::f32, llava::f16, llava::bf16, llava::repacked<llava::f16>, llava::q8_0, llava::q4_0, llava::q4_i8>;
 
 }  // namespace bench

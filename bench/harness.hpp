@@ -31,6 +31,7 @@ struct settings {
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   std::string model;    // a folder; empty: random models are made
   std::string formats;  // "f16,q8_0"; empty: all
+  int layers = 8;       // of the language model of random checkpoints, 32 in LLaVA-1.5-7B
 };
 inline settings& chosen() {
   static settings s;
@@ -131,12 +132,13 @@ inline bool take_option(int& argc, char** argv, std::string_view name, std::stri
 }
 
 /// Reads the command line, probes the roofs, runs what is registered. Our options; all others are Google Benchmark's:
-///   --threads=N   --model=FOLDER   --formats=f16,q8_0
+///   --threads=N   --model=FOLDER   --formats=f16,q8_0   --layers=8
 inline int main(int argc, char** argv) {
-  std::string threads;
+  std::string threads, layers;
   if (take_option(argc, argv, "--threads", threads)) chosen().threads = std::max(1, std::atoi(threads.c_str()));
   take_option(argc, argv, "--model", chosen().model);
   take_option(argc, argv, "--formats", chosen().formats);
+  if (take_option(argc, argv, "--layers", layers)) chosen().layers = std::clamp(std::atoi(layers.c_str()), 1, 32);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   const roofs& r = machine();

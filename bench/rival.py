@@ -2,13 +2,15 @@
 """Ours and llama.cpp on the same random checkpoint, in turn; started by rival.sh, which has built both.
 
     rival.py --ours bench_pipeline --rival FOLDER_OF_LLAMA_PROGRAMS --models FOLDER [--threads N] [--runs N] [--formats f16,…]
+             [--layers N] [--works encode,…]
     rival.py --self-test
 
 Prints a line for each work and format, medians of alternating runs:
-    encode|prefill|decode|end-to-end FORMAT ours rival RATIOx roof%
+    encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof% (spread of ours, of the rival's)
 encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many times
-faster ours is, roof% ours. end-to-end: a picture, a prompt, 64 new tokens, the model open. Works that one of the two cannot
-do are named on standard error.
+faster ours is, roof% ours. end-to-end: a picture, a prompt, 64 new tokens, the model open. with-load: the same and opening
+the model, whose files the system has in memory: ours from its packed file, the rival's whole process. Works that one of the
+two cannot do are named on standard error.
 """
 import argparse
 import json
@@ -19,13 +21,21 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
-# Our format, and llama-quantize's name of the rival's nearest. A format that joins bench/formats.hpp joins here.
-FORMATS = {"f16": "F16", "q8_0": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0"}
-SHAPE = "7b-8of32"
-OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64"}
+# Our format or policy, and llama-quantize's name of the rival's nearest; its tower is in f16 throughout, which is its fastest.
+# A format that joins bench/formats.hpp joins here.
+FORMATS = {"f16": "F16", "f16_repacked": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0",
+           "q4_i8+q8_0": "Q4_0"}
+OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64", "load": "load_packed"}
+WORKS = ("encode", "prefill", "decode", "end-to-end", "with-load")
 IS_RATE = {"prefill", "decode"}
-PROMPT = "?" * 640  # about as many tokens, to the twin's vocabulary
+CHAT = {"encode", "end-to-end", "with-load"}  # what the rival's chat program measures, on a prompt as long as ours
+TEMPLATE = 19  # bytes of llama.cpp's "vicuna" around a question; a byte is a token to the twin's vocabulary
+
+
+def shape(layers):
+    return "7b" if layers == 32 else f"7b-{layers}of32"
 
 
 def run(command):
@@ -36,63 +46,82 @@ def run(command):
 
 
 def read_ours(document):
-    """{work: (value, roof%)} of a bench_pipeline report."""
+    """{work: (value, roof%)} of a bench_pipeline report, and "prompt": its tokens, those of the picture among them."""
     found = {}
     for b in document["benchmarks"]:
         if b.get("error_occurred"):
             raise RuntimeError(f"{b['name']}: {b['error_message']}")
         work = next((w for w, name in OURS.items() if b["name"].startswith(name + "/")), None)
+        if "fixed_sizes" in b["name"]:
+            continue
         if work:
             seconds = b["real_time"] * {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1}[b["time_unit"]]
-            found[work] = (b["tok/s"] if work in IS_RATE else seconds, b["roof%"])
+            found[work] = (b["tok/s"] if work in IS_RATE else seconds, b.get("roof%", 0.0))
+        if work == "end-to-end":
+            found["prompt"] = round(b["prompt"])
+    load = found.pop("load", None)
+    if load and "end-to-end" in found:
+        found["with-load"] = (load[0] + found["end-to-end"][0], found["end-to-end"][1])
     return found
 
 
 def ours(args, form):
-    names = "|".join(OURS.values())
+    wanted = set(args.works) | ({"end-to-end"} if CHAT & set(args.works) else set()) | ({"load"} if "with-load" in args.works else set())
+    names = "|".join(name for work, name in OURS.items() if work in wanted)
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        run([args.ours, f"--formats={form}", f"--threads={args.threads}", f"--benchmark_filter=^({names})/{SHAPE}/",
-             "--benchmark_min_time=0.5", f"--benchmark_out={out.name}", "--benchmark_out_format=json"])
+        run([args.ours, f"--formats={form}", f"--threads={args.threads}", f"--benchmark_filter=^({names})/{shape(args.layers)}/",
+             f"--layers={args.layers}", "--benchmark_min_time=0.5", f"--benchmark_out={out.name}", "--benchmark_out_format=json"])
         return read_ours(json.load(open(out.name)))
 
 
 def read_rival_chat(text):
-    """(seconds of the encode, seconds from the picture to the last token) of llama-mtmd-cli's log."""
+    """{"encode": seconds, "end-to-end": from the picture to the last token, "prompt": its tokens} of llama-mtmd-cli's log."""
     encode = re.search(r"slice encoded in (\d+) ms", text)
-    answer = re.search(r"eval time = *([0-9.]+) ms / *\d+ runs", text)
+    answer = re.search(r"(?<!prompt) eval time = *([0-9.]+) ms / *\d+ runs", text)
     if not encode:
         raise RuntimeError("llama-mtmd-cli says nothing about its encode:\n" + text[-1500:])
     found = {"encode": float(encode[1]) / 1e3}
     if answer:
-        prompt = re.search(r"prompt eval time = *([0-9.]+) ms", text)
+        prompt = re.search(r"prompt eval time = *([0-9.]+) ms / *(\d+) tokens", text)
         found["end-to-end"] = found["encode"] + (float(prompt[1]) + float(answer[1])) / 1e3
+        found["prompt"] = int(prompt[2])
     return found
 
 
-def rival(args, text, vision):
+def rival(args, text, vision, prompt_tokens):
     found = {}
     for work, how in (("prefill", ["-p", "640", "-n", "0", "-ub", "640"]), ("decode", ["-p", "0", "-n", "16", "-d", "640"])):
+        if work not in args.works:
+            continue
         out, _ = run([args.rival / "llama-bench", "-m", text, "-t", args.threads, "-r", "1", "-o", "json", *how])
         found[work] = json.loads(out)[0]["avg_ts"]
-    out, log = run([args.rival / "llama-mtmd-cli", "-m", text, "--mmproj", vision, "--image", args.picture, "-p", PROMPT, "-n", "64",
+    if not CHAT & set(args.works):
+        return found
+    question = "?" * (prompt_tokens - 576 - TEMPLATE)
+    start = time.monotonic()
+    out, log = run([args.rival / "llama-mtmd-cli", "-m", text, "--mmproj", vision, "--image", args.picture, "-p", question, "-n", "64",
                     "-t", args.threads, "--ignore-eos", "--temp", "0", "-c", "4096", "-ub", "640", "--chat-template", "vicuna"])
+    found["with-load"] = time.monotonic() - start
     found.update(read_rival_chat(out + log))
+    if abs(found.pop("prompt", prompt_tokens) - prompt_tokens) > 0.02 * prompt_tokens:
+        raise RuntimeError(f"the rival's prompt is not of {prompt_tokens} tokens:\n{log[-1500:]}")
     return found
 
 
 def twins(args, form):
     """The rival's files for a format, made once."""
-    folder = args.models / f"{SHAPE}-f16"
+    name = shape(args.layers)
+    folder = args.models / f"{name}-f16"
     if not (folder / "config.json").exists():
-        run([args.ours, "--formats=f16", f"--benchmark_filter=^load/{SHAPE}/", "--benchmark_min_time=0.001"])
-    base = {part: args.models / f"{SHAPE}-{part}-f16.gguf" for part in ("text", "vision")}
+        run([args.ours, "--formats=f16", f"--layers={args.layers}", f"--benchmark_filter=^load/{name}/", "--benchmark_min_time=0.001"])
+    base = {part: args.models / f"{name}-{part}-f16.gguf" for part in ("text", "vision")}
     if not all(p.exists() for p in base.values()):
         unfinished = [p.with_suffix(".unfinished") for p in base.values()]
         run([sys.executable, pathlib.Path(__file__).with_name("rival_twin.py"), folder, *unfinished])
         for made, path in zip(unfinished, base.values()):
             made.rename(path)
     kind = FORMATS[form]
-    text = base["text"] if kind == "F16" else args.models / f"{SHAPE}-text-{kind.lower()}.gguf"
+    text = base["text"] if kind == "F16" else args.models / f"{name}-text-{kind.lower()}.gguf"
     if not text.exists():
         unfinished = text.with_suffix(".unfinished")
         run([args.rival / "llama-quantize", base["text"], unfinished, kind, args.threads])
@@ -104,7 +133,8 @@ def line(work, form, us, them):
     """us: [(value, roof%)], them: [value]"""
     mine, theirs = statistics.median(v for v, _ in us), statistics.median(them)
     ratio = mine / theirs if work in IS_RATE else theirs / mine
-    return f"{work} {form} {mine:.4g} {theirs:.4g} {ratio:.2f}x {statistics.median(r for _, r in us):.0f}%"
+    spread = [f"{min(v):.4g} … {max(v):.4g}" for v in ([v for v, _ in us], them)]
+    return f"{work} {form} {mine:.4g} {theirs:.4g} {ratio:.2f}x {statistics.median(r for _, r in us):.0f}% ({'; '.join(spread)})"
 
 
 def compare(args):
@@ -119,8 +149,8 @@ def compare(args):
         us, them = [], []
         for _ in range(args.runs):
             us.append(ours(args, form))
-            them.append(rival(args, text, vision))
-        for work in OURS:
+            them.append(rival(args, text, vision, us[-1].get("prompt", 0)))
+        for work in args.works:
             if all(work in one for one in us + them):
                 print(line(work, form, [one[work] for one in us], [one[work] for one in them]), flush=True)
             else:
@@ -129,17 +159,19 @@ def compare(args):
 
 def self_test():
     document = {"benchmarks": [
-        {"name": f"{name}/{SHAPE}/f16/simd/real_time", "real_time": 2000.0, "time_unit": "ms", "tok/s": 10.0, "roof%": 61.0}
+        {"name": f"{name}/{shape(8)}/f16/simd/real_time", "real_time": 2000.0, "time_unit": "ms", "tok/s": 10.0, "roof%": 61.0,
+         "prompt": 640.0}
         for name in (*OURS.values(), "prefill64")]}
     found = read_ours(document)
-    assert found["encode"] == (2.0, 61.0) and found["prefill"] == (10.0, 61.0) and len(found) == 4
-    assert line("encode", "f16", [(2.0, 61)], [3.0]) == "encode f16 2 3 1.50x 61%"
-    assert line("decode", "q8_0", [(2.0, 90), (4.0, 92), (3.0, 91)], [2.0]) == "decode q8_0 3 2 1.50x 91%"
+    assert found["encode"] == (2.0, 61.0) and found["prefill"] == (10.0, 61.0) and found["prompt"] == 640, found
+    assert found["with-load"] == (4.0, 61.0) and len(found) == 6, found
+    assert line("encode", "f16", [(2.0, 61)], [3.0]) == "encode f16 2 3 1.50x 61% (2 … 2; 3 … 3)"
+    assert line("decode", "q8_0", [(2.0, 90), (4.0, 92), (3.0, 91)], [2.0]) == "decode q8_0 3 2 1.50x 91% (2 … 4; 2 … 2)"
     log = ("image slice encoded in 3640 ms\nllama_perf_context_print: load time = 10.0 ms\n"
            "llama_perf_context_print: prompt eval time = 1000.0 ms / 600 tokens\n"
            "llama_perf_context_print:        eval time = 2000.0 ms / 63 runs\nllama_perf_context_print: total time = 9.0 ms\n")
     chat = read_rival_chat(log)
-    assert chat["encode"] == 3.64 and abs(chat["end-to-end"] - 6.64) < 1e-9 and len(chat) == 2, chat
+    assert chat["encode"] == 3.64 and abs(chat["end-to-end"] - 6.64) < 1e-9 and chat["prompt"] == 600, chat
     print("fine")
 
 
@@ -152,10 +184,15 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--formats", default="")
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--works", default=",".join(WORKS))
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.self_test:
         return self_test()
+    args.works = args.works.split(",")
+    if unknown := set(args.works) - set(WORKS):
+        parser.error(f"no such works: {', '.join(unknown)}")
     os.environ["LLAVA_BENCH_MODELS"] = str(args.models)
     try:
         compare(args)

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Ours against llama.cpp on this machine: builds llama.cpp from the source package of llama-cpp-python (PyPI), natively, in
 # build/rival/, makes twins of our random checkpoint, runs the two in turn, and prints a line for each work:
-#   encode|prefill|decode|end-to-end FORMAT ours rival RATIOx roof%
+#   encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof%
 #
-#   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…]
+#   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…] [--layers=32] [--works=encode,…]
 #
-# The first time takes long (compiling) and 15 GB of disk. Nothing else should run.
+# 8 of the language model's 32 layers, or as many as asked for. The first time takes long (compiling), and 15 GB of disk
+# (50 GB with all layers). Nothing else should run.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
@@ -14,8 +15,8 @@ cd "$(dirname -- "$0")/.."
 options=()
 for word; do
   case $word in
-    --threads=* | --runs=* | --formats=*) options+=("$word") ;;
-    *) sed -n '7,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    --threads=* | --runs=* | --formats=* | --layers=* | --works=*) options+=("$word") ;;
+    *) sed -n '7,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
 

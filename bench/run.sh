@@ -6,7 +6,7 @@
 #   table.md                  time and % of the roof, a column for each backend
 #   roofline.svg              the same as a picture
 #
-#   bench/run.sh [--quick] [--threads=N] [--formats=f16,…]
+#   bench/run.sh [--quick] [--threads=N] [--formats=f16,…] [--layers=32]
 #
 # --quick takes small shapes and a second or two, to see that everything runs; it measures nothing worth quoting. The rest
 # goes to the programs. Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Nothing else should run.
@@ -19,7 +19,7 @@ options=()
 for word; do
   case $word in
     --quick) quick=true ;;
-    --threads=* | --formats=*) options+=("$word") ;;
+    --threads=* | --formats=* | --layers=*) options+=("$word") ;;
     *) sed -n '10,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done

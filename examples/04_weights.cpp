@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Smaller weights, stage by stage: 4 bits for the language model, 8 bits for the vision tower and the head.
+// Smaller weights, stage by stage: 4 bits for the language model, 8 bits for the vision tower, 16 for the head.
 //
 // The folder's 16-bit weights are quantised while it is opened. With PACKED_FILE the result is kept there, and the next start
 // maps it instead.
@@ -12,7 +12,7 @@
 // [mixed]
 struct mixed : llava::weights<llava::q4_i8> {
   using vision = llava::q8_0;
-  using head = llava::q8_0;
+  using head = llava::f16;
 };
 // [mixed]
 

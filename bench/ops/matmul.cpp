@@ -16,7 +16,7 @@ constexpr shape shapes[] = {{1024, 1024, 577}, {4096, 1024, 577},  {1024, 4096, 
 template <class F, class A = llava::no_activation>
 void add(const bench::matmul_case<F, A>& c) {
   bench::add_for_backends(c);
-  if constexpr (std::is_same_v<A, llava::no_activation> && llava::format<F>::is_dense) bench::baselines::add<F>(c);
+  if constexpr (std::is_same_v<A, llava::no_activation> && llava::floating<F>) bench::baselines::add<F>(c);
 }
 
 const bench::file products([] {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// LLaVA-1.5-7B's shapes, 8 of the 32 layers (multiply prefill and decode by about four), on simd in every format; and the
-// policies that put the vision tower and the head into 8 bits too.
-#include "../formats.hpp"
+// LLaVA-1.5-7B's shapes, 8 of the 32 layers (multiply prefill and decode by about four) or --layers, on simd in every format;
+// the policies that put the vision tower and the head into 8 bits too; and sizes that are fixed when a program is compiled.
 #include "stages.hpp"
 
 namespace {
@@ -16,15 +15,25 @@ struct q4_i8_and_q8_0 : llava::weights<llava::q4_i8> {
   static constexpr std::string_view name = "q4_i8+q8_0";
   using vision = llava::q8_0;
   using projector = llava::q8_0;
-  using head = llava::q8_0;
+};
+
+/// The same model with its sizes in its type, beside the one whose sizes come from the folder.
+struct fixed : llava::llava_1_5_7b {
+  static constexpr auto text = llava::with(llava_1_5_7b::text, [](llava::text_config& c) { c.layers = 8; });
+};
+struct fixed_q4_0 : bench::choice<fixed, llava::simd, llava::q4_0> {
+  static inline const std::string name = "q4_0/simd/fixed_sizes";
 };
 
 const bench::file stages([] {
-  bench::formats::each(
-      []<class F>() { bench::add_stages<bench::choice<llava::any, llava::simd, F>>(bench::model_shape::llava_7b(8)); });
-  if (!bench::chosen().formats.empty()) return;
-  bench::add_stages<bench::choice<llava::any, llava::simd, all_q8_0>>(bench::model_shape::llava_7b(8));
-  bench::add_stages<bench::choice<llava::any, llava::simd, q4_i8_and_q8_0>>(bench::model_shape::llava_7b(8));
+  const auto shape = bench::model_shape::llava_7b(bench::chosen().layers);
+  const auto add = [&]<class F>() { bench::add_stages<bench::choice<llava::any, llava::simd, F>>(shape); };
+  bench::formats::each(add);
+  bench::list<all_q8_0, q4_i8_and_q8_0>::each(add);
+  const bool fits = shape.text.layers == fixed::text.layers;
+  bench::list<llava::q4_0>::each([&]<class F>() {
+    if (fits) bench::add_stages<fixed_q4_0>(shape);
+  });
 });
 
 }  // namespace

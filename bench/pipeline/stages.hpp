@@ -5,6 +5,7 @@
 /// promises that.
 #pragma once
 #include <llava/backend/scalar.hpp>
+#include <thread>
 
 #include "amounts.hpp"
 #include "subject.hpp"
@@ -154,17 +155,27 @@ struct decode {
   }
 };
 
-/// Opening a folder whose files the system has in memory.
+/// Opening a folder whose files the system has in memory; `packed`: with the file that keeps what the backend has laid out,
+/// written beforehand.
 struct load {
+  bool packed;
   model_shape shape;
-  std::string name() const { return "load/" + shape.name; }
+  std::string name() const { return (packed ? "load_packed/" : "load/") + shape.name; }
+  template <class Subject>
+  bool affordable() const {
+    return !packed || llava::has_laid_out_weights<typename Subject::policy>;
+  }
   template <class Subject>
   void run(benchmark::State& state) const {
     with_model<Subject>(state, shape, [&](auto&) {
       last_model().reset();
       const std::string folder = folder_for<Subject>(shape);
+      llava::open_options how = options();
+      if (packed) how.packed_file = folder + "/" + name_of_weights<typename Subject::format>() + ".packed";
+      if (auto once = Subject::model_type::try_open(folder, how); !once)
+        return state.SkipWithError(once.error().what());
       for (auto _ : state) {
-        auto opened = Subject::model_type::try_open(folder, options());
+        auto opened = Subject::model_type::try_open(folder, how);
         if (!opened) return state.SkipWithError(opened.error().what());
       }
     });
@@ -215,15 +226,33 @@ struct end_to_end {
   }
 };
 
+/// Another case while a thread of somebody else's keeps a core busy: its share is a core's, on two cores a third of the
+/// machine, and more than that must not be lost (R14's bytes are the same, whatever it does).
+template <class Case>
+struct beside_a_busy_thread {
+  Case inner;
+  std::string name() const { return "busy_" + inner.name(); }
+  template <class Subject>
+  void run(benchmark::State& state) const {
+    const std::jthread busy([](const std::stop_token& stop) {
+      while (!stop.stop_requested()) benchmark::ClobberMemory();
+    });
+    inner.template run<Subject>(state);
+  }
+};
+
 /// The stages of one shape for one subject.
 template <class Subject>
 void add_stages(const model_shape& shape) {
   add<Subject>(encode{shape});
   for (int tokens : {64, 640}) add<Subject>(prefill{tokens, shape});
   for (int depth : {1, 640}) add<Subject>(decode{depth, shape});
+  add<Subject>(beside_a_busy_thread<prefill>{{64, shape}});
+  add<Subject>(beside_a_busy_thread<decode>{{640, shape}});
   add<Subject>(end_to_end{64, 1, shape});
   add<Subject>(end_to_end{64, 64, shape});
-  add<Subject>(load{shape});
+  add<Subject>(load{false, shape});
+  add<Subject>(load{true, shape});
 }
 
 }  // namespace bench

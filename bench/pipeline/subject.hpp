@@ -7,17 +7,10 @@
 #include <optional>
 #include <string>
 
+#include "../formats.hpp"
 #include "random_model.hpp"
 
 namespace bench {
-
-template <class F>
-std::string name_of_weights() {
-  if constexpr (llava::weight_format<F>)
-    return std::string(llava::format<F>::name);
-  else
-    return std::string(F::name);
-}
 
 template <class M, class B, class F>
 struct choice {

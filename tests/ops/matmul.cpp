@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mman.h>
 
+#include <llava/nn/laid_out_weight.hpp>
+
 #include "backend/backends.hpp"
 
 using namespace llava;
@@ -22,6 +24,22 @@ std::vector<float> product(const sizes& s, bool add, int threads = 2) {
   const auto bias = d.put(random_values(static_cast<std::size_t>(s.columns), 3), 1);
   const auto y = d.put(random_values(static_cast<std::size_t>(s.rows * s.columns), 4), s.rows);
   matmul(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), matrix_view<const F>(w.matrix()),
+         epilogue<A>{vector_view<const float>(bias.vector()), add});
+  return d.get(y);
+}
+
+/// The same with weights that the backend has laid out.
+template <class B, class F, class A>
+std::vector<float> repacked_product(const sizes& s, bool add, int threads = 2) {
+  device<B> d(threads);
+  const auto x = d.put(random_values(static_cast<std::size_t>(s.rows * s.inner), 1), s.rows);
+  const auto stored = random_values<F>(static_cast<std::size_t>(s.columns * s.inner), 2);
+  const auto bias = d.put(random_values(static_cast<std::size_t>(s.columns), 3), 1);
+  const auto y = d.put(random_values(static_cast<std::size_t>(s.rows * s.columns), 4), s.rows);
+  weight<B, repacked<F>> w;
+  REQUIRE(w.try_fill({dtype_of<F>, reinterpret_cast<const std::byte*>(stored.data())}, {s.columns, s.inner}, "w",
+                     &d.threads));
+  matmul(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), w.view(),
          epilogue<A>{vector_view<const float>(bias.vector()), add});
   return d.get(y);
 }
@@ -69,6 +87,22 @@ TEMPLATE_TEST_CASE("R14: matmul of simd is that of scalar, byte for byte, where 
       CHECK(same_bytes(product<simd_as<simd_isa::avx2>, TestType, no_activation>(s, true), expected));
 #endif
     CHECK(same_bytes(product<remote, TestType, no_activation>(s, true), expected));
+  }
+}
+
+TEMPLATE_TEST_CASE("R14: repacked weights give the bytes of rows, on every backend", "[ops]", f32, f16, bf16) {
+  for (const sizes& s : shapes) {
+    INFO(s.rows << " x " << s.inner << " x " << s.columns);
+    for_each_backend([&]<class B>() {
+      const auto expected = product<B, TestType, gelu>(s, true);
+      for (int threads : {1, 3}) {
+        const auto got = repacked_product<B, TestType, gelu>(s, true, threads);
+        if (is_batch_deterministic<B>)
+          CHECK(same_bytes(got, expected));
+        else
+          CHECK(nmse(got, std::vector<double>(expected.begin(), expected.end())) < 1e-11);
+      }
+    });
   }
 }
 

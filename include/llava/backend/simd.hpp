@@ -14,7 +14,7 @@ struct simd {
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::queue;
   using buffer = host_buffer;
-  template <block_format F>
+  template <laid_out_format F>
   using layout = simd_backend::panels<F>;
 };
 
@@ -25,7 +25,7 @@ struct simd_as {
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::pinned_queue<Isa>;
   using buffer = host_buffer;
-  template <block_format F>
+  template <laid_out_format F>
   using layout = simd_backend::panels<F>;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// matmul(queue, y, x, w, epilogue): y[t, n] = act(Σ_k x[t, k] · w[n, k] + bias[n]) (+ y[t, n] when `add`)
-///   x (T, K) f32 · w (N, K) in a weight format, as checkpoints store it · y (T, N) f32, not overlapping x · bias (N) or
-///   empty · T, N, K of any size
+///   x (T, K) f32 · w (N, K) in a weight format, as checkpoints store it or as the backend has laid it out · y (T, N) f32,
+///   not overlapping x · bias (N) or empty · T, N, K of any size
 ///   One accumulator per output, K ascending, fused multiply-add, f32: a row does not depend on the other rows, on how
 ///   they are cut into pieces, or on threads (R14). Tolerance against double: NMSE ≤ 1e-7 in f32, 5e-4 in half (R15).
 ///

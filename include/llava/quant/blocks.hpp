@@ -11,6 +11,7 @@
 ///   row_scale(row)                          the scale of the row; 1 where blocks have theirs
 ///   block_scale(block)                      the scale of a block, an f16; 1 where the row has it
 ///   decode(block, values)                   32 integers in [−128, 127]; element k is values[k % 32] · scale
+///   head                                    optional: the format that weights<F> gives a head instead of f16
 ///   codes(block), factor(block)             4 bits only: the 16 bytes of nibbles.hpp, and the whole number that multiplies
 ///                                           a code − 8 to the integer that decode gives
 /// All of it is bytes without alignment, little-endian, as files hold it.

@@ -4,8 +4,9 @@
 /// scales, in blocks along K: quant/blocks.hpp.
 ///
 /// weights<F> is the policy that gives every stage its format. F alone means: F for all when F is dense; for a quantised
-/// F the text linears in F and all else in f16. A derived policy overrides a stage:
-///   struct mixed : llava::weights<llava::q8_0> { using head = llava::f16; };
+/// F the text linears in F, the head in F::head where F has one (the 4-bit formats: q8_0), and all else in f16. A derived
+/// policy overrides a stage:
+///   struct mixed : llava::weights<llava::q4_0> { using head = llava::f16; };
 #pragma once
 #include <cstddef>
 #include <string_view>
@@ -35,7 +36,19 @@ concept weight_format = requires {
   typename format<F>::view;
 };
 
-/// The policy that holds every weight in format F. Others derive from it and change a stage.
+namespace detail {
+template <class F>
+struct head_of {
+  using type = std::conditional_t<format<F>::is_dense, F, f16>;
+};
+template <class F>
+requires requires { typename F::head; }
+struct head_of<F> {
+  using type = typename F::head;
+};
+}  // namespace detail
+
+/// The policy that a format alone stands for. Others derive from it and change a stage.
 template <weight_format F>
 struct weights {
  private:
@@ -45,7 +58,7 @@ struct weights {
   using vision = beside;
   using projector = beside;
   using text = F;
-  using head = beside;
+  using head = typename detail::head_of<F>::type;
   using embeddings = beside;
   using kv_cache = std::conditional_t<std::is_same_v<F, f32>, f32, f16>;
 };
@@ -60,13 +73,6 @@ concept weight_policy = requires {
   typename P::embeddings;
   typename P::kv_cache;
 };
-
-/// Whether a policy keeps some weights in a block format.
-template <weight_policy P>
-inline constexpr bool has_block_weights =
-    !(format<typename P::vision>::is_dense && format<typename P::projector>::is_dense &&
-      format<typename P::text>::is_dense && format<typename P::head>::is_dense &&
-      format<typename P::embeddings>::is_dense);
 
 namespace detail {
 /// What is neither stays what it is: the pipeline says so in its sentence.

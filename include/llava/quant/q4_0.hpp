@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include <llava/quant/nibbles.hpp>
+#include <llava/quant/q8_0.hpp>
 
 LLAVA_BEGIN
 
@@ -15,6 +16,7 @@ struct q4_0 {
   static constexpr std::string_view name = "q4_0";
   static constexpr int bits = 4, header_bytes = 0, block_bytes = 18, activation_group = 32;
   static constexpr bool has_row_scale = false;
+  using head = q8_0;
 
   static float row_scale(const std::byte*) { return 1.f; }
   static float block_scale(const std::byte* block) { return to_float(read_number<f16>(block)); }

@@ -19,6 +19,7 @@ struct q4_i8 {
   static constexpr std::string_view name = "q4_i8";
   static constexpr int bits = 4, header_bytes = 4, block_bytes = 17, activation_group = 128;
   static constexpr bool has_row_scale = true;
+  using head = q8_0;
   /// The largest factor for which 8 of them fit into an i8.
   static constexpr int most_factor = 15;
 

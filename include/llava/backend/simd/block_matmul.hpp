@@ -58,8 +58,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });
       q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
-        K::template matmul<A>(a, count * piece / pieces, count * (piece + 1) / pieces,
-                              sums + piece * room);
+        K::template matmul<A>(a, count * piece / pieces, count * (piece + 1) / pieces, sums + piece * room);
       });
     });
   });
