@@ -14,7 +14,7 @@ struct embed_case {
   template <class B>
   void run(benchmark::State& state) const {
     bench::device<B> d;
-    const auto table = bench::weight_pool<llava::f16>::shared().at(0, vocab, width);
+    const auto table = bench::weight_pool<B, llava::f16>(vocab, width).at(0);
     const bench::array<> y(rows, width);
     const bench::array<std::int32_t> ids(1, rows);
     for (std::ptrdiff_t t = 0; t < rows; ++t)
