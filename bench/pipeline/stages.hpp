@@ -23,9 +23,11 @@ inline llava::image some_picture(int side) {
 /// Logits of a question about a picture on the bundled model: those of f32 on the scalar backend, made once.
 const std::vector<float>& reference_logits(const llava::image& picture, const std::string& prompt);
 
-/// A sentence when a subject's logits on the bundled model are not the reference's.
+/// A sentence when a subject's logits on the bundled model are not the reference's. A model whose type has its sizes cannot
+/// open that one; it is held against itself only.
 template <class Subject>
 std::string mistake_on_tiny() {
+  if constexpr (requires { Subject::model::text; }) return {};
   auto model = Subject::model_type::try_open(LLAVA_EXAMPLES_DIR "/tiny", options());
   if (!model) return model.error().what();
   const llava::image picture = some_picture(84);

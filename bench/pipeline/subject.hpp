@@ -14,6 +14,7 @@ namespace bench {
 
 template <class M, class B, class F>
 struct choice {
+  using model = M;
   using backend = B;
   using format = F;
   using policy = llava::policy_of<F>;

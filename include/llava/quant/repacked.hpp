@@ -25,6 +25,13 @@ struct repacked {
   }
 };
 
+/// @name As formats are called on a command line
+/// @{
+using f32_repacked = repacked<f32>;
+using f16_repacked = repacked<f16>;
+using bf16_repacked = repacked<bf16>;
+/// @}
+
 template <floating T>
 struct format<repacked<T>> : format<T> {
   static constexpr std::string_view name = repacked<T>::name;
