@@ -10,9 +10,11 @@ Prints a line for each work and format, medians of alternating runs:
 encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many times
 faster ours is, roof% ours. end-to-end: a picture, a prompt, 64 new tokens, the model open. with-load: the same and opening
 the model, whose files the system has in memory: ours from its packed file, the rival's whole process. Works that one of the
-two cannot do are named on standard error.
+two cannot do are named on standard error. Where ik_llama.cpp is installed, prefill and decode are held against it too, in
+lines that end with its name.
 """
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -107,6 +109,20 @@ def rival(args, text, vision, prompt_tokens):
     return found
 
 
+def rival_ik(args, text):
+    """{work: value} of ik_llama.cpp, of what it does; nothing where it is not installed or does not run."""
+    works = {"prefill", "decode"} & set(args.works)
+    if not works or not importlib.util.find_spec("ik_llama_cpp"):
+        return {}
+    try:
+        out, _ = run([sys.executable, pathlib.Path(__file__).with_name("rival_ik.py"), text, args.threads])
+    except RuntimeError as failed:
+        print(f"rival: ik_llama.cpp: {failed}", file=sys.stderr)
+        return {}
+    found = json.loads(out.splitlines()[-1])
+    return {work: found[work] for work in works}
+
+
 def twins(args, form):
     """The rival's files for a format, made once."""
     name = shape(args.layers)
@@ -145,15 +161,18 @@ def compare(args):
         if args.formats and form not in args.formats.split(","):
             continue
         text, vision = twins(args, form)
-        us, them = [], []
+        us, them, others = [], [], []
         for _ in range(args.runs):
             us.append(ours(args, form))
             them.append(rival(args, text, vision, us[-1].get("prompt", 0)))
+            others.append(rival_ik(args, text))
         for work in args.works:
             if all(work in one for one in us + them):
                 print(line(work, form, [one[work] for one in us], [one[work] for one in them]), flush=True)
             else:
                 print(f"rival: {work} {form} was not measured on both", file=sys.stderr)
+            if all(work in one for one in us + others):
+                print(line(work, form, [one[work] for one in us], [one[work] for one in others]), "ik_llama.cpp", flush=True)
 
 
 def self_test():
