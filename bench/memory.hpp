@@ -132,7 +132,8 @@ class weight_pool<B, F> {
       llava::decode_row<F>(stored.data(), columns_, decoded.data());
     else
       for (std::size_t k = 0; k < to.size(); ++k)
-        decoded[k] = to_float(llava::read_number<typename F::element>(stored.data() + k * sizeof(typename F::element)));
+        decoded[k] = to_float(llava::read_number<typename llava::format<F>::element>(
+            stored.data() + k * sizeof(typename llava::format<F>::element)));
     to.assign(decoded.begin(), decoded.end());
   }
 

@@ -66,8 +66,8 @@ class weight<B, F> : public weight_slot {
     if constexpr (block_format<F>)
       return from.format == F::name;
     else
-      return from.format.empty() && from.type == dtype_of<typename F::element> &&
-             reinterpret_cast<std::uintptr_t>(from.bytes) % alignof(typename F::element) == 0;
+      return from.format.empty() && from.type == dtype_of<typename format<F>::element> &&
+             reinterpret_cast<std::uintptr_t>(from.bytes) % alignof(typename format<F>::element) == 0;
   }
   static bool in_place(const host_values& from) {
     return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && is_stored(from);

@@ -34,16 +34,6 @@ struct row_conversion {
                   std::byte* to) = nullptr;
 };
 
-/// What files hold of numbers in format F.
-template <class F>
-struct stored_number {
-  using type = F;
-};
-template <class T>
-struct stored_number<repacked<T>> {
-  using type = T;
-};
-
 /// The conversion that a slot asks for; `convert` is null where values stay as they are.
 template <class B, class F>
 row_conversion conversion_for(const weight<B, F>&, const tensor_dims& dims) {
@@ -54,7 +44,8 @@ row_conversion conversion_for(const weight<B, F>&, const tensor_dims& dims) {
       detail::convert(from, first, line, static_cast<std::size_t>(columns));
       F::encode(line, columns, to);
     } else {
-      detail::convert(from, first, reinterpret_cast<typename stored_number<F>::type*>(to), static_cast<std::size_t>(columns));
+      detail::convert(from, first, reinterpret_cast<typename format<F>::element*>(to),
+                      static_cast<std::size_t>(columns));
     }
   };
   return c;
@@ -72,7 +63,12 @@ struct format_of_slot {
 template <class B, class F>
 struct format_of_slot<weight<B, F>> {
   static constexpr std::string_view name = block_format<F> ? format<F>::name : std::string_view();
-  static constexpr dtype type = block_format<F> ? dtype::uint8 : dtype_of<typename stored_number<F>::type>;
+  static constexpr dtype type = [] {
+    if constexpr (block_format<F>)
+      return dtype::uint8;
+    else
+      return dtype_of<typename format<F>::element>;
+  }();
 };
 
 /// What becomes of each tensor of a folder.

@@ -25,6 +25,7 @@ template <floating F>
 struct format<F> {
   static constexpr std::string_view name = name_of(dtype_of<F>);
   static constexpr bool is_dense = true;
+  using element = F;
   using view = matrix_view<const F>;  // (N, K)
   static constexpr std::size_t bytes(std::size_t rows, std::size_t columns) { return rows * columns * sizeof(F); }
 };

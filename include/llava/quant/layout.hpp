@@ -66,7 +66,7 @@ struct stored_layout {
     if constexpr (block_format<F>)
       return {data, rows, columns};
     else
-      return {reinterpret_cast<const typename F::element*>(data), dynamic_shape<2>(rows, columns)};
+      return {reinterpret_cast<const typename format<F>::element*>(data), dynamic_shape<2>(rows, columns)};
   }
 };
 

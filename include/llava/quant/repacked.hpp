@@ -14,7 +14,6 @@ LLAVA_BEGIN
 /// T in the backend's own order.
 template <floating T>
 struct repacked {
-  using element = T;
   static constexpr std::string_view name = std::is_same_v<T, f32>   ? "f32_repacked"
                                            : std::is_same_v<T, f16> ? "f16_repacked"
                                                                     : "bf16_repacked";

@@ -12,23 +12,12 @@ LLAVA_BEGIN
 
 namespace simd_backend {
 
-namespace detail {
-template <class F>
-struct element_of {
-  using type = F;
-};
-template <floating T>
-struct element_of<repacked<T>> {
-  using type = T;
-};
-}  // namespace detail
-
 /// y (T, N) = act(x (T, K) · w (N, K)ᵀ + bias) (+ y). w of f32, f16, bf16: rows; repacked: panels of 16 rows (panels.hpp), and
 /// w_pitch goes from one to the next.
 template <class F>
 struct matmul_arguments {
   const float* x;
-  const typename detail::element_of<F>::type* w;
+  const typename format<F>::element* w;
   const float* bias;  // or null
   float* y;
   std::ptrdiff_t x_pitch, w_pitch, y_pitch;

@@ -39,7 +39,7 @@ inline constexpr std::ptrdiff_t attention_run = 96;
 
 /// Products with numbers: w as matmul_arguments<F> has it, for so many columns of y.
 template <class F, class A>
-void dense_matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, const typename element_of<F>::type* w,
+void dense_matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, const typename format<F>::element* w,
                   std::ptrdiff_t w_pitch, std::ptrdiff_t columns, epilogue<A> e) {
   // A piece is a run of whole panels, so that no two write the same columns. Small enough that threads end together, and
   // for few rows, which only read weights, large enough to be read as streams.
