@@ -5,7 +5,6 @@
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q4_i8.hpp>
 #include <llava/quant/q8_0.hpp>
-#include <llava/quant/repacked.hpp>
 #include <string>
 
 #include "harness.hpp"
@@ -34,7 +33,6 @@ struct list {
   }
 };
 
-using formats =
-    list<llava::f32, llava::f16, llava::bf16, llava::repacked<llava::f16>, llava::q8_0, llava::q4_0, llava::q4_i8>;
+using formats = list<llava::f32, llava::f16, llava::bf16, llava::q8_0, llava::q4_0, llava::q4_i8>;
 
 }  // namespace bench

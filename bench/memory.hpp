@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <llava/base/executor.hpp>
-#include <llava/nn/laid_out_weight.hpp>
+#include <llava/nn/block_weight.hpp>
 #include <llava/quant/blocks.hpp>
 #include <llava/tensor/arena.hpp>
 #include <llava/tensor/buffer.hpp>
@@ -102,7 +102,7 @@ class weight_pool<B, F> {
   std::ptrdiff_t rows_, columns_;
 };
 
-template <class B, llava::laid_out_format F>
+template <class B, llava::block_format F>
 class weight_pool<B, F> {
   using layout = typename B::template layout<F>;
 
@@ -125,15 +125,10 @@ class weight_pool<B, F> {
   }
   void row(std::ptrdiff_t n, std::vector<double>& to) const {
     const array<> values(rows_, columns_, 0.05f);
-    std::vector<std::byte> stored(llava::format<F>::bytes(1, to.size()));
-    F::encode(values.matrix().row(n), columns_, stored.data());
+    std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(columns_)));
     std::vector<float> decoded(to.size());
-    if constexpr (llava::block_format<F>)
-      llava::decode_row<F>(stored.data(), columns_, decoded.data());
-    else
-      for (std::size_t k = 0; k < to.size(); ++k)
-        decoded[k] = to_float(llava::read_number<typename llava::format<F>::element>(
-            stored.data() + k * sizeof(typename llava::format<F>::element)));
+    F::encode(values.matrix().row(n), columns_, stored.data());
+    llava::decode_row<F>(stored.data(), columns_, decoded.data());
     to.assign(decoded.begin(), decoded.end());
   }
 

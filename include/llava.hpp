@@ -14,7 +14,6 @@
 #include <llava/quant/q4_0.hpp>                // q4_0: GGUF's
 #include <llava/quant/q4_i8.hpp>               // q4_i8: 4 bits with integer scales, ours
 #include <llava/quant/q8_0.hpp>                // q8_0: GGUF's
-#include <llava/quant/repacked.hpp>            // f16_repacked: f16 in the backend's own order
 
 // Backends: how the ops of llava/ops/ are computed.
 #include <llava/backend/scalar.hpp>            // scalar

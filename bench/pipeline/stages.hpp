@@ -165,7 +165,7 @@ struct load {
   std::string name() const { return (packed ? "load_packed/" : "load/") + shape.name; }
   template <class Subject>
   bool affordable() const {
-    return !packed || llava::has_laid_out_weights<typename Subject::policy>;
+    return !packed || llava::has_block_weights<typename Subject::policy>;
   }
   template <class Subject>
   void run(benchmark::State& state) const {

@@ -19,15 +19,15 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option("--backend", backend, "Where it runs")
       ->check(CLI::IsMember({"simd", "scalar"}))
       ->capture_default_str();
-  command.add_option("--dtype", dtype, "How its weights are held; auto: as stored; f16_repacked: f16, faster to decode")
-      ->check(CLI::IsMember({"auto", "f16", "f16_repacked", "bf16", "f32", "q8_0", "q4_0", "q4_i8"}))
+  command.add_option("--dtype", dtype, "How its weights are held; auto: as stored")
+      ->check(CLI::IsMember({"auto", "f16", "bf16", "f32", "q8_0", "q4_0", "q4_i8"}))
       ->capture_default_str();
   command.add_option("--threads", threads, "Threads; 0: all processors")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command.add_option(
       "--packed-file", packed_file,
-      "File that keeps quantised or repacked weights as they are computed with; made when absent, for faster starts");
+      "File that keeps quantised weights as they are computed with; made when absent, for faster starts");
   command.add_option("--conv-mode", conversation,
                      "Conversation template, by the reference's name; chosen by the model when absent");
 }

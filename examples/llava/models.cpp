@@ -6,7 +6,6 @@
 #include <llava_open/any_scalar_f32.hpp>
 #include <llava_open/any_simd_bf16.hpp>
 #include <llava_open/any_simd_f16.hpp>
-#include <llava_open/any_simd_f16_repacked.hpp>
 #include <llava_open/any_simd_f32.hpp>
 #include <llava_open/any_simd_q4_0.hpp>
 #include <llava_open/any_simd_q4_i8.hpp>
@@ -21,7 +20,6 @@ llava::result<llava::chat_model> try_open_model(std::string_view folder, std::st
                                                 std::string_view dtype, const llava::open_options& options) {
   if (backend == "simd") {
     if (dtype == "f16") return llava_open_any_simd_f16(folder, options);
-    if (dtype == "f16_repacked") return llava_open_any_simd_f16_repacked(folder, options);
     if (dtype == "bf16") return llava_open_any_simd_bf16(folder, options);
     if (dtype == "f32") return llava_open_any_simd_f32(folder, options);
     if (dtype == "q8_0") return llava_open_any_simd_q8_0(folder, options);

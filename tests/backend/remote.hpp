@@ -167,6 +167,6 @@ struct remote {
   static constexpr bool reads_host_memory = false;
   using queue = remote_backend::queue;
   using buffer = remote_backend::buffer;
-  template <llava::laid_out_format F>
+  template <llava::block_format F>
   using layout = llava::stored_layout<F>;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // matmul with weights in block formats.
-#include <llava/nn/laid_out_weight.hpp>
+#include <llava/nn/block_weight.hpp>
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q4_i8.hpp>
 #include <llava/quant/q8_0.hpp>

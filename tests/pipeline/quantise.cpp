@@ -138,19 +138,6 @@ TEST_CASE("quantise: dense types are converted, the file that results is the sam
   CHECK(logits_of<tiny::model_type>(f / "made") == logits_of<tiny::model_type>(tiny::folder));
 }
 
-TEST_CASE("R14: repacked weights answer as those in place do, from their packed file too", "[pipeline]") {
-  using repacked_model = pipeline<any, simd, weights<repacked<f16>>>;
-  temporary_folder f("repacked");
-  open_options options = tiny::options();
-  const std::vector<float> expected = logits_of<tiny::model_type>(tiny::folder);
-  CHECK(logits_of<repacked_model>(tiny::folder, options) == expected);
-  options.packed_file = f / "weights.packed";
-  CHECK(logits_of<repacked_model>(tiny::folder, options) == expected);
-  const auto written = std::filesystem::last_write_time(options.packed_file);
-  CHECK(logits_of<repacked_model>(tiny::folder, options) == expected);
-  CHECK(std::filesystem::last_write_time(options.packed_file) == written);
-}
-
 TEST_CASE("a packed file is written once, mapped afterwards, and replaced when damaged or of other weights",
           "[pipeline]") {
   temporary_folder f("packed");

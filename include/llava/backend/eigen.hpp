@@ -19,7 +19,7 @@ struct eigen {
   static constexpr bool batch_deterministic = false;  // Eigen chooses kernels by the sizes of a product
   using queue = eigen_backend::queue;
   using buffer = host_buffer;
-  template <laid_out_format F>
+  template <block_format F>
   using layout = stored_layout<F>;
 };
 

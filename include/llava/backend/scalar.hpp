@@ -18,7 +18,7 @@ struct scalar {
   static constexpr bool reads_host_memory = true;
   using queue = scalar_backend::queue;
   using buffer = host_buffer;
-  template <laid_out_format F>
+  template <block_format F>
   using layout = stored_layout<F>;
 };
 

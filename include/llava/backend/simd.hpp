@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The simd backend: the instruction set is chosen when a program runs, among AVX-512, AVX2, NEON and plain C++. No compiler
-/// flag is needed. With fused multiply-add all of them give the same bytes, and matmul gives those of the scalar backend.
+/// flag is needed. Products with floats add in as many lanes as a register has: their bytes are those of an instruction set.
 #pragma once
 #include <llava/backend/simd/block_matmul.hpp>
 #include <llava/backend/simd/ops.hpp>
@@ -14,7 +14,7 @@ struct simd {
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::queue;
   using buffer = host_buffer;
-  template <laid_out_format F>
+  template <block_format F>
   using layout = simd_backend::panels<F>;
 };
 
@@ -25,7 +25,7 @@ struct simd_as {
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::pinned_queue<Isa>;
   using buffer = host_buffer;
-  template <laid_out_format F>
+  template <block_format F>
   using layout = simd_backend::panels<F>;
 };
 

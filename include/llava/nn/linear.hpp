@@ -4,7 +4,7 @@
 #pragma once
 #include <string>
 
-#include <llava/nn/laid_out_weight.hpp>
+#include <llava/nn/block_weight.hpp>
 #include <llava/nn/weight.hpp>
 #include <llava/ops/matmul.hpp>
 

@@ -58,7 +58,7 @@ result<Buffer> converted(host_values from, std::size_t count, std::string_view n
 }
 }  // namespace detail
 
-/// A matrix of format F in a backend's memory, or where its file is mapped. Formats with a layout: nn/laid_out_weight.hpp.
+/// A matrix of format F in a backend's memory, or where its file is mapped. Block formats: nn/block_weight.hpp.
 template <class B, class F>
 class weight : public weight_slot {
  public:

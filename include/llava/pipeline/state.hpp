@@ -129,7 +129,7 @@ struct pipeline_state {
       tower_files = std::move(tower);
     }
     [[maybe_unused]] const std::string source = files.identity() + tower_files.identity();
-    if constexpr (has_laid_out_weights<P>)
+    if constexpr (has_block_weights<P>)
       if (!options.packed_file.empty()) packed = packed_weights::open(options.packed_file, source, *threads);
 
     decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
@@ -162,7 +162,7 @@ struct pipeline_state {
       if (filled) filled = binding.try_fill(from, tensor_names(description.names, from), report, stages...);
     });
     LLAVA_CHECK(std::move(filled));
-    if constexpr (has_laid_out_weights<P>)
+    if constexpr (has_block_weights<P>)
       if (auto laid_out = binding.not_kept(); !options.packed_file.empty() && !laid_out.empty())
         LLAVA_CHECK(packed_weights::try_write(options.packed_file, source, std::move(laid_out)));
     return decoder_->try_prepare();

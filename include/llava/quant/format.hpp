@@ -25,7 +25,6 @@ template <floating F>
 struct format<F> {
   static constexpr std::string_view name = name_of(dtype_of<F>);
   static constexpr bool is_dense = true;
-  using element = F;
   using view = matrix_view<const F>;  // (N, K)
   static constexpr std::size_t bytes(std::size_t rows, std::size_t columns) { return rows * columns * sizeof(F); }
 };
@@ -74,6 +73,13 @@ concept weight_policy = requires {
   typename P::embeddings;
   typename P::kv_cache;
 };
+
+/// Whether a policy keeps some weights in a block format.
+template <weight_policy P>
+inline constexpr bool has_block_weights =
+    !(format<typename P::vision>::is_dense && format<typename P::projector>::is_dense &&
+      format<typename P::text>::is_dense && format<typename P::head>::is_dense &&
+      format<typename P::embeddings>::is_dense);
 
 namespace detail {
 /// What is neither stays what it is: the pipeline says so in its sentence.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_layout: how a backend keeps rows in its memory, those of a block format or of repacked numbers; `B::layout<F>` names
-/// it. Rows are laid down by units, so that many threads can do it and a file can hold the result:
+/// weight_layout: how a backend keeps the rows of a block format in its memory; `B::layout<F>` names it. Rows are laid down by
+/// units, so that many threads can do it and a file can hold the result:
 ///   view                                  what the backend's matmul takes
 ///   name                                  of the layout and its version: a file that holds it is good for that name only
 ///   unit                                  rows of w in a unit; the last unit may have fewer
@@ -19,21 +19,6 @@
 
 LLAVA_BEGIN
 
-/// Numbers of type T that a backend lays out as its products read them: quant/repacked.hpp.
-template <floating T>
-struct repacked;
-
-namespace detail {
-template <class F>
-inline constexpr bool is_repacked = false;
-template <floating T>
-inline constexpr bool is_repacked<repacked<T>> = true;
-}  // namespace detail
-
-/// Formats whose rows a backend lays out its own way.
-template <class F>
-concept laid_out_format = block_format<F> || detail::is_repacked<F>;
-
 template <class L>
 concept weight_layout = requires(std::byte* to, const std::byte* from, std::ptrdiff_t n) {
   typename L::view;
@@ -51,22 +36,17 @@ constexpr std::ptrdiff_t layout_bytes(std::ptrdiff_t rows, std::ptrdiff_t column
 }
 
 /// Rows as they are stored: for backends that read them there.
-template <laid_out_format F>
+template <block_format F>
 struct stored_layout {
-  using view = typename format<F>::view;
+  using view = block_view<F>;
   static constexpr std::string_view name = "stored";
   static constexpr std::ptrdiff_t unit = 1;
-  static constexpr std::ptrdiff_t unit_bytes(std::ptrdiff_t columns) {
-    return static_cast<std::ptrdiff_t>(format<F>::bytes(1, static_cast<std::size_t>(columns)));
-  }
+  static constexpr std::ptrdiff_t unit_bytes(std::ptrdiff_t columns) { return view::row_bytes(columns); }
   static void pack(std::byte* to, const std::byte* stored, std::ptrdiff_t rows, std::ptrdiff_t columns) {
     std::memcpy(to, stored, static_cast<std::size_t>(rows * unit_bytes(columns)));
   }
   static view make_view(const std::byte* data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    if constexpr (block_format<F>)
-      return {data, rows, columns};
-    else
-      return {reinterpret_cast<const typename format<F>::element*>(data), dynamic_shape<2>(rows, columns)};
+    return {data, rows, columns};
   }
 };
 
@@ -75,7 +55,7 @@ template <class B, class F>
 struct weight_view {
   using type = typename format<F>::view;
 };
-template <class B, laid_out_format F>
+template <class B, block_format F>
 struct weight_view<B, F> {
   using type = typename B::template layout<F>::view;
 };
@@ -84,11 +64,5 @@ struct weight_view<B, F> {
 /// What the matmul of backend B takes for weights of format F.
 template <class B, class F>
 using weight_view = typename detail::weight_view<B, F>::type;
-
-/// Whether a policy keeps some weights in a layout of the backend's.
-template <weight_policy P>
-inline constexpr bool has_laid_out_weights =
-    laid_out_format<typename P::vision> || laid_out_format<typename P::projector> ||
-    laid_out_format<typename P::text> || laid_out_format<typename P::head> || laid_out_format<typename P::embeddings>;
 
 LLAVA_END

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the scalar backend: the sum of the contract, as it is written there (ops/matmul.hpp).
+/// matmul of the scalar backend: one accumulator for each output, K ascending, fused (ops/matmul.hpp).
 #pragma once
 #include <cmath>
 

@@ -6,36 +6,34 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <llava/quant/repacked.hpp>
+#include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
 
 namespace simd_backend {
 
-/// y (T, N) = act(x (T, K) · w (N, K)ᵀ + bias) (+ y). w of f32, f16, bf16: rows; repacked: panels of 16 rows (panels.hpp), and
-/// w_pitch goes from one to the next.
+/// y (T, N) = act(x (T, K) · w (N, K)ᵀ + bias) (+ y), w of f32, f16 or bf16.
 template <class F>
 struct matmul_arguments {
   const float* x;
-  const typename format<F>::element* w;
+  const F* w;
   const float* bias;  // or null
   float* y;
   std::ptrdiff_t x_pitch, w_pitch, y_pitch;
   std::ptrdiff_t rows, inner, columns;  // T, K, N
   bool add;
-  const float* packed_x = nullptr;  // for many rows: x cut into (K / packed_depth, T, packed_depth)
 };
 
-/// Columns that a matmul of many rows packs at a time, and how deep: 128 KiB, for a second-level cache.
-inline constexpr std::ptrdiff_t packed_columns = 128, packed_depth = 256;
-/// Up to so many rows, weights are not packed but used as they are transposed.
-inline constexpr std::ptrdiff_t few_rows = 6;
-/// Floats of scratch that a thread needs for so many rows, and all together for the rows themselves.
+/// Elements along K whose products are added up before they join the output: a few rows of x and of w, so long, are in a
+/// first-level cache.
+inline constexpr std::ptrdiff_t depth_at_once = 1024;
+/// Of w at a time: for a second-level cache, and the columns of y that this is at most.
+inline constexpr std::ptrdiff_t packed_bytes = std::ptrdiff_t{256} << 10, packed_columns = 128;
+/// Up to so many rows, weights are read where they are.
+inline constexpr std::ptrdiff_t few_rows = 16;
+/// Floats of scratch that a thread needs for so many rows.
 constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
-  return rows <= few_rows ? 0 : packed_columns * packed_depth + rows * packed_columns;
-}
-constexpr std::ptrdiff_t packed_rows(std::ptrdiff_t rows, std::ptrdiff_t inner) {
-  return rows <= few_rows ? 0 : (inner + packed_depth - 1) / packed_depth * packed_depth * rows;
+  return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4);
 }
 
 /// Attention of some query rows over blocks of 16 keys. Row i is head i % group of token i / group: heads that share a key

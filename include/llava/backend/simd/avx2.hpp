@@ -43,17 +43,17 @@ LLAVA_ALWAYS_INLINE __m256 power_of_two(__m256 n) {
 }
 LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) { return {power_of_two(n.l), power_of_two(n.h)}; }
 
-LLAVA_ALWAYS_INLINE __m256 load_8(const float* p) { return _mm256_loadu_ps(p); }
-LLAVA_ALWAYS_INLINE __m256 load_8(const f16* p) {
+LLAVA_ALWAYS_INLINE __m256 load_lanes(const float* p) { return _mm256_loadu_ps(p); }
+LLAVA_ALWAYS_INLINE __m256 load_lanes(const f16* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-LLAVA_ALWAYS_INLINE __m256 load_8(const bf16* p) {
+LLAVA_ALWAYS_INLINE __m256 load_lanes(const bf16* p) {
   return _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
 }
 template <class T>
 LLAVA_ALWAYS_INLINE vec load(const T* p) {
-  return {load_8(p), load_8(p + 8)};
+  return {load_lanes(p), load_lanes(p + 8)};
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm256_storeu_ps(p, a.l), _mm256_storeu_ps(p + 8, a.h); }
 LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
@@ -61,49 +61,23 @@ LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.h, _MM_FROUND_TO_NEAREST_INT));
 }
 
-#include <llava/backend/simd/kernels/x86_transpose.inc>
-
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
-/// quarters. A line is read whole, eight rows at a time: where rows lie a power of two apart, more do not fit the ways of a
-/// first-level cache.
-template <class F>
-class columns {
- public:
-  static constexpr int depth = 64 / sizeof(F);
-
-  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const F* w, std::ptrdiff_t pitch) {
-    const int half = quarter / 2, j = quarter % 2;  // of the rows, of the columns
-    take(at_ + 512 * j + 256 * half, w + 8 * half * pitch + depth / 2 * j, pitch);
-  }
-  LLAVA_ALWAYS_INLINE vec operator[](int k) const {
-    if constexpr (depth == 16) {
-      const auto* p = reinterpret_cast<const float*>(at_ + 512 * (k / 8) + 32 * (k % 8));
-      return {_mm256_load_ps(p), _mm256_load_ps(p + 64)};
-    } else {
-      const auto* p = reinterpret_cast<const F*>(at_ + 512 * (k / 16) + 32 * (k % 8) + k / 8 % 2 * 16);
-      return {load_8(p), load_8(p + 128)};
-    }
-  }
-
- private:
-  LLAVA_ALWAYS_INLINE static void take(std::byte* to, const float* w, std::ptrdiff_t pitch) {
-    __m256 c[8];
-    transpose_floats(c, w, pitch);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) _mm256_store_ps(reinterpret_cast<float*>(to) + 8 * i, c[i]);
-  }
-  template <class Half>
-  LLAVA_ALWAYS_INLINE static void take(std::byte* to, const Half* w, std::ptrdiff_t pitch) {
-    __m256i c[8];
-    transpose_halves(c, w, pitch);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(to) + i, c[i]);
-  }
-
-  // Four blocks of eight registers, as they come out of the shuffles: rows 0 … 7, then 8 … 15, of the first half of the
-  // columns; the same of the second half.
-  alignas(64) std::byte at_[1024];
-};
+/// Eight elements of rows: what the sums of a product are in, along K.
+using lanes = __m256;
+inline constexpr int lane_count = 8;
+LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) {
+  c = _mm256_fmadd_ps(a, b, c);
+#if defined(__clang__)
+  __asm__("" : "+x"(c));  // in a register: left alone, clang keeps sums in memory, as g++ does with this
+#endif
+  return c;
+}
+/// The lanes of four sums added.
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+  const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(s[0], s[1]), _mm256_unpackhi_ps(s[0], s[1])),
+               cd = _mm256_add_ps(_mm256_unpacklo_ps(s[2], s[3]), _mm256_unpackhi_ps(s[2], s[3])),
+               abcd = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+  _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1))));
+}
 
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const __m256 x = _mm256_add_ps(a.l, a.h);
@@ -118,9 +92,11 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-/// Twelve sums of sixteen registers: a tile's row of weights and an element of x take the others. Attention's eight cover the
-/// latency of a multiplication, and four rows are what a group of queries often has.
-inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 4, block_rows = 4, unrolled_columns = 32;
+/// A product has twelve sums of sixteen registers: rows of x and one of w take the others, and converting a weight on the way
+/// costs nothing. Attention's eight cover the latency of a multiplication, and four rows are what a group of queries often has.
+inline constexpr int product_rows = 3, attention_rows = 4, block_rows = 4;
+template <class F>
+using packed_number = F;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>

@@ -50,40 +50,22 @@ LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
 }
 
-#include <llava/backend/simd/kernels/x86_transpose.inc>
-
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
-/// quarters; of 16-bit elements the first and the third take all.
-template <class F>
-class columns {
- public:
-  static constexpr int depth = 64 / sizeof(F);
-
-  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const float* w, std::ptrdiff_t pitch) {
-    const int half = quarter / 2, j = quarter % 2;  // of the rows, of the columns
-    __m256 c[8];
-    transpose_floats(c, w + 8 * half * pitch + 8 * j, pitch);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) _mm256_store_ps(at_[8 * j + i] + 8 * half, c[i]);
-  }
-  template <class Half>
-  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const Half* w, std::ptrdiff_t pitch) {
-    if (quarter % 2) return;
-    const int j = 8 * quarter;
-    __m256i low[8], high[8];
-    transpose_halves(low, w + j, pitch), transpose_halves(high, w + 8 * pitch + j, pitch);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      auto* to = reinterpret_cast<__m256i*>(at_[j + i]);
-      _mm256_store_si256(to, _mm256_permute2x128_si256(low[i], high[i], 0x20));
-      _mm256_store_si256(to + 8, _mm256_permute2x128_si256(low[i], high[i], 0x31));
-    }
-  }
-  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(at_[k]); }
-
- private:
-  alignas(64) F at_[depth][16];
-};
+/// Sixteen elements of rows: what the sums of a product are in, along K.
+using lanes = __m512;
+inline constexpr int lane_count = 16;
+template <class T>
+LLAVA_ALWAYS_INLINE lanes load_lanes(const T* p) {
+  return load(p).v;
+}
+LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
+/// The lanes of four sums added.
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(s[0], s[1]), _mm512_unpackhi_ps(s[0], s[1])),
+               cd = _mm512_add_ps(_mm512_unpacklo_ps(s[2], s[3]), _mm512_unpackhi_ps(s[2], s[3])),
+               abcd = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(abcd), _mm512_extractf32x8_ps(abcd, 1));
+  _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1))));
+}
 
 /// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
@@ -99,8 +81,10 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-/// Twenty-four sums of thirty-two registers; elements of x come from memory with the multiplication.
-inline constexpr int tile_rows = 12, tile_vectors = 2, attention_rows = 12, unrolled_columns = 32;
+/// Twenty-four sums of thirty-two registers. Converting a weight takes the units that multiply, so it is done once for all rows.
+inline constexpr int product_rows = 6, attention_rows = 12;
+template <class F>
+using packed_number = float;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>

@@ -77,22 +77,18 @@ LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   for (int i = 0; i < 16; ++i) p[i] = from_float<f16>(f[i]);
 }
 
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
-/// quarters, and a line is read whole.
-template <class F>
-class columns {
- public:
-  static constexpr int depth = 64 / sizeof(F);
-
-  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const F* w, std::ptrdiff_t pitch) {
-    for (int i = 4 * quarter; i < 4 * quarter + 4; ++i)
-      for (int k = 0; k < depth; ++k) at_[k][i] = to_float(w[i * pitch + k]);
-  }
-  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(static_cast<const float*>(at_[k])); }
-
- private:
-  alignas(64) float at_[depth][16];
-};
+/// Four elements of rows: what the sums of a product are in, along K.
+using lanes = floats;
+inline constexpr int lane_count = 4;
+template <class T>
+LLAVA_ALWAYS_INLINE lanes load_lanes(const T* p) {
+  return lanes{to_float(p[0]), to_float(p[1]), to_float(p[2]), to_float(p[3])};
+}
+LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return a * b + c; }
+/// The lanes of four sums added.
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+  for (int i = 0; i < 4; ++i) to[i] += (s[i][0] + s[i][1]) + (s[i][2] + s[i][3]);
+}
 
 /// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
@@ -107,7 +103,9 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return m;
 }
 
-inline constexpr int tile_rows = 2, tile_vectors = 1, attention_rows = 1, block_rows = 2, unrolled_columns = 1;
+inline constexpr int product_rows = 2, attention_rows = 1, block_rows = 2;
+template <class F>
+using packed_number = float;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>

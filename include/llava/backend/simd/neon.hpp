@@ -59,19 +59,6 @@ LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
   });
 }
 
-LLAVA_ALWAYS_INLINE vec load(const float* p) {
-  return each([&](int i) { return vld1q_f32(p + 4 * i); });
-}
-LLAVA_ALWAYS_INLINE vec load(const f16* p) {
-  return each([&](int i) {
-    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p) + 4 * i)));
-  });
-}
-LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
-  return each([&](int i) {
-    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p) + 4 * i), 16));
-  });
-}
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) {
   for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.q[i]);
 }
@@ -79,60 +66,25 @@ LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   for (int i = 0; i < 4; ++i)
     vst1_u16(reinterpret_cast<std::uint16_t*>(p) + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.q[i])));
 }
-/// Eight elements of eight rows: c[i] becomes column i.
-LLAVA_ALWAYS_INLINE void transpose_halves(uint16x8_t (&c)[8], const void* w, std::ptrdiff_t pitch) {
-  const auto* p = static_cast<const std::uint16_t*>(w);
-  uint16x8_t t[8];
-  uint32x4_t r[8];
-  for (int i = 0; i < 8; i += 2) {
-    const uint16x8_t a = vld1q_u16(p + i * pitch), b = vld1q_u16(p + (i + 1) * pitch);
-    t[i] = vzip1q_u16(a, b), t[i + 1] = vzip2q_u16(a, b);
-  }
-  for (int i = 0; i < 8; i += 4)  // two columns of four rows
-    for (int j = 0; j < 2; ++j) {
-      const uint32x4_t a = vreinterpretq_u32_u16(t[i + j]), b = vreinterpretq_u32_u16(t[i + j + 2]);
-      r[i + 2 * j] = vzip1q_u32(a, b), r[i + 2 * j + 1] = vzip2q_u32(a, b);
-    }
-  for (int i = 0; i < 4; ++i) {
-    const uint64x2_t a = vreinterpretq_u64_u32(r[i]), b = vreinterpretq_u64_u32(r[i + 4]);
-    c[2 * i] = vreinterpretq_u16_u64(vzip1q_u64(a, b)), c[2 * i + 1] = vreinterpretq_u16_u64(vzip2q_u64(a, b));
-  }
+/// Four elements of rows: what the sums of a product are in, along K.
+using lanes = float32x4_t;
+inline constexpr int lane_count = 4;
+LLAVA_ALWAYS_INLINE lanes load_lanes(const float* p) { return vld1q_f32(p); }
+LLAVA_ALWAYS_INLINE lanes load_lanes(const f16* p) {
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p))));
 }
-
-/// A cache line from each of sixteen rows of a matrix, transposed in a small buffer: [k] is column k, in float. It is taken in
-/// quarters, and a line is read whole.
-template <class F>
-class columns {
- public:
-  static constexpr int depth = 64 / sizeof(F);
-
-  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const float* w, std::ptrdiff_t pitch) {
-    const int row = 8 * (quarter / 2), column = 8 * (quarter % 2);
-    for (int i = row; i < row + 8; i += 4)
-      for (int k = column; k < column + 8; k += 4) {
-        const float* p = w + i * pitch + k;
-        const float32x4x2_t ab = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + pitch)),
-                            cd = vtrnq_f32(vld1q_f32(p + 2 * pitch), vld1q_f32(p + 3 * pitch));
-        vst1q_f32(at_[k] + i, vcombine_f32(vget_low_f32(ab.val[0]), vget_low_f32(cd.val[0])));
-        vst1q_f32(at_[k + 1] + i, vcombine_f32(vget_low_f32(ab.val[1]), vget_low_f32(cd.val[1])));
-        vst1q_f32(at_[k + 2] + i, vcombine_f32(vget_high_f32(ab.val[0]), vget_high_f32(cd.val[0])));
-        vst1q_f32(at_[k + 3] + i, vcombine_f32(vget_high_f32(ab.val[1]), vget_high_f32(cd.val[1])));
-      }
-  }
-  template <class Half>
-  LLAVA_ALWAYS_INLINE void take_quarter(int quarter, const Half* w, std::ptrdiff_t pitch) {
-    const int row = 8 * (quarter / 2), column = 16 * (quarter % 2);
-    for (int k = column; k < column + 16; k += 8) {
-      uint16x8_t c[8];
-      transpose_halves(c, w + row * pitch + k, pitch);
-      for (int j = 0; j < 8; ++j) vst1q_u16(reinterpret_cast<std::uint16_t*>(at_[k + j]) + row, c[j]);
-    }
-  }
-  LLAVA_ALWAYS_INLINE vec operator[](int k) const { return load(static_cast<const F*>(at_[k])); }
-
- private:
-  alignas(64) F at_[depth][16];
-};
+LLAVA_ALWAYS_INLINE lanes load_lanes(const bf16* p) {
+  return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p)), 16));
+}
+LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return vfmaq_f32(c, a, b); }
+template <class T>
+LLAVA_ALWAYS_INLINE vec load(const T* p) {
+  return each([&](int i) { return load_lanes(p + 4 * i); });
+}
+/// The lanes of four sums added.
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+  vst1q_f32(to, vaddq_f32(vld1q_f32(to), vpaddq_f32(vpaddq_f32(s[0], s[1]), vpaddq_f32(s[2], s[3]))));
+}
 
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const float32x4_t low = vaddq_f32(a.q[0], a.q[2]), high = vaddq_f32(a.q[1], a.q[3]), y = vaddq_f32(low, high);
@@ -144,7 +96,9 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[2]), vmaxq_f32(a.q[1], a.q[3])));
 }
 
-inline constexpr int tile_rows = 6, tile_vectors = 1, attention_rows = 6, block_rows = 4, unrolled_columns = 32;
+inline constexpr int product_rows = 6, attention_rows = 6, block_rows = 4;
+template <class F>
+using packed_number = F;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>

@@ -37,51 +37,31 @@ inline std::ptrdiff_t row_pieces(const queue& q, std::ptrdiff_t rows) { return r
 /// Query rows of a piece of an attention: they read the keys of a head from a cache.
 inline constexpr std::ptrdiff_t attention_run = 96;
 
-/// Products with numbers: w as matmul_arguments<F> has it, for so many columns of y.
-template <class F, class A>
-void dense_matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, const typename format<F>::element* w,
-                  std::ptrdiff_t w_pitch, std::ptrdiff_t columns, epilogue<A> e) {
-  // A piece is a run of whole panels, so that no two write the same columns. Small enough that threads end together, and
-  // for few rows, which only read weights, large enough to be read as streams.
-  const std::ptrdiff_t rows = x.extent(0), inner = x.extent(1), threads = q.concurrency();
-  const std::ptrdiff_t panels = (columns + 31) / 32, most = rows <= few_rows ? 8 * threads : 4 * threads;
-  std::ptrdiff_t unit = (panels + most - 1) / most;  // panels of a piece
-  if (rows > few_rows && unit > packed_columns / 32) unit = packed_columns / 32;
-  const std::ptrdiff_t pieces = panels ? (panels + unit - 1) / unit : 0, scratch_size = matmul_scratch(rows);
-  arena_scope scope(q.workspace());
-  float* packed_x = q.workspace().take<float>(packed_rows(rows, inner));
-  float* scratch = q.workspace().take<float>(threads * scratch_size);
-  q.submit([&] {
-    if (rows > few_rows)
-      q.split(rows, row_pieces(q, rows), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
-        for (std::ptrdiff_t k = 0; k < inner; k += packed_depth)
-          for (std::ptrdiff_t t = first; t < last; ++t)
-            std::memcpy(packed_x + k * rows + t * packed_depth, x.row(t) + k,
-                        static_cast<std::size_t>(inner - k < packed_depth ? inner - k : packed_depth) * sizeof(float));
-      });
-    const matmul_arguments<F> a{x.data(),  w,         e.bias.empty() ? nullptr : e.bias.data(),
-                                y.data(),  x.pitch(), w_pitch,
-                                y.pitch(), rows,      inner,
-                                columns,   e.add,     packed_x};
-    with_kernels(q, [&]<class K>(K) {
-      q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
-        const std::ptrdiff_t first = piece * unit * 32, last = first + unit * 32;
-        K::template matmul<A>(a, first, last < columns ? last : columns, scratch + slot * scratch_size);
-      });
-    });
-  });
-}
 }  // namespace detail
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
-  detail::dense_matmul<F>(q, y, x, w.data(), w.pitch(), w.extent(0), e);
-}
-template <floating T, class A>
-void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<repacked<T>> w, epilogue<A> e) {
-  using panels = panels<repacked<T>>;
-  detail::dense_matmul<repacked<T>>(q, y, x, reinterpret_cast<const T*>(w.data),
-                                    panels::unit_bytes(w.columns) / static_cast<std::ptrdiff_t>(sizeof(T)), w.rows, e);
+  // A piece is a run of columns, so that no two write the same. Small enough that threads end together, and for few rows, which
+  // only read weights, large enough to be read as streams.
+  const std::ptrdiff_t rows = x.extent(0), columns = w.extent(0), threads = q.concurrency();
+  const std::ptrdiff_t units = (columns + 31) / 32, most = rows <= few_rows ? 8 * threads : 4 * threads;
+  std::ptrdiff_t run = (units + most - 1) / most;  // units of a piece
+  if (rows > few_rows && run > packed_columns / 32) run = packed_columns / 32;
+  const std::ptrdiff_t pieces = units ? (units + run - 1) / run : 0, scratch_size = matmul_scratch(rows);
+  arena_scope scope(q.workspace());
+  float* scratch = q.workspace().take<float>(threads * scratch_size);
+  q.submit([&] {
+    const matmul_arguments<F> a{x.data(),  w.data(),  e.bias.empty() ? nullptr : e.bias.data(),
+                                y.data(),  x.pitch(), w.pitch(),
+                                y.pitch(), rows,      x.extent(1),
+                                columns,   e.add};
+    detail::with_kernels(q, [&]<class K>(K) {
+      q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+        const std::ptrdiff_t first = piece * run * 32, last = first + run * 32;
+        K::template matmul<A>(a, first, last < columns ? last : columns, scratch + slot * scratch_size);
+      });
+    });
+  });
 }
 
 inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,

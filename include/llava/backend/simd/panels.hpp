@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/// panels<F>: how the simd backend lays weights out: a unit is a panel of 16 rows of w, which are 16 columns of y and the 16
+/// panels<F>: how the simd backend keeps block formats: a unit is a panel of 16 rows of w, which are 16 columns of y and the 16
 /// lanes of a vector. Every instruction set reads the same bytes:
 ///   codes   of each block: 4 bytes of each of 16 rows, and again, along K (4 elements a step, 8 steps)
 ///             8 bits: (8 steps, 16 rows, 4) i8
 ///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15 for −8 … 7
 ///   scales  of each block: 16 f16, or, where rows have scales, 16 i8 factors
 ///   row scales: 16 f32, where rows have scales
-/// each plane behind the other, its size rounded up to 64 bytes. Repacked numbers: (K, 16 rows), rounded up likewise. Rows that
-/// w does not have are zeros.
+/// each plane behind the other, its size rounded up to 64 bytes. Rows that w does not have are zeros.
 #pragma once
 #include <llava/base/dtype.hpp>
 #include <llava/quant/layout.hpp>
 #include <llava/quant/nibbles.hpp>
-#include <llava/quant/repacked.hpp>
 
 LLAVA_BEGIN
 
@@ -27,39 +25,8 @@ struct panel_view {
 };
 
 /// The layout of format F; see the head of this file.
-template <laid_out_format F>
-struct panels;
-
-template <floating T>
-struct panels<repacked<T>> {
-  using view = panel_view<repacked<T>>;
-  static constexpr std::string_view name = "panels of 16, 1";
-  static constexpr std::ptrdiff_t unit = 16;
-
-  static constexpr std::ptrdiff_t unit_bytes(std::ptrdiff_t columns) {
-    return (columns * unit * static_cast<std::ptrdiff_t>(sizeof(T)) + 63) / 64 * 64;
-  }
-  static view make_view(const std::byte* data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    return {data, rows, columns};
-  }
-  /// A column at a time: sixteen streams are read and one is written.
-  static void pack(std::byte* to, const std::byte* stored, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-    constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(T));
-    const std::ptrdiff_t pitch = columns * size;
-    if (rows < unit) std::memset(to, 0, static_cast<std::size_t>(unit_bytes(columns)));
-    for (std::ptrdiff_t k = 0; k < columns; ++k, stored += size, to += unit * size) {
-      const std::byte* from = stored;
-      if (rows == unit)
-#pragma GCC unroll 16
-        for (std::ptrdiff_t r = 0; r < unit; ++r, from += pitch) std::memcpy(to + r * size, from, sizeof(T));
-      else
-        for (std::ptrdiff_t r = 0; r < rows; ++r, from += pitch) std::memcpy(to + r * size, from, sizeof(T));
-    }
-  }
-};
-
 template <block_format F>
-struct panels<F> {
+struct panels {
   using view = panel_view<F>;
   static constexpr std::string_view name = "panels of 16, 1";
   static constexpr std::ptrdiff_t unit = 16;

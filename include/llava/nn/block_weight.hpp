@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight<B, F> for formats that backends lay out: a matrix in the layout that backend B multiplies. Floats become rows of F,
-/// rows of F are laid out as they are; both unit by unit, on all threads, without a second copy of the matrix. Rows that B
-/// multiplies as F stores them are used where the file is mapped.
+/// weight<B, F> for block formats: a matrix in the layout that backend B multiplies. Floats are quantised, rows of F are laid
+/// out as they are; both unit by unit, on all threads, without a second copy of the matrix. Rows that B multiplies as F
+/// stores them are used where the file is mapped.
 #pragma once
 #include <memory>
 #include <string>
@@ -11,18 +11,16 @@
 
 LLAVA_BEGIN
 
-/// A matrix (N, K) of format F in a backend's memory, or where its file is mapped.
-template <class B, laid_out_format F>
+/// A matrix (N, K) of block format F in a backend's memory, or where its file is mapped.
+template <class B, block_format F>
 class weight<B, F> : public weight_slot {
  public:
   using layout = typename B::template layout<F>;
 
   bool takes(std::string_view stored_format) const override {
-    return stored_format.empty() || (block_format<F> && stored_format == F::name);
+    return stored_format.empty() || stored_format == F::name;
   }
-  std::int64_t stored_row_bytes(std::int64_t columns) const override {
-    return static_cast<std::int64_t>(format<F>::bytes(1, static_cast<std::size_t>(columns)));
-  }
+  std::int64_t stored_row_bytes(std::int64_t columns) const override { return block_view<F>::row_bytes(columns); }
 
   result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
                         executor* threads = nullptr) override {
@@ -61,16 +59,8 @@ class weight<B, F> : public weight_slot {
   }
 
  private:
-  /// Whether the values are rows of F already.
-  static bool is_stored(const host_values& from) {
-    if constexpr (block_format<F>)
-      return from.format == F::name;
-    else
-      return from.format.empty() && from.type == dtype_of<typename format<F>::element> &&
-             reinterpret_cast<std::uintptr_t>(from.bytes) % alignof(typename format<F>::element) == 0;
-  }
   static bool in_place(const host_values& from) {
-    return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && is_stored(from);
+    return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && from.format == F::name;
   }
 
   /// Lays a run of units at a time, each thread its units. Memory of a device is loaded when a run is done.
@@ -96,8 +86,8 @@ class weight<B, F> : public weight_slot {
   static void pack_unit(const host_values& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
                         std::byte* to, std::vector<float>& line, std::vector<std::byte>& stored) {
     const std::ptrdiff_t count = rows - first < layout::unit ? rows - first : layout::unit;
-    const auto row_bytes = static_cast<std::ptrdiff_t>(format<F>::bytes(1, static_cast<std::size_t>(columns)));
-    if (is_stored(from)) return layout::pack(to, from.bytes + first * row_bytes, count, columns);
+    const std::ptrdiff_t row_bytes = block_view<F>::row_bytes(columns);
+    if (from.format == F::name) return layout::pack(to, from.bytes + first * row_bytes, count, columns);
     line.resize(static_cast<std::size_t>(columns));
     stored.resize(static_cast<std::size_t>(count * row_bytes));
     for (std::ptrdiff_t r = 0; r < count; ++r) {
