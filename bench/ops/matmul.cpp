@@ -28,7 +28,8 @@ const bench::file products([] {
         if (rows == s.most_rows || rows <= std::min<std::ptrdiff_t>(s.most_rows, 64))
           add(bench::matmul_case<F>{rows, s.columns, s.inner});
     }
-    add(bench::matmul_case<F, llava::quick_gelu>{577, 4096, 1024});  // with its epilogue
+    add(bench::matmul_case<F, llava::quick_gelu>{577, 4096, 1024});  // with their epilogues
+    add(bench::matmul_case<F, llava::silu>{640, 11008, 4096});
   });
 });
 

@@ -91,3 +91,14 @@ std::vector<T> random_values(std::size_t n, unsigned seed, float scale = 1.f) {
 inline bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
+
+/// y[i] = times[i] · A(x[i]): what follows a product with one element along K.
+template <class B, class A>
+std::vector<float> activated(const std::vector<float>& x, const std::vector<float>& times) {
+  device<B> d;
+  const auto one = d.put(std::vector<float>{1.f}, 1), w = d.put(x, static_cast<std::ptrdiff_t>(x.size())),
+             y = d.put(times, 1);
+  matmul(d.queue, y.matrix(), llava::matrix_view<const float>(one.matrix()),
+         llava::matrix_view<const float>(w.matrix()), llava::epilogue<A>{{}, llava::update::multiply});
+  return d.get(y);
+}

@@ -132,10 +132,6 @@ void add(queue& q, P... p) {
   q.later([=](auto& s) { add(s, p...); });
 }
 template <class... P>
-void gated(queue& q, P... p) {
-  q.later([=](auto& s) { gated(s, p...); });
-}
-template <class... P>
 void copy(queue& q, P... p) {
   q.later([=](auto& s) { copy(s, p...); });
 }

@@ -28,14 +28,14 @@ weight<B, F> quantised(const sizes& s, executor* threads = nullptr) {
 }
 
 template <class B, class F, class A>
-std::vector<float> product(const sizes& s, bool add, int threads = 2) {
+std::vector<float> product(const sizes& s, update how, int threads = 2) {
   device<B> d(threads);
   const auto x = d.put(random_values(static_cast<std::size_t>(s.rows * s.inner), 1), s.rows);
   const auto bias = d.put(random_values(static_cast<std::size_t>(s.columns), 3), 1);
   const auto y = d.put(random_values(static_cast<std::size_t>(s.rows * s.columns), 4), s.rows);
   const weight<B, F> w = quantised<B, F>(s, &d.threads);
   matmul(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), w.view(),
-         epilogue<A>{vector_view<const float>(bias.vector()), add});
+         epilogue<A>{vector_view<const float>(bias.vector()), how});
   return d.get(y);
 }
 
@@ -78,16 +78,19 @@ TEMPLATE_TEST_CASE("R15: matmul with block formats against double, every backend
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
     const auto expected = reference<TestType>(s);
-    for_each_backend([&]<class B>() { CHECK(nmse(product<B, TestType, no_activation>(s, false), expected) < 5e-4); });
+    for_each_backend(
+        [&]<class B>() { CHECK(nmse(product<B, TestType, no_activation>(s, update::assign), expected) < 5e-4); });
   }
 }
 
 TEMPLATE_TEST_CASE("R14: matmul with block formats is scalar's, byte for byte", "[ops]", q8_0, q4_0, q4_i8) {
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
-    const auto expected = product<scalar, TestType, no_activation>(s, true);
-    for_each_exact_backend(
-        [&]<class B>() { CHECK(same_bytes(product<B, TestType, no_activation>(s, true), expected)); });
+    for (update how : {update::assign, update::add, update::multiply}) {
+      const auto expected = product<scalar, TestType, no_activation>(s, how);
+      for_each_exact_backend(
+          [&]<class B>() { CHECK(same_bytes(product<B, TestType, no_activation>(s, how), expected)); });
+    }
   }
 }
 

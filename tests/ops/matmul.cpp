@@ -15,19 +15,19 @@ constexpr sizes shapes[] = {{1, 1, 1},     {1, 64, 16},   {1, 33, 17},   {2, 100
                             {17, 520, 64}, {40, 64, 257}, {50, 530, 40}, {2, 2100, 9}, {19, 2051, 131}};
 
 template <class B, class F, class A>
-std::vector<float> product(const sizes& s, bool add, int threads = 2) {
+std::vector<float> product(const sizes& s, update how, int threads = 2) {
   device<B> d(threads);
   const auto x = d.put(random_values(static_cast<std::size_t>(s.rows * s.inner), 1), s.rows);
   const auto w = d.put(random_values<F>(static_cast<std::size_t>(s.columns * s.inner), 2), s.columns);
   const auto bias = d.put(random_values(static_cast<std::size_t>(s.columns), 3), 1);
   const auto y = d.put(random_values(static_cast<std::size_t>(s.rows * s.columns), 4), s.rows);
   matmul(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), matrix_view<const F>(w.matrix()),
-         epilogue<A>{vector_view<const float>(bias.vector()), add});
+         epilogue<A>{vector_view<const float>(bias.vector()), how});
   return d.get(y);
 }
 
 template <class F, class A>
-std::vector<double> reference(const sizes& s, bool add) {
+std::vector<double> reference(const sizes& s, update how) {
   const auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1),
              bias = random_values(static_cast<std::size_t>(s.columns), 3),
              y = random_values(static_cast<std::size_t>(s.rows * s.columns), 4);
@@ -40,7 +40,8 @@ std::vector<double> reference(const sizes& s, bool add) {
         sum += static_cast<double>(x[static_cast<std::size_t>(t * s.inner + k)]) *
                static_cast<double>(to_float(w[static_cast<std::size_t>(n * s.inner + k)]));
       if constexpr (std::is_same_v<A, gelu>) sum = 0.5 * sum * (1 + std::erf(sum / std::sqrt(2.0)));
-      out.push_back(add ? sum + static_cast<double>(y[out.size()]) : sum);
+      const auto old = static_cast<double>(y[out.size()]);
+      out.push_back(how == update::add ? old + sum : how == update::multiply ? old * sum : sum);
     }
   return out;
 }
@@ -50,10 +51,13 @@ std::vector<double> reference(const sizes& s, bool add) {
 TEMPLATE_TEST_CASE("R15: matmul against double, every backend, odd sizes", "[ops]", f32, f16, bf16) {
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
-    const auto plain = reference<TestType, no_activation>(s, false), activated = reference<TestType, gelu>(s, true);
+    const auto plain = reference<TestType, no_activation>(s, update::assign),
+               residual = reference<TestType, gelu>(s, update::add),
+               gate = reference<TestType, gelu>(s, update::multiply);
     for_each_backend([&]<class B>() {
-      CHECK(nmse(product<B, TestType, no_activation>(s, false), plain) < 1e-11);
-      CHECK(nmse(product<B, TestType, gelu>(s, true), activated) < 1e-11);
+      CHECK(nmse(product<B, TestType, no_activation>(s, update::assign), plain) < 1e-11);
+      CHECK(nmse(product<B, TestType, gelu>(s, update::add), residual) < 1e-11);
+      CHECK(nmse(product<B, TestType, gelu>(s, update::multiply), gate) < 1e-11);
     });
   }
 }

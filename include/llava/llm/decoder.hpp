@@ -125,13 +125,11 @@ class decoder {
                       1.f / std::sqrt(static_cast<float>(n_->head_dim)));
       add_linear(q, x, mixed, w.o);
     }
-    const matrix_view<float> gate = take_matrix(a, tokens, n_->ffn);  // (T, I)
-    const matrix_view<float> up = take_matrix(a, tokens, n_->ffn);    // (T, I)
+    const matrix_view<float> gated = take_matrix(a, tokens, n_->ffn);  // (T, I)
     rms_norm(q, h, x, w.norm2.view(), n_->eps);
-    w.gate.forward(q, gate, h);
-    w.up.forward(q, up, h);
-    gated(q, gate, gate, up, silu{});
-    add_linear(q, x, gate, w.down);
+    w.gate.forward(q, gated, h, silu{});
+    w.up.forward(q, gated, h, no_activation{}, update::multiply);
+    add_linear(q, x, gated, w.down);
   }
 
   [[no_unique_address]] Numbers n_;

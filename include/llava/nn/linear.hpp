@@ -23,17 +23,17 @@ struct linear {
     if (has_bias) visit(name + ".bias", bias, tensor_dims{out});
   }
 
-  /// y = A(x · Wᵀ + b), or y += that.                                        x (T, in) -> y (T, out)
+  /// y = A(x · Wᵀ + b), or y += or *= that.                                  x (T, in) -> y (T, out)
   template <activation A = no_activation, class Q>
-  void forward(Q& q, matrix_view<float> y, matrix_view<const float> x, A = {}, bool add = false) const {
-    matmul(q, y, x, w.view(), epilogue<A>{bias.view(), add});
+  void forward(Q& q, matrix_view<float> y, matrix_view<const float> x, A = {}, update how = update::assign) const {
+    matmul(q, y, x, w.view(), epilogue<A>{bias.view(), how});
   }
 };
 
 /// y += x · Wᵀ + b: what ends a residual branch.
 template <class B, class F, class Q>
 void add_linear(Q& q, matrix_view<float> y, matrix_view<const float> x, const linear<B, F>& l) {
-  l.forward(q, y, x, no_activation{}, true);
+  l.forward(q, y, x, no_activation{}, update::add);
 }
 
 /// y = norm(x) · w + b: the weights of a LayerNorm.

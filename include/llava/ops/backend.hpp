@@ -73,7 +73,7 @@ constexpr bool check_backend() {
   else if constexpr (!ops::has_rows<Q>)
     static_assert(
         ops::has_rows<Q>,
-        "llava: the backend lacks one of take_rows, add, gated, copy, upload, download (contract: llava/ops/rows.hpp)");
+        "llava: the backend lacks one of take_rows, add, copy, upload, download (contract: llava/ops/rows.hpp)");
   else if constexpr (!ops::has_patchify<Q>)
     static_assert(ops::has_patchify<Q>, "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
   else if constexpr (!ops::has_sample<Q>)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul(queue, y, x, w, epilogue): y[t, n] = act(Σ_k x[t, k] · w[n, k] + bias[n]) (+ y[t, n] when `add`)
+/// matmul(queue, y, x, w, epilogue): y[t, n] =, += or *= act(Σ_k x[t, k] · w[n, k] + bias[n]), as `update` says
 ///   x (T, K) f32 · w (N, K) in a weight format, as checkpoints store it or as the backend has laid it out · y (T, N) f32,
 ///   not overlapping x · bias (N) or empty · T, N, K of any size
 ///   Sums are of f32, in an order that a backend chooses by K alone: a row does not depend on the other rows, on how they are
@@ -12,20 +12,30 @@
 ///   The inner sums are whole numbers and exact; the outer ones have one accumulator, fused, b or g ascending. So every
 ///   backend that keeps to it gives the same bytes. Tolerance against double: NMSE ≤ 5e-4 (R15).
 #pragma once
+#include <cstdint>
+
 #include <llava/ops/activation.hpp>
 #include <llava/quant/layout.hpp>
 
 LLAVA_BEGIN
 
+/// How a product meets what y holds: a residual adds, a gate multiplies.
+enum class update : std::uint8_t { assign, add, multiply };
+
 /// What follows the sum before it is stored, so that it needs no pass of its own.
 template <activation A = no_activation>
 struct epilogue {
   vector_view<const float> bias{};  // (N), or empty
-  bool add = false;                 // y += instead of y =: the residual
+  update how = update::assign;
   using activation = A;
 };
 
 namespace ops {
+/// An element of y after the update.
+constexpr float updated(float y, float made, update how) {
+  return how == update::assign ? made : how == update::add ? y + made : y * made;
+}
+
 template <class B, class F>
 concept has_matmul = requires(typename B::queue& q, matrix_view<float> y, matrix_view<const float> x,
                               weight_view<B, F> w) {

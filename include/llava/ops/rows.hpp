@@ -3,7 +3,6 @@
 ///   embed(queue, y, table, ids):   y[t] = table[ids[t]] where ids[t] ≥ 0, untouched elsewhere      y (T, D) · table (V, D)
 ///   take_rows(queue, y, x, from):  y[t] = x[from[t]] where from[t] ≥ 0, untouched elsewhere        y (T, D) · x (R, D)
 ///   add(queue, y, x):              y += x                                                          both (T, D)
-///   gated(queue, y, gate, up, A):  y = A(gate) · up                                                all (T, I); y may be gate
 ///   copy(queue, y, x):             y = x                                                           same type and size
 ///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's. upload reads its
 ///   source before it returns; download waits for everything queued before it. These two are the only way by which host code sees an element.
@@ -12,7 +11,6 @@
 #include <cstdint>
 #include <span>
 
-#include <llava/ops/activation.hpp>
 #include <llava/quant/format.hpp>
 
 LLAVA_BEGIN
@@ -29,7 +27,6 @@ concept has_rows = requires(Q& q, matrix_view<float> y, matrix_view<const float>
                             std::span<const float> in) {
   take_rows(q, y, x, from);
   add(q, y, x);
-  gated(q, y, x, x, silu{});
   copy(q, y, x);
   upload(q, line, in);
   download(q, out, vector_view<const float>(line));

@@ -44,8 +44,7 @@ row_conversion conversion_for(const weight<B, F>&, const tensor_dims& dims) {
       detail::convert(from, first, line, static_cast<std::size_t>(columns));
       F::encode(line, columns, to);
     } else {
-      detail::convert(from, first, reinterpret_cast<typename format<F>::element*>(to),
-                      static_cast<std::size_t>(columns));
+      detail::convert(from, first, reinterpret_cast<F*>(to), static_cast<std::size_t>(columns));
     }
   };
   return c;
@@ -63,12 +62,7 @@ struct format_of_slot {
 template <class B, class F>
 struct format_of_slot<weight<B, F>> {
   static constexpr std::string_view name = block_format<F> ? format<F>::name : std::string_view();
-  static constexpr dtype type = [] {
-    if constexpr (block_format<F>)
-      return dtype::uint8;
-    else
-      return dtype_of<typename format<F>::element>;
-  }();
+  static constexpr dtype type = block_format<F> ? dtype::uint8 : dtype_of<F>;
 };
 
 /// What becomes of each tensor of a folder.

@@ -24,7 +24,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   const std::ptrdiff_t pieces = blocks < q.concurrency() ? blocks : q.concurrency();
   arena_scope scope(q.workspace());
   float* converted = q.workspace().template take<float>(converts ? pieces * block_columns * inner : 0);
-  float* sums = q.workspace().template take<float>(e.add ? pieces * block_columns * rows : 0);
+  float* sums = q.workspace().template take<float>(e.how != update::assign ? pieces * block_columns * rows : 0);
   q.submit([&] {
     q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
       for (std::ptrdiff_t b = blocks * piece / pieces; b < blocks * (piece + 1) / pieces; ++b) {
@@ -33,7 +33,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
         const matrix_view<const F> part = rows_of(w, first, n);                                          // (n, K)
         const matrix_view<float> out(y.data() + first, dynamic_shape<2>(rows, n), y.pitch());            // (T, n)
         const matrix_view<float> aside(sums + piece * block_columns * rows, dynamic_shape<2>(rows, n));  // (T, n)
-        const matrix_view<float> sum = e.add ? aside : out;
+        const matrix_view<float> sum = e.how != update::assign ? aside : out;
         if constexpr (converts) {
           const matrix_view<float> f32s(converted + piece * block_columns * inner, dynamic_shape<2>(n, inner));
           for (std::ptrdiff_t i = 0; i < n; ++i)
@@ -45,7 +45,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
         for (std::ptrdiff_t t = 0; t < rows; ++t)
           for (std::ptrdiff_t i = 0; i < n; ++i) {
             const float made = A::apply(e.bias.empty() ? sum(t, i) : sum(t, i) + e.bias(first + i));
-            out(t, i) = e.add ? out(t, i) + made : made;
+            out(t, i) = ops::updated(out(t, i), made, e.how);
           }
       }
     });

@@ -41,8 +41,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
           float sum = 0.f;
           for (std::ptrdiff_t k = 0; k < x.extent(1); ++k) sum = std::fma(x(t, k), to_float(w(n, k)), sum);
           if (!e.bias.empty()) sum += e.bias(n);
-          sum = A::apply(sum);
-          y(t, n) = e.add ? y(t, n) + sum : sum;
+          y(t, n) = ops::updated(y(t, n), A::apply(sum), e.how);
         }
     });
   });
@@ -65,8 +64,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, block_vi
           float sum = detail::block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);
           const float bias = e.bias.empty() ? 0.f : e.bias(n);
           sum = F::has_row_scale ? std::fma(sum, F::row_scale(w.row(n)), bias) : sum + bias;
-          sum = A::apply(sum);
-          y(t, n) = e.add ? y(t, n) + sum : sum;
+          y(t, n) = ops::updated(y(t, n), A::apply(sum), e.how);
         }
     });
   });

@@ -35,14 +35,6 @@ inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
   });
 }
 
-template <activation A>
-void gated(queue& q, matrix_view<float> y, matrix_view<const float> gate, matrix_view<const float> up, A) {
-  q.submit([&] {
-    for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
-      for (std::ptrdiff_t i = 0; i < y.extent(1); ++i) y(t, i) = A::apply(gate(t, i)) * up(t, i);
-  });
-}
-
 template <class S>
 void copy(queue& q, view<float, S> y, view<const float, S> x) {
   q.submit([&] {

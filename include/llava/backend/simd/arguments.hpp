@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <llava/base/macros.hpp>
+#include <llava/ops/matmul.hpp>
 
 LLAVA_BEGIN
 
 namespace simd_backend {
 
-/// y (T, N) = act(x (T, K) · w (N, K)ᵀ + bias) (+ y), w of f32, f16 or bf16.
+/// y (T, N) = act(x (T, K) · w (N, K)ᵀ + bias), or y += or *= that; w of f32, f16 or bf16.
 template <class F>
 struct matmul_arguments {
   const float* x;
@@ -21,7 +21,7 @@ struct matmul_arguments {
   float* y;
   std::ptrdiff_t x_pitch, w_pitch, y_pitch;
   std::ptrdiff_t rows, inner, columns;  // T, K, N
-  bool add;
+  update how;
 };
 
 /// Elements along K whose products are added up before they join the output: a few rows of x and of w, so long, are in a

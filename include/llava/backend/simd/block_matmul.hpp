@@ -52,7 +52,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
   float* sums = q.workspace().take<float>(pieces * room);
   q.submit([&] {
     const block_arguments<F> a{
-        xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.add};
+        xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.how};
     detail::with_block_kernels(q, [&]<class K>(K) {
       q.split(rows, rows < 8 ? 1 : 2 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);

@@ -2,8 +2,6 @@
 /// The ops of the simd backend: each cuts its work into independent pieces and calls the kernels of the queue's instruction
 /// set (contracts: ops/*.hpp). How many pieces there are changes no byte.
 #pragma once
-#include <cstring>
-
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd/queue.hpp>
 
@@ -54,7 +52,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
     const matmul_arguments<F> a{x.data(),  w.data(),  e.bias.empty() ? nullptr : e.bias.data(),
                                 y.data(),  x.pitch(), w.pitch(),
                                 y.pitch(), rows,      x.extent(1),
-                                columns,   e.add};
+                                columns,   e.how};
     detail::with_kernels(q, [&]<class K>(K) {
       q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
         const std::ptrdiff_t first = piece * run * 32, last = first + run * 32;
@@ -82,18 +80,6 @@ inline void layer_norm(queue& q, matrix_view<float> y, matrix_view<const float> 
       q.split(x.extent(0), detail::row_pieces(q, x.extent(0)), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t)
           K::layer_norm(y.row(t), x.row(t), w.data(), b.data(), x.extent(1), eps);
-      });
-    });
-  });
-}
-
-template <activation A>
-void gated(queue& q, matrix_view<float> y, matrix_view<const float> gate, matrix_view<const float> up, A) {
-  q.submit([&] {
-    detail::with_kernels(q, [&]<class K>(K) {
-      q.split(y.extent(0), detail::row_pieces(q, y.extent(0)), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
-        for (std::ptrdiff_t t = first; t < last; ++t)
-          K::template gated<A>(y.row(t), gate.row(t), up.row(t), y.extent(1));
       });
     });
   });

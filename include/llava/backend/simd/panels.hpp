@@ -9,6 +9,7 @@
 /// each plane behind the other, its size rounded up to 64 bytes. Rows that w does not have are zeros.
 #pragma once
 #include <llava/base/dtype.hpp>
+#include <llava/ops/matmul.hpp>
 #include <llava/quant/layout.hpp>
 #include <llava/quant/nibbles.hpp>
 
@@ -92,7 +93,7 @@ struct quantised_rows {
   static constexpr std::ptrdiff_t code_bytes = block_elements;  // of a block
 };
 
-/// y (T, N) = act(x · wᵀ + bias) (+ y), x in integers, w in panels.
+/// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x in integers, w in panels.
 template <class F>
 struct block_arguments {
   quantised_rows x;
@@ -101,7 +102,7 @@ struct block_arguments {
   float* y;
   std::ptrdiff_t y_pitch;
   std::ptrdiff_t rows, inner, columns;  // T, K, N
-  bool add;
+  update how;
 };
 
 /// Up to so many rows, reading the weights takes longer than multiplying them.
