@@ -27,6 +27,7 @@ void add_for_backends(const Case& c) {
   if (llava::is_supported(simd_isa::avx2)) add<simd_as<simd_isa::avx2>>(c);
   if (llava::is_supported(simd_isa::avx512)) add<simd_as<simd_isa::avx512>>(c);
   if (llava::is_supported(simd_isa::avx512vnni)) add<simd_as<simd_isa::avx512vnni>>(c);
+  if (llava::is_supported(simd_isa::amx)) add<simd_as<simd_isa::amx>>(c);
 #elif defined(__aarch64__)
   add<simd_as<simd_isa::neon>>(c);
 #endif

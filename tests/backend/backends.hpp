@@ -30,6 +30,7 @@ void for_each_backend(F&& test) {
   if (llava::is_supported(llava::simd_isa::avx512)) run.template operator()<llava::simd_as<llava::simd_isa::avx512>>();
   if (llava::is_supported(llava::simd_isa::avx512vnni))
     run.template operator()<llava::simd_as<llava::simd_isa::avx512vnni>>();
+  if (llava::is_supported(llava::simd_isa::amx)) run.template operator()<llava::simd_as<llava::simd_isa::amx>>();
 #endif
 #if LLAVA_TEST_EIGEN
   run.template operator()<llava::eigen>();

@@ -15,6 +15,8 @@ template <class F>
 void with_block_kernels(const queue& q, F&& call) {
   switch (q.isa()) {
 #if defined(__x86_64__)
+    case simd_isa::amx:
+      return call(amx::tile_kernels{});
     case simd_isa::avx512vnni:
       return call(avx512vnni::block_kernels{});
     case simd_isa::avx512:  // has no product of bytes that AVX2 does not have

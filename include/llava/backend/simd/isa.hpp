@@ -2,6 +2,12 @@
 /// The instruction sets that the simd backend is compiled for, and which of them a machine has. The choice is made at run
 /// time, once per queue: no compiler flag is needed, and one program runs everywhere.
 #pragma once
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <string_view>
 
 #include <llava/base/macros.hpp>
@@ -9,11 +15,30 @@
 LLAVA_BEGIN
 
 /// Instruction sets that there are kernels for.
-enum class simd_isa : unsigned char { generic, neon, avx2, avx512, avx512vnni };
+enum class simd_isa : unsigned char { generic, neon, avx2, avx512, avx512vnni, amx };
+
+#if defined(__x86_64__)
+/// Whether the processor multiplies tiles of bytes, and the system lets this process have them: Linux must be asked, once, for
+/// all threads (arch_prctl, ARCH_REQ_XCOMP_PERM of XTILEDATA).
+inline bool may_use_tiles() {
+#if defined(__linux__)
+  static const bool yes = [] {
+    constexpr unsigned tile_and_int8 = 3u << 24;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & tile_and_int8) == tile_and_int8 &&
+           ::syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+  }();
+  return yes;
+#else
+  return false;
+#endif
+}
+#endif
 
 /// Whether this program has kernels for it and this machine can run them.
 inline bool is_supported(simd_isa isa) {
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+  if (isa == simd_isa::amx) return is_supported(simd_isa::avx512vnni) && may_use_tiles();
   if (isa == simd_isa::avx512vnni) return __builtin_cpu_supports("avx512vnni") && is_supported(simd_isa::avx512);
   if (isa == simd_isa::avx512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
@@ -28,7 +53,7 @@ inline bool is_supported(simd_isa isa) {
 
 /// The widest one there is.
 inline simd_isa best_isa() {
-  for (simd_isa isa : {simd_isa::avx512vnni, simd_isa::avx512, simd_isa::avx2, simd_isa::neon})
+  for (simd_isa isa : {simd_isa::amx, simd_isa::avx512vnni, simd_isa::avx512, simd_isa::avx2, simd_isa::neon})
     if (is_supported(isa)) return isa;
   return simd_isa::generic;
 }
@@ -36,6 +61,8 @@ inline simd_isa best_isa() {
 /// "avx512"
 constexpr std::string_view name_of(simd_isa isa) {
   switch (isa) {
+    case simd_isa::amx:
+      return "amx";
     case simd_isa::avx512vnni:
       return "avx512vnni";
     case simd_isa::avx512:

@@ -15,6 +15,7 @@ template <class F>
 void with_kernels(const queue& q, F&& call) {
   switch (q.isa()) {
 #if defined(__x86_64__)
+    case simd_isa::amx:
     case simd_isa::avx512vnni:
     case simd_isa::avx512:
       return call(avx512::kernels{});

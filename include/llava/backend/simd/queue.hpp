@@ -3,6 +3,7 @@
 /// scalar backend, through the base class.
 #pragma once
 #include <llava/backend/scalar/queue.hpp>
+#include <llava/backend/simd/amx.hpp>
 #include <llava/backend/simd/avx2.hpp>
 #include <llava/backend/simd/avx512.hpp>
 #include <llava/backend/simd/avx512vnni.hpp>
