@@ -12,7 +12,8 @@ namespace simd_backend::avx512vnni {
 using avx512::abs, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::max, avx512::min;
 using avx512::store, avx512::store_upto, avx512::vec;
 
-inline constexpr int block_rows = 8;
+/// Sixteen sums: what is loaded of x is multiplied with two panels, since a load takes as long as a product.
+inline constexpr int block_rows = 8, panels_at_once = 2;
 // clang-format off
 #include <llava/backend/simd/kernels/block_dot_vnni.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>

@@ -2,6 +2,8 @@
 /// matmul of the simd backend with weights in a block format (contract: ops/matmul.hpp): the rows of x become integers, then
 /// every piece takes its own panels, all rows at a time.
 #pragma once
+#include <algorithm>
+
 #include <llava/backend/simd/queue.hpp>
 #include <llava/ops/matmul.hpp>
 
@@ -31,12 +33,14 @@ void with_block_kernels(const queue& q, F&& call) {
   }
 }
 
-/// Room for T rows of activations as integers.
-inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups) {
+/// Room for T rows of activations as integers, so many of which lie together.
+inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups, std::ptrdiff_t together) {
   quantised_rows q;
-  q.codes = a.take<std::byte>(rows * blocks * quantised_rows::code_bytes);
-  q.starts = a.take<std::int32_t>(rows * blocks);
-  q.scales = a.take<float>(rows * groups);
+  q.together = std::clamp<std::ptrdiff_t>(rows, 1, together);
+  const std::ptrdiff_t whole = (rows + q.together - 1) / q.together * q.together;
+  q.codes = a.take<std::byte>(whole * blocks * quantised_rows::code_bytes);
+  q.starts = a.take<std::int32_t>(whole * blocks);
+  q.scales = a.take<float>(whole * groups);
   q.blocks = blocks, q.groups = groups;
   return q;
 }
@@ -46,16 +50,15 @@ template <block_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e) {
   const std::ptrdiff_t rows = x.extent(0), count = (w.rows + panels<F>::unit - 1) / panels<F>::unit;
   const std::ptrdiff_t most = 4 * q.concurrency(), pieces = count < most ? count : most;
-  arena_scope scope(q.workspace());
-  const quantised_rows xs =
-      detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
-                             (w.columns + F::activation_group - 1) / F::activation_group);  // (T, K)
-  const std::ptrdiff_t room = (rows + 1) * panels<F>::unit;  // (T, 16), and (2, 16) where T is 1
-  float* sums = q.workspace().take<float>(pieces * room);
-  q.submit([&] {
-    const block_arguments<F> a{
-        xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.how};
-    detail::with_block_kernels(q, [&]<class K>(K) {
+  detail::with_block_kernels(q, [&]<class K>(K) {
+    arena_scope scope(q.workspace());
+    const quantised_rows xs = detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
+                                                     (w.columns + F::activation_group - 1) / F::activation_group, K::rows_together);
+    const std::ptrdiff_t room = 2 * rows * panels<F>::unit;
+    float* sums = q.workspace().take<float>(pieces * room);
+    q.submit([&] {
+      const block_arguments<F> a{
+          xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.how};
       q.split(rows, rows < 8 ? 1 : 2 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });

@@ -103,7 +103,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return m;
 }
 
-inline constexpr int product_rows = 2, attention_rows = 1, block_rows = 2;
+inline constexpr int product_rows = 2, attention_rows = 1, block_rows = 2, panels_at_once = 1;
 template <class F>
 using packed_number = float;
 // clang-format off

@@ -96,7 +96,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[2]), vmaxq_f32(a.q[1], a.q[3])));
 }
 
-inline constexpr int product_rows = 6, attention_rows = 6, block_rows = 4;
+inline constexpr int product_rows = 6, attention_rows = 6, block_rows = 4, panels_at_once = 1;
 template <class F>
 using packed_number = F;
 // clang-format off

@@ -86,11 +86,17 @@ struct panels {
 /// Rows of activations as integers (quant/activations.hpp), in the form that an instruction set multiplies. `starts` is
 /// what the sum of a block begins with: it takes back what codes that begin at 0 have added.
 struct quantised_rows {
-  std::byte* codes;      // (T, blocks, 32)
-  std::int32_t* starts;  // (T, blocks)
-  float* scales;         // (T, groups)
+  std::byte* codes;      // (T / together, blocks, together, 32)
+  std::int32_t* starts;  // (T / together, blocks, together)
+  float* scales;         // (T / together, groups, together)
   std::ptrdiff_t blocks, groups;
+  std::ptrdiff_t together;  // rows that lie together, as many as a tile takes
   static constexpr std::ptrdiff_t code_bytes = block_elements;  // of a block
+
+  /// The place of row t's i-th of `count`: blocks or groups.
+  std::ptrdiff_t at(std::ptrdiff_t t, std::ptrdiff_t i, std::ptrdiff_t count) const {
+    return (t / together * count + i) * together + t % together;
+  }
 };
 
 /// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x in integers, w in panels.
