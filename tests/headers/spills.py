@@ -66,7 +66,7 @@ def check(compiler, includes, isa, kernels):
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "kernels.cpp"
         source.write_text(SOURCE.format(isa=isa, instances="\n".join(k[0] for k in kernels)))
-        command = [compiler, "-std=c++20", "-O2", "-S", "-o", "-", str(source)] + [f"-I{i}" for i in includes]
+        command = [compiler, "-std=c++20", "-O2", "-fno-omit-frame-pointer", "-S", "-o", "-", str(source)] + [f"-I{i}" for i in includes]
         assembly = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     complaints, all_functions = [], functions(assembly)
     for _, name in kernels:

@@ -34,7 +34,8 @@ void with_block_kernels(const queue& q, F&& call) {
 }
 
 /// Room for T rows of activations as integers, so many of which lie together.
-inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups, std::ptrdiff_t together) {
+inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups,
+                                     std::ptrdiff_t together) {
   quantised_rows q;
   q.together = std::clamp<std::ptrdiff_t>(rows, 1, together);
   const std::ptrdiff_t whole = (rows + q.together - 1) / q.together * q.together;
@@ -52,8 +53,9 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
   const std::ptrdiff_t most = 4 * q.concurrency(), pieces = count < most ? count : most;
   detail::with_block_kernels(q, [&]<class K>(K) {
     arena_scope scope(q.workspace());
-    const quantised_rows xs = detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
-                                                     (w.columns + F::activation_group - 1) / F::activation_group, K::rows_together);
+    const quantised_rows xs =
+        detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
+                               (w.columns + F::activation_group - 1) / F::activation_group, K::rows_together);
     const std::ptrdiff_t room = 2 * rows * panels<F>::unit;
     float* sums = q.workspace().take<float>(pieces * room);
     q.submit([&] {

@@ -90,7 +90,7 @@ struct quantised_rows {
   std::int32_t* starts;  // (T / together, blocks, together)
   float* scales;         // (T / together, groups, together)
   std::ptrdiff_t blocks, groups;
-  std::ptrdiff_t together;  // rows that lie together, as many as a tile takes
+  std::ptrdiff_t together;                                      // rows that lie together, as many as a tile takes
   static constexpr std::ptrdiff_t code_bytes = block_elements;  // of a block
 
   /// The place of row t's i-th of `count`: blocks or groups.
