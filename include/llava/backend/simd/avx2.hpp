@@ -95,6 +95,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 /// A product has twelve sums of sixteen registers: rows of x and one of w take the others, and converting a weight on the way
 /// costs nothing. Attention's eight cover the latency of a multiplication, and four rows are what a group of queries often has.
 inline constexpr int product_rows = 3, attention_rows = 4, block_rows = 4, panels_at_once = 1;
+inline constexpr bool asks_ahead = true;
 template <class F>
 using packed_number = F;
 // clang-format off

@@ -104,6 +104,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 }
 
 inline constexpr int product_rows = 2, attention_rows = 1, block_rows = 2, panels_at_once = 1;
+inline constexpr bool asks_ahead = true;
 template <class F>
 using packed_number = float;
 // clang-format off

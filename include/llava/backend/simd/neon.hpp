@@ -97,6 +97,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 }
 
 inline constexpr int product_rows = 6, attention_rows = 6, block_rows = 4, panels_at_once = 1;
+inline constexpr bool asks_ahead = true;
 template <class F>
 using packed_number = F;
 // clang-format off
