@@ -114,8 +114,8 @@ struct block_arguments {
 /// Up to so many rows, reading the weights takes longer than multiplying them.
 inline constexpr std::ptrdiff_t few_block_rows = 8;
 
-/// Blocks along K that all rows pass before the next: their codes stay in the first cache. A multiple of every group.
-inline constexpr std::ptrdiff_t blocks_at_once = 32;
+/// Bytes of codes that all rows pass before the next: they stay in the first cache. Blocks of whole groups.
+inline constexpr std::ptrdiff_t codes_at_once = std::ptrdiff_t{16} << 10;
 /// Activations that pass all panels of a piece before the next: they stay in the second cache.
 inline constexpr std::ptrdiff_t bytes_at_once = std::ptrdiff_t{384} << 10;
 
