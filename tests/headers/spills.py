@@ -24,19 +24,19 @@ namespace llava::simd_backend::{isa} {{
 """
 ATTEND = "template void attend<{}, {}>(const attention_arguments<{}>&, std::ptrdiff_t);"
 BLOCKS = "template void block_tile<{}, {}, {}>(const block_arguments<{}>&, const std::byte*, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, float*);"
-PRODUCT = "template void product_tile<{0}, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], std::ptrdiff_t, float*, std::ptrdiff_t);"
+PRODUCT = "template void product_tile<{0}, 4, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], std::ptrdiff_t, float*, std::ptrdiff_t);"
 # What is instantiated, by instruction set, and its mangled name.
 KERNELS = {
-    "avx2": [(PRODUCT.format(3, "float"), "product_tileILi3EfE"), (PRODUCT.format(3, "f16"), "product_tileILi3ENS"),
+    "avx2": [(PRODUCT.format(3, "float"), "product_tileILi3ELi4EfE"), (PRODUCT.format(3, "f16"), "product_tileILi3ELi4ENS"),
              (ATTEND.format(4, "float", "float"), "attendILi4Ef"),
              (ATTEND.format(4, "f16", "f16"), "attendILi4ENS"), (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELi4ELi1E"),
              (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELi4ELi1E")],
-    "avx512": [(PRODUCT.format(6, "float"), "product_tileILi6EfE"), (ATTEND.format(12, "float", "float"), "attendILi12Ef"),
+    "avx512": [(PRODUCT.format(6, "float"), "product_tileILi6ELi4EfE"), (ATTEND.format(12, "float", "float"), "attendILi12Ef"),
                (ATTEND.format(12, "f16", "f16"), "attendILi12ENS")],
     "avx512vnni": [(BLOCKS.format("q8_0", 8, 2, "q8_0"), "block_tileINS0_4q8_0ELi8ELi2E"),
                    (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELi8ELi2E")],
 }
-TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILi5EfE"), "avx512": (PRODUCT.format(9, "float"), "product_tileILi9EfE")}
+TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILi5ELi4EfE"), "avx512": (PRODUCT.format(9, "float"), "product_tileILi9ELi4EfE")}
 STORE = re.compile(r"^\s*vmov\w+\s+%[xyz]mm\d+, [^%]*\(%r[sb]p")
 MULTIPLY_ADD = re.compile(r"^\s*(vfn?madd|vpmadd|vpdpbusd)\w*")
 JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")

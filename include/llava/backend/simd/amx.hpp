@@ -13,7 +13,6 @@ using avx512::abs, avx512::finish, avx512::fma, avx512::largest, avx512::load, a
 using avx512::min, avx512::store, avx512::store_upto, avx512::vec, avx512vnni::store_codes, avx512vnni::whole_numbers;
 
 inline constexpr int block_rows = 16, panels_at_once = 1;
-inline constexpr bool asks_ahead = false;
 // clang-format off
 #include <llava/backend/simd/kernels/block_dot_amx.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>

@@ -31,6 +31,8 @@ inline constexpr std::ptrdiff_t depth_at_once = 1024;
 inline constexpr std::ptrdiff_t packed_bytes = std::ptrdiff_t{256} << 10, packed_columns = 128;
 /// Up to so many rows, weights are read where they are.
 inline constexpr std::ptrdiff_t few_rows = 16;
+/// How __builtin_prefetch is told to bring something no nearer than a second-level cache.
+inline constexpr int second_cache = 2;
 /// Floats of scratch that a thread needs for so many rows.
 constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
   return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4);

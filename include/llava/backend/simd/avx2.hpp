@@ -72,7 +72,7 @@ LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) {
   return c;
 }
 /// The lanes of four sums added.
-LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(s[0], s[1]), _mm256_unpackhi_ps(s[0], s[1])),
                cd = _mm256_add_ps(_mm256_unpacklo_ps(s[2], s[3]), _mm256_unpackhi_ps(s[2], s[3])),
                abcd = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
@@ -95,7 +95,6 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 /// A product has twelve sums of sixteen registers: rows of x and one of w take the others, and converting a weight on the way
 /// costs nothing. Attention's eight cover the latency of a multiplication, and four rows are what a group of queries often has.
 inline constexpr int product_rows = 3, attention_rows = 4, block_rows = 4, panels_at_once = 1;
-inline constexpr bool asks_ahead = true;
 template <class F>
 using packed_number = F;
 // clang-format off

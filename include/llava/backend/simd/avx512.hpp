@@ -59,7 +59,7 @@ LLAVA_ALWAYS_INLINE lanes load_lanes(const T* p) {
 }
 LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
 /// The lanes of four sums added.
-LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(s[0], s[1]), _mm512_unpackhi_ps(s[0], s[1])),
                cd = _mm512_add_ps(_mm512_unpacklo_ps(s[2], s[3]), _mm512_unpackhi_ps(s[2], s[3])),
                abcd = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));

@@ -14,7 +14,6 @@ using avx512::store, avx512::store_upto, avx512::vec;
 
 /// Sixteen sums: what is loaded of x is multiplied with two panels, since a load takes as long as a product.
 inline constexpr int block_rows = 8, panels_at_once = 2;
-inline constexpr bool asks_ahead = false;  // few rows of 4 bits come 16 % slower when they are asked for ahead (Zen 4)
 // clang-format off
 #include <llava/backend/simd/kernels/block_dot_vnni.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>

@@ -86,7 +86,7 @@ LLAVA_ALWAYS_INLINE lanes load_lanes(const T* p) {
 }
 LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return a * b + c; }
 /// The lanes of four sums added.
-LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   for (int i = 0; i < 4; ++i) to[i] += (s[i][0] + s[i][1]) + (s[i][2] + s[i][3]);
 }
 
@@ -104,7 +104,6 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 }
 
 inline constexpr int product_rows = 2, attention_rows = 1, block_rows = 2, panels_at_once = 1;
-inline constexpr bool asks_ahead = true;
 template <class F>
 using packed_number = float;
 // clang-format off

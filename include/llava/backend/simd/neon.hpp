@@ -82,7 +82,7 @@ LLAVA_ALWAYS_INLINE vec load(const T* p) {
   return each([&](int i) { return load_lanes(p + 4 * i); });
 }
 /// The lanes of four sums added.
-LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes (&s)[4]) {
+LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   vst1q_f32(to, vaddq_f32(vld1q_f32(to), vpaddq_f32(vpaddq_f32(s[0], s[1]), vpaddq_f32(s[2], s[3]))));
 }
 
@@ -97,7 +97,6 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 }
 
 inline constexpr int product_rows = 6, attention_rows = 6, block_rows = 4, panels_at_once = 1;
-inline constexpr bool asks_ahead = true;
 template <class F>
 using packed_number = F;
 // clang-format off
