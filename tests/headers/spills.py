@@ -22,7 +22,7 @@ namespace llava::simd_backend::{isa} {{
 {instances}
 }}
 """
-ATTEND = "template void attend<{}, {}>(const attention_arguments<{}>&, std::ptrdiff_t);"
+ATTEND = "template void attend<{}, {}>(const attention_arguments<{}>&, std::ptrdiff_t, bool);"
 BLOCKS = "template void block_tile<{}, {}, {}>(const block_arguments<{}>&, const std::byte*, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, float*);"
 PRODUCT = "template void product_tile<{0}, 4, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], std::ptrdiff_t, float*, std::ptrdiff_t);"
 # What is instantiated, by instruction set, and its mangled name.
