@@ -27,6 +27,8 @@ struct matmul_arguments {
 /// Elements along K whose products are added up before they join the output: a few rows of x and of w, so long, are in a
 /// first-level cache.
 inline constexpr std::ptrdiff_t depth_at_once = 1024;
+/// From one packed row of w to the next: a power of two would put them all into the same sets of a first-level cache.
+inline constexpr std::ptrdiff_t packed_pitch = depth_at_once + 16;
 /// Of w at a time: for a second-level cache, and the columns of y that this is at most.
 inline constexpr std::ptrdiff_t packed_bytes = std::ptrdiff_t{256} << 10, packed_columns = 128;
 /// Up to so many rows, weights are read where they are.
@@ -35,7 +37,7 @@ inline constexpr std::ptrdiff_t few_rows = 16;
 inline constexpr int second_cache = 2;
 /// Floats of scratch that a thread needs for so many rows.
 constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
-  return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4);
+  return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4 / depth_at_once * packed_pitch);
 }
 
 /// Attention of some query rows over blocks of 16 keys. Row i is head i % group of token i / group: heads that share a key
