@@ -50,22 +50,24 @@ inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff
 template <block_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e) {
   const std::ptrdiff_t rows = x.extent(0), count = (w.rows + panels<F>::unit - 1) / panels<F>::unit;
-  const std::ptrdiff_t most = 4 * q.concurrency(), pieces = count < most ? count : most;
+  const std::ptrdiff_t pairs = (count + 1) / 2;  // of panels, which go together
+  const std::ptrdiff_t most = 16 * q.concurrency(), pieces = pairs < most ? pairs : most;
   detail::with_block_kernels(q, [&]<class K>(K) {
     arena_scope scope(q.workspace());
     const quantised_rows xs =
         detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
                                (w.columns + F::activation_group - 1) / F::activation_group, K::rows_together);
     const std::ptrdiff_t room = 2 * rows * panels<F>::unit;
-    float* sums = q.workspace().take<float>(pieces * room);
+    float* sums = q.workspace().take<float>(q.concurrency() * room);
     q.submit([&] {
       const block_arguments<F> a{
           xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.how};
       q.split(rows, rows < 8 ? 1 : 2 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });
-      q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
-        K::template matmul<A>(a, count * piece / pieces, count * (piece + 1) / pieces, sums + piece * room);
+      q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+        const std::ptrdiff_t first = 2 * (pairs * piece / pieces), last = 2 * (pairs * (piece + 1) / pieces);
+        K::template matmul<A>(a, first, last < count ? last : count, sums + slot * room);
       });
     });
   });
