@@ -2,6 +2,7 @@
 /// The weight formats that are benched: the one list. A format that joins it is benched in matmul, in every stage (pipeline/)
 /// and against the rival (rival.py, whose table names the rival's own).
 #pragma once
+#include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q4_i8.hpp>
 #include <llava/quant/q8_0.hpp>
@@ -10,6 +11,15 @@
 #include "harness.hpp"
 
 namespace bench {
+
+/// What products with F multiply.
+template <class F>
+constexpr arithmetic arithmetic_of() {
+  if constexpr (llava::format<F>::is_dense)
+    return arithmetic::f32;
+  else
+    return F::bits == 16 ? arithmetic::int16 : arithmetic::int8;
+}
 
 /// The name of a format, or of a policy of one's own.
 template <class F>
@@ -33,6 +43,6 @@ struct list {
   }
 };
 
-using formats = list<llava::f32, llava::f16, llava::bf16, llava::q8_0, llava::q4_0, llava::q4_i8>;
+using formats = list<llava::f32, llava::f16, llava::bf16, llava::q16_0, llava::q8_0, llava::q4_0, llava::q4_i8>;
 
 }  // namespace bench

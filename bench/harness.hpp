@@ -45,14 +45,21 @@ inline const roofs& machine() {
 }
 
 /// What is multiplied: which peak is the roof.
-enum class arithmetic { f32, int8 };
+enum class arithmetic { f32, int8, int16 };
 
 /// The work of one iteration. Bytes are those that must come from memory at least once.
 struct work {
   double flops = 0, bytes = 0;
   arithmetic kind = arithmetic::f32;
 
-  double peak() const { return kind == arithmetic::f32 ? machine().fma_flops : machine().int8_ops; }
+  double peak() const {
+    const double peaks[] = {machine().fma_flops, machine().int8_ops, machine().int16_ops};
+    return peaks[static_cast<int>(kind)];
+  }
+  const char* limit() const {
+    constexpr const char* names[] = {"f32", "int8", "int16"};
+    return is_memory_bound() ? "memory" : names[static_cast<int>(kind)];
+  }
   /// Seconds that it takes at least.
   double floor() const { return std::max(flops / peak(), bytes / machine().read_bytes); }
   bool is_memory_bound() const { return flops / peak() < bytes / machine().read_bytes; }
@@ -65,7 +72,7 @@ inline void count(benchmark::State& state, const work& w, double seconds) {
   if (w.flops > 0) state.counters["FLOP/s"] = rate(w.flops);
   if (w.bytes > 0) state.counters["bytes/s"] = rate(w.bytes);
   state.counters["roof%"] = 100 * w.floor() * static_cast<double>(state.iterations()) / seconds;
-  state.SetLabel(w.is_memory_bound() ? "memory" : w.kind == arithmetic::f32 ? "f32" : "int8");
+  state.SetLabel(w.limit());
 }
 
 /// Ends a benchmark with a sentence when `error` (an NMSE) is above `most` or not a number.
@@ -150,6 +157,7 @@ inline int main(int argc, char** argv) {
   note("roof_read_GB/s", r.read_bytes, 1e9);
   note("roof_f32_GFLOP/s", r.fma_flops, 1e9);
   note("roof_int8_GOP/s", r.int8_ops, 1e9);
+  note("roof_int16_GOP/s", r.int16_ops, 1e9);
   benchmark::AddCustomContext("compiler", __VERSION__);
   for (const auto& register_all : detail::registrations()) register_all();
   benchmark::RunSpecifiedBenchmarks();

@@ -46,13 +46,14 @@ def text_of_seconds(s):
 
 def roofs(context):
     return {what: float(context[key]) * 1e9 for what, key in
-            (("read", "roof_read_GB/s"), ("f32", "roof_f32_GFLOP/s"), ("int8", "roof_int8_GOP/s"))}
+            (("read", "roof_read_GB/s"), ("f32", "roof_f32_GFLOP/s"), ("int8", "roof_int8_GOP/s"),
+             ("int16", "roof_int16_GOP/s"))}
 
 
 def table(context, works):
     r = roofs(context)
     lines = [f"{context['roof_threads']} threads, {context['roof_isa']}, compiler {context['compiler']}, {context['date']}. Roofs: "
-             f"{r['read'] / 1e9:.1f} GB/s read, {r['f32'] / 1e9:.0f} GFLOP/s f32, {r['int8'] / 1e9:.0f} GOP/s int8.", ""]
+             f"{r['read'] / 1e9:.1f} GB/s read, {r['f32'] / 1e9:.0f} GFLOP/s f32, {r['int8'] / 1e9:.0f} GOP/s int8, {r['int16'] / 1e9:.0f} int16.", ""]
     subjects = list(dict.fromkeys(s for of in works.values() for s in of))
     lines += ["| work | " + " | ".join(subjects) + " |", "|---" * (len(subjects) + 1) + "|"]
     for work, of in works.items():
@@ -101,9 +102,9 @@ def picture(context, works):
     top = max(r["f32"], r["int8"])
     first = max(x_low, y_low / r["read"])
     out.append(line(x(first), y(first * r["read"]), x(top / r["read"]), y(top), roof))
-    for what, label in (("f32", "f32"), ("int8", "int8")):
+    for what in ("f32", "int16", "int8"):
         out += [line(x(r[what] / r["read"]), y(r[what]), WIDTH - RIGHT, y(r[what]), roof),
-                words(WIDTH - RIGHT + 6, y(r[what]) + (14 if r[what] < top or what == "f32" else -4), f"{label}: {r[what] / 1e9:.0f}")]
+                words(WIDTH - RIGHT + 6, y(r[what]) + (14 if r[what] < top or what == "f32" else -4), f"{what}: {r[what] / 1e9:.0f}")]
     middle = math.sqrt(first * r["f32"] / r["read"])
     out.append(words(x(middle) + 10, y(middle * r["read"]) + 16, f"{r['read'] / 1e9:.1f} GB/s"))
     subjects = list(dict.fromkeys(p[1] for p in points))
@@ -118,7 +119,7 @@ def picture(context, works):
 
 
 def self_test():
-    context = {"roof_read_GB/s": "10", "roof_f32_GFLOP/s": "100", "roof_int8_GOP/s": "400", "roof_threads": "2", "roof_isa": "avx2",
+    context = {"roof_read_GB/s": "10", "roof_f32_GFLOP/s": "100", "roof_int8_GOP/s": "400", "roof_int16_GOP/s": "200", "roof_threads": "2", "roof_isa": "avx2",
                "compiler": "12", "date": "today"}
     def result(name, time, **more):
         return {"name": f"{name}/process_time/real_time", "real_time": time, "time_unit": "us", "run_type": "iteration", **more}

@@ -27,7 +27,7 @@ import time
 
 # Our format or policy, and llama-quantize's name of the rival's nearest; its tower is in f16 throughout, which is its fastest.
 # A format that joins bench/formats.hpp joins here.
-FORMATS = {"f16": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0",
+FORMATS = {"f16": "F16", "q16_0": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0",
            "q4_i8+q8_0": "Q4_0"}
 OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64", "load": "load_packed"}
 WORKS = ("encode", "prefill", "decode", "end-to-end", "with-load")

@@ -8,6 +8,7 @@
 ///   read_bytes  bytes/s from a buffer that no cache holds, 8 streams a thread, huge pages where the system gives them
 ///   fma_flops   FLOP/s of independent fused multiply-adds in f32 (2 each)
 ///   int8_ops    operations/s of the instruction set's product of bytes, added into 32 bits (2 a pair of bytes)
+///   int16_ops   likewise of numbers of 16 bits
 #pragma once
 #include <sys/mman.h>
 
@@ -28,7 +29,7 @@ namespace bench {
 struct roofs {
   std::string_view isa;
   int threads = 0;
-  double read_bytes = 0, fma_flops = 0, int8_ops = 0;  // a second
+  double read_bytes = 0, fma_flops = 0, int8_ops = 0, int16_ops = 0;  // a second
 };
 
 /// An instruction set that roofs can be measured in.
@@ -108,6 +109,9 @@ inline roofs probe_roofs(int threads, const roof_isa& isa) {
   r.int8_ops = detail::best_rate(
       [&](long rounds) { return detail::seconds_of(threads, [&](int) { detail::needed += k.dot(rounds); }); },
       [&](long rounds) { return threads * k.dot_ops(rounds); });
+  r.int16_ops = detail::best_rate(
+      [&](long rounds) { return detail::seconds_of(threads, [&](int) { detail::needed += k.dot_16(rounds); }); },
+      [&](long rounds) { return threads * k.dot_16_ops(rounds); });
 
   void* memory = ::mmap(nullptr, roof_buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return r;

@@ -11,6 +11,7 @@
 #include <llava/base/executor.hpp>             // executor, thread_pool
 #include <llava/config.hpp>                    // vision_config, text_config, image_config, projector_config, with
 #include <llava/quant/format.hpp>              // f32, f16, bf16; weights<F>
+#include <llava/quant/q16_0.hpp>               // q16_0: 16 bits as whole numbers, ours
 #include <llava/quant/q4_0.hpp>                // q4_0: GGUF's
 #include <llava/quant/q4_i8.hpp>               // q4_i8: 4 bits with integer scales, ours
 #include <llava/quant/q8_0.hpp>                // q8_0: GGUF's

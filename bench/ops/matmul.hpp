@@ -4,6 +4,7 @@
 #include <llava/ops/matmul.hpp>
 
 #include "../backends.hpp"
+#include "../formats.hpp"
 #include "../memory.hpp"
 
 namespace bench {
@@ -51,9 +52,9 @@ struct matmul_case {
         error.add(static_cast<double>(y.matrix()(t, n)), static_cast<double>(A::apply(static_cast<float>(sum))));
       }
     }
-    constexpr bool is_dense = llava::format<F>::is_dense;
-    if (!is_right(state, error.value(), is_dense ? 1e-7 : 5e-4)) return;
-    time(state, {flops(), bytes(), is_dense ? arithmetic::f32 : arithmetic::int8}, product);
+    constexpr arithmetic kind = arithmetic_of<F>();
+    if (!is_right(state, error.value(), kind == arithmetic::int8 ? 5e-4 : 1e-7)) return;
+    time(state, {flops(), bytes(), kind}, product);
   }
 };
 

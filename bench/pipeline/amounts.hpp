@@ -3,7 +3,7 @@
 #pragma once
 #include <llava.hpp>
 
-#include "../harness.hpp"
+#include "../formats.hpp"
 
 namespace bench {
 
@@ -46,7 +46,7 @@ work encode_work(State& state) {
   const double tokens = v.tokens(), attention = 4. * tokens * tokens * v.hidden * v.layers_run();
   return {2. * tokens * a.vision + attention + 2. * v.features() * a.projector,
           bytes_of<typename P::vision>(a.vision) + bytes_of<typename P::projector>(a.projector),
-          llava::format<typename P::vision>::is_dense ? arithmetic::f32 : arithmetic::int8};
+          arithmetic_of<typename P::vision>()};
 }
 
 /// `tokens` new rows after `past` cached ones, one row of logits.
@@ -58,7 +58,7 @@ work step_work(State& state, double tokens, double past) {
   const double kv = 2. * t.kv_heads * t.head_dim * t.layers * sizeof(typename P::kv_cache);
   return {2. * tokens * a.layers + 2. * a.head + 4. * seen * t.heads * t.head_dim * t.layers,
           bytes_of<typename P::text>(a.layers) + bytes_of<typename P::head>(a.head) + kv * (past + tokens),
-          llava::format<typename P::text>::is_dense ? arithmetic::f32 : arithmetic::int8};
+          arithmetic_of<typename P::text>()};
 }
 
 }  // namespace bench

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of AVX2 with FMA. Its product of bytes is three instructions: vpmaddubsw, vpmaddwd, vpaddd.
+/// The roofs of AVX2 with FMA. Its product of bytes is three instructions: vpmaddubsw, vpmaddwd, vpaddd; of 16
+/// bits the last two.
 #pragma once
 #if defined(__x86_64__)
 #include <llava/backend/simd/x86_intrinsics.hpp>
@@ -23,10 +24,14 @@ LLAVA_ALWAYS_INLINE float sum(floats x) {
   return total;
 }
 LLAVA_ALWAYS_INLINE bytes all_bytes(char x) { return _mm256_set1_epi8(x); }
+template <int Width>
 LLAVA_ALWAYS_INLINE bytes dot(bytes total, bytes u, bytes s) {
   bytes pairs;
-  __asm__ volatile("vpmaddubsw %2, %1, %0" : "=x"(pairs) : "x"(u), "x"(s));
-  return _mm256_add_epi32(total, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  if constexpr (Width == 2)
+    __asm__ volatile("vpmaddwd %2, %1, %0" : "=x"(pairs) : "x"(u), "x"(s));
+  else
+    __asm__ volatile("vpmaddubsw %2, %1, %0" : "=x"(pairs) : "x"(u), "x"(s));
+  return _mm256_add_epi32(total, Width == 2 ? pairs : _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 LLAVA_ALWAYS_INLINE bytes read(const char* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
 LLAVA_ALWAYS_INLINE bytes mix(bytes a, bytes b) { return _mm256_xor_si256(a, b); }

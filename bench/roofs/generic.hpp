@@ -2,6 +2,7 @@
 /// The roofs of plain C++, as the compiler translates it for any machine of the architecture.
 #pragma once
 #include <cstring>
+#include <type_traits>
 
 #include <llava/base/macros.hpp>
 
@@ -28,13 +29,15 @@ LLAVA_ALWAYS_INLINE bytes all_bytes(char x) {
   std::memset(&b, x, sizeof b);
   return b;
 }
+template <int Width>
 LLAVA_ALWAYS_INLINE bytes dot(bytes total, bytes u, bytes s) {
   __asm__ volatile("" : "+m"(u));
-  signed char a[16], b[16];
+  constexpr int in_lane = 4 / Width;
+  std::conditional_t<Width == 2, short, signed char> a[4 * in_lane], b[4 * in_lane];
   std::memcpy(a, &u, 16);
   std::memcpy(b, &s, 16);
   for (int i = 0; i < 4; ++i)
-    for (int k = 0; k < 4; ++k) total.v[i] += a[4 * i + k] * b[4 * i + k];
+    for (int k = 0; k < in_lane; ++k) total.v[i] += a[in_lane * i + k] * b[in_lane * i + k];
   return total;
 }
 LLAVA_ALWAYS_INLINE bytes read(const char* p) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of NEON as every 64-bit ARM has it: bytes are multiplied by smull and added in pairs by sadalp.
+/// The roofs of NEON as every 64-bit ARM has it: bytes are multiplied by smull and added in pairs by sadalp, 16 bits by
+/// smlal.
 #pragma once
 #if defined(__aarch64__)
 #include <arm_neon.h>
@@ -18,8 +19,14 @@ LLAVA_ALWAYS_INLINE floats spread(float x) { return vdupq_n_f32(x); }
 LLAVA_ALWAYS_INLINE floats fma(floats a, floats b, floats c) { return vfmaq_f32(c, a, b); }
 LLAVA_ALWAYS_INLINE float sum(floats x) { return vaddvq_f32(x); }
 LLAVA_ALWAYS_INLINE bytes all_bytes(char x) { return vdupq_n_s8(static_cast<signed char>(x)); }
+template <int Width>
 LLAVA_ALWAYS_INLINE bytes dot(bytes total, bytes u, bytes s) {
   __asm__ volatile("" : "+w"(u));
+  if constexpr (Width == 2) {
+    const int16x8_t a = vreinterpretq_s16_s8(u), b = vreinterpretq_s16_s8(s);
+    const int32x4_t low = vmlal_s16(vreinterpretq_s32_s8(total), vget_low_s16(a), vget_low_s16(b));
+    return vreinterpretq_s8_s32(vmlal_high_s16(low, a, b));
+  }
   const int32x4_t low = vpadalq_s16(vreinterpretq_s32_s8(total), vmull_s8(vget_low_s8(u), vget_low_s8(s)));
   return vreinterpretq_s8_s32(vpadalq_s16(low, vmull_high_s8(u, s)));
 }

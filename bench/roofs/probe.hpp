@@ -8,8 +8,10 @@ namespace bench {
 struct probe {
   float (*fma)(long rounds);
   double (*fma_flops)(long rounds);
-  int (*dot)(long rounds);
+  int (*dot)(long rounds);  // of bytes
   double (*dot_ops)(long rounds);
+  int (*dot_16)(long rounds);  // of numbers of 16 bits
+  double (*dot_16_ops)(long rounds);
   int (*read)(const char* p, long bytes);
 };
 

@@ -17,6 +17,7 @@ struct quantize_options {
 llava::result<void> try_quantise_as(const quantize_options& o, const llava::open_options& options) {
   using namespace llava;
   const auto as = [&]<class F>(F) { return try_quantise<any, scalar, F>(o.path, o.to, options); };
+  if (o.format == "q16_0") return as(q16_0{});
   if (o.format == "q8_0") return as(q8_0{});
   if (o.format == "q4_0") return as(q4_0{});
   if (o.format == "q4_i8") return as(q4_i8{});
@@ -31,8 +32,8 @@ void add_quantize(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("quantize", "Write a model folder whose weights take less room");
   command.add_option("MODEL,--model-path", o->path, "Folder of the model, or its name in the Hugging Face cache")
       ->required();
-  command.add_option("--to", o->format, "q8_0, q4_0: as GGUF has them; q4_i8: ours, faster; f16, bf16")
-      ->check(CLI::IsMember({"q8_0", "q4_0", "q4_i8", "f16", "bf16"}))
+  command.add_option("--to", o->format, "q8_0, q4_0: as GGUF has them; q4_i8, q16_0: ours, faster; f16, bf16")
+      ->check(CLI::IsMember({"q16_0", "q8_0", "q4_0", "q4_i8", "f16", "bf16"}))
       ->required();
   command.add_option("-o,--output", o->to, "The new folder")->required();
   command.add_option("--threads", o->threads, "Threads; 0: all processors")->check(CLI::Range(0, 1024));

@@ -2,6 +2,7 @@
 // Block formats: bytes held against gguf (tests/oracle/block_vectors.py), and what every format promises.
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/quant/activations.hpp>
+#include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q4_i8.hpp>
 #include <llava/quant/q8_0.hpp>
@@ -86,19 +87,20 @@ double rounding_error(const std::vector<float>& x, double levels) {
   return std::sqrt(error / power);
 }
 
-TEMPLATE_TEST_CASE("R16: block formats lose what rounding must lose, with outliers too", "[quant]", q8_0, q4_0, q4_i8) {
+TEMPLATE_TEST_CASE("R16: block formats lose what rounding must lose, with outliers too", "[quant]", q16_0, q8_0,
+                   q4_0, q4_i8) {
   const auto x = normal_values(4096, 11, 0.02f);
   auto outliers = x;
   for (std::size_t i = 7; i < outliers.size(); i += 512) outliers[i] *= 30.f;
-  const double levels = TestType::bits == 8 ? 127 : 8;
+  const double levels = TestType::bits == 16 ? 4096 : TestType::bits == 8 ? 127 : 8;
   CHECK(relative_error(x, round_trip<TestType>(x)) < 1.1 * rounding_error(x, levels));
   // One scale for a row of 30-fold outliers leaves its other blocks few factors to choose from.
   const double most = TestType::has_row_scale ? 1.25 : 1.1;
   CHECK(relative_error(outliers, round_trip<TestType>(outliers)) < most * rounding_error(outliers, levels));
 }
 
-TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and what is not finite", "[quant]", q8_0,
-                   q4_0, q4_i8) {
+TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and what is not finite", "[quant]", q16_0,
+                   q8_0, q4_0, q4_i8) {
   for (std::size_t n : {1u, 31u, 33u, 75u}) {
     const auto x = normal_values(n, 3);
     CHECK(relative_error(x, round_trip<TestType>(x)) < 0.2);
@@ -108,7 +110,7 @@ TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and wh
     auto x = normal_values(64, 4);
     x[9] = wild;
     const auto row = encoded<TestType>(x);  // no undefined behaviour: the sanitizers look on
-    std::int8_t values[block_elements];
+    block_integer<TestType> values[block_elements];
     TestType::decode(row.data() + TestType::header_bytes, values);
     SUCCEED();
   }
@@ -132,6 +134,32 @@ TEST_CASE("q4_i8: every element is a whole number of a byte times the row's scal
   }
 }
 
+TEST_CASE("q16_0: an f16 that is a quarter of its block's largest stays what it is, smaller ones lose 2⁻¹³ of it", "[quant]") {
+  for (float size : {6e4f, 1.f, 0.02f, 3e-4f}) {
+    auto x = normal_values(4096, 6, size / 4);
+    for (float& v : x) v = to_float(from_float<f16>(std::clamp(v, -size, size)));
+    const auto y = round_trip<q16_0>(x);
+    for (std::size_t b = 0; b < x.size(); b += block_elements) {
+      float most = 0.f;
+      for (std::size_t i = b; i < b + block_elements; ++i) most = std::max(most, std::fabs(x[i]));
+      for (std::size_t i = b; i < b + block_elements; ++i) {
+        if (std::fabs(x[i]) >= most / 4) CHECK(y[i] == x[i]);
+        CHECK(std::fabs(y[i] - x[i]) <= std::ldexp(most, -13));
+      }
+    }
+    CHECK(encoded<q16_0>(y) == encoded<q16_0>(x));
+  }
+  // Codes that no encoder writes are bounded, so that sums stay in their integers.
+  std::byte block[q16_0::block_bytes];
+  std::memset(block, 0x7f, sizeof(block));
+  std::int16_t values[block_elements];
+  q16_0::decode(block, values);
+  CHECK(values[31] == 8191);
+  std::memset(block, 0x80, sizeof(block));
+  q16_0::decode(block, values);
+  CHECK(values[0] == -8191);
+}
+
 TEST_CASE("activations become integers group by group, ties to even", "[quant]") {
   std::vector<float> x(40, 0.f);
   x[0] = 127.f, x[1] = 0.5f, x[2] = 1.5f, x[3] = -2.5f, x[4] = 126.7f;
@@ -149,4 +177,13 @@ TEST_CASE("activations become integers group by group, ties to even", "[quant]")
   CHECK(codes[32] == -127);
   CHECK(codes[33] == 64);  // 63.5
   for (int i = 34; i < 64; ++i) CHECK(codes[i] == 0);
+
+  std::int16_t words[64];
+  quantise_activations(x.data(), 40, 32, words, scales);
+  CHECK(scales[0] == 127.f / 8191.f);
+  CHECK(words[0] == 8191);
+  CHECK(words[1] == 32);  // 32.2
+  CHECK(words[32] == -8191);
+  CHECK(words[33] == 4096);  // 4095.5
+  CHECK(words[34] == 0);
 }

@@ -3,15 +3,17 @@
 /// elements along K; where K ends inside a block, the elements behind it are zeros. A format is a tag F with
 ///   name                                    by which files and options call it
 ///   header_bytes, block_bytes               of a row, of 32 elements
-///   bits                                    of a code as it is stored: 8, or 4 for codes −8 … 7
+///   bits                                    of a code as it is stored: 16, 8, or 4 for codes −8 … 7
 ///   activation_group                        elements of an activation row that share a scale (ops/matmul.hpp): 32 or 128
 ///   has_row_scale                           true: codes are exact integers of one f32 scale for the whole row;
 ///                                           false: every block has its own scale
 ///   encode(x, n, row)                       n floats become a row
 ///   row_scale(row)                          the scale of the row; 1 where blocks have theirs
 ///   block_scale(block)                      the scale of a block, an f16; 1 where the row has it
-///   decode(block, values)                   32 integers in [−128, 127]; element k is values[k % 32] · scale
-///   head                                    optional: the format that weights<F> gives a head instead of f16
+///   decode(block, values)                   32 integers in [−128, 127], at 16 bits in [−8191, 8191]; element k is
+///                                           values[k % 32] · scale
+///   head, beside                            optional: the formats that weights<F> gives a head, and what stands beside the
+///                                           text (tower and projector), instead of f16
 ///   codes(block), factor(block)             4 bits only: the 16 bytes of nibbles.hpp, and the whole number that multiplies
 ///                                           a code − 8 to the integer that decode gives
 /// All of it is bytes without alignment, little-endian, as files hold it.
@@ -30,11 +32,18 @@ inline constexpr int block_elements = 32;
 /// Blocks that hold n elements.
 constexpr std::ptrdiff_t blocks_of(std::ptrdiff_t n) { return (n + block_elements - 1) / block_elements; }
 
+/// The largest of codes as integers, of weights at 16 bits and of activations: 32 products of two of them fit into an i32.
+template <class Code>
+inline constexpr int largest_code = sizeof(Code) == 2 ? 8191 : 127;
+
+/// What F's codes are as integers, and activations beside them.
 template <class F>
-concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row, const std::byte* stored,
-                                std::int8_t* values) {
+using block_integer = std::conditional_t<F::bits == 16, std::int16_t, std::int8_t>;
+
+template <class F>
+concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row, const std::byte* stored) {
   { F::name } -> std::convertible_to<std::string_view>;
-  requires F::bits == 4 || F::bits == 8;
+  requires F::bits == 4 || F::bits == 8 || F::bits == 16;
   requires F::activation_group % block_elements == 0;
   { F::has_row_scale } -> std::convertible_to<bool>;
   requires F::block_bytes >
@@ -42,7 +51,7 @@ concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row
   F::encode(x, n, row);
   { F::row_scale(stored) } -> std::same_as<float>;
   { F::block_scale(stored) } -> std::same_as<float>;
-  F::decode(stored, values);
+  requires requires(block_integer<F>* values) { F::decode(stored, values); };
   requires F::has_row_scale || F::activation_group == block_elements;
 };
 
@@ -85,7 +94,7 @@ void decode_row(const std::byte* row, std::ptrdiff_t n, float* x) {
   const float row_scale = F::row_scale(row);
   for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b) {
     const std::byte* block = row + F::header_bytes + b * F::block_bytes;
-    std::int8_t values[block_elements];
+    block_integer<F> values[block_elements];
     F::decode(block, values);
     const float scale = row_scale * F::block_scale(block);
     for (std::ptrdiff_t i = 0; i < block_elements && b * block_elements + i < n; ++i)

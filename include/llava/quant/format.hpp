@@ -4,8 +4,8 @@
 /// scales, in blocks along K: quant/blocks.hpp.
 ///
 /// weights<F> is the policy that gives every stage its format. F alone means: F for all when F is dense; for a quantised
-/// F the text linears in F, the head in F::head where F has one (the 4-bit formats: q8_0), and all else in f16. A derived
-/// policy overrides a stage:
+/// F the text linears in F, the head in F::head where F has one (the 4-bit formats: q8_0), tower and projector in F::beside
+/// where F has one (q16_0: itself), and all else in f16. A derived policy overrides a stage:
 ///   struct mixed : llava::weights<llava::q4_0> { using head = llava::f16; };
 #pragma once
 #include <cstddef>
@@ -46,20 +46,25 @@ requires requires { typename F::head; }
 struct head_of<F> {
   using type = typename F::head;
 };
+template <class F>
+struct beside_of {
+  using type = std::conditional_t<format<F>::is_dense, F, f16>;
+};
+template <class F>
+requires requires { typename F::beside; }
+struct beside_of<F> {
+  using type = typename F::beside;
+};
 }  // namespace detail
 
 /// The policy that a format alone stands for. Others derive from it and change a stage.
 template <weight_format F>
 struct weights {
- private:
-  using beside = std::conditional_t<format<F>::is_dense, F, f16>;
-
- public:
-  using vision = beside;
-  using projector = beside;
+  using vision = typename detail::beside_of<F>::type;
+  using projector = vision;
   using text = F;
   using head = typename detail::head_of<F>::type;
-  using embeddings = beside;
+  using embeddings = std::conditional_t<format<F>::is_dense, F, f16>;
   using kv_cache = std::conditional_t<std::is_same_v<F, f32>, f32, f16>;
 };
 

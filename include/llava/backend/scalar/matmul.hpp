@@ -14,14 +14,14 @@ namespace scalar_backend {
 namespace detail {
 /// Row n of w times a row of activations.
 template <block_format F>
-float block_dot(block_view<F> w, std::ptrdiff_t n, const std::int8_t* codes, const float* scales) {
+float block_dot(block_view<F> w, std::ptrdiff_t n, const block_integer<F>* codes, const float* scales) {
   constexpr std::ptrdiff_t blocks_in_group = F::activation_group / block_elements;
   float sum = 0.f;
   for (std::ptrdiff_t first = 0; first < blocks_of(w.columns); first += blocks_in_group, ++scales) {
     std::int32_t whole = 0;
     float scale = *scales;
     for (std::ptrdiff_t b = first; b < first + blocks_in_group && b < blocks_of(w.columns); ++b) {
-      std::int8_t values[block_elements];
+      block_integer<F> values[block_elements];
       F::decode(w.block(n, b), values);
       for (int i = 0; i < block_elements; ++i) whole += codes[b * block_elements + i] * values[i];
       if constexpr (!F::has_row_scale) scale *= F::block_scale(w.block(n, b));
@@ -53,7 +53,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, block_vi
   constexpr int group = F::activation_group;
   const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
   arena_scope scope(q.workspace());
-  auto* codes = q.workspace().take<std::int8_t>(rows * groups * group);  // (T, K)
+  auto* codes = q.workspace().take<block_integer<F>>(rows * groups * group);  // (T, K)
   auto* scales = q.workspace().take<float>(rows * groups);               // (T, groups)
   q.submit([&] {
     for (std::ptrdiff_t t = 0; t < rows; ++t)

@@ -33,13 +33,14 @@ void with_block_kernels(const queue& q, F&& call) {
   }
 }
 
-/// Room for T rows of activations as integers, so many of which lie together.
-inline quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t blocks, std::ptrdiff_t groups,
-                                     std::ptrdiff_t together) {
+/// Room for T rows of K activations as integers beside F, so many of which lie together.
+template <class F>
+quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t together) {
+  const std::ptrdiff_t blocks = blocks_of(inner), groups = (inner + F::activation_group - 1) / F::activation_group;
   quantised_rows q;
   q.together = std::clamp<std::ptrdiff_t>(rows, 1, together);
   const std::ptrdiff_t whole = (rows + q.together - 1) / q.together * q.together;
-  q.codes = a.take<std::byte>(whole * blocks * quantised_rows::code_bytes);
+  q.codes = a.take<std::byte>(whole * blocks * activation_bytes<F>);
   q.starts = a.take<std::int32_t>(whole * blocks);
   q.scales = a.take<float>(whole * groups);
   q.blocks = blocks, q.groups = groups;
@@ -54,9 +55,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
   const std::ptrdiff_t most = 16 * q.concurrency(), pieces = pairs < most ? pairs : most;
   detail::with_block_kernels(q, [&]<class K>(K) {
     arena_scope scope(q.workspace());
-    const quantised_rows xs =
-        detail::take_quantised(q.workspace(), rows, blocks_of(w.columns),
-                               (w.columns + F::activation_group - 1) / F::activation_group, K::rows_together);
+    const quantised_rows xs = detail::take_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
     const std::ptrdiff_t room = 2 * rows * panels<F>::unit;
     float* sums = q.workspace().take<float>(q.concurrency() * room);
     q.submit([&] {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// panels<F>: how the simd backend keeps block formats: a unit is a panel of 16 rows of w, which are 16 columns of y and the 16
 /// lanes of a vector. Every instruction set reads the same bytes:
-///   codes   of each block: 4 bytes of each of 16 rows, and again, along K (4 elements a step, 8 steps)
+///   codes   of each block: 4 bytes of each of 16 rows, and again, along K
+///             16 bits: (16 steps, 16 rows, 2) i16
 ///             8 bits: (8 steps, 16 rows, 4) i8
 ///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15 for −8 … 7
 ///   scales  of each block: 16 f16, or, where rows have scales, 16 i8 factors
@@ -70,9 +71,10 @@ struct panels {
         to[i / 4 * 64 + i % 4] = static_cast<std::byte>(low | high << 4);
       }
     } else {
-      std::int8_t values[block_elements];
+      block_integer<F> values[block_elements];
       F::decode(block, values);
-      for (int i = 0; i < block_elements; ++i) to[i / 4 * 64 + i % 4] = static_cast<std::byte>(values[i]);
+      const auto* bytes = reinterpret_cast<const std::byte*>(values);
+      for (std::size_t i = 0; i < sizeof(values); ++i) to[i / 4 * 64 + i % 4] = bytes[i];
     }
   }
   static void pack_scale(std::byte* scales, std::ptrdiff_t row, const std::byte* block) {
@@ -86,18 +88,21 @@ struct panels {
 /// Rows of activations as integers (quant/activations.hpp), in the form that an instruction set multiplies. `starts` is
 /// what the sum of a block begins with: it takes back what codes that begin at 0 have added.
 struct quantised_rows {
-  std::byte* codes;      // (T / together, blocks, together, 32)
+  std::byte* codes;      // (T / together, blocks, together, 32) i8 or i16
   std::int32_t* starts;  // (T / together, blocks, together)
   float* scales;         // (T / together, groups, together)
   std::ptrdiff_t blocks, groups;
-  std::ptrdiff_t together;                                      // rows that lie together, as many as a tile takes
-  static constexpr std::ptrdiff_t code_bytes = block_elements;  // of a block
+  std::ptrdiff_t together;  // rows that lie together, as many as a tile takes
 
   /// The place of row t's i-th of `count`: blocks or groups.
   std::ptrdiff_t at(std::ptrdiff_t t, std::ptrdiff_t i, std::ptrdiff_t count) const {
     return (t / together * count + i) * together + t % together;
   }
 };
+
+/// Bytes of a block of activations beside F.
+template <class F>
+inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(block_integer<F>);
 
 /// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x in integers, w in panels.
 template <class F>
@@ -116,8 +121,6 @@ inline constexpr std::ptrdiff_t few_block_rows = 8;
 
 /// Bytes of codes that all rows pass before the next: they stay in the first cache. Blocks of whole groups.
 inline constexpr std::ptrdiff_t codes_at_once = std::ptrdiff_t{16} << 10;
-/// Activations that pass all panels of a piece before the next: they stay in the second cache.
-inline constexpr std::ptrdiff_t bytes_at_once = std::ptrdiff_t{384} << 10;
 
 }  // namespace simd_backend
 
