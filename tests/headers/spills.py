@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 SOURCE = """#include <llava/ops/activation.hpp>
+#include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q8_0.hpp>
 #include <llava/backend/simd/{isa}.hpp>
@@ -30,15 +31,17 @@ KERNELS = {
     "avx2": [(PRODUCT.format(3, "float"), "product_tileILi3ELi4EfE"), (PRODUCT.format(3, "f16"), "product_tileILi3ELi4ENS"),
              (ATTEND.format(4, "float", "float"), "attendILi4Ef"),
              (ATTEND.format(4, "f16", "f16"), "attendILi4ENS"), (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELi4ELi1E"),
-             (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELi4ELi1E")],
+             (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELi4ELi1E"),
+             (BLOCKS.format("q16_0", 4, 1, "q16_0"), "block_tileINS0_5q16_0ELi4ELi1E")],
     "avx512": [(PRODUCT.format(6, "float"), "product_tileILi6ELi4EfE"), (ATTEND.format(12, "float", "float"), "attendILi12Ef"),
                (ATTEND.format(12, "f16", "f16"), "attendILi12ENS")],
     "avx512vnni": [(BLOCKS.format("q8_0", 8, 2, "q8_0"), "block_tileINS0_4q8_0ELi8ELi2E"),
-                   (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELi8ELi2E")],
+                   (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELi8ELi2E"),
+                   (BLOCKS.format("q16_0", 8, 2, "q16_0"), "block_tileINS0_5q16_0ELi8ELi2E")],
 }
 TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILi5ELi4EfE"), "avx512": (PRODUCT.format(9, "float"), "product_tileILi9ELi4EfE")}
 STORE = re.compile(r"^\s*vmov\w+\s+%[xyz]mm\d+, [^%]*\(%r[sb]p")
-MULTIPLY_ADD = re.compile(r"^\s*(vfn?madd|vpmadd|vpdpbusd)\w*")
+MULTIPLY_ADD = re.compile(r"^\s*(vfn?madd|vpmadd|vpdpbusd|vpdpwssd)\w*")
 JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")
 
 
