@@ -18,7 +18,7 @@ constexpr arithmetic arithmetic_of() {
   if constexpr (llava::format<F>::is_dense)
     return arithmetic::f32;
   else
-    return F::bits == 16 ? arithmetic::int16 : arithmetic::int8;
+    return sizeof(llava::activation_integer<F>) == 2 ? arithmetic::int16 : arithmetic::int8;
 }
 
 /// The name of a format, or of a policy of one's own.
@@ -44,5 +44,27 @@ struct list {
 };
 
 using formats = list<llava::f32, llava::f16, llava::bf16, llava::q16_0, llava::q8_0, llava::q4_0, llava::q4_i8>;
+
+/// @name Policies that stages are benched with too
+/// @{
+/// All in 8 bits.
+struct all_q8_0 : llava::weights<llava::q8_0> {
+  static constexpr std::string_view name = "all_q8_0";
+  using vision = llava::q8_0;
+  using projector = llava::q8_0;
+  using head = llava::q8_0;
+};
+/// The tower and the projector in 8 bits.
+struct q4_i8_and_q8_0 : llava::weights<llava::q4_i8> {
+  static constexpr std::string_view name = "q4_i8+q8_0";
+  using vision = llava::q8_0;
+  using projector = llava::q8_0;
+};
+/// All in 8 bits, activations in 14.
+struct all_q8_0_a16 : llava::weights<llava::q8_0_a16> {
+  static constexpr std::string_view name = "q8_0_a16";
+};
+using policies = list<all_q8_0, all_q8_0_a16, q4_i8_and_q8_0>;
+/// @}
 
 }  // namespace bench

@@ -2,7 +2,7 @@
 """Ours and llama.cpp on the same random checkpoint, in turn; started by rival.sh, which has built both.
 
     rival.py --ours bench_pipeline --rival FOLDER_OF_LLAMA_PROGRAMS --models FOLDER [--threads N] [--runs N] [--formats f16,…]
-             [--layers N] [--works encode,…]
+             [--layers N] [--works encode,…] [--backend simd|avx2]
     rival.py --self-test
 
 Prints a line for each work and format, medians of alternating runs:
@@ -27,7 +27,7 @@ import time
 
 # Our format or policy, and llama-quantize's name of the rival's nearest; its tower is in f16 throughout, which is its fastest.
 # A format that joins bench/formats.hpp joins here.
-FORMATS = {"f16": "F16", "q16_0": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0",
+FORMATS = {"f16": "F16", "q16_0": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q8_0_a16": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0",
            "q4_i8+q8_0": "Q4_0"}
 OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64", "load": "load_packed"}
 WORKS = ("encode", "prefill", "decode", "end-to-end", "with-load")
@@ -69,7 +69,7 @@ def ours(args, form):
     wanted = set(args.works) | ({"end-to-end"} if CHAT & set(args.works) else set()) | ({"load"} if "with-load" in args.works else set())
     names = "|".join(name for work, name in OURS.items() if work in wanted)
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        run([args.ours, f"--formats={form}", f"--threads={args.threads}", f"--benchmark_filter=^({names})/{shape(args.layers)}/{re.escape(form)}/simd/(process|real)",
+        run([args.ours, f"--formats={form}", f"--threads={args.threads}", f"--benchmark_filter=^({names})/{shape(args.layers)}/{re.escape(form)}/{args.backend}/(process|real)",
              f"--layers={args.layers}", "--benchmark_min_time=0.5", f"--benchmark_out={out.name}", "--benchmark_out_format=json"])
         return read_ours(json.load(open(out.name)))
 
@@ -155,10 +155,10 @@ def line(work, form, us, them):
 def compare(args):
     listed, _ = run([args.ours, "--benchmark_list_tests=true"])
     for form in FORMATS:
-        if f"/{form}/" not in listed:
-            print(f"rival: ours has no {form}", file=sys.stderr)
-            continue
         if args.formats and form not in args.formats.split(","):
+            continue
+        if f"/{form}/{args.backend}/" not in listed:
+            print(f"rival: ours has no {form} on {args.backend}", file=sys.stderr)
             continue
         text, vision = twins(args, form)
         us, them, others = [], [], []
@@ -204,6 +204,7 @@ def main():
     parser.add_argument("--formats", default="")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--works", default=",".join(WORKS))
+    parser.add_argument("--backend", choices=("simd", "avx2"), default="simd", help="avx2: ours as on a machine without AVX-512")
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.self_test:

@@ -5,18 +5,25 @@
 #   encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof%
 # and, where it installs, lines against ik_llama.cpp.
 #
-#   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…] [--layers=32] [--works=encode,…]
+#   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…] [--layers=32] [--works=encode,…] [--backend=avx2]
 #
-# 8 of the language model's 32 layers, or as many as asked for. The first time takes long (compiling), and 15 GB of disk
-# (50 GB with all layers). Nothing else should run.
+# --backend=avx2: both as on a machine with AVX2 and no more. 8 of the language model's 32 layers, or as many as asked for. The
+# first time takes long (compiling), and 15 GB of disk (50 GB with all layers). Nothing else should run.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
 
 options=()
+llama=llama
+native=(-DGGML_NATIVE=ON)
 for word; do
   case $word in
     --threads=* | --runs=* | --formats=* | --layers=* | --works=*) options+=("$word") ;;
+    --backend=avx2)
+      options+=("$word")
+      llama=llama-avx2
+      native=(-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON)
+      ;;
     *) sed -n '8,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
 done
@@ -40,11 +47,11 @@ fi
 if ! compgen -G "$rival/llama_cpp_python-*/" >/dev/null; then
   tar -xzf "$rival"/sdist/llama_cpp_python-*.tar.gz -C "$rival"
 fi
-if ! [ -x "$rival/llama/bin/llama-mtmd-cli" ]; then
-  step "configuring llama.cpp" cmake -S "$rival"/llama_cpp_python-*/vendor/llama.cpp -B "$rival/llama" -G Ninja \
-    -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF \
+if ! [ -x "$rival/$llama/bin/llama-mtmd-cli" ]; then
+  step "configuring llama.cpp" cmake -S "$rival"/llama_cpp_python-*/vendor/llama.cpp -B "$rival/$llama" -G Ninja \
+    -DCMAKE_BUILD_TYPE=Release "${native[@]}" -DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF \
     -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_UI=OFF
-  step "building llama.cpp" cmake --build "$rival/llama" --target llama-bench llama-mtmd-cli llama-quantize
+  step "building llama.cpp" cmake --build "$rival/$llama" --target llama-bench llama-mtmd-cli llama-quantize
 fi
-"$rival/venv/bin/python" bench/rival.py --ours build/release/bench/bench_pipeline --rival "$rival/llama/bin" \
+"$rival/venv/bin/python" bench/rival.py --ours build/release/bench/bench_pipeline --rival "$rival/$llama/bin" \
   --models build/bench-models --picture examples/tiny/pictures/three-shapes.png "${options[@]+"${options[@]}"}"

@@ -14,7 +14,7 @@
 #include <llava/quant/q16_0.hpp>               // q16_0: 16 bits as whole numbers, ours
 #include <llava/quant/q4_0.hpp>                // q4_0: GGUF's
 #include <llava/quant/q4_i8.hpp>               // q4_i8: 4 bits with integer scales, ours
-#include <llava/quant/q8_0.hpp>                // q8_0: GGUF's
+#include <llava/quant/q8_0.hpp>                // q8_0: GGUF's; q8_0_a16
 
 // Backends: how the ops of llava/ops/ are computed.
 #include <llava/backend/scalar.hpp>            // scalar

@@ -1,21 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // LLaVA-1.5-7B's shapes, 8 of the 32 layers (multiply prefill and decode by about four) or --layers, on simd in every format;
-// the policies that put the vision tower and the head into 8 bits too; and sizes that are fixed when a program is compiled.
+// policies that put the vision tower and the head into 8 bits too; and sizes that are fixed when a program is compiled.
 #include "stages.hpp"
 
 namespace {
-
-struct all_q8_0 : llava::weights<llava::q8_0> {
-  static constexpr std::string_view name = "all_q8_0";
-  using vision = llava::q8_0;
-  using projector = llava::q8_0;
-  using head = llava::q8_0;
-};
-struct q4_i8_and_q8_0 : llava::weights<llava::q4_i8> {
-  static constexpr std::string_view name = "q4_i8+q8_0";
-  using vision = llava::q8_0;
-  using projector = llava::q8_0;
-};
 
 /// The same model with its sizes in its type, beside the one whose sizes come from the folder.
 struct fixed : llava::llava_1_5_7b {
@@ -29,7 +17,7 @@ const bench::file stages([] {
   const auto shape = bench::model_shape::llava_7b(bench::chosen().layers);
   const auto add = [&]<class F>() { bench::add_stages<bench::choice<llava::any, llava::simd, F>>(shape); };
   bench::formats::each(add);
-  bench::list<all_q8_0, q4_i8_and_q8_0>::each(add);
+  bench::policies::each(add);
   const bool fits = shape.text.layers == fixed::text.layers;
   bench::list<llava::q4_0>::each([&]<class F>() {
     if (fits) bench::add_stages<fixed_q4_0>(shape);

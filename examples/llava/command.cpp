@@ -20,7 +20,7 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
       ->check(CLI::IsMember({"simd", "scalar"}))
       ->capture_default_str();
   command.add_option("--dtype", dtype, "How its weights are held; auto: as stored")
-      ->check(CLI::IsMember({"auto", "f16", "bf16", "f32", "q16_0", "q8_0", "q4_0", "q4_i8"}))
+      ->check(CLI::IsMember({"auto", "f16", "bf16", "f32", "q16_0", "q8_0", "q8_0_a16", "q4_0", "q4_i8"}))
       ->capture_default_str();
   command.add_option("--threads", threads, "Threads; 0: all processors")
       ->check(CLI::Range(0, 1024))

@@ -11,6 +11,7 @@
 #include <llava_open/any_simd_q4_0.hpp>
 #include <llava_open/any_simd_q4_i8.hpp>
 #include <llava_open/any_simd_q8_0.hpp>
+#include <llava_open/any_simd_q8_0_a16.hpp>
 
 #include <algorithm>
 #include <llava/checkpoint/hub_cache.hpp>
@@ -25,6 +26,7 @@ llava::result<llava::chat_model> try_open_model(std::string_view folder, std::st
     if (dtype == "f32") return llava_open_any_simd_f32(folder, options);
     if (dtype == "q16_0") return llava_open_any_simd_q16_0(folder, options);
     if (dtype == "q8_0") return llava_open_any_simd_q8_0(folder, options);
+    if (dtype == "q8_0_a16") return llava_open_any_simd_q8_0_a16(folder, options);
     if (dtype == "q4_0") return llava_open_any_simd_q4_0(folder, options);
     if (dtype == "q4_i8") return llava_open_any_simd_q4_i8(folder, options);
   } else if (backend == "scalar") {

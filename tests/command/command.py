@@ -74,6 +74,8 @@ class Ask(unittest.TestCase):
                 wrong = llava("ask", "--model-path", made, "--dtype", "f16", *question)
                 self.assertEqual(wrong.returncode, 1)
                 self.assertIn(f"open the model with weights of {dtype}", wrong.stderr)
+            finer = llava("ask", "--model-path", f"{folder}/q8_0", "--dtype", "q8_0_a16", *question)
+            self.assertEqual((finer.returncode, finer.stdout), (0, expected))
             again = llava("quantize", TINY, "--to", "q8_0", "-o", f"{folder}/q8_0")
             self.assertEqual(again.returncode, 1)
             self.assertIn("is there already", again.stderr)

@@ -89,6 +89,17 @@ TEST_CASE("R16: image features in 8 bits, with channels and tokens that stand ou
   CHECK(features_cosine(f.path.string()) >= 0.995);
 }
 
+TEST_CASE("R15: q16_0 in every stage answers as 16-bit weights may, and its picture features as 32-bit ones",
+          "[pipeline]") {
+  using exact_model = pipeline<any, simd, weights<f32>>;
+  using model_16 = pipeline<any, simd, weights<q16_0>>;
+  const auto exact = exact_model::try_open(tiny::folder, tiny::options());
+  const auto small = model_16::try_open(tiny::folder, tiny::options());
+  REQUIRE((exact && small));
+  CHECK(cosine(*small->try_features(tiny::picture(3)), *exact->try_features(tiny::picture(3))) >= 0.9999);
+  CHECK(largest_error(logits_of<model_16>(tiny::folder), logits_of<exact_model>(tiny::folder)) <= 2e-3);
+}
+
 TEST_CASE("quantise: a folder opens as what its weights became, with the logits of quantising when opened",
           "[pipeline]") {
   temporary_folder f("quantise");

@@ -87,8 +87,8 @@ double rounding_error(const std::vector<float>& x, double levels) {
   return std::sqrt(error / power);
 }
 
-TEMPLATE_TEST_CASE("R16: block formats lose what rounding must lose, with outliers too", "[quant]", q16_0, q8_0,
-                   q4_0, q4_i8) {
+TEMPLATE_TEST_CASE("R16: block formats lose what rounding must lose, with outliers too", "[quant]", q16_0, q8_0, q4_0,
+                   q4_i8) {
   const auto x = normal_values(4096, 11, 0.02f);
   auto outliers = x;
   for (std::size_t i = 7; i < outliers.size(); i += 512) outliers[i] *= 30.f;
@@ -134,7 +134,8 @@ TEST_CASE("q4_i8: every element is a whole number of a byte times the row's scal
   }
 }
 
-TEST_CASE("q16_0: an f16 that is a quarter of its block's largest stays what it is, smaller ones lose 2⁻¹³ of it", "[quant]") {
+TEST_CASE("q16_0: an f16 that is a quarter of its block's largest stays what it is, smaller ones lose 2⁻¹³ of it",
+          "[quant]") {
   for (float size : {6e4f, 1.f, 0.02f, 3e-4f}) {
     auto x = normal_values(4096, 6, size / 4);
     for (float& v : x) v = to_float(from_float<f16>(std::clamp(v, -size, size)));

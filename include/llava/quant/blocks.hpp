@@ -14,6 +14,7 @@
 ///                                           values[k % 32] · scale
 ///   head, beside                            optional: the formats that weights<F> gives a head, and what stands beside the
 ///                                           text (tower and projector), instead of f16
+///   activation                              optional, at 8 bits: std::int16_t, when activations beside it have 14 bits too
 ///   codes(block), factor(block)             4 bits only: the 16 bytes of nibbles.hpp, and the whole number that multiplies
 ///                                           a code − 8 to the integer that decode gives
 /// All of it is bytes without alignment, little-endian, as files hold it.
@@ -36,9 +37,25 @@ constexpr std::ptrdiff_t blocks_of(std::ptrdiff_t n) { return (n + block_element
 template <class Code>
 inline constexpr int largest_code = sizeof(Code) == 2 ? 8191 : 127;
 
-/// What F's codes are as integers, and activations beside them.
+/// What F's codes are as integers.
 template <class F>
 using block_integer = std::conditional_t<F::bits == 16, std::int16_t, std::int8_t>;
+
+namespace detail {
+template <class F>
+struct activation_of {
+  using type = block_integer<F>;
+};
+template <class F>
+requires requires { typename F::activation; }
+struct activation_of<F> {
+  using type = typename F::activation;
+};
+}  // namespace detail
+
+/// What activations beside F become: integers as its codes are, if F says no other.
+template <class F>
+using activation_integer = typename detail::activation_of<F>::type;
 
 template <class F>
 concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row, const std::byte* stored) {
@@ -51,7 +68,7 @@ concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row
   F::encode(x, n, row);
   { F::row_scale(stored) } -> std::same_as<float>;
   { F::block_scale(stored) } -> std::same_as<float>;
-  requires requires(block_integer<F>* values) { F::decode(stored, values); };
+  requires requires(block_integer<F> * values) { F::decode(stored, values); };
   requires F::has_row_scale || F::activation_group == block_elements;
 };
 

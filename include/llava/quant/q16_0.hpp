@@ -28,7 +28,8 @@ struct q16_0 {
   /// Bounded, so that no file makes a sum that leaves its integer.
   static void decode(const std::byte* block, std::int16_t* values) {
     std::memcpy(values, block + 2, block_elements * sizeof(std::int16_t));
-    for (int i = 0; i < block_elements; ++i) values[i] = values[i] < -8191 ? -8191 : values[i] > 8191 ? 8191 : values[i];
+    for (int i = 0; i < block_elements; ++i)
+      values[i] = values[i] < -8191 ? -8191 : values[i] > 8191 ? 8191 : values[i];
   }
 
   static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
@@ -45,7 +46,9 @@ struct q16_0 {
       std::int16_t codes[block_elements];
       for (int i = 0; i < block_elements; ++i) {
         const float code = std::nearbyint(block[i] * inverse);
-        codes[i] = static_cast<std::int16_t>(code >= -8191.f ? (code < 8191.f ? code : 8191.f) : code < 0.f ? -8191.f : 0.f);
+        codes[i] = static_cast<std::int16_t>(code >= -8191.f ? (code < 8191.f ? code : 8191.f)
+                                             : code < 0.f    ? -8191.f
+                                                             : 0.f);
       }
       std::memcpy(row + 2, codes, sizeof(codes));
     }

@@ -14,7 +14,7 @@ namespace scalar_backend {
 namespace detail {
 /// Row n of w times a row of activations.
 template <block_format F>
-float block_dot(block_view<F> w, std::ptrdiff_t n, const block_integer<F>* codes, const float* scales) {
+float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_integer<F>* codes, const float* scales) {
   constexpr std::ptrdiff_t blocks_in_group = F::activation_group / block_elements;
   float sum = 0.f;
   for (std::ptrdiff_t first = 0; first < blocks_of(w.columns); first += blocks_in_group, ++scales) {
@@ -53,8 +53,8 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, block_vi
   constexpr int group = F::activation_group;
   const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
   arena_scope scope(q.workspace());
-  auto* codes = q.workspace().take<block_integer<F>>(rows * groups * group);  // (T, K)
-  auto* scales = q.workspace().take<float>(rows * groups);               // (T, groups)
+  auto* codes = q.workspace().take<activation_integer<F>>(rows * groups * group);  // (T, K)
+  auto* scales = q.workspace().take<float>(rows * groups);                         // (T, groups)
   q.submit([&] {
     for (std::ptrdiff_t t = 0; t < rows; ++t)
       quantise_activations(x.row(t), w.columns, group, codes + t * groups * group, scales + t * groups);

@@ -102,7 +102,7 @@ struct quantised_rows {
 
 /// Bytes of a block of activations beside F.
 template <class F>
-inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(block_integer<F>);
+inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(activation_integer<F>);
 
 /// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x in integers, w in panels.
 template <class F>
