@@ -25,10 +25,8 @@ void quantise_activations(const float* x, std::ptrdiff_t n, int group, Code* cod
     const bool usable = most > 1e-30f && most < 3e38f;
     const float inverse = usable ? largest / most : 0.f;
     *scales = usable ? most / largest : 0.f;
-    for (std::ptrdiff_t i = 0; i < group; ++i) {
-      const float code = usable && i < count ? std::nearbyint(x[first + i] * inverse) : 0.f;
-      codes[i] = static_cast<Code>(code >= -largest ? (code < largest ? code : largest) : -largest);
-    }
+    for (std::ptrdiff_t i = 0; i < group; ++i)
+      codes[i] = whole_code<Code>(usable && i < count ? x[first + i] * inverse : 0.f);
   }
 }
 

@@ -5,7 +5,7 @@
 ///   header_bytes, block_bytes               of a row, of 32 elements
 ///   bits                                    of a code as it is stored: 16, 8, or 4 for codes −8 … 7
 ///   activation_group                        elements of an activation row that share a scale (ops/matmul.hpp): 32 or 128
-///   has_row_scale                           true: codes are exact integers of one f32 scale for the whole row;
+///   has_row_scale                           true (4 bits only): codes are exact integers of one f32 scale for the whole row;
 ///                                           false: every block has its own scale
 ///   encode(x, n, row)                       n floats become a row
 ///   row_scale(row)                          the scale of the row; 1 where blocks have theirs
@@ -36,6 +36,14 @@ constexpr std::ptrdiff_t blocks_of(std::ptrdiff_t n) { return (n + block_element
 /// The largest of codes as integers, of weights at 16 bits and of activations: 32 products of two of them fit into an i32.
 template <class Code>
 inline constexpr int largest_code = sizeof(Code) == 2 ? 8191 : 127;
+
+/// A number as a code: to the nearest whole one, ties to even, no farther from 0 than the largest; NaN becomes the least.
+template <class Code>
+Code whole_code(float x) {
+  constexpr auto most = static_cast<float>(largest_code<Code>);
+  const float bounded = x >= -most ? (x < most ? x : most) : -most;
+  return static_cast<Code>((bounded + 12582912.f) - 12582912.f);  // 1.5 · 2²³ rounds to whole numbers
+}
 
 /// What F's codes are as integers.
 template <class F>
@@ -70,6 +78,9 @@ concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row
   { F::block_scale(stored) } -> std::same_as<float>;
   requires requires(block_integer<F> * values) { F::decode(stored, values); };
   requires F::has_row_scale || F::activation_group == block_elements;
+  requires !F::has_row_scale || F::bits == 4;
+  requires std::is_same_v<activation_integer<F>, block_integer<F>> ||
+      (F::bits == 8 && std::is_same_v<activation_integer<F>, std::int16_t>);
 };
 
 /// Rows of a block format where they are stored: (N, K), one after another.

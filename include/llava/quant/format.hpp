@@ -38,8 +38,11 @@ concept weight_format = requires {
 
 namespace detail {
 template <class F>
+using dense_or_f16 = std::conditional_t<format<F>::is_dense, F, f16>;
+
+template <class F>
 struct head_of {
-  using type = std::conditional_t<format<F>::is_dense, F, f16>;
+  using type = dense_or_f16<F>;
 };
 template <class F>
 requires requires { typename F::head; }
@@ -48,7 +51,7 @@ struct head_of<F> {
 };
 template <class F>
 struct beside_of {
-  using type = std::conditional_t<format<F>::is_dense, F, f16>;
+  using type = dense_or_f16<F>;
 };
 template <class F>
 requires requires { typename F::beside; }
@@ -64,7 +67,7 @@ struct weights {
   using projector = vision;
   using text = F;
   using head = typename detail::head_of<F>::type;
-  using embeddings = std::conditional_t<format<F>::is_dense, F, f16>;
+  using embeddings = detail::dense_or_f16<F>;
   using kv_cache = std::conditional_t<std::is_same_v<F, f32>, f32, f16>;
 };
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// q16_0: 16-bit weights as whole numbers, so that products of integers, of which a processor makes twice as many as of floats,
-/// take the place of f16's:
+/// q16_0: 16-bit weights as whole numbers, so that products of integers, of which x86 processors make up to twice as many as of
+/// floats, take the place of f16's:
 ///   block (66 bytes): f16 scale d, a power of two · 32 × i16 code q in ±8191;  element = d · q
-/// A format of this library's own; its name goes on where GGUF's q8_0 ends. What it loses is less than f16 has lost already:
+/// A format of this library's own; its name goes on where GGUF's q8_0 ends. What it loses is usually less than f16 has lost already:
 /// an f16 that is at least a quarter of its block's largest stays what it is, and a smaller one is off by at most 2⁻¹³ of that
 /// largest. Activations beside it have 14 bits as well (quant/activations.hpp).
 ///
 /// Made from floats: d is the smallest power of two, from 2⁻²⁴ to 2¹⁵, for which every |x / d| rounds to at most 8191;
-/// q = x / d rounded, ties to even. What is larger than d can reach becomes ±8191 d, what is not a number 0.
+/// q = x / d rounded, ties to even. What is larger than d can reach becomes ±8191 d, what is not a number −8191 d.
 #pragma once
 #include <cmath>
 
@@ -28,8 +28,7 @@ struct q16_0 {
   /// Bounded, so that no file makes a sum that leaves its integer.
   static void decode(const std::byte* block, std::int16_t* values) {
     std::memcpy(values, block + 2, block_elements * sizeof(std::int16_t));
-    for (int i = 0; i < block_elements; ++i)
-      values[i] = values[i] < -8191 ? -8191 : values[i] > 8191 ? 8191 : values[i];
+    for (int i = 0; i < block_elements; ++i) values[i] = whole_code<std::int16_t>(values[i]);
   }
 
   static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
@@ -44,12 +43,7 @@ struct q16_0 {
       write_number(row, from_float<f16>(std::ldexp(1.f, exponent)));
       const float inverse = std::ldexp(1.f, -exponent);
       std::int16_t codes[block_elements];
-      for (int i = 0; i < block_elements; ++i) {
-        const float code = std::nearbyint(block[i] * inverse);
-        codes[i] = static_cast<std::int16_t>(code >= -8191.f ? (code < 8191.f ? code : 8191.f)
-                                             : code < 0.f    ? -8191.f
-                                                             : 0.f);
-      }
+      for (int i = 0; i < block_elements; ++i) codes[i] = whole_code<std::int16_t>(block[i] * inverse);
       std::memcpy(row + 2, codes, sizeof(codes));
     }
   }
