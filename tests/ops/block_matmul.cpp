@@ -98,6 +98,29 @@ TEMPLATE_TEST_CASE("R14: matmul with block formats is scalar's, byte for byte", 
   }
 }
 
+TEMPLATE_TEST_CASE("R14: the largest sums that a block can have fit its integers", "[ops]", q16_0, q8_0_a16, q8_0, q4_0,
+                   q4_i8) {
+  const sizes s{4, 288, 34};
+  std::vector<float> x(static_cast<std::size_t>(s.rows * s.inner)), w(static_cast<std::size_t>(s.columns * s.inner));
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = i / static_cast<std::size_t>(s.inner) % 2 ? -1.f : 1.f;
+  for (std::size_t i = 0; i < w.size(); ++i) w[i] = i / static_cast<std::size_t>(s.inner) % 2 ? -1.f : 1.f;
+  const auto product_of = [&]<class B>() {
+    device<B> d;
+    const auto dx = d.put(x, s.rows);
+    const auto y = d.put(std::vector<float>(static_cast<std::size_t>(s.rows * s.columns)), s.rows);
+    weight<B, TestType> made;
+    REQUIRE(made.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(w.data())}, {s.columns, s.inner}, "w"));
+    matmul(d.queue, y.matrix(), matrix_view<const float>(dx.matrix()), made.view(), epilogue<>{});
+    return d.get(y);
+  };
+  const auto expected = product_of.template operator()<scalar>();
+  for (std::ptrdiff_t t = 0; t < s.rows; ++t)
+    for (std::ptrdiff_t n = 0; n < s.columns; ++n)
+      CHECK(expected[static_cast<std::size_t>(t * s.columns + n)] ==
+            Approx(t % 2 == n % 2 ? s.inner : -s.inner).epsilon(0.02));
+  for_each_exact_backend([&]<class B>() { CHECK(same_bytes(product_of.template operator()<B>(), expected)); });
+}
+
 TEMPLATE_TEST_CASE("R14: rows of a block matmul depend on no other rows and on no threads", "[ops]", q16_0, q8_0_a16,
                    q8_0, q4_0, q4_i8) {
   const sizes all{23, 200, 150};

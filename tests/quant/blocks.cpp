@@ -93,10 +93,23 @@ TEMPLATE_TEST_CASE("R16: block formats lose what rounding must lose, with outlie
   auto outliers = x;
   for (std::size_t i = 7; i < outliers.size(); i += 512) outliers[i] *= 30.f;
   const double levels = TestType::bits == 16 ? 4096 : TestType::bits == 8 ? 127 : 8;
-  CHECK(relative_error(x, round_trip<TestType>(x)) < 1.1 * rounding_error(x, levels));
-  // One scale for a row of 30-fold outliers leaves its other blocks few factors to choose from.
-  const double most = TestType::has_row_scale ? 1.25 : 1.1;
+  // Codes that reach from a block's least element to its largest lose a tenth less, however far some blocks stand out.
+  const double most = TestType::has_row_scale ? 0.9 : 1.1;
+  CHECK(relative_error(x, round_trip<TestType>(x)) < most * rounding_error(x, levels));
   CHECK(relative_error(outliers, round_trip<TestType>(outliers)) < most * rounding_error(outliers, levels));
+}
+
+TEST_CASE("R16: q4_i8 keeps weights that lie on a 4-bit grid with scales and offsets already", "[quant]") {
+  std::mt19937 random(5);
+  std::vector<float> x(4096);
+  for (std::size_t b = 0; b < x.size(); b += block_elements) {  // as GGUF's Q4_1 has them
+    const float step = 0.01f * static_cast<float>(1 + random() % 4),
+                least = -step * (5.f + 0.01f * static_cast<float>(random() % 500));
+    for (std::size_t i = 0; i < block_elements; ++i)
+      x[b + i] = least + step * static_cast<float>(i == 0 ? 0 : i == 1 ? 15 : random() % 16);
+  }
+  CHECK(relative_error(x, round_trip<q4_i8>(x)) < 0.015);
+  CHECK(relative_error(x, round_trip<q4_0>(x)) > 0.05);
 }
 
 TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and what is not finite", "[quant]", q16_0,
@@ -112,25 +125,28 @@ TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and wh
     const auto row = encoded<TestType>(x);  // no undefined behaviour: the sanitizers look on
     block_integer<TestType> values[block_elements];
     TestType::decode(row.data() + TestType::header_bytes, values);
-    SUCCEED();
+    if (!std::isnan(wild)) continue;
+    auto y = round_trip<TestType>(x);  // others are what they were
+    x[9] = y[9] = 0.f;
+    CHECK(relative_error(x, y) < 0.2);
   }
 }
 
-TEST_CASE("q4_i8: every element is a whole number of a byte times the row's scale", "[quant]") {
-  const auto x = normal_values(160, 5);
-  const auto row = encoded<q4_i8>(x);
-  const auto y = round_trip<q4_i8>(x);
-  const float scale = q4_i8::row_scale(row.data());
-  for (float v : y) {
-    const float whole = v / scale;
-    CHECK(std::fabs(whole - std::nearbyint(whole)) < 1e-3f);
-    CHECK(std::fabs(whole) <= 127.f);
-  }
-  // A file may hold any byte as a factor.
-  std::byte block[q4_i8::block_bytes] = {};
-  for (int f = -128; f < 128; ++f) {
-    block[0] = static_cast<std::byte>(f);
-    CHECK(std::abs(q4_i8::factor(block)) <= q4_i8::most_factor);
+TEST_CASE("q4_i8: an element is what its header says, whatever bytes a file holds", "[quant]") {
+  std::mt19937 random(6);
+  std::byte row[q4_i8::header_bytes + q4_i8::block_bytes];
+  write_number(row, 0.25f);
+  for (int round = 0; round < 1000; ++round) {
+    const int f = round < 4 ? (round % 2 ? 127 : -128) : static_cast<int>(random() % 256) - 128;
+    const int o = round < 4 ? (round / 2 ? 127 : -128) : static_cast<int>(random() % 256) - 128;
+    row[4] = static_cast<std::byte>(f), row[5] = static_cast<std::byte>(o);
+    for (std::size_t i = 6; i < sizeof(row); ++i) row[i] = static_cast<std::byte>(random());
+    float x[block_elements];
+    decode_row<q4_i8>(row, block_elements, x);
+    for (int i = 0; i < block_elements; ++i) {
+      const int both = std::to_integer<int>(row[6 + i % 16]), code = i < 16 ? both % 16 : both / 16;
+      CHECK(x[i] == 0.25f * static_cast<float>(f * (code - 8) - 8 * o));
+    }
   }
 }
 

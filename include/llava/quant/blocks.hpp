@@ -5,18 +5,19 @@
 ///   header_bytes, block_bytes               of a row, of 32 elements
 ///   bits                                    of a code as it is stored: 16, 8, or 4 for codes −8 … 7
 ///   activation_group                        elements of an activation row that share a scale (ops/matmul.hpp): 32 or 128
-///   has_row_scale                           true (4 bits only): codes are exact integers of one f32 scale for the whole row;
-///                                           false: every block has its own scale
+///   has_row_scale                           true (4 bits only): elements are whole numbers of one f32 scale for the whole
+///                                           row; false: every block has its own scale
 ///   encode(x, n, row)                       n floats become a row
 ///   row_scale(row)                          the scale of the row; 1 where blocks have theirs
 ///   block_scale(block)                      the scale of a block, an f16; 1 where the row has it
-///   decode(block, values)                   32 integers in [−128, 127], at 16 bits in [−8191, 8191]; element k is
-///                                           values[k % 32] · scale
+///   decode(block, values)                   32 integers in [−128, 127], at 16 bits in [−8191, 8191], where rows have scales
+///                                           in [−2048, 2048]; element k is values[k % 32] · scale
 ///   head, beside                            optional: the formats that weights<F> gives a head, and what stands beside the
 ///                                           text (tower and projector), instead of f16
 ///   activation                              optional, at 8 bits: std::int16_t, when activations beside it have 14 bits too
-///   codes(block), factor(block)             4 bits only: the 16 bytes of nibbles.hpp, and the whole number that multiplies
-///                                           a code − 8 to the integer that decode gives
+///   codes(block)                            4 bits only: the 16 bytes of nibbles.hpp
+///   factor(block), offset(block)            where rows have scales: whole numbers of 8 bits that make of a code c the
+///                                           integer that decode gives, factor · (c − 8) − 8 · offset
 /// All of it is bytes without alignment, little-endian, as files hold it.
 #pragma once
 #include <cstddef>
@@ -45,14 +46,14 @@ Code whole_code(float x) {
   return static_cast<Code>((bounded + 12582912.f) - 12582912.f);  // 1.5 · 2²³ rounds to whole numbers
 }
 
-/// What F's codes are as integers.
+/// What decode gives.
 template <class F>
-using block_integer = std::conditional_t<F::bits == 16, std::int16_t, std::int8_t>;
+using block_integer = std::conditional_t<F::bits == 16 || F::has_row_scale, std::int16_t, std::int8_t>;
 
 namespace detail {
 template <class F>
 struct activation_of {
-  using type = block_integer<F>;
+  using type = std::conditional_t<F::bits == 16, std::int16_t, std::int8_t>;
 };
 template <class F>
 requires requires { typename F::activation; }
@@ -61,7 +62,7 @@ struct activation_of<F> {
 };
 }  // namespace detail
 
-/// What activations beside F become: integers as its codes are, if F says no other.
+/// What activations beside F become: integers of 8 bits, of 16 where codes have 16 or F says so.
 template <class F>
 using activation_integer = typename detail::activation_of<F>::type;
 
@@ -79,8 +80,8 @@ concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row
   requires requires(block_integer<F> * values) { F::decode(stored, values); };
   requires F::has_row_scale || F::activation_group == block_elements;
   requires !F::has_row_scale || F::bits == 4;
-  requires std::is_same_v<activation_integer<F>, block_integer<F>> ||
-      (F::bits == 8 && std::is_same_v<activation_integer<F>, std::int16_t>);
+  requires(std::is_same_v<activation_integer<F>, std::int8_t> && F::bits <= 8) ||
+      (std::is_same_v<activation_integer<F>, std::int16_t> && F::bits >= 8);
 };
 
 /// Rows of a block format where they are stored: (N, K), one after another.

@@ -20,9 +20,7 @@ struct q4_0 {
 
   static float row_scale(const std::byte*) { return 1.f; }
   static float block_scale(const std::byte* block) { return to_float(read_number<f16>(block)); }
-  /// The 16 bytes of a block's codes, and the whole number that multiplies them.
   static const std::byte* codes(const std::byte* block) { return block + 2; }
-  static int factor(const std::byte*) { return 1; }
   static void decode(const std::byte* block, std::int8_t* values) {
     for (int i = 0; i < block_elements; ++i) values[i] = static_cast<std::int8_t>(nibbles::code(block + 2, i) - 8);
   }

@@ -5,7 +5,7 @@
 ///             16 bits: (16 steps, 16 rows, 2) i16
 ///             8 bits: (8 steps, 16 rows, 4) i8
 ///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15 for −8 … 7
-///   scales  of each block: 16 f16, or, where rows have scales, 16 i8 factors
+///   scales  of each block: 16 f16, or, where rows have scales, 16 pairs of i8: factor, offset
 ///   row scales: 16 f32, where rows have scales
 /// each plane behind the other, its size rounded up to 64 bytes. Rows that w does not have are zeros.
 #pragma once
@@ -30,10 +30,10 @@ struct panel_view {
 template <block_format F>
 struct panels {
   using view = panel_view<F>;
-  static constexpr std::string_view name = "panels of 16, 1";
+  static constexpr std::string_view name = "panels of 16, 2";
   static constexpr std::ptrdiff_t unit = 16;
   static constexpr std::ptrdiff_t code_bytes = unit * block_elements * F::bits / 8;  // of a block
-  static constexpr std::ptrdiff_t scale_bytes = unit * (F::has_row_scale ? 1 : 2);   // of a block
+  static constexpr std::ptrdiff_t scale_bytes = unit * 2;                            // of a block
 
   static constexpr std::ptrdiff_t scales_at(std::ptrdiff_t columns) { return blocks_of(columns) * code_bytes; }
   static constexpr std::ptrdiff_t row_scales_at(std::ptrdiff_t columns) {
@@ -56,7 +56,7 @@ struct panels {
           pack_codes(codes, from.block(r, b));
         else if (F::bits == 4)
           for (int i = 0; i < 16; ++i) codes[i / 4 * 64 + i % 4] = std::byte{0x88};  // 8 stands for 0
-        if (r < rows) pack_scale(to + scales_at(columns) + b * scale_bytes, r, from.block(r, b));
+        if (r < rows) pack_scale(to + scales_at(columns) + b * scale_bytes + 2 * r, from.block(r, b));
       }
     if constexpr (F::has_row_scale)
       for (std::ptrdiff_t r = 0; r < rows; ++r)
@@ -77,11 +77,13 @@ struct panels {
       for (std::size_t i = 0; i < sizeof(values); ++i) to[i / 4 * 64 + i % 4] = bytes[i];
     }
   }
-  static void pack_scale(std::byte* scales, std::ptrdiff_t row, const std::byte* block) {
-    if constexpr (F::has_row_scale)
-      scales[row] = static_cast<std::byte>(static_cast<std::int8_t>(F::factor(block)));
-    else
-      write_number(scales + 2 * row, from_float<f16>(F::block_scale(block)));
+  static void pack_scale(std::byte* to, const std::byte* block) {
+    if constexpr (F::has_row_scale) {
+      write_number(to, static_cast<std::int8_t>(F::factor(block)));
+      write_number(to + 1, static_cast<std::int8_t>(F::offset(block)));
+    } else {
+      write_number(to, from_float<f16>(F::block_scale(block)));
+    }
   }
 };
 
