@@ -89,7 +89,10 @@ struct q4_i8 {
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
   }
   static float whole(float x) { return (x + 12582912.f) - 12582912.f; }  // 1.5 · 2²³ rounds to whole numbers
-  static float bounded(float x, float least, float most) { return x > least ? (x < most ? x : most) : least; }
+  static float bounded(float x, float least, float most) {
+    const float raised = x > least ? x : least;  // two steps, each an instruction
+    return raised < most ? raised : most;
+  }
 
   /// Codes −8 … 7 of a block for one factor and offset, whole numbers all, and their squared error.
   struct trial {
