@@ -13,6 +13,7 @@
 #include <llava/tensor/arena.hpp>
 #include <llava/tensor/buffer.hpp>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "harness.hpp"
@@ -27,11 +28,11 @@ inline float random_at(std::uint64_t i) {
   return static_cast<float>(static_cast<std::int32_t>((z ^ (z >> 31)) >> 32)) * 0x1p-31f;
 }
 
-/// Values that repeat after a prime number of them, so that no row of a matrix is another's. Cheap to make in gigabytes.
+/// Random values repeat after so many, a prime number, so that no row of a matrix is another's. Cheap to make in gigabytes.
+inline constexpr std::size_t random_period = 1048573;
 template <class T>
 void fill_random(std::span<T> values, float scale = 1.f) {
-  constexpr std::size_t period = 1048573;
-  const std::size_t first = std::min(values.size(), period);
+  const std::size_t first = std::min(values.size(), random_period);
   for (std::size_t i = 0; i < first; ++i) values[i] = llava::from_float<T>(scale * random_at(i));
   for (std::size_t at = first; at < values.size(); at += first)
     std::memcpy(&values[at], values.data(), std::min(first, values.size() - at) * sizeof(T));
@@ -75,6 +76,24 @@ inline std::size_t pool_bytes() {
   return std::clamp(2 * static_cast<std::size_t>(std::max(0L, cache)), std::size_t{320} << 20, std::size_t{1} << 30);
 }
 
+/// The one pool: `bytes` that hold what `key` names, filled by make(span) unless they do already. Cases with the same weights
+/// follow each other, Google Benchmark starts each several times, and fresh memory is slow to come by. Another key takes the
+/// memory away from what was made before.
+template <class Make>
+std::span<std::byte> pool_holding(const std::string& key, std::size_t bytes, Make&& make) {
+  static llava::host_buffer memory;
+  static std::string held;
+  if (memory.size() < bytes) {
+    memory = {};  // first, for there may not be room for both
+    memory = *llava::host_buffer::try_make(std::max(bytes, pool_bytes()), "bench");
+    held.clear();
+  }
+  const std::span<std::byte> pool(memory.data(), bytes);
+  if (held != key) make(pool);
+  held = key;
+  return pool;
+}
+
 /// Weights (N, K) of format F as backend B takes them: `at(i)` is another matrix for each i until the pool is used up, so that
 /// a benchmark which counts i up reads memory as a model's layers do. `row(n, values)` is row n of at(0), for references.
 template <class B, class F>
@@ -83,23 +102,26 @@ class weight_pool;
 template <class B, llava::floating F>
 class weight_pool<B, F> {
  public:
-  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns) : rows_(rows), columns_(columns) {}
+  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns) : rows_(rows), columns_(columns) {
+    const auto fill = [](std::span<std::byte> pool) {
+      fill_random(std::span(reinterpret_cast<F*>(pool.data()), pool.size() / sizeof(F)), 0.05f);
+    };
+    const auto pool =
+        pool_holding(std::string(llava::format<F>::name), pool_bytes(), fill);  // for matrices of any size
+    values_ = {reinterpret_cast<const F*>(pool.data()), pool.size() / sizeof(F)};
+  }
   llava::weight_view<B, F> at(std::size_t i) const {
     const std::size_t n = static_cast<std::size_t>(rows_ * columns_);
-    return {values().data() + i % (values().size() / n) * n, llava::dynamic_shape<2>(rows_, columns_)};
+    return {values_.data() + i % (values_.size() / n) * n, llava::dynamic_shape<2>(rows_, columns_)};
   }
   void row(std::ptrdiff_t n, std::vector<double>& to) const {
     for (std::size_t k = 0; k < to.size(); ++k)
-      to[k] = static_cast<double>(llava::to_float(values()[static_cast<std::size_t>(n * columns_) + k]));
+      to[k] = static_cast<double>(llava::to_float(values_[static_cast<std::size_t>(n * columns_) + k]));
   }
 
  private:
-  /// One pool for matrices of any size.
-  static std::span<F> values() {
-    static const array<F> all(1, static_cast<std::ptrdiff_t>(pool_bytes() / sizeof(F)), 0.05f);
-    return all.values();
-  }
   std::ptrdiff_t rows_, columns_;
+  std::span<const F> values_;
 };
 
 template <class B, llava::block_format F>
@@ -111,31 +133,37 @@ class weight_pool<B, F> {
       : rows_(rows),
         columns_(columns),
         bytes_(static_cast<std::size_t>(llava::layout_bytes<layout>(rows, columns))),
-        count_(std::max<std::size_t>(1, pool_bytes() / bytes_)),
-        memory_(*llava::host_buffer::try_make(count_ * bytes_, "bench")) {
-    const array<> values(rows, columns, 0.05f);
-    llava::thread_pool threads;
-    llava::weight<B, F> one;
-    const llava::host_values from{llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())};
-    if (!one.try_fill(from, {rows, columns}, "bench", &threads)) std::abort();  // floats, and memory for one matrix
-    for (std::size_t i = 0; i < count_; ++i) memory_.load(i * bytes_, one.packed().data(), bytes_);
+        count_(std::max<std::size_t>(1, pool_bytes() / bytes_)) {
+    const std::string size = std::to_string(rows) + "x" + std::to_string(columns);
+    memory_ = pool_holding(std::string(F::name) + " in " + std::string(layout::name) + " " + size, count_ * bytes_,
+                           [&](std::span<std::byte> pool) { fill(pool); });
   }
   llava::weight_view<B, F> at(std::size_t i) const {
     return layout::make_view(memory_.data() + i % count_ * bytes_, rows_, columns_);
   }
   void row(std::ptrdiff_t n, std::vector<double>& to) const {
-    const array<> values(rows_, columns_, 0.05f);
     std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(columns_)));
-    std::vector<float> decoded(to.size());
-    F::encode(values.matrix().row(n), columns_, stored.data());
+    std::vector<float> values(to.size()), decoded(to.size());
+    for (std::size_t k = 0; k < values.size(); ++k)  // as `fill` has them
+      values[k] = 0.05f * random_at((static_cast<std::size_t>(n * columns_) + k) % random_period);
+    F::encode(values.data(), columns_, stored.data());
     llava::decode_row<F>(stored.data(), columns_, decoded.data());
     to.assign(decoded.begin(), decoded.end());
   }
 
  private:
+  void fill(std::span<std::byte> pool) const {
+    const array<> values(rows_, columns_, 0.05f);
+    llava::thread_pool threads;
+    llava::weight<B, F> one;
+    const llava::host_values from{llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())};
+    if (!one.try_fill(from, {rows_, columns_}, "bench", &threads)) std::abort();  // floats, and memory for one matrix
+    for (std::size_t i = 0; i < count_; ++i) std::memcpy(pool.data() + i * bytes_, one.packed().data(), bytes_);
+  }
+
   std::ptrdiff_t rows_, columns_;
   std::size_t bytes_, count_;
-  llava::host_buffer memory_;
+  std::span<const std::byte> memory_;
 };
 
 /// Σ (x − reference)² / Σ reference², gathered element by element.
