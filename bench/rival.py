@@ -10,8 +10,8 @@ Prints a line for each work and format, medians of alternating runs:
 encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many times
 faster ours is, roof% ours. end-to-end: a picture, a prompt, 64 new tokens, the model open. with-load: the same and opening
 the model, whose files the system has in memory: ours from its packed file, the rival's whole process. Works that one of the
-two cannot do are named on standard error. Where ik_llama.cpp is installed, prefill and decode are held against it too, in
-lines that end with its name.
+two cannot do are named on standard error. Where ik_llama.cpp or OpenVINO GenAI is installed, prefill and decode are held
+against it too, in lines that end with its name.
 """
 import argparse
 import importlib.util
@@ -33,6 +33,8 @@ OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "
 WORKS = ("encode", "prefill", "decode", "end-to-end", "with-load")
 IS_RATE = {"prefill", "decode"}
 CHAT = {"encode", "end-to-end", "with-load"}  # what the rival's chat program measures, on a prompt as long as ours
+# Their module, our program that runs it, and the backends of ours that may use what it may.
+OTHERS = {"ik_llama.cpp": ("ik_llama_cpp", "rival_ik.py", {"simd", "avx2"}), "OpenVINO": ("openvino_genai", "rival_openvino.py", {"simd"})}
 TEMPLATE = 26  # tokens of llama.cpp's "vicuna" around a question; a byte is a token to the twin's vocabulary
 
 
@@ -109,15 +111,16 @@ def rival(args, text, vision, prompt_tokens):
     return found
 
 
-def rival_ik(args, text):
-    """{work: value} of ik_llama.cpp, of what it does; nothing where it is not installed or does not run."""
+def other(args, name, text):
+    """{work: value} of one of OTHERS, of what it does; nothing where it is not installed or does not run."""
+    module, program, backends = OTHERS[name]
     works = {"prefill", "decode"} & set(args.works)
-    if not works or not importlib.util.find_spec("ik_llama_cpp"):
+    if not works or args.backend not in backends or not importlib.util.find_spec(module):
         return {}
     try:
-        out, _ = run([sys.executable, pathlib.Path(__file__).with_name("rival_ik.py"), text, args.threads])
+        out, _ = run([sys.executable, pathlib.Path(__file__).with_name(program), text, args.threads])
     except RuntimeError as failed:
-        print(f"rival: ik_llama.cpp: {failed}", file=sys.stderr)
+        print(f"rival: {name}: {failed}", file=sys.stderr)
         return {}
     found = json.loads(out.splitlines()[-1])
     return {work: found[work] for work in works}
@@ -161,18 +164,20 @@ def compare(args):
             print(f"rival: ours has no {form} on {args.backend}", file=sys.stderr)
             continue
         text, vision = twins(args, form)
-        us, them, others = [], [], []
+        us, them, others = [], [], {name: [] for name in OTHERS}
         for _ in range(args.runs):
             us.append(ours(args, form))
             them.append(rival(args, text, vision, us[-1].get("prompt", 0)))
-            others.append(rival_ik(args, text))
+            for name, runs in others.items():
+                runs.append(other(args, name, text))
         for work in args.works:
             if all(work in one for one in us + them):
                 print(line(work, form, [one[work] for one in us], [one[work] for one in them]), flush=True)
             else:
                 print(f"rival: {work} {form} was not measured on both", file=sys.stderr)
-            if all(work in one for one in us + others):
-                print(line(work, form, [one[work] for one in us], [one[work] for one in others]), "ik_llama.cpp", flush=True)
+            for name, runs in others.items():
+                if all(work in one for one in us + runs):
+                    print(line(work, form, [one[work] for one in us], [one[work] for one in runs]), name, flush=True)
 
 
 def self_test():

@@ -3,7 +3,7 @@
 # Ours against llama.cpp on this machine: builds llama.cpp from the source package of llama-cpp-python (PyPI), natively, in
 # build/rival/, makes twins of our random checkpoint, runs the two in turn, and prints a line for each work:
 #   encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof%
-# and, where it installs, lines against ik_llama.cpp.
+# and, where they install, lines against ik_llama.cpp and OpenVINO GenAI.
 #
 #   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…] [--layers=32] [--works=encode,…] [--backend=avx2]
 #
@@ -38,8 +38,11 @@ rival=build/rival
 mkdir -p "$rival/sdist" build/bench-models
 [ -x "$rival/venv/bin/python" ] || step "a Python environment" python3 -m venv "$rival/venv"
 step "what it needs" "$rival/venv/bin/pip" install -q numpy gguf scikit-build-core
-# A fork of llama.cpp that is faster at times. Its wheel needs AVX2 and a Python that it was built for; without it, it is left out.
-"$rival/venv/bin/pip" install -q --only-binary :all: ik-llama-cpp-python || echo "ik_llama.cpp does not install here: it is left out" >&2
+# A fork of llama.cpp that is faster at times, and Intel's runtime. Their wheels are for some processors and Pythons.
+for packages in ik-llama-cpp-python 'openvino-genai openvino-tokenizers transformers'; do
+  # shellcheck disable=SC2086
+  "$rival/venv/bin/pip" install -q --only-binary :all: $packages || echo "${packages%% *} does not install here: it is left out" >&2
+done
 if ! compgen -G "$rival/sdist/*.tar.gz" >/dev/null; then
   step "llama-cpp-python's source" "$rival/venv/bin/pip" download -q --no-deps --no-binary :all: --no-build-isolation \
     -d "$rival/sdist" llama-cpp-python
