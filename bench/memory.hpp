@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <llava/base/executor.hpp>
 #include <llava/nn/block_weight.hpp>
 #include <llava/quant/blocks.hpp>
@@ -76,22 +77,13 @@ inline std::size_t pool_bytes() {
   return std::clamp(2 * static_cast<std::size_t>(std::max(0L, cache)), std::size_t{320} << 20, std::size_t{1} << 30);
 }
 
-/// What all pools of weights share.
-struct pool_memory {
-  llava::host_buffer memory;
-  std::string held;
-};
-inline pool_memory& the_pool() {
-  static pool_memory one;
-  return one;
-}
-
 /// The one pool: `bytes` that hold what `key` names, filled by make(span) unless they do already. Cases with the same weights
 /// follow each other, Google Benchmark starts each several times, and fresh memory is slow to come by. Another key takes the
-/// memory away from what was made before.
-template <class Make>
-std::span<std::byte> pool_holding(const std::string& key, std::size_t bytes, Make&& make) {
-  auto& [memory, held] = the_pool();
+/// memory away from what was made before. No template: each of its kinds would have a pool.
+inline std::span<std::byte> pool_holding(const std::string& key, std::size_t bytes,
+                                         const std::function<void(std::span<std::byte>)>& make) {
+  static llava::host_buffer memory;
+  static std::string held;
   if (memory.size() < bytes) {
     memory = {};  // first, for there may not be room for both
     memory = *llava::host_buffer::try_make(std::max(bytes, pool_bytes()), "bench");

@@ -13,16 +13,17 @@ import sys
 import tempfile
 
 TOKENS, ANSWER = 640, 16
+VOCABULARY = 32064  # of LLaVA-1.5, and so of the twin
 
 
-def tokenizer(vocabulary):
+def tokenizer():
     import openvino
     import openvino_genai
     from openvino_tokenizers import convert_tokenizer
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 
-    words = {"<unk>": 0, "<s>": 1, "</s>": 2} | {f"word{i}word": i for i in range(3, vocabulary)}
+    words = {"<unk>": 0, "<s>": 1, "</s>": 2} | {f"word{i}word": i for i in range(3, VOCABULARY)}
     fast = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE(vocab=words, merges=[], unk_token="<unk>")),
                                    unk_token="<unk>", bos_token="<s>", eos_token="</s>")
     with tempfile.TemporaryDirectory() as folder:
@@ -36,7 +37,7 @@ def openvino(model, threads):
     from openvino import Tensor
     from openvino_genai import GenerationConfig, LLMPipeline, TokenizedInputs
 
-    pipeline = LLMPipeline(model, tokenizer(32064), "CPU", INFERENCE_NUM_THREADS=threads)
+    pipeline = LLMPipeline(model, tokenizer(), "CPU", INFERENCE_NUM_THREADS=threads)
     how = GenerationConfig(max_new_tokens=ANSWER + 1, ignore_eos=True)
 
     def answer(first):
