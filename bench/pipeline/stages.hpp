@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "amounts.hpp"
+#include "peak_memory.hpp"
 #include "subject.hpp"
 
 namespace bench {
@@ -158,7 +159,7 @@ struct decode {
 };
 
 /// Opening a folder whose files the system has in memory; `packed`: with the file that keeps what the backend has laid out,
-/// written beforehand.
+/// written beforehand. Counter: peak_GB, the most memory that it takes.
 struct load {
   bool packed;
   model_shape shape;
@@ -176,16 +177,18 @@ struct load {
       if (packed) how.packed_file = folder + "/" + name_of_weights<typename Subject::format>() + ".packed";
       if (auto once = Subject::model_type::try_open(folder, how); !once)
         return state.SkipWithError(once.error().what());
+      const peak_memory peak;
       for (auto _ : state) {
         auto opened = Subject::model_type::try_open(folder, how);
         if (!opened) return state.SkipWithError(opened.error().what());
       }
+      peak.count(state);
     });
   }
 };
 
 /// A picture and a prompt of `prompt` tokens (bytes, to the tokenizer), `answer` new tokens, in a new session; the model is
-/// open. With one new token: the time to the first.
+/// open. With one new token: the time to the first. Counters: the prompt's length, and peak_GB, the memory that it takes.
 struct end_to_end {
   int prompt, answer;
   model_shape shape;
@@ -213,11 +216,13 @@ struct end_to_end {
       double floor = all.floor() + step_work<policy>(model.state(), answered->prompt_tokens, 0).floor();
       for (int i = 1; i < answer; ++i)
         floor += step_work<policy>(model.state(), 1, answered->prompt_tokens + i).floor();
+      const peak_memory peak;
       const auto start = std::chrono::steady_clock::now();
       for (auto _ : state) static_cast<void>(ask(0));
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
       state.counters["roof%"] = 100 * floor * static_cast<double>(state.iterations()) / took.count();
       state.counters["prompt"] = answered->prompt_tokens;
+      peak.count(state);
     });
   }
 
