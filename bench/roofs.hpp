@@ -10,6 +10,8 @@
 ///   int8_ops    operations/s of the instruction set's product of bytes, added into 32 bits (2 a pair of bytes)
 ///   int16_ops   likewise of numbers of 16 bits
 #pragma once
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -59,6 +61,39 @@ inline std::vector<roof_isa> roof_isas() {
 
 namespace detail {
 
+/// Keeps the thread that makes it on one of the processors that it may use, number `which` of them, until its end. Threads
+/// that spin are not moved within a measurement: two that started on the same processor would show half of what there is.
+class on_processor {
+ public:
+#if defined(__linux__)
+  explicit on_processor(int which) {
+    if (::pthread_getaffinity_np(::pthread_self(), sizeof before_, &before_) != 0) return;
+    int left = which % CPU_COUNT(&before_);
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+      if (!CPU_ISSET(i, &before_) || left-- != 0) continue;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(i, &one);
+      pinned_ = ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one) == 0;
+    }
+  }
+  ~on_processor() {
+    if (pinned_) ::pthread_setaffinity_np(::pthread_self(), sizeof before_, &before_);
+  }
+#else
+  explicit on_processor(int) {}
+  ~on_processor() {}
+#endif
+  on_processor(const on_processor&) = delete;
+  on_processor& operator=(const on_processor&) = delete;
+
+#if defined(__linux__)
+ private:
+  cpu_set_t before_;
+  bool pinned_ = false;
+#endif
+};
+
 /// Seconds from the moment when all threads are ready until the last has finished its work(thread).
 template <class Work>
 double seconds_of(int threads, Work&& work) {
@@ -67,10 +102,12 @@ double seconds_of(int threads, Work&& work) {
   std::vector<std::jthread> others;
   for (int t = 1; t < threads; ++t)
     others.emplace_back([&, t] {
+      const on_processor mine(t);
       ready.fetch_add(1);
       while (!go.load()) std::this_thread::yield();
       work(t);
     });
+  const on_processor mine(0);
   while (ready.load() != threads - 1) std::this_thread::yield();
   const auto start = std::chrono::steady_clock::now();
   go.store(true);
