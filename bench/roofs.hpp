@@ -61,8 +61,8 @@ inline std::vector<roof_isa> roof_isas() {
 
 namespace detail {
 
-/// Keeps the thread that makes it on one of the processors that it may use, number `which` of them, until its end. Threads
-/// that spin are not moved within a measurement: two that started on the same processor would show half of what there is.
+/// Keeps the thread that makes it on one of the processors that it may use, number `which` of them, until its end. A
+/// measurement is short: two threads that start on one processor may stay there until its end, and show half of what there is.
 class on_processor {
  public:
 #if defined(__linux__)
