@@ -9,7 +9,9 @@
 ///
 /// Counters: FLOP/s, bytes/s, and roof%: the least time that the work can take on this machine (its FLOPs at the measured
 /// peak, or its bytes at the measured bandwidth, whichever is longer), as a share of the time it took. The label says
-/// which of the two it was. Where everything fits a cache (small norms, additions) it may be above 100.
+/// which of the two it was. Where it was bandwidth, roof_bytes/s is what was measured just before the work and just after
+/// it, the better of the two: on a shared machine it swings by half within seconds, where what is computed does not. Where
+/// everything fits a cache (small norms, additions) roof% may be above 100.
 #pragma once
 #include <benchmark/benchmark.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,11 +41,21 @@ inline settings& chosen() {
   return s;
 }
 
-/// The roofs, probed when they are first asked for: at the start.
-inline const roofs& machine() {
-  static const roofs r = probe_roofs(chosen().threads);
+/// The roofs, probed when they are first asked for: at the start. Memory's is the last that was measured.
+inline roofs& machine() {
+  static roofs r = probe_roofs(chosen().threads);
   return r;
 }
+
+/// Measures memory's roof around a piece of work, so that the floors asked for after both() are under the roof of that moment.
+class memory_roof {
+ public:
+  void both() { machine().read_bytes = std::max(before_, probe()); }
+
+ private:
+  static double probe() { return probe_read_bytes(machine().threads, roof_isas().front()); }
+  double before_ = probe();
+};
 
 /// What is multiplied: which peak is the roof.
 enum class arithmetic { f32, int8, int16 };
@@ -72,6 +85,7 @@ inline void count(benchmark::State& state, const work& w, double seconds) {
   if (w.flops > 0) state.counters["FLOP/s"] = rate(w.flops);
   if (w.bytes > 0) state.counters["bytes/s"] = rate(w.bytes);
   state.counters["roof%"] = 100 * w.floor() * static_cast<double>(state.iterations()) / seconds;
+  if (w.is_memory_bound()) state.counters["roof_bytes/s"] = machine().read_bytes;
   state.SetLabel(w.limit());
 }
 
@@ -88,12 +102,16 @@ inline bool is_right(benchmark::State& state, double error, double most) {
 template <class Body>
 void time(benchmark::State& state, const work& w, Body&& body) {
   std::size_t i = 0;
+  std::optional<memory_roof> roof;
+  if (w.is_memory_bound()) roof.emplace();
   const auto start = std::chrono::steady_clock::now();
   for (auto _ : state) {
     static_cast<void>(body(i++));
     benchmark::ClobberMemory();
   }
-  count(state, w, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (roof) roof->both();
+  count(state, w, took.count());
 }
 
 namespace detail {

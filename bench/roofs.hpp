@@ -134,7 +134,25 @@ inline std::atomic<int> needed{0};
 /// Bytes that are read to measure bandwidth: far more than any cache holds.
 inline constexpr long roof_buffer_bytes = 512L << 20;
 
-/// Measures an instruction set with so many threads: about a second, most of it for fresh memory.
+/// Bytes/s from memory with so many threads, 0 where there is none: a sixth of a second, most of it for fresh memory, which
+/// is given back.
+inline double probe_read_bytes(int threads, const roof_isa& isa) {
+  void* memory = ::mmap(nullptr, roof_buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+  ::madvise(memory, roof_buffer_bytes, MADV_HUGEPAGE);
+  auto* bytes = static_cast<char*>(memory);
+  for (long i = 0; i < roof_buffer_bytes; i += 4096) bytes[i] = 1;
+  const long share = roof_buffer_bytes / threads / 4096 * 4096;
+  double best = 0;
+  for (int i = 0; i < 5; ++i)
+    best = std::max(best, static_cast<double>(share * threads) / detail::seconds_of(threads, [&](int t) {
+                            detail::needed += isa.kernels->read(bytes + t * share, share);
+                          }));
+  ::munmap(memory, roof_buffer_bytes);
+  return best;
+}
+
+/// Measures an instruction set with so many threads: about a second.
 inline roofs probe_roofs(int threads, const roof_isa& isa) {
   const probe& k = *isa.kernels;
   roofs r{isa.name, threads};
@@ -149,19 +167,7 @@ inline roofs probe_roofs(int threads, const roof_isa& isa) {
   r.int16_ops = detail::best_rate(
       [&](long rounds) { return detail::seconds_of(threads, [&](int) { detail::needed += k.dot_16(rounds); }); },
       [&](long rounds) { return threads * k.dot_16_ops(rounds); });
-
-  void* memory = ::mmap(nullptr, roof_buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return r;
-  ::madvise(memory, roof_buffer_bytes, MADV_HUGEPAGE);
-  auto* bytes = static_cast<char*>(memory);
-  for (long i = 0; i < roof_buffer_bytes; i += 4096) bytes[i] = 1;
-  const long share = roof_buffer_bytes / threads / 4096 * 4096;
-  for (int i = 0; i < 5; ++i)
-    r.read_bytes =
-        std::max(r.read_bytes, static_cast<double>(share * threads) / detail::seconds_of(threads, [&](int t) {
-                                 detail::needed += k.read(bytes + t * share, share);
-                               }));
-  ::munmap(memory, roof_buffer_bytes);
+  r.read_bytes = probe_read_bytes(threads, isa);
   return r;
 }
 

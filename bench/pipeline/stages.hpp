@@ -211,18 +211,20 @@ struct end_to_end {
       if (!answered) return state.SkipWithError(answered.error().what());
       if (static_cast<int>(answered->tokens.size()) != answer)
         return state.SkipWithError("an answer that is too short");
-      using policy = typename Subject::policy;
-      work all = encode_work<policy>(model.state());
-      double floor = all.floor() + step_work<policy>(model.state(), answered->prompt_tokens, 0).floor();
-      for (int i = 1; i < answer; ++i)
-        floor += step_work<policy>(model.state(), 1, answered->prompt_tokens + i).floor();
+      memory_roof roof;
       const peak_memory peak;
       const auto start = std::chrono::steady_clock::now();
       for (auto _ : state) static_cast<void>(ask(0));
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      peak.count(state);
+      roof.both();
+      using policy = typename Subject::policy;
+      double floor = encode_work<policy>(model.state()).floor() +
+                     step_work<policy>(model.state(), answered->prompt_tokens, 0).floor();
+      for (int i = 1; i < answer; ++i)
+        floor += step_work<policy>(model.state(), 1, answered->prompt_tokens + i).floor();
       state.counters["roof%"] = 100 * floor * static_cast<double>(state.iterations()) / took.count();
       state.counters["prompt"] = answered->prompt_tokens;
-      peak.count(state);
     });
   }
 
