@@ -109,7 +109,7 @@ std::vector<float> product(std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdi
   for (std::ptrdiff_t t = 0; t < rows; ++t) K::template quantise<F>(xs, t, x.data() + t * inner, inner);
 
   std::vector<float> y(static_cast<std::size_t>(rows * columns)),
-      sums(static_cast<std::size_t>(2 * rows * layout::unit));
+      sums(static_cast<std::size_t>(std::max(2 * rows, simd_backend::row_panels) * layout::unit));
   const simd_backend::block_arguments<F> a{xs,   panels.data(), nullptr, y.data(),      columns,
                                            rows, inner,         columns, update::assign};
   K::template matmul<no_activation>(a, 0, count, sums.data());

@@ -51,12 +51,13 @@ quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t inne
 template <block_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e) {
   const std::ptrdiff_t rows = x.extent(0), count = (w.rows + panels<F>::unit - 1) / panels<F>::unit;
-  const std::ptrdiff_t pairs = (count + 1) / 2;  // of panels, which go together
-  const std::ptrdiff_t most = 16 * q.concurrency(), pieces = pairs < most ? pairs : most;
+  const std::ptrdiff_t together = rows == 1 ? row_panels : 2;  // panels
+  const std::ptrdiff_t groups = (count + together - 1) / together;
+  const std::ptrdiff_t most = 16 * q.concurrency(), pieces = groups < most ? groups : most;
   detail::with_block_kernels(q, [&]<class K>(K) {
     arena_scope scope(q.workspace());
     const quantised_rows xs = detail::take_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
-    const std::ptrdiff_t room = 2 * rows * panels<F>::unit;
+    const std::ptrdiff_t room = together * rows * panels<F>::unit;
     float* sums = q.workspace().take<float>(q.concurrency() * room);
     q.submit([&] {
       const block_arguments<F> a{
@@ -65,7 +66,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });
       q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
-        const std::ptrdiff_t first = 2 * (pairs * piece / pieces), last = 2 * (pairs * (piece + 1) / pieces);
+        const std::ptrdiff_t first = together * (groups * piece / pieces), last = together * (groups * (piece + 1) / pieces);
         K::template matmul<A>(a, first, last < count ? last : count, sums + slot * room);
       });
     });

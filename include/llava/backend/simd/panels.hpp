@@ -118,8 +118,8 @@ struct block_arguments {
   update how;
 };
 
-/// Up to so many rows, reading the weights takes longer than multiplying them.
-inline constexpr std::ptrdiff_t few_block_rows = 8;
+/// A row alone takes so many panels at a time: memory gives more to four streams than to two.
+inline constexpr std::ptrdiff_t row_panels = 4;
 
 /// Bytes of codes that all rows pass before the next: they stay in the first cache. Blocks of whole groups.
 inline constexpr std::ptrdiff_t codes_at_once = std::ptrdiff_t{16} << 10;
