@@ -15,8 +15,8 @@ namespace {
 struct sizes {
   std::ptrdiff_t rows, inner, columns;
 };
-constexpr sizes shapes[] = {{1, 32, 16},  {1, 1, 1},     {1, 588, 40},  {2, 96, 17},   {3, 129, 33},
-                            {4, 1056, 8}, {7, 1100, 50}, {9, 2240, 16}, {13, 64, 130}, {40, 257, 64}};
+constexpr sizes shapes[] = {{1, 32, 16},  {1, 1, 1},     {1, 588, 40},  {1, 1100, 130}, {2, 96, 17},  {3, 129, 33},
+                            {4, 1056, 8}, {7, 1100, 50}, {9, 2240, 16}, {13, 64, 130},  {40, 257, 64}};
 
 /// A weight of format F in B's layout, from the same floats everywhere.
 template <class B, class F>

@@ -66,7 +66,8 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });
       q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
-        const std::ptrdiff_t first = together * (groups * piece / pieces), last = together * (groups * (piece + 1) / pieces);
+        const std::ptrdiff_t first = together * (groups * piece / pieces),
+                             last = together * (groups * (piece + 1) / pieces);
         K::template matmul<A>(a, first, last < count ? last : count, sums + slot * room);
       });
     });
