@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
 #include <llava/tensor/arena.hpp>
 #include <llava/tensor/buffer.hpp>
 #include <llava/tensor/view.hpp>
@@ -52,6 +58,23 @@ TEST_CASE("arena: planning finds the peak, scopes give back, addresses are align
   use(real);
   CHECK(real.peak() == planning.peak());
   CHECK(reinterpret_cast<std::uintptr_t>(real.take<float>(3)) % 64 == 0);
+}
+
+TEST_CASE("buffer: a large one is untouched pages, also where another was filled and given back", "[tensor]") {
+  constexpr std::size_t bytes = std::size_t{8} << 20;
+  const auto make = [] { return *host_buffer::try_make(bytes, "test"); };
+  make();  // from the second on, malloc's own large blocks come from its heap
+  {
+    const host_buffer filled = make();
+    std::fill_n(filled.data(), bytes, std::byte{1});
+  }
+  const host_buffer again = make();
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> resident(bytes / page + 1);
+  std::byte* const first = again.data() - reinterpret_cast<std::uintptr_t>(again.data()) % page;
+  REQUIRE(::mincore(first, bytes, resident.data()) == 0);
+  CHECK(std::count_if(resident.begin(), resident.end(), [](unsigned char p) { return (p & 1) != 0; }) <= 1);
+  CHECK(std::all_of(again.data(), again.data() + bytes, [](std::byte b) { return b == std::byte{0}; }));
 }
 
 TEST_CASE("R12: memory that is not to be had is an error with a sentence", "[tensor]") {

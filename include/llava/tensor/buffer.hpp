@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// host_buffer: owned bytes, aligned to a cache line and a vector (64), zero at first. Large ones are zero pages of the
-/// system until they are touched, so a generous KV cache costs nothing before it is used. A failed allocation is a typed
-/// error: a model which does not fit is refused instead of ending the program (R12).
+/// system until they are touched, so a generous KV cache costs nothing before it is used, and are the system's again at once
+/// when a model is closed. A failed allocation is a typed error: a model which does not fit is refused instead of ending the
+/// program (R12).
 #pragma once
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -18,6 +21,9 @@ LLAVA_BEGIN
 class host_buffer {
  public:
   static constexpr std::size_t alignment = 64;
+  /// Buffers of so many bytes are pages of their own. calloc would at times take what another buffer has left, and write zeros
+  /// to all of it.
+  static constexpr std::size_t pages_from = std::size_t{1} << 20;
 
   host_buffer() = default;
   host_buffer(host_buffer&& other) noexcept { swap(other); }
@@ -27,16 +33,22 @@ class host_buffer {
   }
   host_buffer(const host_buffer&) = delete;
   host_buffer& operator=(const host_buffer&) = delete;
-  ~host_buffer() { std::free(block_); }
+  ~host_buffer() {
+    if (size_ < pages_from)
+      std::free(block_);
+    else
+      ::munmap(block_, size_);
+  }
 
   /// `bytes` of zeros; `what` names them in the error.
   static result<host_buffer> try_make(std::size_t bytes, std::string_view what) {
     host_buffer b;
     if (bytes == 0) return result<host_buffer>(std::move(b));
-    if (bytes < SIZE_MAX - alignment) b.block_ = std::calloc(bytes + alignment, 1);
-    if (!b.block_) return fail(errc::out_of_memory, text_of("llava: no memory for ", what, " (", bytes, " bytes)"));
-    const auto at = reinterpret_cast<std::uintptr_t>(b.block_);
-    b.data_ = static_cast<std::byte*>(b.block_) + (alignment - at % alignment) % alignment;
+    void* const block = bytes < pages_from ? std::calloc(bytes + alignment, 1) : pages_of(bytes);
+    if (!block) return fail(errc::out_of_memory, text_of("llava: no memory for ", what, " (", bytes, " bytes)"));
+    const auto at = reinterpret_cast<std::uintptr_t>(block);
+    b.block_ = block;
+    b.data_ = static_cast<std::byte*>(block) + (alignment - at % alignment) % alignment;
     b.size_ = bytes;
     return result<host_buffer>(std::move(b));
   }
@@ -48,6 +60,10 @@ class host_buffer {
   void load(std::size_t offset, const std::byte* from, std::size_t bytes) { std::memcpy(data_ + offset, from, bytes); }
 
  private:
+  static void* pages_of(std::size_t bytes) {
+    void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? nullptr : at;
+  }
   void swap(host_buffer& other) noexcept {
     std::swap(block_, other.block_);
     std::swap(data_, other.data_);
