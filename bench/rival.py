@@ -29,7 +29,7 @@ import time
 # A format that joins bench/formats.hpp joins here.
 FORMATS = {"f16": "F16", "q16_0": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q8_0_a16": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0",
            "q4_i8+q8_0": "Q4_0"}
-OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64", "load": "load_packed"}
+OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64", "with-load": "with_load64"}
 WORKS = ("encode", "prefill", "decode", "end-to-end", "with-load")
 IS_RATE = {"prefill", "decode"}
 CHAT = {"encode", "end-to-end", "with-load"}  # what the rival's chat program measures, on a prompt as long as ours
@@ -61,14 +61,11 @@ def read_ours(document):
             found[work] = (b["tok/s"] if work in IS_RATE else seconds, b.get("roof%", 0.0))
         if work == "end-to-end":
             found["prompt"] = round(b["prompt"])
-    load = found.pop("load", None)
-    if load and "end-to-end" in found:
-        found["with-load"] = (load[0] + found["end-to-end"][0], found["end-to-end"][1])
     return found
 
 
 def ours(args, form):
-    wanted = set(args.works) | ({"end-to-end"} if CHAT & set(args.works) else set()) | ({"load"} if "with-load" in args.works else set())
+    wanted = set(args.works) | ({"end-to-end"} if CHAT & set(args.works) else set())
     names = "|".join(name for work, name in OURS.items() if work in wanted)
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         run([args.ours, f"--formats={form}", f"--threads={args.threads}", f"--benchmark_filter=^({names})/{shape(args.layers)}/{re.escape(form)}/{args.backend}/(process|real)",
@@ -187,7 +184,7 @@ def self_test():
         for name in (*OURS.values(), "prefill64")]}
     found = read_ours(document)
     assert found["encode"] == (2.0, 61.0) and found["prefill"] == (10.0, 61.0) and found["prompt"] == 640, found
-    assert found["with-load"] == (4.0, 61.0) and len(found) == 6, found
+    assert found["with-load"] == (2.0, 61.0) and len(found) == 6, found
     assert line("encode", "f16", [(2.0, 61)], [3.0]) == "encode f16 2 3 1.50x 61% (2 … 2; 3 … 3)"
     assert line("decode", "q8_0", [(2.0, 90), (4.0, 92), (3.0, 91)], [2.0]) == "decode q8_0 3 2 1.50x 91% (2 … 4; 2 … 2)"
     log = ("mtmd batch encoding done in 3640 ms\nllama_perf_context_print: load time = 10.0 ms\n"

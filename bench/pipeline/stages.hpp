@@ -1,50 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The stages of a model as cases: encode, prefill of N tokens, decode at depth N, first token, load, and end to end. Before
-/// anything is timed the subject answers on the bundled model, where its logits are held against the scalar backend's in
-/// f32; and on the model itself a decode row must give the bytes of the same row in a prefill (R14), where the backend
-/// promises that.
+/// The stages of a model as cases: encode, prefill of N tokens, decode at depth N, first token, load, end to end without and
+/// with load. The model is one that was found right (checked_model.hpp); and a decode row must give the bytes of the same row
+/// in a prefill (R14), where the backend promises that.
 #pragma once
-#include <llava/backend/scalar.hpp>
 #include <thread>
 
 #include "amounts.hpp"
+#include "checked_model.hpp"
 #include "peak_memory.hpp"
-#include "subject.hpp"
 
 namespace bench {
-
-/// A picture of the tower's size, so that preprocessing is next to nothing.
-inline llava::image some_picture(int side) {
-  llava::image picture(side, side);
-  for (std::size_t i = 0; i < picture.pixels().size(); ++i)
-    picture.pixels()[i] = static_cast<std::uint8_t>(128.f + 127.f * random_at(i));
-  return picture;
-}
-
-/// Logits of a question about a picture on the bundled model: those of f32 on the scalar backend, made once.
-const std::vector<float>& reference_logits(const llava::image& picture, const std::string& prompt);
-
-/// A sentence when a subject's logits on the bundled model are not the reference's. A model whose type has its sizes cannot
-/// open that one; it is held against itself only.
-template <class Subject>
-std::string mistake_on_tiny() {
-  if constexpr (requires { Subject::model::text; }) return {};
-  auto model = Subject::model_type::try_open(LLAVA_EXAMPLES_DIR "/tiny", options());
-  if (!model) return model.error().what();
-  const llava::image picture = some_picture(84);
-  const std::string prompt = *model->try_prompt(1, "How many shapes are there?");
-  auto chat = model->session();
-  const auto logits = chat.try_logits(prompt, std::span<const llava::image>(&picture, 1));
-  if (!logits) return logits.error().what();
-  const auto& expected = reference_logits(picture, prompt);
-  nmse error;
-  for (std::size_t i = 0; i < expected.size(); ++i)
-    error.add(static_cast<double>((*logits)[i]), static_cast<double>(expected[i]));
-  // 16-bit weights and cache round; what quantised weights lose is measured elsewhere, here it must only be the model.
-  const double most = arithmetic_of<typename Subject::policy::text>() == arithmetic::int8 ? 5e-2 : 1e-3;
-  if (logits->size() == expected.size() && error.value() < most) return {};
-  return "wrong logits on the bundled model: NMSE " + std::to_string(error.value());
-}
 
 /// Drives a model's language part directly: tokens that are random but for the prompt's length do not matter.
 template <class Subject>
@@ -84,24 +49,6 @@ class stepper {
   typename llava::workspace_pool<backend>::lease lent_;
   std::vector<float> logits_;
 };
-
-/// Ends a benchmark with a sentence where the subject is wrong on the bundled model, which is seen once.
-template <class Subject>
-bool is_right_on_tiny(benchmark::State& state) {
-  static const std::string mistake = mistake_on_tiny<Subject>();
-  if (mistake.empty()) return true;
-  state.SkipWithError(mistake.c_str());
-  return false;
-}
-
-/// What the stages of an open model share: one that has been found right, or the end of the benchmark.
-template <class Subject, class Body>
-void with_model(benchmark::State& state, const model_shape& shape, Body&& body) {
-  if (!is_right_on_tiny<Subject>(state)) return;
-  auto model = try_model_of<Subject>(shape);
-  if (!model) return state.SkipWithError(model.error().what());
-  body(*model);
-}
 
 /// Picture to image tokens.
 struct encode {
@@ -166,6 +113,15 @@ struct decode {
   }
 };
 
+/// Where what the subject's backend has laid out is kept: none for weights that are used as they are stored.
+template <class Subject>
+llava::open_options packed_options(const std::string& folder) {
+  llava::open_options how = options();
+  if (llava::has_block_weights<typename Subject::policy>)
+    how.packed_file = folder + "/" + name_of_weights<typename Subject::format>() + ".packed";
+  return how;
+}
+
 /// Opening a folder whose files the system has in memory; `packed`: with the file that keeps what the backend has laid out,
 /// written beforehand. Counter: peak_GB, the most memory that it takes.
 struct load {
@@ -181,8 +137,7 @@ struct load {
     if (!is_right_on_tiny<Subject>(state)) return;
     last_model().reset();  // no other model's memory is in the count
     const std::string folder = folder_for<Subject>(shape);
-    llava::open_options how = options();
-    if (packed) how.packed_file = folder + "/" + name_of_weights<typename Subject::format>() + ".packed";
+    const llava::open_options how = packed ? packed_options<Subject>(folder) : options();
     if (auto once = Subject::model_type::try_open(folder, how); !once) return state.SkipWithError(once.error().what());
     const peak_memory peak;
     for (auto _ : state) {
@@ -194,7 +149,7 @@ struct load {
 };
 
 /// A picture and a prompt of `prompt` tokens (bytes, to the tokenizer), `answer` new tokens, in a new session; the model is
-/// open. With one new token: the time to the first. Counters: the prompt's length, and peak_GB, the memory that it takes.
+/// open. With one new token: the time to the first. Counter: the prompt's length, the picture's tokens among it.
 struct end_to_end {
   int prompt, answer;
   model_shape shape;
@@ -204,40 +159,81 @@ struct end_to_end {
   template <class Subject>
   void run(benchmark::State& state) const {
     with_model<Subject>(state, shape, [&](auto& model) {
-      const llava::image picture = some_picture(shape.vision.image);
-      std::string question = "?";
-      while (static_cast<int>(text_tokens(model, question)) < prompt) question += " ?";
-      const auto ask = [&](std::size_t) {
-        auto chat = model.session();
-        chat.settings.max_new_tokens = answer;
-        chat.settings.ignore_eos = true;
-        return chat.try_ask(picture, question);
-      };
-      const auto answered = ask(0);
-      if (!answered) return state.SkipWithError(answered.error().what());
-      if (static_cast<int>(answered->tokens.size()) != answer)
-        return state.SkipWithError("an answer that is too short");
-      memory_roof roof;
-      const peak_memory peak;
-      const auto start = std::chrono::steady_clock::now();
-      for (auto _ : state) static_cast<void>(ask(0));
-      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-      peak.count(state);
-      roof.both();
-      using policy = typename Subject::policy;
-      double floor = encode_work<policy>(model.state()).floor() +
-                     step_work<policy>(model.state(), answered->prompt_tokens, 0).floor();
-      for (int i = 1; i < answer; ++i)
-        floor += step_work<policy>(model.state(), 1, answered->prompt_tokens + i).floor();
-      state.counters["roof%"] = 100 * floor * static_cast<double>(state.iterations()) / took.count();
-      state.counters["prompt"] = answered->prompt_tokens;
+      const auto first = try_ask(model);
+      if (!first) return state.SkipWithError(first.error().what());
+      const std::vector<work> parts = parts_of<Subject>(model, *first);
+      time(state, parts, [&] { static_cast<void>(try_ask(model)); });
+      state.counters["prompt"] = first->prompt_tokens;
     });
+  }
+
+  /// What the answer is made of, each part with a floor of its own.
+  template <class Subject>
+  std::vector<work> parts_of(const typename Subject::model_type& model, const llava::answer& answered) const {
+    using policy = typename Subject::policy;
+    std::vector<work> parts{encode_work<policy>(model.state())};
+    parts.push_back(step_work<policy>(model.state(), answered.prompt_tokens, 0));
+    for (int i = 1; i < answer; ++i) parts.push_back(step_work<policy>(model.state(), 1, answered.prompt_tokens + i));
+    return parts;
+  }
+
+  /// Times the body, and counts the part that its floors are of that.
+  template <class Body>
+  static void time(benchmark::State& state, const std::vector<work>& parts, Body&& body) {
+    memory_roof roof;
+    const auto start = std::chrono::steady_clock::now();
+    for (auto _ : state) body();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    roof.both();
+    double floor = 0;
+    for (const work& w : parts) floor += w.floor();
+    state.counters["roof%"] = 100 * floor * static_cast<double>(state.iterations()) / took.count();
+  }
+
+  /// The answer, of as many tokens as were wanted.
+  template <class Model>
+  llava::result<llava::answer> try_ask(const Model& model) const {
+    std::string question = "?";
+    while (text_tokens(model, question) < prompt) question += " ?";
+    auto chat = model.session();
+    chat.settings.max_new_tokens = answer;
+    chat.settings.ignore_eos = true;
+    LLAVA_TRY(answered, chat.try_ask(some_picture(shape.vision.image), question));
+    if (static_cast<int>(answered.tokens.size()) != answer)
+      return llava::fail(llava::errc::mismatch, "an answer that is too short");
+    return answered;
   }
 
  private:
   template <class Model>
-  static std::size_t text_tokens(const Model& model, const std::string& question) {
-    return llava::prompt_ids(model.words(), model.description(), *model.try_prompt(1, question), true).size();
+  static int text_tokens(const Model& model, const std::string& question) {
+    return static_cast<int>(
+        llava::prompt_ids(model.words(), model.description(), *model.try_prompt(1, question), true).size());
+  }
+};
+
+/// What a program does that is asked one question: opens the model, from its packed file where it has one, which the system
+/// has in memory, and answers. Counter: peak_GB, the most memory that it takes.
+struct with_load {
+  end_to_end inner;
+  std::string name() const { return "with_load" + std::to_string(inner.answer) + "/" + inner.shape.name; }
+  template <class Subject>
+  void run(benchmark::State& state) const {
+    if (!is_right_on_tiny<Subject>(state)) return;
+    last_model().reset();  // no other model's memory is in the count
+    const std::string folder = folder_for<Subject>(inner.shape);
+    const llava::open_options how = packed_options<Subject>(folder);
+    std::vector<work> parts;
+    const auto once = [&]() -> llava::result<void> {
+      LLAVA_TRY(model, Subject::model_type::try_open(folder, how));
+      LLAVA_TRY(answered, inner.try_ask(model));
+      parts = inner.template parts_of<Subject>(model, answered);
+      return {};
+    };
+    if (auto first = once(); !first) return state.SkipWithError(first.error().what());  // it may write the packed file
+    const peak_memory peak;
+    end_to_end::time(state, parts, [&] { static_cast<void>(once()); });
+    peak.count(state);
   }
 };
 
@@ -268,6 +264,7 @@ void add_stages(const model_shape& shape) {
   add<Subject>(end_to_end{64, 64, shape});
   add<Subject>(load{false, shape});
   add<Subject>(load{true, shape});
+  add<Subject>(with_load{{64, 64, shape}});
 }
 
 }  // namespace bench

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Models that were found right before anything is timed: a subject answers on the bundled model, where its logits are held
+/// against the scalar backend's in f32.
+#pragma once
+#include <llava/backend/scalar.hpp>
+
+#include "subject.hpp"
+
+namespace bench {
+
+/// A picture of the tower's size, so that preprocessing is next to nothing.
+inline llava::image some_picture(int side) {
+  llava::image picture(side, side);
+  for (std::size_t i = 0; i < picture.pixels().size(); ++i)
+    picture.pixels()[i] = static_cast<std::uint8_t>(128.f + 127.f * random_at(i));
+  return picture;
+}
+
+/// Logits of a question about a picture on the bundled model: those of f32 on the scalar backend, made once.
+const std::vector<float>& reference_logits(const llava::image& picture, const std::string& prompt);
+
+/// A sentence when a subject's logits on the bundled model are not the reference's. A model whose type has its sizes cannot
+/// open that one; it is held against itself only.
+template <class Subject>
+std::string mistake_on_tiny() {
+  if constexpr (requires { Subject::model::text; }) return {};
+  auto model = Subject::model_type::try_open(LLAVA_EXAMPLES_DIR "/tiny", options());
+  if (!model) return model.error().what();
+  const llava::image picture = some_picture(84);
+  const std::string prompt = *model->try_prompt(1, "How many shapes are there?");
+  auto chat = model->session();
+  const auto logits = chat.try_logits(prompt, std::span<const llava::image>(&picture, 1));
+  if (!logits) return logits.error().what();
+  const auto& expected = reference_logits(picture, prompt);
+  nmse error;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    error.add(static_cast<double>((*logits)[i]), static_cast<double>(expected[i]));
+  // 16-bit weights and cache round; what quantised weights lose is measured elsewhere, here it must only be the model.
+  const double most = arithmetic_of<typename Subject::policy::text>() == arithmetic::int8 ? 5e-2 : 1e-3;
+  if (logits->size() == expected.size() && error.value() < most) return {};
+  return "wrong logits on the bundled model: NMSE " + std::to_string(error.value());
+}
+
+/// Ends a benchmark with a sentence where the subject is wrong on the bundled model, which is seen once.
+template <class Subject>
+bool is_right_on_tiny(benchmark::State& state) {
+  static const std::string mistake = mistake_on_tiny<Subject>();
+  if (mistake.empty()) return true;
+  state.SkipWithError(mistake.c_str());
+  return false;
+}
+
+/// What the stages of an open model share: one that has been found right, or the end of the benchmark.
+template <class Subject, class Body>
+void with_model(benchmark::State& state, const model_shape& shape, Body&& body) {
+  if (!is_right_on_tiny<Subject>(state)) return;
+  auto model = try_model_of<Subject>(shape);
+  if (!model) return state.SkipWithError(model.error().what());
+  body(*model);
+}
+
+}  // namespace bench
