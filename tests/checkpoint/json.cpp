@@ -38,6 +38,23 @@ TEST_CASE("values are what they are") {
   CHECK(parsed->find("i")->items().empty());
 }
 
+TEST_CASE("numbers are the nearest to what is written, and what no number of 64 bits is near to is refused") {
+  for (const auto& [text, value] :
+       {std::pair("0e-051", 0.), std::pair("0e51", 0.), std::pair("0.0e-300", 0.), std::pair("1e-400", 0.),
+        std::pair("5e-324", 5e-324), std::pair("123e-2", 1.23), std::pair("0.48145466", 0.48145466),
+        std::pair("9007199254740993", 9007199254740992.), std::pair("1.7976931348623157e308", 1.7976931348623157e308),
+        std::pair("0.1e309", 1e308), std::pair("2.2250738585072011e-308", 2.2250738585072011e-308)}) {
+    INFO(text);
+    const auto parsed = llava::try_parse_json("x.json", text);
+    REQUIRE(parsed);
+    CHECK(parsed->number() == value);
+  }
+  for (const char* text : {"1.8e308", "-1.8e308", "0.5e309"}) {
+    INFO(text);
+    CHECK(error_of(text) == "llava: x.json: a number is too large for 64 bits");
+  }
+}
+
 TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {
   for (const std::string& text :
        {std::string(), std::string("{"), std::string("nul"), std::string("{} {}"), std::string("[1,]"),

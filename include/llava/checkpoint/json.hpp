@@ -4,8 +4,11 @@
 /// the members of one object; what is not as it should be is told with file and key.
 #pragma once
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
+#include <locale>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -79,20 +82,25 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   static constexpr std::size_t deepest = 64;
 
   /// For a text of so many bytes.
-  explicit json_builder(std::size_t text_bytes) : left_((std::size_t{64} << 20) + 4 * text_bytes) {}
+  explicit json_builder(std::size_t text_bytes) : left_((std::size_t{64} << 20) + 4 * text_bytes) {
+    real_.imbue(std::locale::classic());
+  }
 
   json_value root;
   std::string problem;  ///< why an event was refused
 
   bool Null() { return add(json_value()); }
   bool Bool(bool b) { return add(json_value(b)); }
-  bool Int(int i) { return add(json_value(std::int64_t{i})); }
-  bool Uint(unsigned i) { return add(json_value(std::int64_t{i})); }
-  bool Int64(std::int64_t i) { return add(json_value(i)); }
-  bool Uint64(std::uint64_t i) {
-    return i <= INT64_MAX ? add(json_value(static_cast<std::int64_t>(i))) : add(json_value(static_cast<double>(i)));
+  /// Numbers are converted here: RapidJSON 1.1 makes of 0e51 and of 1.8e308 whatever it finds in a register.
+  bool RawNumber(const char* s, rapidjson::SizeType n, bool) {
+    std::int64_t whole = 0;
+    const auto [end, failure] = std::from_chars(s, s + n, whole);
+    if (failure == std::errc() && end == s + n) return add(json_value(whole));
+    double real = 0;
+    real_.clear();
+    real_.str(std::string(s, n));
+    return real_ >> real ? add(json_value(real)) : refuse("a number is too large for 64 bits");
   }
-  bool Double(double d) { return add(json_value(d)); }
   bool String(const char* s, rapidjson::SizeType n, bool) { return take_text(n) && add(json_value(std::string(s, n))); }
   bool Key(const char* s, rapidjson::SizeType n, bool) {
     if (!take_text(n)) return false;
@@ -165,7 +173,8 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
 
   std::vector<json_value> open_;
   std::vector<std::string> keys_;
-  std::size_t left_;  // bytes that may still be allocated
+  std::istringstream real_;  // what a number with a fraction or an exponent is read from; of no locale
+  std::size_t left_;         // bytes that may still be allocated
 };
 
 /// Parses a whole text; `file` is its name in errors.
@@ -175,7 +184,7 @@ inline result<json_value> try_parse_json(std::string_view file, std::string_view
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
   json_builder builder(text.size());
   constexpr unsigned flags =
-      rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
+      rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
   if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));
   if (!builder.problem.empty()) return fail(errc::invalid_format, text_of("llava: ", file, ": ", builder.problem));
   return fail(errc::invalid_format, text_of("llava: ", file, ": not JSON, at byte ", reader.GetErrorOffset()));
