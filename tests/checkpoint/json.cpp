@@ -53,6 +53,8 @@ TEST_CASE("numbers are the nearest to what is written, and what no number of 64 
     INFO(text);
     CHECK(error_of(text) == "llava: x.json: a number is too large for 64 bits");
   }
+  CHECK(llava::try_parse_json("x.json", "1." + repeated("3", 4094))->number() == 4. / 3);
+  CHECK(error_of("1." + repeated("3", 4095)).find("more than 4096 characters") != std::string::npos);
 }
 
 TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {

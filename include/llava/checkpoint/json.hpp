@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// JSON of a checkpoint's small files, read by RapidJSON's iterative parser: no recursion on input, at most 64 levels, no
-/// key twice in an object, valid UTF-8 (R9), and no more memory than 64 MiB and four times the text (R1). json_object reads
-/// the members of one object; what is not as it should be is told with file and key.
+/// key twice in an object, no number of more than 4096 characters, valid UTF-8 (R9), and no more memory than 64 MiB and four
+/// times the text (R1). json_object reads the members of one object; what is not as it should be is told with file and key.
 #pragma once
 #include <algorithm>
 #include <charconv>
@@ -79,7 +79,7 @@ class json_value {
 /// Makes a json_value of the parser's events.
 class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json_builder> {
  public:
-  static constexpr std::size_t deepest = 64;
+  static constexpr std::size_t deepest = 64, longest_number = 4096;
 
   /// For a text of so many bytes.
   explicit json_builder(std::size_t text_bytes) : left_((std::size_t{64} << 20) + 4 * text_bytes) {
@@ -94,6 +94,7 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   /// Numbers are converted here: RapidJSON 1.1 makes of 0e51 and of 1.8e308 whatever it finds in a register.
   bool RawNumber(const char* s, rapidjson::SizeType n, bool) {
     std::int64_t whole = 0;
+    if (n > longest_number) return refuse(text_of("a number has more than ", longest_number, " characters"));
     const auto [end, failure] = std::from_chars(s, s + n, whole);
     if (failure == std::errc() && end == s + n) return add(json_value(whole));
     double real = 0;
