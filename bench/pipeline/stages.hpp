@@ -162,7 +162,7 @@ struct end_to_end {
       const auto first = try_ask(model);
       if (!first) return state.SkipWithError(first.error().what());
       const std::vector<work> parts = parts_of<Subject>(model, *first);
-      time(state, parts, [&] { static_cast<void>(try_ask(model)); });
+      time(state, parts, [&] { return try_ask(model); });
       state.counters["prompt"] = first->prompt_tokens;
     });
   }
@@ -177,12 +177,13 @@ struct end_to_end {
     return parts;
   }
 
-  /// Times the body, and counts the part that its floors are of that.
+  /// Times a body whose result says whether it failed, and counts the part that its floors are of that.
   template <class Body>
   static void time(benchmark::State& state, const std::vector<work>& parts, Body&& body) {
     memory_roof roof;
     const auto start = std::chrono::steady_clock::now();
-    for (auto _ : state) body();
+    for (auto _ : state)
+      if (const auto done = body(); !done) return state.SkipWithError(done.error().what());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     roof.both();
     double floor = 0;
@@ -232,7 +233,7 @@ struct with_load {
     };
     if (auto first = once(); !first) return state.SkipWithError(first.error().what());  // it may write the packed file
     const peak_memory peak;
-    end_to_end::time(state, parts, [&] { static_cast<void>(once()); });
+    end_to_end::time(state, parts, once);
     peak.count(state);
   }
 };

@@ -91,7 +91,7 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
 
   bool Null() { return add(json_value()); }
   bool Bool(bool b) { return add(json_value(b)); }
-  /// Numbers are converted here: RapidJSON 1.1 makes of 0e51 and of 1.8e308 whatever it finds in a register.
+  /// Numbers are converted here: RapidJSON 1.1 was seen to read 0e51 as -2e-265 and 1.8e308 as NaN.
   bool RawNumber(const char* s, rapidjson::SizeType n, bool) {
     std::int64_t whole = 0;
     if (n > longest_number) return refuse(text_of("a number has more than ", longest_number, " characters"));
