@@ -17,7 +17,7 @@ class stepper {
  public:
   using backend = typename Subject::backend;
   explicit stepper(const typename Subject::model_type& model)
-      : state_(model.state()), cache_(*state_.blocks), lent_(*state_.workspaces->try_lend()) {}
+      : state_(model.state()), cache_(state_.blocks), lent_(*state_.workspaces->try_lend()) {}
 
   /// So many more tokens, in chunks of the largest step; the logits of the last.
   void run(int tokens) {

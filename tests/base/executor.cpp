@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <llava/base/executor.hpp>
 #include <llava_catch.hpp>
+#include <thread>
 
 using namespace llava;
 
@@ -45,4 +50,58 @@ TEST_CASE("thread_pool: sleeps and wakes", "[base][threads]") {
 TEST_CASE("thread_pool: made and dropped at once", "[base][threads]") {
   for (int i = 0; i < 50; ++i) thread_pool pool(3);
   SUCCEED();
+}
+
+TEST_CASE("thread_pool: takes what the system gives, and never more than its most", "[base][threads]") {
+  // A process that may have no more threads: in a child, since the limit stays.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    rlimit none{0, 0};
+    ::setrlimit(RLIMIT_AS, &none);  // no stack can be mapped but those that were kept
+    thread_pool pool(64);
+    std::atomic<int> runs{0};
+    pool.parallel_for(10, [&](int) { ++runs; });
+    ::_exit(pool.concurrency() < 64 && runs.load() == 10 ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+
+  thread_pool most(1000000);
+  CHECK(most.concurrency() <= thread_pool::most_threads);
+  std::atomic<int> n{0};
+  most.parallel_for(5000, [&](int) { ++n; });
+  CHECK(n.load() == 5000);
+  CHECK(thread_pool(-5).concurrency() >= 1);
+}
+
+TEST_CASE("parallel_for_dynamic: every piece once, slots below the concurrency and never shared", "[base][threads]") {
+  thread_pool pool(3);
+  for (const std::ptrdiff_t pieces : {0, 1, 2, 100}) {
+    std::vector<std::atomic<int>> runs(static_cast<std::size_t>(pieces)), busy(3);
+    std::atomic<int> clashes{0};
+    parallel_for_dynamic(pool, pieces, [&](std::ptrdiff_t i, std::ptrdiff_t slot) {
+      auto& taken = busy[static_cast<std::size_t>(slot)];
+      if (taken.exchange(1)) ++clashes;
+      ++runs[static_cast<std::size_t>(i)];
+      taken = 0;
+    });
+    for (auto& n : runs) REQUIRE(n.load() == 1);
+    CHECK(clashes.load() == 0);
+  }
+}
+
+TEST_CASE("steady_executor: what was said once stays", "[base]") {
+  struct growing final : executor {
+    int said = 2;
+    int concurrency() const override { return said; }
+    void parallel_for(int pieces, function_ref<void(int)> piece) override {
+      for (int i = 0; i < pieces; ++i) piece(i);
+    }
+  };
+  const auto host = std::make_shared<growing>();
+  steady_executor steady(host);
+  host->said = 100;
+  CHECK(steady.concurrency() == 2);
 }

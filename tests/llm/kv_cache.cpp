@@ -14,43 +14,43 @@ void grow(llava::kv_sequence& s, int tokens) {
 }  // namespace
 
 TEST_CASE("kv_sequence: slots are distinct and follow its blocks", "[llm]") {
-  llava::kv_blocks pool(4);
+  const auto pool = std::make_shared<llava::kv_blocks>(4, 16);
   llava::kv_sequence s(pool);
   grow(s, 40);
   std::set<int> slots;
   for (int p = 0; p < 40; ++p) slots.insert(s.slot(p));
   CHECK(slots.size() == 40);
-  CHECK(pool.available() == 1);
+  CHECK(pool->available() == 1);
   CHECK(s.slot(17) == s.blocks()[1] * llava::kv_block + 1);
 }
 
 TEST_CASE("R12: a full cache refuses with a sentence and changes nothing", "[llm]") {
-  llava::kv_blocks pool(3);
+  const auto pool = std::make_shared<llava::kv_blocks>(3, 16);
   llava::kv_sequence a(pool), b(pool);
   grow(a, 32);
   const auto refused = b.try_reserve(17);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == llava::errc::context_full);
   CHECK(refused.error().sentence().find("48 tokens") != std::string::npos);
-  CHECK(pool.available() == 1);
+  CHECK(pool->available() == 1);
   CHECK(b.blocks().empty());
   CHECK(b.try_reserve(16));
 }
 
 TEST_CASE("kv_sequence: dropping gives blocks back", "[llm]") {
-  llava::kv_blocks pool(3);
+  const auto pool = std::make_shared<llava::kv_blocks>(3, 16);
   {
     llava::kv_sequence s(pool);
     grow(s, 48);
-    CHECK(pool.available() == 0);
+    CHECK(pool->available() == 0);
     llava::kv_sequence moved(std::move(s));
     CHECK(moved.tokens() == 48);
   }
-  CHECK(pool.available() == 3);
+  CHECK(pool->available() == 3);
 }
 
 TEST_CASE("kv_sequence: a fork shares full blocks and never writes to them", "[llm]") {
-  llava::kv_blocks pool(6);
+  const auto pool = std::make_shared<llava::kv_blocks>(6, 16);
   llava::kv_sequence a(pool);
   grow(a, 37);
   llava::kv_sequence b = a.fork();
@@ -72,9 +72,9 @@ TEST_CASE("kv_sequence: a fork shares full blocks and never writes to them", "[l
   }
   SECTION("shared blocks live as long as one of both") {
     a.truncate(0);
-    CHECK(pool.available() == 3);
+    CHECK(pool->available() == 3);
     b.truncate(0);
-    CHECK(pool.available() == 6);
+    CHECK(pool->available() == 6);
   }
 }
 

@@ -59,14 +59,13 @@ TEST_CASE("R14: an answer in a batch is the one it gets alone", "[pipeline]") {
       chat.settings = s;
       alone.push_back(value(chat.try_generate(prompt, std::span<const llava::image>(&p, 1))));
     }
-    auto answers = together.try_run();
-    REQUIRE(answers);
-    REQUIRE(answers->size() == alone.size());
+    const auto answers = values(together.try_run());
+    REQUIRE(answers.size() == alone.size());
     for (std::size_t i = 0; i < alone.size(); ++i) {
       INFO("row " << i << " of " << rows);
-      CHECK((*answers)[i].tokens == alone[i].tokens);
-      CHECK((*answers)[i].text == alone[i].text);
-      CHECK((*answers)[i].reason == alone[i].reason);
+      CHECK(answers[i].tokens == alone[i].tokens);
+      CHECK(answers[i].text == alone[i].text);
+      CHECK(answers[i].reason == alone[i].reason);
     }
   }
 }

@@ -14,7 +14,7 @@ TEST_CASE("session: streamed pieces are the answer", "[pipeline]") {
   auto chat = model().session();
   std::string streamed;
   const llava::answer a = value(chat.try_ask(picture(1), question, [&](std::string_view piece) { streamed += piece; }));
-  CHECK(llava::trimmed(streamed) == a.text);
+  CHECK(llava::stripped(streamed) == a.text);
   CHECK_FALSE(a.text.empty());
   CHECK(a.reason == llava::finish_reason::eos);
   CHECK(model().words().decode(a.tokens, true).find(a.text) != std::string::npos);
@@ -95,7 +95,7 @@ TEST_CASE("session: stop texts, length, and ids beyond eos", "[pipeline]") {
   chat.settings.stop = {stop};
   const llava::answer cut = value(chat.try_ask(picture(1), question));
   CHECK(cut.reason == llava::finish_reason::stop_text);
-  CHECK(cut.text == llava::trimmed(all.text.substr(0, all.text.find(stop))));
+  CHECK(cut.text == llava::stripped(all.text.substr(0, all.text.find(stop))));
 }
 
 TEST_CASE("session: the logits hook decides, and log-probabilities are of what it left", "[pipeline]") {
@@ -188,14 +188,13 @@ TEST_CASE("R11: answers of a batch are cancelled each by its own stop, in a step
   at_once.stop = never_begun.get_token();
   never_begun.request_stop();
   REQUIRE(together.try_add(prompt, std::span<const llava::image>(&p, 1), longest, at_once));
-  const auto answers = together.try_run();
-  REQUIRE(answers);
-  CHECK((*answers)[0].reason == llava::finish_reason::cancelled);
-  CHECK((*answers)[0].tokens == std::vector<std::int32_t>(expected.begin(), expected.begin() + 5));
-  CHECK((*answers)[1].reason == llava::finish_reason::length);
-  CHECK((*answers)[1].tokens == expected);
-  CHECK((*answers)[2].reason == llava::finish_reason::cancelled);
-  CHECK((*answers)[2].tokens.empty());
+  const auto answers = values(together.try_run());
+  CHECK(answers[0].reason == llava::finish_reason::cancelled);
+  CHECK(answers[0].tokens == std::vector<std::int32_t>(expected.begin(), expected.begin() + 5));
+  CHECK(answers[1].reason == llava::finish_reason::length);
+  CHECK(answers[1].tokens == expected);
+  CHECK(answers[2].reason == llava::finish_reason::cancelled);
+  CHECK(answers[2].tokens.empty());
 }
 
 TEST_CASE("R11: a batch's step ends at the next layer when nobody waits for it any more", "[pipeline]") {
@@ -221,7 +220,7 @@ TEST_CASE("R11: a batch's step ends at the next layer when nobody waits for it a
     const int before = threads->calls;
     REQUIRE(batch.try_step());
     const int calls = threads->calls - before;
-    return std::pair(calls, threads->stop.stop_requested() ? *batch.try_run() : std::vector<llava::answer>());
+    return std::pair(calls, threads->stop.stop_requested() ? values(batch.try_run()) : std::vector<llava::answer>());
   };
   const int whole = step().first, layers = m.description().text.layers;
   REQUIRE(whole > 2 * layers);

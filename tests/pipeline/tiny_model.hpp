@@ -21,11 +21,12 @@ inline llava::open_options options(int threads = 2, int max_batch_tokens = 256) 
   o.kv_tokens = 16384;
   return o;
 }
-inline model_type open(const llava::open_options& o) {
-  auto opened = model_type::try_open(folder, o);
+inline model_type open_folder(const std::string& where, const llava::open_options& o = options()) {
+  auto opened = model_type::try_open(where, o);
   if (!opened) FAIL(opened.error().what());
   return *std::move(opened);
 }
+inline model_type open(const llava::open_options& o) { return open_folder(folder, o); }
 inline const model_type& model() {
   static const model_type m = open(options());
   return m;
@@ -45,6 +46,13 @@ inline llava::image picture(int seed, int width = 100, int height = 80) {
 inline llava::answer value(llava::result<llava::answer> a) {
   if (!a) FAIL(a.error().what());
   return *std::move(a);
+}
+/// What a batch answered, when every row did.
+inline std::vector<llava::answer> values(llava::result<std::vector<llava::result<llava::answer>>> all) {
+  if (!all) FAIL(all.error().what());
+  std::vector<llava::answer> answers;
+  for (auto& a : *all) answers.push_back(value(std::move(a)));
+  return answers;
 }
 
 }  // namespace tiny

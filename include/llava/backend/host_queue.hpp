@@ -2,7 +2,6 @@
 /// host_queue: the queue of backends whose memory is the program's own. Ops run when they are called, on the executor's
 /// threads, so first in is first out. In a planning arena an op takes its scratch memory and does nothing else.
 #pragma once
-#include <atomic>
 #include <cstddef>
 
 #include <llava/base/executor.hpp>
@@ -37,18 +36,10 @@ class host_queue {
     threads_->parallel_for(static_cast<int>(pieces), [&](int i) { piece(n * i / pieces, n * (i + 1) / pieces); });
   }
 
-  /// Runs piece(i, slot) for i in [0, n), in no order. Each thread takes the next piece when it has done one, so that a
-  /// thread which the system has put aside delays no more than its own piece; no two pieces that run at the same time have
-  /// the same slot, a number below concurrency() (for scratch memory).
+  /// parallel_for_dynamic on the queue's threads.
   template <class F>
   void share(std::ptrdiff_t n, F&& piece) {
-    const std::ptrdiff_t slots = n < concurrency() ? n : concurrency();
-    std::atomic<std::ptrdiff_t> next{0};
-    threads_->parallel_for(static_cast<int>(slots), [&](int slot) {
-      for (std::ptrdiff_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
-           i = next.fetch_add(1, std::memory_order_relaxed))
-        piece(i, std::ptrdiff_t{slot});
-    });
+    parallel_for_dynamic(*threads_, n, piece);
   }
 
  private:

@@ -33,19 +33,29 @@ enum class errc {
   context_full,      ///< more tokens than the model or its cache can hold
   cancelled,         ///< stopped on request
   io,                ///< the system refused to read or write
+  busy,              ///< asked by a callback while it was at work
+  not_finite,        ///< the model computed NaN or infinity
 };
 
 /// The error value, and what `x()` throws where `try_x()` would return it.
 class error : public std::exception {
  public:
   error(errc code, std::string sentence) : code_(code), sentence_(std::move(sentence)) {}
+  /// Memory was refused where nobody could say for what. It needs none itself.
+  static error out_of_memory() noexcept {
+    return error("llava: the system has no memory left for this; close what is not needed, or ask for less");
+  }
+
   errc code() const noexcept { return code_; }
-  const std::string& sentence() const noexcept { return sentence_; }
-  const char* what() const noexcept override { return sentence_.c_str(); }
+  std::string sentence() const { return what(); }
+  const char* what() const noexcept override { return literal_ ? literal_ : sentence_.c_str(); }
 
  private:
+  explicit error(const char* literal) noexcept : code_(errc::out_of_memory), literal_(literal) {}
+
   errc code_;
   std::string sentence_;
+  const char* literal_ = nullptr;  // instead of sentence_
 };
 
 /// A value or the error that stands in its place.
@@ -56,12 +66,19 @@ class [[nodiscard]] result {
   result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
   result(llava::error e) : state_(std::in_place_index<1>, std::move(e)) {}
 
-  explicit operator bool() const noexcept { return state_.index() == 0; }
+  explicit operator bool() const noexcept { return has_value(); }
   T& operator*() & noexcept { return *std::get_if<0>(&state_); }
   const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
   T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
   T* operator->() noexcept { return std::get_if<0>(&state_); }
   const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+  bool has_value() const noexcept { return state_.index() == 0; }
+#if LLAVA_EXCEPTIONS
+  /// The value; throws the error that stands in its place.
+  T& value() & { return has_value() ? **this : throw error(); }
+  const T& value() const& { return has_value() ? **this : throw error(); }
+  T&& value() && { return has_value() ? *std::move(*this) : throw std::move(*this).error(); }
+#endif
   const llava::error& error() const& noexcept { return *std::get_if<1>(&state_); }
   llava::error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
 
@@ -77,7 +94,14 @@ class [[nodiscard]] result<void> {
   result() = default;
   result(llava::error e) : error_(std::move(e)) {}
 
-  explicit operator bool() const noexcept { return !error_; }
+  explicit operator bool() const noexcept { return has_value(); }
+  bool has_value() const noexcept { return !error_; }
+#if LLAVA_EXCEPTIONS
+  /// Throws the error, if there is one.
+  void value() const {
+    if (error_) throw *error_;
+  }
+#endif
   const llava::error& error() const& noexcept { return *error_; }
   llava::error&& error() && noexcept { return std::move(*error_); }
 
@@ -92,8 +116,7 @@ class [[nodiscard]] result<void> {
 #if LLAVA_EXCEPTIONS
 template <class T>
 T value_or_throw(result<T>&& r) {
-  if (!r) throw std::move(r).error();
-  if constexpr (!std::is_void_v<T>) return *std::move(r);
+  return static_cast<T>(std::move(r).value());
 }
 #endif
 

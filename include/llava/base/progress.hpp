@@ -20,7 +20,4 @@ struct progress {
 /// with errc::cancelled and leaves nothing half done.
 using progress_callback = function_ref<bool(const progress&)>;
 
-/// For callers that do not want to know.
-inline constexpr auto no_progress = [](const progress&) { return true; };
-
 LLAVA_END

@@ -45,8 +45,9 @@ class safetensors_writer {
         expected_(o.expected_),
         written_(o.written_) {}
   safetensors_writer& operator=(safetensors_writer&& o) noexcept {
-    std::swap(file_, o.file_), std::swap(descriptor_, o.descriptor_);
-    std::swap(expected_, o.expected_), std::swap(written_, o.written_);
+    safetensors_writer taken(std::move(o));
+    std::swap(file_, taken.file_), std::swap(descriptor_, taken.descriptor_);
+    std::swap(expected_, taken.expected_), std::swap(written_, taken.written_);
     return *this;
   }
   safetensors_writer(const safetensors_writer&) = delete;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <llava/base/error.hpp>
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
@@ -24,6 +25,18 @@ struct generation_settings {
   bool ignore_eos = false;        ///< go on to max_new_tokens
   bool logprobs = false;          ///< fill answer::logprobs
 };
+
+/// Errors: a number that has no meaning, NaN among them.
+inline result<void> try_check(const generation_settings& s) {
+  const auto wrong = [](std::string_view name, std::string_view range) {
+    return fail(errc::invalid_argument, text_of("llava: generation_settings::", name, " must be ", range));
+  };
+  if (!(s.temperature >= 0.f && s.temperature <= std::numeric_limits<float>::max()))
+    return wrong("temperature", "0 (greedy) or a positive number");
+  if (!(s.top_p >= 0.f && s.top_p <= 1.f)) return wrong("top_p", "0 to 1");
+  if (s.top_k < 0) return wrong("top_k", "0 (all tokens) or a positive number");
+  return {};
+}
 
 /// What a host may do while an answer is generated. Called on the asking thread.
 struct generation_hooks {

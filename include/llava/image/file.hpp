@@ -36,14 +36,14 @@ inline result<image> try_decode_image(std::span<const std::byte> bytes, std::str
     return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes; at most ",
                                            image_limits::encoded_bytes, " are taken: make it smaller"));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.starts_with("\xff\xd8\xff")) return detail::try_decode_jpeg(bytes, name);
-  if (text.starts_with("\x89PNG\r\n\x1a\n")) return detail::try_decode_png(bytes, name);
+  if (text.starts_with("\xff\xd8\xff")) return guarded([&] { return detail::try_decode_jpeg(bytes, name); });
+  if (text.starts_with("\x89PNG\r\n\x1a\n")) return guarded([&] { return detail::try_decode_png(bytes, name); });
   return fail(errc::unsupported,
               text_of("llava: ", name, " is ", detail::picture_format(text), "; save it as JPEG or PNG"));
 }
 
-/// A picture from its file.
-inline result<image> try_read_image(const std::string& file) {
+namespace detail {
+inline result<image> try_read_picture(const std::string& file) {
   if (file.find('\0') != std::string::npos)
     return fail(errc::invalid_argument, "llava: the name of a picture's file holds a zero byte");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
@@ -60,6 +60,12 @@ inline result<image> try_read_image(const std::string& file) {
   if (std::ferror(in.get()))
     return fail(errc::io, text_of("llava: cannot read the picture ", file, "; is it a folder?"));
   return try_decode_image(bytes, file);
+}
+}  // namespace detail
+
+/// A picture from its file.
+inline result<image> try_read_image(const std::string& file) {
+  return guarded([&] { return detail::try_read_picture(file); });
 }
 
 #if LLAVA_EXCEPTIONS

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
@@ -93,9 +94,12 @@ inline result<image> try_image_from_rgb(int width, int height, std::span<const s
     return fail(errc::invalid_argument,
                 text_of("llava: a picture of ", width, " x ", height, " needs ", height, " rows of ", used, " bytes, ",
                         stride, " apart; ", rgb.size(), " bytes were given"));
-  image picture(width, height);
-  for (int y = 0; y < height; ++y) std::memcpy(picture.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);
-  return picture;
+  return guarded([&]() -> result<image> {
+    image picture(width, height);
+    for (int y = 0; y < height; ++y)
+      std::memcpy(picture.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);
+    return picture;
+  });
 }
 
 #if LLAVA_EXCEPTIONS

@@ -29,12 +29,7 @@ inline int scaled_side(int side, int shorter, int shortest) {
   return static_cast<int>(static_cast<double>(std::int64_t{shortest} * side) / shorter);
 }
 
-}  // namespace detail
-
-/// (S, S, 3): the square picture that the tower sees. `stretch`: both sides to c.resize. `crop`: the shorter side to
-/// c.resize, then the middle c.crop × c.crop, black where there is nothing. `pad`: a square first, beside the mean
-/// colour, then as `crop`.
-inline result<image> try_preprocess(const image& picture, const image_config& c) {
+inline result<image> try_make_square(const image& picture, const image_config& c) {
   if (const std::string_view broken = first_broken_rule(c); !broken.empty())
     return fail(errc::invalid_argument, std::string(broken));
   if (picture.empty()) return fail(errc::invalid_argument, "llava: the picture is empty; there is nothing to see");
@@ -45,14 +40,21 @@ inline result<image> try_preprocess(const image& picture, const image_config& c)
   const int longer = std::max(picture.width(), picture.height());
   const int in_width = pads ? longer : picture.width(), in_height = pads ? longer : picture.height();
   const int shorter = std::min(in_width, in_height);
-  const detail::resize_side across =
-      detail::middle(in_width, detail::scaled_side(in_width, shorter, c.resize), c.crop, picture.width());
-  const detail::resize_side down =
-      detail::middle(in_height, detail::scaled_side(in_height, shorter, c.resize), c.crop, picture.height());
+  const resize_side across = middle(in_width, scaled_side(in_width, shorter, c.resize), c.crop, picture.width());
+  const resize_side down = middle(in_height, scaled_side(in_height, shorter, c.resize), c.crop, picture.height());
   image square(c.crop, c.crop);
-  detail::resize_part<bicubic>(picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
-                               (c.crop - down.count + 1) / 2, c.pillow);
+  resize_part<bicubic>(picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
+                       (c.crop - down.count + 1) / 2, c.pillow);
   return square;
+}
+
+}  // namespace detail
+
+/// (S, S, 3): the square picture that the tower sees. `stretch`: both sides to c.resize. `crop`: the shorter side to
+/// c.resize, then the middle c.crop × c.crop, black where there is nothing. `pad`: a square first, beside the mean
+/// colour, then as `crop`.
+inline result<image> try_preprocess(const image& picture, const image_config& c) {
+  return guarded([&] { return detail::try_make_square(picture, c); });
 }
 
 /// (3, 256): the number that stands for a byte in each channel.

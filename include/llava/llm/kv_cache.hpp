@@ -2,10 +2,13 @@
 /// kv_cache: keys and values of all sequences of a model, in blocks of 16 tokens that are counted, so that sequences may
 /// share a beginning. kv_sequence: the blocks of one sequence. It grows before a step, is cut back to forget, and is
 /// copied to fork: full blocks are shared, and a last block that is not full is left out, because its tokens can be
-/// computed again with the same bytes (R14) and then nobody ever writes to a shared block.
+/// computed again with the same bytes (R14) and then nobody ever writes to a shared block. A sequence owns its part of the
+/// pool, so it may outlive the model that it came from.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <llava/base/error.hpp>
@@ -17,11 +20,14 @@ LLAVA_BEGIN
 /// Which blocks are in use. Safe from several threads; blocks are given out lowest first.
 class kv_blocks {
  public:
-  explicit kv_blocks(int count) : references_(static_cast<std::size_t>(count), 0) {
+  /// `longest`: tokens of the longest sequence, for the sentence of a full cache.
+  explicit kv_blocks(int count, int longest) : references_(static_cast<std::size_t>(count), 0), longest_(longest) {
+    free_.reserve(references_.size());
     for (int b = count; b-- > 0;) free_.push_back(b);
   }
 
   int count() const { return static_cast<int>(references_.size()); }
+  int longest() const { return longest_; }
   int available() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     return static_cast<int>(free_.size());
@@ -53,6 +59,7 @@ class kv_blocks {
   mutable std::mutex mutex_;
   std::vector<int> references_;
   std::vector<int> free_;
+  int longest_;
 };
 
 /// The memory of the blocks, layer by layer, on backend B.
@@ -84,18 +91,20 @@ class kv_cache {
   int heads_ = 0, dim_ = 0;
 };
 
-/// The blocks of one sequence of tokens. The cache outlives it.
+/// The blocks of one sequence of tokens; of no use once moved from.
 class kv_sequence {
  public:
-  explicit kv_sequence(kv_blocks& pool) : pool_(&pool) {}
+  explicit kv_sequence(std::shared_ptr<kv_blocks> pool) : pool_(std::move(pool)) {}
   kv_sequence(kv_sequence&& other) noexcept
-      : pool_(other.pool_), blocks_(std::move(other.blocks_)), tokens_(std::exchange(other.tokens_, 0)) {
-    other.blocks_.clear();
-  }
+      : pool_(std::move(other.pool_)),
+        blocks_(std::exchange(other.blocks_, {})),
+        tokens_(std::exchange(other.tokens_, 0)) {}
+  /// Its own blocks are given back at once.
   kv_sequence& operator=(kv_sequence&& other) noexcept {
-    std::swap(pool_, other.pool_);
-    std::swap(blocks_, other.blocks_);
-    std::swap(tokens_, other.tokens_);
+    kv_sequence taken(std::move(other));
+    std::swap(pool_, taken.pool_);
+    std::swap(blocks_, taken.blocks_);
+    std::swap(tokens_, taken.tokens_);
     return *this;
   }
   kv_sequence(const kv_sequence&) = delete;
@@ -117,8 +126,10 @@ class kv_sequence {
       if (b < 0) {
         while (blocks_.size() > before) pop();
         return fail(errc::context_full,
-                    text_of("llava: the KV cache is full: ", pool_->count() * kv_block,
-                            " tokens are shared by all sessions; open the model with a larger kv_tokens"));
+                    text_of("llava: the KV cache is full: its ", pool_->count() * kv_block,
+                            " tokens are shared by all sessions and batches, room for ",
+                            pool_->count() * kv_block / pool_->longest(), " conversations of ", pool_->longest(),
+                            " tokens; drop what is idle, or open the model with a larger kv_tokens"));
       }
       blocks_.push_back(b);
     }
@@ -139,7 +150,7 @@ class kv_sequence {
 
   /// Another sequence with the same beginning.
   kv_sequence fork() const {
-    kv_sequence other(*pool_);
+    kv_sequence other(pool_);
     const int full = tokens_ / kv_block;
     other.blocks_.assign(blocks_.begin(), blocks_.begin() + full);
     for (std::int32_t b : other.blocks_) pool_->share(b);
@@ -153,7 +164,7 @@ class kv_sequence {
     blocks_.pop_back();
   }
 
-  kv_blocks* pool_;
+  std::shared_ptr<kv_blocks> pool_;
   std::vector<std::int32_t> blocks_;
   int tokens_ = 0;
 };

@@ -68,34 +68,35 @@ class weight<B, F> : public weight_slot {
                    executor& threads) {
     const std::ptrdiff_t units = (rows + layout::unit - 1) / layout::unit, bytes = layout::unit_bytes(columns);
     const std::ptrdiff_t run = B::reads_host_memory ? units : 64;
+    const bool encodes = from.format.empty();
+    const std::ptrdiff_t slots = encodes ? threads.concurrency() : 0,
+                         unit_stored = layout::unit * stored_bytes(columns);
+    std::vector<float> lines(static_cast<std::size_t>(slots * columns));
+    std::vector<std::byte> stored(static_cast<std::size_t>(slots * unit_stored));
     std::vector<std::byte> staging(B::reads_host_memory ? 0 : static_cast<std::size_t>(run * bytes));
     for (std::ptrdiff_t first = 0; first < units; first += run) {
       const std::ptrdiff_t count = units - first < run ? units - first : run;
       std::byte* to = B::reads_host_memory ? buffer.data() : staging.data();
-      const std::ptrdiff_t pieces = count < 8 * threads.concurrency() ? count : 8 * threads.concurrency();
-      threads.parallel_for(static_cast<int>(pieces), [&](int piece) {
-        std::vector<float> line;
-        std::vector<std::byte> stored;
-        for (std::ptrdiff_t u = count * piece / pieces; u < count * (piece + 1) / pieces; ++u)
-          pack_unit(from, (first + u) * layout::unit, rows, columns, to + u * bytes, line, stored);
+      parallel_for_dynamic(threads, count, [&](std::ptrdiff_t u, std::ptrdiff_t slot) {
+        pack_unit(from, (first + u) * layout::unit, rows, columns, to + u * bytes, lines.data() + slot * columns,
+                  stored.data() + slot * unit_stored);
       });
       if (!B::reads_host_memory)
         buffer.load(static_cast<std::size_t>(first * bytes), staging.data(), static_cast<std::size_t>(count * bytes));
     }
   }
   static void pack_unit(const host_values& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
-                        std::byte* to, std::vector<float>& line, std::vector<std::byte>& stored) {
+                        std::byte* to, float* line, std::byte* stored) {
     const std::ptrdiff_t count = rows - first < layout::unit ? rows - first : layout::unit;
-    const std::ptrdiff_t row_bytes = block_view<F>::row_bytes(columns);
+    const std::ptrdiff_t row_bytes = stored_bytes(columns);
     if (from.format == F::name) return layout::pack(to, from.bytes + first * row_bytes, count, columns);
-    line.resize(static_cast<std::size_t>(columns));
-    stored.resize(static_cast<std::size_t>(count * row_bytes));
     for (std::ptrdiff_t r = 0; r < count; ++r) {
-      detail::convert(from, static_cast<std::size_t>((first + r) * columns), line.data(), line.size());
-      F::encode(line.data(), columns, stored.data() + r * row_bytes);
+      detail::convert(from, static_cast<std::size_t>((first + r) * columns), line, static_cast<std::size_t>(columns));
+      F::encode(line, columns, stored + r * row_bytes);
     }
-    layout::pack(to, stored.data(), count, columns);
+    layout::pack(to, stored, count, columns);
   }
+  static std::ptrdiff_t stored_bytes(std::ptrdiff_t columns) { return block_view<F>::row_bytes(columns); }
 
   typename B::buffer owned_;
   std::span<const std::byte> packed_;  // owned, or mapped from a file that keeps them; none where a device has them

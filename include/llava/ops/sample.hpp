@@ -4,6 +4,8 @@
 /// Greedy (temperature ≤ 0): the largest logit, the first of equals. Otherwise, in transformers' order: divide by the
 /// temperature, keep the top_k largest (0: all), keep the smallest set whose probability reaches top_p, draw with
 /// `uniform` from what is left, tokens taken by falling probability and then by number.
+///
+/// A row from which nothing can be drawn gets logits_not_numbers or no_token_left instead of a token.
 #pragma once
 #include <cstdint>
 
@@ -18,6 +20,12 @@ struct sample_draw {
   std::int32_t top_k = 0;
   float uniform = 0.f;  // in [0, 1)
 };
+
+/// @name What stands in the place of a token
+/// @{
+inline constexpr std::int32_t logits_not_numbers = -1;  ///< a logit is NaN or +infinity
+inline constexpr std::int32_t no_token_left = -2;       ///< every logit is −infinity
+/// @}
 
 namespace ops {
 template <class Q>

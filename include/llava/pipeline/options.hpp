@@ -7,28 +7,61 @@
 #include <string>
 
 #include <llava/base/executor.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/base/progress.hpp>
 
 LLAVA_BEGIN
 
 /// How a model is opened; the defaults suit a program that asks one question after the other.
 struct open_options {
-  /// Where ops run; none: a thread_pool of `threads` (0: all processors) that the model owns.
+  /// Where ops run; none: a thread_pool of `threads` (0: all processors) that the model owns, fewer where the system refuses.
   std::shared_ptr<executor> threads_of_host{};
   int threads = 0;
   /// Rows of the largest step; a longer prompt is taken in chunks. With it the arena's size is known.
   int max_batch_tokens = 256;
   /// Sequences of the largest step of a batch.
   int max_sequences = 16;
-  /// Tokens that all sessions together may keep in the KV cache; 0: the model's context, at least 4096, at most 32768.
+  /// Tokens that all sessions and batches together may keep in the KV cache; 0: the model's context, at least 4096, at most
+  /// 32768. As many conversations fit as their tokens do; one is never longer than the model's context.
   int kv_tokens = 0;
   /// Bytes that weights, KV cache and activations may take; mapped files are not counted. 0: no limit.
   std::uint64_t memory_budget = 0;
   /// A file that keeps weights in block formats as the backend lays them out. When it is there and made from these weights it
   /// is mapped, and opening takes no time; otherwise it is written after loading. Empty: none.
   std::string packed_file{};
-  /// Called while weights are loaded; may end it by returning false.
-  std::function<bool(const progress&)> report = no_progress;
+  /// Called while weights are loaded; may end it by returning false. None: nobody wants to know.
+  std::function<bool(const progress&)> report{};
 };
+
+/// Errors: a number that is out of its range, a host's executor that runs nothing.
+inline result<void> try_check(const open_options& o) {
+  struct option {
+    std::string_view name;
+    int value, least, most;
+  };
+  const option options[] = {{"threads", o.threads, 0, thread_pool::most_threads},
+                            {"max_batch_tokens", o.max_batch_tokens, 1, 1 << 16},
+                            {"max_sequences", o.max_sequences, 1, 1 << 12},
+                            {"kv_tokens", o.kv_tokens, 0, 1 << 24}};
+  for (const option& n : options)
+    if (n.value < n.least || n.value > n.most)
+      return fail(errc::invalid_argument,
+                  text_of("llava: open_options::", n.name, " is ", n.value, "; it must be ", n.least, " to ", n.most));
+  if (o.threads_of_host && o.threads_of_host->concurrency() < 1)
+    return fail(errc::invalid_argument, text_of("llava: the concurrency() of open_options::threads_of_host is ",
+                                                o.threads_of_host->concurrency(), "; it must be 1 or more"));
+  return {};
+}
+
+/// What the options say that ops run on, of a concurrency that does not change.
+inline std::shared_ptr<executor> make_executor(const open_options& o) {
+  if (o.threads_of_host) return std::make_shared<steady_executor>(o.threads_of_host);
+  return std::make_shared<thread_pool>(o.threads);
+}
+
+/// Tells whoever wants to know; false to stop.
+inline bool report_progress(const open_options& o, const progress& p) {
+  return !o.report || call_back([&] { return o.report(p); });
+}
 
 LLAVA_END

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include <llava/base/guard.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/image/preprocess.hpp>
 #include <llava/ops/backend.hpp>
@@ -32,8 +33,10 @@ class pipeline {
 
   /// Opens a folder. Errors: everything that is wrong with its files, at once where that is possible.
   static result<pipeline> try_open(std::string_view folder, const open_options& options) {
-    LLAVA_TRY(state, state_type::try_open(folder, options));
-    return pipeline(std::shared_ptr<state_type>(std::move(state)));
+    return guarded([&]() -> result<pipeline> {
+      LLAVA_TRY(state, state_type::try_open(folder, options));
+      return pipeline(std::shared_ptr<state_type>(std::move(state)));
+    });
   }
 
   /// What was opened: numbers, names, defaults.
@@ -56,9 +59,11 @@ class pipeline {
   }
   /// The prompt that a first question about so many pictures becomes.
   result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
-    LLAVA_TRY(text, try_place_images(question, pictures, state_->description.image_start_end));
-    const message turns[] = {{role::user, std::move(text)}, {role::assistant, {}}};
-    return llava::prompt(state_->conversation, turns);
+    return guarded([&]() -> result<std::string> {
+      LLAVA_TRY(text, try_place_images(question, pictures, state_->description.image_start_end));
+      const message turns[] = {{role::user, std::move(text)}, {role::assistant, {}}};
+      return llava::prompt(state_->conversation, turns);
+    });
   }
 
   llava::session<M, B, P> session() const { return llava::session<M, B, P>(*this); }
@@ -71,39 +76,47 @@ class pipeline {
   /// The square picture that the tower sees.
   result<image> try_preprocess(const image& picture) const {
     if (!state_->vit_) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
-    return llava::try_preprocess(picture, state_->description.image);
+    return guarded([&] { return llava::try_preprocess(picture, state_->description.image); });
   }
   /// (3, S, S)
   result<std::vector<float>> try_pixels(const image& picture) const {
-    LLAVA_TRY(square, try_preprocess(picture));
-    return pixel_values(square, normalise_table(state_->description.image));
+    return guarded([&]() -> result<std::vector<float>> {
+      LLAVA_TRY(square, try_preprocess(picture));
+      return pixel_values(square, normalise_table(state_->description.image));
+    });
   }
   /// (features, Dv): what the tower gives to the projector.
   result<std::vector<float>> try_features(const image& picture) const {
-    std::vector<float> features;
-    LLAVA_CHECK(state_->try_encode(
-        picture, {},
-        [&](auto& q, matrix_view<const float> rows) {
-          features.resize(static_cast<std::size_t>(rows.size()));
-          download(q, std::span<float>(features), rows);
-        },
-        nullptr));
-    return features;
+    return guarded([&]() -> result<std::vector<float>> {
+      std::vector<float> features;
+      LLAVA_CHECK(state_->try_encode(
+          picture, {},
+          [&](auto& q, matrix_view<const float> rows) {
+            features.resize(static_cast<std::size_t>(rows.size()));
+            download(q, std::span<float>(features), rows);
+          },
+          nullptr));
+      return features;
+    });
   }
   /// The image tokens (rows, D), kept in the backend's memory.
   result<std::shared_ptr<const image_tokens<B>>> try_encode(const image& picture, std::stop_token stop = {}) const {
-    auto tokens = std::make_shared<image_tokens<B>>();
-    LLAVA_CHECK(state_->try_encode(
-        picture, stop, [](auto&, matrix_view<const float>) {}, tokens.get()));
-    return std::shared_ptr<const image_tokens<B>>(std::move(tokens));
+    return guarded([&]() -> result<std::shared_ptr<const image_tokens<B>>> {
+      auto tokens = std::make_shared<image_tokens<B>>();
+      LLAVA_CHECK(state_->try_encode(
+          picture, stop, [](auto&, matrix_view<const float>) {}, tokens.get()));
+      return std::shared_ptr<const image_tokens<B>>(std::move(tokens));
+    });
   }
   /// (rows, D)
   result<std::vector<float>> try_image_tokens(const image& picture) const {
-    LLAVA_TRY(tokens, try_encode(picture));
-    std::vector<float> values(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width));
-    LLAVA_TRY(lent, state_->workspaces->try_lend());
-    download(lent->queue, std::span<float>(values), tokens->view());
-    return values;
+    return guarded([&]() -> result<std::vector<float>> {
+      LLAVA_TRY(tokens, try_encode(picture));
+      std::vector<float> values(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width));
+      LLAVA_TRY(lent, state_->workspaces->try_lend());
+      download(lent->queue, std::span<float>(values), tokens->view());
+      return values;
+    });
   }
   /// @}
 

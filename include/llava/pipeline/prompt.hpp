@@ -15,6 +15,7 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/pipeline/step.hpp>
+#include <llava/text/conversation_styles.hpp>
 #include <llava/text/tokenizer.hpp>
 
 LLAVA_BEGIN
@@ -33,6 +34,11 @@ inline int count_image_markers(std::string_view text) {
        at = text.find(image_marker, at + image_marker.size()))
     ++n;
   return n;
+}
+
+/// How many pictures stand in a turn.
+inline std::size_t images_in(const message& turn) {
+  return static_cast<std::size_t>(turn.images < 0 ? count_image_markers(turn.text) : turn.images);
 }
 
 /// A question with one `<image>` per picture: as it places them itself, by `<image>` or by `<image-placeholder>`, or else in

@@ -113,15 +113,13 @@ inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor
   const std::int64_t run =
       std::max<std::int64_t>(threads.concurrency(), (std::int64_t{4} << 20) / static_cast<std::int64_t>(how.row_bytes));
   std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(run, how.rows)) * how.row_bytes);
+  std::vector<float> lines(static_cast<std::size_t>(threads.concurrency() * how.columns));
   const host_values from{t.type, t.bytes.data()};
   for (std::int64_t first = 0; first < how.rows; first += run) {
     const std::int64_t count = std::min(run, how.rows - first);
-    const int pieces = static_cast<int>(std::min<std::int64_t>(count, 4 * threads.concurrency()));
-    threads.parallel_for(pieces, [&](int piece) {
-      std::vector<float> line(static_cast<std::size_t>(how.columns));
-      for (std::int64_t r = count * piece / pieces; r < count * (piece + 1) / pieces; ++r)
-        how.convert(from, static_cast<std::size_t>((first + r) * how.columns), how.columns, line.data(),
-                    bytes.data() + static_cast<std::size_t>(r) * how.row_bytes);
+    parallel_for_dynamic(threads, count, [&](std::ptrdiff_t r, std::ptrdiff_t slot) {
+      how.convert(from, static_cast<std::size_t>((first + r) * how.columns), how.columns,
+                  lines.data() + slot * how.columns, bytes.data() + static_cast<std::size_t>(r) * how.row_bytes);
     });
     LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count) * how.row_bytes}));
   }
@@ -136,21 +134,16 @@ inline bool holds_weights(std::string_view name) {
   return false;
 }
 
-}  // namespace detail
-
-/// Writes the model of `name` (a folder, or a repository in the Hugging Face cache) to the new folder `to`, with weights as F, a
-/// format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is full. After an error
-/// there is no folder `to`. `options.report` is called while it works, and may end it.
-template <class M, class B, class F>
-result<void> try_quantise(std::string_view name, const std::string& to, const open_options& options = {}) {
-  using P = policy_of<F>;
+template <class M, class B, class P>
+result<void> quantise(std::string_view name, const std::string& to, const open_options& options) {
   using numbers = detail::numbers<M>;
+  LLAVA_CHECK(try_check(options));
   LLAVA_TRY(folder, try_resolve_model_folder(name));
   LLAVA_TRY(description, try_describe_model(folder));
   LLAVA_CHECK(try_confirm<M>(description, folder));
   LLAVA_TRY(files, safetensors_folder::try_open(folder));
 
-  detail::quantise_plan plan;
+  quantise_plan plan;
   const tensor_names names(description.names, files);
   if (description.has_vision) {
     typename M::projector projector{};
@@ -165,22 +158,22 @@ result<void> try_quantise(std::string_view name, const std::string& to, const op
     plan.add(files, names, stage);
     if (description.vision_folder.empty()) {
       vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation> tower(
-          detail::numbers_from<typename numbers::vision>(description.vision), {});
+          numbers_from<typename numbers::vision>(description.vision), {});
       plan.add(files, names, tower);
     }
   }
-  decoder<B, typename numbers::text, P> text(detail::numbers_from<typename numbers::text>(description.text),
+  decoder<B, typename numbers::text, P> text(numbers_from<typename numbers::text>(description.text),
                                              description.text.vocab);
   plan.add(files, names, text);
   LLAVA_CHECK(try_accept(plan.mistakes(), folder));
 
   // The widest types first, so that every tensor begins aligned for its own.
-  std::vector<std::pair<const stored_tensor*, detail::quantise_plan::entry>> work;
+  std::vector<std::pair<const stored_tensor*, quantise_plan::entry>> work;
   std::uint64_t total = 0, done = 0;
   result<void> outcome;
   files.for_each([&](const stored_tensor& t) {
     const auto* planned = plan.find(t.name);
-    work.emplace_back(&t, planned ? *planned : detail::quantise_plan::entry{{}, {t.name, t.type, t.dims, t.format}});
+    work.emplace_back(&t, planned ? *planned : quantise_plan::entry{{}, {t.name, t.type, t.dims, t.format}});
     total += t.bytes.size();
     if (t.bytes.size() != work.back().second.to.bytes() && !work.back().second.how.convert)
       outcome = fail(errc::unsupported, text_of("llava: ", t.file, ": ", t.name, " has a type that cannot be copied"));
@@ -192,18 +185,27 @@ result<void> try_quantise(std::string_view name, const std::string& to, const op
   for (const auto& [tensor, entry] : work) tensors.push_back(entry.to);
 
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(made.try_copy(folder, detail::holds_weights));
+  LLAVA_CHECK(made.try_copy(folder, holds_weights));
   LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
-  const std::shared_ptr<executor> threads =
-      options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
+  const std::shared_ptr<executor> threads = make_executor(options);
   for (const auto& [tensor, entry] : work) {
-    LLAVA_CHECK(detail::try_write_rows(file, *tensor, entry.how, *threads));
+    LLAVA_CHECK(try_write_rows(file, *tensor, entry.how, *threads));
     done += tensor->bytes.size();
-    if (!options.report({"quantising weights", done, total}))
+    if (!report_progress(options, {"quantising weights", done, total}))
       return fail(errc::cancelled, text_of("llava: quantising ", folder, " was cancelled"));
   }
   LLAVA_CHECK(file.try_finish());
   return made.try_commit();
+}
+
+}  // namespace detail
+
+/// Writes the model of `name` (a folder, or a repository in the Hugging Face cache) to the new folder `to`, with weights as F, a
+/// format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is full. After an error
+/// there is no folder `to`. `options.report` is called while it works, and may end it.
+template <class M, class B, class F>
+result<void> try_quantise(std::string_view name, const std::string& to, const open_options& options = {}) {
+  return guarded([&] { return detail::quantise<M, B, policy_of<F>>(name, to, options); });
 }
 
 LLAVA_END

@@ -20,7 +20,7 @@ struct sequence {
   std::vector<image> pictures;                                 ///< of the prompt, in order
   std::vector<std::shared_ptr<const image_tokens<B>>> images;  ///< what the projector made of them
 
-  explicit sequence(kv_blocks& pool) : cache(pool) {}
+  explicit sequence(std::shared_ptr<kv_blocks> pool) : cache(std::move(pool)) {}
 
   sequence fork() const {
     sequence other(*this, cache.fork());

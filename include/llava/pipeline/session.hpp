@@ -3,14 +3,19 @@
 /// pipeline::session(), cheap to make, fork and drop. The prompt is always the one that the reference builds from all
 /// turns; what of it was computed before is reused.
 ///
-/// A call that fails or is cancelled leaves the conversation as it was. One session is used by one thread at a time.
+/// A call that fails or is cancelled leaves the conversation as it was; so does what a callback throws, which passes by. One
+/// session is used by one thread at a time. A callback may not ask the session that is answering it (errc::busy), nor move or
+/// destroy it; it may ask a fork.
 #pragma once
+#include <algorithm>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <llava/base/function_ref.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/pipeline/generation.hpp>
 #include <llava/pipeline/pipeline.hpp>
 #include <llava/pipeline/prompt.hpp>
@@ -34,7 +39,14 @@ struct conversation_state {
 template <class M, class B, class P>
 class session {
  public:
-  explicit session(pipeline<M, B, P> model) : model_(std::move(model)), sequence_(*model_.state().blocks) {}
+  explicit session(pipeline<M, B, P> model) : model_(std::move(model)), sequence_(model_.state().blocks) {}
+  session(session&&) noexcept = default;
+  /// What it had is given back before it takes another's.
+  session& operator=(session&& other) noexcept {
+    if (this == &other) return *this;
+    std::destroy_at(this);
+    return *std::construct_at(this, std::move(other));
+  }
 
   generation_settings settings;  ///< of the next answers
   generation_hooks hooks;
@@ -42,15 +54,22 @@ class session {
   /// Asks about new pictures, and all that came before. The question may place them with `<image>` or
   /// `<image-placeholder>`; otherwise they come first, each on a line.
   result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text) {
-    LLAVA_TRY(text, try_place_images(question, pictures.size(), model_.description().image_start_end));
-    conversation_state next = history_;
-    next.turns.push_back({role::user, std::move(text)});
-    next.pictures.insert(next.pictures.end(), pictures.begin(), pictures.end());
-    next.turns.push_back({role::assistant, std::string()});  // to be answered
-    LLAVA_TRY(done, try_generate(llava::prompt(model_.state().conversation, next.turns), next.pictures, on_text));
-    next.turns.back().text = done.text;
-    history_ = std::move(next);
-    return std::move(done);
+    return alone([&]() -> result<answer> {
+      LLAVA_TRY(text, try_place_images(question, pictures.size(), model_.description().image_start_end));
+      conversation_state next = history_;
+      next.turns.push_back({role::user, std::move(text), static_cast<int>(pictures.size())});
+      next.pictures.insert(next.pictures.end(), pictures.begin(), pictures.end());
+      next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
+      LLAVA_TRY(done, generate(llava::prompt(model_.state().conversation, next.turns), next.pictures, on_text));
+      next.turns.back().text = done.text;
+      // A callback may have cut or replaced what came before: the turn follows what is there now.
+      history_.turns.reserve(history_.turns.size() + 2);
+      history_.pictures.reserve(history_.pictures.size() + pictures.size());
+      std::move(next.turns.end() - 2, next.turns.end(), std::back_inserter(history_.turns));
+      std::move(next.pictures.end() - static_cast<std::ptrdiff_t>(pictures.size()), next.pictures.end(),
+                std::back_inserter(history_.pictures));
+      return std::move(done);
+    });
   }
   result<answer> try_ask(const image& picture, std::string_view question, text_callback on_text = no_text) {
     return try_ask(std::span<const image>(&picture, 1), question, on_text);
@@ -62,50 +81,15 @@ class session {
   /// Continues a prompt that the caller has written himself; the conversation's turns are not touched.
   result<answer> try_generate(std::string_view prompt, std::span<const image> pictures,
                               text_callback on_text = no_text) {
-    LLAVA_CHECK(try_set_prompt(prompt, pictures));
-    auto& state = model_.state();
-    generation g(model_.words(), model_.description().eos, settings, hooks);
-    g.result().prompt_tokens = static_cast<int>(sequence_.tokens.size());
-    g.result().reused_tokens = sequence_.cache.tokens();
-    const std::size_t most =
-        std::min(sequence_.tokens.size() + static_cast<std::size_t>(std::max(settings.max_new_tokens, 0)),
-                 static_cast<std::size_t>(model_.context()) + 1);
-    sequence_.tokens.reserve(most);
-    sequence_.cache.expect(static_cast<int>(most));
-    LLAVA_TRY(lent, state.workspaces->try_lend());
-    std::vector<float> logits(g.wants_logits() ? static_cast<std::size_t>(state.decoder_->vocab()) : 0);
-    while (!g.done()) {
-      LLAVA_TRY(token, try_next(*lent, g, logits));
-      on_text(g.push(token, logits));
-      sequence_.tokens.push_back({token, 0});
-      if (!g.done() && static_cast<int>(sequence_.tokens.size()) > model_.context()) g.end(finish_reason::context_full);
-    }
-    on_text(g.finish());
-    g.result().text = std::string(trimmed(g.result().text));
-    return std::move(g.result());
+    return alone([&] { return generate(prompt, pictures, on_text); });
   }
 
   /// Logits of every position of a prompt, (T, V), T with pictures: what evaluation and comparison need.
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) {
-    LLAVA_CHECK(try_set_prompt(prompt, pictures));
-    auto& state = model_.state();
-    sequence_.cache.truncate(0);
-    std::vector<float> all;
-    LLAVA_TRY(lent, state.workspaces->try_lend());
-    while (sequence_.pending() > 0) {
-      const std::size_t rows = std::min(sequence_.pending(), static_cast<std::size_t>(state.limits.logit_rows));
-      step_part<B> part = sequence_.next(rows, static_cast<int>(rows));
-      part.logit_rows = static_cast<int>(rows);
-      LLAVA_CHECK(try_step(*lent, part, [&](auto& q, matrix_view<float> logits) {
-        const std::size_t at = all.size();
-        all.resize(at + static_cast<std::size_t>(logits.size()));
-        download(q, std::span<float>(all).subspan(at), matrix_view<const float>(logits));
-      }));
-    }
-    return all;
+    return alone([&] { return logits(prompt, pictures); });
   }
 
-  /// For batch: takes a prompt without computing it; its number of tokens.
+  /// For batch, inside its guard: takes a prompt without computing it; its number of tokens.
   result<std::size_t> try_prepare(std::string_view prompt, std::span<const image> pictures) {
     LLAVA_CHECK(try_set_prompt(prompt, pictures));
     return sequence_.tokens.size();
@@ -113,15 +97,25 @@ class session {
   sequence<B>& tokens() { return sequence_; }
 
   /// @name The conversation
+  /// Inside a callback these are about what came before the question that is being answered.
   /// @{
   const conversation_state& save() const { return history_; }
-  void restore(conversation_state state) { history_ = std::move(state); }
+  /// Errors: turns in which not as many pictures stand as there are; nothing changes then.
+  result<void> try_restore(conversation_state state) {
+    std::size_t images = 0;
+    for (const message& turn : state.turns) images += images_in(turn);
+    if (images != state.pictures.size())
+      return fail(errc::mismatch,
+                  text_of("llava: the conversation to be restored has ", images, " <image> for ", state.pictures.size(),
+                          " pictures; a turn whose <image> is only text has message::images = 0"));
+    history_ = std::move(state);
+    return {};
+  }
   /// Forgets all but the first `turns` turns and their pictures.
   void truncate(std::size_t turns) {
     if (turns >= history_.turns.size()) return;
     std::size_t pictures = 0;
-    for (std::size_t i = 0; i < turns; ++i)
-      pictures += static_cast<std::size_t>(count_image_markers(history_.turns[i].text));
+    for (std::size_t i = 0; i < turns; ++i) pictures += images_in(history_.turns[i]);
     history_.turns.resize(turns);
     history_.pictures.resize(std::min(pictures, history_.pictures.size()));
   }
@@ -147,11 +141,68 @@ class session {
   answer ask(std::string_view question, text_callback on_text = no_text) {
     return value_or_throw(try_ask(question, on_text));
   }
+  void restore(conversation_state state) { value_or_throw(try_restore(std::move(state))); }
   /// @}
 #endif
 
  private:
   session(pipeline<M, B, P> model, sequence<B> tokens) : model_(std::move(model)), sequence_(std::move(tokens)) {}
+
+  /// The body of a question, guarded; an error when another is being answered.
+  template <class F>
+  auto alone(F&& body) -> decltype(body()) {
+    const reentry_guard entered(busy_);
+    if (!entered)
+      return fail(errc::busy,
+                  "llava: this session was asked by a callback of its own answer; ask a fork() of it, or "
+                  "wait for the answer");
+    return guarded(body);
+  }
+
+  result<answer> generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text) {
+    LLAVA_CHECK(try_check(settings));
+    LLAVA_CHECK(try_set_prompt(prompt, pictures));
+    auto& state = model_.state();
+    generation g(model_.words(), model_.description().eos, settings, hooks);
+    g.result().prompt_tokens = static_cast<int>(sequence_.tokens.size());
+    g.result().reused_tokens = sequence_.cache.tokens();
+    const std::size_t most =
+        std::min(sequence_.tokens.size() + static_cast<std::size_t>(std::max(settings.max_new_tokens, 0)),
+                 static_cast<std::size_t>(model_.context()) + 1);
+    sequence_.tokens.reserve(most);
+    sequence_.cache.expect(static_cast<int>(most));
+    LLAVA_TRY(lent, state.workspaces->try_lend());
+    std::vector<float> logits(g.wants_logits() ? static_cast<std::size_t>(state.decoder_->vocab()) : 0);
+    while (!g.done()) {
+      LLAVA_TRY(token, try_next(*lent, g, logits));
+      LLAVA_TRY(text, g.try_push(token, logits));
+      sequence_.tokens.push_back({token, 0});
+      call_back([&] { on_text(text); });
+      if (!g.done() && static_cast<int>(sequence_.tokens.size()) > model_.context()) g.end(finish_reason::context_full);
+    }
+    const std::string_view held_back = g.finish();
+    call_back([&] { on_text(held_back); });
+    return std::move(g.result());
+  }
+
+  result<std::vector<float>> logits(std::string_view prompt, std::span<const image> pictures) {
+    LLAVA_CHECK(try_set_prompt(prompt, pictures));
+    auto& state = model_.state();
+    sequence_.cache.truncate(0);
+    std::vector<float> all;
+    LLAVA_TRY(lent, state.workspaces->try_lend());
+    while (sequence_.pending() > 0) {
+      const std::size_t rows = std::min(sequence_.pending(), static_cast<std::size_t>(state.limits.logit_rows));
+      step_part<B> part = sequence_.next(rows, static_cast<int>(rows));
+      part.logit_rows = static_cast<int>(rows);
+      const std::size_t at = all.size();
+      all.resize(at + rows * static_cast<std::size_t>(state.decoder_->vocab()));
+      LLAVA_CHECK(try_step(*lent, part, [&](auto& q, matrix_view<float> values) {
+        download(q, std::span<float>(all).subspan(at), matrix_view<const float>(values));
+      }));
+    }
+    return all;
+  }
 
   /// Tokens and pictures of a prompt become the sequence's, keeping what is common.
   result<void> try_set_prompt(std::string_view prompt, std::span<const image> pictures) {
@@ -198,13 +249,13 @@ class session {
   }
 
   /// Computes what is pending and draws the next token.
-  result<std::int32_t> try_next(workspace<B>& w, const generation& g, std::span<float> logits) {
+  result<std::int32_t> try_next(workspace<B>& w, generation& g, std::span<float> logits) {
     std::int32_t token = 0;
     while (sequence_.pending() > 0) {
       const step_part<B> part = sequence_.next(static_cast<std::size_t>(model_.state().limits.tokens), 1);
       LLAVA_CHECK(try_step(w, part, [&](auto& q, matrix_view<float> rows) {
-        const generation* one[] = {&g};
-        draw_tokens(q, rows, std::span<const generation* const>(one), logits, std::span<std::int32_t>(&token, 1));
+        generation* one[] = {&g};
+        draw_tokens(q, rows, std::span<generation* const>(one), logits, std::span<std::int32_t>(&token, 1));
       }));
     }
     return token;
@@ -213,6 +264,7 @@ class session {
   pipeline<M, B, P> model_;
   sequence<B> sequence_;
   conversation_state history_;
+  bool busy_ = false;
 };
 
 LLAVA_END

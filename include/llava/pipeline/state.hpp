@@ -50,10 +50,11 @@ struct pipeline_state {
   std::optional<decoder_type> decoder_;
   parameter<B> pixel_table;  // (3, 256)
   cache_type cache;
-  std::optional<kv_blocks> blocks;
+  std::shared_ptr<kv_blocks> blocks;
   std::optional<workspace_pool<B>> workspaces;
 
   static result<std::unique_ptr<pipeline_state>> try_open(std::string_view name, const open_options& options) {
+    LLAVA_CHECK(try_check(options));
     auto state = std::make_unique<pipeline_state>();
     LLAVA_TRY(folder, try_resolve_model_folder(name));
     LLAVA_TRY(description, try_describe_model(folder));
@@ -69,7 +70,7 @@ struct pipeline_state {
                   text_of("llava: ", folder, "/config.json says mm_use_im_start_end, but its tokenizer ",
                           "has no <im_start> and <im_end>"));
     LLAVA_CHECK(state->try_choose(folder));
-    state->threads = options.threads_of_host ? options.threads_of_host : std::make_shared<thread_pool>(options.threads);
+    state->threads = make_executor(options);
     LLAVA_CHECK(state->try_load(folder, options));
     LLAVA_CHECK(state->try_make_room(options));
     return result<std::unique_ptr<pipeline_state>>(std::move(state));
@@ -158,7 +159,7 @@ struct pipeline_state {
         binding.try_accept(options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max()));
     result<void> filled;
     each_source([&](const safetensors_folder& from, const std::string&, auto&... stages) {
-      const auto report = [&](const progress& p) { return options.report(p); };
+      const auto report = [&](const progress& p) { return report_progress(options, p); };
       if (filled) filled = binding.try_fill(from, tensor_names(description.names, from), report, stages...);
     });
     LLAVA_CHECK(std::move(filled));
@@ -175,9 +176,9 @@ struct pipeline_state {
     const int count = kv_tokens / kv_block + (kv_tokens % kv_block ? 1 : 0);
     LLAVA_TRY(made, cache_type::try_make(description.text, count));
     cache = std::move(made);
-    blocks.emplace(count);
-    limits.tokens = std::max(1, options.max_batch_tokens);
-    limits.sequences = std::clamp(options.max_sequences, 1, limits.tokens);
+    blocks = std::make_shared<kv_blocks>(count, context);
+    limits.tokens = options.max_batch_tokens;
+    limits.sequences = std::min(options.max_sequences, limits.tokens);
     limits.logit_rows = limits.sequences;
     limits.blocks = context / kv_block + 1;
 

@@ -39,7 +39,7 @@ class workspace_pool {
     ~lease() {
       if (!workspace_) return;
       const std::lock_guard<std::mutex> lock(pool_->mutex_);
-      pool_->idle_.push_back(std::move(workspace_));
+      pool_->idle_.push_back(std::move(workspace_));  // there is room: see try_lend
     }
     workspace<B>* operator->() const { return workspace_.get(); }
     workspace<B>& operator*() const { return *workspace_; }
@@ -59,7 +59,11 @@ class workspace_pool {
       }
     }
     LLAVA_TRY(memory, B::buffer::try_make(arena_bytes_, "activations"));
-    return lease(*this, std::make_unique<workspace<B>>(std::move(memory), *threads_, limits_));
+    auto made = std::make_unique<workspace<B>>(std::move(memory), *threads_, limits_);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.reserve(made_ + 1);
+    ++made_;
+    return lease(*this, std::move(made));
   }
 
  private:
@@ -68,6 +72,7 @@ class workspace_pool {
   std::size_t arena_bytes_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<workspace<B>>> idle_;
+  std::size_t made_ = 0;  // workspaces there are, lent ones too
 };
 
 LLAVA_END

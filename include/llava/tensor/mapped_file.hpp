@@ -25,9 +25,10 @@ class mapped_file {
   mapped_file(mapped_file&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), changed_(other.changed_) {}
   mapped_file& operator=(mapped_file&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    std::swap(changed_, other.changed_);
+    mapped_file taken(std::move(other));
+    std::swap(data_, taken.data_);
+    std::swap(size_, taken.size_);
+    std::swap(changed_, taken.changed_);
     return *this;
   }
   mapped_file(const mapped_file&) = delete;

@@ -229,17 +229,12 @@ std::vector<message> with_image(const T& conversation, std::span<const message> 
     text += rest.substr(0, at);
     rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 7);
   }
-  std::string_view stripped = text;
-  while (!stripped.empty() && is_python_space(utf8_at(stripped, 0).code))
-    stripped.remove_prefix(utf8_at(stripped, 0).bytes);
-  while (!stripped.empty() && is_python_space(utf8_before(stripped, stripped.size()).code))
-    stripped.remove_suffix(utf8_before(stripped, stripped.size()).bytes);
   visit_choice(conversation, [&](const auto& t) {
     if constexpr (requires { std::remove_cvref_t<decltype(t)>::image_turn; }) {
-      out[0].text = std::string(stripped);
+      out[0].text = std::string(stripped(text));
       out.insert(out.begin(), {{role::user, "<Image><image></Image>"}, {role::assistant, "Received."}});
     } else {
-      out[0].text = "<image>\n" + std::string(stripped);
+      out[0].text = "<image>\n" + std::string(stripped(text));
     }
   });
   return out;

@@ -18,6 +18,7 @@ enum class role : std::uint8_t { user, assistant };
 struct message {
   llava::role from = role::user;
   std::string text;  ///< empty: to be answered
+  int images = -1;   ///< pictures that stand in it; −1: one for each `<image>`
 };
 
 /// What a style is given of a template.

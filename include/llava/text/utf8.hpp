@@ -91,5 +91,11 @@ constexpr bool is_space(char32_t c) {
 }
 /// What Python's str.strip() takes away: white space and the four separators of ASCII.
 constexpr bool is_python_space(char32_t c) { return is_space(c) || (c >= 0x1c && c <= 0x1f); }
+/// Python's s.strip().
+constexpr std::string_view stripped(std::string_view s) {
+  while (!s.empty() && is_python_space(utf8_at(s, 0).code)) s.remove_prefix(utf8_at(s, 0).bytes);
+  while (!s.empty() && is_python_space(utf8_before(s, s.size()).code)) s.remove_suffix(utf8_before(s, s.size()).bytes);
+  return s;
+}
 
 LLAVA_END

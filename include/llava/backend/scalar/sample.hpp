@@ -16,33 +16,32 @@ namespace detail {
 /// One row; `order` is room for V numbers, `weight` for V floats.
 inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_draw& d, std::int32_t* order,
                          float* weight) {
-  // A logit that is not a number counts as the smallest: broken weights give a poor token, never a broken order.
-  const auto value = [&](std::int32_t i) {
-    return std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i];
-  };
-  if (!(d.temperature > 0.f)) {
-    std::int32_t best = 0;
-    for (std::int32_t i = 1; i < vocab; ++i)
-      if (value(i) > value(best)) best = i;
-    return best;
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  std::int32_t best = 0;
+  for (std::int32_t i = 0; i < vocab; ++i) {
+    if (!(logits[i] < infinity)) return logits_not_numbers;
+    if (logits[i] > logits[best]) best = i;
   }
+  if (logits[best] == -infinity) return no_token_left;
+  if (!(d.temperature > 0.f)) return best;
+
   for (std::int32_t i = 0; i < vocab; ++i) order[i] = i;
   const auto larger = [&](std::int32_t a, std::int32_t b) {
-    return value(a) != value(b) ? value(a) > value(b) : a < b;
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
   };
   // transformers drops what is below the k-th largest logit, so equals of the k-th stay.
   std::int32_t kept = vocab;
   if (d.top_k > 0 && d.top_k < vocab) {
     std::nth_element(order, order + (d.top_k - 1), order + vocab, larger);
-    const float least = value(order[d.top_k - 1]);
+    const float least = logits[order[d.top_k - 1]];
     kept = static_cast<std::int32_t>(
-        std::partition(order + d.top_k, order + vocab, [&](std::int32_t i) { return value(i) >= least; }) - order);
+        std::partition(order + d.top_k, order + vocab, [&](std::int32_t i) { return logits[i] >= least; }) - order);
   }
   std::sort(order, order + kept, larger);
 
-  const float largest = value(order[0]);
+  const float largest = logits[best];
   float total = 0.f;
-  for (std::int32_t i = 0; i < kept; ++i) total += weight[i] = std::exp((value(order[i]) - largest) / d.temperature);
+  for (std::int32_t i = 0; i < kept; ++i) total += weight[i] = std::exp((logits[order[i]] - largest) / d.temperature);
   if (d.top_p < 1.f) {
     float reached = 0.f;
     std::int32_t n = 0;

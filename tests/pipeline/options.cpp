@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Options that have no meaning are errors when a model is opened; what a host's executor says may change later.
+#include <climits>
+#include <memory>
+
+#include "tiny_model.hpp"
+
+using namespace tiny;
+
+namespace {
+struct host_executor final : llava::executor {
+  int said;
+  explicit host_executor(int n) : said(n) {}
+  int concurrency() const override { return said; }
+  void parallel_for(int pieces, llava::function_ref<void(int)> piece) override {
+    for (int i = pieces; i-- > 0;) piece(i);
+  }
+};
+}  // namespace
+
+TEST_CASE("open_options: a number out of its range is an error that names it and its range", "[pipeline]") {
+  const auto refused = [](auto change, std::string_view words) {
+    llava::open_options o = options();
+    change(o);
+    const auto opened = model_type::try_open(folder, o);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code() == llava::errc::invalid_argument);
+    INFO(opened.error().sentence());
+    CHECK(opened.error().sentence().find(words) != std::string::npos);
+  };
+  for (const int n : {-1, 1025, INT_MAX, INT_MIN}) refused([&](auto& o) { o.threads = n; }, "must be 0 to 1024");
+  for (const int n : {0, -1, INT_MAX})
+    refused([&](auto& o) { o.max_batch_tokens = n; }, "open_options::max_batch_tokens");
+  for (const int n : {0, -7, INT_MAX}) refused([&](auto& o) { o.max_sequences = n; }, "open_options::max_sequences");
+  for (const int n : {-1, INT_MAX}) refused([&](auto& o) { o.kv_tokens = n; }, "open_options::kv_tokens");
+  for (const int n : {0, -3})
+    refused([&](auto& o) { o.threads_of_host = std::make_shared<host_executor>(n); }, "must be 1 or more");
+}
+
+TEST_CASE("open_options: nobody has to want to know the progress", "[pipeline]") {
+  llava::open_options o = options();
+  o.report = nullptr;
+  CHECK(model_type::try_open(folder, o));
+}
+
+TEST_CASE("a host's executor may grow and shrink after opening", "[pipeline]") {
+  const auto host = std::make_shared<host_executor>(2);
+  llava::open_options o = options();
+  o.threads_of_host = host;
+  const model_type m = open(o);
+  const auto expected = value(model().session().try_ask(picture(1), "What is in the picture?")).tokens;
+  for (const int said : {2, 64, 1, 0, -5}) {
+    host->said = said;
+    CHECK(value(m.session().try_ask(picture(1), "What is in the picture?")).tokens == expected);
+  }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Whatever owns something may be moved into whatever else of its type, in any order, while models come and go: under
+/// AddressSanitizer nothing is used after it was freed, and what the target had is given back at once.
+#include <llava/checkpoint/safetensors_writer.hpp>
+#include <temporary_folder.hpp>
+
+#include "tiny_model.hpp"
+
+using namespace tiny;
+
+namespace {
+
+model_type another() {
+  llava::open_options o = options();
+  o.kv_tokens = 1024;
+  return open(o);
+}
+/// A session that holds blocks of its model's cache.
+auto asked(const model_type& m) {
+  auto s = m.session();
+  s.settings.max_new_tokens = 2;
+  value(s.try_ask("hello"));
+  return s;
+}
+int free_blocks(const model_type& m) { return m.state().blocks->available(); }
+
+}  // namespace
+
+TEST_CASE("a session takes another model's, whose own model lives no longer", "[pipeline]") {
+  auto s = asked(another());
+  s = asked(another());
+  value(s.try_ask("again"));
+  s = another().session();
+  value(s.try_ask("hello"));
+  const model_type kept = another();
+  const int all = free_blocks(kept);
+  s = asked(kept);
+  CHECK(free_blocks(kept) < all);
+  s = model().session();
+  CHECK(free_blocks(kept) == all);  // at once
+  auto t = asked(kept);
+  auto u = std::move(t);
+  t = std::move(u);
+  t = std::move(t);
+  value(t.try_ask("again"));
+  std::swap(s, t);
+  value(s.try_ask("again"));
+  value(t.try_ask("hello"));
+}
+
+TEST_CASE("forks outlive the session and the model that they come from", "[pipeline]") {
+  auto fork = [] {
+    auto s = asked(another());
+    return s.fork();
+  }();
+  value(fork.try_ask("again"));
+  fork = asked(another()).fork();
+  value(fork.try_ask("again"));
+}
+
+TEST_CASE("a batch takes another one, whose rows go on", "[pipeline]") {
+  const auto begun = [](const model_type& m) {
+    auto b = m.batch();
+    llava::generation_settings four;
+    four.max_new_tokens = 4;
+    REQUIRE(b.try_add("hello there", {}, four));
+    REQUIRE(b.try_step());
+    return b;
+  };
+  auto b = begun(another());
+  b = begun(another());
+  b = begun(model());
+  auto c = std::move(b);
+  b = begun(another());
+  std::swap(b, c);
+  for (auto* each : {&b, &c}) {
+    const auto answers = each->try_run();
+    REQUIRE(answers);
+    REQUIRE(answers->size() == 1);
+    CHECK((*answers)[0]);
+  }
+}
+
+TEST_CASE("erased models and sessions, and results that hold them, too", "[pipeline]") {
+  llava::result<llava::chat_model> m = llava::erase(another());
+  llava::chat_session s = m->session();
+  m = llava::erase(another());
+  REQUIRE(s.try_ask({}, "hello"));
+  s = m->session();
+  m = llava::fail(llava::errc::io, "llava: none");
+  REQUIRE(s.try_ask({}, "hello"));
+  s = s.fork();
+  REQUIRE(s.try_ask({}, "again"));
+  model_type model_of_session = another();
+  auto plain = model_of_session.session();
+  model_of_session = another();
+  value(plain.try_ask("hello"));
+}
+
+TEST_CASE("what owns memory and files gives back what it had when it takes another's", "[tensor]") {
+  temporary_folder f("owners");
+  f.write("a", "aaaa"), f.write("b", "bb");
+  auto a = *llava::mapped_file::try_open(f / "a"), b = *llava::mapped_file::try_open(f / "b");
+  a = std::move(b);
+  CHECK(a.bytes().size() == 2);
+  CHECK(b.bytes().empty());
+  a = std::move(a);
+  CHECK(a.bytes().size() == 2);
+
+  auto x = *llava::host_buffer::try_make(100, "x"), y = *llava::host_buffer::try_make(std::size_t{2} << 20, "y");
+  x = std::move(y);
+  CHECK(x.size() == std::size_t{2} << 20);
+  CHECK(y.size() == 0);
+
+  const std::vector<llava::safetensors_plan> none;
+  auto first = *llava::safetensors_writer::try_create(f / "first", none);
+  first = *llava::safetensors_writer::try_create(f / "second", none);
+  REQUIRE(first.try_finish());
+
+  llava::image p(3, 2), q(5, 4);
+  p = std::move(q);
+  CHECK(p.width() == 5);
+  CHECK(q.empty());
+}
