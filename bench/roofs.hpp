@@ -69,7 +69,7 @@ class on_processor {
   explicit on_processor(int which) {
     if (::pthread_getaffinity_np(::pthread_self(), sizeof before_, &before_) != 0) return;
     int left = which % CPU_COUNT(&before_);
-    for (int i = 0; i < CPU_SETSIZE; ++i) {
+    for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
       if (!CPU_ISSET(i, &before_) || left-- != 0) continue;
       cpu_set_t one;
       CPU_ZERO(&one);

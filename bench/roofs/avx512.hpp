@@ -24,7 +24,7 @@ LLAVA_ALWAYS_INLINE float sum(floats x) {
   return total;
 }
 LLAVA_ALWAYS_INLINE bytes all_bytes(char x) { return _mm512_set1_epi8(x); }
-template <int Width>
+template <unsigned Width>
 LLAVA_ALWAYS_INLINE bytes dot(bytes total, bytes u, bytes s) {
   bytes pairs;
   if constexpr (Width == 2)
@@ -58,7 +58,7 @@ LLAVA_ALWAYS_INLINE float sum(floats x) {
   return total;
 }
 LLAVA_ALWAYS_INLINE bytes all_bytes(char x) { return _mm512_set1_epi8(x); }
-template <int Width>
+template <unsigned Width>
 LLAVA_ALWAYS_INLINE bytes dot(bytes total, bytes u, bytes s) {
   if constexpr (Width == 2)
     __asm__ volatile("vpdpwssd %2, %1, %0" : "+v"(total) : "v"(u), "v"(s));

@@ -29,15 +29,15 @@ LLAVA_ALWAYS_INLINE bytes all_bytes(char x) {
   std::memset(&b, x, sizeof b);
   return b;
 }
-template <int Width>
+template <unsigned Width>
 LLAVA_ALWAYS_INLINE bytes dot(bytes total, bytes u, bytes s) {
   __asm__ volatile("" : "+m"(u));
-  constexpr int in_lane = 4 / Width;
+  constexpr unsigned in_lane = 4 / Width;
   std::conditional_t<Width == 2, short, signed char> a[4 * in_lane], b[4 * in_lane];
   std::memcpy(a, &u, 16);
   std::memcpy(b, &s, 16);
-  for (int i = 0; i < 4; ++i)
-    for (int k = 0; k < in_lane; ++k) total.v[i] += a[in_lane * i + k] * b[in_lane * i + k];
+  for (unsigned i = 0; i < 4; ++i)
+    for (unsigned k = 0; k < in_lane; ++k) total.v[i] += a[in_lane * i + k] * b[in_lane * i + k];
   return total;
 }
 LLAVA_ALWAYS_INLINE bytes read(const char* p) {

@@ -19,7 +19,7 @@ LLAVA_ALWAYS_INLINE floats spread(float x) { return vdupq_n_f32(x); }
 LLAVA_ALWAYS_INLINE floats fma(floats a, floats b, floats c) { return vfmaq_f32(c, a, b); }
 LLAVA_ALWAYS_INLINE float sum(floats x) { return vaddvq_f32(x); }
 LLAVA_ALWAYS_INLINE bytes all_bytes(char x) { return vdupq_n_s8(static_cast<signed char>(x)); }
-template <int Width>
+template <unsigned Width>
 LLAVA_ALWAYS_INLINE bytes dot(bytes total, bytes u, bytes s) {
   __asm__ volatile("" : "+w"(u));
   if constexpr (Width == 2) {

@@ -19,7 +19,9 @@ import tempfile
 
 from headers import INCLUDE, read_headers
 
-FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only -x c++".split()
+# The warnings of CMakeLists.txt; clang has no -Wuseless-cast, and is told not to mind.
+FLAGS = ("-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor "
+         "-Wno-unknown-warning-option -Wuseless-cast -Werror -fsyntax-only -x c++").split()
 NEEDS = [
     (r"llava/image/(\w+_)?file\.hpp", ["cstdio", "jpeglib.h", "png.h"], "libjpeg and libpng"),
     (r"llava/backend/eigen(/|\.)", ["Eigen/Core"], "Eigen"),

@@ -28,18 +28,18 @@ BLOCKS = "template void block_tile<{}, {}, {}>(const block_arguments<{}>&, const
 PRODUCT = "template void product_tile<{0}, 4, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], std::ptrdiff_t, float*, std::ptrdiff_t);"
 # What is instantiated, by instruction set, and its mangled name.
 KERNELS = {
-    "avx2": [(PRODUCT.format(3, "float"), "product_tileILi3ELi4EfE"), (PRODUCT.format(3, "f16"), "product_tileILi3ELi4ENS"),
-             (ATTEND.format(4, "float", "float"), "attendILi4Ef"),
-             (ATTEND.format(4, "f16", "f16"), "attendILi4ENS"), (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELi4ELi1E"),
-             (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELi4ELi1E"),
-             (BLOCKS.format("q16_0", 4, 1, "q16_0"), "block_tileINS0_5q16_0ELi4ELi1E")],
-    "avx512": [(PRODUCT.format(6, "float"), "product_tileILi6ELi4EfE"), (ATTEND.format(12, "float", "float"), "attendILi12Ef"),
-               (ATTEND.format(12, "f16", "f16"), "attendILi12ENS")],
-    "avx512vnni": [(BLOCKS.format("q8_0", 8, 2, "q8_0"), "block_tileINS0_4q8_0ELi8ELi2E"),
-                   (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELi8ELi2E"),
-                   (BLOCKS.format("q16_0", 8, 2, "q16_0"), "block_tileINS0_5q16_0ELi8ELi2E")],
+    "avx2": [(PRODUCT.format(3, "float"), "product_tileILj3ELj4EfE"), (PRODUCT.format(3, "f16"), "product_tileILj3ELj4ENS"),
+             (ATTEND.format(4, "float", "float"), "attendILj4Ef"),
+             (ATTEND.format(4, "f16", "f16"), "attendILj4ENS"), (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELj4ELj1E"),
+             (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELj4ELj1E"),
+             (BLOCKS.format("q16_0", 4, 1, "q16_0"), "block_tileINS0_5q16_0ELj4ELj1E")],
+    "avx512": [(PRODUCT.format(6, "float"), "product_tileILj6ELj4EfE"), (ATTEND.format(12, "float", "float"), "attendILj12Ef"),
+               (ATTEND.format(12, "f16", "f16"), "attendILj12ENS")],
+    "avx512vnni": [(BLOCKS.format("q8_0", 8, 2, "q8_0"), "block_tileINS0_4q8_0ELj8ELj2E"),
+                   (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELj8ELj2E"),
+                   (BLOCKS.format("q16_0", 8, 2, "q16_0"), "block_tileINS0_5q16_0ELj8ELj2E")],
 }
-TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILi5ELi4EfE"), "avx512": (PRODUCT.format(9, "float"), "product_tileILi9ELi4EfE")}
+TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILj5ELj4EfE"), "avx512": (PRODUCT.format(9, "float"), "product_tileILj9ELj4EfE")}
 STORE = re.compile(r"^\s*vmov\w+\s+%[xyz]mm\d+, [^%]*\(%r[sb]p")
 MULTIPLY_ADD = re.compile(r"^\s*(vfn?madd|vpmadd|vpdpbusd|vpdpwssd)\w*")
 JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")

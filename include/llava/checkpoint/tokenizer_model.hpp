@@ -55,8 +55,8 @@ class protobuf_reader {
         return fixed(f.value, 4);
       case protobuf_field::delimited:
         if (!varint(length) || length > left_.size()) return false;
-        f.bytes = left_.substr(0, static_cast<std::size_t>(length));
-        left_.remove_prefix(static_cast<std::size_t>(length));
+        f.bytes = left_.substr(0, length);
+        left_.remove_prefix(length);
         return true;
       default:
         return false;  // groups are of the past

@@ -53,8 +53,7 @@ class jpeg_reader {
     if (setjmp(errors_.back)) return false;
     jpeg_create_decompress(&reader_);
     reader_.progress = &progress_;
-    jpeg_mem_src(&reader_, reinterpret_cast<const unsigned char*>(bytes.data()),
-                 static_cast<unsigned long>(bytes.size()));
+    jpeg_mem_src(&reader_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
     jpeg_read_header(&reader_, TRUE);
     const bool four = reader_.jpeg_color_space == JCS_CMYK || reader_.jpeg_color_space == JCS_YCCK;
     reader_.out_color_space = four ? JCS_CMYK : JCS_RGB;

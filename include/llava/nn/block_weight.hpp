@@ -13,7 +13,7 @@ LLAVA_BEGIN
 
 /// A matrix (N, K) of block format F in a backend's memory, or where its file is mapped.
 template <class B, block_format F>
-class weight<B, F> : public weight_slot {
+class weight<B, F> final : public weight_slot {
  public:
   using layout = typename B::template layout<F>;
 

@@ -60,7 +60,7 @@ result<Buffer> converted(host_values from, std::size_t count, std::string_view n
 
 /// A matrix of format F in a backend's memory, or where its file is mapped. Block formats: nn/block_weight.hpp.
 template <class B, class F>
-class weight : public weight_slot {
+class weight final : public weight_slot {
  public:
   result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
                         executor* = nullptr) override {
@@ -90,7 +90,7 @@ class weight : public weight_slot {
 
 /// A vector or small matrix of float in a backend's memory: biases, norms, embeddings of positions.
 template <class B>
-class parameter : public weight_slot {
+class parameter final : public weight_slot {
  public:
   result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
                         executor* = nullptr) override {

@@ -35,7 +35,7 @@ class arena {
     const std::size_t at = used_;
     used_ += bytes;
     if (used_ > peak_) peak_ = used_;
-    if (planning()) return reinterpret_cast<T*>(static_cast<std::uintptr_t>(alignment + at));
+    if (planning()) return reinterpret_cast<T*>(std::uintptr_t{alignment + at});
     if (used_ > capacity_) __builtin_trap();
     return reinterpret_cast<T*>(memory_ + at);
   }

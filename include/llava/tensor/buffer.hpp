@@ -28,7 +28,8 @@ class host_buffer {
   host_buffer() = default;
   host_buffer(host_buffer&& other) noexcept { swap(other); }
   host_buffer& operator=(host_buffer&& other) noexcept {
-    host_buffer(std::move(other)).swap(*this);
+    host_buffer taken(std::move(other));
+    swap(taken);
     return *this;
   }
   host_buffer(const host_buffer&) = delete;

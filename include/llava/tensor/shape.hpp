@@ -43,7 +43,8 @@ class shape {
     const auto a = static_cast<std::size_t>(axis);
     if constexpr (unknown > 0) {
       std::size_t slot = 0;
-      for (std::size_t i = 0; i < a; ++i) slot += known[i] == dyn ? 1 : 0;
+      for (std::size_t i = 0; i < a; ++i)
+        if (known[i] == dyn) ++slot;
       if (known[a] == dyn) return extents_[slot];
     }
     return known[a];
