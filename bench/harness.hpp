@@ -89,12 +89,26 @@ inline void count(benchmark::State& state, const work& w, double seconds) {
   state.SetLabel(w.limit());
 }
 
+namespace detail {
+/// Whether a benchmark of this program gave up.
+inline bool& gave_up() {
+  static bool any = false;
+  return any;
+}
+}  // namespace detail
+
+/// Ends a benchmark with a sentence. The others still run, and the program ends with exit code 1.
+inline void give_up(benchmark::State& state, const char* sentence) {
+  detail::gave_up() = true;
+  state.SkipWithError(sentence);
+}
+
 /// Ends a benchmark with a sentence when `error` (an NMSE) is above `most` or not a number.
 inline bool is_right(benchmark::State& state, double error, double most) {
   if (error <= most) return true;
   char sentence[160];
   std::snprintf(sentence, sizeof sentence, "wrong result: NMSE %.3g against the reference, allowed %.3g", error, most);
-  state.SkipWithError(sentence);
+  give_up(state, sentence);
   return false;
 }
 
@@ -180,7 +194,7 @@ inline int main(int argc, char** argv) {
   for (const auto& register_all : detail::registrations()) register_all();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
-  return 0;
+  return detail::gave_up() ? 1 : 0;
 }
 
 /// A program of one case: the line at the head of this file.

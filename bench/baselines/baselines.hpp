@@ -47,17 +47,25 @@ struct onednn {
   using queue = onednn_queue;
 };
 
+namespace detail {
+template <class B, class F, class Case>
+void add_if_it_takes(const Case& c) {
+  static_assert(llava::ops::has_matmul<B, llava::f32>, "a library is compiled in and would not be benched");
+  if constexpr (llava::ops::has_matmul<B, F>) bench::add<B>(c);
+}
+}  // namespace detail
+
 /// Registers a case of a product with weights F for the libraries that are here and take F.
 template <class F, class Case>
-void add(const Case& c) {
+void add([[maybe_unused]] const Case& c) {
 #if LLAVA_BENCH_EIGEN
-  if constexpr (llava::floating<F>) bench::add<eigen>(c);
+  detail::add_if_it_takes<eigen, F>(c);
 #endif
 #if LLAVA_BENCH_OPENBLAS
-  if constexpr (llava::ops::has_matmul<openblas_queue, F>) bench::add<openblas>(c);
+  detail::add_if_it_takes<openblas, F>(c);
 #endif
 #if LLAVA_BENCH_ONEDNN
-  if constexpr (llava::ops::has_matmul<onednn_queue, F>) bench::add<onednn>(c);
+  detail::add_if_it_takes<onednn, F>(c);
 #endif
 }
 

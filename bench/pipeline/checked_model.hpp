@@ -46,7 +46,7 @@ template <class Subject>
 bool is_right_on_tiny(benchmark::State& state) {
   static const std::string mistake = mistake_on_tiny<Subject>();
   if (mistake.empty()) return true;
-  state.SkipWithError(mistake.c_str());
+  give_up(state, mistake.c_str());
   return false;
 }
 
@@ -55,7 +55,7 @@ template <class Subject, class Body>
 void with_model(benchmark::State& state, const model_shape& shape, Body&& body) {
   if (!is_right_on_tiny<Subject>(state)) return;
   auto model = try_model_of<Subject>(shape);
-  if (!model) return state.SkipWithError(model.error().what());
+  if (!model) return give_up(state, model.error().what());
   body(*model);
 }
 

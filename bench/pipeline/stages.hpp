@@ -60,11 +60,11 @@ struct encode {
       const llava::image picture = some_picture(shape.vision.image);
       const auto once = [&](std::size_t) { return model.try_encode(picture); };
       const auto tokens = once(0);
-      if (!tokens) return state.SkipWithError(tokens.error().what());
+      if (!tokens) return give_up(state, tokens.error().what());
       bool finite = true;
       for (std::ptrdiff_t i = 0; i < (*tokens)->view().size(); ++i)
         finite &= std::isfinite((*tokens)->view().data()[i]);
-      if (!finite) return state.SkipWithError("image tokens that are not numbers");
+      if (!finite) return give_up(state, "image tokens that are not numbers");
       time(state, encode_work<typename Subject::policy>(model.state()), once);
     });
   }
@@ -103,7 +103,7 @@ struct decode {
       steps.forget(depth);
       steps.run(1);
       if (llava::is_batch_deterministic<typename Subject::backend> && steps.logits() != in_prefill)
-        return state.SkipWithError("a decode row differs from the same row of a prefill");
+        return give_up(state, "a decode row differs from the same row of a prefill");
       time(state, step_work<typename Subject::policy>(model.state(), 1, depth), [&](std::size_t) {
         steps.forget(depth);
         steps.run(1);
@@ -138,11 +138,11 @@ struct load {
     last_model().reset();  // no other model's memory is in the count
     const std::string folder = folder_for<Subject>(shape);
     const llava::open_options how = packed ? packed_options<Subject>(folder) : options();
-    if (auto once = Subject::model_type::try_open(folder, how); !once) return state.SkipWithError(once.error().what());
+    if (auto once = Subject::model_type::try_open(folder, how); !once) return give_up(state, once.error().what());
     const peak_memory peak;
     for (auto _ : state) {
       auto opened = Subject::model_type::try_open(folder, how);
-      if (!opened) return state.SkipWithError(opened.error().what());
+      if (!opened) return give_up(state, opened.error().what());
     }
     peak.count(state);
   }
@@ -160,7 +160,7 @@ struct end_to_end {
   void run(benchmark::State& state) const {
     with_model<Subject>(state, shape, [&](auto& model) {
       const auto first = try_ask(model);
-      if (!first) return state.SkipWithError(first.error().what());
+      if (!first) return give_up(state, first.error().what());
       const std::vector<work> parts = parts_of<Subject>(model, *first);
       time(state, parts, [&] { return try_ask(model); });
       state.counters["prompt"] = first->prompt_tokens;
@@ -183,7 +183,7 @@ struct end_to_end {
     memory_roof roof;
     const auto start = std::chrono::steady_clock::now();
     for (auto _ : state)
-      if (const auto done = body(); !done) return state.SkipWithError(done.error().what());
+      if (const auto done = body(); !done) return give_up(state, done.error().what());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     roof.both();
     double floor = 0;
@@ -231,7 +231,7 @@ struct with_load {
       parts = inner.template parts_of<Subject>(model, answered);
       return {};
     };
-    if (auto first = once(); !first) return state.SkipWithError(first.error().what());  // it may write the packed file
+    if (auto first = once(); !first) return give_up(state, first.error().what());  // it may write the packed file
     const peak_memory peak;
     end_to_end::time(state, parts, once);
     peak.count(state);

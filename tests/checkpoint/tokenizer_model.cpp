@@ -102,7 +102,7 @@ TEST_CASE(
   const std::string whole = real();
   REQUIRE(llava::try_read_tokenizer_model("m", whole));
   int read_all_the_same = 0;
-  for (std::size_t n = 0; n < whole.size(); n += n < 100 || n + 100 > whole.size() ? 1 : 37)
+  for (std::size_t n = 0; n < whole.size(); n += n < 100 || n + 100 > whole.size() ? 1u : 37u)
     read_all_the_same += static_cast<bool>(llava::try_read_tokenizer_model("m", whole.substr(0, n)));
   CHECK(read_all_the_same <= 2);  // cut off between two messages it is a model, with defaults for what is missing
   std::uint64_t x = 23;

@@ -15,6 +15,7 @@
 #pragma once
 #include <cstdint>
 
+#include <llava/ops/queue_of.hpp>
 #include <llava/tensor/view.hpp>
 
 LLAVA_BEGIN
@@ -42,12 +43,12 @@ struct step_rows {
 };
 
 namespace ops {
-template <class Q>
-concept has_attention = requires(Q& q, matrix_view<float> y, matrix_view<const float> x) {
+template <class B>
+concept has_attention = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x) {
   attention(q, y, x, x, x, 1, 1.f);
 };
-template <class Q, class T>
-concept has_paged_attention = requires(Q& q, matrix_view<float> y, matrix_view<const float> x, kv_view<T> c,
+template <class B, class T>
+concept has_paged_attention = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x, kv_view<T> c,
                                        step_rows r) {
   paged_attention(q, y, x, c, r, 1, 0, 1.f);
   rope_and_store(q, y, x, x, x, r, c);

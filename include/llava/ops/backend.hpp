@@ -52,32 +52,31 @@ concept has_matmuls = has_matmul<B, typename P::text> && has_matmul<B, typename 
 /// it and its contract.
 template <backend B, class P>
 constexpr bool check_backend() {
-  using Q = typename B::queue;
   if constexpr (!ops::has_matmuls<B, P>)
     static_assert(
         ops::has_matmuls<B, P>,
         "llava: the backend has no matmul for one of the policy's weight formats (contract: llava/ops/matmul.hpp)");
-  else if constexpr (!ops::has_rms_norm<Q>)
-    static_assert(ops::has_rms_norm<Q>, "llava: the backend has no rms_norm (contract: llava/ops/norm.hpp)");
-  else if constexpr (!ops::has_layer_norm<Q>)
-    static_assert(ops::has_layer_norm<Q>, "llava: the backend has no layer_norm (contract: llava/ops/norm.hpp)");
-  else if constexpr (!ops::has_attention<Q>)
-    static_assert(ops::has_attention<Q>, "llava: the backend has no attention (contract: llava/ops/attention.hpp)");
-  else if constexpr (!ops::has_paged_attention<Q, typename P::kv_cache>)
+  else if constexpr (!ops::has_rms_norm<B>)
+    static_assert(ops::has_rms_norm<B>, "llava: the backend has no rms_norm (contract: llava/ops/norm.hpp)");
+  else if constexpr (!ops::has_layer_norm<B>)
+    static_assert(ops::has_layer_norm<B>, "llava: the backend has no layer_norm (contract: llava/ops/norm.hpp)");
+  else if constexpr (!ops::has_attention<B>)
+    static_assert(ops::has_attention<B>, "llava: the backend has no attention (contract: llava/ops/attention.hpp)");
+  else if constexpr (!ops::has_paged_attention<B, typename P::kv_cache>)
     static_assert(
-        ops::has_paged_attention<Q, typename P::kv_cache>,
+        ops::has_paged_attention<B, typename P::kv_cache>,
         "llava: the backend has no paged_attention for the policy's KV cache (contract: llava/ops/attention.hpp)");
-  else if constexpr (!ops::has_embed<Q, typename P::embeddings>)
-    static_assert(ops::has_embed<Q, typename P::embeddings>,
+  else if constexpr (!ops::has_embed<B, typename P::embeddings>)
+    static_assert(ops::has_embed<B, typename P::embeddings>,
                   "llava: the backend has no embed (contract: llava/ops/rows.hpp)");
-  else if constexpr (!ops::has_rows<Q>)
+  else if constexpr (!ops::has_rows<B>)
     static_assert(
-        ops::has_rows<Q>,
+        ops::has_rows<B>,
         "llava: the backend lacks one of take_rows, add, copy, upload, download (contract: llava/ops/rows.hpp)");
-  else if constexpr (!ops::has_patchify<Q>)
-    static_assert(ops::has_patchify<Q>, "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
-  else if constexpr (!ops::has_sample<Q>)
-    static_assert(ops::has_sample<Q>, "llava: the backend has no sample (contract: llava/ops/sample.hpp)");
+  else if constexpr (!ops::has_patchify<B>)
+    static_assert(ops::has_patchify<B>, "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
+  else if constexpr (!ops::has_sample<B>)
+    static_assert(ops::has_sample<B>, "llava: the backend has no sample (contract: llava/ops/sample.hpp)");
   else
     return true;
   return false;

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include <llava/ops/activation.hpp>
+#include <llava/ops/queue_of.hpp>
 #include <llava/quant/layout.hpp>
 
 LLAVA_BEGIN
@@ -37,8 +38,7 @@ constexpr float updated(float y, float made, update how) {
 }
 
 template <class B, class F>
-concept has_matmul = requires(typename B::queue& q, matrix_view<float> y, matrix_view<const float> x,
-                              weight_view<B, F> w) {
+concept has_matmul = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x, weight_view<B, F> w) {
   matmul(q, y, x, w, epilogue<>{});
 };
 }  // namespace ops

@@ -4,17 +4,20 @@
 ///   x, y (T, D) f32, may be the same memory · w, b (D) · σ² is the mean of squared distances to the mean
 ///   A row depends on itself only. Tolerance against double: NMSE ≤ 1e-7 (R15).
 #pragma once
+#include <llava/ops/queue_of.hpp>
 #include <llava/tensor/view.hpp>
 
 LLAVA_BEGIN
 
 namespace ops {
-template <class Q>
-concept has_rms_norm = requires(Q& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w) {
+template <class B>
+concept has_rms_norm = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
+                                vector_view<const float> w) {
   rms_norm(q, y, x, w, 1e-5f);
 };
-template <class Q>
-concept has_layer_norm = requires(Q& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w) {
+template <class B>
+concept has_layer_norm = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
+                                  vector_view<const float> w) {
   layer_norm(q, y, x, w, w, 1e-5f);
 };
 }  // namespace ops

@@ -6,13 +6,14 @@
 #pragma once
 #include <cstdint>
 
+#include <llava/ops/queue_of.hpp>
 #include <llava/tensor/view.hpp>
 
 LLAVA_BEGIN
 
 namespace ops {
-template <class Q>
-concept has_patchify = requires(Q& q, matrix_view<float> y, vector_view<const std::uint8_t> rgb,
+template <class B>
+concept has_patchify = requires(queue_of<B>& q, matrix_view<float> y, vector_view<const std::uint8_t> rgb,
                                 matrix_view<const float> table) {
   patchify(q, y, rgb, table, 336, 14);
 };

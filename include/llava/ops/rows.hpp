@@ -11,18 +11,19 @@
 #include <cstdint>
 #include <span>
 
+#include <llava/ops/queue_of.hpp>
 #include <llava/quant/format.hpp>
 
 LLAVA_BEGIN
 
 namespace ops {
-template <class Q, class F>
-concept has_embed = requires(Q& q, matrix_view<float> y, typename format<F>::view table,
+template <class B, class F>
+concept has_embed = requires(queue_of<B>& q, matrix_view<float> y, typename format<F>::view table,
                              vector_view<const std::int32_t> ids) {
   embed(q, y, table, ids);
 };
-template <class Q>
-concept has_rows = requires(Q& q, matrix_view<float> y, matrix_view<const float> x,
+template <class B>
+concept has_rows = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
                             vector_view<const std::int32_t> from, vector_view<float> line, std::span<float> out,
                             std::span<const float> in) {
   take_rows(q, y, x, from);

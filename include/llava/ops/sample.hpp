@@ -9,6 +9,7 @@
 #pragma once
 #include <cstdint>
 
+#include <llava/ops/queue_of.hpp>
 #include <llava/tensor/view.hpp>
 
 LLAVA_BEGIN
@@ -28,8 +29,8 @@ inline constexpr std::int32_t no_token_left = -2;       ///< every logit is −i
 /// @}
 
 namespace ops {
-template <class Q>
-concept has_sample = requires(Q& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
+template <class B>
+concept has_sample = requires(queue_of<B>& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
                               vector_view<const sample_draw> draws) {
   sample(q, ids, logits, draws);
 };
