@@ -33,7 +33,7 @@ struct vision_config {
   int select_layer = -2;    ///< index into the hidden states: 0 is the embedding, -1 the output of the last layer
   feature_select select = feature_select::patch;
 
-  constexpr int grid() const { return image / patch; }                        // patches along a side
+  constexpr int grid() const { return image / patch; }  // patches along a side; pixels beyond the last one are not seen
   constexpr int patches() const { return grid() * grid(); }                   // P
   constexpr int tokens() const { return patches() + (class_token ? 1 : 0); }  // tokens inside the tower
   constexpr int head_dim() const { return hidden / heads; }
@@ -71,22 +71,27 @@ struct text_config {
   bool mlp_bias = false;
 };
 
-/// How a picture becomes the square that the tower sees.
+/// What is resized on the way to the square that the tower sees; its centre is then cut out.
 enum class aspect : std::uint8_t {
-  pad,      ///< pad to a square with the mean colour, then resize
-  crop,     ///< shortest side to the tower's, then cut the centre
-  stretch,  ///< both sides to the tower's (SigLIP)
+  pad,      ///< a square with the mean colour beside the picture
+  crop,     ///< the picture, its shorter side to the size
+  stretch,  ///< the picture, both sides to the size (SigLIP)
 };
+
+/// How a picture is resized: the number that Pillow gives a filter.
+enum class resampling : std::uint8_t { lanczos = 1, bilinear = 2, bicubic = 3 };
 
 /// Preprocessing of pictures. Defaults are CLIP's; `image` sides come from here, not from the tower.
 struct image_config {
-  int resize = 336;  ///< shortest side, or both sides when aspect is `stretch`
-  int crop = 336;    ///< side of the centre crop; ignored by `stretch`
+  int resize = 336;  ///< shorter side, or both sides when aspect is `stretch`; 0: as large as it is
+  int crop = 336;    ///< side of the centre crop: what the tower sees
   aspect shape = aspect::pad;
-  float mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
-  float std[3] = {0.26862954f, 0.26130258f, 0.27577711f};
+  resampling filter = resampling::bicubic;
+  double mean[3] = {0.48145466, 0.4578275, 0.40821073};  ///< of the colour beside a picture, too
+  double std[3] = {0.26862954, 0.26130258, 0.27577711};
   double rescale = 1.0 / 255.0;
-  int pillow = 13;  ///< the release of Pillow whose bytes are wanted: resize.hpp
+  bool normalise = true;  ///< false: the numbers are neither shifted nor scaled by mean and std
+  int pillow = 13;        ///< the release of Pillow whose bytes are wanted: resize.hpp
 };
 
 /// How image features become tokens of the language model.
@@ -107,8 +112,8 @@ constexpr C with(C config, F change) {
 namespace rules {
 LLAVA_RULE(vision_image, vision_config, "llava: vision.image must be between 1 and 16384 pixels",
            c.image > 0 && c.image <= 16384);
-LLAVA_RULE(vision_patch, vision_config, "llava: vision.image must be a multiple of vision.patch",
-           c.patch > 0 && c.patch <= c.image && c.image % c.patch == 0);
+LLAVA_RULE(vision_patch, vision_config, "llava: vision.patch must be between 1 and vision.image pixels",
+           c.patch > 0 && c.patch <= c.image);
 LLAVA_RULE(vision_hidden, vision_config, "llava: vision.hidden must be between 1 and 65536",
            c.hidden > 0 && c.hidden <= 65536);
 LLAVA_RULE(vision_heads, vision_config, "llava: vision.hidden must be a multiple of vision.heads, at most 512 times it",
@@ -146,12 +151,13 @@ LLAVA_RULE(text_rope_frequencies, text_config,
                                                  c.rope_low_frequency > 0.f && c.rope_original_context > 0));
 LLAVA_RULE(text_window, text_config, "llava: text.window must not be negative", c.window >= 0);
 
-LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 1 and 16384 pixels",
-           c.resize > 0 && c.resize <= 16384);
+LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 0 (as it is) and 16384 pixels",
+           c.resize >= 0 && c.resize <= 16384);
 LLAVA_RULE(image_crop, image_config, "llava: image.crop must be between 1 and 16384 pixels",
            c.crop > 0 && c.crop <= 16384);
-LLAVA_RULE(image_std, image_config, "llava: image.std must be positive",
-           c.std[0] > 0.f && c.std[1] > 0.f && c.std[2] > 0.f);
+LLAVA_RULE(image_std, image_config, "llava: image.std must be positive", c.std[0] > 0 && c.std[1] > 0 && c.std[2] > 0);
+LLAVA_RULE(image_filter, image_config, "llava: image.filter must be lanczos, bilinear or bicubic",
+           c.filter == resampling::lanczos || c.filter == resampling::bilinear || c.filter == resampling::bicubic);
 
 LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths must be between 1 and 131072",
            c.vision_hidden > 0 && c.vision_hidden <= 131072 && c.hidden > 0 && c.hidden <= 131072);
@@ -173,7 +179,7 @@ using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, 
                        vision_select_layer>;
 using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn,
                      text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_window>;
-using of_image = list<image_resize, image_crop, image_std>;
+using of_image = list<image_resize, image_crop, image_std, image_filter>;
 using of_projector = list<projector_widths, projector_depth>;
 
 /// A static_assert for the first rule that *C breaks, and for no other.

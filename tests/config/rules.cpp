@@ -7,6 +7,8 @@ using namespace llava;
 TEST_CASE("config: LLaVA-1.5's numbers follow from the defaults", "[config]") {
   constexpr vision_config v;
   static_assert(v.patches() == 576, "llava: 24 × 24 patches");
+  static_assert(with(v, [](auto& c) { c.image = 384; }).patches() == 729,
+                "llava: SigLIP so400m: 27 × 27, 6 pixels left");
   static_assert(v.layers_run() == 23, "llava: the last layer is not run");
   static_assert(v.features() == 576, "llava: the class token is no feature");
   static_assert(with(v, [](auto& c) { c.select = feature_select::cls_patch; }).features() == 577,
@@ -32,7 +34,7 @@ TEST_CASE("R2: a rule that is broken is told by its sentence, and nothing overfl
   CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = 25; }).find("vision.select_layer") != std::string::npos);
   CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = -2147483647 - 1; }).find("vision.select_layer") !=
         std::string::npos);
-  CHECK(broken(image_config{}, [](auto& c) { c.std[1] = 0.f; }).find("image.std") != std::string::npos);
+  CHECK(broken(image_config{}, [](auto& c) { c.std[1] = 0; }).find("image.std") != std::string::npos);
   CHECK(broken(projector_config{}, [](auto& c) { c.depth = 0; }).find("projector.depth") != std::string::npos);
 }
 

@@ -111,7 +111,8 @@ void check(const std::string& name, int chunk = 64) {
 inline constexpr const char* models[] = {"clip_mha",          "clip_gqa_crop",     "clip_llama3_new_names",
                                          "siglip_mistral",    "siglip_last_layer", "clip_qwen2",
                                          "original_folder",   "original_inside",   "original_linear",
-                                         "original_identity", "text_llama",        "text_qwen2"};
+                                         "original_identity", "original_siglip",   "text_llama",
+                                         "text_qwen2"};
 
 /// The dynamic pipeline of one backend, weights as f32: exact whatever the file holds.
 template <class B>

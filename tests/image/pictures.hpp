@@ -102,7 +102,7 @@ inline llava::image_config setting(std::string_view numbers, std::string_view sh
   c.resize = resize, c.crop = crop;
   c.shape = shape == "stretch" ? llava::aspect::stretch : shape == "crop" ? llava::aspect::crop : llava::aspect::pad;
   if (numbers == "half")
-    for (int i = 0; i < 3; ++i) c.mean[i] = c.std[i] = 0.5f;
+    for (int i = 0; i < 3; ++i) c.mean[i] = c.std[i] = 0.5;
   return c;
 }
 

@@ -11,8 +11,9 @@ TEST_CASE("resize gives Pillow's bytes, those of release 13 and those of the rel
       int seed = 0, width = 0, height = 0, to_width = 0, to_height = 0;
       REQUIRE(line >> kind >> seed >> width >> height >> filter >> to_width >> to_height >> expected);
       const llava::image picture = pictures::draw(kind, seed, width, height);
-      const auto resized = filter == "bicubic"
-                               ? llava::try_resize<llava::bicubic>(picture, to_width, to_height, pillow)
+      const auto resized = filter == "bicubic" ? llava::try_resize<llava::bicubic>(picture, to_width, to_height, pillow)
+                           : filter == "bilinear"
+                               ? llava::try_resize<llava::bilinear>(picture, to_width, to_height, pillow)
                                : llava::try_resize<llava::lanczos>(picture, to_width, to_height, pillow);
       REQUIRE(resized);
       INFO(name << ": " << line.str());

@@ -79,8 +79,9 @@ TEST_CASE("embed and take_rows: a negative number leaves its row alone", "[ops]"
 }
 
 TEST_CASE("patchify: patches row by row; inside one channel, row, column", "[ops]") {
-  constexpr int side = 4, patch = 2;
-  std::vector<std::uint8_t> rgb(side * side * 3);
+  const int side = GENERATE(4, 5);  // of five, the fifth row and column are no patch
+  constexpr int patch = 2;
+  std::vector<std::uint8_t> rgb(static_cast<std::size_t>(side * side * 3));
   for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i);
   std::vector<float> table(768);
   for (std::size_t i = 0; i < table.size(); ++i)
@@ -93,8 +94,11 @@ TEST_CASE("patchify: patches row by row; inside one channel, row, column", "[ops
     patchify(d.queue, patches.matrix(), vector_view<const std::uint8_t>(pixels.vector()),
              matrix_view<const float>(lookup.matrix()), side, patch);
     const auto got = d.get(patches);
+    const auto down = static_cast<float>(3 * side);  // from a pixel to the one below
     CHECK(std::vector<float>(got.begin() + 12, got.begin() + 24) ==
-          std::vector<float>{6, 9, 18, 21, 1007, 1010, 1019, 1022, 2008, 2011, 2020, 2023});
+          std::vector<float>{6, 9, down + 6, down + 9, 1007, 1010, down + 1007, down + 1010, 2008, 2011, down + 2008,
+                             down + 2011});
+    CHECK(got[36] == 2 * down + 6);  // the last patch: row 2, column 2
   });
 }
 

@@ -14,6 +14,7 @@ import sentencepiece
 import tokenizers
 import torch
 import transformers
+from PIL import Image
 from safetensors.torch import save_file
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
@@ -34,6 +35,18 @@ CASES = {
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
+class SquaredSiglip(SiglipImageProcessorPil):
+    """LLaVA-NeXT's `pad` with a SigLIP tower: a square beside the mean colour, then SigLIP's processor."""
+
+    def __call__(self, images, **more):
+        side = max(images.size)
+        square = Image.new("RGB", (side, side), tuple(int(m * 255) for m in self.image_mean))
+        square.paste(images, ((side - images.width) // 2, (side - images.height) // 2))
+        return super().__call__(images=square, **more)
+
+
+SquaredSiglip.__name__ = "SiglipImageProcessorPil"  # what a tower's preprocessor_config.json says
+
 @dataclass
 class Spec:
     """One model: what is said here differs from LLaVA-1.5's shape."""
@@ -51,10 +64,11 @@ class Spec:
     projector: str = "mlp2x_gelu"
     projector_bias: bool = True
     inside: bool = False
+    tower: str = ""  # siglip: also where shape is not stretch
 
     @property
     def siglip(self):
-        return self.shape == "stretch"
+        return self.shape == "stretch" or self.tower == "siglip"
 
     @property
     def image_token(self):
@@ -63,7 +77,8 @@ class Spec:
     def processor(self):
         side = self.vision_numbers()["image_size"]
         if self.siglip:
-            return SiglipImageProcessorPil(size={"height": side, "width": side})
+            kind = SquaredSiglip if self.shape == "pad" else SiglipImageProcessorPil
+            return kind(size={"height": side, "width": side})
         kind = LlavaImageProcessorPil if self.shape == "pad" else CLIPImageProcessorPil
         return kind(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **({"do_pad": True} if self.shape == "pad" else {}))
 
@@ -92,6 +107,7 @@ SPECS = [
     Spec("original_inside", layout="original", projector="mlp3x_gelu", inside=True, shape="crop", select="full", text={"num_key_value_heads": 1}),
     Spec("original_linear", layout="original", projector="linear", layer=-3, text_type="mistral", text={"sliding_window": None, "num_key_value_heads": 2}),
     Spec("original_identity", layout="original", projector="identity", vision={"hidden_size": 48}, storage="f32", shards=2, inside=True),
+    Spec("original_siglip", layout="original", storage="bf16", tower="siglip", select="full", vision={"image_size": 46, "hidden_act": "gelu_pytorch_tanh"}),
     Spec("text_llama", layout="text", vision=None, text={"attention_bias": True, "mlp_bias": True, "hidden_size": 56, "num_attention_heads": 7, "num_key_value_heads": 1}),
     Spec("text_qwen2", layout="text", vision=None, text_type="qwen2", storage="bf16", text={"hidden_size": 40, "num_key_value_heads": 4, "tie_word_embeddings": True}),
 ]
@@ -245,7 +261,7 @@ def original_config(spec, model):
     """config.json as LLaVA's training writes it, around the language model's own."""
     about = model.config.text_config.to_dict() | {
         "model_type": "llava_mistral" if spec.text_type == "mistral" else "llava", "mm_vision_tower": "tower", "mm_hidden_size": spec.vision_numbers()["hidden_size"],
-        "mm_projector_type": spec.projector, "mm_vision_select_layer": spec.layer, "mm_vision_select_feature": "patch" if spec.select == "default" else "cls_patch",
+        "mm_projector_type": spec.projector, "mm_vision_select_layer": spec.layer, "mm_vision_select_feature": "patch" if spec.select == "default" or spec.siglip else "cls_patch",
         "mm_use_im_start_end": False, "mm_use_im_patch_token": False, "use_mm_proj": True, "tokenizer_padding_side": "right", "unfreeze_mm_vision_tower": spec.inside}
     if spec.shape == "pad":
         about["image_aspect_ratio"] = "pad"

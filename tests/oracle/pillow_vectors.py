@@ -132,7 +132,7 @@ def write_resizes(file):
         pixels = draw(kind, i + 1, w, h)
         targets = [(336, 336), (224, 224), (w, 97), (101, h), (rng.randrange(1, 500), rng.randrange(1, 500)), (1, 1)]
         for j, (tw, th) in enumerate(targets):
-            for name, number in (("bicubic", 3), ("lanczos", 1)):
+            for name, number in (("bicubic", 3), ("lanczos", 1), ("bilinear", 2)):
                 if name == "bicubic" or j == 4:
                     lines.append(f"{kind} {i + 1} {w} {h} {name} {tw} {th} {crc(Image.fromarray(pixels).resize((tw, th), number))}")
     (OUT / file).write_text(VERSIONS + "\n".join(lines) + "\n")

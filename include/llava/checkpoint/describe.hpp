@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <llava/checkpoint/hub_cache.hpp>
+#include <llava/checkpoint/image_processor.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/text_config.hpp>
 #include <llava/checkpoint/vision_config.hpp>
@@ -77,9 +78,8 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   d.image_token = 32000;
   LLAVA_CHECK(root.read("image_token_index", d.image_token));
   LLAVA_CHECK(root.read("image_token_id", d.image_token));
-  d.image.shape = aspect::crop;
-  d.image.resize = d.image.crop = d.vision.image;
-  LLAVA_CHECK(try_read_preprocessing(folder, d.image));
+  usual_preprocessing(!d.vision.class_token, d.vision.image, d.image);
+  LLAVA_CHECK(try_read_preprocessing(folder, root, d.image));
   d.conversation = "vicuna_v1";
   return {};
 }
@@ -100,7 +100,6 @@ inline result<void> try_describe_original(const std::string& folder, const json_
     const json_object about = json.root();
     LLAVA_TRY(nested, about.object("vision_config"));  // of a whole CLIP
     LLAVA_CHECK(try_read_vision_config(about.has("vision_config") ? nested : about, d));
-    LLAVA_CHECK(try_read_preprocessing(where, d.image));
     if (!inside) d.vision_folder = where;
   } else if (inside && (tower == "openai/clip-vit-large-patch14-336" || tower == "openai/clip-vit-large-patch14")) {
     d.vision_activation = "quick_gelu";
@@ -111,7 +110,6 @@ inline result<void> try_describe_original(const std::string& folder, const json_
                                          "fetch it with `hf download ",
                                          tower, "`"));
   }
-  if (!file_exists(where + "/preprocessor_config.json")) d.image.resize = d.image.crop = d.vision.image;
   LLAVA_CHECK(root.read("mm_vision_select_layer", d.vision.select_layer));
   std::string select = "patch", shape, projector = "linear", merge = "flat";
   LLAVA_CHECK(root.read("mm_vision_select_feature", select));
@@ -128,7 +126,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
   if (shape.rfind("anyres", 0) == 0 || shape == "highres" || shape == "crop_split")
     return root.unsupported("image_aspect_ratio", shape, "pad, square");
-  d.image.shape = d.vision.class_token ? (shape == "pad" ? aspect::pad : aspect::crop) : aspect::stretch;
+  LLAVA_CHECK(try_read_original_preprocessing(where, d.vision, shape == "pad", d.image));
   LLAVA_CHECK(root.read("mm_patch_merge_type", merge));
   if (merge != "flat") return root.unsupported("mm_patch_merge_type", merge, "flat");
   d.conversation = conversation_of_model(name_of_folder(folder));
@@ -189,10 +187,9 @@ inline result<model_description> try_describe_model(const std::string& folder) {
   if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);
   if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
   if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
-  const int square = d.image.shape == aspect::stretch ? d.image.resize : d.image.crop;
-  if (d.has_vision && square != d.vision.image)
-    return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", square, " pixels for a tower of ",
-                                        d.vision.image));
+  if (d.has_vision && d.image.crop != d.vision.image)
+    return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", d.image.crop,
+                                        " pixels for a tower of ", d.vision.image));
   if (d.eos.empty()) d.eos.push_back(2);
   return d;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads the numbers of a vision tower (transformers' CLIPVisionConfig and SiglipVisionConfig) and of its preprocessing
-/// (preprocessor_config.json, or image_processor inside processor_config.json).
+/// Reads the numbers of a vision tower: transformers' CLIPVisionConfig and SiglipVisionConfig.
 #pragma once
 #include <string>
 
@@ -42,70 +41,6 @@ inline result<void> try_read_vision_config(const json_object& o, model_descripti
   int channels = 3;
   LLAVA_CHECK(o.read("num_channels", channels));
   if (channels != 3) return o.unsupported("num_channels", std::to_string(channels), "3");
-  return {};
-}
-
-/// A size: 336, {"shortest_edge": 336} or {"height": 336, "width": 336}. `both` says which of the last two it was.
-inline result<void> try_read_size(const json_object& o, const char* key, int& size, bool& both) {
-  const json_value* v = o.find(key);
-  if (!v) return {};
-  if (v->whole()) return o.read(key, size);
-  LLAVA_TRY(edges, o.object(key));
-  if (edges.has("shortest_edge")) return edges.read("shortest_edge", size);
-  int width = 0;
-  LLAVA_CHECK(edges.read("height", size));
-  LLAVA_CHECK(edges.read("width", width));
-  if (width != size) return o.unsupported(key, text_of(width, " x ", size), "a square");
-  both = true;
-  return {};
-}
-
-inline result<void> try_read_image_config(const json_object& o, image_config& c) {
-  bool resize_both = false, crop_both = false, crops = true, pads = false, works = true;
-  LLAVA_CHECK(try_read_size(o, "size", c.resize, resize_both));
-  c.crop = c.resize;
-  LLAVA_CHECK(try_read_size(o, "crop_size", c.crop, crop_both));
-  std::string type;
-  LLAVA_CHECK(o.read("image_processor_type", type));
-  if (type.rfind("Siglip", 0) == 0) crops = false;
-  LLAVA_CHECK(o.read("do_center_crop", crops));
-  LLAVA_CHECK(o.read("do_pad", pads));
-  for (const char* key : {"do_resize", "do_rescale", "do_normalize"}) {
-    LLAVA_CHECK(o.read(key, works));
-    if (!works) return o.unsupported(key, "false", "true");
-  }
-  c.shape = pads ? aspect::pad : resize_both && !crops ? aspect::stretch : aspect::crop;
-  if (c.shape == aspect::crop && !crops)
-    return o.unsupported("do_center_crop", "false", "true, or a size of both sides");
-  int filter = 3;
-  LLAVA_CHECK(o.read("resample", filter));
-  if (filter != 3) return o.unsupported("resample", std::to_string(filter), "3 (bicubic)");
-  LLAVA_CHECK(o.read("rescale_factor", c.rescale));
-  for (const auto& [key, to] : {std::pair<const char*, float*>{"image_mean", c.mean}, {"image_std", c.std}}) {
-    const json_value* v = o.find(key);
-    if (!v) continue;
-    if (v->items().size() != 3) return o.wrong(key, "three numbers");
-    for (std::size_t i = 0; i < 3; ++i) {
-      const auto number = v->items()[i].number();
-      if (!number || !(*number >= -1e6 && *number <= 1e6)) return o.wrong(key, "three numbers");
-      to[i] = static_cast<float>(*number);
-    }
-  }
-  return {};
-}
-
-/// What a folder says about preprocessing; nothing when it says nothing.
-inline result<void> try_read_preprocessing(const std::string& folder, image_config& c) {
-  if (file_exists(folder + "/preprocessor_config.json")) {
-    LLAVA_TRY(json, json_document::try_read(folder + "/preprocessor_config.json"));
-    return try_read_image_config(json.root(), c);
-  }
-  if (file_exists(folder + "/processor_config.json")) {
-    LLAVA_TRY(json, json_document::try_read(folder + "/processor_config.json"));
-    if (!json.root().has("image_processor")) return {};
-    LLAVA_TRY(inner, json.root().object("image_processor"));
-    return try_read_image_config(inner, c);
-  }
   return {};
 }
 

@@ -33,26 +33,27 @@ inline result<image> try_make_square(const image& picture, const image_config& c
   if (const std::string_view broken = first_broken_rule(c); !broken.empty())
     return fail(errc::invalid_argument, std::string(broken));
   if (picture.empty()) return fail(errc::invalid_argument, "llava: the picture is empty; there is nothing to see");
-  if (c.shape == aspect::stretch) return try_resize<bicubic>(picture, c.resize, c.resize, c.pillow);
   LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
 
   const bool pads = c.shape == aspect::pad;
   const int longer = std::max(picture.width(), picture.height());
   const int in_width = pads ? longer : picture.width(), in_height = pads ? longer : picture.height();
   const int shorter = std::min(in_width, in_height);
-  const resize_side across = middle(in_width, scaled_side(in_width, shorter, c.resize), c.crop, picture.width());
-  const resize_side down = middle(in_height, scaled_side(in_height, shorter, c.resize), c.crop, picture.height());
+  const auto resized = [&](int side) {
+    return c.resize == 0 ? side : c.shape == aspect::stretch ? c.resize : scaled_side(side, shorter, c.resize);
+  };
+  const resize_side across = middle(in_width, resized(in_width), c.crop, picture.width());
+  const resize_side down = middle(in_height, resized(in_height), c.crop, picture.height());
   image square(c.crop, c.crop);
-  resize_part<bicubic>(picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
-                       (c.crop - down.count + 1) / 2, c.pillow);
+  resize_part(weigher(c.filter), picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
+              (c.crop - down.count + 1) / 2, c.pillow);
   return square;
 }
 
 }  // namespace detail
 
-/// (S, S, 3): the square picture that the tower sees. `stretch`: both sides to c.resize. `crop`: the shorter side to
-/// c.resize, then the middle c.crop × c.crop, black where there is nothing. `pad`: a square first, beside the mean
-/// colour, then as `crop`.
+/// (S, S, 3): the square picture that the tower sees: of what c.shape says is resized the middle c.crop × c.crop, black
+/// where there is nothing.
 inline result<image> try_preprocess(const image& picture, const image_config& c) {
   return guarded([&] { return detail::try_make_square(picture, c); });
 }
@@ -60,14 +61,15 @@ inline result<image> try_preprocess(const image& picture, const image_config& c)
 /// (3, 256): the number that stands for a byte in each channel.
 using byte_table = std::array<std::array<float, 256>, 3>;
 
-/// byte · rescale in double, rounded to float; then minus mean and divided by std in float: what transformers computes on
-/// Pillow, from 4.37 to 5.23.
+/// byte · rescale in double, rounded to float; then, unless c.normalise is false, minus mean and divided by std in float:
+/// what transformers computes on Pillow, from 4.37 to 5.23.
 inline byte_table normalise_table(const image_config& c) {
   byte_table table{};
   for (std::size_t channel = 0; channel < 3; ++channel)
     for (std::size_t byte = 0; byte < 256; ++byte) {
       const auto scaled = static_cast<float>(static_cast<double>(byte) * c.rescale);
-      table[channel][byte] = (scaled - static_cast<float>(c.mean[channel])) / static_cast<float>(c.std[channel]);
+      table[channel][byte] =
+          c.normalise ? (scaled - static_cast<float>(c.mean[channel])) / static_cast<float>(c.std[channel]) : scaled;
     }
   return table;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// resize: Pillow's Image.resize on 8-bit RGB, byte for byte, in the filters bicubic and lanczos.
+/// resize: Pillow's Image.resize on 8-bit RGB, byte for byte, in the filters bicubic, bilinear and lanczos.
 ///
 /// Two passes, the result of the first rounded to bytes. Up to Pillow 12 the first goes across; Pillow 13 goes down first
 /// when that takes more than twice as many pixels away. The bytes differ by one or two, here and there. An output is the weighted sum of a window
@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <llava/config.hpp>
 #include <llava/image/image.hpp>
 
 LLAVA_BEGIN
@@ -34,6 +35,15 @@ struct bicubic {
     if (t < 1) return ((a + 2) * t - (a + 3)) * t * t + 1;
     if (t < 2) return (((t - 5) * t + 8) * t - 4) * a;
     return 0;
+  }
+};
+
+/// Linear interpolation, over as many inputs as make one output.
+struct bilinear {
+  static constexpr double support = 1;
+  static double weight(double t) {
+    t = std::fabs(t);
+    return t < 1 ? 1 - t : 0;
   }
 };
 
@@ -152,12 +162,20 @@ struct resize_steps {
   std::size_t first, second;
 };
 
+/// A filter at run time.
+using weigh_side = resize_axis (*)(const resize_side&);
+inline weigh_side weigher(resampling filter) {
+  return filter == resampling::lanczos    ? weigh<lanczos>
+         : filter == resampling::bilinear ? weigh<bilinear>
+                                          : weigh<bicubic>;
+}
+
 /// The part of the resized canvas that `first` and `second` want, to `out`. The pass along the axis `first` is done first;
 /// `from` is the picture's first pixel.
-template <class Filter>
-void resize_axes(const std::uint8_t* from, resize_steps in, const std::array<std::uint8_t, 3>& canvas,
-                 const resize_side& first, const resize_side& second, std::uint8_t* out, resize_steps to) {
-  const resize_axis columns = weigh<Filter>(first), rows = weigh<Filter>(second);
+inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps in,
+                        const std::array<std::uint8_t, 3>& canvas, const resize_side& first, const resize_side& second,
+                        std::uint8_t* out, resize_steps to) {
+  const resize_axis columns = weigh(first), rows = weigh(second);
   const int height = rows.end - rows.begin;
   const std::size_t plane = static_cast<std::size_t>(columns.end - columns.begin) + resize_block;
   const std::size_t column = static_cast<std::size_t>(height) + resize_block;
@@ -197,15 +215,14 @@ void resize_axes(const std::uint8_t* from, resize_steps in, const std::array<std
 }
 
 /// The part of the resized canvas that `across` and `down` want, at (left, top) of `to`, as the release `pillow` makes it.
-template <class Filter>
-void resize_part(const image& picture, const std::array<std::uint8_t, 3>& canvas, const resize_side& across,
-                 const resize_side& down, image& to, int left, int top, int pillow) {
+inline void resize_part(weigh_side weigh, const image& picture, const std::array<std::uint8_t, 3>& canvas,
+                        const resize_side& across, const resize_side& down, image& to, int left, int top, int pillow) {
   const std::uint8_t* from = picture.pixels().data();
   std::uint8_t* out = to.row(top) + static_cast<std::size_t>(left) * 3;
   if (pillow >= 13 && down.out < down.in && down.in - down.out > 2 * (across.in - across.out))
-    resize_axes<Filter>(from, {picture.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
+    resize_axes(weigh, from, {picture.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
   else
-    resize_axes<Filter>(from, {3, picture.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});
+    resize_axes(weigh, from, {3, picture.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});
 }
 
 }  // namespace detail
@@ -217,8 +234,8 @@ result<image> try_resize(const image& picture, int width, int height, int pillow
   LLAVA_CHECK(try_check_image_size(width, height, "the resized picture"));
   if (width == picture.width() && height == picture.height()) return picture;
   image resized(width, height);
-  detail::resize_part<Filter>(picture, {}, {picture.width(), width, 0, width, 0, picture.width()},
-                              {picture.height(), height, 0, height, 0, picture.height()}, resized, 0, 0, pillow);
+  detail::resize_part(detail::weigh<Filter>, picture, {}, {picture.width(), width, 0, width, 0, picture.width()},
+                      {picture.height(), height, 0, height, 0, picture.height()}, resized, 0, 0, pillow);
   return resized;
 }
 

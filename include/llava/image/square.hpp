@@ -16,8 +16,7 @@ LLAVA_BEGIN
 /// The colour beside a padded picture: int(mean · 255), (122, 116, 104) for CLIP.
 inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
   std::array<std::uint8_t, 3> colour{};
-  for (std::size_t i = 0; i < 3; ++i)
-    colour[i] = static_cast<std::uint8_t>(std::clamp(static_cast<double>(c.mean[i]) * 255, 0.0, 255.0));
+  for (std::size_t i = 0; i < 3; ++i) colour[i] = static_cast<std::uint8_t>(std::clamp(c.mean[i] * 255, 0.0, 255.0));
   return colour;
 }
 
