@@ -47,7 +47,9 @@ LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm512_storeu_ps(p, a.v); }
 LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+  // The form with a mask: without optimisation, g++ expands the other one to a conversion that it warns of.
+  constexpr __mmask16 all = 0xffff;
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_maskz_cvtps_ph(all, a.v, _MM_FROUND_TO_NEAREST_INT));
 }
 
 /// Sixteen elements of rows: what the sums of a product are in, along K.
