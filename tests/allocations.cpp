@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The operators that count what the test program allocates.
+/// The operators that count what the test program allocates, and refuse what they are told to.
 #include "allocations.hpp"
 
 #include <malloc.h>
@@ -18,16 +18,18 @@ void* counted(void* p) noexcept {
   return p;
 }
 
+bool refused() noexcept { return allocations::left.load(std::memory_order_relaxed) >= 0 && allocations::left-- == 0; }
+
 }  // namespace
 
 // Not inlined: seeing malloc behind new, the compiler would warn of a free that it thinks mismatched.
 __attribute__((noinline)) void* operator new(std::size_t n) {
-  if (void* p = counted(std::malloc(n))) return p;
+  if (void* p = refused() ? nullptr : counted(std::malloc(n))) return p;
   throw std::bad_alloc();
 }
 void* operator new[](std::size_t n) { return operator new(n); }
 __attribute__((noinline)) void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
-  return counted(std::malloc(n));
+  return refused() ? nullptr : counted(std::malloc(n));
 }
 void* operator new[](std::size_t n, const std::nothrow_t& t) noexcept { return operator new(n, t); }
 __attribute__((noinline)) void operator delete(void* p) noexcept {

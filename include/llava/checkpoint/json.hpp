@@ -84,6 +84,7 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   /// For a text of so many bytes.
   explicit json_builder(std::size_t text_bytes) : left_((std::size_t{64} << 20) + 4 * text_bytes) {
     real_.imbue(std::locale::classic());
+    real_.exceptions(std::ios::badbit);  // memory that is refused is no mistake of the number
   }
 
   json_value root;

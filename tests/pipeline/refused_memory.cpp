@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/// R12: each allocation of every public call is refused once. The call answers with errc::out_of_memory (or does without), leaves
+/// everything as it was, and the next call works.
+#include <allocations.hpp>
+#include <llava/image/file.hpp>
+#include <llava/pipeline/quantise.hpp>
+#include <temporary_folder.hpp>
+
+#include "tiny_model.hpp"
+
+using namespace tiny;
+
+namespace {
+
+/// Calls `call()`, which returns a result, with allocation 0, 1, 2 … refused, until none is any more or there were `most`;
+/// steps of `stride` where calls are many. Returns how many were refused.
+template <class Call>
+int refuse_each(Call&& call, int most = 2000, int stride = 1) {
+  int refusals = 0;
+  for (long n = 0; refusals < most; n += stride) {
+    allocations::refuse_one one(n);
+    const auto r = call();
+    const bool refused = one.refused();
+    allocations::left = -1;
+    if (!refused) {
+      if (!r) FAIL(r.error().what());
+      return refusals;
+    }
+    ++refusals;
+    if (!r) {
+      INFO("allocation " << n << ": " << r.error().what());
+      REQUIRE(r.error().code() == llava::errc::out_of_memory);
+    }
+  }
+  return refusals;
+}
+
+llava::generation_settings few() {
+  llava::generation_settings s;
+  s.max_new_tokens = 3;
+  s.ignore_eos = true;
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("R12: an answer without memory is an error, and the conversation is as before", "[pipeline]") {
+  auto chat = model().session();
+  chat.settings = few();
+  value(chat.try_ask(picture(1), "What is in the picture?"));
+  auto expected = chat.fork();
+  const auto next = value(expected.try_ask(picture(2), "And here?")).tokens;
+  const llava::image second = picture(2);
+  const auto question = [&]() -> llava::result<llava::answer> {
+    auto a = chat.try_ask(second, "And here?");
+    if (a) chat.truncate(2);
+    return a;
+  };
+  CHECK(refuse_each(question) > 20);
+  CHECK(chat.save().turns.size() == 2);
+  CHECK(value(chat.try_ask(picture(2), "And here?")).tokens == next);
+
+  const llava::image p = picture(3);
+  const std::string prompt = *model().try_prompt(1, "hello");
+  CHECK(refuse_each([&] { return chat.try_generate(prompt, std::span<const llava::image>(&p, 1)); }) > 10);
+  CHECK(refuse_each([&] { return chat.try_logits("hello", {}); }) > 3);
+}
+
+TEST_CASE("R12: a batch without memory goes on when there is some again", "[pipeline]") {
+  const std::string prompt = *model().try_prompt(0, "hello");
+  auto alone = model().session();
+  alone.settings = few();
+  const auto expected = value(alone.try_generate(prompt, {})).tokens;
+  auto together = model().batch();
+  CHECK(refuse_each([&] { return together.try_add(prompt, {}, few()); }) > 3);
+  CHECK(refuse_each([&]() -> llava::result<bool> { return together.try_step(); }) >= 0);
+  int refusals = 0;
+  llava::result<std::vector<llava::result<llava::answer>>> answers = llava::fail(llava::errc::io, "llava: not yet");
+  for (long n = 0; !answers; ++n, ++refusals) {
+    allocations::refuse_one one(n);
+    answers = together.try_run();
+    allocations::left = -1;
+    if (!answers) REQUIRE(answers.error().code() == llava::errc::out_of_memory);
+  }
+  for (auto& a : values(std::move(answers))) CHECK(a.tokens == expected);
+}
+
+TEST_CASE("R12: stages and prompts without memory", "[pipeline]") {
+  const llava::image p = picture(1);
+  CHECK(refuse_each([&] { return model().try_prompt(1, "What is in the picture?"); }) > 0);
+  CHECK(refuse_each([&] { return model().try_preprocess(p); }) > 0);
+  CHECK(refuse_each([&] { return model().try_pixels(p); }) > 0);
+  CHECK(refuse_each([&] { return model().try_features(p); }) > 0);
+  CHECK(refuse_each([&] { return model().try_encode(p); }) > 0);
+  CHECK(refuse_each([&] { return model().try_image_tokens(p); }) > 0);
+}
+
+TEST_CASE("R12: opening and quantising without memory, and nothing is left behind", "[pipeline]") {
+  const std::string golden = LLAVA_TEST_DATA "/goldens/clip_mha";
+  llava::open_options one = options(1);
+  one.kv_tokens = 256;
+  CHECK(refuse_each([&] { return model_type::try_open(golden, one); }, 300, 7) > 100);
+  temporary_folder f("refused");
+  const std::string to = f / "q4";
+  const auto quantise = [&] { return llava::try_quantise<llava::any, llava::scalar, llava::q4_0>(golden, to, one); };
+  int refusals = 0;
+  for (long n = 0;; n += 11) {
+    allocations::refuse_one refuse(n);
+    const auto done = quantise();
+    const bool refused = refuse.refused();
+    allocations::left = -1;
+    if (!refused && done) break;
+    if (!done) {
+      ++refusals;
+      REQUIRE(done.error().code() == llava::errc::out_of_memory);
+      REQUIRE(std::filesystem::is_empty(f.path));
+    } else {
+      std::filesystem::remove_all(to);
+    }
+  }
+  CHECK(refusals > 20);
+}
+
+TEST_CASE("R12: a picture's file without memory", "[image]") {
+  const std::string file = folder + "/pictures/three-shapes.png";
+  CHECK(refuse_each([&] { return llava::try_read_image(file); }) > 1);
+  const llava::image p = picture(1);
+  CHECK(refuse_each([&] { return llava::try_image_from_rgb(p.width(), p.height(), std::as_bytes(p.pixels())); }) > 0);
+}
