@@ -6,6 +6,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <llava/base/executor.hpp>
@@ -69,6 +71,12 @@ struct device {
   llava::thread_pool threads{chosen().threads};
   llava::host_buffer memory = *llava::host_buffer::try_make(std::size_t{256} << 20, "bench");
   typename B::queue queue{threads, llava::arena(memory.data(), memory.size())};
+
+  /// Waits for what was queued. A case whose operands do not fit is a fault of its own.
+  void finish() {
+    const auto ran = queue.finish();
+    if (!ran) std::fprintf(stderr, "%s\n", ran.error().what()), std::abort();
+  }
 };
 
 /// More bytes than any cache holds twice, and than the largest weight that is benched.

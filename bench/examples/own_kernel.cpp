@@ -3,25 +3,35 @@
 //   bench_own_kernel [--threads=N]
 #include "../ops/matmul.hpp"
 
-struct mine {
+// [backend]
+/// simd in everything but the ops that stand beside its queue.
+struct mine : llava::simd {
   static constexpr std::string_view name = "mine";
   struct queue : llava::simd::queue {
     using llava::simd::queue::queue;
   };
 };
+// [backend]
 
 // [kernel]
 /// Sums in the order that the contract asks for, four columns at a time so that a row of x is read less often.
 inline void matmul(mine::queue& q, llava::matrix_view<float> y, llava::matrix_view<const float> x,
-                   llava::matrix_view<const float> w, llava::epilogue<>) {
-  q.split(w.extent(0) / 4, 4 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
-    for (std::ptrdiff_t n = 4 * first; n < 4 * last; n += 4)
-      for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
-        float sums[4] = {};
-        for (std::ptrdiff_t k = 0; k < x.extent(1); ++k)
-          for (int i = 0; i < 4; ++i) sums[i] += x(t, k) * w(n + i, k);
-        for (int i = 0; i < 4; ++i) y(t, n + i) = sums[i];
-      }
+                   llava::matrix_view<const float> w, llava::epilogue<> e) {
+  if (!q.accepts(llava::ops::matmul_shapes(y, x, w, e))) return;
+  q.submit([&](llava::workers on) {
+    const std::ptrdiff_t columns = w.extent(0), runs = (columns + 3) / 4;
+    on.split(runs, 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      for (std::ptrdiff_t n = 4 * first; n < 4 * last; n += 4)
+        for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
+          float sums[4] = {};
+          for (std::ptrdiff_t k = 0; k < x.extent(1); ++k)
+            for (int i = 0; i < 4; ++i) sums[i] += x(t, k) * w(n + i < columns ? n + i : n, k);
+          for (int i = 0; i < 4 && n + i < columns; ++i) {
+            const float sum = e.bias.empty() ? sums[i] : sums[i] + e.bias(n + i);
+            y(t, n + i) = llava::ops::updated(y(t, n + i), sum, e.how);
+          }
+        }
+    });
   });
 }
 // [kernel]

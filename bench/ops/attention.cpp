@@ -50,7 +50,7 @@ struct attention_case {
     const auto op = [&](std::size_t) {
       attention(d.queue, y.matrix(), llava::matrix_view<const float>(q), llava::matrix_view<const float>(k),
                 llava::matrix_view<const float>(v), heads, scale);
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     bench::nmse error;

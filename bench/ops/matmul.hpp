@@ -38,7 +38,7 @@ struct matmul_case {
     const weight_pool<B, F> pool(columns, inner);
     const auto product = [&](std::size_t i) {
       matmul(d.queue, y.matrix(), llava::matrix_view<const float>(x), pool.at(i), llava::epilogue<A>{});
-      d.queue.finish();
+      d.finish();
     };
     product(0);
     nmse error;

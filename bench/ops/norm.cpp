@@ -30,7 +30,7 @@ struct norm_case {
                    llava::vector_view<const float>(b), eps);
       else
         rms_norm(d.queue, y.matrix(), llava::matrix_view<const float>(x), llava::vector_view<const float>(w), eps);
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     bench::nmse error;

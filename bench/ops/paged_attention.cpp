@@ -32,7 +32,7 @@ struct paged_attention_case {
     const auto op = [&](std::size_t i) {
       paged_attention(d.queue, y.matrix(), llava::matrix_view<const float>(q), sequence.layer(i), sequence.rows(),
                       heads, 0, scale);
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     if (!bench::is_right(state, error(sequence, q, y, static_cast<double>(scale)), sizeof(T) == 4 ? 1e-7 : 5e-4))

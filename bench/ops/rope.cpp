@@ -29,7 +29,7 @@ struct rope_case {
     const auto op = [&](std::size_t i) {
       rope_and_store(d.queue, q.matrix(), llava::matrix_view<const float>(k), llava::matrix_view<const float>(v),
                      llava::matrix_view<const float>(angles), sequence.rows(), sequence.layer(i));
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     bench::nmse error;

@@ -21,7 +21,7 @@ struct embed_case {
       ids.values()[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t * 7919 % vocab);
     const auto op = [&](std::size_t) {
       embed(d.queue, y.matrix(), table, llava::vector_view<const std::int32_t>(ids));
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     bench::nmse error;
@@ -49,7 +49,7 @@ struct add_case {
         add(d.queue, y.matrix(), llava::matrix_view<const float>(x));
       else
         copy(d.queue, y.matrix(), llava::matrix_view<const float>(x));
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     bench::nmse error;
@@ -74,7 +74,7 @@ struct patchify_case {
     const auto op = [&](std::size_t) {
       patchify(d.queue, y.matrix(), llava::vector_view<const std::uint8_t>(rgb.vector()),
                llava::matrix_view<const float>(table), side, patch);
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     bench::nmse error;

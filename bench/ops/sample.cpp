@@ -26,7 +26,7 @@ struct sample_case {
     const auto op = [&](std::size_t) {
       sample(d.queue, ids.vector(), llava::matrix_view<const float>(logits),
              llava::vector_view<const llava::sample_draw>(draws));
-      d.queue.finish();
+      d.finish();
     };
     op(0);
     double wrong = 0;

@@ -30,13 +30,15 @@ class stepper {
       part.tokens = std::span<const llava::prompt_token>(ids).subspan(at, n);
       part.logit_rows = at + n == ids.size() ? 1 : 0;
       if (!cache_.try_reserve(cache_.tokens() + static_cast<int>(n))) std::abort();  // options() has room for all
-      run_step(
+      const auto ran = run_step(
           lent_->queue, *state_.decoder_, state_.cache, lent_->staging,
           std::span<const llava::step_part<backend>>(&part, 1), [] { return true; },
           [&](auto& q, llava::matrix_view<float> rows) {
             logits_.resize(static_cast<std::size_t>(rows.size()));
             download(q, std::span<float>(logits_), llava::matrix_view<const float>(rows));
+            return q.finish();
           });
+      if (!ran) std::fprintf(stderr, "%s\n", ran.error().what()), std::abort();
       at += n;
     }
   }

@@ -76,6 +76,7 @@ struct device {
   std::vector<T> get(const device_array<B, T>& a) {
     std::vector<T> values(static_cast<std::size_t>(a.rows * a.columns));
     download(queue, std::span<T>(values), llava::vector_view<const T>(a.vector()));
+    if (const auto ran = queue.finish(); !ran) FAIL(ran.error().what());
     return values;
   }
 };

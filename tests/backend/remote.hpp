@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// remote: a backend for tests that behaves like a device. Its memory cannot be read outside an op (a look at it is a
 /// fault), and its work is put off until something is downloaded. What runs is the scalar backend. A stage that peeks at
-/// an element, or relies on an op having run, fails here.
+/// an element, or relies on an op having run, fails here. So do the checks of an op: its error comes late.
 #pragma once
 #include <sys/mman.h>
 
@@ -60,7 +60,7 @@ class buffer {
 class queue {
  public:
   queue(llava::executor& threads, llava::arena workspace) : scalar_(threads, workspace) {}
-  ~queue() { finish(); }
+  ~queue() { drain(); }
   llava::arena& workspace() { return scalar_.workspace(); }
   int concurrency() const { return 1; }
 
@@ -74,7 +74,12 @@ class queue {
         op(scalar_);
       });
   }
-  void finish() {
+  llava::result<void> finish() {
+    drain();
+    return scalar_.finish();
+  }
+  /// Runs what waits; its error is kept.
+  void drain() {
     const std::size_t used = workspace().used();
     buffer::open(true);
     while (!waiting_.empty()) {
@@ -146,14 +151,12 @@ inline void sample(queue& q, llava::vector_view<std::int32_t> ids, llava::matrix
 
 template <class T, class S>
 void upload(queue& q, llava::view<T, S> to, std::span<const T> from) {
-  if (q.workspace().planning()) return;
   q.later([to, kept = std::vector<T>(from.begin(), from.end())](auto& s) { upload(s, to, std::span<const T>(kept)); });
 }
 template <class T, class S>
 void download(queue& q, std::span<T> to, llava::view<const T, S> from) {
-  if (q.workspace().planning()) return;
   q.later([=](auto& s) { download(s, to, from); });
-  q.finish();
+  q.drain();
 }
 
 }  // namespace remote_backend

@@ -74,7 +74,7 @@ std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, i
                    cache);
     paged_attention(d.queue, rows_of(y.matrix(), at, n), rows_of(matrix_view<const float>(dq.matrix()), at, n), cache,
                     rows, heads, window, scale_of(dim));
-    d.queue.finish();
+    REQUIRE(d.queue.finish());
   }
   return d.get(y);
 }

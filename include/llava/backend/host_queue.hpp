@@ -1,15 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 /// host_queue: the queue of backends whose memory is the program's own. Ops run when they are called, on the executor's
-/// threads, so first in is first out. In a planning arena an op takes its scratch memory and does nothing else.
+/// threads, so first in is first out. In a planning arena an op takes its scratch memory and does nothing else. An op is
+///
+///   void op(queue& q, matrix_view<float> y, …) {
+///     if (!q.accepts(ops::op_shapes(y, …))) return;      its operands fit, and no op before it failed
+///     arena_scope scope(q.workspace());
+///     float* scratch = q.workspace().take<float>(…);
+///     q.submit([&](workers on) { … });                   only here is memory touched, and only here are there threads
+///   }
+///
+/// The queue keeps the first error. From then on nothing runs, until finish() gives the error away.
 #pragma once
 #include <cstddef>
+#include <utility>
 
+#include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
+#include <llava/ops/shapes.hpp>
 #include <llava/tensor/arena.hpp>
 
 LLAVA_BEGIN
 
-/// What the queues of host backends share: threads and an arena.
+/// The threads of an op, for its body alone: a queue that plans, or has failed, runs no body.
+class workers {
+ public:
+  int concurrency() const { return threads_->concurrency(); }
+
+  /// Runs piece(first, last) over [0, n) cut into at most `pieces` runs of neighbours.
+  template <class F>
+  void split(std::ptrdiff_t n, std::ptrdiff_t pieces, F&& piece) const {
+    if (pieces > n) pieces = n;
+    if (pieces < 1) return;
+    threads_->parallel_for(static_cast<int>(pieces), [&](int i) { piece(n * i / pieces, n * (i + 1) / pieces); });
+  }
+
+  /// parallel_for_dynamic on the queue's threads.
+  template <class F>
+  void share(std::ptrdiff_t n, F&& piece) const {
+    parallel_for_dynamic(*threads_, n, piece);
+  }
+
+ private:
+  friend class host_queue;
+  explicit workers(executor& threads) : threads_(&threads) {}
+  executor* threads_;
+};
+
+/// What the queues of host backends share: threads, an arena, and the first error.
 class host_queue {
  public:
   host_queue(executor& threads, arena workspace) : threads_(&threads), workspace_(workspace) {}
@@ -19,32 +56,45 @@ class host_queue {
   arena& workspace() { return workspace_; }
   int concurrency() const { return threads_->concurrency(); }
 
-  /// Runs the body of an op.
+  /// Whether an op may go on. Operands that do not fit are the queue's error.
+  bool accepts(const ops::shapes& operands) {
+    if (!operands.fit()) [[unlikely]]
+      reject(fail(errc::mismatch, operands.sentence()));
+    if (workspace_.planning()) workspace_.note_written(operands.written());
+    return is_good();
+  }
+
+  /// Runs body(workers), the body of an op.
   template <class F>
   void submit(F&& body) {
-    if (!workspace_.planning()) body();
+    if (!workspace_.planning() && is_good()) body(workers(*threads_));
   }
 
-  /// Waits until everything queued has run: nothing to wait for here.
-  void finish() {}
-
-  /// Runs piece(first, last) over [0, n) cut into at most `pieces` runs of neighbours.
-  template <class F>
-  void split(std::ptrdiff_t n, std::ptrdiff_t pieces, F&& piece) {
-    if (pieces > n) pieces = n;
-    if (pieces < 1) return;
-    threads_->parallel_for(static_cast<int>(pieces), [&](int i) { piece(n * i / pieces, n * (i + 1) / pieces); });
+  /// Keeps an error, if it is the first: for the body of an op that finds one. Called by the thread that called the op.
+  [[gnu::cold]] void reject(error e) {
+    if (state_) state_ = std::move(e);
   }
 
-  /// parallel_for_dynamic on the queue's threads.
-  template <class F>
-  void share(std::ptrdiff_t n, F&& piece) {
-    parallel_for_dynamic(*threads_, n, piece);
+  /// Waits until everything queued has run, gives the first error away, and forgets it: nothing is to be waited for here.
+  result<void> finish() {
+    is_good();
+    if (workspace_.overrun()) workspace_.forget_overrun();
+    return std::exchange(state_, {});
   }
 
  private:
+  bool is_good() {
+    if (workspace_.overrun() && state_) [[unlikely]]
+      reject(
+          fail(errc::out_of_memory,
+               text_of("llava: a step takes ", workspace_.peak(), " bytes of memory, and has ", workspace_.capacity(),
+                       ", as the planning run has found: what an op or a projector takes may depend on sizes only")));
+    return static_cast<bool>(state_);
+  }
+
   executor* threads_;
   arena workspace_;
+  result<void> state_;
 };
 
 LLAVA_END

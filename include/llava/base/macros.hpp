@@ -8,11 +8,21 @@
 #define LLAVA_VERSION_MINOR 1
 #define LLAVA_VERSION_PATCH 0
 
-/// Everything lives in `llava::abi_0_1`, inline: translation units compiled against layouts that differ fail to link
-/// instead of sharing a struct that they see differently.
+/// Ops hold what they are given against their contracts (ops/shapes.hpp), unless a program defines LLAVA_UNCHECKED for all of
+/// its translation units: then a shape that is wrong is undefined behaviour.
+#if defined(LLAVA_UNCHECKED)
+#define LLAVA_CHECKED 0
+#define LLAVA_ABI abi_0_1_unchecked
+#else
+#define LLAVA_CHECKED 1
+#define LLAVA_ABI abi_0_1
+#endif
+
+/// Everything lives in `llava::abi_0_1`, inline, and in another namespace where an option changes what is compiled:
+/// translation units that differ in it fail to link instead of sharing a struct or a function that they see differently.
 #define LLAVA_BEGIN \
   namespace llava { \
-  inline namespace abi_0_1 {
+  inline namespace LLAVA_ABI {
 #define LLAVA_END \
   }               \
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// attention(queue, y, q, k, v, heads, scale): every token sees every token (the vision tower).
-///   q, k, v, y (T, H·d) f32; y may not overlap the others
+/// attention(queue, y, q, k, v, heads, scale): every query sees every key (the vision tower).
+///   q, y (R, H·d), k, v (T, H·d) f32, T ≥ 1; y may not overlap the others
 ///
 /// paged_attention(queue, y, q, cache, rows, heads, window, scale): token t sees positions [max(0, p − window + 1), p] of its own
 /// sequence, p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
@@ -16,12 +16,14 @@
 #include <cstdint>
 
 #include <llava/ops/queue_of.hpp>
-#include <llava/tensor/view.hpp>
+#include <llava/ops/shapes.hpp>
 
 LLAVA_BEGIN
 
 /// Tokens in a block of the KV cache.
 inline constexpr int kv_block = 16;
+/// The largest d.
+inline constexpr int largest_head = 512;
 
 /// One layer of the block pool. Keys lie with tokens innermost, so that a block's scores are one vector:
 ///   key   of slot s: keys[(s / 16 · KV + h) · d · 16 + i · 16 + s % 16]        blocks of (KV, d, 16)
@@ -43,6 +45,67 @@ struct step_rows {
 };
 
 namespace ops {
+inline shapes attention_shapes(matrix_view<const float> y, matrix_view<const float> q, matrix_view<const float> k,
+                               matrix_view<const float> v, int heads) {
+  shapes s("attention");
+  const std::ptrdiff_t width = q.extent(1);
+  s.require(heads > 0 && width % heads == 0, "q has ", width, " columns, which ", heads, " heads do not divide");
+  s.require(heads <= 0 || width / heads <= largest_head, "q has ", width, " columns for ", heads,
+            " heads; a head has at most ", largest_head);
+  s.require(k.extent(0) > 0 || q.extent(0) == 0, "k has no rows");
+  const operand queries{"q", q};
+  s.expect({"k", k}, {k.extent(0), width}, queries);
+  s.expect({"v", v}, k, operand{"k", k});
+  s.expect({"y", y}, q, queries);
+  s.writes(y);
+  return s;
+}
+
+template <class T>
+shapes paged_attention_shapes(matrix_view<const float> y, matrix_view<const float> q, const kv_view<T>& cache,
+                              const step_rows& rows, int heads) {
+  shapes s("paged_attention");
+  const std::ptrdiff_t tokens = q.extent(0);
+  s.require(heads > 0 && cache.heads > 0 && heads % cache.heads == 0, heads,
+            " query heads are no multiple of the cache's ", cache.heads);
+  s.require(cache.dim > 0 && cache.dim <= largest_head, "the cache's heads have ", cache.dim,
+            " elements, expected 1 to ", largest_head);
+  const operand queries{"q", q}, held{"KV, d of the cache", {cache.heads, cache.dim}};
+  s.expect(queries, {tokens, std::ptrdiff_t{heads} * cache.dim}, held);
+  s.expect({"y", y}, q, queries);
+  s.expect({"positions", rows.positions}, tokens, queries);
+  s.expect({"sequences", rows.sequences}, tokens, queries);
+  s.require(rows.blocks.size() > 0 || tokens == 0, "the table of blocks is empty");
+  s.writes(y);
+  return s;
+}
+
+template <class T>
+shapes rope_and_store_shapes(matrix_view<const float> q, matrix_view<const float> k, matrix_view<const float> v,
+                             matrix_view<const float> angles, const step_rows& rows, const kv_view<T>& cache) {
+  shapes s("rope_and_store");
+  const std::ptrdiff_t tokens = q.extent(0), width = q.extent(1);
+  s.require(cache.heads > 0 && cache.dim > 0 && cache.dim % 2 == 0, "the cache has ", cache.heads, " heads of ",
+            cache.dim, " elements; expected some, of an even number");
+  s.require(cache.dim <= 0 || width % cache.dim == 0, "q has ", width, " columns, no multiple of the cache's d, ",
+            cache.dim);
+  const operand queries{"q", q}, held{"KV, d of the cache", {cache.heads, cache.dim}};
+  s.expect({"k", k}, {tokens, std::ptrdiff_t{cache.heads} * cache.dim}, queries, held);
+  s.expect({"v", v}, k, operand{"k", k});
+  s.expect({"angles", angles}, {tokens, cache.dim}, queries, held);
+  s.expect({"slots", rows.slots}, tokens, queries);
+  return s;
+}
+
+inline shapes rope_angles_shapes(matrix_view<const float> angles, vector_view<const std::int32_t> positions,
+                                 vector_view<const float> inverse_frequencies) {
+  shapes s("rope_angles");
+  s.expect({"angles", angles}, {positions.extent(0), 2 * inverse_frequencies.extent(0)},
+           operand{"positions", positions}, operand{"inverse_frequencies", inverse_frequencies});
+  s.writes(angles);
+  return s;
+}
+
 template <class B>
 concept has_attention = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x) {
   attention(q, y, x, x, x, 1, 1.f);

@@ -3,11 +3,16 @@
 /// `buffer` for memory that outlives a step, a `layout<F>` for each block format that it multiplies (quant/layout.hpp), and
 /// the ops of this folder, found beside the queue's type. An op that is missing is a compile error that names it; nothing
 /// ever runs elsewhere silently.
+///
+/// Ops return nothing and may run later, so the queue keeps the first error: operands that do not fit their op
+/// (ops/shapes.hpp), more memory than was planned, what a device reports. Ops after it do nothing. finish() waits for all of
+/// them and gives the error away; the queue is then as good as new. What was downloaded is to be believed after that only.
 #pragma once
 #include <concepts>
 #include <cstddef>
 #include <string_view>
 
+#include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
 #include <llava/ops/attention.hpp>
 #include <llava/ops/matmul.hpp>
@@ -29,7 +34,7 @@ concept backend = requires(executor& e, arena a, typename B::queue& q, std::stri
   { B::reads_host_memory } -> std::convertible_to<bool>;
   {B::buffer::try_make(std::size_t{}, what)};
   { q.workspace() } -> std::same_as<arena&>;
-  q.finish();  // returns when everything queued has run
+  { q.finish() } -> std::same_as<result<void>>;
 };
 
 /// Whether a row of B's results depends on that row alone: not on the rows beside it, on chunks or on threads (R14). So it

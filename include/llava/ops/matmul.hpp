@@ -16,6 +16,7 @@
 
 #include <llava/ops/activation.hpp>
 #include <llava/ops/queue_of.hpp>
+#include <llava/ops/shapes.hpp>
 #include <llava/quant/layout.hpp>
 
 LLAVA_BEGIN
@@ -35,6 +36,18 @@ namespace ops {
 /// An element of y after the update.
 constexpr float updated(float y, float made, update how) {
   return how == update::assign ? made : how == update::add ? y + made : y * made;
+}
+
+/// The rules of matmul; w is what a backend takes for a weight: it has extent(0) and extent(1).
+template <class W, class A>
+shapes matmul_shapes(matrix_view<const float> y, matrix_view<const float> x, const W& w, const epilogue<A>& e) {
+  shapes s("matmul");
+  const operand in{"x", x}, weight{"w", {w.extent(0), w.extent(1)}};
+  s.expect(in, {x.extent(0), w.extent(1)}, weight);
+  s.expect({"y", y}, {x.extent(0), w.extent(0)}, in, weight);
+  if (!e.bias.empty()) s.expect({"bias", e.bias}, w.extent(0), weight);
+  if (e.how == update::assign) s.writes(y);
+  return s;
 }
 
 template <class B, class F>

@@ -5,11 +5,30 @@
 ///   A row depends on itself only. Tolerance against double: NMSE ≤ 1e-7 (R15).
 #pragma once
 #include <llava/ops/queue_of.hpp>
-#include <llava/tensor/view.hpp>
+#include <llava/ops/shapes.hpp>
 
 LLAVA_BEGIN
 
 namespace ops {
+/// The rules of both norms; `bias` is null for rms_norm.
+inline shapes norm_shapes(const char* op, matrix_view<const float> y, matrix_view<const float> x,
+                          vector_view<const float> w, const vector_view<const float>* bias) {
+  shapes s(op);
+  const operand in{"x", x};
+  s.expect({"y", y}, x, in);
+  s.expect({"w", w}, x.extent(1), in);
+  if (bias) s.expect({"b", *bias}, x.extent(1), in);
+  s.writes(y);
+  return s;
+}
+inline shapes rms_norm_shapes(matrix_view<const float> y, matrix_view<const float> x, vector_view<const float> w) {
+  return norm_shapes("rms_norm", y, x, w, nullptr);
+}
+inline shapes layer_norm_shapes(matrix_view<const float> y, matrix_view<const float> x, vector_view<const float> w,
+                                vector_view<const float> b) {
+  return norm_shapes("layer_norm", y, x, w, &b);
+}
+
 template <class B>
 concept has_rms_norm = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
                                 vector_view<const float> w) {

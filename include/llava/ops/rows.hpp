@@ -2,21 +2,68 @@
 /// Ops that move or add whole rows.
 ///   embed(queue, y, table, ids):   y[t] = table[ids[t]] where ids[t] ≥ 0, untouched elsewhere      y (T, D) · table (V, D)
 ///   take_rows(queue, y, x, from):  y[t] = x[from[t]] where from[t] ≥ 0, untouched elsewhere        y (T, D) · x (R, D)
+///     ids and from (T); one beyond the last row is an error of the queue, and nothing is then written
 ///   add(queue, y, x):              y += x                                                          both (T, D)
 ///   copy(queue, y, x):             y = x                                                           same type and size
-///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's. upload reads its
-///   source before it returns; download waits for everything queued before it. These two are the only way by which host code sees an element.
+///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's, as many elements in both,
+///   view contiguous. upload reads its source before it returns; download waits for everything queued before it, and writes
+///   nothing where the queue has failed. These two are the only way by which host code sees an element.
 /// The splice of image tokens into a prompt is embed followed by take_rows.
 #pragma once
 #include <cstdint>
 #include <span>
 
 #include <llava/ops/queue_of.hpp>
+#include <llava/ops/shapes.hpp>
 #include <llava/quant/format.hpp>
 
 LLAVA_BEGIN
 
 namespace ops {
+template <class Table>
+shapes embed_shapes(matrix_view<const float> y, const Table& table, vector_view<const std::int32_t> ids) {
+  shapes s("embed");
+  s.expect({"y", y}, {y.extent(0), table.extent(1)}, operand{"table", {table.extent(0), table.extent(1)}});
+  s.expect({"ids", ids}, y.extent(0), operand{"y", y});
+  s.writes(y);
+  return s;
+}
+inline shapes take_rows_shapes(matrix_view<const float> y, matrix_view<const float> x,
+                               vector_view<const std::int32_t> from) {
+  shapes s("take_rows");
+  s.expect({"y", y}, {y.extent(0), x.extent(1)}, operand{"x", x});
+  s.expect({"from", from}, y.extent(0), operand{"y", y});
+  s.writes(y);
+  return s;
+}
+inline shapes add_shapes(matrix_view<const float> y, matrix_view<const float> x) {
+  shapes s("add");
+  s.expect({"x", x}, y, operand{"y", y});
+  return s;
+}
+template <class S>
+shapes copy_shapes(const view<const float, S>& y, const view<const float, S>& x) {
+  shapes s("copy");
+  s.expect({"x", x}, y, operand{"y", y});
+  s.writes(y);
+  return s;
+}
+/// The rules of upload and download, of a view and so many elements in the program's memory.
+template <class T, class S>
+shapes transfer_shapes(const char* op, const view<T, S>& device, std::size_t host) {
+  shapes s(op);
+  s.require(device.contiguous() || device.empty(), "the view's rows do not follow one another: its pitch is ",
+            device.pitch());
+  s.expect({"host", static_cast<std::ptrdiff_t>(host)}, device.size(), operand{"the view", device});
+  return s;
+}
+/// Where a number of a row is beyond the last one.
+[[gnu::cold]] inline error beyond_rows(const char* op, const char* numbers, std::ptrdiff_t t, std::int32_t row,
+                                       std::ptrdiff_t rows) {
+  return fail(errc::mismatch,
+              text_of("llava: ", op, ": ", numbers, "[", t, "] is ", row, "; there are ", rows, " rows"));
+}
+
 template <class B, class F>
 concept has_embed = requires(queue_of<B>& q, matrix_view<float> y, typename format<F>::view table,
                              vector_view<const std::int32_t> ids) {

@@ -10,7 +10,7 @@
 #include <cstdint>
 
 #include <llava/ops/queue_of.hpp>
-#include <llava/tensor/view.hpp>
+#include <llava/ops/shapes.hpp>
 
 LLAVA_BEGIN
 
@@ -29,6 +29,17 @@ inline constexpr std::int32_t no_token_left = -2;       ///< every logit is −i
 /// @}
 
 namespace ops {
+inline shapes sample_shapes(vector_view<const std::int32_t> ids, matrix_view<const float> logits,
+                            vector_view<const sample_draw> draws) {
+  shapes s("sample");
+  const operand rows{"logits", logits};
+  s.require(logits.extent(1) > 0 || logits.extent(0) == 0, "logits have no columns");
+  s.expect({"ids", ids}, logits.extent(0), rows);
+  s.expect({"draws", draws}, logits.extent(0), rows);
+  s.writes(ids);
+  return s;
+}
+
 template <class B>
 concept has_sample = requires(queue_of<B>& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
                               vector_view<const sample_draw> draws) {

@@ -118,10 +118,11 @@ class batch {
     const auto go_on = [&] {
       return std::any_of(stops_.begin(), stops_.end(), [](const auto* s) { return !s->stop_requested(); });
     };
-    if (!run_step(lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part<B>>(parts_),
-                  go_on,
-                  [&](auto& q, matrix_view<float> logits) { draw_tokens(q, logits, drawing_, logits_, drawn_); }))
-      return true;  // the next step ends them
+    auto ran =
+        run_step(lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part<B>>(parts_), go_on,
+                 [&](auto& q, matrix_view<float> logits) { return draw_tokens(q, logits, drawing_, logits_, drawn_); });
+    if (!ran && ran.error().code() == errc::cancelled) return true;  // the next step ends them
+    LLAVA_CHECK(std::move(ran));
     for (std::size_t i = 0; i < owners_.size(); ++i) {
       row& r = *owners_[i];
       const auto text =

@@ -117,10 +117,10 @@ class generation {
 };
 
 /// Draws the next token of each row of `rows` (R, V) into `tokens` (R). `logits` (R · V) is room for the values of the rows
-/// whose generations want them, one row after another.
+/// whose generations want them, one row after another. No hook sees what a failed queue has left there.
 template <class Q>
-void draw_tokens(Q& q, matrix_view<float> rows, std::span<generation* const> generations, std::span<float> logits,
-                 std::span<std::int32_t> tokens) {
+result<void> draw_tokens(Q& q, matrix_view<float> rows, std::span<generation* const> generations,
+                         std::span<float> logits, std::span<std::int32_t> tokens) {
   arena_scope scope(q.workspace());
   const std::ptrdiff_t n = rows.extent(0), vocab = rows.extent(1);
   const vector_view<sample_draw> draws(q.workspace().template take<sample_draw>(n), dynamic_shape<1>(n));  // (R)
@@ -134,11 +134,13 @@ void draw_tokens(Q& q, matrix_view<float> rows, std::span<generation* const> gen
         logits.subspan(static_cast<std::size_t>(r * vocab), static_cast<std::size_t>(vocab));
     const vector_view<float> row(rows.row(r), dynamic_shape<1>(vocab));  // (V)
     download(q, values, vector_view<const float>(row));
+    LLAVA_CHECK(q.finish());
     g.change_logits(values);
     upload(q, row, std::span<const float>(values));
   }
   sample(q, ids, rows, draws);
   download(q, tokens, vector_view<const std::int32_t>(ids));
+  return q.finish();
 }
 
 LLAVA_END

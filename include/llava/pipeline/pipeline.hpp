@@ -115,6 +115,7 @@ class pipeline {
       std::vector<float> values(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width));
       LLAVA_TRY(lent, state_->workspaces->try_lend());
       download(lent->queue, std::span<float>(values), tokens->view());
+      LLAVA_CHECK(lent->queue.finish());
       return values;
     });
   }

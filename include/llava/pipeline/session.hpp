@@ -199,6 +199,7 @@ class session {
       all.resize(at + rows * static_cast<std::size_t>(state.decoder_->vocab()));
       LLAVA_CHECK(try_step(*lent, part, [&](auto& q, matrix_view<float> values) {
         download(q, std::span<float>(all).subspan(at), matrix_view<const float>(values));
+        return q.finish();
       }));
     }
     return all;
@@ -242,10 +243,8 @@ class session {
     auto& state = model_.state();
     LLAVA_CHECK(part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size())));
     const auto go_on = [&] { return !hooks.stop.stop_requested(); };
-    if (!run_step(w.queue, *state.decoder_, state.cache, w.staging, std::span<const step_part<B>>(&part, 1), go_on,
-                  finish))
-      return fail(errc::cancelled, "llava: the question was cancelled");
-    return {};
+    return run_step(w.queue, *state.decoder_, state.cache, w.staging, std::span<const step_part<B>>(&part, 1), go_on,
+                    finish);
   }
 
   /// Computes what is pending and draws the next token.
@@ -255,7 +254,7 @@ class session {
       const step_part<B> part = sequence_.next(static_cast<std::size_t>(model_.state().limits.tokens), 1);
       LLAVA_CHECK(try_step(w, part, [&](auto& q, matrix_view<float> rows) {
         generation* one[] = {&g};
-        draw_tokens(q, rows, std::span<generation* const>(one), logits, std::span<std::int32_t>(&token, 1));
+        return draw_tokens(q, rows, std::span<generation* const>(one), logits, std::span<std::int32_t>(&token, 1));
       }));
     }
     return token;

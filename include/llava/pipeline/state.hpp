@@ -41,6 +41,7 @@ struct pipeline_state {
   typename M::conversation conversation{};
   std::shared_ptr<executor> threads;
   int context = 0;
+  int image_rows = 0;  // image tokens of a picture
   step_limits limits;
 
   safetensors_folder files, tower_files;  // mapped while the weights are used
@@ -82,20 +83,19 @@ struct pipeline_state {
   result<void> try_encode(const image& picture, const std::stop_token& stop, See&& see, image_tokens<B>* tokens) {
     if (!vit_) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
     LLAVA_TRY(square, try_preprocess(picture, description.image));
+    matrix_view<float> y;  // (image_rows, D)
     if (tokens) {
-      tokens->rows = projector_->rows(vit_->config().features());
+      tokens->rows = image_rows;
       tokens->width = decoder_->config().hidden;
       LLAVA_TRY(memory, B::buffer::try_make(static_cast<std::size_t>(tokens->rows) *
                                                 static_cast<std::size_t>(tokens->width) * sizeof(float),
                                             "image tokens"));
       tokens->memory = std::move(memory);
+      y = {reinterpret_cast<float*>(tokens->memory.data()), dynamic_shape<2>(tokens->rows, tokens->width)};
     }
     LLAVA_TRY(lent, workspaces->try_lend());
-    const std::span<const std::uint8_t> rgb(square.pixels());
-    if (!encode(
-            lent->queue, rgb, [&] { return !stop.stop_requested(); }, see, tokens))
-      return fail(errc::cancelled, "llava: the question was cancelled");
-    return {};
+    return encode(
+        lent->queue, square.pixels(), [&] { return !stop.stop_requested(); }, see, y);
   }
 
  private:
@@ -182,18 +182,7 @@ struct pipeline_state {
     limits.logit_rows = limits.sequences;
     limits.blocks = context / kv_block + 1;
 
-    typename B::queue planning(*threads, arena{});
-    plan_step<B>(planning, *decoder_, cache, limits, [&](auto& q, matrix_view<float> logits) {
-      q.workspace().template take<sample_draw>(limits.logit_rows);
-      sample(q, {q.workspace().template take<std::int32_t>(limits.logit_rows), dynamic_shape<1>(limits.logit_rows)},
-             logits, {});
-    });
-    if (vit_) {
-      image_tokens<B> none;
-      encode(
-          planning, {}, [] { return true; }, [](auto&, matrix_view<const float>) {}, &none);
-    }
-    const std::size_t arena_bytes = planning.workspace().peak();
+    LLAVA_TRY(arena_bytes, try_plan());
     if (options.memory_budget && cache.bytes() + arena_bytes > options.memory_budget)
       return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (",
                                                arena_bytes, " bytes) are over the memory budget of ",
@@ -202,24 +191,69 @@ struct pipeline_state {
     return {};
   }
 
-  template <class Q, class GoOn, class See>
-  bool encode(Q& q, std::span<const std::uint8_t> rgb, GoOn&& go_on, See&& see, image_tokens<B>* tokens) {
+  /// Bytes of activations: the largest step and a picture are run on a queue that computes nothing. Its ops hold what they
+  /// are given against their contracts, so most mistakes in a projector or an op of one's own are errors of opening.
+  result<std::size_t> try_plan() {
+    typename B::queue planning(*threads, arena{});
+    LLAVA_CHECK(plan_step<B>(planning, *decoder_, cache, limits, [](auto& q, matrix_view<float> logits) {
+      const dynamic_shape<1> rows(logits.extent(0));
+      const vector_view<const sample_draw> draws(q.workspace().template take<sample_draw>(rows[0]), rows);  // (R)
+      sample(q, {q.workspace().template take<std::int32_t>(rows[0]), rows}, logits, draws);
+      return result<void>{};
+    }));
+    if (vit_) LLAVA_CHECK(try_plan_picture(planning));
+    return planning.workspace().peak();
+  }
+  template <class Q>
+  result<void> try_plan_picture(Q& q) {
+    const int features = vit_->config().features();
+    const std::int64_t made = projector_->rows(features);
+    if (made < 1 || made > description.text.context)
+      return fail(errc::mismatch, text_of("llava: the projector makes ", made, " image tokens of ", features,
+                                          " features, expected 1 to ", description.text.context,
+                                          ", the model's context: see its rows()"));
+    image_rows = static_cast<int>(made);
+
     arena_scope scope(q.workspace());
-    const auto bytes = static_cast<std::ptrdiff_t>(vit_->config().image) * vit_->config().image * 3;
-    const vector_view<std::uint8_t> pixels(q.workspace().template take<std::uint8_t>(bytes),
-                                           dynamic_shape<1>(bytes));  // (S·S·3)
+    const matrix_view<float> tokens = take_matrix(q.workspace(), made, decoder_->config().hidden);  // (image_rows, D)
+    coverage written(tokens);
+    q.workspace().watch(&written);
+    const std::vector<std::uint8_t> black(static_cast<std::size_t>(pixel_bytes()));
+    result<void> tower;
+    const result<void> planned = encode(
+        q, black, [] { return true; }, [&](auto& before, matrix_view<const float>) { tower = before.finish(); },
+        tokens);
+    q.workspace().watch(nullptr);
+    LLAVA_CHECK(std::move(tower));
+    if (!planned) {
+      std::string_view sentence = planned.error().sentence();
+      if (sentence.starts_with("llava: ")) sentence.remove_prefix(7);
+      return fail(planned.error().code(), text_of("llava: the projector: ", sentence));
+    }
+    if (const std::ptrdiff_t row = written.first_missing_row(); row >= 0)
+      return fail(errc::mismatch,
+                  text_of("llava: the projector makes ", made, " image tokens, as its rows() says, but no ",
+                          "op writes all of number ", row));
+    return {};
+  }
+
+  /// Bytes of a square picture.
+  std::ptrdiff_t pixel_bytes() const { return std::ptrdiff_t{vit_->config().image} * vit_->config().image * 3; }
+
+  /// A picture's features, which `see` is called with, and from them the image tokens y (image_rows, D), unless y is empty.
+  template <class Q, class GoOn, class See>
+  result<void> encode(Q& q, std::span<const std::uint8_t> rgb, GoOn&& go_on, See&& see, matrix_view<float> y) {
+    arena_scope scope(q.workspace());
+    const vector_view<std::uint8_t> pixels(q.workspace().template take<std::uint8_t>(pixel_bytes()),
+                                           dynamic_shape<1>(pixel_bytes()));  // (S·S·3)
     const matrix_view<float> features =
         take_matrix(q.workspace(), vit_->config().features(), vit_->config().hidden);  // (P, Dv)
     upload(q, pixels, rgb);
-    if (!vit_->forward(q, features, pixels, pixel_table.matrix(), go_on)) return false;
+    if (!vit_->forward(q, features, pixels, pixel_table.matrix(), go_on))
+      return fail(errc::cancelled, "llava: the question was cancelled");
     see(q, matrix_view<const float>(features));
-    if (!tokens) return true;
-    projector_->forward(q,
-                        matrix_view<float>(reinterpret_cast<float*>(tokens->memory.data()),
-                                           dynamic_shape<2>(tokens->rows, tokens->width)),
-                        features);
-    q.finish();
-    return true;
+    if (!y.empty()) projector_->forward(q, y, features);
+    return q.finish();
   }
 
   typename M::vision_activation activation_{};

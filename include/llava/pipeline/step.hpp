@@ -125,10 +125,10 @@ vector_view<const std::int32_t> uploaded(Q& q, const std::vector<std::int32_t>& 
 }  // namespace detail
 
 namespace detail {
-/// What a step does with what `staging` holds; on a planning queue, what it takes.
+/// What a step does with what `staging` holds; on a planning queue, what it takes. The caller finishes the queue.
 template <class Q, class Decoder, class Cache, class B, class GoOn, class Finish>
-bool compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging, int sequences, int longest,
-                  std::span<const step_part<B>> parts, GoOn&& go_on, Finish&& finish) {
+result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging, int sequences,
+                          int longest, std::span<const step_part<B>> parts, GoOn&& go_on, Finish&& finish) {
   arena_scope scope(q.workspace());
   const auto tokens = static_cast<std::ptrdiff_t>(staging.ids.size());
   const auto wanted = static_cast<std::ptrdiff_t>(staging.logit_rows.size());
@@ -146,36 +146,39 @@ bool compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging
       take_rows(q, x, parts[s].images[i]->view(), uploaded(q, staging.image_rows));
     }
 
-  if (!decoder.forward(q, x, rows, cache, go_on)) return false;
-  if (wanted == 0) return true;
+  if (!decoder.forward(q, x, rows, cache, go_on)) return fail(errc::cancelled, "llava: the question was cancelled");
+  if (wanted == 0) return {};
   const matrix_view<float> last = take_matrix(q.workspace(), wanted, x.extent(1));        // (R, D)
   const matrix_view<float> logits = take_matrix(q.workspace(), wanted, decoder.vocab());  // (R, V)
   take_rows(q, last, x, uploaded(q, staging.logit_rows));
   decoder.head(q, logits, last);
-  finish(q, logits);
-  return true;
+  return finish(q, logits);
 }
 }  // namespace detail
 
-/// Runs a step. `finish(queue, logits)` is called with logits (R, V) while they exist, unless R is 0. False when `go_on`
-/// said so; then the caches hold what they held. The caller has reserved room in the caches and keeps within the limits.
+/// Runs a step. `finish(queue, logits)` is called with logits (R, V) while they exist, unless R is 0, and returns
+/// result<void>. After an error of it or of an op, or when `go_on` said so (errc::cancelled), the caches hold what they held.
+/// The caller has reserved room in the caches and keeps within the limits.
 template <class Q, class Decoder, class Cache, class B, class GoOn, class Finish>
-bool run_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging,
-              std::span<const step_part<B>> parts, GoOn&& go_on, Finish&& finish) {
+result<void> run_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging,
+                      std::span<const step_part<B>> parts, GoOn&& go_on, Finish&& finish) {
   const int longest = staging.fill(parts);
-  if (!detail::compute_step(q, decoder, cache, staging, static_cast<int>(parts.size()), longest, parts, go_on, finish))
-    return false;
+  LLAVA_CHECK(
+      detail::compute_step(q, decoder, cache, staging, static_cast<int>(parts.size()), longest, parts, go_on, finish));
+  LLAVA_CHECK(q.finish());
   for (const auto& p : parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
-  return true;
+  return {};
 }
 
-/// The largest step on a planning queue: afterwards the arena's peak is what a workspace needs.
+/// The largest step on a planning queue: afterwards the arena's peak is what a workspace needs. The error of an op whose
+/// operands do not fit.
 template <class B, class Q, class Decoder, class Cache, class Finish>
-void plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m, Finish&& finish) {
+result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m, Finish&& finish) {
   step_staging largest(m);
   largest.fill_largest(m);
-  detail::compute_step(
-      q, decoder, cache, largest, m.sequences, m.blocks, std::span<const step_part<B>>{}, [] { return true; }, finish);
+  LLAVA_CHECK(detail::compute_step(
+      q, decoder, cache, largest, m.sequences, m.blocks, std::span<const step_part<B>>{}, [] { return true; }, finish));
+  return q.finish();
 }
 
 LLAVA_END

@@ -30,7 +30,7 @@ class workspace_pool {
   workspace_pool(executor& threads, const step_limits& limits, std::size_t arena_bytes)
       : threads_(&threads), limits_(limits), arena_bytes_(arena_bytes) {}
 
-  /// Gives a workspace back when it goes.
+  /// Gives a workspace back when it goes: drained, and without an error that nobody asked for.
   class lease {
    public:
     lease(workspace_pool& pool, std::unique_ptr<workspace<B>> w) : pool_(&pool), workspace_(std::move(w)) {}
@@ -38,6 +38,7 @@ class workspace_pool {
     lease& operator=(lease&&) = delete;
     ~lease() {
       if (!workspace_) return;
+      static_cast<void>(workspace_->queue.finish());
       const std::lock_guard<std::mutex> lock(pool_->mutex_);
       pool_->idle_.push_back(std::move(workspace_));  // there is room: see try_lend
     }

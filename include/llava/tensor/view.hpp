@@ -67,11 +67,13 @@ using vector_view = view<T, dynamic_shape<1>>;  // (n)
 template <class T>
 using matrix_view = view<T, dynamic_shape<2>>;  // (rows, columns)
 
-/// `count` rows from `first` on.
+/// `count` rows from `first` on, or those of them that x has: an op then says what is missing.
 template <class T, class Shape>
 constexpr matrix_view<T> rows_of(const view<T, Shape>& x, std::ptrdiff_t first, std::ptrdiff_t count) {
   static_assert(Shape::rank == 2, "llava: rows_of cuts a matrix");
-  return {x.row(first), dynamic_shape<2>(count, x.extent(1)), x.pitch()};
+  const std::ptrdiff_t rows = x.extent(0), from = first < 0 ? 0 : first < rows ? first : rows;
+  const std::ptrdiff_t left = rows - from, taken = count < 0 || first < 0 ? 0 : count < left ? count : left;
+  return {x.row(from), dynamic_shape<2>(taken, x.extent(1)), x.pitch()};
 }
 
 LLAVA_END

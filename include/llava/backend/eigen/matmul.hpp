@@ -18,6 +18,7 @@ inline constexpr std::ptrdiff_t block_columns = 256;
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
+  if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   constexpr bool converts = !std::is_same_v<F, float>;
   const std::ptrdiff_t rows = x.extent(0), inner = x.extent(1), columns = w.extent(0);
   const std::ptrdiff_t blocks = (columns + block_columns - 1) / block_columns;
@@ -25,8 +26,8 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   arena_scope scope(q.workspace());
   float* converted = q.workspace().template take<float>(converts ? pieces * block_columns * inner : 0);
   float* sums = q.workspace().template take<float>(e.how != update::assign ? pieces * block_columns * rows : 0);
-  q.submit([&] {
-    q.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+  q.submit([&](workers on) {
+    on.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
       for (std::ptrdiff_t b = blocks * piece / pieces; b < blocks * (piece + 1) / pieces; ++b) {
         const std::ptrdiff_t first = b * block_columns, left = columns - first;
         const std::ptrdiff_t n = left < block_columns ? left : block_columns;

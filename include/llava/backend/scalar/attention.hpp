@@ -23,10 +23,11 @@ inline void softmax(float* scores, std::ptrdiff_t first, std::ptrdiff_t last) {
 
 inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, matrix_view<const float> k,
                       matrix_view<const float> v, int heads, float scale) {
+  if (!q.accepts(ops::attention_shapes(y, queries, k, v, heads))) return;
   const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / heads;
   arena_scope scope(q.workspace());
   float* scores = q.workspace().take<float>(tokens);  // (T)
-  q.submit([&] {
+  q.submit([&](workers) {
     for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t)
       for (std::ptrdiff_t at = 0; at < heads * d; at += d) {  // first column of the head
         for (std::ptrdiff_t j = 0; j < tokens; ++j) {
@@ -47,9 +48,10 @@ inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> q
 template <class T>
 void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      int heads, int window, float scale) {
+  if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, heads))) return;
   arena_scope scope(q.workspace());
   float* scores = q.workspace().take<float>(rows.blocks.extent(1) * kv_block);  // (longest sequence)
-  q.submit([&] {
+  q.submit([&](workers) {
     const std::ptrdiff_t d = cache.dim;
     for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t) {
       const std::int32_t last = rows.positions(t);
@@ -81,7 +83,8 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
 /// angles (T, d): cosines in the first half of a row, sines in the second.
 inline void rope_angles(queue& q, matrix_view<float> angles, vector_view<const std::int32_t> positions,
                         vector_view<const float> inverse_frequencies) {
-  q.submit([&] {
+  if (!q.accepts(ops::rope_angles_shapes(angles, positions, inverse_frequencies))) return;
+  q.submit([&](workers) {
     const std::ptrdiff_t half = inverse_frequencies.extent(0);
     for (std::ptrdiff_t t = 0; t < positions.extent(0); ++t)
       for (std::ptrdiff_t i = 0; i < half; ++i) {
@@ -95,7 +98,8 @@ inline void rope_angles(queue& q, matrix_view<float> angles, vector_view<const s
 template <class T>
 void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const float> k, matrix_view<const float> v,
                     matrix_view<const float> angles, step_rows rows, kv_view<T> cache) {
-  q.submit([&] {
+  if (!q.accepts(ops::rope_and_store_shapes(queries, k, v, angles, rows, cache))) return;
+  q.submit([&](workers) {
     const std::ptrdiff_t d = cache.dim, half = d / 2;
     for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t) {
       const float *cosine = angles.row(t), *sine = angles.row(t) + half;

@@ -34,8 +34,9 @@ float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_integer<F>* 
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
-  q.submit([&] {
-    q.split(w.extent(0), 4 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+  if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
+  q.submit([&](workers on) {
+    on.split(w.extent(0), 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t n = first; n < last; ++n)
         for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
           float sum = 0.f;
@@ -50,15 +51,16 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
 /// w in a block format, as it is stored.
 template <block_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, block_view<F> w, epilogue<A> e) {
+  if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   constexpr int group = F::activation_group;
   const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
   arena_scope scope(q.workspace());
   auto* codes = q.workspace().take<activation_integer<F>>(rows * groups * group);  // (T, K)
   auto* scales = q.workspace().take<float>(rows * groups);                         // (T, groups)
-  q.submit([&] {
+  q.submit([&](workers on) {
     for (std::ptrdiff_t t = 0; t < rows; ++t)
       quantise_activations(x.row(t), w.columns, group, codes + t * groups * group, scales + t * groups);
-    q.split(w.rows, 4 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+    on.split(w.rows, 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t n = first; n < last; ++n)
         for (std::ptrdiff_t t = 0; t < rows; ++t) {
           float sum = detail::block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);

@@ -12,7 +12,8 @@ namespace scalar_backend {
 
 inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
                      float eps) {
-  q.submit([&] {
+  if (!q.accepts(ops::rms_norm_shapes(y, x, w))) return;
+  q.submit([&](workers) {
     const std::ptrdiff_t d = x.extent(1);
     for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
       float squares = 0.f;
@@ -25,7 +26,8 @@ inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x,
 
 inline void layer_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
                        vector_view<const float> b, float eps) {
-  q.submit([&] {
+  if (!q.accepts(ops::layer_norm_shapes(y, x, w, b))) return;
+  q.submit([&](workers) {
     const std::ptrdiff_t d = x.extent(1);
     for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
       float sum = 0.f, squares = 0.f;

@@ -11,9 +11,21 @@ LLAVA_BEGIN
 
 namespace scalar_backend {
 
+namespace detail {
+/// Whether each number is that of a row, or negative. One that is not is the queue's error.
+inline bool are_rows(queue& q, const char* op, const char* name, vector_view<const std::int32_t> numbers,
+                     std::ptrdiff_t rows) {
+  for (std::ptrdiff_t t = 0; t < numbers.extent(0); ++t)
+    if (numbers(t) >= rows) return q.reject(ops::beyond_rows(op, name, t, numbers(t), rows)), false;
+  return true;
+}
+}  // namespace detail
+
 template <floating F>
 void embed(queue& q, matrix_view<float> y, matrix_view<const F> table, vector_view<const std::int32_t> ids) {
-  q.submit([&] {
+  if (!q.accepts(ops::embed_shapes(y, table, ids))) return;
+  q.submit([&](workers) {
+    if (!detail::are_rows(q, "embed", "ids", ids, table.extent(0))) return;
     for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
       if (ids(t) >= 0)
         for (std::ptrdiff_t i = 0; i < y.extent(1); ++i) y(t, i) = to_float(table(ids(t), i));
@@ -22,14 +34,17 @@ void embed(queue& q, matrix_view<float> y, matrix_view<const F> table, vector_vi
 
 inline void take_rows(queue& q, matrix_view<float> y, matrix_view<const float> x,
                       vector_view<const std::int32_t> from) {
-  q.submit([&] {
+  if (!q.accepts(ops::take_rows_shapes(y, x, from))) return;
+  q.submit([&](workers) {
+    if (!detail::are_rows(q, "take_rows", "from", from, x.extent(0))) return;
     for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
       if (from(t) >= 0) std::memcpy(y.row(t), x.row(from(t)), static_cast<std::size_t>(y.extent(1)) * sizeof(float));
   });
 }
 
 inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
-  q.submit([&] {
+  if (!q.accepts(ops::add_shapes(y, x))) return;
+  q.submit([&](workers) {
     for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
       for (std::ptrdiff_t i = 0; i < y.extent(1); ++i) y(t, i) += x(t, i);
   });
@@ -37,7 +52,8 @@ inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
 
 template <class S>
 void copy(queue& q, view<float, S> y, view<const float, S> x) {
-  q.submit([&] {
+  if (!q.accepts(ops::copy_shapes(view<const float, S>(y), x))) return;
+  q.submit([&](workers) {
     const std::ptrdiff_t rows = S::rank == 1 ? 1 : y.extent(0), width = y.size() / (rows ? rows : 1);
     for (std::ptrdiff_t t = 0; t < rows; ++t)
       std::memcpy(y.row(t), x.row(t), static_cast<std::size_t>(width) * sizeof(float));
@@ -48,19 +64,21 @@ void copy(queue& q, view<float, S> y, view<float, S> x) {
   copy(q, y, view<const float, S>(x));
 }
 
-/// Contiguous views only.
 template <class T, class S>
 void upload(queue& q, view<T, S> to, std::span<const T> from) {
-  q.submit([&] { std::memcpy(to.data(), from.data(), from.size_bytes()); });
+  if (!q.accepts(ops::transfer_shapes("upload", to, from.size()))) return;
+  q.submit([&](workers) { std::memcpy(to.data(), from.data(), from.size_bytes()); });
 }
 template <class T, class S>
 void download(queue& q, std::span<T> to, view<const T, S> from) {
-  q.submit([&] { std::memcpy(to.data(), from.data(), to.size_bytes()); });
+  if (!q.accepts(ops::transfer_shapes("download", from, to.size()))) return;
+  q.submit([&](workers) { std::memcpy(to.data(), from.data(), to.size_bytes()); });
 }
 
 inline void patchify(queue& q, matrix_view<float> patches, vector_view<const std::uint8_t> rgb,
                      matrix_view<const float> table, int side, int patch) {
-  q.submit([&] {
+  if (!q.accepts(ops::patchify_shapes(patches, rgb, table, side, patch))) return;
+  q.submit([&](workers) {
     const int grid = side / patch;
     for (int p = 0; p < grid * grid; ++p) {
       float* out = patches.row(p);

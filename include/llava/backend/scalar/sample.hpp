@@ -62,11 +62,12 @@ inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_d
 
 inline void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
                    vector_view<const sample_draw> draws) {
+  if (!q.accepts(ops::sample_shapes(ids, logits, draws))) return;
   const std::ptrdiff_t vocab = logits.extent(1);
   arena_scope scope(q.workspace());
   auto* order = q.workspace().take<std::int32_t>(vocab);
   auto* weight = q.workspace().take<float>(vocab);
-  q.submit([&] {
+  q.submit([&](workers) {
     for (std::ptrdiff_t r = 0; r < ids.extent(0); ++r)
       ids(r) = detail::draw(logits.row(r), static_cast<std::int32_t>(vocab), draws(r), order, weight);
   });

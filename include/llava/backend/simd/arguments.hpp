@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <llava/ops/attention.hpp>
 #include <llava/ops/matmul.hpp>
 
 LLAVA_BEGIN
@@ -64,8 +65,8 @@ struct rope_arguments {
 };
 /// Keys between two looks at the largest score: a tile, at absolute positions.
 inline constexpr int attention_keys = 64;
-/// Largest head: see config.hpp.
-inline constexpr int attention_dim = 512;
+/// Columns of a head that a kernel has room for.
+inline constexpr int attention_dim = largest_head;
 
 }  // namespace simd_backend
 

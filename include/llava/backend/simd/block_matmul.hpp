@@ -50,6 +50,7 @@ quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t inne
 
 template <block_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e) {
+  if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   const std::ptrdiff_t rows = x.extent(0), count = (w.rows + panels<F>::unit - 1) / panels<F>::unit;
   const std::ptrdiff_t together = rows == 1 ? row_panels : 2;  // panels
   const std::ptrdiff_t groups = (count + together - 1) / together;
@@ -59,13 +60,13 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
     const quantised_rows xs = detail::take_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
     const std::ptrdiff_t room = together * rows * panels<F>::unit;
     float* sums = q.workspace().take<float>(q.concurrency() * room);
-    q.submit([&] {
+    q.submit([&](workers on) {
       const block_arguments<F> a{
           xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.how};
-      q.split(rows, rows < 8 ? 1 : 2 * q.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      on.split(rows, rows < 8 ? 1 : 2 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });
-      q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+      on.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
         const std::ptrdiff_t first = together * (groups * piece / pieces),
                              last = together * (groups * (piece + 1) / pieces);
         K::template matmul<A>(a, first, last < count ? last : count, sums + slot * room);

@@ -40,6 +40,7 @@ inline constexpr std::ptrdiff_t attention_run = 96;
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
+  if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   // A piece is a run of columns, so that no two write the same. Small enough that threads end together, and for few rows, which
   // only read weights, large enough to be read as streams.
   const std::ptrdiff_t rows = x.extent(0), columns = w.extent(0), threads = q.concurrency();
@@ -49,13 +50,13 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   const std::ptrdiff_t pieces = units ? (units + run - 1) / run : 0, scratch_size = matmul_scratch(rows);
   arena_scope scope(q.workspace());
   float* scratch = q.workspace().take<float>(threads * scratch_size);
-  q.submit([&] {
+  q.submit([&](workers on) {
     const matmul_arguments<F> a{x.data(),  w.data(),  e.bias.empty() ? nullptr : e.bias.data(),
                                 y.data(),  x.pitch(), w.pitch(),
                                 y.pitch(), rows,      x.extent(1),
                                 columns,   e.how};
     detail::with_kernels(q, [&]<class K>(K) {
-      q.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+      on.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
         const std::ptrdiff_t first = piece * run * 32, last = first + run * 32;
         K::template matmul<A>(a, first, last < columns ? last : columns, scratch + slot * scratch_size);
       });
@@ -65,9 +66,10 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
 
 inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
                      float eps) {
-  q.submit([&] {
+  if (!q.accepts(ops::rms_norm_shapes(y, x, w))) return;
+  q.submit([&](workers on) {
     detail::with_kernels(q, [&]<class K>(K) {
-      q.split(x.extent(0), detail::row_pieces(q, x.extent(0)), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      on.split(x.extent(0), detail::row_pieces(q, x.extent(0)), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) K::rms_norm(y.row(t), x.row(t), w.data(), x.extent(1), eps);
       });
     });
@@ -76,9 +78,10 @@ inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x,
 
 inline void layer_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
                        vector_view<const float> b, float eps) {
-  q.submit([&] {
+  if (!q.accepts(ops::layer_norm_shapes(y, x, w, b))) return;
+  q.submit([&](workers on) {
     detail::with_kernels(q, [&]<class K>(K) {
-      q.split(x.extent(0), detail::row_pieces(q, x.extent(0)), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      on.split(x.extent(0), detail::row_pieces(q, x.extent(0)), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t)
           K::layer_norm(y.row(t), x.row(t), w.data(), b.data(), x.extent(1), eps);
       });
@@ -87,7 +90,8 @@ inline void layer_norm(queue& q, matrix_view<float> y, matrix_view<const float> 
 }
 
 inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
-  q.submit([&] {
+  if (!q.accepts(ops::add_shapes(y, x))) return;
+  q.submit([&](workers) {
     detail::with_kernels(q, [&]<class K>(K) {
       for (std::ptrdiff_t t = 0; t < y.extent(0); ++t) K::add(y.row(t), x.row(t), y.extent(1));
     });
@@ -97,11 +101,12 @@ inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
 template <class T>
 void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const float> k, matrix_view<const float> v,
                     matrix_view<const float> angles, step_rows rows, kv_view<T> cache) {
-  q.submit([&] {
+  if (!q.accepts(ops::rope_and_store_shapes(queries, k, v, angles, rows, cache))) return;
+  q.submit([&](workers on) {
     const std::ptrdiff_t d = cache.dim, tokens = queries.extent(0);
     const rope_arguments a{queries.extent(1) / d, cache.heads, d};
     detail::with_kernels(q, [&]<class K>(K) {
-      q.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      on.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) {
           const std::ptrdiff_t block = rows.slots(t) / kv_block * cache.heads * d * kv_block,
                                offset = rows.slots(t) % kv_block;
@@ -116,18 +121,19 @@ void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const floa
 /// Keys and values of each head are laid into blocks like the cache's, so that one kernel serves both kinds of attention.
 inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, matrix_view<const float> k,
                       matrix_view<const float> v, int heads, float scale) {
+  if (!q.accepts(ops::attention_shapes(y, queries, k, v, heads))) return;
   const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / heads, blocks = (tokens + kv_block - 1) / kv_block;
   arena_scope scope(q.workspace());
   float* keys = q.workspace().take<float>(heads * blocks * kv_block * d);    // (H, blocks, d, 16)
   float* values = q.workspace().take<float>(heads * blocks * kv_block * d);  // (H, blocks, 16, d)
-  q.submit([&] {
+  q.submit([&](workers on) {
     detail::with_kernels(q, [&]<class K>(K) {
-      q.share(heads * blocks, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      on.share(heads * blocks, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t h = piece / blocks, t = piece % blocks * kv_block, at = piece * kv_block * d;
         K::lay_block(keys + at, values + at, k.row(t) + h * d, k.pitch(), v.row(t) + h * d, v.pitch(), d, tokens - t);
       });
       const std::ptrdiff_t runs = (queries.extent(0) + detail::attention_run - 1) / detail::attention_run;
-      q.share(heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      on.share(heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t h = piece / runs, first = piece % runs * detail::attention_run,
                              last = first + detail::attention_run, at = h * blocks * kv_block * d;
         const attention_arguments<float> a{queries.data() + h * d,
@@ -153,13 +159,14 @@ inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> q
 template <class T>
 void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      int heads, int window, float scale) {
-  q.submit([&] {
+  if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, heads))) return;
+  q.submit([&](workers on) {
     // The query heads of one key head are rows of one attention, which share the reading of its keys.
     const std::ptrdiff_t tokens = queries.extent(0), d = cache.dim, group = heads / cache.heads;
     const std::ptrdiff_t run = group < detail::attention_run ? detail::attention_run / group : 1,  // of tokens
         runs = (tokens + run - 1) / run;
     detail::with_kernels(q, [&]<class K>(K) {
-      q.share(cache.heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      on.share(cache.heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t kv = piece % cache.heads;
         std::ptrdiff_t first = (runs - 1 - piece / cache.heads) * run;  // the longest first
         const std::ptrdiff_t end = first + run < tokens ? first + run : tokens;

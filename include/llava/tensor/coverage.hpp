@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// coverage: which elements of a matrix a planning run would have written. Memory that only some user's code writes, like the
+/// image tokens of his projector, is so known to be written whole before anything is computed.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <llava/base/macros.hpp>
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+/// The memory of a view of any type: rows of so many bytes, `pitch` bytes apart.
+struct memory_rows {
+  std::uintptr_t at = 0;
+  std::ptrdiff_t rows = 0, bytes = 0, pitch = 0;
+
+  constexpr memory_rows() = default;
+  template <class T, class S>
+  explicit memory_rows(const view<T, S>& v)
+      : at(reinterpret_cast<std::uintptr_t>(v.data())),
+        rows(S::rank == 1 ? 1 : v.extent(0)),
+        bytes((S::rank == 1 ? v.size() : v.size() / (rows ? rows : 1)) * std::ptrdiff_t{sizeof(T)}),
+        pitch(v.pitch() * std::ptrdiff_t{sizeof(T)}) {}
+};
+
+/// The elements of a contiguous matrix, each written or not yet. Its memory is never looked at.
+class coverage {
+ public:
+  explicit coverage(matrix_view<const float> of)
+      : at_(reinterpret_cast<std::uintptr_t>(of.data())),
+        columns_(of.extent(1)),
+        written_(static_cast<std::size_t>(of.size())) {}
+
+  /// Marks what of these rows lies inside the matrix.
+  void note(const memory_rows& m) {
+    const auto size = static_cast<std::ptrdiff_t>(written_.size());
+    for (std::ptrdiff_t r = 0; r < m.rows; ++r) {
+      const auto from = static_cast<std::ptrdiff_t>(m.at - at_) + r * m.pitch;  // bytes from the first element on
+      const std::ptrdiff_t first = from / element, last = (from + m.bytes) / element;
+      for (std::ptrdiff_t i = first > 0 ? first : 0; i < last && i < size; ++i)
+        written_[static_cast<std::size_t>(i)] = true;
+    }
+  }
+
+  /// The first row of which an element is not written, or −1.
+  std::ptrdiff_t first_missing_row() const {
+    for (std::size_t i = 0; i < written_.size(); ++i)
+      if (!written_[i]) return static_cast<std::ptrdiff_t>(i) / columns_;
+    return -1;
+  }
+
+ private:
+  static constexpr std::ptrdiff_t element = sizeof(float);
+
+  std::uintptr_t at_;
+  std::ptrdiff_t columns_;
+  std::vector<bool> written_;
+};
+
+LLAVA_END

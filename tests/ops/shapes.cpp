@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What an op is given and does not fit is the queue's error, of one sentence, on every backend; nothing is touched then.
+#include <llava/quant/q16_0.hpp>
+#include <llava/quant/q4_0.hpp>
+#include <llava/quant/q4_i8.hpp>
+#include <llava/quant/q8_0.hpp>
+
+#include "backend/backends.hpp"
+
+using namespace llava;
+
+namespace {
+
+// Memory that ends the program when it is looked at: an op that is refused looks at nothing.
+float* nowhere() { return reinterpret_cast<float*>(std::uintptr_t{64}); }
+matrix_view<float> m(std::ptrdiff_t rows, std::ptrdiff_t columns) {
+  return {nowhere(), dynamic_shape<2>(rows, columns)};
+}
+matrix_view<const float> x(std::ptrdiff_t rows, std::ptrdiff_t columns) { return m(rows, columns); }
+template <class T = const float>
+vector_view<T> v(std::ptrdiff_t n) {
+  return {reinterpret_cast<T*>(nowhere()), dynamic_shape<1>(n)};
+}
+vector_view<const std::int32_t> ints(std::ptrdiff_t n) { return v<const std::int32_t>(n); }
+
+/// Calls test(refuses), with refuses(sentence, op) for every backend: op(queue) leaves that error and no other.
+template <class Test>
+void on_every_queue(Test&& test) {
+  for_each_backend([&]<class B>() {
+    device<B> d;
+    test.template operator()<B>([&](const std::string& sentence, auto&& op) {
+      INFO(sentence);
+      op(d.queue);
+      op(d.queue);  // only the first error is kept
+      auto ran = d.queue.finish();
+      REQUIRE_FALSE(ran);
+      CHECK(ran.error().code() == errc::mismatch);
+      CHECK(ran.error().sentence() == sentence);
+      CHECK(d.queue.finish());  // and it is forgotten
+
+      typename B::queue planning(d.threads, arena{});
+      op(planning);
+      ran = planning.finish();
+      REQUIRE_FALSE(ran);
+      CHECK(ran.error().sentence() == sentence);
+    });
+  });
+}
+
+/// A weight as B's matmul takes it, of which only the shape is known.
+template <class B, class F>
+weight_view<B, F> weight_of(std::ptrdiff_t rows, std::ptrdiff_t columns) {
+  if constexpr (block_format<F>)
+    return B::template layout<F>::make_view(nullptr, rows, columns);
+  else
+    return {reinterpret_cast<const F*>(nowhere()), dynamic_shape<2>(rows, columns)};
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("shapes: matmul", "[ops]", f32, f16, bf16, q8_0, q4_0, q4_i8, q16_0) {
+  on_every_queue([]<class B>(auto&& refuses) {
+    const auto w = weight_of<B, TestType>(256, 128);
+    refuses("llava: matmul: x is (4, 100), expected (4, 128), since w is (256, 128)",
+            [&](auto& q) { matmul(q, m(4, 256), x(4, 100), w, epilogue<>{}); });
+    refuses("llava: matmul: y is (4, 255), expected (4, 256), since x is (4, 128) and w is (256, 128)",
+            [&](auto& q) { matmul(q, m(4, 255), x(4, 128), w, epilogue<gelu>{}); });
+    refuses("llava: matmul: y is (3, 256), expected (4, 256), since x is (4, 128) and w is (256, 128)", [&](auto& q) {
+      matmul(q, m(3, 256), x(4, 128), w, epilogue<>{{}, update::add});
+    });
+    refuses("llava: matmul: bias is (255), expected (256), since w is (256, 128)",
+            [&](auto& q) { matmul(q, m(4, 256), x(4, 128), w, epilogue<>{v(255)}); });
+    refuses("llava: matmul: x is (4, 128), expected (4, 0), since w is (0, 0)",  // a weight that was never filled
+            [&](auto& q) { matmul(q, m(4, 256), x(4, 128), weight_of<B, TestType>(0, 0), epilogue<>{}); });
+  });
+}
+
+TEST_CASE("shapes: norms", "[ops]") {
+  on_every_queue([]<class B>(auto&& refuses) {
+    refuses("llava: rms_norm: y is (4, 63), expected (4, 64), since x is (4, 64)",
+            [](auto& q) { rms_norm(q, m(4, 63), x(4, 64), v(64), 1e-5f); });
+    refuses("llava: rms_norm: w is (63), expected (64), since x is (4, 64)",
+            [](auto& q) { rms_norm(q, m(4, 64), x(4, 64), v(63), 1e-5f); });
+    refuses("llava: layer_norm: y is (5, 64), expected (4, 64), since x is (4, 64)",
+            [](auto& q) { layer_norm(q, m(5, 64), x(4, 64), v(64), v(64), 1e-5f); });
+    refuses("llava: layer_norm: w is (0), expected (64), since x is (4, 64)",
+            [](auto& q) { layer_norm(q, m(4, 64), x(4, 64), v(0), v(64), 1e-5f); });
+    refuses("llava: layer_norm: b is (65), expected (64), since x is (4, 64)",
+            [](auto& q) { layer_norm(q, m(4, 64), x(4, 64), v(64), v(65), 1e-5f); });
+  });
+}
+
+TEST_CASE("shapes: attention", "[ops]") {
+  on_every_queue([]<class B>(auto&& refuses) {
+    const auto attend = [](auto y, auto q, auto k, auto values, int heads) {
+      return [=](auto& queue) { attention(queue, y, q, k, values, heads, 1.f); };
+    };
+    refuses("llava: attention: q has 64 columns, which 0 heads do not divide",
+            attend(m(4, 64), x(4, 64), x(6, 64), x(6, 64), 0));
+    refuses("llava: attention: q has 64 columns, which 12 heads do not divide",
+            attend(m(4, 64), x(4, 64), x(6, 64), x(6, 64), 12));
+    refuses("llava: attention: q has 1040 columns for 2 heads; a head has at most 512",
+            attend(m(4, 1040), x(4, 1040), x(6, 1040), x(6, 1040), 2));
+    refuses("llava: attention: k has no rows", attend(m(4, 64), x(4, 64), x(0, 64), x(0, 64), 4));
+    refuses("llava: attention: k is (6, 32), expected (6, 64), since q is (4, 64)",
+            attend(m(4, 64), x(4, 64), x(6, 32), x(6, 64), 4));
+    refuses("llava: attention: v is (5, 64), expected (6, 64), since k is (6, 64)",
+            attend(m(4, 64), x(4, 64), x(6, 64), x(5, 64), 4));
+    refuses("llava: attention: y is (6, 64), expected (4, 64), since q is (4, 64)",
+            attend(m(6, 64), x(4, 64), x(6, 64), x(6, 64), 4));
+  });
+}
+
+TEMPLATE_TEST_CASE("shapes: attention through the KV cache", "[ops]", f32, f16) {
+  on_every_queue([]<class B>(auto&& refuses) {
+    const auto cache = [](int heads, int dim) {
+      return kv_view<TestType>{reinterpret_cast<TestType*>(nowhere()), reinterpret_cast<TestType*>(nowhere()), heads,
+                               dim};
+    };
+    const auto table = [](std::ptrdiff_t s, std::ptrdiff_t b) {
+      return matrix_view<const std::int32_t>(ints(0).data(), dynamic_shape<2>(s, b));
+    };
+    const step_rows rows{ints(4), ints(4), ints(4), table(1, 2)};
+    const auto attend = [](auto y, auto q, auto c, step_rows r, int heads) {
+      return [=](auto& queue) { paged_attention(queue, y, q, c, r, heads, 0, 1.f); };
+    };
+    refuses("llava: paged_attention: 4 query heads are no multiple of the cache's 3",
+            attend(m(4, 64), x(4, 64), cache(3, 16), rows, 4));
+    refuses("llava: paged_attention: 4 query heads are no multiple of the cache's 0",
+            attend(m(4, 64), x(4, 64), cache(0, 16), rows, 4));
+    refuses("llava: paged_attention: the cache's heads have 514 elements, expected 1 to 512",
+            attend(m(4, 514), x(4, 514), cache(1, 514), rows, 1));
+    refuses("llava: paged_attention: q is (4, 60), expected (4, 64), since KV, d of the cache is (2, 16)",
+            attend(m(4, 60), x(4, 60), cache(2, 16), rows, 4));
+    refuses("llava: paged_attention: y is (4, 60), expected (4, 64), since q is (4, 64)",
+            attend(m(4, 60), x(4, 64), cache(2, 16), rows, 4));
+    refuses("llava: paged_attention: positions is (3), expected (4), since q is (4, 64)",
+            attend(m(4, 64), x(4, 64), cache(2, 16), {ints(3), ints(4), ints(4), table(1, 2)}, 4));
+    refuses("llava: paged_attention: sequences is (5), expected (4), since q is (4, 64)",
+            attend(m(4, 64), x(4, 64), cache(2, 16), {ints(4), ints(5), ints(4), table(1, 2)}, 4));
+    refuses("llava: paged_attention: the table of blocks is empty",
+            attend(m(4, 64), x(4, 64), cache(2, 16), {ints(4), ints(4), ints(4), table(1, 0)}, 4));
+
+    const auto store = [](auto q, auto k, auto values, auto angles, step_rows r, auto c) {
+      return [=](auto& queue) { rope_and_store(queue, q, k, values, angles, r, c); };
+    };
+    refuses("llava: rope_and_store: the cache has 2 heads of 15 elements; expected some, of an even number",
+            store(m(4, 60), x(4, 30), x(4, 30), x(4, 15), rows, cache(2, 15)));
+    refuses("llava: rope_and_store: q has 60 columns, no multiple of the cache's d, 16",
+            store(m(4, 60), x(4, 32), x(4, 32), x(4, 16), rows, cache(2, 16)));
+    refuses(
+        "llava: rope_and_store: k is (4, 64), expected (4, 32), since q is (4, 64) and KV, d of the cache is (2, 16)",
+        store(m(4, 64), x(4, 64), x(4, 64), x(4, 16), rows, cache(2, 16)));
+    refuses("llava: rope_and_store: v is (3, 32), expected (4, 32), since k is (4, 32)",
+            store(m(4, 64), x(4, 32), x(3, 32), x(4, 16), rows, cache(2, 16)));
+    refuses(
+        "llava: rope_and_store: angles is (4, 8), expected (4, 16), since q is (4, 64) and KV, d of the cache is (2, "
+        "16)",
+        store(m(4, 64), x(4, 32), x(4, 32), x(4, 8), rows, cache(2, 16)));
+    refuses("llava: rope_and_store: slots is (2), expected (4), since q is (4, 64)",
+            store(m(4, 64), x(4, 32), x(4, 32), x(4, 16), {ints(4), ints(4), ints(2), table(1, 2)}, cache(2, 16)));
+    refuses(
+        "llava: rope_angles: angles is (4, 8), expected (4, 16), since positions is (4) and inverse_frequencies is (8)",
+        [](auto& q) { rope_angles(q, m(4, 8), ints(4), v(8)); });
+  });
+}
+
+TEST_CASE("shapes: rows", "[ops]") {
+  on_every_queue([]<class B>(auto&& refuses) {
+    const auto table = weight_of<B, f16>(32, 16);
+    refuses("llava: embed: y is (4, 15), expected (4, 16), since table is (32, 16)",
+            [&](auto& q) { embed(q, m(4, 15), table, ints(4)); });
+    refuses("llava: embed: ids is (5), expected (4), since y is (4, 16)",
+            [&](auto& q) { embed(q, m(4, 16), table, ints(5)); });
+    refuses("llava: take_rows: y is (4, 15), expected (4, 16), since x is (9, 16)",
+            [](auto& q) { take_rows(q, m(4, 15), x(9, 16), ints(4)); });
+    refuses("llava: take_rows: from is (9), expected (4), since y is (4, 16)",
+            [](auto& q) { take_rows(q, m(4, 16), x(9, 16), ints(9)); });
+    refuses("llava: add: x is (4, 15), expected (4, 16), since y is (4, 16)",
+            [](auto& q) { add(q, m(4, 16), x(4, 15)); });
+    refuses("llava: copy: x is (5, 16), expected (4, 16), since y is (4, 16)",
+            [](auto& q) { copy(q, m(4, 16), x(5, 16)); });
+    refuses("llava: copy: x is (5), expected (4), since y is (4)", [](auto& q) { copy(q, v<float>(4), v(5)); });
+    refuses("llava: copy: x is (2, 16), expected (4, 16), since y is (4, 16)",  // rows_of has no rows behind the last
+            [](auto& q) { copy(q, m(4, 16), rows_of(x(9, 16), 7, 4)); });
+
+    std::vector<float> host(3);
+    refuses("llava: upload: host is (3), expected (4), since the view is (4)",
+            [&](auto& q) { upload(q, v<float>(4), std::span<const float>(host)); });
+    refuses("llava: download: host is (3), expected (4), since the view is (2, 2)",
+            [&](auto& q) { download(q, std::span<float>(host), x(2, 2)); });
+    const matrix_view<const float> apart(nowhere(), dynamic_shape<2>(3, 1), 2);
+    refuses("llava: download: the view's rows do not follow one another: its pitch is 2",
+            [&](auto& q) { download(q, std::span<float>(host), apart); });
+  });
+}
+
+TEST_CASE("shapes: patchify and sample", "[ops]") {
+  on_every_queue([]<class B>(auto&& refuses) {
+    const auto cut = [](auto patches, std::ptrdiff_t bytes, auto table, int side, int patch) {
+      return [=](auto& q) { patchify(q, patches, v<const std::uint8_t>(bytes), table, side, patch); };
+    };
+    refuses("llava: patchify: a side of 8 pixels holds no patch of 0", cut(m(4, 48), 192, x(3, 256), 8, 0));
+    refuses("llava: patchify: a side of 3 pixels holds no patch of 4", cut(m(4, 48), 192, x(3, 256), 3, 4));
+    refuses("llava: patchify: patches is (3, 48), expected (4, 48), since S, p is (8, 4)",
+            cut(m(3, 48), 192, x(3, 256), 8, 4));
+    refuses("llava: patchify: rgb is (0), expected (192), since S, p is (8, 4)", cut(m(4, 48), 0, x(3, 256), 8, 4));
+    refuses("llava: patchify: table is (1, 256), expected (3, 256)", cut(m(4, 48), 192, x(1, 256), 8, 4));
+
+    const auto drawn = [](std::ptrdiff_t ids, auto logits, std::ptrdiff_t draws) {
+      return [=](auto& q) { sample(q, v<std::int32_t>(ids), logits, v<const sample_draw>(draws)); };
+    };
+    refuses("llava: sample: logits have no columns", drawn(2, x(2, 0), 2));
+    refuses("llava: sample: ids is (3), expected (2), since logits is (2, 9)", drawn(3, x(2, 9), 2));
+    refuses("llava: sample: draws is (0), expected (2), since logits is (2, 9)", drawn(2, x(2, 9), 0));
+  });
+}
+
+TEST_CASE("queue: after an error nothing runs, until finish() has given it away", "[ops]") {
+  for_each_backend([]<class B>() {
+    device<B> d;
+    const auto y = d.put(std::vector<float>{1, 2}, 1), x = d.put(std::vector<float>{10, 20}, 1);
+    const matrix_view<const float> one = x.matrix();
+    add(d.queue, y.matrix(), one);
+    add(d.queue, m(1, 3), one);
+    add(d.queue, y.matrix(), one);
+    std::vector<float> seen{-1, -1};
+    download(d.queue, std::span<float>(seen), matrix_view<const float>(y.matrix()));
+    CHECK(seen == std::vector<float>{-1, -1});
+    const auto ran = d.queue.finish();
+    REQUIRE_FALSE(ran);
+    CHECK(ran.error().sentence() == "llava: add: x is (1, 2), expected (1, 3), since y is (1, 3)");
+    add(d.queue, y.matrix(), one);
+    CHECK(d.get(y) == std::vector<float>{21, 42});
+  });
+}
+
+TEST_CASE("embed and take_rows: a number beyond the last row is an error, and writes nothing", "[ops]") {
+  for_each_backend([]<class B>() {
+    device<B> d;
+    const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
+    const auto rows = d.put(std::vector<float>(6), 2);
+    const auto ids = d.put(std::vector<std::int32_t>{0, 5}, 1), from = d.put(std::vector<std::int32_t>{2, 1}, 1);
+    const auto y = d.put(std::vector<float>(6, 9.f), 2);
+    embed(d.queue, y.matrix(), matrix_view<const f16>(table.matrix()), vector_view<const std::int32_t>(ids.vector()));
+    auto ran = d.queue.finish();
+    REQUIRE_FALSE(ran);
+    CHECK(ran.error().sentence() == "llava: embed: ids[1] is 5; there are 5 rows");
+    take_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
+              vector_view<const std::int32_t>(from.vector()));
+    ran = d.queue.finish();
+    REQUIRE_FALSE(ran);
+    CHECK(ran.error().sentence() == "llava: take_rows: from[0] is 2; there are 2 rows");
+    CHECK(d.get(y) == std::vector<float>(6, 9.f));
+  });
+}
+
+TEST_CASE("queue: an op that takes more memory than there is is an error", "[ops]") {
+  for_each_backend([]<class B>() {
+    device<B> d(2, 4096);
+    const auto logits = d.put(random_values(2000, 1), 1), few = d.put(random_values(20, 1), 1);
+    const auto draws = d.put(std::vector<float>(4), 1);  // all zero: greedy
+    const auto ids = d.put(std::vector<std::int32_t>{-1}, 1);
+    const vector_view<const sample_draw> draw(reinterpret_cast<const sample_draw*>(draws.memory.data()),
+                                              dynamic_shape<1>(1));
+    sample(d.queue, ids.vector(), matrix_view<const float>(logits.matrix()), draw);
+    const auto ran = d.queue.finish();
+    REQUIRE_FALSE(ran);
+    CHECK(ran.error().code() == errc::out_of_memory);
+    CHECK(ran.error().sentence().starts_with("llava: a step takes 16000 bytes of memory, and has 4096"));
+    sample(d.queue, ids.vector(), matrix_view<const float>(few.matrix()), draw);
+    CHECK(d.get(ids)[0] >= 0);
+  });
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/tensor/arena.hpp>
+#include <llava/tensor/coverage.hpp>
+#include <llava_catch.hpp>
+
+using namespace llava;
+
+TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[tensor]") {
+  arena planning;
+  const matrix_view<float> before = take_matrix(planning, 4, 16), y = take_matrix(planning, 4, 16),
+                           behind = take_matrix(planning, 4, 16);
+  const auto columns = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
+    return matrix_view<float>(y.data() + first, dynamic_shape<2>(4, count), y.pitch());
+  };
+  const auto missing = [&](std::initializer_list<matrix_view<float>> written) {
+    coverage seen(y);
+    planning.watch(&seen);
+    for (const auto& w : written) planning.note_written(memory_rows(w));
+    planning.watch(nullptr);
+    planning.note_written(memory_rows(y));  // nobody listens
+    return seen.first_missing_row();
+  };
+  CHECK(missing({}) == 0);
+  CHECK(missing({y}) == -1);
+  CHECK(missing({before, behind}) == 0);
+  CHECK(missing({rows_of(y, 0, 3)}) == 3);
+  CHECK(missing({rows_of(y, 3, 1), rows_of(y, 0, 3)}) == -1);
+  CHECK(missing({columns(8, 8), columns(0, 8)}) == -1);
+  CHECK(missing({columns(0, 8), columns(9, 7)}) == 0);
+  CHECK(missing({rows_of(y, 0, 2), columns(0, 15)}) == 2);
+  const matrix_view<float> wide(before.data(), dynamic_shape<2>(12, 16));  // all three
+  CHECK(missing({wide}) == -1);
+  const vector_view<float> line(y.data(), dynamic_shape<1>(64));
+  coverage seen(y);
+  seen.note(memory_rows(line));
+  CHECK(seen.first_missing_row() == -1);
+}
+
+TEST_CASE("arena: what is not there has overrun, and no address of it is the arena's", "[tensor]") {
+  alignas(64) std::byte memory[256];
+  arena a(memory, sizeof memory);
+  CHECK(reinterpret_cast<std::byte*>(a.take<float>(32)) == memory);
+  CHECK_FALSE(a.overrun());
+  {
+    arena_scope scope(a);
+    const auto* beyond = reinterpret_cast<std::byte*>(a.take<float>(33));
+    CHECK((beyond < memory || beyond >= memory + sizeof memory));
+    CHECK(a.overrun());
+  }
+  a.forget_overrun();
+  CHECK_FALSE(a.overrun());
+  CHECK(reinterpret_cast<std::byte*>(a.take<float>(32)) == memory + 128);
+
+  for (const std::ptrdiff_t n : {std::ptrdiff_t{-1}, PTRDIFF_MAX, PTRDIFF_MAX / 4}) {
+    arena planning;
+    planning.take<float>(n);
+    planning.take<float>(n);
+    CHECK(planning.overrun());
+  }
+}
