@@ -182,6 +182,40 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
   }
 }
 
+TEST_CASE("folders of adapters, of GGUF files, of quantised weights and of half a configuration are named") {
+  temporary_folder f("kinds");
+  CHECK(error_of(f) == "llava: " + f.path.string() + " has no config.json");
+  f.write("model-00001-of-00002.safetensors", "").write("mmproj.gguf", "").write("llava-7b.gguf", "");
+  CHECK(error_of(f).find("holds a GGUF file, llava-7b.gguf, which is not read") != std::string::npos);
+  f.write("adapter_config.json", R"({"base_model_name_or_path": "lmsys/vicuna-7b-v1.5"})");
+  CHECK(error_of(f).find("holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5, which is not opened; merge it") !=
+        std::string::npos);
+  f.write("adapter_config.json", "[]");
+  CHECK(error_of(f).find("holds an adapter (LoRA), which") != std::string::npos);
+
+  for (const auto& [config, fragment] :
+       {std::pair<const char*, const char*>{
+            R"({"model_type": "llava", "text_config": {}, "quantization_config": {"quant_method": "bitsandbytes"}})",
+            "\"quantization_config\" is bitsandbytes; known: none; take the model that was not quantised"},
+        {R"({"model_type": "llava", "text_config": {"quantization_config": {"quant_method": "awq"}}})",
+         "\"text_config.quantization_config\" is awq"},
+        {R"({"model_type": "llama", "quantization_config": {"bits": 4}})", "is of an unnamed method"},
+        {R"({"model_type": "llama", "quantization_config": 4})", "must be an object"},
+        {R"({"model_type": "llava", "vision_config": {}, "image_token_index": 32000})",
+         "\"model_type\" is llava, and there is neither text_config (of transformers' layout) nor mm_vision_tower"},
+        {R"({"model_type": "llava_llama"})", "\"model_type\" is llava_llama, and there is neither"},
+        {"version https://git-lfs.github.com/spec/v1\n", "config.json is a pointer of Git LFS"}}) {
+    f.write("config.json", config);
+    INFO(error_of(f));
+    CHECK(error_of(f).find(fragment) != std::string::npos);
+    CHECK(error_of(f).find(f / "config.json") != std::string::npos);
+  }
+  f.write("config.json",
+          R"({"model_type": "llama", "quantization_config": null, "vocab_size": 7, "vocab_size": 32000})");
+  CHECK(error_of(f).empty());
+  CHECK(described(f).text.vocab == 32000);
+}
+
 TEST_CASE("R1: a config.json with any byte damaged describes a model or says what is wrong") {
   temporary_folder f("mutations");
   f.copy(golden);

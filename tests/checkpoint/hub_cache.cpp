@@ -38,6 +38,18 @@ TEST_CASE("a folder is itself, without the slashes at its end") {
   CHECK(resolved("/") == "/");
 }
 
+TEST_CASE("a file in the place of a folder is told, and so is why a folder cannot be looked at") {
+  temporary_folder f("files");
+  f.write("x.safetensors", "").write("llava.Q4_K_M.gguf", "GGUF");
+  CHECK(resolved(f / "x.safetensors") ==
+        "llava: " + (f / "x.safetensors") + " is a file; pass the folder of a model with safetensors");
+  CHECK(resolved(f / "llava.Q4_K_M.gguf").find("is a GGUF file, which is not read; pass the folder") !=
+        std::string::npos);
+  CHECK(resolved(f / "x.safetensors/y").find("there is no folder") != std::string::npos);
+  CHECK(resolved(f / "x.safetensors/y").find(": Not a directory") != std::string::npos);
+  CHECK(resolved(f / "absent").find(": No such file or directory") != std::string::npos);
+}
+
 TEST_CASE("the name of a repository is looked up in the Hugging Face cache") {
   environment e;
   temporary_folder f("hub");
@@ -65,7 +77,7 @@ TEST_CASE("names that are no repository, and caches that lead elsewhere, lead no
   environment e;
   temporary_folder f("hub_bad");
   ::setenv("HF_HUB_CACHE", f.path.c_str(), 1);
-  for (const char* name : {"absent", "a/b/c", "/a", "a/", "../b", "a/..", "-a/b", ".a/b", "a b/c", ""}) {
+  for (const char* name : {"absent", "a/b/c", "/a", "a/", "../absent", "a/..", "-a/b", ".a/b", "a b/c", ""}) {
     INFO(name);
     CHECK(resolved(name).find("there is no folder") != std::string::npos);
   }

@@ -66,12 +66,42 @@ TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {
     INFO(text);
     CHECK(error_of(text).find("x.json: not JSON, at byte") != std::string::npos);
   }
-  CHECK(error_of(R"({"a":1,"b":2,"a":3})").find("\"a\" stands twice") != std::string::npos);
-  CHECK(error_of(R"([{"x":{"a":1,"\u0061":3}}])").find("stands twice") != std::string::npos);
+  const auto refused = [](std::string_view text) {
+    const auto parsed = llava::try_parse_json("x.json", text, llava::repeated_keys::refused);
+    return parsed ? "" : parsed.error().sentence();
+  };
+  CHECK(refused(R"({"a":1,"b":2,"a":3})").find("\"a\" stands twice") != std::string::npos);
+  CHECK(refused(R"([{"x":{"a":1,"\u0061":3}}])").find("stands twice") != std::string::npos);
+  CHECK(refused(R"([{"a":1},{"a":1}])").empty());
   CHECK(error_of(repeated("[", 64) + repeated("]", 64)).empty());
   for (const std::size_t depth : {65u, 3000u, 1000000u})
     CHECK(error_of(repeated("[", depth)).find("deeper than 64") != std::string::npos);
   CHECK(error_of(repeated("{\"a\":", 1000000)).find("deeper than 64") != std::string::npos);
+}
+
+TEST_CASE("a key that stands twice has its last value, in its first place, as in Python") {
+  const auto parsed = llava::try_parse_json(
+      "x.json", R"({"b":1,"a":{"x":1,"\u0078":[2]},"b":2,"c":0,"a":{"x":1,"y":{"z":1,"z":2},"x":3},"b":null,"d":4})");
+  REQUIRE(parsed);
+  std::string keys;
+  for (const auto& [key, value] : parsed->members()) keys += key;
+  CHECK(keys == "bacd");
+  CHECK(parsed->find("b")->is_null());
+  CHECK(parsed->find("a")->members().size() == 2);
+  CHECK(parsed->find("a")->find("x")->whole() == 3);
+  CHECK(parsed->find("a")->find("y")->find("z")->whole() == 2);
+  CHECK(parsed->find("d")->whole() == 4);
+}
+
+TEST_CASE("what lies in the place of a file that was not fetched is named") {
+  CHECK(
+      error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 13\n") ==
+      "llava: x.json is a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder, or fetch it with "
+      "`hf download`");
+  for (const char* page : {"<!DOCTYPE html><title>Sign in</title>", "\xef\xbb\xbf\n <HTML lang=\"en\">"})
+    CHECK(error_of(page).find("x.json is an HTML page, not the file itself; fetch it anew") != std::string::npos);
+  for (const char* other : {"<htm", "version 1", "<!doctype xml>", ""})
+    CHECK(error_of(other).find("not JSON, at byte") != std::string::npos);
 }
 
 TEST_CASE("R1: JSON takes no more memory than 64 MiB and four times its text") {

@@ -162,9 +162,34 @@ TEST_CASE("shards: all that the index names are opened, and each tensor is where
   }
 }
 
+TEST_CASE("a whole model.safetensors goes before an index that is left from before, as in transformers") {
+  temporary_folder f("stale");
+  f.write("model.safetensors", file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "A"));
+  f.write("model.safetensors.index.json", R"({"weight_map":{"b":"gone.safetensors"}})");
+  const auto folder = llava::safetensors_folder::try_open(f.path.string());
+  REQUIRE(folder);
+  CHECK(folder->find("a")->bytes[0] == std::byte{'A'});
+}
+
+TEST_CASE("what lies in the place of weights that were not fetched is named, and so are types that are not ours") {
+  CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4221341048\n")
+            .find("x.safetensors is a pointer of Git LFS, not the file itself; run `git lfs pull`") !=
+        std::string::npos);
+  CHECK(error_of("<!doctype html><html><body>404</body></html>").find("x.safetensors is an HTML page") !=
+        std::string::npos);
+  temporary_folder f("foreign");
+  f.write("x.safetensors", file_of(R"({"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}})", "abcdefgh"));
+  const auto file = llava::safetensors_file::try_open(f / "x.safetensors");
+  REQUIRE(file);
+  CHECK(file->find("a")->foreign_type == "F64");
+  CHECK(file->find("a")->bytes.empty());
+}
+
 TEST_CASE("a folder without safetensors says what it has instead") {
   temporary_folder f("none");
-  CHECK(error_of_folder(f).find("neither model.safetensors nor") != std::string::npos);
+  CHECK(error_of_folder(f).find("has no model.safetensors or model.safetensors.index.json") != std::string::npos);
+  f.write("consolidated.safetensors", "").write("model-00002-of-00002.safetensors", "");
+  CHECK(error_of_folder(f).find("index.json; it has consolidated.safetensors") != std::string::npos);
   f.write("pytorch_model.bin", "x");
   CHECK(error_of_folder(f).find("safe_serialization=True") != std::string::npos);
   std::filesystem::create_directory(f.path / "model.safetensors");

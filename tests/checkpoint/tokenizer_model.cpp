@@ -43,6 +43,15 @@ void refused(const std::string& model, llava::errc code, std::string_view why) {
 
 }  // namespace
 
+TEST_CASE("a tokenizer.model that was not fetched is named") {
+  const auto error_of = [](std::string_view bytes) {
+    return llava::try_read_tokenizer_model("tokenizer.model", bytes).error().sentence();
+  };
+  CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:9e55\nsize 499723\n")
+            .find("tokenizer.model is a pointer of Git LFS") != std::string::npos);
+  CHECK(error_of("<html></html>").find("tokenizer.model is an HTML page") != std::string::npos);
+}
+
 TEST_CASE("a SentencePiece model is read, and fields that are not known are passed over") {
   const std::string extra =
       number(9, 1) + bytes(100, "x") + varint(11 << 3 | 1) + "12345678" + varint(12 << 3 | 5) + "1234";

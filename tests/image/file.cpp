@@ -146,12 +146,29 @@ TEST_CASE("what is no picture is named (R4)") {
             .find("a HEIC") != std::string::npos);
   CHECK(error_of("hello").find("neither JPEG nor PNG") != std::string::npos);
   CHECK(error_of("RIFF").find("neither") != std::string::npos);
+  CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a").find("a pointer of Git LFS") !=
+        std::string::npos);
+  CHECK(error_of("<!DOCTYPE html><html>").find("x.png is an HTML page") != std::string::npos);
+}
+
+TEST_CASE("what names a picture elsewhere than in a file is told in one sentence") {
+  const auto error_of_name = [](const std::string& name) { return llava::try_read_image(name).error().sentence(); };
+  const std::string rest = "; save it as a file, and give the file's name",
+                    start = "llava: a picture cannot be given as ";
+  CHECK(error_of_name("https://llava-vl.github.io/static/images/view.jpg") == start + "a URL" + rest);
+  CHECK(error_of_name("S3://bucket/x.png") == start + "a URL" + rest);
+  CHECK(error_of_name("-") == start + "\"-\" (standard input)" + rest);
+  CHECK(error_of_name("data:image/png;base64," + std::string(100000, 'A')) == start + "a data: URL" + rest);
+  CHECK(error_of_name("absent://") == start + "a URL" + rest);
+  CHECK(error_of_name("://x.png") == "llava: cannot open the picture ://x.png: No such file or directory");
 }
 
 TEST_CASE("files: absent, a folder, a name with a zero byte, and one that is there") {
   CHECK(llava::try_read_image("/nowhere/x.png").error().code() == llava::errc::not_found);
   const std::filesystem::path here = std::filesystem::temp_directory_path() / "llava_image_file_test.png";
-  CHECK(llava::try_read_image(here.parent_path().string()).error().code() == llava::errc::io);
+  const auto folder = llava::try_read_image(here.parent_path().string());
+  CHECK(folder.error().code() == llava::errc::io);
+  CHECK(folder.error().sentence().find(": Is a directory") != std::string::npos);
   CHECK(llava::try_read_image(std::string("a\0b", 3)).error().code() == llava::errc::invalid_argument);
   const std::string bytes = encoded().at("png-2-8-33x17");
   std::ofstream(here, std::ios::binary) << bytes;

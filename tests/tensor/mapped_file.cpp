@@ -26,3 +26,13 @@ TEST_CASE("R1: an empty file is empty; what is no file is an error that names it
         std::string::npos);
   CHECK_FALSE(llava::mapped_file::try_open("/dev/zero"));
 }
+
+TEST_CASE("what the system refuses is told with its reason, and a pipe is not waited for") {
+  temporary_folder f("mapped");
+  CHECK(llava::mapped_file::try_open(f / "absent").error().sentence() ==
+        "llava: cannot open " + (f / "absent") + ": No such file or directory");
+  CHECK(llava::mapped_file::try_open(f / std::string(300, 'n')).error().sentence().find("File name too long") !=
+        std::string::npos);
+  REQUIRE(::mkfifo((f / "pipe").c_str(), 0600) == 0);
+  CHECK(llava::mapped_file::try_open(f / "pipe").error().sentence().find("is not a file") != std::string::npos);
+}

@@ -3,10 +3,12 @@
 /// `x()` throws `llava::error` and exists only where exceptions do. The sentence names the file, the tensor, what was
 /// expected, what was found and what to do. It never holds a pointer or the text of another library's exception.
 #pragma once
+#include <cerrno>
 #include <charconv>
 #include <concepts>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <string>
@@ -151,6 +153,27 @@ template <class... Parts>
 std::string text_of(const Parts&... parts) {
   const detail::text_part list[] = {parts...};
   return detail::joined(list, sizeof...(parts));
+}
+
+namespace detail {
+/// What strerror_r gives: a text with GNU, a number elsewhere, and then the text is in `buffer`.
+inline const char* reason_in(const char* text, const char*) { return text; }
+inline const char* reason_in(int, const char* buffer) { return buffer; }
+
+[[gnu::cold]] inline error failed_of_system(int number, std::string sentence) {
+  char buffer[256] = "";
+  sentence += ": ";
+  sentence += reason_in(::strerror_r(number, buffer, sizeof buffer), buffer);
+  const bool absent = number == ENOENT || number == ENOTDIR;
+  return fail(absent ? errc::not_found : number == ENOMEM ? errc::out_of_memory : errc::io, std::move(sentence));
+}
+}  // namespace detail
+
+/// `return fail_of_system(errno, "llava: cannot open ", file)`: the error of a call that the system refused, with its reason
+/// at the end: "llava: cannot open x: No such file or directory".
+template <class... Parts>
+error fail_of_system(int number, const Parts&... parts) {
+  return detail::failed_of_system(number, text_of(parts...));
 }
 
 /// a · b, or nothing when it does not fit: for sizes that a file states (R2).

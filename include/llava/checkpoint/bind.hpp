@@ -27,6 +27,10 @@ std::string text_of_dims(const Extents& extents, std::size_t rank) {
   return s + ")";
 }
 
+inline std::string_view type_of(const stored_tensor& t) {
+  return t.foreign_type.empty() ? name_of(t.type) : t.foreign_type;
+}
+
 /// What is wrong with one tensor for one slot, or nothing.
 template <checkpoint_source Source>
 std::string mismatch_of(const Source& source, const std::string& name, const weight_slot& slot,
@@ -37,21 +41,20 @@ std::string mismatch_of(const Source& source, const std::string& name, const wei
     return text_of(name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ", t->format);
   if (!t->format.empty()) {
     const std::int64_t stored[] = {dims.rows(), slot.stored_row_bytes(dims.columns())};
-    if (t->type == dtype::uint8 && t->dims.size() == 2 && t->dims[0] == static_cast<std::size_t>(stored[0]) &&
-        t->dims[1] == static_cast<std::size_t>(stored[1]))
+    if (t->type == dtype::uint8 && t->foreign_type.empty() && t->dims.size() == 2 &&
+        t->dims[0] == static_cast<std::size_t>(stored[0]) && t->dims[1] == static_cast<std::size_t>(stored[1]))
       return {};
     return text_of(name, ": expected ", t->format, " rows of ", text_of_dims(stored, 2), " bytes, found ",
-                   text_of_dims(t->dims, t->dims.size()), " of ", name_of(t->type), " in ", t->file);
+                   text_of_dims(t->dims, t->dims.size()), " of ", type_of(*t), " in ", t->file);
   }
+  if (t->type != dtype::float32 && t->type != dtype::float16 && t->type != dtype::bfloat16)
+    return text_of(name, ": expected f32, f16 or bf16, found ", type_of(*t), " in ", t->file);
   bool equal = t->dims.size() == static_cast<std::size_t>(dims.rank);
   for (std::size_t i = 0; equal && i < t->dims.size(); ++i)
     equal = t->dims[i] == static_cast<std::size_t>(dims.extent[i]);
   if (!equal)
     return text_of(name, ": expected ", text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), ", found ",
                    text_of_dims(t->dims, t->dims.size()), " in ", t->file);
-  if (t->type != dtype::float32 && t->type != dtype::float16 && t->type != dtype::bfloat16)
-    return text_of(name, ": expected f32, f16 or bf16, found ", t->bytes.empty() ? "another type" : name_of(t->type),
-                   " in ", t->file);
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/image_processor.hpp>
 #include <llava/checkpoint/model_description.hpp>
+#include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/text_config.hpp>
 #include <llava/checkpoint/vision_config.hpp>
 #include <llava/text/conversation.hpp>
@@ -156,24 +157,44 @@ inline result<void> try_read_ends(const std::string& folder, const json_object& 
   return read(json.root());
 }
 
+/// Weights in a form of other programs (bitsandbytes, GPTQ, AWQ, …) are none that we read.
+inline result<void> try_confirm_not_quantised(const json_object& root) {
+  LLAVA_TRY(text, root.object("text_config"));
+  for (const json_object* o : {&root, static_cast<const json_object*>(&text)}) {
+    LLAVA_TRY(how, o->object("quantization_config"));
+    if (!o->has("quantization_config")) continue;
+    std::string method = "of an unnamed method";
+    LLAVA_CHECK(how.read("quant_method", method));
+    return o->unsupported("quantization_config", method,
+                          "none; take the model that was not quantised, and quantise it with `llava quantize`");
+  }
+  return {};
+}
+
 }  // namespace detail
 
 /// Reads config.json and what lies beside it. Errors name the file and the key.
 inline result<model_description> try_describe_model(const std::string& folder) {
   const std::string file = folder + "/config.json";
+  if (!detail::file_exists(file)) return detail::error_of_folder(folder, "config.json");
   LLAVA_TRY(json, json_document::try_read(file));
   const json_object root = json.root();
+  LLAVA_CHECK(detail::try_confirm_not_quantised(root));
   model_description d;
-  std::string tower;
+  std::string tower, type;
   LLAVA_CHECK(root.read("vision_tower", tower));
   LLAVA_CHECK(root.read("mm_vision_tower", tower));
+  LLAVA_CHECK(root.read("model_type", type));
   if (root.has("text_config")) {
-    std::string type = "llava";
-    LLAVA_CHECK(root.read("model_type", type));
+    if (type.empty()) type = "llava";
     if (type != "llava") return root.unsupported("model_type", type, "llava; the others come later");
     LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, d));
   } else if (!tower.empty()) {
     LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
+  } else if (type == "llava" || type.rfind("llava_", 0) == 0) {
+    return fail(errc::invalid_format,
+                text_of("llava: ", file, ": \"model_type\" is ", type, ", and there is neither ",
+                        "text_config (of transformers' layout) nor mm_vision_tower (of the original)"));
   } else {
     d.names = naming::text_only;
     LLAVA_TRY(numbers, detail::try_read_text_config(root, "llama"));

@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
 #include <string>
 
@@ -71,7 +72,12 @@ inline result<std::string> try_resolve_model_folder(std::string_view folder_or_i
                         detail::hub_cache_folder(), "); fetch it with `hf download ", folder_or_id,
                         "` and pass its name or its folder"));
   }
-  return fail(errc::not_found, text_of("llava: there is no folder ", folder_or_id));
+  struct stat about {};
+  if (::stat(folder.c_str(), &about) != 0) return fail_of_system(errno, "llava: there is no folder ", folder_or_id);
+  const bool gguf = folder.size() > 5 && folder.compare(folder.size() - 5, 5, ".gguf") == 0;
+  return fail(gguf ? errc::unsupported : errc::invalid_argument,
+              text_of("llava: ", folder_or_id, " is a ", gguf ? "GGUF file, which is not read" : "file",
+                      "; pass the folder of a model with safetensors"));
 }
 
 LLAVA_END

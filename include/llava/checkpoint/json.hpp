@@ -1,80 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 /// JSON of a checkpoint's small files, read by RapidJSON's iterative parser: no recursion on input, at most 64 levels, no
-/// key twice in an object, no number of more than 4096 characters, valid UTF-8 (R9), and no more memory than 64 MiB and four
-/// times the text (R1). json_object reads the members of one object; what is not as it should be is told with file and key.
+/// number of more than 4096 characters, valid UTF-8 (R9), and no more memory than 64 MiB and four times the text (R1). Of a
+/// key that stands twice in an object the last value counts, as in Python; safetensors forbids it (R2). json_object reads
+/// the members of one object; what is not as it should be is told with file and key.
 #pragma once
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <locale>
-#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
 #include <llava/base/error.hpp>
+#include <llava/base/stand_in.hpp>
+#include <llava/checkpoint/json_value.hpp>
 #include <llava/tensor/mapped_file.hpp>
 
 LLAVA_BEGIN
 
-/// A parsed value.
-class json_value {
- public:
-  using member = std::pair<std::string, json_value>;
-  using array = std::vector<json_value>;
-  using object = std::vector<member>;
-
-  json_value() = default;
-  template <class T>
-  explicit json_value(T v) : value_(std::move(v)) {}
-
-  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
-  bool is_array() const { return std::holds_alternative<array>(value_); }
-  bool is_object() const { return std::holds_alternative<object>(value_); }
-
-  /// @name What it is, or null
-  /// @{
-  const bool* truth() const { return std::get_if<bool>(&value_); }
-  const std::string* text() const { return std::get_if<std::string>(&value_); }
-  /// @}
-  /// A number without fraction.
-  std::optional<std::int64_t> whole() const {
-    const auto* i = std::get_if<std::int64_t>(&value_);
-    return i ? std::optional(*i) : std::nullopt;
-  }
-  std::optional<double> number() const {
-    if (const auto* i = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*i);
-    const auto* d = std::get_if<double>(&value_);
-    return d ? std::optional(*d) : std::nullopt;
-  }
-  /// Of an array; empty for anything else.
-  const array& items() const {
-    static const array none;
-    const auto* a = std::get_if<array>(&value_);
-    return a ? *a : none;
-  }
-  /// Of an object, in the file's order; empty for anything else.
-  const object& members() const {
-    static const object none;
-    const auto* o = std::get_if<object>(&value_);
-    return o ? *o : none;
-  }
-  const json_value* find(std::string_view key) const {
-    for (const member& m : members())
-      if (m.first == key) return &m.second;
-    return nullptr;
-  }
-
- private:
-  friend class json_builder;
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, array, object> value_;
-};
+/// What becomes of a key that stands twice in an object.
+enum class repeated_keys : bool { last_counts, refused };
 
 /// Makes a json_value of the parser's events.
 class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json_builder> {
@@ -82,7 +33,8 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   static constexpr std::size_t deepest = 64, longest_number = 4096;
 
   /// For a text of so many bytes.
-  explicit json_builder(std::size_t text_bytes) : left_((std::size_t{64} << 20) + 4 * text_bytes) {
+  json_builder(std::size_t text_bytes, repeated_keys repeated)
+      : left_((std::size_t{64} << 20) + 4 * text_bytes), repeated_(repeated) {
     real_.imbue(std::locale::classic());
     real_.exceptions(std::ios::badbit);  // memory that is refused is no mistake of the number
   }
@@ -113,20 +65,44 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   bool StartArray() { return open(json_value(json_value::array{})); }
   bool EndArray(rapidjson::SizeType) { return close(); }
   bool EndObject(rapidjson::SizeType) {
-    const auto& members = open_.back().members();
-    const std::size_t for_keys = members.size() * sizeof(std::string_view);
-    if (!take(for_keys)) return false;
-    left_ += for_keys;
-    std::vector<std::string_view> keys(members.size());
-    std::transform(members.begin(), members.end(), keys.begin(),
-                   [](const auto& m) { return std::string_view(m.first); });
-    std::sort(keys.begin(), keys.end());
-    const auto twice = std::adjacent_find(keys.begin(), keys.end());
-    if (twice != keys.end()) return refuse(text_of("the key \"", *twice, "\" stands twice in an object"));
+    auto& members = *std::get_if<json_value::object>(&open_.back().value_);
+    const std::size_t for_order = members.size() * sizeof(std::uint32_t);
+    if (!take(for_order)) return false;
+    left_ += for_order;
+    std::vector<std::uint32_t> order(members.size());  // by key, and equal ones as they stand
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
+    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+      const int sign = members[a].first.compare(members[b].first);
+      return sign < 0 || (sign == 0 && a < b);
+    });
+    bool is_repeated = false;
+    for (std::size_t i = 1, first = 0; i < order.size(); ++i) {
+      if (members[order[i]].first != members[order[first]].first) {
+        first = i;
+        continue;
+      }
+      is_repeated = true;
+      if (repeated_ == repeated_keys::refused)
+        return refuse(text_of("the key \"", members[order[i]].first, "\" stands twice in an object"));
+      members[order[first]].second = std::move(members[order[i]].second);
+    }
+    if (is_repeated) keep_firsts(members, std::move(order));
     return close();
   }
 
  private:
+  /// Of members whose key stands several times, only the first, which has the last value. `order` is by key.
+  static void keep_firsts(json_value::object& members, std::vector<std::uint32_t> order) {
+    const auto end = std::unique(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return members[a].first == members[b].first;
+    });
+    std::sort(order.begin(), end);
+    std::size_t kept = 0;
+    for (auto at = order.begin(); at != end; ++at, ++kept)
+      if (*at != kept) members[kept] = std::move(members[*at]);
+    members.resize(kept);
+  }
+
   bool refuse(std::string why) {
     problem = std::move(why);
     return false;
@@ -177,18 +153,22 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   std::vector<std::string> keys_;
   std::istringstream real_;  // what a number with a fraction or an exponent is read from; of no locale
   std::size_t left_;         // bytes that may still be allocated
+  repeated_keys repeated_;
 };
 
 /// Parses a whole text; `file` is its name in errors.
-inline result<json_value> try_parse_json(std::string_view file, std::string_view text) {
+inline result<json_value> try_parse_json(std::string_view file, std::string_view text,
+                                         repeated_keys repeated = repeated_keys::last_counts) {
   rapidjson::Reader reader;
   rapidjson::MemoryStream bytes(text.data(), text.size());
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
-  json_builder builder(text.size());
+  json_builder builder(text.size(), repeated);
   constexpr unsigned flags =
       rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
   if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));
   if (!builder.problem.empty()) return fail(errc::invalid_format, text_of("llava: ", file, ": ", builder.problem));
+  if (const std::string_view instead = stand_in(text); !instead.empty())
+    return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
   return fail(errc::invalid_format, text_of("llava: ", file, ": not JSON, at byte ", reader.GetErrorOffset()));
 }
 
@@ -281,9 +261,9 @@ class json_object {
 /// A parsed file whose root is an object.
 class json_document {
  public:
-  static result<json_document> try_read(const std::string& file) {
+  static result<json_document> try_read(const std::string& file, repeated_keys repeated = repeated_keys::last_counts) {
     LLAVA_TRY(text, try_read_text_file(file));
-    LLAVA_TRY(root, try_parse_json(file, text));
+    LLAVA_TRY(root, try_parse_json(file, text, repeated));
     if (!root.is_object()) return fail(errc::invalid_format, text_of("llava: ", file, ": expected an object"));
     return result<json_document>(json_document(file, std::move(root)));
   }

@@ -6,10 +6,9 @@
 /// An entry of `__metadata__` whose key is the name of a tensor names the block format of that tensor's rows, as our own
 /// `llava quantize` writes it: {"__metadata__": {"model.layers.0.mlp.up_proj.weight": "q4_0", …}, …}.
 ///
-/// safetensors_folder opens model.safetensors, or the shards that model.safetensors.index.json names, by mapping: no data
-/// is read.
+/// safetensors_folder opens model.safetensors, or else the shards that model.safetensors.index.json names, by mapping: no
+/// data is read. The order is that of transformers: an index may be left from before.
 #pragma once
-#include <sys/stat.h>
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/source.hpp>
 #include <llava/tensor/mapped_file.hpp>
 
@@ -78,7 +78,8 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
   if (end - begin != size)
     return bad(text_of("its shape and dtype need ", size, " bytes, data_offsets give ", end - begin));
   t.bytes = data.subspan(begin, size);
-  if (!found->known) t.bytes = {};  // kept by name and shape: whoever asks for it is told that it does not fit
+  // What is of a type that is not ours is kept by name and shape: whoever asks for it is told that it does not fit.
+  if (!found->known) t.bytes = {}, t.foreign_type = found->name;
   return safetensors_entry{std::move(t), begin, end};
 }
 
@@ -93,6 +94,9 @@ class safetensors_file {
     f.mapped_ = std::move(mapped);
     const std::span<const std::byte> bytes = f.mapped_.bytes();
     const auto bad = [&](std::string_view what) {
+      const std::string_view instead =
+          stand_in({reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), std::size_t{1024})});
+      if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
       return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
     };
     if (bytes.size() < 8) return bad("too short to be a safetensors file");
@@ -104,7 +108,7 @@ class safetensors_file {
     const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
     if (header.empty() || header.front() != '{') return bad("its header does not begin with '{'");
     const std::span<const std::byte> data = bytes.subspan(8 + length);
-    LLAVA_TRY(json, try_parse_json(file, header));
+    LLAVA_TRY(json, try_parse_json(file, header, repeated_keys::refused));
     std::vector<std::pair<std::size_t, std::size_t>> ranges;
     for (const auto& [name, value] : json.members()) {
       if (name == "__metadata__") continue;  // below, when all tensors are known
@@ -148,23 +152,14 @@ class safetensors_file {
 class safetensors_folder {
  public:
   static result<safetensors_folder> try_open(const std::string& folder) {
-    const auto exists = [&](const char* name) {
-      struct stat about {};
-      return ::stat((folder + "/" + name).c_str(), &about) == 0;
-    };
     safetensors_folder all;
-    if (exists("model.safetensors.index.json")) {
-      LLAVA_CHECK(all.try_open_shards(folder));
-    } else if (exists("model.safetensors")) {
+    if (detail::file_exists(folder + "/model.safetensors")) {
       LLAVA_TRY(one, safetensors_file::try_open(folder + "/model.safetensors"));
       all.files_.push_back(std::move(one));
-    } else if (exists("pytorch_model.bin") || exists("pytorch_model.bin.index.json")) {
-      return fail(errc::unsupported, text_of("llava: ", folder,
-                                             " holds its weights as pytorch_model.bin; save them as safetensors "
-                                             "(transformers: model.save_pretrained(folder, safe_serialization=True))"));
+    } else if (detail::file_exists(folder + "/model.safetensors.index.json")) {
+      LLAVA_CHECK(all.try_open_shards(folder));
     } else {
-      return fail(errc::not_found,
-                  text_of("llava: ", folder, " has neither model.safetensors nor model.safetensors.index.json"));
+      return detail::error_of_folder(folder, "model.safetensors or model.safetensors.index.json");
     }
     return result<safetensors_folder>(std::move(all));
   }
@@ -188,7 +183,7 @@ class safetensors_folder {
  private:
   result<void> try_open_shards(const std::string& folder) {
     const std::string index = folder + "/model.safetensors.index.json";
-    LLAVA_TRY(json, json_document::try_read(index));
+    LLAVA_TRY(json, json_document::try_read(index, repeated_keys::refused));
     const json_value* map = json.value().find("weight_map");
     if (!map || !map->is_object()) return json.root().wrong("weight_map", "an object of tensor names and files");
     std::map<std::string, std::size_t, std::less<>> shards;

@@ -22,7 +22,8 @@ struct stored_tensor {
   std::string format;
   std::vector<std::size_t> dims;
   std::span<const std::byte> bytes;
-  std::string file;  ///< for errors
+  std::string file;                 ///< for errors
+  std::string_view foreign_type{};  ///< of a type that dtype does not have: its name in the file, and no bytes
 };
 
 namespace detail {

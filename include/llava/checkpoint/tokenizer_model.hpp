@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <llava/base/error.hpp>
+#include <llava/base/stand_in.hpp>
 #include <llava/text/sentencepiece_bpe.hpp>
 
 LLAVA_BEGIN
@@ -102,6 +103,8 @@ bool each_field(std::string_view message, F&& field) {
 inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
   using field = detail::protobuf_field;
   const auto bad = [&](std::string_view what) {
+    const std::string_view instead = stand_in(bytes);
+    if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
     return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
   };
   const auto unsupported = [&](std::string_view what) {

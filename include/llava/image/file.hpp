@@ -3,12 +3,16 @@
 /// rotation by EXIF, no colour profile, no gamma, alpha dropped. A file that is damaged, ends early or is larger than
 /// image_limits is an error. Opt-in: link libjpeg-turbo and libpng (target llava::image_files).
 #pragma once
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <llava/base/stand_in.hpp>
 #include <llava/image/jpeg_file.hpp>
 #include <llava/image/png_file.hpp>
 
@@ -26,6 +30,17 @@ inline std::string_view picture_format(std::string_view bytes) {
   return "neither JPEG nor PNG";
 }
 
+/// What names a picture elsewhere than in a file; empty: nothing of the kind.
+inline std::string_view picture_place(std::string_view name) {
+  if (name == "-") return "\"-\" (standard input)";
+  if (name.starts_with("data:")) return "a data: URL";
+  const std::size_t colon = name.find("://");
+  const bool url = colon != std::string_view::npos && colon > 0 &&
+                   std::all_of(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(colon),
+                               [](unsigned char c) { return std::isalnum(c) != 0; });
+  return url ? "a URL" : "";
+}
+
 }  // namespace detail
 
 /// A picture from the bytes of its file; `name` says which in errors.
@@ -38,6 +53,8 @@ inline result<image> try_decode_image(std::span<const std::byte> bytes, std::str
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\xff\xd8\xff")) return guarded([&] { return detail::try_decode_jpeg(bytes, name); });
   if (text.starts_with("\x89PNG\r\n\x1a\n")) return guarded([&] { return detail::try_decode_png(bytes, name); });
+  if (const std::string_view instead = stand_in(text); !instead.empty())
+    return fail(errc::invalid_format, text_of("llava: ", name, " is ", instead));
   return fail(errc::unsupported,
               text_of("llava: ", name, " is ", detail::picture_format(text), "; save it as JPEG or PNG"));
 }
@@ -47,8 +64,13 @@ inline result<image> try_read_picture(const std::string& file) {
   if (file.find('\0') != std::string::npos)
     return fail(errc::invalid_argument, "llava: the name of a picture's file holds a zero byte");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
-  if (!in)
-    return fail(errc::not_found, text_of("llava: cannot open the picture ", file, "; is it there, and readable?"));
+  if (!in) {
+    const int number = errno;
+    if (const std::string_view place = detail::picture_place(file); !place.empty())
+      return fail(errc::unsupported, text_of("llava: a picture cannot be given as ", place,
+                                             "; save it as a file, and give the file's name"));
+    return fail_of_system(number, "llava: cannot open the picture ", file);
+  }
   std::vector<std::byte> bytes;
   std::byte part[1 << 14];
   while (const std::size_t n = std::fread(part, 1, sizeof part, in.get())) {
@@ -57,8 +79,7 @@ inline result<image> try_read_picture(const std::string& file) {
                                              " bytes, the most that are taken: make it smaller"));
     bytes.insert(bytes.end(), part, part + n);
   }
-  if (std::ferror(in.get()))
-    return fail(errc::io, text_of("llava: cannot read the picture ", file, "; is it a folder?"));
+  if (std::ferror(in.get())) return fail_of_system(errno, "llava: cannot read the picture ", file);
   return try_decode_image(bytes, file);
 }
 }  // namespace detail

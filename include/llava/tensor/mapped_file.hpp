@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -38,19 +39,24 @@ class mapped_file {
   }
 
   static result<mapped_file> try_open(const std::string& file) {
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return fail(errc::not_found, text_of("llava: cannot open ", file));
+    // A pipe would be waited for without O_NONBLOCK; it means nothing to a file.
+    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return fail_of_system(errno, "llava: cannot open ", file);
     struct stat about {};
     mapped_file m;
-    const bool regular = ::fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
+    int failure = ::fstat(descriptor, &about) == 0 ? 0 : errno;
+    const bool regular = failure == 0 && S_ISREG(about.st_mode);
     if (regular && about.st_size > 0) {
       void* at = ::mmap(nullptr, static_cast<std::size_t>(about.st_size), PROT_READ, MAP_SHARED, descriptor, 0);
-      if (at != MAP_FAILED) m.data_ = at, m.size_ = static_cast<std::size_t>(about.st_size);
+      if (at != MAP_FAILED)
+        m.data_ = at, m.size_ = static_cast<std::size_t>(about.st_size);
+      else
+        failure = errno;
     }
     ::close(descriptor);
     m.changed_ = std::int64_t{about.st_mtim.tv_sec} * 1000000000 + about.st_mtim.tv_nsec;
+    if (failure != 0) return fail_of_system(failure, "llava: cannot map ", file, " into memory");
     if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a file"));
-    if (about.st_size > 0 && !m.data_) return fail(errc::io, text_of("llava: cannot map ", file, " into memory"));
     return result<mapped_file>(std::move(m));
   }
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/// json_value: what json.hpp makes of a text.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+/// A parsed value.
+class json_value {
+ public:
+  using member = std::pair<std::string, json_value>;
+  using array = std::vector<json_value>;
+  using object = std::vector<member>;
+
+  json_value() = default;
+  template <class T>
+  explicit json_value(T v) : value_(std::move(v)) {}
+
+  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
+  bool is_array() const { return std::holds_alternative<array>(value_); }
+  bool is_object() const { return std::holds_alternative<object>(value_); }
+
+  /// @name What it is, or null
+  /// @{
+  const bool* truth() const { return std::get_if<bool>(&value_); }
+  const std::string* text() const { return std::get_if<std::string>(&value_); }
+  /// @}
+  /// A number without fraction.
+  std::optional<std::int64_t> whole() const {
+    const auto* i = std::get_if<std::int64_t>(&value_);
+    return i ? std::optional(*i) : std::nullopt;
+  }
+  std::optional<double> number() const {
+    if (const auto* i = std::get_if<std::int64_t>(&value_)) return static_cast<double>(*i);
+    const auto* d = std::get_if<double>(&value_);
+    return d ? std::optional(*d) : std::nullopt;
+  }
+  /// Of an array; empty for anything else.
+  const array& items() const {
+    static const array none;
+    const auto* a = std::get_if<array>(&value_);
+    return a ? *a : none;
+  }
+  /// Of an object, in the file's order; empty for anything else.
+  const object& members() const {
+    static const object none;
+    const auto* o = std::get_if<object>(&value_);
+    return o ? *o : none;
+  }
+  const json_value* find(std::string_view key) const {
+    for (const member& m : members())
+      if (m.first == key) return &m.second;
+    return nullptr;
+  }
+
+ private:
+  friend class json_builder;
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, array, object> value_;
+};
+
+LLAVA_END

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What a folder holds when it is no model that this library opens: an adapter, a GGUF file, weights pickled by torch. Asked
+/// when something of a model was not found, so that the error says what is there instead.
+#pragma once
+#include <dirent.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+
+#include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/vision_config.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+/// The first file, by name, at the top of a folder whose name ends so; empty: there is none.
+inline std::string file_that_ends(const std::string& folder, std::string_view end) {
+  std::string first;
+  ::DIR* const at = ::opendir(folder.c_str());
+  while (const ::dirent* entry = at ? ::readdir(at) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name.size() >= end.size() && name.substr(name.size() - end.size()) == end && (first.empty() || name < first))
+      first = name;
+  }
+  if (at) ::closedir(at);
+  return first;
+}
+
+/// The error of a folder in which `missing` was not found.
+inline error error_of_folder(const std::string& folder, std::string_view missing) {
+  if (::access(folder.c_str(), R_OK | X_OK) != 0)
+    return fail_of_system(errno, "llava: cannot open the folder ", folder);
+  if (file_exists(folder + "/adapter_config.json")) {
+    std::string base;
+    if (const auto json = json_document::try_read(folder + "/adapter_config.json"))
+      if (const json_value* name = json->value().find("base_model_name_or_path"); name && name->text())
+        base = *name->text();
+    return fail(
+        errc::unsupported,
+        text_of("llava: ", folder, " holds an adapter (LoRA)", base.empty() ? "" : " of ", base,
+                ", which is not opened; merge it into its model (peft: merge_and_unload) and open what is saved"));
+  }
+  if (const std::string gguf = file_that_ends(folder, ".gguf"); !gguf.empty())
+    return fail(errc::unsupported, text_of("llava: ", folder, " holds a GGUF file, ", gguf,
+                                           ", which is not read; take the model's folder with safetensors"));
+  if (const std::string pickled = file_that_ends(folder, ".bin"); pickled.rfind("pytorch_model", 0) == 0)
+    return fail(errc::unsupported, text_of("llava: ", folder, " holds its weights as ", pickled,
+                                           "; save them as safetensors (transformers: "
+                                           "model.save_pretrained(folder, safe_serialization=True))"));
+  const std::string other = file_that_ends(folder, ".safetensors");
+  return fail(errc::not_found,
+              text_of("llava: ", folder, " has no ", missing, other.empty() ? "" : "; it has ", other));
+}
+
+}  // namespace detail
+
+LLAVA_END
