@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What opening a folder checks, and says.
+#include <llava/checkpoint/safetensors_writer.hpp>
 #include <temporary_folder.hpp>
+
+#include <cmath>
 
 #include "tiny_model.hpp"
 
@@ -24,6 +27,28 @@ std::string error_with_header(std::string_view from, std::string_view to) {
   return error_of(f.path.string());
 }
 
+struct extra_tensor {
+  std::string name;
+  std::vector<std::size_t> dims;
+  std::vector<float> values;
+};
+
+/// golden with more tensors.
+void write_with(const temporary_folder& f, const std::vector<extra_tensor>& more) {
+  std::filesystem::copy(golden, f.path);
+  std::filesystem::remove(f / "model.safetensors");
+  const auto from = llava::safetensors_folder::try_open(golden);
+  REQUIRE(from);
+  std::vector<llava::safetensors_plan> plan;
+  for (const extra_tensor& t : more) plan.push_back({t.name, llava::dtype::float32, t.dims, {}});
+  from->for_each([&](const llava::stored_tensor& t) { plan.push_back({t.name, t.type, t.dims, {}}); });
+  auto to = llava::safetensors_writer::try_create(f / "model.safetensors", plan);
+  REQUIRE(to);
+  for (const extra_tensor& t : more) REQUIRE(to->try_write(std::as_bytes(std::span<const float>(t.values))));
+  from->for_each([&](const llava::stored_tensor& t) { REQUIRE(to->try_write(t.bytes)); });
+  REQUIRE(to->try_finish());
+}
+
 }  // namespace
 
 TEST_CASE("all tensors that are missing, of another shape or of another type are told at once") {
@@ -39,7 +64,8 @@ TEST_CASE("all tensors that are missing, of another shape or of another type are
   f.write("model.safetensors", weights);
   const std::string sentence = error_of(f.path.string());
   INFO(sentence);
-  CHECK(sentence.find("3 tensors of " + f.path.string()) != std::string::npos);
+  CHECK(sentence.find("4 tensors of " + f.path.string()) != std::string::npos);
+  CHECK(sentence.find("language_model.model.nerm.weight: stands in ") != std::string::npos);
   CHECK(sentence.find("language_model.model.norm.weight: missing, expected (48)") != std::string::npos);
   CHECK(sentence.find("linear_1.weight: expected (48, 32), found (32, 48) in ") != std::string::npos);
   CHECK(sentence.find("linear_2.bias: expected f32, f16 or bf16, found I16 in ") != std::string::npos);
@@ -53,7 +79,8 @@ TEST_CASE("a vision tower in a folder of its own: its mistakes are told with the
           replaced(f.read("tower/model.safetensors"), "layers.1.layer_norm2.bias", "layers.1.layer_norm2.bios"));
   const std::string sentence = error_of(f.path.string());
   INFO(sentence);
-  CHECK(sentence.find("2 tensors of " + f.path.string()) != std::string::npos);
+  CHECK(sentence.find("4 tensors of " + f.path.string()) != std::string::npos);
+  CHECK(sentence.find("layers.1.layer_norm2.bios: stands in " + (f / "tower")) != std::string::npos);
   CHECK(sentence.find("model.norm.weight: missing") != std::string::npos);
   CHECK(sentence.find("layers.1.layer_norm2.bias: missing, expected (32), of " + (f / "tower")) != std::string::npos);
 }
@@ -125,6 +152,45 @@ TEST_CASE("a language model alone answers, and refuses pictures in one sentence"
   chat.settings.ignore_eos = true;
   CHECK(tiny::value(chat.try_ask("hello")).tokens.size() == 4);
   CHECK(chat.try_ask(tiny::picture(1), "hello").error().sentence().find("no vision tower") != std::string::npos);
+}
+
+TEST_CASE("a projector of llava-hf with three layers is run with three") {
+  constexpr std::size_t width = 48;
+  extra_tensor weight{"multi_modal_projector.linear_3.weight", {width, width}, std::vector<float>(width * width)};
+  const extra_tensor bias{"multi_modal_projector.linear_3.bias", {width}, std::vector<float>(width, 0.25f)};
+  for (std::size_t i = 0; i < width; ++i) weight.values[i * width + i] = 2.f;
+  temporary_folder f("three");
+  write_with(f, {weight, bias});
+  const auto two = tiny::model_type::try_open(golden, tiny::options());
+  const auto three = tiny::model_type::try_open(f.path.string(), tiny::options());
+  if (!three) FAIL(three.error().what());
+  CHECK(three->description().projector.depth == 3);
+  const auto before = two->try_image_tokens(tiny::picture(1)), after = three->try_image_tokens(tiny::picture(1));
+  REQUIRE((before && after && before->size() == after->size()));
+  double largest = 0;
+  for (std::size_t i = 0; i < before->size(); ++i) {
+    const double x = static_cast<double>((*before)[i]), gelu = 0.5 * x * (1 + std::erf(x / std::sqrt(2.)));
+    largest = std::max(largest, std::abs(2 * gelu + 0.25 - static_cast<double>((*after)[i])));
+  }
+  CHECK(largest < 1e-5);
+}
+
+TEST_CASE("a tensor of the model that nothing reads is an error; what no program reads is not") {
+  const std::vector<float> one(1, 1.f);
+  temporary_folder f("unread");
+  write_with(f, {{"multi_modal_projector.linear_4.weight", {1}, one},
+                 {"language_model.model.layers.2.input_layernorm.weight", {1}, one},
+                 {"vision_tower.vision_model.embeddings.patch_embedding.bias", {1}, one},
+                 {"vision_tower.vision_model.embeddings.position_ids", {1}, one},
+                 {"vision_tower.vision_model.head.probe", {1}, one},
+                 {"language_model.model.layers.0.self_attn.rotary_emb.inv_freq", {1}, one}});
+  const std::string sentence = error_of(f.path.string());
+  INFO(sentence);
+  CHECK(sentence.find("3 tensors of " + f.path.string() + " do not fit this model") != std::string::npos);
+  const std::string there = ": stands in " + (f / "model.safetensors") + ", and nothing of this model reads it";
+  CHECK(sentence.find("multi_modal_projector.linear_4.weight" + there) != std::string::npos);
+  CHECK(sentence.find("language_model.model.layers.2.input_layernorm.weight" + there) != std::string::npos);
+  CHECK(sentence.find("vision_tower.vision_model.embeddings.patch_embedding.bias" + there) != std::string::npos);
 }
 
 TEST_CASE("what inference does not need may be missing: the tower's layers behind the selected one") {

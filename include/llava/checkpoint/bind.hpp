@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// bind: fills the weights of a model from a checkpoint. Names and shapes are said once, by the weights themselves
-/// (`each(visit)`); a first walk compares them with the files and reports every mistake at once, a second walk fills.
+/// (`each(visit)`); a first walk compares them with the files and reports every mistake at once, a second walk fills. A
+/// tensor of the files that a model would miss and does not read is a mistake as well.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -58,6 +60,17 @@ std::string mismatch_of(const Source& source, const std::string& name, const wei
   return {};
 }
 
+/// Adds the tensors that a model would miss and no stage has asked for; `read`: the names that one has, in the files.
+template <checkpoint_source Source>
+void add_unread(const Source& source, const tensor_names& names, const model_description& d, bool has_tower,
+                std::vector<std::string> read, std::vector<std::string>& mistakes) {
+  std::sort(read.begin(), read.end());
+  source.for_each([&](const stored_tensor& t) {
+    if (!std::binary_search(read.begin(), read.end(), t.name) && names.must_be_read(t.name, d, has_tower))
+      mistakes.push_back(text_of(t.name, ": stands in ", t.file, ", and nothing of this model reads it"));
+  });
+}
+
 }  // namespace detail
 
 /// All that is wrong with a folder's tensors, in one error.
@@ -78,14 +91,19 @@ class weight_binding {
   weight_binding(std::string folder, executor& threads, const packed_weights& packed)
       : folder_(std::move(folder)), threads_(&threads), packed_(&packed) {}
 
-  /// Compares the stages' weights with `source`, in the folder `where`; keeps every mistake.
+  /// Compares the stages' weights with `source`, in the folder `where`, both ways; keeps every mistake.
   template <checkpoint_source Source, class... Stages>
-  void check(const Source& source, const tensor_names& names, const std::string& where, Stages&... stages) {
+  void check(const Source& source, const model_description& d, const std::string& where, Stages&... stages) {
+    const tensor_names names(d.names, source);
+    std::vector<std::string> read;
+    bool has_tower = false;
+    const std::size_t before = mistakes_.size();
     const auto check_one = [&](const std::string& name, weight_slot& slot, const tensor_dims& dims) {
-      const std::string stored = names.file_name(name);
+      const std::string& stored = read.emplace_back(names.file_name(name));
+      has_tower = has_tower || name.rfind("vision.", 0) == 0;
       std::string mistake = detail::mismatch_of(source, stored, slot, dims);
       if (!mistake.empty()) {
-        mistakes_.push_back(where == folder_ ? std::move(mistake) : text_of(mistake, ", of ", where));
+        mistakes_.push_back(std::move(mistake));
         return;
       }
       const stored_tensor& t = *source.find(stored);
@@ -94,6 +112,8 @@ class weight_binding {
         needed_ += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
     };
     (stages.each(visitor(check_one)), ...);
+    for (std::size_t i = before; where != folder_ && i < mistakes_.size(); ++i) mistakes_[i] += ", of " + where;
+    detail::add_unread(source, names, d, has_tower, std::move(read), mistakes_);
   }
 
   /// All mistakes in one error; or that more than `budget` bytes would have to be allocated. Weights used where they are
@@ -108,7 +128,8 @@ class weight_binding {
 
   /// Fills the stages from `source`, whose memory must outlive them, and reports after each tensor.
   template <checkpoint_source Source, class... Stages>
-  result<void> try_fill(const Source& source, const tensor_names& names, progress_callback report, Stages&... stages) {
+  result<void> try_fill(const Source& source, const model_description& d, progress_callback report, Stages&... stages) {
+    const tensor_names names(d.names, source);
     result<void> filled;
     const auto fill_one = [&](const std::string& name, weight_slot& slot, const tensor_dims& dims) {
       if (!filled) return;

@@ -77,7 +77,7 @@ class quantise_plan {
   template <checkpoint_source Source, class Stage>
   void add(const Source& source, const tensor_names& names, Stage& stage) {
     stage.each([&]<class Slot>(const std::string& name, Slot& slot, const tensor_dims& dims) {
-      const std::string stored = names.file_name(name);
+      const std::string& stored = asked_.emplace_back(names.file_name(name));
       std::string mistake = mismatch_of(source, stored, slot, dims);
       if (!mistake.empty()) {
         mistakes_.push_back(std::move(mistake));
@@ -95,6 +95,12 @@ class quantise_plan {
     });
   }
 
+  /// After all stages.
+  template <checkpoint_source Source>
+  void add_unread(const Source& source, const tensor_names& names, const model_description& d) {
+    detail::add_unread(source, names, d, d.has_vision && d.vision_folder.empty(), asked_, mistakes_);
+  }
+
   const entry* find(const std::string& name) const {
     const auto found = entries_.find(name);
     return found == entries_.end() ? nullptr : &found->second;
@@ -103,7 +109,7 @@ class quantise_plan {
 
  private:
   std::map<std::string, entry> entries_;
-  std::vector<std::string> mistakes_;
+  std::vector<std::string> asked_, mistakes_;
 };
 
 /// Writes one tensor, a run of rows at a time.
@@ -140,11 +146,12 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   LLAVA_CHECK(try_check(options));
   LLAVA_TRY(folder, try_resolve_model_folder(name));
   LLAVA_TRY(description, try_describe_model(folder));
-  LLAVA_CHECK(try_confirm<M>(description, folder));
   LLAVA_TRY(files, safetensors_folder::try_open(folder));
+  const tensor_names names(description.names, files);
+  names.read_depth(files, description);
+  LLAVA_CHECK(try_confirm<M>(description, folder));
 
   quantise_plan plan;
-  const tensor_names names(description.names, files);
   if (description.has_vision) {
     typename M::projector projector{};
     if constexpr (requires { projector.choose(std::string_view{}); }) projector.choose(description.projector_type);
@@ -165,6 +172,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   decoder<B, typename numbers::text, P> text(numbers_from<typename numbers::text>(description.text),
                                              description.text.vocab);
   plan.add(files, names, text);
+  plan.add_unread(files, names, description);
   LLAVA_CHECK(try_accept(plan.mistakes(), folder));
 
   // The widest types first, so that every tensor begins aligned for its own.

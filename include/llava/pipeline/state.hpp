@@ -59,7 +59,10 @@ struct pipeline_state {
     auto state = std::make_unique<pipeline_state>();
     LLAVA_TRY(folder, try_resolve_model_folder(name));
     LLAVA_TRY(description, try_describe_model(folder));
+    LLAVA_TRY(files, safetensors_folder::try_open(folder));
+    tensor_names(description.names, files).read_depth(files, description);
     LLAVA_CHECK(try_confirm<M>(description, folder));
+    state->files = std::move(files);
     state->description = std::move(description);
     LLAVA_TRY(words, try_open_tokenizer(folder, state->description.names));
     state->words = std::move(words);
@@ -122,8 +125,6 @@ struct pipeline_state {
   }
 
   result<void> try_load(const std::string& folder, const open_options& options) {
-    LLAVA_TRY(opened, safetensors_folder::try_open(folder));
-    files = std::move(opened);
     const std::string& tower_folder = description.vision_folder;  // empty: the tower is with the others
     if (!tower_folder.empty()) {
       LLAVA_TRY(tower, safetensors_folder::try_open(tower_folder));
@@ -153,14 +154,14 @@ struct pipeline_state {
     };
     weight_binding binding(folder, *threads, packed);
     each_source([&](const safetensors_folder& from, const std::string& where, auto&... stages) {
-      binding.check(from, tensor_names(description.names, from), where, stages...);
+      binding.check(from, description, where, stages...);
     });
     LLAVA_CHECK(
         binding.try_accept(options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max()));
     result<void> filled;
     each_source([&](const safetensors_folder& from, const std::string&, auto&... stages) {
       const auto report = [&](const progress& p) { return report_progress(options, p); };
-      if (filled) filled = binding.try_fill(from, tensor_names(description.names, from), report, stages...);
+      if (filled) filled = binding.try_fill(from, description, report, stages...);
     });
     LLAVA_CHECK(std::move(filled));
     if constexpr (has_block_weights<P>)
