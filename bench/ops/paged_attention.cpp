@@ -74,6 +74,7 @@ const bench::file paged_attentions([] {
     bench::add_for_backends(paged_attention_case<llava::f16>{tokens, 640, 32, 32, 128});
     bench::add_for_backends(paged_attention_case<llava::f16>{tokens, 640, 32, 8, 128});
   }
+  bench::add_for_backends(paged_attention_case<llava::bf16>{1, 640, 32, 32, 128});
   bench::add_for_backends(paged_attention_case<llava::f32>{1, 640, 32, 32, 128});
   bench::add_for_backends(paged_attention_case<llava::f16>{1, 4096, 32, 32, 128});
 });

@@ -45,13 +45,15 @@ struct rope_case {
                         static_cast<double>(k.matrix()(t, h * dim + pair)) * sine);
           error.add(sequence.value(sequence.layer(0), position, h, i), static_cast<double>(v.matrix()(t, h * dim + i)));
         }
-    if (!bench::is_right(state, error.value(), sizeof(T) == 4 ? 1e-12 : 1e-6)) return;
+    constexpr double tolerance = sizeof(T) == 4 ? 1e-12 : std::is_same_v<T, llava::bf16> ? 1e-5 : 1e-6;
+    if (!bench::is_right(state, error.value(), tolerance)) return;
     bench::time(state, {0., bytes()}, op);
   }
 };
 
 const bench::file ropes([] {
   for (int tokens : {1, 16, 640}) bench::add_for_backends(rope_case<llava::f16>{tokens, 32, 32, 128});
+  bench::add_for_backends(rope_case<llava::bf16>{1, 32, 32, 128});
   bench::add_for_backends(rope_case<llava::f32>{640, 32, 8, 128});
 });
 

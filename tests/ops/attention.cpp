@@ -101,7 +101,7 @@ TEST_CASE("R15: attention of all tokens to all, against double", "[ops]") {
 }
 
 TEMPLATE_TEST_CASE("R15: attention through the cache against double: causal, grouped heads, window, stale memory",
-                   "[ops]", f32, f16) {
+                   "[ops]", f32, f16, bf16) {
   struct setting {
     int tokens, heads, kv_heads, dim, window;
   };
@@ -125,6 +125,21 @@ TEMPLATE_TEST_CASE("R15: attention through the cache against double: causal, gro
                          whole));  // R14
     });
   }
+}
+
+TEST_CASE("a bf16 cache holds what is beyond an f16: keys and values of 1e5", "[ops]") {
+  constexpr int tokens = 20, dim = 16;
+  const std::vector<float> q(tokens * dim, 1e-4f);
+  std::vector<float> k(tokens * dim), v(tokens * dim);
+  for (std::size_t i = 0; i < k.size(); ++i) {
+    k[i] = to_float(from_float<bf16>(i % 2 ? 1e5f : -1e5f));
+    v[i] = to_float(from_float<bf16>(1e5f + 1e4f * static_cast<float>(i % 7)));
+  }
+  const auto expected = reference(
+      q, k, v, tokens, 1, 1, dim, [](int) { return 0; }, [](int t) { return t; });
+  for_each_backend([&]<class B>() {
+    CHECK(nmse(through_cache<B, bf16>(tokens, 1, 1, dim, 0, tokens, q, k, v), expected) < 1e-11);
+  });
 }
 
 TEST_CASE("rope: pairs half a head apart are turned by position · frequency", "[ops]") {

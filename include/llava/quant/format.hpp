@@ -68,7 +68,8 @@ struct weights {
   using text = F;
   using head = typename detail::head_of<F>::type;
   using embeddings = detail::dense_or_f16<F>;
-  using kv_cache = std::conditional_t<std::is_same_v<F, f32>, f32, f16>;
+  /// As wide as the weights' numbers reach: keys of a bf16 model may be beyond an f16's 65504.
+  using kv_cache = std::conditional_t<std::is_same_v<F, f32> || std::is_same_v<F, bf16>, F, f16>;
 };
 
 /// What may stand for the weights of a pipeline: a policy, or a format alone.
