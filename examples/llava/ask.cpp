@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// llava ask: one question about pictures, with the reference's options (LLaVA's run_llava).
 #include <chrono>
-#include <cstdio>
 
 #include "command.hpp"
 
@@ -9,7 +8,8 @@ namespace {
 
 struct ask_options {
   model_options model;
-  std::string images, query, separator = ",";
+  std::optional<std::string> images;
+  std::string query, separator = ",";
   llava::generation_settings settings;
   bool json = false;
 };
@@ -30,13 +30,11 @@ void ask(const ask_options& o) {
   chat.settings = o.settings;
   const auto start = std::chrono::steady_clock::now();
   const auto show = [&](std::string_view piece) {
-    if (o.json) return;
-    std::fwrite(piece.data(), 1, piece.size(), stdout);
-    std::fflush(stdout);
+    if (!o.json) print(piece);
   };
   const llava::answer a = value_or_give_up(chat.try_ask(images, o.query, show));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  std::printf("%s\n", o.json ? json_of(a, took.count()).c_str() : "");
+  print((o.json ? json_of(a, took.count()) : std::string()) + "\n");
 }
 
 }  // namespace
@@ -62,7 +60,9 @@ void add_ask(CLI::App& app) {
   command.add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens, "Length of the answer at most")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
-  command.add_option("--seed", o->settings.seed, "The same seed gives the same answer")->capture_default_str();
+  command.add_option("--seed", o->settings.seed, "The same seed gives the same answer")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_flag("--json", o->json, "Print one JSON object instead of text");
   command.callback([o] { ask(*o); });
 }

@@ -51,15 +51,24 @@ llava::result<llava::chat_model> model_options::try_open() const {
   return std::move(model);
 }
 
-llava::result<std::vector<llava::image>> try_read_images(const std::string& files, const std::string& separator) {
+llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
+                                                         const std::string& separator) {
   std::vector<llava::image> images;
-  for (std::size_t at = 0; at < files.size();) {
-    const std::size_t end = separator.empty() ? files.size() : std::min(files.find(separator, at), files.size());
-    LLAVA_TRY(picture, llava::try_read_image(files.substr(at, end - at)));
+  if (!files) return images;
+  for (std::size_t at = 0, end = 0;; at = end + separator.size()) {
+    end = separator.empty() ? files->size() : std::min(files->find(separator, at), files->size());
+    if (end == at)
+      return llava::fail(llava::errc::invalid_argument,
+                         llava::text_of("llava: picture ", images.size() + 1, " of '", *files, "' has an empty name"));
+    LLAVA_TRY(picture, llava::try_read_image(files->substr(at, end - at)));
     images.push_back(std::move(picture));
-    at = end + separator.size();
+    if (end == files->size()) return images;
   }
-  return images;
+}
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    give_up(llava::fail_of_system(errno, "llava: cannot write to standard output"));
 }
 
 progress_bar::progress_bar() : started_(seconds()), terminal_(isatty(STDERR_FILENO) != 0) {}

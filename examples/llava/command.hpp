@@ -5,6 +5,7 @@
 #include <llava/chat_model.hpp>
 #include <llava/pipeline/options.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,12 @@ struct model_options {
   llava::result<llava::chat_model> try_open() const;
 };
 
-/// Reads the pictures of "a.png,b.jpg", cut at `separator`.
-llava::result<std::vector<llava::image>> try_read_images(const std::string& files, const std::string& separator);
+/// Reads the pictures of "a.png,b.jpg", cut at `separator`; none when no names were given. An empty name is an error.
+llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
+                                                         const std::string& separator);
+
+/// Prints text at once; gives up when it does not arrive.
+void print(std::string_view text);
 
 /// A bar on standard error once something has taken two seconds; nothing in a pipe.
 class progress_bar {

@@ -56,7 +56,7 @@ llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conver
   return {};
 }
 
-void print(const std::map<std::string, score>& kinds) {
+void print_scores(const std::map<std::string, score>& kinds) {
   score all;
   for (const auto& [kind, s] : kinds) {
     std::printf("%-14s %6d of %6d  %6.2f %%\n", kind.c_str(), s.right, s.asked, 100.0 * s.right / s.asked);
@@ -115,7 +115,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
     if (!out || std::fclose(out) != 0 || !written)
       give_up(llava::fail(llava::errc::io, "llava: cannot write " + o.answers));
   }
-  print(e.kinds);
+  print_scores(e.kinds);
 }
 
 void add_common(CLI::App& command, eval_options& o) {
@@ -123,7 +123,9 @@ void add_common(CLI::App& command, eval_options& o) {
   o.model.add_to(command);
   command.get_option("--model-path")->required(false)->capture_default_str();
   command.add_option("--answers-file", o.answers, "Write every answer here, one JSON object a line");
-  command.add_option("--limit", o.limit, "Ask only the first so many; 0: all")->capture_default_str();
+  command.add_option("--limit", o.limit, "Ask only the first so many; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 }  // namespace

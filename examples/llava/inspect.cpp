@@ -41,7 +41,8 @@ void write_npy(const std::string& file, const std::vector<T>& values, const std:
 
 struct inspect_options {
   model_options model;
-  std::string images, prompt, stage, out, separator = ",";
+  std::optional<std::string> images;
+  std::string prompt, stage, out, separator = ",";
 };
 
 void inspect(const inspect_options& o) {

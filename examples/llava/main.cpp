@@ -1,8 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The `llava` command: ask a model about pictures, hold it against the original, measure it.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
 #include "command.hpp"
 
+namespace {
+
+/// A stream that the caller has closed stays unusable: no file that is opened later takes its number.
+void keep_standard_streams_apart() {
+  while (true) {
+    const int descriptor = ::open("/dev/null", O_RDONLY);
+    if (descriptor <= STDERR_FILENO && descriptor >= 0) continue;
+    if (descriptor >= 0) ::close(descriptor);
+    return;
+  }
+}
+
+/// What was printed may not have arrived: a disk is full, a stream closed.
+int code_after_output(int code) {
+  if (code == 0 && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) {
+    std::fprintf(stderr, "llava: cannot write all of it to standard output: %s\n", std::strerror(errno));
+    return 1;
+  }
+  return code;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  keep_standard_streams_apart();
   CLI::App app("LLaVA: ask a vision-language model about pictures");
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
                                         "." + std::to_string(LLAVA_VERSION_PATCH));
@@ -12,5 +43,13 @@ int main(int argc, char** argv) {
   add_tokenize(app);
   add_eval(app);
   add_quantize(app);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+    return code_after_output(0);
+  } catch (const CLI::ParseError& e) {
+    return code_after_output(app.exit(e));
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "llava: %s\n", e.what());
+    return code_after_output(1);
+  }
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <llava/base/macros.hpp>
+#include <llava/base/one_of.hpp>
 
 LLAVA_BEGIN
 
@@ -76,5 +77,16 @@ concept activation = requires(float x) {
   { A::apply(x) } -> std::same_as<float>;
   { A::name } -> std::convertible_to<std::string_view>;
 };
+
+namespace detail {
+template <class A>
+inline constexpr bool is_activation_choice = activation<A>;
+template <class... A>
+inline constexpr bool is_activation_choice<one_of<A...>> = (activation<A> && ...);
+}  // namespace detail
+
+/// An activation, or one_of several.
+template <class A>
+concept activation_choice = detail::is_activation_choice<A>;
 
 LLAVA_END

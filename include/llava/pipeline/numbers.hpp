@@ -3,6 +3,7 @@
 /// breaks one is a compile error of one sentence, a loaded one a run-time error of the same sentence; and a folder that
 /// does not hold the fixed model it was opened as is told field by field.
 #pragma once
+#include <concepts>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -20,6 +21,14 @@ concept fixed_model = requires {
   { M::text } -> std::convertible_to<text_config>;
   { M::projection } -> std::convertible_to<projector_config>;
 };
+
+/// M states some of them. One that states only some is an error, not a loaded model.
+template <class M>
+concept states_numbers = requires {
+  M::vision;
+}
+|| requires { M::text; }
+|| requires { M::projection; };
 
 namespace detail {
 template <class M, bool Fixed = fixed_model<M>>

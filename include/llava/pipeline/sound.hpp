@@ -17,6 +17,39 @@ concept has_choices = requires {
   typename M::conversation;
 };
 
+/// The formats of a policy: weights in any format, the embeddings and the KV cache in f32, f16 or bf16.
+template <class P>
+concept has_formats = weight_format<typename P::vision> && weight_format<typename P::projector> &&
+    weight_format<typename P::text> && weight_format<typename P::head>;
+template <class P>
+concept has_dense_formats = floating<typename P::embeddings> && floating<typename P::kv_cache>;
+
+/// Names that somebody may take for a member of a policy or a model. It would have no effect.
+template <class P>
+concept misnames_a_format = requires {
+  typename P::heads;
+}
+|| requires { typename P::lm_head; }
+|| requires { typename P::embedding; }
+|| requires { typename P::tower; }
+|| requires { typename P::vision_tower; }
+|| requires { typename P::vit; }
+|| requires { typename P::language; }
+|| requires { typename P::kv; }
+|| requires { typename P::cache; }
+|| requires { typename P::projection; };
+template <class M>
+concept misnames_a_choice = requires {
+  typename M::activation;
+}
+|| requires { typename M::projector_type; }
+|| requires { typename M::vision_act; }
+|| requires { typename M::template_type; }
+|| requires { typename M::conversation_template; }
+|| requires { M::projector_config; }
+|| requires { M::vision_config; }
+|| requires { M::text_config; };
+
 /// Numbers that two stages must agree about.
 template <class M>
 constexpr bool stages_agree() {
@@ -25,8 +58,12 @@ constexpr bool stages_agree() {
 
 template <class M>
 constexpr bool require_numbers() {
-  if constexpr (!fixed_model<M>) {
+  if constexpr (!states_numbers<M>) {
     return true;
+  } else if constexpr (!fixed_model<M>) {
+    static_assert(fixed_model<M>,
+                  "llava: a model states all of vision, text and projection as static members, or none");
+    return false;
   } else if constexpr (!first_broken_rule(M::vision).empty()) {
     return rules::require<&M::vision>(rules::of_vision{});
   } else if constexpr (!first_broken_rule(M::text).empty()) {
@@ -46,8 +83,34 @@ constexpr bool is_sound() {
   if constexpr (!has_choices<M>) {
     static_assert(has_choices<M>, "llava: a model needs the types projector, vision_activation and conversation");
     return false;
+  } else if constexpr (misnames_a_choice<M>) {
+    static_assert(!misnames_a_choice<M>,
+                  "llava: the model has a member that no pipeline reads; the choices are projector, vision_activation "
+                  "and conversation, the numbers vision, text and projection");
+    return false;
+  } else if constexpr (!activation_choice<typename M::vision_activation>) {
+    static_assert(activation_choice<typename M::vision_activation>,
+                  "llava: M::vision_activation is not an activation: apply(V) and a name (contract: "
+                  "llava/ops/activation.hpp)");
+    return false;
   } else if constexpr (!weight_policy<P>) {
     static_assert(weight_policy<P>, "llava: weights must be a format (llava::f16) or a policy (llava::weights<F>)");
+    return false;
+  } else if constexpr (misnames_a_format<P>) {
+    static_assert(
+        !misnames_a_format<P>,
+        "llava: the policy has a member that no pipeline reads; its formats are vision, projector, text, head, "
+        "embeddings and kv_cache");
+    return false;
+  } else if constexpr (!has_formats<P>) {
+    static_assert(has_formats<P>,
+                  "llava: vision, projector, text and head of a policy must be weight formats "
+                  "(llava::f16, llava::q4_0, …)");
+    return false;
+  } else if constexpr (!has_dense_formats<P>) {
+    static_assert(has_dense_formats<P>,
+                  "llava: embeddings and kv_cache of a policy must be llava::f32, llava::f16 or "
+                  "llava::bf16");
     return false;
   } else if constexpr (!require_numbers<M>()) {
     return false;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// projector: a choice of how image features become image tokens. It is a tag with a template `stage<B, F>`:
-///   stage(projector_config)                   its numbers
+///   stage(projector_config)                   its numbers; or stage(projector_config, P), with what P's object chose
 ///   each(visit)                               its weights, named "projector.…": visit(name, slot, dims)
 ///   rows(features)                            how many image tokens come from that many features
 ///   forward(queue, y, x)                      x (features, Dv) -> y (rows(features), D)
-/// and a `name`, by which config.json chooses it. docs/adding-a-projector.md shows a new one.
+/// and, in the list of `any`, a `name`, by which config.json chooses it. docs/adding-a-projector.md shows a new one.
 #pragma once
 #include <concepts>
 #include <string_view>
+#include <type_traits>
 
 #include <llava/config.hpp>
 #include <llava/tensor/view.hpp>
@@ -23,8 +24,11 @@ struct any_visitor {
 
 /// P can be a projector on backend B with weights in format F.
 template <class P, class B, class F>
-concept projector = requires(typename P::template stage<B, F> s, typename B::queue& q, matrix_view<float> y,
-                             matrix_view<const float> x, projector_config c) {
+concept projector = (std::is_constructible_v<typename P::template stage<B, F>, projector_config> ||
+                     std::is_constructible_v<typename P::template stage<B, F>, projector_config,
+                                             P>)&&requires(typename P::template stage<B, F> s, typename B::queue& q,
+                                                           matrix_view<float> y, matrix_view<const float> x,
+                                                           projector_config c) {
   typename P::template stage<B, F>;
   s.each(detail::any_visitor{});
   { s.rows(1) } -> std::convertible_to<int>;

@@ -1,0 +1,13 @@
+// EXPECT: llava: embeddings and kv_cache of a policy must be llava::f32, llava::f16 or llava::bf16
+// SPDX-License-Identifier: Apache-2.0
+#include <llava.hpp>
+
+struct mine : llava::weights<llava::f16> {
+#ifdef LLAVA_FIXED
+  using kv_cache = llava::bf16;
+#else
+  using kv_cache = llava::q8_0;
+#endif
+};
+
+auto use() { return llava::try_open<llava::llava_1_5_7b, llava::scalar, mine>("folder"); }
