@@ -14,7 +14,6 @@
 #   llava_add_model(my_chat MODEL mine BACKEND llava::simd WEIGHTS llava::f16 HEADER my_model.hpp)
 #
 # is the same as a static library of its own, `my_chat`, whose function is llava_open_my_chat().
-set(LLAVA_INSTANTIATE_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 function(llava_instantiate)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;NAME;MODEL;BACKEND;WEIGHTS;HEADER" "")
@@ -41,8 +40,8 @@ function(llava_instantiate)
     target_include_directories(${arg_TARGET} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/llava_instantiate/${arg_TARGET})
-  configure_file(${LLAVA_INSTANTIATE_DIR}/instantiate.cpp.in ${folder}/${NAME}.cpp @ONLY)
-  configure_file(${LLAVA_INSTANTIATE_DIR}/instantiate.hpp.in ${folder}/llava_open/${NAME}.hpp @ONLY)
+  configure_file(${CMAKE_CURRENT_FUNCTION_LIST_DIR}/instantiate.cpp.in ${folder}/${NAME}.cpp @ONLY)
+  configure_file(${CMAKE_CURRENT_FUNCTION_LIST_DIR}/instantiate.hpp.in ${folder}/llava_open/${NAME}.hpp @ONLY)
 
   target_sources(${arg_TARGET} PRIVATE ${folder}/${NAME}.cpp)
   target_link_libraries(${arg_TARGET} PUBLIC llava::llava)

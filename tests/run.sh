@@ -18,6 +18,7 @@ cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
 
 need_to_build
+need pkg-config pkg-config  # one of the ways to the library that is tested
 if $all; then
   need clang-19 clang++-19
   need libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/include/fuzzer/FuzzedDataProvider.h
