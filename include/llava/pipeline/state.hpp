@@ -227,9 +227,9 @@ struct pipeline_state {
     q.workspace().watch(nullptr);
     LLAVA_CHECK(std::move(tower));
     if (!planned) {
-      std::string_view sentence = planned.error().sentence();
-      if (sentence.starts_with("llava: ")) sentence.remove_prefix(7);
-      return fail(planned.error().code(), text_of("llava: the projector: ", sentence));
+      const std::string sentence(planned.error().sentence());
+      const std::size_t from = sentence.starts_with("llava: ") ? 7 : 0;
+      return fail(planned.error().code(), text_of("llava: the projector: ", sentence.substr(from)));
     }
     if (const std::ptrdiff_t row = written.first_missing_row(); row >= 0)
       return fail(errc::mismatch,
