@@ -93,7 +93,45 @@ TEST_CASE(
   temporary_folder f("tokens");
   f.copy(golden);
   f.write("config.json", replaced(f.read("config.json"), "\"vocab_size\": 402", "\"vocab_size\": 300"));
-  CHECK(error_of(f.path.string()).find("has 402 tokens, the model 300 rows of embeddings") != std::string::npos);
+  CHECK(error_of(f.path.string()).find("embed_tokens.weight: expected (300, 48), found (402, 48)") !=
+        std::string::npos);
+}
+
+TEST_CASE("a token beyond the rows of embeddings does no harm until a prompt has it") {
+  temporary_folder f("beyond");
+  f.copy(golden);
+  f.write("tokenizer.json", replaced(f.read("tokenizer.json"), "\"added_tokens\": [",
+                                     R"("added_tokens": [{"id": 402, "content": "<extra>", "special": true},)"));
+  const auto model = tiny::model_type::try_open(f.path.string(), tiny::options());
+  if (!model) FAIL(model.error().what());
+  auto chat = model->session();
+  chat.settings.max_new_tokens = 2;
+  CHECK(chat.try_ask("hello"));
+  for (const auto& answered :
+       {chat.try_ask("hello <extra>"), chat.try_generate("<extra>", {}), chat.try_ask(tiny::picture(1), "<extra>")}) {
+    REQUIRE_FALSE(answered);
+    CHECK(answered.error().code() == llava::errc::mismatch);
+    CHECK(answered.error().sentence() ==
+          "llava: the prompt has the token 402, '<extra>', and the model has embeddings of 402 tokens; leave it out");
+  }
+  CHECK_FALSE(chat.try_logits("<extra>", {}));
+  CHECK(chat.save().turns.size() == 2);
+  auto several = model->batch();
+  CHECK_FALSE(several.try_add("<extra>", {}));
+}
+
+TEST_CASE("a folder whose <image> is not its tokenizer's is refused, and the error is about the folder") {
+  temporary_folder f("image_token");
+  f.copy(golden);
+  const std::string config = f.read("config.json"), words = f.read("tokenizer.json");
+  f.write("config.json", replaced(config, "\"image_token_index\": 400", "\"image_token_index\": 401"));
+  CHECK(error_of(f.path.string()) == "llava: " + f.path.string() +
+                                         "/config.json says that <image> is the token 401, and its tokenizer says 400; "
+                                         "take config.json and the tokenizer's files from one place");
+  f.write("config.json", config);
+  f.write("tokenizer.json", replaced(words, "\"<image>\"", "\"<omage>\""));
+  f.write("tokenizer_config.json", "{}");
+  CHECK(error_of(f.path.string()).find("the token 400, and its tokenizer has no such token") != std::string::npos);
 }
 
 TEST_CASE("a folder opened as a fixed model that it is not says field by field what differs") {

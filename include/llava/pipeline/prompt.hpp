@@ -27,6 +27,20 @@ inline constexpr std::string_view image_placeholder = "<image-placeholder>";
 /// LLaVA's IMAGE_TOKEN_INDEX, where a folder has no token for it.
 inline constexpr std::int32_t image_token_index = -200;
 
+/// That a llava-hf folder's tokenizer makes of `<image>` the token that its config.json says, and nothing else of it.
+inline result<void> try_check_image_token(const tokenizer& words, const model_description& d, std::string_view folder) {
+  if (d.names != naming::llava_hf) return {};
+  encode_options plain;
+  plain.add_special = false;
+  const std::vector<std::int32_t> ids = words.encode(image_marker, plain);
+  if (std::count(ids.begin(), ids.end(), d.image_token) == 1) return {};
+  const auto own = words.find(image_marker);
+  return fail(errc::mismatch,
+              text_of("llava: ", folder, "/config.json says that <image> is the token ", d.image_token, ", and ",
+                      own ? text_of("its tokenizer says ", *own) : std::string("its tokenizer has no such token"),
+                      "; take config.json and the tokenizer's files from one place"));
+}
+
 /// How many `<image>` stand in a text.
 inline int count_image_markers(std::string_view text) {
   int n = 0;
@@ -108,6 +122,15 @@ inline result<std::vector<prompt_token>> try_splice(std::span<const std::int32_t
     return fail(errc::mismatch, text_of("llava: the prompt has ", image, " <image> for ", rows.size(),
                                         " pictures; write one <image> for each, or none and they come first"));
   return tokens;
+}
+
+/// That the model has a row of embeddings for every token. A tokenizer may know more: they do no harm until one is used.
+inline result<void> try_check_rows(const tokenizer& words, std::span<const prompt_token> tokens, int vocab) {
+  for (const prompt_token& t : tokens)
+    if (!t.is_image() && t.id >= vocab)
+      return fail(errc::mismatch, text_of("llava: the prompt has the token ", t.id, ", '", words.piece(t.id),
+                                          "', and the model has embeddings of ", vocab, " tokens; leave it out"));
+  return {};
 }
 
 LLAVA_END

@@ -222,6 +222,7 @@ class session {
     const model_description& d = model_.description();
     const std::int32_t marker = d.names == naming::llava_hf ? d.image_token : image_token_index;
     LLAVA_TRY(tokens, try_splice(prompt_ids(model_.words(), d, prompt, !pictures.empty()), marker, rows));
+    LLAVA_CHECK(try_check_rows(model_.words(), tokens, d.text.vocab));
     if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
     if (static_cast<int>(tokens.size()) > model_.context())
       return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),

@@ -20,6 +20,7 @@
 #include <llava/ops/backend.hpp>
 #include <llava/pipeline/numbers.hpp>
 #include <llava/pipeline/options.hpp>
+#include <llava/pipeline/prompt.hpp>
 #include <llava/pipeline/workspace.hpp>
 #include <llava/projector/concept.hpp>
 #include <llava/text/tokenizer.hpp>
@@ -66,9 +67,7 @@ struct pipeline_state {
     state->description = std::move(description);
     LLAVA_TRY(words, try_open_tokenizer(folder, state->description.names));
     state->words = std::move(words);
-    if (state->words.size() > static_cast<std::size_t>(state->description.text.vocab))
-      return fail(errc::mismatch, text_of("llava: the tokenizer of ", folder, " has ", state->words.size(),
-                                          " tokens, the model ", state->description.text.vocab, " rows of embeddings"));
+    LLAVA_CHECK(try_check_image_token(state->words, state->description, folder));
     if (state->description.image_start_end && !(state->words.find("<im_start>") && state->words.find("<im_end>")))
       return fail(errc::mismatch,
                   text_of("llava: ", folder, "/config.json says mm_use_im_start_end, but its tokenizer ",
