@@ -8,6 +8,7 @@ printed. An input is at most 64 KiB, and no single allocation may be larger than
 the pixels of a picture. For a release: --runs 2000000, which is ten million and more in all.
 """
 import argparse
+import json
 import pathlib
 import shutil
 import subprocess
@@ -56,6 +57,9 @@ def seeds(target):
                     yield bytes([number]) + (folder / name).read_bytes()
     elif target == "image_file":
         yield from pictures()
+    elif target == "chat_template":
+        for template, _ in json.loads((DATA / "text" / "chat_templates.json").read_text(encoding="utf-8"))["vectors"]:
+            yield template.encode()
     elif target == "text":
         yield from ("The quick brown fox 12345 \u6f22\u5b57\n\n  <s></s><image>".encode(), b"\xff\xfe<|im_start|>user\n")
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What reading a chat template stands on: the words that are left, the tree that grows, the first problem, and how
+/// deep the template nests. After a problem nothing that is read counts.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/text/chat_template_lexer.hpp>
+#include <llava/text/chat_template_tree.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+class template_reader {
+ public:
+  static constexpr int deepest = 64;  ///< levels of nesting
+
+ protected:
+  using id = std::uint32_t;
+  using kind = template_syntax;
+  using token = template_token;
+
+  explicit template_reader(template_tree& tree) : tree_(tree) {}
+
+  // --- words -------------------------------------------------------------------------------------------------------
+
+  const token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+  void next() { at_ = std::min(at_ + 1, tokens_.size() - 1); }
+  bool take(std::string_view sign) { return peek().is(sign) && (next(), true); }
+  bool take_name(std::string_view name) { return peek().is_name(name) && (next(), true); }
+  void expect(std::string_view sign) {
+    if (!take(sign)) fail_at(text_of("expected '", sign, "'"));
+  }
+  std::string_view expect_name() {
+    if (peek().kind != token::name) return fail_at("expected a name"), std::string_view();
+    const std::string_view word = peek().word;
+    next();
+    return word;
+  }
+  bool failed() const { return !problem_.empty(); }
+  id fail(std::string why) {
+    if (!failed()) problem_ = text_of("line ", peek().line, ": ", why);
+    return 0;
+  }
+  /// Fails with what was found instead.
+  id fail_at(std::string why) {
+    const token& t = peek();
+    const bool ends = t.kind == token::block_end || t.kind == token::output_end;
+    if (t.kind == token::end) return fail(std::move(why) + ", found the end of the template");
+    if (ends) return fail(std::move(why) + ", found the end of the tag");
+    return fail(t.kind == token::text ? std::move(why) + ", found a text" : text_of(why, ", found '", t.word, "'"));
+  }
+
+  // --- nodes -------------------------------------------------------------------------------------------------------
+
+  template_node& node(id i) { return tree_.nodes[i]; }
+  id make(kind k, std::string_view text = {}) {
+    template_node n;
+    n.kind = k, n.line = peek().line, n.text = text;
+    tree_.nodes.push_back(n);
+    return static_cast<id>(tree_.nodes.size() - 1);
+  }
+  id make(kind k, std::initializer_list<id> children, std::string_view text = {}) {
+    const id n = make(k, text);
+    id last = 0;
+    for (const id c : children) add(n, c, last);
+    return n;
+  }
+  id make(const template_value& v) {
+    const id n = make(kind::literal);
+    node(n).value = v;
+    return n;
+  }
+  /// Appends a child; `last` is the one before it.
+  void add(id parent, id child, id& last) {
+    (last ? node(last).next : node(parent).child) = child;
+    last = child;
+  }
+  /// Counts a level of nesting while it lives.
+  struct level {
+    explicit level(template_reader& p) : parser(p) {
+      if (++parser.depth_ > deepest) parser.fail(text_of("nested deeper than ", deepest, " levels"));
+    }
+    ~level() { --parser.depth_; }
+    level(const level&) = delete;
+    template_reader& parser;
+  };
+
+  template_tree& tree_;
+  std::vector<token> tokens_;
+  std::string problem_;
+
+ private:
+  std::size_t at_ = 0;
+  int depth_ = 0;
+};
+
+}  // namespace detail
+
+LLAVA_END

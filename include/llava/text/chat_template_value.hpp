@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What a chat template computes with: values as Python has them, without fractions. A value is a small copy; its
+/// texts, lists and dictionaries lie in a template_memory, which outlives it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+/// What a value is. `stream`: a list that can be walked through once, as Python's generators. `content`: the parts of a
+/// message, a list whose text nobody may ask for.
+enum class template_type : std::uint8_t {
+  undefined,
+  none,
+  boolean,
+  integer,
+  text,
+  list,
+  content,
+  stream,
+  dict,
+  name_space,
+  function,
+  macro,
+  loop
+};
+
+struct template_object;
+
+/// One value. At first it is not defined.
+struct template_value {
+  template_type type = template_type::undefined;
+  std::int64_t number = 0;            ///< of a boolean and an integer; which macro, which loop
+  std::string_view text;              ///< of a text; what a function, or a thing that is not defined, is called
+  template_object* object = nullptr;  ///< of all that has items
+
+  bool is(template_type t) const { return type == t; }
+  bool is_number() const { return is(template_type::integer) || is(template_type::boolean); }
+  bool is_list() const { return is(template_type::list) || is(template_type::content); }
+  bool has_keys() const { return is(template_type::dict) || is(template_type::name_space); }
+};
+
+/// The items of a list, or the keys and items of a dictionary, in the order in which they came.
+struct template_object {
+  std::vector<std::string_view> keys;
+  std::vector<template_value> items;
+  std::size_t taken = 0;  ///< how many a stream has given
+
+  const template_value* find(std::string_view key) const {
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      if (keys[i] == key) return &items[i];
+    return nullptr;
+  }
+  void set(std::string_view key, const template_value& v) {
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      if (keys[i] == key) {
+        items[i] = v;
+        return;
+      }
+    keys.push_back(key);
+    items.push_back(v);
+  }
+};
+
+/// @name Values that need no memory
+/// @{
+inline template_value template_undefined(std::string_view name) { return {template_type::undefined, 0, name, nullptr}; }
+inline template_value template_none() { return {template_type::none, 0, {}, nullptr}; }
+inline template_value template_boolean(bool b) { return {template_type::boolean, b ? 1 : 0, {}, nullptr}; }
+inline template_value template_integer(std::int64_t i) { return {template_type::integer, i, {}, nullptr}; }
+/// Of a text that somebody else keeps.
+inline template_value template_text(std::string_view text) { return {template_type::text, 0, text, nullptr}; }
+/// @}
+
+/// Owner of what values refer to; all of it lives as long.
+class template_memory {
+ public:
+  std::string_view keep(std::string text) {
+    bytes_ += text.size() + sizeof(std::string);
+    return *texts_.emplace_back(std::make_unique<const std::string>(std::move(text)));
+  }
+  template_value text(std::string t) { return template_text(keep(std::move(t))); }
+  /// A list, dictionary or what else has items, empty.
+  template_value make(template_type type) {
+    bytes_ += sizeof(template_object);
+    return {type, 0, {}, objects_.emplace_back(std::make_unique<template_object>()).get()};
+  }
+  /// A list of these.
+  template_value list(std::vector<template_value> items) {
+    count_items(items.size());
+    const template_value v = make(template_type::list);
+    v.object->items = std::move(items);
+    return v;
+  }
+  std::size_t bytes() const { return bytes_; }
+  /// Counts items that were put into an object, or that others keep for a while.
+  void count_items(std::size_t n) { bytes_ += n * (sizeof(template_value) + sizeof(std::string_view)); }
+
+ private:
+  std::vector<std::unique_ptr<const std::string>> texts_;
+  std::vector<std::unique_ptr<template_object>> objects_;
+  std::size_t bytes_ = 0;
+};
+
+LLAVA_END
