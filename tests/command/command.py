@@ -90,6 +90,10 @@ class Ask(unittest.TestCase):
         for words, sentence in (
                 (("--image-file", "absent.png"), "cannot open the picture absent.png"),
                 (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
+                (("--image-file", ""), "picture 1 of '' has an empty name"),
+                (("--image-file", f"{PICTURE},"), "has an empty name"),
+                (("--temperature", "nan"), "generation_settings::temperature must be"),
+                (("--top-p", "nan"), "generation_settings::top_p must be"),
                 (("--image-file", PICTURE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
                 (("--image-file", f"{PICTURE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 pictures")):
             words = words if "--query" in words else (*words, "--query", "x")
@@ -100,7 +104,31 @@ class Ask(unittest.TestCase):
         absent = llava("ask", "--model-path", "someone/model", "--query", "x")
         self.assertIn("hf download someone/model", absent.stderr)
         self.assertNotEqual(llava("ask", "--query", "x").returncode, 0)
+        self.assertNotEqual(ask("--query", "x", "--seed", "-1").returncode, 0)
         self.assertNotEqual(ask("--query", "x", "--backend", "gpu").returncode, 0)
+
+
+class Output(unittest.TestCase):
+    COMMANDS = (("ask", "--model-path", TINY, "--query", "hello"), ("ask", "--model-path", TINY, "--query", "hello", "--json"),
+                ("tokenize", TINY, "two stars"), ("eval", "scenes", "--limit", "1"), ("--help",), ("--version",))
+
+    def test_output_that_does_not_arrive_is_an_error(self):
+        for words in self.COMMANDS:
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([LLAVA, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+            self.assertEqual(done.returncode, 1, words)
+            self.assertIn("standard output: No space left on device", done.stderr, words)
+            # `>&-`: no file that the command opens may take the place of the closed stream.
+            done = subprocess.run(["sh", "-c", '"$0" "$@" >&-', LLAVA, *words], stderr=subprocess.PIPE, text=True, timeout=300)
+            self.assertEqual(done.returncode, 1, words)
+            self.assertIn("to standard output", done.stderr, words)
+
+    def test_a_stage_goes_to_its_file_although_standard_output_is_closed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            words = [LLAVA, "inspect", TINY, "--stage", "input_ids", "--prompt", "hello", "--out", f"{folder}/x.npy"]
+            done = subprocess.run(["sh", "-c", '"$0" "$@" >&-', *words], stderr=subprocess.PIPE, text=True, timeout=300)
+            self.assertEqual(done.returncode, 1)  # its one line could not be printed
+            self.assertEqual(npy(f"{folder}/x.npy")[0][0], 1)
 
 
 class Inspect(unittest.TestCase):
