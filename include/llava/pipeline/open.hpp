@@ -2,6 +2,7 @@
 /// open<M, B, F>(folder): the model type M, on backend B, with weights F (a format or a policy), from a folder or the name
 /// of one in the Hugging Face cache. What cannot work is a compile error of one sentence.
 #pragma once
+#include <llava/base/path_view.hpp>
 #include <llava/pipeline/batch.hpp>
 #include <llava/pipeline/session.hpp>
 
@@ -9,14 +10,14 @@ LLAVA_BEGIN
 
 /// Opens a folder. Errors: all that is wrong with its files.
 template <class M, class B, class F>
-result<pipeline<M, B, policy_of<F>>> try_open(std::string_view folder, const open_options& options = {}) {
+result<pipeline<M, B, policy_of<F>>> try_open(path_view folder, const open_options& options = {}) {
   return pipeline<M, B, policy_of<F>>::try_open(folder, options);
 }
 
 #if LLAVA_EXCEPTIONS
 /// The same, throwing llava::error.
 template <class M, class B, class F>
-pipeline<M, B, policy_of<F>> open(std::string_view folder, const open_options& options = {}) {
+pipeline<M, B, policy_of<F>> open(path_view folder, const open_options& options = {}) {
   return value_or_throw(try_open<M, B, F>(folder, options));
 }
 #endif

@@ -10,6 +10,7 @@
 #include <string>
 
 #include <llava/base/guard.hpp>
+#include <llava/base/path_view.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/image/preprocess.hpp>
 #include <llava/ops/backend.hpp>
@@ -32,7 +33,7 @@ class pipeline {
   using state_type = pipeline_state<M, B, P>;
 
   /// Opens a folder. Errors: everything that is wrong with its files, at once where that is possible.
-  static result<pipeline> try_open(std::string_view folder, const open_options& options) {
+  static result<pipeline> try_open(path_view folder, const open_options& options) {
     return guarded([&]() -> result<pipeline> {
       LLAVA_TRY(state, state_type::try_open(folder, options));
       return pipeline(std::shared_ptr<state_type>(std::move(state)));
@@ -155,7 +156,7 @@ class pipeline<M, B, P, false> {
     }
     broken fork() const { return {}; }
   };
-  static result<pipeline> try_open(std::string_view, const open_options&) { return pipeline(); }
+  static result<pipeline> try_open(path_view, const open_options&) { return pipeline(); }
   broken session() const { return {}; }
   broken batch() const { return {}; }
 };

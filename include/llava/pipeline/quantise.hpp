@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <llava/base/path_view.hpp>
 #include <llava/checkpoint/bind.hpp>
 #include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/new_folder.hpp>
@@ -212,7 +213,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
 /// format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is full. After an error
 /// there is no folder `to`. `options.report` is called while it works, and may end it.
 template <class M, class B, class F>
-result<void> try_quantise(std::string_view name, const std::string& to, const open_options& options = {}) {
+result<void> try_quantise(path_view name, const std::string& to, const open_options& options = {}) {
   return guarded([&] { return detail::quantise<M, B, policy_of<F>>(name, to, options); });
 }
 
