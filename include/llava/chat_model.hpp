@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
-#include <llava/base/function_ref.hpp>
+#include <llava/conversation_state.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/image/image.hpp>
 
@@ -29,11 +29,13 @@ struct stage_shapes {
 namespace detail {
 struct erased_session {
   virtual ~erased_session() = default;
-  virtual result<answer> try_ask(std::span<const image>, std::string_view, function_ref<void(std::string_view)>,
-                                 const generation_settings&, const generation_hooks&) = 0;
-  virtual result<answer> try_generate(std::string_view, std::span<const image>, function_ref<void(std::string_view)>,
+  virtual result<answer> try_ask(std::span<const image>, std::string_view, text_callback, const generation_settings&,
+                                 const generation_hooks&) = 0;
+  virtual result<answer> try_generate(std::string_view, std::span<const image>, text_callback,
                                       const generation_settings&, const generation_hooks&) = 0;
   virtual result<std::vector<float>> try_logits(std::string_view, std::span<const image>) = 0;
+  virtual const conversation_state& save() const = 0;
+  virtual result<void> try_restore(conversation_state) = 0;
   virtual void truncate(std::size_t) = 0;
   virtual std::unique_ptr<erased_session> fork() const = 0;
 };
@@ -53,7 +55,7 @@ struct erased_model {
 };
 }  // namespace detail
 
-/// One conversation; see llava/pipeline/session.hpp.
+/// One conversation: all that a session has (llava/pipeline/session.hpp, where each call is described).
 class chat_session {
  public:
   explicit chat_session(std::unique_ptr<detail::erased_session> s) : session_(std::move(s)) {}
@@ -61,23 +63,27 @@ class chat_session {
   generation_settings settings;
   generation_hooks hooks;
 
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question,
-                         function_ref<void(std::string_view)> on_text) {
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text) {
     return session_->try_ask(pictures, question, on_text, settings, hooks);
   }
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question) {
-    return try_ask(pictures, question, [](std::string_view) {});
+  result<answer> try_ask(const image& picture, std::string_view question, text_callback on_text = no_text) {
+    return try_ask(std::span<const image>(&picture, 1), question, on_text);
+  }
+  result<answer> try_ask(std::string_view question, text_callback on_text = no_text) {
+    return try_ask(std::span<const image>(), question, on_text);
   }
   /// Continues a prompt as its text stands.
-  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures) {
-    return session_->try_generate(
-        prompt, pictures, [](std::string_view) {}, settings, hooks);
+  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures,
+                              text_callback on_text = no_text) {
+    return session_->try_generate(prompt, pictures, on_text, settings, hooks);
   }
   /// Logits (T, V) of every position of a prompt.
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) {
     return session_->try_logits(prompt, pictures);
   }
-  /// Forgets all but the first `turns` turns.
+  const conversation_state& save() const { return session_->save(); }
+  result<void> try_restore(conversation_state state) { return session_->try_restore(std::move(state)); }
+  /// Forgets all but the first `turns` turns and their pictures.
   void truncate(std::size_t turns) { session_->truncate(turns); }
   chat_session fork() const {
     chat_session other(session_->fork());
@@ -85,6 +91,22 @@ class chat_session {
     other.hooks = hooks;
     return other;
   }
+
+#if LLAVA_EXCEPTIONS
+  /// The same, throwing llava::error.
+  /// @{
+  answer ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(pictures, question, on_text));
+  }
+  answer ask(const image& picture, std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(picture, question, on_text));
+  }
+  answer ask(std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(question, on_text));
+  }
+  void restore(conversation_state state) { value_or_throw(try_restore(std::move(state))); }
+  /// @}
+#endif
 
  private:
   std::unique_ptr<detail::erased_session> session_;

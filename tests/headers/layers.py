@@ -12,7 +12,7 @@ import re
 from headers import includes, main, without_comments, without_strings
 
 CORE = "base config tensor quant ops nn image vision projector llm generate text checkpoint"
-ABOVE = f"{CORE} chat_model fwd pipeline"
+ABOVE = f"{CORE} chat_model conversation_state fwd pipeline"
 ALLOWED = {name: set(may.split()) for name, may in {
     "base": "",
     "config": "base",
@@ -30,8 +30,9 @@ ALLOWED = {name: set(may.split()) for name, may in {
     "text": "base",
     "checkpoint": "base config tensor quant text",
     "models": "base config projector text ops",
-    "chat_model": "base generate image",
-    "pipeline": f"{CORE} chat_model fwd",
+    "conversation_state": "base image text",
+    "chat_model": "base conversation_state generate image",
+    "pipeline": f"{CORE} chat_model conversation_state fwd",
     "comm": "base config tensor quant ops",
     "serve": f"{ABOVE} comm",
     "train": f"{ABOVE} comm models",

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
@@ -45,6 +46,11 @@ struct generation_hooks {
   /// Ends the generation, in prefill too, when a stop is requested from any thread.
   std::stop_token stop{};
 };
+
+/// Takes text as it comes, in whole UTF-8 characters.
+using text_callback = function_ref<void(std::string_view)>;
+/// For whoever waits for the whole answer.
+inline constexpr auto no_text = [](std::string_view) {};
 
 /// Why an answer ended. Only a batch's answers end `cancelled`, each by its own hook, while the others go on: a session's
 /// question fails instead.

@@ -15,21 +15,21 @@ struct erased_session_of final : erased_session {
   session<M, B, P> s;
   explicit erased_session_of(session<M, B, P> made) : s(std::move(made)) {}
 
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question,
-                         function_ref<void(std::string_view)> on_text, const generation_settings& settings,
-                         const generation_hooks& hooks) override {
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text,
+                         const generation_settings& settings, const generation_hooks& hooks) override {
     s.settings = settings, s.hooks = hooks;
     return s.try_ask(pictures, question, on_text);
   }
-  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures,
-                              function_ref<void(std::string_view)> on_text, const generation_settings& settings,
-                              const generation_hooks& hooks) override {
+  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text,
+                              const generation_settings& settings, const generation_hooks& hooks) override {
     s.settings = settings, s.hooks = hooks;
     return s.try_generate(prompt, pictures, on_text);
   }
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) override {
     return s.try_logits(prompt, pictures);
   }
+  const conversation_state& save() const override { return s.save(); }
+  result<void> try_restore(conversation_state state) override { return s.try_restore(std::move(state)); }
   void truncate(std::size_t turns) override { s.truncate(turns); }
   std::unique_ptr<erased_session> fork() const override { return std::make_unique<erased_session_of>(s.fork()); }
 };

@@ -14,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
-#include <llava/base/function_ref.hpp>
 #include <llava/base/guard.hpp>
+#include <llava/conversation_state.hpp>
 #include <llava/pipeline/generation.hpp>
 #include <llava/pipeline/pipeline.hpp>
 #include <llava/pipeline/prompt.hpp>
@@ -23,17 +23,6 @@
 #include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
-
-/// Takes text as it comes, in whole UTF-8 characters.
-using text_callback = function_ref<void(std::string_view)>;
-/// For whoever waits for the whole answer.
-inline constexpr auto no_text = [](std::string_view) {};
-
-/// The turns of a conversation and its pictures: what save() gives and restore() takes.
-struct conversation_state {
-  std::vector<message> turns;   ///< user, assistant, user, … texts hold one `<image>` per picture
-  std::vector<image> pictures;  ///< in the order of these
-};
 
 /// One conversation with a model.
 template <class M, class B, class P>

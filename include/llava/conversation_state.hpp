@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+/// conversation_state: the past of a conversation, for a program that keeps it.
+#pragma once
+#include <vector>
+
+#include <llava/image/image.hpp>
+#include <llava/text/conversation_styles.hpp>
+
+LLAVA_BEGIN
+
+/// The turns of a conversation and its pictures: what save() gives and restore() takes.
+struct conversation_state {
+  std::vector<message> turns;   ///< user, assistant, user, … texts hold one `<image>` per picture
+  std::vector<image> pictures;  ///< in the order of these
+};
+
+LLAVA_END
