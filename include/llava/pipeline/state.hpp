@@ -240,7 +240,8 @@ struct pipeline_state {
   /// Bytes of a square picture.
   std::ptrdiff_t pixel_bytes() const { return std::ptrdiff_t{vit_->config().image} * vit_->config().image * 3; }
 
-  /// A picture's features, which `see` is called with, and from them the image tokens y (image_rows, D), unless y is empty.
+  /// A picture's features, which `see` is called with, and from them the image tokens y (image_rows, D), unless y is
+  /// empty.
   template <class Q, class GoOn, class See>
   result<void> encode(Q& q, std::span<const std::uint8_t> rgb, GoOn&& go_on, See&& see, matrix_view<float> y) {
     arena_scope scope(q.workspace());
