@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What an op is given and does not fit is the queue's error, of one sentence, on every backend; nothing is touched then.
-#include <llava/quant/q16_0.hpp>
-#include <llava/quant/q4_0.hpp>
-#include <llava/quant/q4_i8.hpp>
+#include <functional>
 #include <llava/quant/q8_0.hpp>
 
 #include "backend/backends.hpp"
@@ -23,12 +21,14 @@ vector_view<T> v(std::ptrdiff_t n) {
 }
 vector_view<const std::int32_t> ints(std::ptrdiff_t n) { return v<const std::int32_t>(n); }
 
-/// Calls test(refuses), with refuses(sentence, op) for every backend: op(queue) leaves that error and no other.
+/// Calls test(refuses), with refuses(sentence, op) for every kind of queue: op(queue) leaves that error and no other. The
+/// queues of simd differ in their kernels alone.
 template <class Test>
 void on_every_queue(Test&& test) {
-  for_each_backend([&]<class B>() {
+  const auto run = [&]<class B>() {
+    INFO("backend " << std::string(B::name));
     device<B> d;
-    test.template operator()<B>([&](const std::string& sentence, auto&& op) {
+    const auto refuses = [&](const std::string& sentence, const std::function<void(typename B::queue&)>& op) {
       INFO(sentence);
       op(d.queue);
       op(d.queue);  // only the first error is kept
@@ -43,8 +43,15 @@ void on_every_queue(Test&& test) {
       ran = planning.finish();
       REQUIRE_FALSE(ran);
       CHECK(ran.error().sentence() == sentence);
-    });
-  });
+    };
+    test.template operator()<B>(refuses);
+  };
+  run.template operator()<scalar>();
+  run.template operator()<simd>();
+#if LLAVA_TEST_EIGEN
+  run.template operator()<eigen>();
+#endif
+  run.template operator()<remote>();
 }
 
 /// A weight as B's matmul takes it, of which only the shape is known.
@@ -58,7 +65,7 @@ weight_view<B, F> weight_of(std::ptrdiff_t rows, std::ptrdiff_t columns) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("shapes: matmul", "[ops]", f32, f16, bf16, q8_0, q4_0, q4_i8, q16_0) {
+TEMPLATE_TEST_CASE("shapes: matmul", "[ops]", f16, q8_0) {
   on_every_queue([]<class B>(auto&& refuses) {
     const auto w = weight_of<B, TestType>(256, 128);
     refuses("llava: matmul: x is (4, 100), expected (4, 128), since w is (256, 128)",
@@ -111,11 +118,10 @@ TEST_CASE("shapes: attention", "[ops]") {
   });
 }
 
-TEMPLATE_TEST_CASE("shapes: attention through the KV cache", "[ops]", f32, f16) {
+TEST_CASE("shapes: attention through the KV cache", "[ops]") {
   on_every_queue([]<class B>(auto&& refuses) {
     const auto cache = [](int heads, int dim) {
-      return kv_view<TestType>{reinterpret_cast<TestType*>(nowhere()), reinterpret_cast<TestType*>(nowhere()), heads,
-                               dim};
+      return kv_view<f16>{reinterpret_cast<f16*>(nowhere()), reinterpret_cast<f16*>(nowhere()), heads, dim};
     };
     const auto table = [](std::ptrdiff_t s, std::ptrdiff_t b) {
       return matrix_view<const std::int32_t>(ints(0).data(), dynamic_shape<2>(s, b));
