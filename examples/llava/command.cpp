@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <llava/image/file.hpp>
@@ -12,6 +15,16 @@
 
 namespace {
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// What is there and takes what comes, keeping nothing that could be lost.
+bool is_stream(const std::string& file) {
+  struct stat about {};
+  return ::stat(file.c_str(), &about) == 0 && (S_ISCHR(about.st_mode) || S_ISFIFO(about.st_mode));
+}
+llava::error is_there(const std::string& file) {
+  return llava::fail(llava::errc::io,
+                     llava::text_of("llava: ", file, " is there already; remove it, or give another name"));
+}
 }  // namespace
 
 void model_options::add_to(CLI::App& command, const std::string& name) {
@@ -60,8 +73,13 @@ llava::result<std::vector<llava::image>> try_read_images(const std::optional<std
     if (end == at)
       return llava::fail(llava::errc::invalid_argument,
                          llava::text_of("llava: picture ", images.size() + 1, " of '", *files, "' has an empty name"));
-    LLAVA_TRY(picture, llava::try_read_image(files->substr(at, end - at)));
-    images.push_back(std::move(picture));
+    auto picture = llava::try_read_image(files->substr(at, end - at));
+    if (!picture && picture.error().code() == llava::errc::not_found && (at > 0 || end < files->size()))
+      return llava::fail(llava::errc::not_found,
+                         llava::text_of(picture.error().sentence(), "; '", separator,
+                                        "' separates pictures: if it is part of a name, choose another with --sep"));
+    if (!picture) return std::move(picture).error();
+    images.push_back(*std::move(picture));
     if (end == files->size()) return images;
   }
 }
@@ -69,6 +87,38 @@ llava::result<std::vector<llava::image>> try_read_images(const std::optional<std
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     give_up(llava::fail_of_system(errno, "llava: cannot write to standard output"));
+}
+
+llava::result<void> try_check_new_file(const std::string& file) {
+  struct stat about {};
+  if (::lstat(file.c_str(), &about) == 0) return is_stream(file) ? llava::result<void>() : is_there(file);
+  const std::string folder = file.substr(0, file.rfind('/') + 1);
+  if (errno != ENOENT || ::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
+    return llava::fail_of_system(errno, "llava: cannot write ", file);
+  return {};
+}
+
+llava::result<void> try_write_new_file(const std::string& file, const std::vector<std::string_view>& parts) {
+  int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const bool is_new = descriptor >= 0;
+  if (!is_new && errno == EEXIST) {
+    if (!is_stream(file)) return is_there(file);
+    descriptor = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  }
+  if (descriptor < 0) return llava::fail_of_system(errno, "llava: cannot write ", file);
+  int failure = 0;
+  for (std::string_view part : parts)
+    while (!part.empty() && failure == 0) {
+      const ::ssize_t n = ::write(descriptor, part.data(), part.size());
+      if (n > 0)
+        part.remove_prefix(static_cast<std::size_t>(n));
+      else if (n == 0 || errno != EINTR)
+        failure = n == 0 ? EIO : errno;
+    }
+  if (::close(descriptor) != 0 && failure == 0) failure = errno;
+  if (failure == 0) return {};
+  if (is_new) ::unlink(file.c_str());  // half of a file is worse than none
+  return llava::fail_of_system(failure, "llava: cannot write ", file);
 }
 
 progress_bar::progress_bar() : started_(seconds()), terminal_(isatty(STDERR_FILENO) != 0) {}

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// --model-path, --backend, --dtype, --threads, --conv-mode, --packed-file.
@@ -26,6 +27,15 @@ llava::result<std::vector<llava::image>> try_read_images(const std::optional<std
 
 /// Prints text at once; gives up when it does not arrive.
 void print(std::string_view text);
+
+/// @name Files that the command makes
+/// One that is there stays as it is, whatever it is; pipes and terminals take what comes.
+/// @{
+
+/// Whether try_write_new_file has a chance: to be asked before the work is done.
+llava::result<void> try_check_new_file(const std::string& file);
+llava::result<void> try_write_new_file(const std::string& file, const std::vector<std::string_view>& parts);
+/// @}
 
 /// A bar on standard error once something has taken two seconds; nothing in a pipe.
 class progress_bar {

@@ -67,6 +67,8 @@ void print_scores(const std::map<std::string, score>& kinds) {
 }
 
 void run(const eval_options& o, std::vector<expected_conversation> questions) {
+  if (!o.answers.empty())
+    if (const auto free = try_check_new_file(o.answers); !free) give_up(free.error());
   if (o.limit > 0 && static_cast<std::size_t>(o.limit) < questions.size())
     questions.resize(static_cast<std::size_t>(o.limit));
   // Questions about one picture follow one another, so that it is encoded once.
@@ -109,11 +111,8 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
   for (const auto& outcome : outcomes)
     if (!outcome) give_up(outcome.error());
   if (!o.answers.empty()) {
-    std::FILE* out = std::fopen(o.answers.c_str(), "wb");
-    bool written = out != nullptr;
-    for (const std::string& r : e.records) written = written && std::fwrite(r.data(), 1, r.size(), out) == r.size();
-    if (!out || std::fclose(out) != 0 || !written)
-      give_up(llava::fail(llava::errc::io, "llava: cannot write " + o.answers));
+    const std::vector<std::string_view> records(e.records.begin(), e.records.end());
+    if (const auto written = try_write_new_file(o.answers, records); !written) give_up(written.error());
   }
   print_scores(e.kinds);
 }
@@ -122,7 +121,8 @@ void add_common(CLI::App& command, eval_options& o) {
   o.model.path = "examples/tiny";
   o.model.add_to(command);
   command.get_option("--model-path")->required(false)->capture_default_str();
-  command.add_option("--answers-file", o.answers, "Write every answer here, one JSON object a line");
+  command.add_option("--answers-file", o.answers,
+                     "Write every answer here, one JSON object a line; the file must not be there yet");
   command.add_option("--limit", o.limit, "Ask only the first so many; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

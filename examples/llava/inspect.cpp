@@ -16,27 +16,21 @@ void write_npy(const std::string& file, const std::vector<T>& values, const std:
   header += "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
-  const unsigned char start[] = {0x93,
-                                 'N',
-                                 'U',
-                                 'M',
-                                 'P',
-                                 'Y',
-                                 1,
-                                 0,
-                                 static_cast<unsigned char>(header.size() & 255),
-                                 static_cast<unsigned char>(header.size() >> 8)};
-  std::FILE* out = std::fopen(file.c_str(), "wb");
-  const bool written = out && std::fwrite(start, sizeof start, 1, out) == 1 &&
-                       std::fwrite(header.data(), header.size(), 1, out) == 1 &&
-                       std::fwrite(values.data(), sizeof(T), values.size(), out) == values.size();
-  if (out && std::fclose(out) == 0 && written) {
-    std::printf("%s (", file.c_str());
-    for (std::size_t i = 0; i < shape.size(); ++i) std::printf("%s%zu", i ? ", " : "", shape[i]);
-    std::printf(")\n");
-    return;
-  }
-  give_up(llava::fail(llava::errc::io, "llava: cannot write " + file));
+  const std::string start = {'\x93',
+                             'N',
+                             'U',
+                             'M',
+                             'P',
+                             'Y',
+                             1,
+                             0,
+                             static_cast<char>(header.size() & 255),
+                             static_cast<char>(header.size() >> 8)};
+  const std::string_view data(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+  if (const auto written = try_write_new_file(file, {start, header, data}); !written) give_up(written.error());
+  std::printf("%s (", file.c_str());
+  for (std::size_t i = 0; i < shape.size(); ++i) std::printf("%s%zu", i ? ", " : "", shape[i]);
+  std::printf(")\n");
 }
 
 struct inspect_options {
@@ -46,6 +40,7 @@ struct inspect_options {
 };
 
 void inspect(const inspect_options& o) {
+  if (const auto free = try_check_new_file(o.out); !free) give_up(free.error());
   const std::vector<llava::image> images = value_or_give_up(try_read_images(o.images, o.separator));
   const llava::chat_model model = value_or_give_up(o.model.try_open());
   if (o.stage == "input_ids") {
@@ -99,7 +94,7 @@ void add_inspect(CLI::App& app) {
   command.add_option("--stage", o->stage, "What to write")
       ->required()
       ->check(CLI::IsMember({"pixels", "features", "image_tokens", "input_ids", "logits"}));
-  command.add_option("--out", o->out, "The .npy file")->required();
+  command.add_option("--out", o->out, "The .npy file, which must not be there yet")->required();
   command.callback([o] { inspect(*o); });
 }
 

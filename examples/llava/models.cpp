@@ -44,7 +44,10 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
   // A quantised folder has dense tensors too; what was quantised says how it is to be opened.
   std::map<std::string, std::size_t> dense, blocks;
   files.for_each([&](const llava::stored_tensor& t) {
-    (t.format.empty() ? dense[std::string(name_of(t.type))] : blocks[t.format]) += t.bytes.size();
+    if (!t.format.empty())
+      blocks[t.format] += t.bytes.size();
+    else if (t.type == llava::dtype::float32 || t.type == llava::dtype::float16 || t.type == llava::dtype::bfloat16)
+      dense[std::string(name_of(t.type))] += t.bytes.size();
   });
   const auto& sizes = blocks.empty() ? dense : blocks;
   const auto most =

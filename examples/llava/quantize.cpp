@@ -3,6 +3,8 @@
 #include <llava.hpp>
 #include <llava/pipeline/quantise.hpp>
 
+#include <csignal>
+#include <cstdio>
 #include <memory>
 
 #include "command.hpp"
@@ -25,6 +27,41 @@ llava::result<void> try_quantise_as(const quantize_options& o, const llava::open
   return as(f16{});
 }
 
+volatile std::sig_atomic_t signal_seen = 0;
+extern "C" void see_signal(int number) { signal_seen = number; }
+
+/// The first signal that asks to end is kept, the second ends at once. What the program was started to ignore it ignores.
+void ask_on_signals() {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {
+    }, now{};
+    now.sa_handler = see_signal;
+    now.sa_flags = static_cast<int>(SA_RESETHAND);
+    if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) ::sigaction(number, &now, nullptr);
+  }
+}
+
+void quantize(const quantize_options& o) {
+  ask_on_signals();
+  llava::result<void> done;
+  {
+    progress_bar bar;
+    llava::open_options options;
+    options.threads = o.threads;
+    options.report = [&](const llava::progress& p) {
+      bar.show(p);
+      return signal_seen == 0;
+    };
+    done = try_quantise_as(o, options);
+  }
+  if (done) return;
+  if (const int number = signal_seen; number != 0 && done.error().code() == llava::errc::cancelled) {
+    std::fprintf(stderr, "%s\n", done.error().what());
+    std::raise(number);  // nothing is left; whoever waits sees what ended it
+  }
+  give_up(done.error());
+}
+
 }  // namespace
 
 void add_quantize(CLI::App& app) {
@@ -37,14 +74,5 @@ void add_quantize(CLI::App& app) {
       ->required();
   command.add_option("-o,--output", o->to, "The new folder")->required();
   command.add_option("--threads", o->threads, "Threads; 0: all processors")->check(CLI::Range(0, 1024));
-  command.callback([o] {
-    progress_bar bar;
-    llava::open_options options;
-    options.threads = o->threads;
-    options.report = [&](const llava::progress& p) {
-      bar.show(p);
-      return true;
-    };
-    if (const auto done = try_quantise_as(*o, options); !done) give_up(done.error());
-  });
+  command.callback([o] { quantize(*o); });
 }

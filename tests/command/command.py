@@ -5,10 +5,13 @@ import json
 import pathlib
 import pty
 import os
+import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 LLAVA = sys.argv.pop(1) if len(sys.argv) > 1 else "build/release/llava"
@@ -76,10 +79,43 @@ class Ask(unittest.TestCase):
                 self.assertIn(f"open the model with weights of {dtype}", wrong.stderr)
             finer = llava("ask", "--model-path", f"{folder}/q8_0", "--dtype", "q8_0_a16", *question)
             self.assertEqual((finer.returncode, finer.stdout), (0, expected))
+            self.assertEqual(sorted(os.listdir(made)), sorted(set(os.listdir(TINY)) - {"pictures", "scenes", "training.json"}))
             again = llava("quantize", TINY, "--to", "q8_0", "-o", f"{folder}/q8_0")
             self.assertEqual(again.returncode, 1)
             self.assertIn("is there already", again.stderr)
             self.assertEqual(sorted(os.listdir(folder)), ["q16_0", "q4_0", "q4_i8", "q8_0"])
+
+    def test_quantising_that_is_interrupted_leaves_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                for wait in (0.02, 0.1, 0.3):
+                    process = subprocess.Popen([LLAVA, "quantize", TINY, "--to", "q4_i8", "-o", f"{folder}/q4", "--threads", "1"],
+                                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                    time.sleep(wait)
+                    process.send_signal(number)
+                    _, said = process.communicate(timeout=60)
+                    if process.returncode == 0:  # it was done before
+                        self.assertEqual(os.listdir(folder), ["q4"])
+                        shutil.rmtree(f"{folder}/q4")
+                    else:
+                        self.assertEqual(process.returncode, -number)
+                        self.assertEqual(os.listdir(folder), [], said)
+
+    def test_files_of_others_stay(self):
+        with tempfile.TemporaryDirectory() as folder:
+            notes = pathlib.Path(folder, "notes")
+            notes.write_text("mine")
+            for words in (("inspect", TINY, "--stage", "pixels", "--image", PICTURE, "--out", str(notes)),
+                          ("eval", "scenes", "--limit", "1", "--answers-file", str(notes)),
+                          ("ask", "--model-path", TINY, "--dtype", "q8_0", "--packed-file", str(notes), "--query", "x"),
+                          ("quantize", TINY, "--to", "q8_0", "-o", str(notes))):
+                done = llava(*words)
+                self.assertEqual((done.returncode, done.stdout), (1, ""), words)
+                self.assertIn(f"{notes} is there already", done.stderr)
+                self.assertEqual(notes.read_text(), "mine")
+            absent = llava("eval", "scenes", "--limit", "1", "--answers-file", f"{folder}/no/such/x")
+            self.assertIn("No such file or directory", absent.stderr)
+            self.assertEqual(os.listdir(folder), ["notes"])
 
     def test_the_reference_s_options(self):
         done = ask("--image-file", f"{PICTURE};{OTHER}", "--sep", ";", "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
@@ -88,7 +124,11 @@ class Ask(unittest.TestCase):
 
     def test_errors_are_one_sentence_on_standard_error(self):
         for words, sentence in (
-                (("--image-file", "absent.png"), "cannot open the picture absent.png"),
+                (("--image-file", "absent.png"), "cannot open the picture absent.png: No such file or directory"),
+                (("--image-file", "a, b.png"), "No such file or directory; ',' separates pictures: if it is part of a name, choose another with --sep"),
+                (("--image-file", "https://x.org/a,b.png"), "a picture cannot be given as a URL"),
+                (("--image-file", "data:image/png;base64,AAAA"), "a picture cannot be given as a data: URL"),
+                (("--image-file", "-"), "a picture cannot be given as \"-\" (standard input)"),
                 (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
                 (("--image-file", ""), "picture 1 of '' has an empty name"),
                 (("--image-file", f"{PICTURE},"), "has an empty name"),

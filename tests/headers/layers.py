@@ -48,14 +48,14 @@ OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sent
     (r"(cuda|cublas|cudnn|mma|cooperative_groups|cub/|nvtx)", r"backend/cuda(/|\.)", "CUDA stays in backend/cuda"),
     (r"boost/", r"serve/", "Boost stays in serve/"),
     (r"(mpi|nccl)\.h", r"comm/", "MPI and NCCL stay in comm/"),
-    (r"(sys/|unistd|fcntl|dirent|poll|pthread|sched)", r"(tensor|checkpoint|serve|train|eval|comm)/|base/executor\.hpp|backend/simd/isa\.hpp",
+    (r"(sys/|unistd|fcntl|dirent|ftw|poll|pthread|sched)", r"(tensor|checkpoint|serve|train|eval|comm)/|base/executor\.hpp|backend/simd/isa\.hpp",
      "system calls stay in tensor/, checkpoint/, base/executor.hpp, backend/simd/isa.hpp and what stands on pipeline/"),
     (r"regex$", r"^$", "std::regex recurses on its input and costs three seconds to parse"),
     (r"iostream$", r"^$", "the library never prints"),
     (r"filesystem$", r"(checkpoint|serve|train|eval)/", "<filesystem> costs a second to parse; paths belong to checkpoint/"),
     (r"thread$", r"base/executor\.hpp|(serve|train|eval|comm)/", "<thread> costs 0.7 s to parse; threads belong to base/executor.hpp"),
 ]]
-STANDARD = re.compile(r"[a-z_0-9]+$|sys/|(unistd|fcntl|dirent|poll|pthread|sched)\.h$")  # <vector>, <cstdint>, system calls
+STANDARD = re.compile(r"[a-z_0-9]+$|sys/|(unistd|fcntl|dirent|ftw|poll|pthread|sched)\.h$")  # <vector>, <cstdint>, system calls
 
 ISA_MACRO = re.compile(r"\b(__(SSE|AVX|FMA|F16C|BMI|AMX|ARM_|aarch64|arm__|x86_64|i386|amd64|riscv)\w*|_M_(X64|IX86|ARM\w*))\b")
 

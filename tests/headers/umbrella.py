@@ -11,7 +11,7 @@ from headers import includes, main, without_comments
 OPT_IN = {
     r"llava/image/(\w+_)?file\.hpp": "links libjpeg and libpng",
     r"llava/fwd\.hpp": "is for those who do not include the umbrella",
-    r"llava/(pipeline/quantise|checkpoint/new_folder)\.hpp": "writes model folders: most programs only read them",
+    r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files))\.hpp": "writes model folders: most programs only read them",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
     r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
     r"llava/(serve|train|eval|comm)/": "stands on the pipeline, for programs that serve, train or measure",

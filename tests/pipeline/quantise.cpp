@@ -107,6 +107,7 @@ TEST_CASE("quantise: a folder opens as what its weights became, with the logits 
   if (!done) FAIL(done.error().what());
   CHECK(std::filesystem::exists(f / "made/tokenizer.model"));
   CHECK(std::filesystem::exists(f / "made/preprocessor_config.json"));
+  CHECK_FALSE(std::filesystem::exists(f / "made/pictures"));  // folders beside the model are not of it
   const std::vector<float> stored = logits_of<model_8>(f / "made"), loaded = logits_of<model_8>(tiny::folder);
   CHECK(stored == loaded);
   CHECK(largest_error(stored, logits_of<tiny::model_type>(tiny::folder)) < 0.05);
@@ -125,6 +126,12 @@ TEST_CASE("quantise: a place that is taken, an end on request, and a broken fold
   REQUIRE_FALSE(taken);
   CHECK(taken.error().sentence().find("is there already") != std::string::npos);
   CHECK(f.read("taken/file") == "mine");
+  std::filesystem::create_directory(f / "empty");
+  std::filesystem::create_directory_symlink(f / "empty", f / "link");
+  const auto filled = try_quantise<any, scalar, q8_0>(tiny::folder, f / "link");
+  if (!filled) FAIL(filled.error().what());
+  CHECK(std::filesystem::is_symlink(f / "link"));
+  CHECK(std::filesystem::exists(f / "empty/model.safetensors"));
 
   open_options stops;
   stops.report = [calls = 0](const progress&) mutable { return ++calls < 5; };
@@ -138,6 +145,23 @@ TEST_CASE("quantise: a place that is taken, an end on request, and a broken fold
   CHECK_FALSE(std::filesystem::exists(f / "broken"));
   for (const auto& entry : std::filesystem::directory_iterator(f.path))
     CHECK(entry.path().filename().string().find(".partial") == std::string::npos);
+}
+
+TEST_CASE("quantise: a tower below its folder goes along, and tensors that nothing reads are an error", "[pipeline]") {
+  temporary_folder f("quantise_tower");
+  const std::string original = LLAVA_TEST_DATA "/goldens/original_folder";
+  const auto done = try_quantise<any, scalar, weights<f32>>(original, f / "made");
+  if (!done) FAIL(done.error().what());
+  CHECK(logits_of<tiny::model_type>(f / "made") == logits_of<tiny::model_type>(original));
+
+  std::filesystem::copy(LLAVA_TEST_DATA "/goldens/clip_mha", f / "odd");
+  f.write("odd/model.safetensors",
+          replaced(f.read("odd/model.safetensors"), "vision_model.encoder.layers.0.layer_norm1.bias",
+                   "vision_model.encoder.layers.0.layer_norm1.bios"));
+  const auto refused = try_quantise<any, scalar, q8_0>(f / "odd", f / "refused");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().sentence().find("layer_norm1.bios: stands in ") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(f / "refused"));
 }
 
 TEST_CASE("quantise: dense types are converted, the file that results is the same model", "[pipeline]") {
@@ -162,7 +186,7 @@ TEST_CASE("a packed file is written once, mapped afterwards, and replaced when d
   CHECK(logits_of<model_8>(tiny::folder, options) == expected);
   CHECK(std::filesystem::last_write_time(options.packed_file) == written);
 
-  // One bit, in the middle and in the header; a file that ends early; another file.
+  // One bit, in the middle and in the header; a file that ends early.
   for (const std::size_t at : {kept.size() / 2, std::size_t{100}}) {
     std::string damaged = kept;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
@@ -170,11 +194,17 @@ TEST_CASE("a packed file is written once, mapped afterwards, and replaced when d
     CHECK(logits_of<model_8>(tiny::folder, options) == expected);
     CHECK(f.read("weights.packed") == kept);
   }
-  for (const std::string& other : {kept.substr(0, kept.size() / 3), std::string("not a file of ours"), std::string()}) {
-    f.write("weights.packed", other);
-    CHECK(logits_of<model_8>(tiny::folder, options) == expected);
-    CHECK(f.read("weights.packed") == kept);
-  }
+  f.write("weights.packed", kept.substr(0, kept.size() / 3));
+  CHECK(logits_of<model_8>(tiny::folder, options) == expected);
+  CHECK(f.read("weights.packed") == kept);
+  // What is not ours stays.
+  f.write("notes", "not a file of ours");
+  options.packed_file = f / "notes";
+  const auto not_ours = model_8::try_open(tiny::folder, options);
+  REQUIRE_FALSE(not_ours);
+  CHECK(not_ours.error().sentence().find("is no file of packed weights") != std::string::npos);
+  CHECK(f.read("notes") == "not a file of ours");
+  options.packed_file = f / "weights.packed";
   // The same file, for weights that have changed.
   std::filesystem::create_directory(f / "changed");
   std::filesystem::copy(tiny::folder, f / "changed", std::filesystem::copy_options::recursive);
@@ -184,5 +214,29 @@ TEST_CASE("a packed file is written once, mapped afterwards, and replaced when d
   options.packed_file = f / "no/such/folder/weights.packed";
   const auto refused = model_8::try_open(tiny::folder, options);
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().code() == errc::io);
+  CHECK(refused.error().code() == errc::not_found);
+}
+
+TEST_CASE("two models whose files have one size and one time do not take each other's packed file", "[pipeline]") {
+  temporary_folder one("packed_one"), two("packed_two"), kept("packed_kept");
+  const auto change_by = [](float factor) {
+    return [=](const std::string& name, const std::vector<std::size_t>&, std::vector<float>& values) {
+      if (name.find("down_proj") != std::string::npos)
+        for (float& v : values) v *= factor;
+    };
+  };
+  write_changed(one, change_by(1.f));
+  write_changed(two, change_by(-1.f));
+  for (const temporary_folder* f : {&one, &two})
+    std::filesystem::last_write_time(*f / "model.safetensors",
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  std::filesystem::last_write_time(two / "model.safetensors",
+                                   std::filesystem::last_write_time(one / "model.safetensors"));
+  open_options options = tiny::options();
+  options.packed_file = kept / "weights.packed";
+  const std::vector<float> of_one = logits_of<model_8>(one.path.string()),
+                           of_two = logits_of<model_8>(two.path.string());
+  REQUIRE(of_one != of_two);
+  CHECK(logits_of<model_8>(one.path.string(), options) == of_one);
+  CHECK(logits_of<model_8>(two.path.string(), options) == of_two);
 }

@@ -49,7 +49,7 @@ class error : public std::exception {
   }
 
   errc code() const noexcept { return code_; }
-  std::string sentence() const { return what(); }
+  std::string sentence() const { return literal_ ? std::string(literal_) : sentence_; }
   const char* what() const noexcept override { return literal_ ? literal_ : sentence_.c_str(); }
 
  private:

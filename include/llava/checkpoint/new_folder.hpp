@@ -1,74 +1,98 @@
 // SPDX-License-Identifier: Apache-2.0
-/// new_folder: a folder that appears whole or not at all. It is filled beside its place, under a name that ends in
-/// ".partial-" and the process's number, and renamed when it is done; whoever ends before leaves nothing but that.
+/// new_folder: a folder that appears when it is whole. It is filled beside its place, and renamed when it is done. Where an
+/// empty folder is there already (a mounted one, the target of a link), it is filled inside that, and its files are moved up at
+/// the end, config.json last: a folder without it is no model. Nothing that was there is ever replaced, and whoever ends
+/// before leaves nothing (partial_folder.hpp).
 #pragma once
-#include <unistd.h>
-
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/checkpoint/partial_folder.hpp>
 
 LLAVA_BEGIN
 
 /// A folder in the making; gone when it is not committed.
 class new_folder {
  public:
-  new_folder(new_folder&& o) noexcept : place_(std::move(o.place_)), partial_(std::exchange(o.partial_, {})) {}
-  new_folder& operator=(new_folder&&) = delete;
-  ~new_folder() {
-    std::error_code ignored;
-    if (!partial_.empty()) std::filesystem::remove_all(partial_, ignored);
-  }
-
-  /// `place` must not exist, or be empty.
-  static result<new_folder> try_make(const std::string& place) {
+  /// `place` must not exist, or be an empty folder. Folders above it are made.
+  static result<new_folder> try_make(std::string place) {
+    namespace fs = std::filesystem;
+    const auto is_taken = [&](std::string_view why) {
+      return fail(errc::io, text_of("llava: ", place, " is there already and is ", why, "; choose another"));
+    };
+    if (place.empty()) return fail(errc::invalid_argument, "llava: the new folder has no name");
+    while (place.size() > 1 && (place.back() == '/' || place.substr(place.size() - 2) == "/.")) place.pop_back();
     std::error_code e;
-    std::filesystem::path path = std::filesystem::absolute(place, e).lexically_normal();
-    if (!path.has_filename()) path = path.parent_path();
-    if (std::filesystem::exists(path, e) && !std::filesystem::is_empty(path, e))
-      return fail(errc::io, text_of("llava: ", place, " is there already and is not an empty folder; choose another"));
-    new_folder f;
-    f.place_ = path;
-    path += ".partial-" + std::to_string(::getpid());
-    std::filesystem::create_directories(path, e);
-    if (e) return fail(errc::io, text_of("llava: cannot create the folder ", path.string()));
-    f.partial_ = path;
+    const fs::file_status itself = fs::symlink_status(place, e), target = fs::status(place, e);
+    const bool inside = fs::is_directory(target);
+    if (fs::exists(target) && !inside) return is_taken("not an empty folder");
+    if (fs::is_symlink(itself) && !inside) return is_taken("a link to nothing");
+    if (const fs::path above = fs::path(place).parent_path(); !inside && !above.empty()) {
+      fs::create_directories(above, e);
+      if (e) return fail_of_system(e.value(), "llava: cannot create the folder ", above.string());
+    }
+    const std::string prefix = place + (inside ? "/.partial-" : ".partial-");
+    LLAVA_TRY(partial, partial_folder::try_make(prefix));
+    new_folder f(place, std::move(partial), inside);
+    if (!inside) return result<new_folder>(std::move(f));
+    for (fs::directory_iterator at(place, e), end; !e && at != end; at.increment(e))
+      if (at->path().filename() != fs::path(f.folder()).filename()) return is_taken("not an empty folder");
+    if (e) return fail_of_system(e.value(), "llava: cannot read the folder ", place);
     return result<new_folder>(std::move(f));
   }
 
   /// Where its files are written until then.
-  std::string folder() const { return partial_.string(); }
+  const std::string& folder() const { return partial_.path(); }
 
-  /// Copies what is in `from` except files at its top for which skip(name) is true.
-  template <class Skip>
-  result<void> try_copy(const std::string& from, Skip&& skip) {
+  /// Copies the file `from`, through links, as `name`, which may have folders in it.
+  result<void> try_copy(const std::string& from, const std::string& name) {
+    namespace fs = std::filesystem;
     std::error_code e;
-    for (std::filesystem::directory_iterator at(from, e), end; !e && at != end; at.increment(e)) {
-      const std::string name = at->path().filename().string();
-      if (!at->is_directory() && skip(name)) continue;
-      std::filesystem::copy(at->path(), partial_ / name, std::filesystem::copy_options::recursive, e);
-      if (e) return fail(errc::io, text_of("llava: cannot copy ", at->path().string(), " to ", partial_.string()));
-    }
-    if (e) return fail(errc::io, text_of("llava: cannot read the folder ", from));
+    const fs::path to = fs::path(folder()) / name;
+    fs::create_directories(to.parent_path(), e);
+    if (!e) fs::copy_file(from, to, e);
+    if (e) return fail_of_system(e.value(), "llava: cannot copy ", from, " to ", to.string());
     return {};
   }
 
   /// It is whole: puts it in its place.
   result<void> try_commit() {
-    std::error_code e;
-    std::filesystem::remove(place_, e);  // an empty folder of that name
-    std::filesystem::rename(partial_, place_, e);
-    if (e) return fail(errc::io, text_of("llava: cannot rename ", partial_.string(), " to ", place_.string()));
-    partial_.clear();
+    if (inside_) return try_move_up();
+    if (const int failure = detail::move_to_free_place(folder(), place_); failure != 0)
+      return fail_of_system(failure, "llava: cannot rename ", folder(), " to ", place_);
+    partial_.release();
     return {};
   }
 
  private:
-  new_folder() = default;
-  std::filesystem::path place_, partial_;
+  new_folder(std::string place, partial_folder partial, bool inside)
+      : place_(std::move(place)), partial_(std::move(partial)), inside_(inside) {}
+
+  result<void> try_move_up() {
+    namespace fs = std::filesystem;
+    constexpr std::string_view last = "config.json";
+    std::error_code e;
+    const auto move = [&](const std::string& name) -> result<void> {
+      const int failure = detail::move_to_free_place(folder() + "/" + name, place_ + "/" + name);
+      if (failure != 0) return fail_of_system(failure, "llava: cannot move ", name, " into ", place_);
+      return {};
+    };
+    std::vector<std::string> names;  // a folder is not changed while it is read
+    for (fs::directory_iterator at(folder(), e), end; !e && at != end; at.increment(e))
+      if (std::string name = at->path().filename().string(); name != last) names.push_back(std::move(name));
+    if (e) return fail_of_system(e.value(), "llava: cannot read the folder ", folder());
+    for (const std::string& name : names) LLAVA_CHECK(move(name));
+    return move(std::string(last));
+  }
+
+  std::string place_;
+  partial_folder partial_;
+  bool inside_;
 };
 
 LLAVA_END

@@ -1,44 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 /// packed_weights: the weights of a model as a backend lays them out, kept in a file, so that the next start maps them instead
-/// of quantising and laying them out again. The file is a safetensors file of its own making:
+/// of quantising and laying them out again. The file is a safetensors file of its own making, of format "llava packed weights":
 ///   <tensor>    U8, in the layout that its entry of `__metadata__` names ("q4_0 in panels of 16, 1"); alignment 64
 ///   checksums   U8, 8 bytes for each of those, in the order of their names
-///   source      U8, a text: which files of which size and time the weights came from
-/// A file that is not of this source, or damaged, counts as absent and is replaced. It is replaced in one step, so whoever has
-/// the old one mapped keeps it.
+///   source      U8, a text: identity() of the files that the weights came from
+/// One that is not of this source, or damaged, counts as absent and is replaced. It is replaced in one step, so whoever has
+/// the old one mapped keeps it, and several programs may do it at once. Any other file is an error and stays as it is.
 #pragma once
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <llava/base/executor.hpp>
+#include <llava/checkpoint/checksum.hpp>
+#include <llava/checkpoint/partial_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
 
 LLAVA_BEGIN
-
-namespace detail {
-/// A checksum against damage, not against malice: four lanes of multiply and xor, as fast as memory.
-inline std::uint64_t checksum_of(std::span<const std::byte> bytes) {
-  constexpr std::uint64_t prime = 0x9e3779b97f4a7c15u;
-  std::uint64_t lanes[4] = {prime, 2 * prime, 3 * prime, bytes.size()};
-  std::size_t at = 0;
-  for (; at + 32 <= bytes.size(); at += 32)
-    for (std::size_t i = 0; i < 4; ++i) {
-      std::uint64_t word;
-      std::memcpy(&word, bytes.data() + at + 8 * i, 8);
-      lanes[i] = (lanes[i] ^ word) * prime;
-      lanes[i] ^= lanes[i] >> 29;
-    }
-  for (; at < bytes.size(); ++at) lanes[0] = (lanes[0] ^ std::to_integer<std::uint64_t>(bytes[at])) * prime;
-  std::uint64_t all = 0;
-  for (const std::uint64_t lane : lanes) all = (all ^ lane ^ (lane >> 31)) * prime;
-  return all ^ (all >> 32);
-}
-}  // namespace detail
 
 /// Laid-out weights, mapped.
 class packed_weights {
@@ -52,18 +40,26 @@ class packed_weights {
   packed_weights() = default;
 
   /// The file, or nothing where it is absent, damaged or not of `source`. Reads all of it once, on `threads`.
-  static packed_weights open(const std::string& file, std::string_view source, executor& threads) {
+  static result<packed_weights> try_open(const std::string& file, std::string_view source, executor& threads) {
+    struct stat about {};
+    if (::lstat(file.c_str(), &about) != 0 && errno == ENOENT) {
+      const std::string folder = file.substr(0, file.rfind('/') + 1);
+      if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)  // said before the weights are laid out
+        return fail_of_system(errno, "llava: cannot write the packed file ", file);
+      return packed_weights();
+    }
+    LLAVA_CHECK(try_recognise(file));
     packed_weights p;
     auto opened = safetensors_file::try_open(file);
-    if (!opened) return {};
+    if (!opened) return packed_weights();
     p.file_ = *std::move(opened);
-    const stored_tensor *about = p.file_.find("source"), *sums = p.file_.find("checksums");
-    if (!about || !sums || text(*about) != source) return {};
+    const stored_tensor *about_source = p.file_.find("source"), *sums = p.file_.find("checksums");
+    if (!about_source || !sums || text(*about_source) != source) return packed_weights();
     std::vector<const stored_tensor*> tensors;
     p.file_.for_each([&](const stored_tensor& t) {
       if (!t.format.empty()) tensors.push_back(&t);
     });
-    if (sums->bytes.size() != 8 * tensors.size()) return {};
+    if (sums->bytes.size() != 8 * tensors.size()) return packed_weights();
     std::vector<char> fits(tensors.size(), 0);
     threads.parallel_for(static_cast<int>(tensors.size()), [&](int i) {
       const auto at = static_cast<std::size_t>(i);
@@ -72,7 +68,7 @@ class packed_weights {
       fits[at] = detail::checksum_of(tensors[at]->bytes) == expected;
     });
     for (const char fit : fits)
-      if (!fit) return {};
+      if (!fit) return packed_weights();
     p.usable_ = true;
     return p;
   }
@@ -88,20 +84,21 @@ class packed_weights {
     }
     plan.push_back({"checksums", dtype::uint8, {8 * sums.size()}, {}});
     plan.push_back({"source", dtype::uint8, {source.size()}, {}});
-    const std::string partial = file + ".partial-" + std::to_string(::getpid());
-    const auto write = [&]() -> result<void> {
-      LLAVA_TRY(out, safetensors_writer::try_create(partial, plan));
-      for (const item& i : items) LLAVA_CHECK(out.try_write(i.bytes));
-      LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(sums.data()), 8 * sums.size()}));
-      LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(source.data()), source.size()}));
-      LLAVA_CHECK(out.try_finish());
-      if (std::rename(partial.c_str(), file.c_str()) != 0)
-        return fail(errc::io, text_of("llava: cannot rename ", partial, " to ", file));
-      return {};
-    };
-    result<void> done = write();
-    if (!done) std::remove(partial.c_str());
-    return done;
+    const std::string place = target_of(file);
+    LLAVA_TRY(folder, partial_folder::try_make(place + ".partial-"));
+    const std::string partial = folder.path() + "/weights";
+    LLAVA_TRY(out, safetensors_writer::try_create(partial, plan, format));
+    for (const item& i : items) LLAVA_CHECK(out.try_write(i.bytes));
+    LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(sums.data()), 8 * sums.size()}));
+    LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(source.data()), source.size()}));
+    LLAVA_CHECK(out.try_finish());
+    int failure = detail::move_to_free_place(partial, place);
+    if (failure == EEXIST) {
+      LLAVA_CHECK(try_recognise(place));
+      failure = std::rename(partial.c_str(), place.c_str()) == 0 ? 0 : errno;
+    }
+    if (failure != 0) return fail_of_system(failure, "llava: cannot rename ", partial, " to ", place);
+    return {};
   }
 
   explicit operator bool() const { return usable_; }
@@ -113,6 +110,22 @@ class packed_weights {
   }
 
  private:
+  static constexpr std::string_view format = "llava packed weights";
+
+  /// An error unless `file` begins as one of ours does.
+  static result<void> try_recognise(const std::string& file) {
+    LLAVA_TRY(mapped, mapped_file::try_open(file));
+    const std::string start = text_of("{\"__metadata__\":{\"format\":\"", format, "\"");
+    const auto bytes = mapped.bytes();
+    if (bytes.size() >= 8 + start.size() && std::memcmp(bytes.data() + 8, start.data(), start.size()) == 0) return {};
+    return fail(errc::invalid_argument, text_of("llava: ", file, " is there already and is no file of packed weights; ",
+                                                "give another name for the packed file, or remove it"));
+  }
+  /// Where a link leads.
+  static std::string target_of(const std::string& file) {
+    const std::unique_ptr<char, void (*)(void*)> real(::realpath(file.c_str(), nullptr), &std::free);
+    return real ? std::string(real.get()) : file;
+  }
   static std::string_view text(const stored_tensor& t) {
     return {reinterpret_cast<const char*>(t.bytes.data()), t.bytes.size()};
   }

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include <llava/checkpoint/checksum.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/source.hpp>
@@ -107,7 +108,8 @@ class safetensors_file {
       return bad(text_of("its header says ", length, " bytes, the file has ", bytes.size()));
     const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
     if (header.empty() || header.front() != '{') return bad("its header does not begin with '{'");
-    const std::span<const std::byte> data = bytes.subspan(8 + length);
+    f.header_bytes_ = 8 + length;
+    const std::span<const std::byte> data = bytes.subspan(f.header_bytes_);
     LLAVA_TRY(json, try_parse_json(file, header, repeated_keys::refused));
     std::vector<std::pair<std::size_t, std::size_t>> ranges;
     for (const auto& [name, value] : json.members()) {
@@ -140,11 +142,25 @@ class safetensors_file {
   void for_each(F&& f) const {
     for (const auto& [name, t] : tensors_) f(t);
   }
-  /// Size and time of the file: another number when it was written anew.
-  std::string identity() const { return text_of(mapped_.bytes().size(), " bytes of ", mapped_.changed()); }
+  /// Size and time of the file, and a sum over its header and some bytes of every tensor: another text when it was written
+  /// anew with other weights, though none of the weights in between was looked at.
+  std::string identity() const {
+    std::vector<std::uint64_t> sums{detail::checksum_of(mapped_.bytes().first(header_bytes_))};
+    for (const auto& [name, t] : tensors_) {
+      constexpr std::size_t sample = 512, samples = 4;
+      if (t.bytes.size() <= sample * samples)
+        sums.push_back(detail::checksum_of(t.bytes));
+      else
+        for (std::size_t i = 0; i < samples; ++i)
+          sums.push_back(detail::checksum_of(t.bytes.subspan((t.bytes.size() - sample) / (samples - 1) * i, sample)));
+    }
+    return text_of(mapped_.bytes().size(), " bytes of ", mapped_.changed(), ", ",
+                   detail::checksum_of(std::as_bytes(std::span<const std::uint64_t>(sums))));
+  }
 
  private:
   mapped_file mapped_;
+  std::size_t header_bytes_ = 0;
   std::map<std::string, stored_tensor, std::less<>> tensors_;
 };
 
@@ -173,7 +189,7 @@ class safetensors_folder {
   void for_each(F&& f) const {
     for (const auto& file : files_) file.for_each(f);
   }
-  /// Sizes and times of the files.
+  /// Of all files.
   std::string identity() const {
     std::string all;
     for (const auto& file : files_) all += file.identity() + "\n";

@@ -56,15 +56,14 @@ class safetensors_writer {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
 
-  /// Creates `file`, which must not exist, and writes the header.
-  static result<safetensors_writer> try_create(const std::string& file, const std::vector<safetensors_plan>& tensors) {
+  /// Creates `file`, which must not exist, and writes the header. "pt" is the format that transformers asks for.
+  static result<safetensors_writer> try_create(const std::string& file, const std::vector<safetensors_plan>& tensors,
+                                               std::string_view format = "pt") {
     safetensors_writer w;
     w.file_ = file;
     w.descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (w.descriptor_ < 0)
-      return fail(errc::io, text_of("llava: cannot create ", file,
-                                    errno == EEXIST ? ": it is there already" : ": the system refuses"));
-    std::string header = header_of(tensors);
+    if (w.descriptor_ < 0) return fail_of_system(errno, "llava: cannot create ", file);
+    std::string header = header_of(tensors, format);
     header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');  // so that data begins aligned for every kernel
     const std::uint64_t length = header.size();
     LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(&length), sizeof(length)}));
@@ -84,20 +83,22 @@ class safetensors_writer {
     if (written_ != expected_)
       return fail(errc::invalid_argument,
                   text_of("llava: ", file_, " was to have ", expected_, " bytes of data, ", written_, " were written"));
-    const bool kept = ::fsync(descriptor_) == 0, closed = ::close(std::exchange(descriptor_, -1)) == 0;
-    if (!kept || !closed) return fail(errc::io, text_of("llava: ", file_, " could not be written to the end"));
+    const int failure = ::fsync(descriptor_) == 0 ? 0 : errno;
+    const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
+    if (failure != 0 || !closed)
+      return fail_of_system(failure != 0 ? failure : errno, "llava: cannot write ", file_, " to its end");
     return {};
   }
 
  private:
-  static std::string header_of(const std::vector<safetensors_plan>& tensors) {
+  static std::string header_of(const std::vector<safetensors_plan>& tensors, std::string_view format) {
     rapidjson::StringBuffer text;
     rapidjson::Writer<rapidjson::StringBuffer> json(text);
     const auto put = [&](std::string_view s) { json.String(s.data(), static_cast<rapidjson::SizeType>(s.size())); };
     json.StartObject();
     put("__metadata__");
     json.StartObject();
-    put("format"), put("pt");  // what transformers asks for
+    put("format"), put(format);
     for (const safetensors_plan& t : tensors)
       if (!t.format.empty()) put(t.name), put(t.format);
     json.EndObject();
@@ -140,9 +141,7 @@ class safetensors_writer {
     while (!bytes.empty()) {
       const ::ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0)
-        return fail(errc::io, text_of("llava: cannot write ", file_,
-                                      errno == ENOSPC ? ": the disk is full" : ": the system refuses"));
+      if (n <= 0) return fail_of_system(errno, "llava: cannot write ", file_);
       bytes = bytes.subspan(static_cast<std::size_t>(n));
     }
     return {};

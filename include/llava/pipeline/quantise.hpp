@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// try_quantise<M, B, F>: a model folder, written anew with weights as policy F holds them. Opt-in: it parses <filesystem>.
 /// The stages say which tensors are weights and in which format F has them, as when they are loaded; a tensor that two
-/// stages share (tied embeddings) stays dense if one of them needs it so. All else is copied as it is.
+/// stages share (tied embeddings) stays dense if one of them needs it so. All else of the model is copied as it is
+/// (checkpoint/model_files.hpp).
 ///
 /// Works tensor by tensor, some rows at a time on all threads; memory stays small. The new folder appears when it is whole.
 #pragma once
@@ -14,6 +15,7 @@
 #include <llava/base/path_view.hpp>
 #include <llava/checkpoint/bind.hpp>
 #include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/model_files.hpp>
 #include <llava/checkpoint/new_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
@@ -133,14 +135,6 @@ inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor
   return {};
 }
 
-/// Files that hold weights, and are replaced by the new one.
-inline bool holds_weights(std::string_view name) {
-  for (std::string_view end : {".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth",
-                               ".gguf", ".h5", ".msgpack"})
-    if (name.size() >= end.size() && name.substr(name.size() - end.size()) == end) return true;
-  return false;
-}
-
 template <class M, class B, class P>
 result<void> quantise(std::string_view name, const std::string& to, const open_options& options) {
   using numbers = detail::numbers<M>;
@@ -194,7 +188,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   for (const auto& [tensor, entry] : work) tensors.push_back(entry.to);
 
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(made.try_copy(folder, holds_weights));
+  LLAVA_CHECK(try_copy_model_files(made, folder));
   LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
   const std::shared_ptr<executor> threads = make_executor(options);
   for (const auto& [tensor, entry] : work) {
@@ -211,7 +205,8 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
 
 /// Writes the model of `name` (a folder, or a repository in the Hugging Face cache) to the new folder `to`, with weights as F, a
 /// format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is full. After an error
-/// there is no folder `to`. `options.report` is called while it works, and may end it.
+/// there is no folder `to`, or it is empty as before. `options.report` is called while it works, and may end it: a program that
+/// wants to end on a signal returns false from there.
 template <class M, class B, class F>
 result<void> try_quantise(path_view name, const std::string& to, const open_options& options = {}) {
   return guarded([&] { return detail::quantise<M, B, policy_of<F>>(name, to, options); });

@@ -129,9 +129,13 @@ struct pipeline_state {
       LLAVA_TRY(tower, safetensors_folder::try_open(tower_folder));
       tower_files = std::move(tower);
     }
-    [[maybe_unused]] const std::string source = files.identity() + tower_files.identity();
+    [[maybe_unused]] std::string source;
     if constexpr (has_block_weights<P>)
-      if (!options.packed_file.empty()) packed = packed_weights::open(options.packed_file, source, *threads);
+      if (!options.packed_file.empty()) {
+        source = files.identity() + tower_files.identity();
+        LLAVA_TRY(kept, packed_weights::try_open(options.packed_file, source, *threads));
+        packed = std::move(kept);
+      }
 
     decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
     if (description.has_vision) {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What of a folder belongs to its model: the small files at its top, and the vision tower that config.json places below it. A
+/// folder may be the clone of a repository (.git, .cache, examples, other formats of the same weights): that is left.
+#pragma once
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <llava/checkpoint/hub_cache.hpp>
+#include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/new_folder.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+inline bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> ends) {
+  return std::any_of(ends.begin(), ends.end(), [&](std::string_view end) {
+    return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
+  });
+}
+
+/// A file beside the weights that says something about the model, by its name.
+inline bool describes_model(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); });
+  if (ends_with_any(name, {".safetensors", ".index.json", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"}))
+    return false;
+  for (const std::string_view start :
+       {"config", "generation_config", "preprocessor_config", "processor_config", "video_preprocessor_config",
+        "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template", "license", "licence",
+        "copying", "notice", "use_policy", "readme"})
+    if (name.compare(0, start.size(), start) == 0) return true;
+  return false;
+}
+
+/// Copies files at the top of `from` for which takes(name) is true to the folder `below` of the new one.
+template <class Takes>
+result<void> try_copy_files(new_folder& to, const std::string& from, const std::string& below, Takes&& takes) {
+  namespace fs = std::filesystem;
+  std::error_code e;
+  for (fs::directory_iterator at(from, e), end; !e && at != end; at.increment(e)) {
+    const std::string name = at->path().filename().string();
+    std::error_code gone;
+    if (!takes(name) || !fs::is_regular_file(at->status(gone))) continue;
+    if (ends_with_any(name, {".json", ".model"})) {  // what is read later; see it now
+      LLAVA_TRY(mapped, mapped_file::try_open(at->path().string()));
+      const std::string_view instead =
+          stand_in({reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()});
+      if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", at->path().string(), " is ", instead));
+    }
+    LLAVA_CHECK(to.try_copy(at->path().string(), below + name));
+  }
+  if (e) return fail_of_system(e.value(), "llava: cannot read the folder ", from);
+  return {};
+}
+
+/// Copies all of a model but its weights; those of a tower in a folder below are copied as they are.
+inline result<void> try_copy_model_files(new_folder& to, const std::string& folder) {
+  LLAVA_CHECK(try_copy_files(to, folder, "", describes_model));
+  LLAVA_TRY(json, json_document::try_read(folder + "/config.json"));
+  std::string tower;
+  LLAVA_CHECK(json.root().read("vision_tower", tower));
+  LLAVA_CHECK(json.root().read("mm_vision_tower", tower));
+  const std::filesystem::path below = tower;
+  const bool inside = !tower.empty() && below.is_relative() &&
+                      std::find(below.begin(), below.end(), std::filesystem::path("..")) == below.end();
+  if (!inside || !folder_exists(folder + "/" + tower)) return {};
+  return try_copy_files(to, folder + "/" + tower, tower + "/", [](const std::string& name) {
+    return describes_model(name) || ends_with_any(name, {".safetensors", ".safetensors.index.json"});
+  });
+}
+
+}  // namespace detail
+
+LLAVA_END
