@@ -65,6 +65,7 @@ struct text_config {
   float rope_high_frequency = 4.f;   ///< llama3: high_freq_factor
   int rope_original_context = 8192;  ///< llama3: original_max_position_embeddings
   int window = 0;                    ///< sliding attention window in tokens; 0: none
+  int full_layers = 0;               ///< the first layers, which see everything beside a window (Qwen2)
   bool tied = false;                 ///< the head is the embedding table
   bool qkv_bias = false;             ///< biases of q, k and v (Qwen2)
   bool o_bias = false;               ///< bias of the attention's output (llama's attention_bias sets both)
@@ -149,7 +150,8 @@ LLAVA_RULE(text_rope_frequencies, text_config,
            "llava: text.rope_high_frequency must exceed text.rope_low_frequency (llama3 scaling)",
            c.scaling != rope_scaling::llama3 || (c.rope_high_frequency > c.rope_low_frequency &&
                                                  c.rope_low_frequency > 0.f && c.rope_original_context > 0));
-LLAVA_RULE(text_window, text_config, "llava: text.window must not be negative", c.window >= 0);
+LLAVA_RULE(text_window, text_config, "llava: text.window and text.full_layers must not be negative",
+           c.window >= 0 && c.full_layers >= 0);
 
 LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 0 (as it is) and 16384 pixels",
            c.resize >= 0 && c.resize <= 16384);
@@ -233,6 +235,7 @@ constexpr void each_field(const text_config*, Visit&& visit) {
   visit("text.rope_factor", &c::rope_factor), visit("text.rope_low_frequency", &c::rope_low_frequency);
   visit("text.rope_high_frequency", &c::rope_high_frequency);
   visit("text.rope_original_context", &c::rope_original_context), visit("text.window", &c::window);
+  visit("text.full_layers", &c::full_layers);
   visit("text.tied", &c::tied), visit("text.qkv_bias", &c::qkv_bias), visit("text.o_bias", &c::o_bias);
   visit("text.mlp_bias", &c::mlp_bias);
 }

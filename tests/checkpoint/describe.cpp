@@ -216,6 +216,80 @@ TEST_CASE("folders of adapters, of GGUF files, of quantised weights and of half 
   CHECK(described(f).text.vocab == 32000);
 }
 
+TEST_CASE("windows: none in LLaMA, one for all layers of Mistral, one for the last layers of Qwen2") {
+  temporary_folder f("windows");
+  const auto read = [&](const std::string& json) {
+    f.write("config.json", R"({"num_hidden_layers": 4, )" + json + "}");
+    const auto d = described(f);
+    return std::pair(d.text.window, d.text.full_layers);
+  };
+  const auto wrong = [&](const std::string& json) {
+    f.write("config.json", R"({"num_hidden_layers": 4, )" + json + "}");
+    return error_of(f);
+  };
+  using window = std::pair<int, int>;
+  CHECK(read(R"("model_type": "llama", "sliding_window": 24)") == window(0, 0));
+  CHECK(read(R"("model_type": "mistral")") == window(4096, 0));
+  CHECK(read(R"("model_type": "mistral", "sliding_window": 24, "use_sliding_window": false)") == window(24, 0));
+  CHECK(read(R"("model_type": "mistral", "sliding_window": null)") == window(0, 0));
+  CHECK(read(R"("model_type": "qwen2", "sliding_window": 24)") == window(0, 0));
+  const std::string qwen2 = R"("model_type": "qwen2", "use_sliding_window": true, )";
+  CHECK(read(qwen2 + R"("sliding_window": 24)") == window(0, 0));  // max_window_layers is 28
+  CHECK(read(qwen2 + R"("sliding_window": 24, "max_window_layers": 1)") == window(24, 1));
+  CHECK(read(qwen2 + R"("max_window_layers": 0)") == window(4096, 0));
+  CHECK(read(qwen2 + R"("sliding_window": null, "max_window_layers": 1)") == window(0, 0));
+  const std::string full = R"("full_attention")", slides = R"("sliding_attention")";
+  const auto types = [&](const std::string& a, const std::string& b, const std::string& c, const std::string& d) {
+    return R"("layer_types": [)" + a + "," + b + "," + c + "," + d + "]";
+  };
+  CHECK(read(qwen2 + types(full, full, full, slides)) == window(4096, 3));
+  CHECK(read(qwen2 + types(full, full, full, full)) == window(0, 0));
+  CHECK(wrong(qwen2 + types(full, slides, full, slides)).find("\"layer_types\" is mixed") != std::string::npos);
+  CHECK(wrong(qwen2 + types(full, full, full, "7")).find("\"layer_types\" must be of") != std::string::npos);
+  CHECK(wrong(qwen2 + R"("layer_types": ["full_attention"])").find("num_hidden_layers (4)") != std::string::npos);
+  CHECK(wrong(R"("model_type": "qwen2", )" + types(full, full, full, slides)).find("without use_sliding_window") !=
+        std::string::npos);
+  CHECK(wrong(R"("model_type": "mistral", "sliding_window": 0)").find("null, or at least 1") != std::string::npos);
+}
+
+TEST_CASE("biases and groups are read as each language model reads them") {
+  temporary_folder f("biases");
+  const auto read = [&](const char* type) {
+    f.write("config.json",
+            R"({"attention_bias": true, "mlp_bias": true, "num_key_value_heads": null, "model_type": ")" +
+                std::string(type) + "\"}");
+    return described(f).text;
+  };
+  CHECK((read("llama").qkv_bias && read("llama").o_bias && read("llama").mlp_bias));
+  CHECK_FALSE((read("mistral").qkv_bias || read("mistral").o_bias || read("mistral").mlp_bias));
+  CHECK((read("qwen2").qkv_bias && !read("qwen2").o_bias && !read("qwen2").mlp_bias));
+  CHECK((read("llama").kv_heads == 32 && read("mistral").kv_heads == 32));
+}
+
+TEST_CASE(
+    "what ends an answer: generation_config.json alone, or config.json, then its text_config, then the defaults") {
+  using ids = std::vector<std::int32_t>;
+  temporary_folder f("ends");
+  const auto read = [&](const std::string& root, const std::string& text) {
+    f.write("config.json", R"({"model_type": "llava", "vision_config": {"image_size": 336, "patch_size": 14}, )" +
+                               root + R"("text_config": {)" + text + "}}");
+    return described(f).eos;
+  };
+  // Values of transformers 4.57, from from_pretrained(…).generation_config.
+  CHECK(read("", "") == ids{2});
+  CHECK(read("", R"("model_type": "mistral")") == ids{2});
+  CHECK(read("", R"("model_type": "qwen2")").empty());
+  CHECK(read(R"("eos_token_id": 9, )", R"("eos_token_id": 5)") == ids{9});
+  CHECK(read(R"("eos_token_id": null, )", R"("eos_token_id": 5)") == ids{5});
+  CHECK(read("", R"("eos_token_id": null)").empty());
+  CHECK(read("", R"("eos_token_id": [5, 6])") == ids{5, 6});
+  f.write("generation_config.json", R"({"eos_token_id": [7, 8]})");
+  CHECK(read("", R"("eos_token_id": 5)") == ids{7, 8});
+  f.write("generation_config.json", R"({"max_new_tokens": 20})");
+  CHECK(read(R"("eos_token_id": 9, )", R"("eos_token_id": 5)").empty());
+  CHECK(described(f).bos == -1);
+}
+
 TEST_CASE("R1: a config.json with any byte damaged describes a model or says what is wrong") {
   temporary_folder f("mutations");
   f.copy(golden);

@@ -11,6 +11,11 @@ namespace {
 using ids = std::vector<std::int32_t>;
 using llava::naming;
 
+std::string read(const char* file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 struct folder : temporary_folder {
   using temporary_folder::temporary_folder;
   folder& copy(const std::string& from) {
@@ -108,6 +113,40 @@ TEST_CASE("BOS of a tokenizer.json goes by the config only where that says so") 
       "tokenizer_config.json",
       R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true})");
   CHECK(f.open().encode("") == ids{2});
+}
+
+TEST_CASE("add_bos_token and add_eos_token count for LLaMA's classes alone, as in transformers 4.57") {
+  folder f("flags");
+  f.write("tokenizer.json", read(LLAVA_TEST_DATA "/goldens/clip_mha/tokenizer.json"));
+  const auto around = [&](const std::string& type, const std::string& flags) {
+    f.write("tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": "</s>")" +
+                                         (type.empty() ? "" : R"(, "tokenizer_class": ")" + type + "\"") +
+                                         (flags.empty() ? "" : ", " + flags) + "}");
+    return f.open().encode("");
+  };
+  const char *no_bos = R"("add_bos_token": false)", *bos = R"("add_bos_token": true)",
+             *no_eos = R"("add_eos_token": false)", *eos = R"("add_eos_token": true)",
+             *null = R"("add_bos_token": null)";
+  for (const char* type : {"LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", ""}) {
+    INFO(type);
+    CHECK(around(type, "") == ids{1});
+    CHECK(around(type, no_bos) == ids{});
+    CHECK(around(type, bos) == ids{1});
+    CHECK(around(type, no_eos) == ids{1});
+    CHECK(around(type, eos) == ids{1, 2});
+    CHECK(around(type, null) == ids{});
+  }
+  for (const char* flags : {"", no_bos, bos, no_eos, eos}) CHECK(around("PreTrainedTokenizerFast", flags) == ids{1});
+  const std::string json = f.read("tokenizer.json");
+  const auto from = json.find("\"post_processor\":"), to = json.find("\"decoder\":");
+  REQUIRE((from != std::string::npos && to != std::string::npos && from < to));
+  f.write("tokenizer.json", json.substr(0, from) + "\"post_processor\": null, " + json.substr(to));
+  for (const char* flags : {"", no_bos, bos, no_eos, eos}) CHECK(around("PreTrainedTokenizerFast", flags).empty());
+  CHECK(around("LlamaTokenizer", "") == ids{1});
+  CHECK(around("LlamaTokenizer", no_eos) == ids{1});
+  f.write("tokenizer.json", read(LLAVA_TEST_DATA "/text/qwen2/tokenizer.json"));
+  for (const char* flags : {"", no_bos, bos, no_eos, eos})
+    for (const char* type : {"Qwen2Tokenizer", "GPT2Tokenizer", ""}) CHECK(around(type, flags).empty());
 }
 
 TEST_CASE("R1: small files that say nonsense are errors that name the folder") {

@@ -112,7 +112,7 @@ inline constexpr const char* models[] = {"clip_mha",          "clip_gqa_crop",  
                                          "siglip_mistral",    "siglip_last_layer", "clip_qwen2",
                                          "original_folder",   "original_inside",   "original_linear",
                                          "original_identity", "original_siglip",   "text_llama",
-                                         "text_qwen2"};
+                                         "text_qwen2",        "text_qwen2_window"};
 
 /// The dynamic pipeline of one backend, weights as f32: exact whatever the file holds.
 template <class B>

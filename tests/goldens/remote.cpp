@@ -2,6 +2,6 @@
 #include "../backend/remote.hpp"
 #include "golden.hpp"
 
-TEST_CASE("R15: every stage of thirteen models is transformers', on a backend whose memory cannot be read") {
+TEST_CASE("R15: every stage of fourteen models is transformers', on a backend whose memory cannot be read") {
   golden::check_all<remote>();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "golden.hpp"
 
-TEST_CASE("R15: every stage of thirteen models is transformers', on simd") { golden::check_all<llava::simd>(); }
+TEST_CASE("R15: every stage of fourteen models is transformers', on simd") { golden::check_all<llava::simd>(); }
 
 TEST_CASE("R15: and with a prompt that is taken in chunks of 7 tokens") {
   for (const char* name : {"siglip_mistral", "clip_llama3_new_names"})

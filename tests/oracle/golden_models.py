@@ -110,6 +110,8 @@ SPECS = [
     Spec("original_siglip", layout="original", storage="bf16", tower="siglip", select="full", vision={"image_size": 46, "hidden_act": "gelu_pytorch_tanh"}),
     Spec("text_llama", layout="text", vision=None, text={"attention_bias": True, "mlp_bias": True, "hidden_size": 56, "num_attention_heads": 7, "num_key_value_heads": 1}),
     Spec("text_qwen2", layout="text", vision=None, text_type="qwen2", storage="bf16", text={"hidden_size": 40, "num_key_value_heads": 4, "tie_word_embeddings": True}),
+    Spec("text_qwen2_window", layout="text", vision=None, text_type="qwen2", text={"hidden_size": 40, "num_hidden_layers": 3, "num_key_value_heads": 2,
+         "use_sliding_window": True, "sliding_window": 24, "max_window_layers": 1}),
 ]
 
 # --- tokenizers ----------------------------------------------------------------------------------------------------------

@@ -238,3 +238,13 @@ TEST_CASE("what inference does not need may be missing: the tower's layers behin
                                         "encoder.layers.2.layer_nerm1.weight"));
   CHECK(error_of(f.path.string()).empty());
 }
+
+TEST_CASE("tie_word_embeddings beside a head of its own: the stored head is used, as in transformers 5") {
+  temporary_folder f("tied");
+  f.copy(LLAVA_TEST_DATA "/goldens/text_llama");
+  f.write("config.json",
+          replaced(f.read("config.json"), "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true"));
+  const auto model = tiny::model_type::try_open(f.path.string(), tiny::options());
+  REQUIRE(model);
+  CHECK_FALSE(model->description().text.tied);
+}

@@ -134,7 +134,8 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   return {};
 }
 
-/// eos may be one number or several; generation_config.json goes before config.json.
+/// The tokens that begin a prompt and end an answer. generation_config.json says it alone where there is one; without it
+/// config.json does, before its text_config and the defaults of the language model. eos may be one number or several.
 inline result<void> try_read_ends(const std::string& folder, const json_object& root, model_description& d) {
   const auto read = [&](const json_object& o) -> result<void> {
     LLAVA_CHECK(o.read("bos_token_id", d.bos));
@@ -149,12 +150,20 @@ inline result<void> try_read_ends(const std::string& folder, const json_object& 
     }
     return {};
   };
-  LLAVA_TRY(text, root.object("text_config"));
+  if (file_exists(folder + "/generation_config.json")) {
+    LLAVA_TRY(json, json_document::try_read(folder + "/generation_config.json"));
+    return read(json.root());
+  }
+  LLAVA_TRY(inner, root.object("text_config"));
+  const json_object text = root.has("text_config") ? inner : root;
+  std::string type = "llama";
+  LLAVA_CHECK(text.read("model_type", type));
+  if (text_kind(type) != "qwen2") {
+    if (!text.states("bos_token_id")) d.bos = 1;
+    if (!text.states("eos_token_id")) d.eos = {2};
+  }
   LLAVA_CHECK(read(text));
-  LLAVA_CHECK(read(root));
-  if (!file_exists(folder + "/generation_config.json")) return {};
-  LLAVA_TRY(json, json_document::try_read(folder + "/generation_config.json"));
-  return read(json.root());
+  return read(root);
 }
 
 /// Weights in a form of other programs (bitsandbytes, GPTQ, AWQ, …) are none that we read.
@@ -211,7 +220,6 @@ inline result<model_description> try_describe_model(const std::string& folder) {
   if (d.has_vision && d.image.crop != d.vision.image)
     return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", d.image.crop,
                                         " pixels for a tower of ", d.vision.image));
-  if (d.eos.empty()) d.eos.push_back(2);
   return d;
 }
 

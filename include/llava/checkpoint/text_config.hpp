@@ -2,7 +2,9 @@
 /// Reads the numbers of a language model as transformers' LlamaConfig, MistralConfig and Qwen2Config define them, in the
 /// forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
 #pragma once
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 #include <llava/checkpoint/json.hpp>
 #include <llava/config.hpp>
@@ -11,21 +13,68 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The defaults of a model type; false when it is not of the family.
-inline bool text_defaults(std::string_view type, text_config& c) {
-  c = {};
+/// The language model of a model type; empty when it is not of the family.
+inline std::string_view text_kind(std::string_view type) {
+  if (type == "llama" || type == "llava" || type == "llava_llama") return "llama";
+  if (type == "mistral" || type == "llava_mistral") return "mistral";
+  return type == "qwen2" || type == "llava_qwen" ? "qwen2" : "";
+}
+
+/// What its absent keys mean.
+inline text_config text_defaults(std::string_view kind) {
+  text_config c;
   c.eps = 1e-6f;
   c.head_dim = 0;
-  if (type == "llama" || type == "llava" || type == "llava_llama") {
-    c.context = 2048;
-  } else if (type == "mistral" || type == "llava_mistral") {
-    c.ffn = 14336, c.kv_heads = 8, c.context = 131072, c.window = 4096;
-  } else if (type == "qwen2" || type == "llava_qwen") {
-    c.vocab = 151936, c.ffn = 22016, c.context = 32768, c.window = 4096, c.qkv_bias = true;
-  } else {
-    return false;
+  if (kind == "llama") c.context = 2048;
+  if (kind == "mistral") c.ffn = 14336, c.kv_heads = 8, c.context = 131072;
+  if (kind == "qwen2") c.vocab = 151936, c.ffn = 22016, c.context = 32768, c.qkv_bias = true;
+  return c;
+}
+
+/// Qwen2's list of layers, "full_attention" or "sliding_attention": so many of the first, then only the second.
+inline result<void> try_read_layer_types(const json_object& o, text_config& c) {
+  const json_value* types = o.find("layer_types");
+  if (!types) return {};
+  if (!types->is_array() || types->items().size() != static_cast<std::size_t>(std::max(c.layers, 0)))
+    return o.wrong("layer_types", text_of("a list of num_hidden_layers (", c.layers, ") texts"));
+  c.full_layers = c.layers;
+  for (std::size_t i = types->items().size(); i-- > 0;) {
+    const std::string* type = types->items()[i].text();
+    const bool full = type && *type == "full_attention";
+    if (!full && (!type || *type != "sliding_attention"))
+      return o.wrong("layer_types", "of \"full_attention\" and \"sliding_attention\"");
+    if (full) continue;
+    if (static_cast<int>(i) != c.full_layers - 1)
+      return o.unsupported("layer_types", "mixed", "layers of full_attention, followed by layers of sliding_attention");
+    c.full_layers = static_cast<int>(i);
   }
-  return true;
+  return {};
+}
+
+/// A sliding window: Mistral's in all layers, Qwen2's in the last ones; LLaMA has none, whatever the keys say.
+inline result<void> try_read_window(const json_object& o, std::string_view kind, text_config& c) {
+  if (kind == "llama") return {};
+  bool windowed = kind == "mistral";
+  if (kind == "qwen2") LLAVA_CHECK(o.read("use_sliding_window", windowed));
+  int window = 4096;
+  LLAVA_CHECK(o.read("sliding_window", window));
+  if (o.states("sliding_window") && !o.has("sliding_window")) windowed = false;
+  if (windowed && window < 1) return o.wrong("sliding_window", "null, or at least 1");
+  if (kind == "qwen2") {
+    c.full_layers = windowed ? 28 : c.layers;
+    if (windowed) LLAVA_CHECK(o.read("max_window_layers", c.full_layers));
+    c.full_layers = std::clamp(c.full_layers, 0, std::max(c.layers, 0));
+    LLAVA_CHECK(try_read_layer_types(o, c));
+    if (!windowed && c.full_layers < c.layers)
+      return o.unsupported("layer_types", "sliding_attention without use_sliding_window and sliding_window",
+                           "full_attention");
+    if (c.full_layers == c.layers) windowed = false;
+  }
+  if (windowed)
+    c.window = window;
+  else
+    c.full_layers = 0;
+  return {};
 }
 
 inline result<void> try_read_rope(const json_object& o, text_config& c) {
@@ -54,13 +103,15 @@ inline result<void> try_read_rope(const json_object& o, text_config& c) {
 inline result<text_config> try_read_text_config(const json_object& o, std::string_view default_type) {
   std::string type(default_type);
   LLAVA_CHECK(o.read("model_type", type));
-  text_config c;
-  if (!text_defaults(type, c)) return o.unsupported("model_type", type, "llama, mistral, qwen2 and LLaVA on these");
+  const std::string_view kind = text_kind(type);
+  if (kind.empty()) return o.unsupported("model_type", type, "llama, mistral, qwen2 and LLaVA on these");
+  text_config c = text_defaults(kind);
   LLAVA_CHECK(o.read("vocab_size", c.vocab));
   LLAVA_CHECK(o.read("hidden_size", c.hidden));
   LLAVA_CHECK(o.read("num_hidden_layers", c.layers));
   LLAVA_CHECK(o.read("num_attention_heads", c.heads));
-  if (type != "mistral" && type != "llava_mistral") c.kv_heads = c.heads;
+  const bool ungrouped = o.states("num_key_value_heads") && !o.has("num_key_value_heads");
+  if (kind != "mistral" || ungrouped) c.kv_heads = c.heads;
   LLAVA_CHECK(o.read("num_key_value_heads", c.kv_heads));
   LLAVA_CHECK(o.read("head_dim", c.head_dim));
   if (c.head_dim == 0 && c.heads > 0) c.head_dim = c.hidden / c.heads;
@@ -69,26 +120,12 @@ inline result<text_config> try_read_text_config(const json_object& o, std::strin
   LLAVA_CHECK(o.read("rms_norm_eps", c.eps));
   LLAVA_CHECK(try_read_rope(o, c));
   LLAVA_CHECK(o.read("tie_word_embeddings", c.tied));
-  if (c.qkv_bias) {  // Qwen2
-    bool windowed = false;
-    LLAVA_CHECK(o.read("use_sliding_window", windowed));
-    LLAVA_CHECK(o.read("sliding_window", c.window));
-    int full_layers = 28;
-    LLAVA_CHECK(o.read("max_window_layers", full_layers));
-    if (!windowed || full_layers >= c.layers)
-      c.window = 0;
-    else if (full_layers > 0)
-      return o.unsupported("max_window_layers", std::to_string(full_layers), "a window in all layers or in none");
-  } else {
+  LLAVA_CHECK(try_read_window(o, kind, c));
+  if (kind == "llama") {
     bool bias = false;
     LLAVA_CHECK(o.read("attention_bias", bias));
     c.qkv_bias = c.o_bias = bias;
     LLAVA_CHECK(o.read("mlp_bias", c.mlp_bias));
-    if (c.window > 0 || o.has("sliding_window")) {
-      const bool absent_by_null = !o.has("sliding_window") && o.states("sliding_window");
-      if (absent_by_null) c.window = 0;
-      LLAVA_CHECK(o.read("sliding_window", c.window));
-    }
   }
   std::string activation = "silu";
   LLAVA_CHECK(o.read("hidden_act", activation));

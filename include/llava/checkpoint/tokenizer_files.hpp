@@ -31,7 +31,8 @@ struct tokenizer_settings {
   std::vector<added_token> added;       // special tokens that have a name, and added ones; id −1: to be looked up
   std::vector<std::string> additional;  // contents of the special tokens without a name
   std::vector<std::string> named;       // contents of all that have one
-  bool is_llama = false;                // tokenizer_class
+  bool is_llama = false;                // tokenizer_class, or there is a tokenizer_config.json …
+  bool names_class = false;             // … that names none
   bool add_bos = true, add_eos = false, states_add = false;
   bool legacy = true;
 };
@@ -49,8 +50,10 @@ class tokenizer_settings_reader {
       const json_object o = json.root();
       std::string name;
       LLAVA_CHECK(o.read("tokenizer_class", name));
-      s_.is_llama = name.rfind("Llama", 0) == 0 || name.rfind("CodeLlama", 0) == 0;
-      s_.states_add = o.has("add_bos_token") || o.has("add_eos_token");
+      s_.names_class = !name.empty();
+      s_.is_llama = name.empty() || name.rfind("Llama", 0) == 0 || name.rfind("CodeLlama", 0) == 0;
+      s_.states_add = o.states("add_bos_token") || o.states("add_eos_token");
+      if (o.states("add_bos_token")) s_.add_bos = false;  // null is no
       LLAVA_CHECK(o.read("add_bos_token", s_.add_bos));
       LLAVA_CHECK(o.read("add_eos_token", s_.add_eos));
       LLAVA_CHECK(o.read("legacy", s_.legacy));
@@ -232,10 +235,11 @@ inline result<tokenizer> try_make_fast(tokenizer_parts parts, const tokenizer_se
     return bytes ? parts.model.words().find(*bytes) : -1;
   };
   apply_settings(s, parts.model.words().size(), find, parts.rules);
-  if (parts.rules.bos < 0 && s.is_llama) parts.rules.bos = find("<s>");
-  if (parts.rules.eos < 0 && s.is_llama) parts.rules.eos = find("</s>");
-  // What is put around a text stands in tokenizer.json, unless tokenizer_config.json says it.
-  if (s.states_add || (s.is_llama && !parts.has_post_processor)) put_around(s, parts.rules);
+  const bool is_llama = s.is_llama && (s.names_class || !byte_level);
+  if (parts.rules.bos < 0 && is_llama) parts.rules.bos = find("<s>");
+  if (parts.rules.eos < 0 && is_llama) parts.rules.eos = find("</s>");
+  // What is put around a text stands in tokenizer.json; only LLaMA's classes look at add_bos_token and add_eos_token.
+  if (is_llama && (s.states_add || !parts.has_post_processor)) put_around(s, parts.rules);
   return tokenizer::try_make(std::move(parts.model), std::move(parts.rules));
 }
 

@@ -88,7 +88,8 @@ class decoder {
     rope_angles(q, angles, rows.positions, frequencies_.view());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (!go_on()) return false;
-      run(q, x, angles, rows, layers_[i], cache.layer(static_cast<int>(i)));
+      const int window = static_cast<int>(i) < n_->full_layers ? 0 : n_->window;
+      run(q, x, angles, rows, layers_[i], cache.layer(static_cast<int>(i)), window);
     }
     return true;
   }
@@ -103,7 +104,7 @@ class decoder {
  private:
   template <class Q>
   void run(Q& q, matrix_view<float> x, matrix_view<const float> angles, const step_rows& rows,
-           const decoder_layer<B, typename P::text>& w, kv_view<cache_type> cache) const {
+           const decoder_layer<B, typename P::text>& w, kv_view<cache_type> cache, int window) const {
     arena& a = q.workspace();
     arena_scope scope(a);
     const std::ptrdiff_t tokens = x.extent(0);
@@ -121,7 +122,7 @@ class decoder {
       w.k.forward(q, keys, h);
       w.v.forward(q, values, h);
       rope_and_store(q, queries, keys, values, angles, rows, cache);
-      paged_attention(q, mixed, queries, cache, rows, n_->heads, n_->window,
+      paged_attention(q, mixed, queries, cache, rows, n_->heads, window,
                       1.f / std::sqrt(static_cast<float>(n_->head_dim)));
       add_linear(q, x, mixed, w.o);
     }

@@ -142,6 +142,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   LLAVA_TRY(folder, try_resolve_model_folder(name));
   LLAVA_TRY(description, try_describe_model(folder));
   LLAVA_TRY(files, safetensors_folder::try_open(folder));
+  settle_tied_head(files, description);
   const tensor_names names(description.names, files);
   names.read_depth(files, description);
   LLAVA_CHECK(try_confirm<M>(description, folder));

@@ -13,6 +13,7 @@
 #include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/packed_weights.hpp>
 #include <llava/checkpoint/safetensors.hpp>
+#include <llava/checkpoint/tied_head.hpp>
 #include <llava/checkpoint/tokenizer_files.hpp>
 #include <llava/image/preprocess.hpp>
 #include <llava/llm/decoder.hpp>
@@ -62,6 +63,7 @@ struct pipeline_state {
     LLAVA_TRY(description, try_describe_model(folder));
     LLAVA_TRY(files, safetensors_folder::try_open(folder));
     tensor_names(description.names, files).read_depth(files, description);
+    settle_tied_head(files, description);
     LLAVA_CHECK(try_confirm<M>(description, folder));
     state->files = std::move(files);
     state->description = std::move(description);
