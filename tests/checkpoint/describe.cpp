@@ -252,6 +252,26 @@ TEST_CASE("windows: none in LLaMA, one for all layers of Mistral, one for the la
   CHECK(wrong(R"("model_type": "mistral", "sliding_window": 0)").find("null, or at least 1") != std::string::npos);
 }
 
+TEST_CASE(
+    "original folders: the slow tokenizer but for names of mistral and mpt, and the longest prompt with pictures") {
+  const auto write = [](temporary_folder& f, const std::string& more) {
+    f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
+    f.write("config.json", replaced(f.read("config.json"), "\"mm_hidden_size\":", more + "\"mm_hidden_size\":"));
+  };
+  temporary_folder llama("llava-v1.5-7b"), mistral("LLaVA-v1.6-Mistral-7b"), mpt("llava-mpt-7b");
+  write(llama, R"("tokenizer_model_max_length": 2048, )");
+  write(mistral, "");
+  write(mpt, R"("tokenizer_model_max_length": null, )");
+  CHECK((described(llama).slow_tokenizer && described(llama).longest_prompt == 2048));
+  CHECK((!described(mistral).slow_tokenizer && described(mistral).longest_prompt == 0));
+  CHECK((!described(mpt).slow_tokenizer && described(mpt).longest_prompt == 0));
+  temporary_folder hf("llava_hf_fast"), none("no_length");
+  hf.copy(golden);
+  CHECK_FALSE(described(hf).slow_tokenizer);
+  write(none, R"("tokenizer_model_max_length": 0, )");
+  CHECK(error_of(none).find("\"tokenizer_model_max_length\" must be at least 1") != std::string::npos);
+}
+
 TEST_CASE("biases and groups are read as each language model reads them") {
   temporary_folder f("biases");
   const auto read = [&](const char* type) {

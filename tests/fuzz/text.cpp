@@ -6,7 +6,7 @@
 #include "fuzz.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  static const auto pieces = llava::try_open_tokenizer(LLAVA_TEST_DATA "/text/spm", llava::naming::original),
+  static const auto pieces = llava::try_open_tokenizer(LLAVA_TEST_DATA "/text/spm", true),
                     words = llava::try_open_tokenizer(LLAVA_TEST_DATA "/text/qwen2");
   fuzz::require(pieces && words);
   for (const auto* tokenizer : {&*pieces, &*words}) {

@@ -51,3 +51,73 @@ TEST_CASE("with mm_use_im_start_end what we place is marked, and the tokenizer m
   CHECK(at[-1] == 398);
   CHECK(at[1] == 399);
 }
+
+namespace {
+
+/// A tokenizer.model without its last `n` pieces: entries of field 1, each shorter than 128 bytes.
+std::string without_last_pieces(std::string model, std::size_t n) {
+  std::vector<std::size_t> starts;
+  std::size_t at = 0;
+  while (at + 1 < model.size() && model[at] == 0x0a && static_cast<unsigned char>(model[at + 1]) < 128) {
+    starts.push_back(at);
+    at += 2 + static_cast<unsigned char>(model[at + 1]);
+  }
+  REQUIRE(starts.size() > n);
+  const std::size_t from = starts[starts.size() - n];
+  return model.erase(from, at - from);
+}
+
+tiny::model_type opened(const temporary_folder& f) {
+  auto model = tiny::model_type::try_open(f.path.string(), tiny::options());
+  if (!model) FAIL(model.error().what());
+  return *std::move(model);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "original folders: rows beyond the tokenizer's tokens are never drawn, as where both matrices are cut to them",
+    "[pipeline]") {
+  temporary_folder f("rows");
+  f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
+  const auto whole = *opened(f).session().try_logits("a b", {});
+  f.write("tokenizer.model", without_last_pieces(f.read("tokenizer.model"), 20));
+  const auto model = opened(f);
+  auto chat = model.session();
+  const auto cut = *chat.try_logits("a b", {});
+  const std::size_t tokens = whole.size() / 400;
+  REQUIRE((whole.size() == tokens * 400 && cut.size() == tokens * 380));
+  for (std::size_t t = 0; t < tokens; ++t)
+    CHECK(std::equal(cut.begin() + static_cast<std::ptrdiff_t>(t * 380),
+                     cut.begin() + static_cast<std::ptrdiff_t>(t * 380 + 380),
+                     whole.begin() + static_cast<std::ptrdiff_t>(t * 400)));
+  chat.settings.max_new_tokens = 2;
+  chat.settings.ignore_eos = true;
+  chat.hooks.on_logits = [](std::span<float> logits) {
+    CHECK(logits.size() == 380);
+    logits.back() = 1e9f;
+  };
+  CHECK(tiny::value(chat.try_generate("a b", {})).tokens == std::vector<std::int32_t>{379, 379});
+  CHECK(llava::erase(model).vocab() == 380);
+}
+
+TEST_CASE("tokenizer_model_max_length: a longer prompt with pictures is an error, one of text alone is not",
+          "[pipeline]") {
+  temporary_folder f("longest");
+  f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
+  f.write("config.json", replaced(f.read("config.json"),
+                                  "\"mm_hidden_size\":", "\"tokenizer_model_max_length\": 20, \"mm_hidden_size\":"));
+  const auto model = opened(f);
+  auto chat = model.session();
+  chat.settings.max_new_tokens = 1;
+  const std::string question = "What is in the picture, and what is beside it?";
+  CHECK(chat.try_generate(question, {}));
+  const auto answer = chat.try_ask(tiny::picture(1), question);
+  REQUIRE_FALSE(answer);
+  INFO(answer.error().sentence());
+  CHECK(answer.error().code() == llava::errc::context_full);
+  CHECK(answer.error().sentence().find("tokenizer_model_max_length is 20, where the reference cuts it off") !=
+        std::string::npos);
+  const llava::image picture = tiny::picture(1);
+  CHECK(chat.try_generate("<image>", std::span<const llava::image>(&picture, 1)));  // as long as is allowed
+}

@@ -10,8 +10,7 @@
 namespace {
 using ids = std::vector<std::int32_t>;
 llava::tokenizer open(const std::string& name) {
-  auto words = llava::try_open_tokenizer(
-      LLAVA_TEST_DATA "/text/" + name, name.rfind("slow", 0) == 0 ? llava::naming::original : llava::naming::llava_hf);
+  auto words = llava::try_open_tokenizer(LLAVA_TEST_DATA "/text/" + name, name.rfind("slow", 0) == 0);
   if (!words) FAIL(words.error().what());
   return *std::move(words);
 }

@@ -15,8 +15,7 @@ using ids = std::vector<std::int32_t>;
 const std::string data = LLAVA_TEST_DATA "/text/";
 
 llava::tokenizer open(const std::string& name) {
-  auto words = llava::try_open_tokenizer(
-      data + name, name.rfind("slow", 0) == 0 ? llava::naming::original : llava::naming::llava_hf);
+  auto words = llava::try_open_tokenizer(data + name, name.rfind("slow", 0) == 0);
   if (!words) FAIL(words.error().what());
   return *std::move(words);
 }

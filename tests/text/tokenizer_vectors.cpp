@@ -71,8 +71,7 @@ llava::result<llava::tokenizer> try_open(const fs::path& folder, std::uint32_t h
     rules.decoder.how = llava::decoding::sentencepiece;
     return llava::tokenizer::try_make(std::move(model), std::move(rules));
   }
-  return llava::try_open_tokenizer(folder.string(),
-                                   how == tokenizers ? llava::naming::llava_hf : llava::naming::original);
+  return llava::try_open_tokenizer(folder.string(), how != tokenizers);
 }
 
 std::string streamed(const llava::tokenizer& words, const ids& all, bool skip_special) {

@@ -44,6 +44,13 @@ inline std::string name_of_folder(std::string folder) {
   return last(folder.substr(0, folder.size() - name.size() - 1)) + "_" + name;
 }
 
+/// The reference asks for the slow tokenizer but for models of such names.
+inline bool asks_for_fast_tokenizer(std::string name) {
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  return name.find("mistral") != std::string::npos || name.find("mpt") != std::string::npos;
+}
+
 inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, model_description& d) {
   d.names = naming::llava_hf;
   d.has_vision = true;
@@ -130,6 +137,10 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   LLAVA_CHECK(try_read_original_preprocessing(where, d.vision, shape == "pad", d.image));
   LLAVA_CHECK(root.read("mm_patch_merge_type", merge));
   if (merge != "flat") return root.unsupported("mm_patch_merge_type", merge, "flat");
+  LLAVA_CHECK(root.read("tokenizer_model_max_length", d.longest_prompt));
+  if (root.has("tokenizer_model_max_length") && d.longest_prompt < 1)
+    return root.wrong("tokenizer_model_max_length", "at least 1");
+  d.slow_tokenizer = !asks_for_fast_tokenizer(name_of_folder(folder));
   d.conversation = conversation_of_model(name_of_folder(folder));
   return {};
 }

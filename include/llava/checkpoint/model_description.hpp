@@ -28,6 +28,8 @@ struct model_description {
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
   std::string conversation;       ///< name of the template: "vicuna_v1"
   std::int32_t image_token = -1;  ///< id of `<image>` in llava-hf folders
+  bool slow_tokenizer = false;    ///< the reference reads tokenizer.model where there is one, and not tokenizer.json
+  int longest_prompt = 0;         ///< tokens of a prompt with pictures (tokenizer_model_max_length); 0: the context's
   bool image_start_end = false;   ///< pictures that we place stand between `<im_start>` and `<im_end>`
   std::string vision_folder;      ///< where the tower's weights are, when not with the others
   std::int32_t bos = -1;

@@ -2,7 +2,8 @@
 /// try_open_tokenizer: the tokenizer of a folder, as the reference program of that folder has it.
 ///
 ///   tokenizer.model   SentencePiece. Goes first in folders of the original layout: LLaVA's programs ask for the slow
-///                     tokenizer, LlamaTokenizer, which reads it. Its ways with `legacy` and special tokens are followed.
+///                     tokenizer, LlamaTokenizer, which reads it, but where the model's name says mistral or mpt. Its ways
+///                     with `legacy` and special tokens are followed.
 ///   tokenizer.json    goes first everywhere else, as in transformers; llava-hf folders often have both.
 ///
 /// tokenizer_config.json says which tokens are special and what is put around a text. Where it has no added_tokens_decoder,
@@ -245,11 +246,11 @@ inline result<tokenizer> try_make_fast(tokenizer_parts parts, const tokenizer_se
 
 }  // namespace detail
 
-/// The tokenizer of a folder; `names` says whose folder it is.
-inline result<tokenizer> try_open_tokenizer(const std::string& folder, naming names = naming::llava_hf) {
+/// The tokenizer of a folder; `slow` as model_description::slow_tokenizer.
+inline result<tokenizer> try_open_tokenizer(const std::string& folder, bool slow = false) {
   const bool has_json = detail::file_exists(folder + "/tokenizer.json"),
              has_model = detail::file_exists(folder + "/tokenizer.model");
-  const bool from_model = has_model && (!has_json || names == naming::original);
+  const bool from_model = has_model && (!has_json || slow);
   if (!has_json && !has_model)
     return fail(errc::not_found, text_of("llava: ", folder, " has neither tokenizer.json nor tokenizer.model"));
   const std::string file = folder + (from_model ? "/tokenizer.model" : "/tokenizer.json");
@@ -270,8 +271,8 @@ inline result<tokenizer> try_open_tokenizer(const std::string& folder, naming na
 
 #if LLAVA_EXCEPTIONS
 /// The same, throwing llava::error.
-inline tokenizer open_tokenizer(const std::string& folder, naming names = naming::llava_hf) {
-  return value_or_throw(try_open_tokenizer(folder, names));
+inline tokenizer open_tokenizer(const std::string& folder, bool slow = false) {
+  return value_or_throw(try_open_tokenizer(folder, slow));
 }
 #endif
 

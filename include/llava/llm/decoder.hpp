@@ -47,23 +47,25 @@ class decoder {
  public:
   using cache_type = typename P::kv_cache;
 
-  /// `vocab` rows of the embedding table: known from the files only.
-  decoder(Numbers numbers, int vocab)
-      : n_(numbers), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
+  /// `rows` of the embedding table and of the head, of which the first `vocab` are tokens: known from the files only.
+  decoder(Numbers numbers, int rows, int vocab)
+      : n_(numbers), rows_(rows), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
 
   const text_config& config() const { return *n_; }
+  int head_rows() const { return rows_; }
+  /// Tokens that can be drawn: the logits of the first rows.
   int vocab() const { return vocab_; }
 
   /// Every weight: visit(canonical name, slot, dims).
   template <class Visit>
   void each(Visit&& visit) {
-    visit(std::string("text.embed_tokens.weight"), embeddings_, tensor_dims{vocab_, n_->hidden});
+    visit(std::string("text.embed_tokens.weight"), embeddings_, tensor_dims{rows_, n_->hidden});
     for (std::size_t i = 0; i < layers_.size(); ++i)
       layers_[i].each(visit, "text.layers." + std::to_string(i) + ".", *n_);
     visit(std::string("text.norm.weight"), norm_, tensor_dims{n_->hidden});
     // A tied head is the embedding table, read once more in the head's format.
     visit(std::string(n_->tied ? "text.embed_tokens.weight" : "text.lm_head.weight"), head_,
-          tensor_dims{vocab_, n_->hidden});
+          tensor_dims{rows_, n_->hidden});
   }
 
   /// To be called once, when the weights are in place.
@@ -94,7 +96,7 @@ class decoder {
     return true;
   }
 
-  /// x (R, D), which it changes, -> logits (R, V)
+  /// x (R, D), which it changes, -> logits (R, head_rows())
   template <class Q>
   void head(Q& q, matrix_view<float> logits, matrix_view<float> x) const {
     rms_norm(q, x, x, norm_.view(), n_->eps);
@@ -134,7 +136,7 @@ class decoder {
   }
 
   [[no_unique_address]] Numbers n_;
-  int vocab_;
+  int rows_, vocab_;
   weight<B, typename P::embeddings> embeddings_;  // (V, D)
   weight<B, typename P::head> head_;              // (V, D)
   parameter<B> norm_;                             // (D)

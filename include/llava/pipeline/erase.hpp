@@ -64,7 +64,7 @@ struct erased_model_of final : erased_model {
     return {v.image, v.features(), v.hidden, s.projector_->rows(v.features()), s.decoder_->config().hidden};
   }
   std::string_view backend() const override { return B::name; }
-  int vocab() const override { return model.description().text.vocab; }
+  int vocab() const override { return model.state().decoder_->vocab(); }
 };
 
 }  // namespace detail

@@ -166,7 +166,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
     }
   }
   decoder<B, typename numbers::text, P> text(numbers_from<typename numbers::text>(description.text),
-                                             description.text.vocab);
+                                             description.text.vocab, description.text.vocab);
   plan.add(files, names, text);
   plan.add_unread(files, names, description);
   LLAVA_CHECK(try_accept(plan.mistakes(), folder));

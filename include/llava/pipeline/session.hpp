@@ -187,7 +187,11 @@ class session {
       const std::size_t at = all.size();
       all.resize(at + rows * static_cast<std::size_t>(state.decoder_->vocab()));
       LLAVA_CHECK(try_step(*lent, part, [&](auto& q, matrix_view<float> values) {
-        download(q, std::span<float>(all).subspan(at), matrix_view<const float>(values));
+        const auto vocab = static_cast<std::size_t>(values.extent(1));
+        for (std::size_t r = 0; r < rows; ++r)
+          download(
+              q, std::span<float>(all).subspan(at + r * vocab, vocab),
+              vector_view<const float>(values.row(static_cast<std::ptrdiff_t>(r)), dynamic_shape<1>(values.extent(1))));
         return q.finish();
       }));
     }
@@ -216,6 +220,10 @@ class session {
     if (static_cast<int>(tokens.size()) > model_.context())
       return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),
                                               " tokens, pictures included; the context holds ", model_.context()));
+    if (!pictures.empty() && d.longest_prompt > 0 && tokens.size() > static_cast<std::size_t>(d.longest_prompt))
+      return fail(errc::context_full,
+                  text_of("llava: the prompt has ", tokens.size(), " tokens, pictures included; config.json's ",
+                          "tokenizer_model_max_length is ", d.longest_prompt, ", where the reference cuts it off"));
     // A different picture in the same place has the same tokens: what follows it is not common.
     for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
       if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {

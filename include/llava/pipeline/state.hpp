@@ -67,7 +67,7 @@ struct pipeline_state {
     LLAVA_CHECK(try_confirm<M>(description, folder));
     state->files = std::move(files);
     state->description = std::move(description);
-    LLAVA_TRY(words, try_open_tokenizer(folder, state->description.names));
+    LLAVA_TRY(words, try_open_tokenizer(folder, state->description.slow_tokenizer));
     state->words = std::move(words);
     LLAVA_CHECK(try_check_image_token(state->words, state->description, folder));
     if (state->description.image_start_end && !(state->words.find("<im_start>") && state->words.find("<im_end>")))
@@ -139,7 +139,10 @@ struct pipeline_state {
         packed = std::move(kept);
       }
 
-    decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), description.text.vocab);
+    // LLaVA's own program cuts both matrices to the tokenizer's tokens.
+    const int rows = description.text.vocab, tokens = static_cast<int>(words.size());
+    decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), rows,
+                     description.names == naming::original ? std::min(rows, tokens) : rows);
     if (description.has_vision) {
       vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), activation_);
       if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)

@@ -148,10 +148,11 @@ result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step
 
   if (!decoder.forward(q, x, rows, cache, go_on)) return fail(errc::cancelled, "llava: the question was cancelled");
   if (wanted == 0) return {};
-  const matrix_view<float> last = take_matrix(q.workspace(), wanted, x.extent(1));        // (R, D)
-  const matrix_view<float> logits = take_matrix(q.workspace(), wanted, decoder.vocab());  // (R, V)
+  const matrix_view<float> last = take_matrix(q.workspace(), wanted, x.extent(1));         // (R, D)
+  const matrix_view<float> all = take_matrix(q.workspace(), wanted, decoder.head_rows());  // (R, head_rows())
+  const matrix_view<float> logits(all.data(), dynamic_shape<2>(wanted, decoder.vocab()), all.pitch());  // (R, V)
   take_rows(q, last, x, uploaded(q, staging.logit_rows));
-  decoder.head(q, logits, last);
+  decoder.head(q, all, last);
   return finish(q, logits);
 }
 }  // namespace detail
