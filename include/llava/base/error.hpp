@@ -44,20 +44,19 @@ class error : public std::exception {
  public:
   error(errc code, std::string sentence) : code_(code), sentence_(std::move(sentence)) {}
   /// Memory was refused where nobody could say for what. It needs none itself.
-  static error out_of_memory() noexcept {
-    return error("llava: the system has no memory left for this; close what is not needed, or ask for less");
-  }
+  static error out_of_memory() noexcept { return error(); }
 
   errc code() const noexcept { return code_; }
   std::string sentence() const { return literal_ ? std::string(literal_) : sentence_; }
-  const char* what() const noexcept override { return literal_ ? literal_ : sentence_.c_str(); }
+  const char* what() const noexcept override { return sentence_.empty() ? no_memory : sentence_.c_str(); }
 
  private:
-  explicit error(const char* literal) noexcept : code_(errc::out_of_memory), literal_(literal) {}
+  static constexpr const char* no_memory =
+      "llava: the system has no memory left for this; close what is not needed, or ask for less";
+  error() noexcept : code_(errc::out_of_memory) {}
 
   errc code_;
-  std::string sentence_;
-  const char* literal_ = nullptr;  // instead of sentence_
+  std::string sentence_;  // empty: no_memory
 };
 
 /// A value or the error that stands in its place.
