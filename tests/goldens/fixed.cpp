@@ -15,6 +15,7 @@ struct clip_mha {
   static constexpr llava::projector_config projection{32, 48, 2, true};
   using projector = llava::mlp_gelu;
   using vision_activation = llava::quick_gelu;
+  using text_activation = llava::silu;
   using conversation = llava::vicuna_v1;
 };
 

@@ -47,7 +47,7 @@ class error : public std::exception {
   static error out_of_memory() noexcept { return error(); }
 
   errc code() const noexcept { return code_; }
-  std::string sentence() const { return literal_ ? std::string(literal_) : sentence_; }
+  std::string sentence() const { return what(); }
   const char* what() const noexcept override { return sentence_.empty() ? no_memory : sentence_.c_str(); }
 
  private:

@@ -2,6 +2,7 @@
 /// A choice is a type. Where a file makes the choice, one_of<A, B, C> holds one of a list of types, and visit_choice calls
 /// a function with the type chosen; a plain type is its own choice, so that the same stage code serves both.
 #pragma once
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -23,6 +24,13 @@ class one_of {
   bool choose(std::string_view name) {
     int at = 0;
     return ((Choices::name == name ? (chosen_ = at, true) : (++at, false)) || ...);
+  }
+
+  /// All names, for errors.
+  static std::string names() {
+    std::string all;
+    ((all += (all.empty() ? "" : ", ") + std::string(Choices::name)), ...);
+    return all;
   }
 
   /// f(choice), with the type that was chosen.

@@ -16,9 +16,11 @@ class path_view {
   path_view(const Text& text) : text_(text) {}
   /// std::filesystem::path, or what looks like it.
   template <class Path>
-  requires(!std::convertible_to<const Path&, std::string_view> && requires(const Path& p) {
-    { p.native() } -> std::convertible_to<std::string_view>;
-  }) path_view(const Path& path) : text_(path.native()) {}
+  requires(!std::convertible_to<const Path&, std::string_view> &&
+           requires(const Path& p) {
+             { p.native() } -> std::convertible_to<std::string_view>;
+           }) path_view(const Path& path)
+      : text_(path.native()) {}
 
   operator std::string_view() const { return text_; }
 

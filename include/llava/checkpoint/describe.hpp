@@ -16,23 +16,20 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// "mlp2x_gelu" → mlp_gelu of depth 2.
-inline bool read_projector_type(std::string_view name, model_description& d) {
-  if (name == "linear" || name == "identity") {
-    d.projector_type = name;
-    d.projector.depth = 1;
-    return true;
-  }
-  if (name.size() < 10 || name.substr(0, 3) != "mlp" || name.substr(name.size() - 6) != "x_gelu") return false;
+/// "mlp2x_gelu" → mlp_gelu of depth 2. A name that is none of ours may be that of a projector of somebody's model.
+inline void read_projector_type(std::string_view name, model_description& d) {
+  d.projector_type = name;
+  d.projector.depth = 1;
+  if (name.size() < 10 || name.substr(0, 3) != "mlp" || name.substr(name.size() - 6) != "x_gelu") return;
   const std::string_view digits = name.substr(3, name.size() - 9);
   int depth = 0;
   for (char c : digits) {
-    if (c < '0' || c > '9' || depth > 100) return false;
+    if (c < '0' || c > '9' || depth > 100) return;
     depth = depth * 10 + (c - '0');
   }
+  if (depth < 1) return;
   d.projector_type = "mlp_gelu";
   d.projector.depth = depth;
-  return depth > 0;
 }
 
 /// The name of a model by its folder, as the reference derives it.
@@ -55,8 +52,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   d.names = naming::llava_hf;
   d.has_vision = true;
   LLAVA_TRY(text, root.object("text_config"));
-  LLAVA_TRY(numbers, try_read_text_config(text, "llama"));
-  d.text = numbers;
+  LLAVA_CHECK(try_read_text_config(text, "llama", d));
   bool tied = d.text.tied;
   LLAVA_CHECK(root.read("tie_word_embeddings", tied));
   d.text.tied = d.text.tied || tied;
@@ -77,8 +73,11 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   d.vision.select = select == "default" ? feature_select::patch : feature_select::cls_patch;
   if (!d.vision.class_token && d.vision.select == feature_select::patch)
     return root.unsupported("vision_feature_select_strategy", "default", "full, for a tower without class token");
-  d.projector_type = "mlp_gelu";
-  d.projector = {d.vision.hidden, d.text.hidden, 2, true};
+  std::string projector = "mlp2x_gelu";  // transformers has no other; a variant's folder names its own as LLaVA does
+  LLAVA_CHECK(root.read("mm_projector_type", projector));
+  read_projector_type(projector, d);
+  d.projector.vision_hidden = d.vision.hidden;
+  d.projector.hidden = d.text.hidden;
   LLAVA_CHECK(root.read("multimodal_projector_bias", d.projector.bias));
   std::string activation = "gelu";
   LLAVA_CHECK(root.read("projector_hidden_act", activation));
@@ -96,8 +95,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
                                           model_description& d) {
   d.names = naming::original;
   d.has_vision = true;
-  LLAVA_TRY(numbers, try_read_text_config(root, "llama"));
-  d.text = numbers;
+  LLAVA_CHECK(try_read_text_config(root, "llama", d));
   std::string where = folder + "/" + tower;
   if (!folder_exists(where)) where = tower;
   if (!folder_exists(where) && looks_like_hub_id(tower)) where = cached_snapshot(tower);
@@ -126,8 +124,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   d.vision.select = select == "patch" ? feature_select::patch : feature_select::cls_patch;
   if (!d.vision.class_token) d.vision.select_layer = -2;  // SigLIP: whatever mm_vision_select_layer says
   LLAVA_CHECK(root.read("mm_projector_type", projector));
-  if (!read_projector_type(projector, d))
-    return root.unsupported("mm_projector_type", projector, "linear, mlpNx_gelu, identity");
+  read_projector_type(projector, d);
   d.projector.vision_hidden = d.vision.hidden;
   d.projector.hidden = d.text.hidden;
   LLAVA_CHECK(root.read("mm_use_im_start_end", d.image_start_end));
@@ -217,8 +214,7 @@ inline result<model_description> try_describe_model(const std::string& folder) {
                         "text_config (of transformers' layout) nor mm_vision_tower (of the original)"));
   } else {
     d.names = naming::text_only;
-    LLAVA_TRY(numbers, detail::try_read_text_config(root, "llama"));
-    d.text = numbers;
+    LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
     d.conversation = conversation_of_model(detail::name_of_folder(folder));
     if (d.conversation == "llava_v0" || d.conversation == "llava_v1") d.conversation = "vicuna_v1";
   }

@@ -26,6 +26,7 @@ struct model_description {
   projector_config projector;
   std::string projector_type;     ///< a projector's name: "linear", "mlp_gelu", "identity"
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
+  std::string text_activation;    ///< of the gate: "silu"
   std::string conversation;       ///< name of the template: "vicuna_v1"
   std::int32_t image_token = -1;  ///< id of `<image>` in llava-hf folders
   bool slow_tokenizer = false;    ///< the reference reads tokenizer.model where there is one, and not tokenizer.json

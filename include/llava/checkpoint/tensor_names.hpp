@@ -31,7 +31,9 @@ class tensor_names {
     if (names == naming::llava_hf) {
       text_ = first("norm.weight", {"language_model.model.", "model.language_model."});
       head_ = first("lm_head.weight", {"language_model.", "", "model."});
-      projector_ = first("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
+      const bool in_model = text_ == "model.language_model.";
+      projector_ = in_model ? first("linear_1.weight", {"model.multi_modal_projector.", "multi_modal_projector."})
+                            : first("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
     } else {
       text_ = "model.";
       projector_ = "model.mm_projector.";
@@ -75,7 +77,7 @@ class tensor_names {
   /// Layers of a projector: llava-hf's config.json has no number for them. Two are of every such model.
   template <checkpoint_source Source>
   void read_depth(const Source& source, model_description& d) const {
-    if (names_ != naming::llava_hf) return;
+    if (names_ != naming::llava_hf || d.projector_type != "mlp_gelu") return;
     d.projector.depth = 2;
     while (source.find(file_name(text_of("projector.", 2 * d.projector.depth, ".weight")))) ++d.projector.depth;
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/model_description.hpp>
 #include <llava/config.hpp>
 
 LLAVA_BEGIN
@@ -100,7 +101,7 @@ inline result<void> try_read_rope(const json_object& o, text_config& c) {
   return {};
 }
 
-inline result<text_config> try_read_text_config(const json_object& o, std::string_view default_type) {
+inline result<void> try_read_text_config(const json_object& o, std::string_view default_type, model_description& d) {
   std::string type(default_type);
   LLAVA_CHECK(o.read("model_type", type));
   const std::string_view kind = text_kind(type);
@@ -127,10 +128,9 @@ inline result<text_config> try_read_text_config(const json_object& o, std::strin
     c.qkv_bias = c.o_bias = bias;
     LLAVA_CHECK(o.read("mlp_bias", c.mlp_bias));
   }
-  std::string activation = "silu";
-  LLAVA_CHECK(o.read("hidden_act", activation));
-  if (activation != "silu") return o.unsupported("hidden_act", activation, "silu");
-  return c;
+  d.text = c;
+  d.text_activation = "silu";
+  return o.read("hidden_act", d.text_activation);
 }
 
 }  // namespace detail

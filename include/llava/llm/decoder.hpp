@@ -4,13 +4,14 @@
 ///
 ///   ids (T) -> x (T, D) -> layers -> x (T, D); some rows (R, D) -> norm -> head -> logits (R, V)
 ///
-/// Layer: x += o(attention(rope(q), rope(k), v of norm1(x))); x += down(silu(gate n) · up n) with n = norm2(x).
+/// Layer: x += o(attention(rope(q), rope(k), v of norm1(x))); x += down(act(gate n) · up n) with n = norm2(x).
 /// Follows transformers' LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM.
 #pragma once
 #include <cmath>
 #include <string>
 #include <vector>
 
+#include <llava/base/one_of.hpp>
 #include <llava/config.hpp>
 #include <llava/llm/rope.hpp>
 #include <llava/nn/linear.hpp>
@@ -41,15 +42,15 @@ struct decoder_layer {
   }
 };
 
-/// Numbers: fixed<&M::text> or loaded<text_config>. P: a weight policy.
-template <class B, class Numbers, class P>
+/// Numbers: fixed<&M::text> or loaded<text_config>. P: a weight policy. Act: the activation of the gate, or one_of several.
+template <class B, class Numbers, class P, class Act>
 class decoder {
  public:
   using cache_type = typename P::kv_cache;
 
   /// `rows` of the embedding table and of the head, of which the first `vocab` are tokens: known from the files only.
-  decoder(Numbers numbers, int rows, int vocab)
-      : n_(numbers), rows_(rows), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
+  decoder(Numbers numbers, Act act, int rows, int vocab)
+      : n_(numbers), act_(act), rows_(rows), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
 
   const text_config& config() const { return *n_; }
   int head_rows() const { return rows_; }
@@ -130,12 +131,13 @@ class decoder {
     }
     const matrix_view<float> gated = take_matrix(a, tokens, n_->ffn);  // (T, I)
     rms_norm(q, h, x, w.norm2.view(), n_->eps);
-    w.gate.forward(q, gated, h, silu{});
+    visit_choice(act_, [&](auto act) { w.gate.forward(q, gated, h, act); });
     w.up.forward(q, gated, h, no_activation{}, update::multiply);
     add_linear(q, x, gated, w.down);
   }
 
   [[no_unique_address]] Numbers n_;
+  [[no_unique_address]] Act act_;
   int rows_, vocab_;
   weight<B, typename P::embeddings> embeddings_;  // (V, D)
   weight<B, typename P::head> head_;              // (V, D)

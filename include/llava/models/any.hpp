@@ -15,6 +15,7 @@ LLAVA_BEGIN
 struct any {
   using projector = any_projector<mlp_gelu, linear_projector, identity_projector>;
   using vision_activation = one_of<quick_gelu, gelu_tanh, gelu>;
+  using text_activation = silu;
   using conversation = any_conversation;
 };
 

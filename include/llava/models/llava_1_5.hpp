@@ -16,6 +16,7 @@ struct llava_1_5_7b {
   static constexpr projector_config projection{};
   using projector = mlp_gelu;
   using vision_activation = quick_gelu;
+  using text_activation = silu;
   using conversation = vicuna_v1;
 };
 

@@ -165,8 +165,8 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
       plan.add(files, names, tower);
     }
   }
-  decoder<B, typename numbers::text, P> text(numbers_from<typename numbers::text>(description.text),
-                                             description.text.vocab, description.text.vocab);
+  decoder<B, typename numbers::text, P, typename M::text_activation> text(
+      numbers_from<typename numbers::text>(description.text), {}, description.text.vocab, description.text.vocab);
   plan.add(files, names, text);
   plan.add_unread(files, names, description);
   LLAVA_CHECK(try_accept(plan.mistakes(), folder));

@@ -14,6 +14,7 @@ template <class M>
 concept has_choices = requires {
   typename M::projector;
   typename M::vision_activation;
+  typename M::text_activation;
   typename M::conversation;
 };
 
@@ -81,16 +82,22 @@ constexpr bool require_numbers() {
 template <class M, class B, class P>
 constexpr bool is_sound() {
   if constexpr (!has_choices<M>) {
-    static_assert(has_choices<M>, "llava: a model needs the types projector, vision_activation and conversation");
+    static_assert(has_choices<M>,
+                  "llava: a model needs the types projector, vision_activation, text_activation and conversation");
     return false;
   } else if constexpr (misnames_a_choice<M>) {
     static_assert(!misnames_a_choice<M>,
-                  "llava: the model has a member that no pipeline reads; the choices are projector, vision_activation "
-                  "and conversation, the numbers vision, text and projection");
+                  "llava: the model has a member that no pipeline reads; the choices are projector, vision_activation, "
+                  "text_activation and conversation, the numbers vision, text and projection");
     return false;
   } else if constexpr (!activation_choice<typename M::vision_activation>) {
     static_assert(activation_choice<typename M::vision_activation>,
                   "llava: M::vision_activation is not an activation: apply(V) and a name (contract: "
+                  "llava/ops/activation.hpp)");
+    return false;
+  } else if constexpr (!activation_choice<typename M::text_activation>) {
+    static_assert(activation_choice<typename M::text_activation>,
+                  "llava: M::text_activation is not an activation: apply(V) and a name (contract: "
                   "llava/ops/activation.hpp)");
     return false;
   } else if constexpr (!weight_policy<P>) {

@@ -35,7 +35,7 @@ struct pipeline_state {
   using numbers = detail::numbers<M>;
   using vit_type = vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation>;
   using projector_type = typename M::projector::template stage<B, typename P::projector>;
-  using decoder_type = decoder<B, typename numbers::text, P>;
+  using decoder_type = decoder<B, typename numbers::text, P, typename M::text_activation>;
   using cache_type = kv_cache<B, typename P::kv_cache>;
 
   model_description description;
@@ -106,20 +106,24 @@ struct pipeline_state {
   /// The choices that config.json makes, where M leaves them open. Where M has made them, the activation must agree; a
   /// projector of one's own is what a variant is for, and the names and shapes of its weights are held against the files.
   result<void> try_choose(const std::string& folder) {
-    const auto unknown = [&](std::string_view what, std::string_view name) {
+    const auto choose = [&](auto& choice, std::string_view what, std::string_view name) -> result<void> {
+      using C = std::remove_reference_t<decltype(choice)>;
+      std::string known;
+      if constexpr (requires { choice.choose(name); }) {
+        if (choice.choose(name)) return {};
+        known = C::names();
+      } else {
+        if (C::name == name) return {};
+        known = C::name;
+      }
       return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name,
-                                             "' is not one of this model type's"));
+                                             "' is not one of this model type's; known: ", known));
     };
+    LLAVA_CHECK(choose(text_activation_, "text activation", description.text_activation));
     if (description.has_vision) {
-      bool known = true;
-      if constexpr (requires { activation_.choose(std::string_view{}); })
-        known = activation_.choose(description.vision_activation);
-      else
-        known = M::vision_activation::name == description.vision_activation;
-      if (!known) return unknown("vision activation", description.vision_activation);
+      LLAVA_CHECK(choose(vision_activation_, "vision activation", description.vision_activation));
       if constexpr (requires { projector_choice_.choose(std::string_view{}); })
-        if (!projector_choice_.choose(description.projector_type))
-          return unknown("projector", description.projector_type);
+        LLAVA_CHECK(choose(projector_choice_, "projector", description.projector_type));
     }
     if constexpr (requires { conversation.choose(std::string_view{}); }) conversation.choose(description.conversation);
     return {};
@@ -141,10 +145,10 @@ struct pipeline_state {
 
     // LLaVA's own program cuts both matrices to the tokenizer's tokens.
     const int rows = description.text.vocab, tokens = static_cast<int>(words.size());
-    decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), rows,
+    decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), text_activation_, rows,
                      description.names == naming::original ? std::min(rows, tokens) : rows);
     if (description.has_vision) {
-      vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), activation_);
+      vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), vision_activation_);
       if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
         projector_.emplace(description.projector, projector_choice_);
       else
@@ -266,7 +270,8 @@ struct pipeline_state {
     return q.finish();
   }
 
-  typename M::vision_activation activation_{};
+  typename M::vision_activation vision_activation_{};
+  typename M::text_activation text_activation_{};
   typename M::projector projector_choice_{};
 };
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Choices of one's own in the lists of llava::any, found by the names that a config.json gives them.
+#include <closeness.hpp>
+#include <llava.hpp>
+#include <llava/checkpoint/json.hpp>
+#include <llava_catch.hpp>
+#include <temporary_folder.hpp>
+
+namespace {
+
+/// mlp_gelu's layers on every other feature.
+struct halved_mlp {
+  static constexpr std::string_view name = "halved_mlp";
+  template <class B, class F>
+  class stage {
+   public:
+    explicit stage(const llava::projector_config& c) : inner_(with(c, [](auto& n) { n.depth = 2; })) {}
+    template <class Visit>
+    void each(Visit&& visit) {
+      inner_.each(visit);
+    }
+    int rows(int features) const { return features / 2; }
+    template <class Q>
+    void forward(Q& q, llava::matrix_view<float> y, llava::matrix_view<const float> x) const {
+      inner_.forward(q, y, {x.data(), llava::dynamic_shape<2>(x.extent(0) / 2, x.extent(1)), 2 * x.pitch()});
+    }
+
+   private:
+    llava::mlp_gelu::stage<B, F> inner_;
+  };
+};
+
+struct open_to_more : llava::any {
+  using projector = llava::any_projector<llava::mlp_gelu, halved_mlp>;
+  using text_activation = llava::one_of<llava::silu, llava::gelu>;
+};
+
+template <class M>
+llava::result<llava::pipeline<M, llava::simd, llava::weights<llava::f32>>> try_open(const std::string& folder) {
+  llava::open_options o;
+  o.threads = 1, o.kv_tokens = 256;
+  return llava::try_open<M, llava::simd, llava::f32>(folder, o);
+}
+
+}  // namespace
+
+TEST_CASE("a projector of one's own is found by its name in both layouts, and any says which it knows") {
+  const std::vector<std::uint8_t> rgb(3 * 50 * 40, 90);
+  const llava::image picture = *llava::try_image_from_rgb(50, 40, std::as_bytes(std::span<const std::uint8_t>(rgb)));
+  for (const std::string layout : {"clip_mha", "original_folder"}) {
+    INFO(layout);
+    temporary_folder f("own_" + layout);
+    f.copy(LLAVA_TEST_DATA "/goldens/" + layout);
+    const auto usual = try_open<open_to_more>(f.path.string());
+    REQUIRE(usual);
+    std::string config = f.read("config.json");
+    config = layout == "clip_mha" ? replaced(config, "{", "{\"mm_projector_type\": \"halved_mlp\", ")
+                                  : replaced(config, "mlp2x_gelu", "halved_mlp");
+    REQUIRE_FALSE(config.empty());
+    f.write("config.json", config);
+    const auto own = try_open<open_to_more>(f.path.string());
+    if (!own) FAIL(own.error().what());
+    const std::vector<float> all = *usual->try_image_tokens(picture), half = *own->try_image_tokens(picture);
+    const auto width = static_cast<std::size_t>(usual->description().text.hidden);
+    const std::size_t rows = all.size() / width;
+    REQUIRE(half.size() == rows / 2 * width);
+    for (std::size_t r = 0; r < rows / 2; ++r)  // the same rows, of every other feature
+      CHECK(std::equal(half.begin() + static_cast<std::ptrdiff_t>(r * width),
+                       half.begin() + static_cast<std::ptrdiff_t>((r + 1) * width),
+                       all.begin() + static_cast<std::ptrdiff_t>(2 * r * width)));
+    const auto unknown = try_open<llava::any>(f.path.string());
+    REQUIRE_FALSE(unknown);
+    CHECK(
+        unknown.error().sentence().find("the projector 'halved_mlp' is not one of this model type's; known: mlp_gelu, "
+                                        "linear, identity") != std::string::npos);
+  }
+}
+
+TEST_CASE("R15: the gate's activation is a choice, by its name, and computes what transformers computes") {
+  temporary_folder f("gelu_gate");
+  f.copy(LLAVA_TEST_DATA "/goldens/text_llama");
+  f.write("config.json", replaced(f.read("config.json"), "\"silu\"", "\"gelu\""));
+  const auto model = try_open<open_to_more>(f.path.string());
+  if (!model) FAIL(model.error().what());
+  const auto json = llava::json_document::try_read(LLAVA_TEST_DATA "/models/gelu_gate.json");
+  REQUIRE(json);
+  std::vector<float> expected;
+  for (const llava::json_value& v : json->value().find("logits")->items())
+    expected.push_back(static_cast<float>(*v.number()));
+  const auto logits = model->session().try_logits(*json->value().find("prompt")->text(), {});
+  REQUIRE(logits);
+  REQUIRE(logits->size() == expected.size() * json->value().find("ids")->items().size());
+  const std::vector<float> last(logits->end() - static_cast<std::ptrdiff_t>(expected.size()), logits->end());
+  CHECK(largest_error(last, expected) < 1e-4);
+  CHECK(try_open<llava::any>(f.path.string()).error().sentence().find("the text activation 'gelu' is not one of") !=
+        std::string::npos);
+}
