@@ -60,7 +60,7 @@ std::string without_last_pieces(std::string model, std::size_t n) {
   std::size_t at = 0;
   while (at + 1 < model.size() && model[at] == 0x0a && static_cast<unsigned char>(model[at + 1]) < 128) {
     starts.push_back(at);
-    at += 2 + static_cast<unsigned char>(model[at + 1]);
+    at += std::size_t{2} + static_cast<unsigned char>(model[at + 1]);
   }
   REQUIRE(starts.size() > n);
   const std::size_t from = starts[starts.size() - n];
