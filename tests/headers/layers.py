@@ -84,6 +84,8 @@ def check_includes(path, text, found):
                 is_folder = "/" if short.startswith(f"{layer}/") else ".hpp"
                 of_folder = "/" if name.startswith(f"llava/{target}/") else ".hpp"
                 found.append(f"{short}: {layer}{is_folder} may not include {target}{of_folder} (allowed: {allowed})")
+        elif name.startswith("llava: ") and short == "base/macros.hpp":
+            pass  # a sentence for older compilers
         elif quoted:
             found.append(f'{where}: write the whole path, #include <llava/...>, not "{name}"')
         else:
@@ -102,7 +104,7 @@ def check_text(path, text, found):
     is_macros = short == "base/macros.hpp"
     for number, line in enumerate(code.split("\n"), 1):
         where = f"{short}:{number}"
-        if not is_macros and (m := re.match(r"\s*#\s*(define|undef)\s+(\w+)", line)):
+        if not is_macros and (m := re.match(r"\s*#\s*(define|undef)\s+(\w+)", line)) and not (m[1] == "undef" and is_put_back(m[2], text)):
             found.append(f"{where}: #{m[1]} {m[2]}: macros stand in base/macros.hpp only")
         if is_macros and (m := re.match(r"\s*#\s*define\s+(?!LLAVA_)(\w+)", line)):
             found.append(f"{where}: {m[1]}: a macro's name begins with LLAVA_")
@@ -118,6 +120,11 @@ def check_text(path, text, found):
         for m in re.finditer(rf"\b{keyword}\s*\(", text):
             if not exempt and not re.search(r'"llava: [^"]', argument_list(text, m.end())):
                 found.append(f'{short}:{text.count(chr(10), 0, m.start()) + 1}: {keyword} needs a sentence that starts with "llava: "')
+
+
+def is_put_back(macro, text):
+    """Whether a macro of others that is undefined here is as it was behind this header."""
+    return all(re.search(rf'^#pragma {what}_macro\("{macro}"\)$', text, re.M) for what in ("push", "pop"))
 
 
 def argument_list(text, start):
@@ -166,6 +173,8 @@ BAD = [
     (one("backend/scalar.hpp", "#if defined(__aarch64__)\n#endif"), "__aarch64__"),
     (one("ops/norm.hpp", "#define LLAVA_X 1"), "#define LLAVA_X: macros stand in base/macros.hpp only"),
     (one("base/macros.hpp", "#define MAX(a, b) a"), "begins with LLAVA_"),
+    (one("ops/norm.hpp", '#include "llava: a sentence"'), "write the whole path"),
+    (one("checkpoint/json.hpp", '#pragma push_macro("Bool")\n#undef Bool'), "#undef Bool: macros stand in base/macros.hpp only"),
     (one("ops/norm.hpp", "static_assert(sizeof(int) == 4);"), 'ops/norm.hpp:2: static_assert needs a sentence'),
     (one("ops/norm.hpp", 'static_assert(f("llama: )"), // "llava: not this"\n "four bytes");'), "static_assert needs a sentence"),
     (one("config.hpp", 'LLAVA_RULE(r, c, "heads", c.heads > 0);'), "LLAVA_RULE needs a sentence"),
@@ -180,7 +189,8 @@ GOOD = [
     one("image/file.hpp", "#include <jpeglib.h>"),
     one("image/png_file.hpp", "#include <png.h>"),
     one("ops/norm.hpp", '// #define X, using namespace, __AVX2__\nstatic_assert(f(1, ")") == 2,\n  "llava: a sentence");\nconst char* s = "using namespace // x";'),
-    one("base/macros.hpp", "#define LLAVA_RULE(n, s) static_assert(n, s)"),
+    one("base/macros.hpp", '#include "llava: a sentence"\n#define LLAVA_RULE(n, s) static_assert(n, s)'),
+    one("checkpoint/json.hpp", '#pragma push_macro("Bool")\n#undef Bool\n#pragma pop_macro("Bool")'),
     {"llava.hpp": "#pragma once\n#include <llava/models/any.hpp>\n#include <llava/backend/simd.hpp>"},
 ]
 

@@ -163,7 +163,7 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
         "llava: rope_and_store: angles is (4, 8), expected (4, 16), since q is (4, 64) and KV, d of the cache is (2, "
         "16)",
         store(m(4, 64), x(4, 32), x(4, 32), x(4, 8), rows, cache(2, 16)));
-    refuses("llava: rope_and_store: slots is (2), expected (4), since q is (4, 64)",
+    refuses("llava: rope_and_store: kv_slots is (2), expected (4), since q is (4, 64)",
             store(m(4, 64), x(4, 32), x(4, 32), x(4, 16), {ints(4), ints(4), ints(2), table(1, 2)}, cache(2, 16)));
     refuses(
         "llava: rope_angles: angles is (4, 8), expected (4, 16), since positions is (4) and inverse_frequencies is (8)",

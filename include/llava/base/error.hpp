@@ -177,12 +177,12 @@ error fail_of_system(int number, const Parts&... parts) {
 
 /// a · b, or nothing when it does not fit: for sizes that a file states (R2).
 constexpr std::optional<std::size_t> checked_mul(std::size_t a, std::size_t b) {
-  if (b != 0 && a > std::numeric_limits<std::size_t>::max() / b) return std::nullopt;
+  if (b != 0 && a > (std::numeric_limits<std::size_t>::max)() / b) return std::nullopt;
   return a * b;
 }
 /// a + b, or nothing when it does not fit.
 constexpr std::optional<std::size_t> checked_add(std::size_t a, std::size_t b) {
-  if (a > std::numeric_limits<std::size_t>::max() - b) return std::nullopt;
+  if (a > (std::numeric_limits<std::size_t>::max)() - b) return std::nullopt;
   return a + b;
 }
 

@@ -49,9 +49,9 @@ class serial_executor final : public executor {
 /// slot, a number below concurrency() (for scratch memory, which pieces do not allocate themselves).
 template <class F>
 void parallel_for_dynamic(executor& threads, std::ptrdiff_t n, F&& piece) {
-  const std::ptrdiff_t slots = n < threads.concurrency() ? n : threads.concurrency();
+  const std::ptrdiff_t runners = n < threads.concurrency() ? n : threads.concurrency();
   std::atomic<std::ptrdiff_t> next{0};
-  threads.parallel_for(static_cast<int>(slots), [&](int slot) {
+  threads.parallel_for(static_cast<int>(runners), [&](int slot) {
     for (std::ptrdiff_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
          i = next.fetch_add(1, std::memory_order_relaxed))
       piece(i, std::ptrdiff_t{slot});

@@ -4,6 +4,12 @@
 /// regions in which a compiler may use a wider instruction set.
 #pragma once
 
+// Every header comes here before its first line of code. `#error` would not stop a compiler, which would go on to hundreds of
+// errors; a header that cannot be there does, and its name is what is said.
+#if __cplusplus < 202002L
+#include "llava: these headers are C++20: compile with -std=c++20"
+#endif
+
 #define LLAVA_VERSION_MAJOR 0
 #define LLAVA_VERSION_MINOR 1
 #define LLAVA_VERSION_PATCH 0

@@ -14,12 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include <rapidjson/memorystream.h>
-#include <rapidjson/reader.h>
-
 #include <llava/base/error.hpp>
 #include <llava/base/stand_in.hpp>
 #include <llava/checkpoint/json_value.hpp>
+#include <llava/checkpoint/rapidjson.hpp>
 #include <llava/tensor/mapped_file.hpp>
 
 LLAVA_BEGIN
@@ -28,7 +26,7 @@ LLAVA_BEGIN
 enum class repeated_keys : bool { last_counts, refused };
 
 /// Makes a json_value of the parser's events.
-class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json_builder> {
+class json_builder : public json_events<json_builder> {
  public:
   static constexpr std::size_t deepest = 64, longest_number = 4096;
 
@@ -43,7 +41,7 @@ class json_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, json
   std::string problem;  ///< why an event was refused
 
   bool Null() { return add(json_value()); }
-  bool Bool(bool b) { return add(json_value(b)); }
+  bool truth(bool b) { return add(json_value(b)); }
   /// Numbers are converted here: RapidJSON 1.1 was seen to read 0e51 as -2e-265 and 1.8e308 as NaN.
   bool RawNumber(const char* s, rapidjson::SizeType n, bool) {
     std::int64_t whole = 0;

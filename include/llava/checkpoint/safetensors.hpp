@@ -96,7 +96,7 @@ class safetensors_file {
     const std::span<const std::byte> bytes = f.mapped_.bytes();
     const auto bad = [&](std::string_view what) {
       const std::string_view instead =
-          stand_in({reinterpret_cast<const char*>(bytes.data()), std::min(bytes.size(), std::size_t{1024})});
+          stand_in({reinterpret_cast<const char*>(bytes.data()), (std::min)(bytes.size(), std::size_t{1024})});
       if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
       return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
     };
@@ -126,8 +126,8 @@ class safetensors_file {
     std::size_t end = 0;
     for (const auto& [first, last] : ranges) {
       if (first != end)
-        return bad(text_of("its tensors ", first < end ? "overlap" : "leave a hole", " at byte ", std::min(first, end),
-                           " of the data"));
+        return bad(text_of("its tensors ", first < end ? "overlap" : "leave a hole", " at byte ",
+                           (std::min)(first, end), " of the data"));
       end = last;
     }
     if (end != data.size()) return bad(text_of("its tensors end at byte ", end, " of ", data.size(), " bytes of data"));

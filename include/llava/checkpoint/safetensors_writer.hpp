@@ -13,10 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include <llava/base/error.hpp>
+#include <llava/checkpoint/rapidjson.hpp>
 #include <llava/checkpoint/source.hpp>
 
 LLAVA_BEGIN

@@ -36,7 +36,7 @@ inline text_config text_defaults(std::string_view kind) {
 inline result<void> try_read_layer_types(const json_object& o, text_config& c) {
   const json_value* types = o.find("layer_types");
   if (!types) return {};
-  if (!types->is_array() || types->items().size() != static_cast<std::size_t>(std::max(c.layers, 0)))
+  if (!types->is_array() || types->items().size() != static_cast<std::size_t>((std::max)(c.layers, 0)))
     return o.wrong("layer_types", text_of("a list of num_hidden_layers (", c.layers, ") texts"));
   c.full_layers = c.layers;
   for (std::size_t i = types->items().size(); i-- > 0;) {
@@ -64,7 +64,7 @@ inline result<void> try_read_window(const json_object& o, std::string_view kind,
   if (kind == "qwen2") {
     c.full_layers = windowed ? 28 : c.layers;
     if (windowed) LLAVA_CHECK(o.read("max_window_layers", c.full_layers));
-    c.full_layers = std::clamp(c.full_layers, 0, std::max(c.layers, 0));
+    c.full_layers = std::clamp(c.full_layers, 0, (std::max)(c.layers, 0));
     LLAVA_CHECK(try_read_layer_types(o, c));
     if (!windowed && c.full_layers < c.layers)
       return o.unsupported("layer_types", "sliding_attention without use_sliding_window and sliding_window",

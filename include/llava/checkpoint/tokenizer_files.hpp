@@ -167,8 +167,8 @@ void apply_settings(const tokenizer_settings& s, std::size_t vocabulary_size, Fi
     return std::find_if(r.added.begin(), r.added.end(), [&](const added_token& a) { return a.content == content; });
   };
   std::int64_t next = static_cast<std::int64_t>(vocabulary_size);
-  for (const added_token& a : r.added) next = std::max(next, std::int64_t{a.id} + 1);
-  for (const added_token& a : s.added) next = std::max(next, std::int64_t{a.id} + 1);
+  for (const added_token& a : r.added) next = (std::max)(next, std::int64_t{a.id} + 1);
+  for (const added_token& a : s.added) next = (std::max)(next, std::int64_t{a.id} + 1);
   for (const added_token& a : s.added) {
     const auto same = own(a.content);
     if (same != r.added.end()) {

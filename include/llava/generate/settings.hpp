@@ -32,7 +32,7 @@ inline result<void> try_check(const generation_settings& s) {
   const auto wrong = [](std::string_view name, std::string_view range) {
     return fail(errc::invalid_argument, text_of("llava: generation_settings::", name, " must be ", range));
   };
-  if (!(s.temperature >= 0.f && s.temperature <= std::numeric_limits<float>::max()))
+  if (!(s.temperature >= 0.f && s.temperature <= (std::numeric_limits<float>::max)()))
     return wrong("temperature", "0 (greedy) or a positive number");
   if (!(s.top_p >= 0.f && s.top_p <= 1.f)) return wrong("top_p", "0 to 1");
   if (s.top_k < 0) return wrong("top_k", "0 (all tokens) or a positive number");

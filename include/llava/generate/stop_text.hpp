@@ -15,7 +15,7 @@ LLAVA_BEGIN
 class stop_text {
  public:
   explicit stop_text(std::span<const std::string> stops) : stops_(stops) {
-    for (const std::string& s : stops_) longest_ = std::max(longest_, s.size());
+    for (const std::string& s : stops_) longest_ = (std::max)(longest_, s.size());
   }
 
   /// Takes the next piece and returns what can be shown now; the view is good until the next call.
@@ -24,7 +24,7 @@ class stop_text {
     held_ += piece;
     std::size_t end = std::string::npos;
     for (const std::string& s : stops_)
-      if (!s.empty()) end = std::min(end, held_.find(s));
+      if (!s.empty()) end = (std::min)(end, held_.find(s));
     reached_ = end != std::string::npos;
     shown_ = reached_ ? end : held_.size() - undecided();
     return std::string_view(held_).substr(0, shown_);
@@ -40,7 +40,7 @@ class stop_text {
  private:
   /// Length of the longest end of held_ that begins a stop text.
   std::size_t undecided() const {
-    for (std::size_t n = std::min(longest_, held_.size()); n > 0; --n) {
+    for (std::size_t n = (std::min)(longest_, held_.size()); n > 0; --n) {
       const std::string_view tail = std::string_view(held_).substr(held_.size() - n);
       for (const std::string& s : stops_)
         if (s.size() > n && s.compare(0, n, tail) == 0) return n;

@@ -20,7 +20,7 @@ namespace detail {
 
 /// The middle of one side, at most `crop` long: `in` becomes `out`, the picture lies in the middle of `in`.
 inline resize_side middle(int in, int out, int crop, int size) {
-  const int count = std::min(out, crop);
+  const int count = (std::min)(out, crop);
   return {in, out, (out - count) / 2, count, (in - size) / 2, size};
 }
 
@@ -36,9 +36,9 @@ inline result<image> try_make_square(const image& picture, const image_config& c
   LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
 
   const bool pads = c.shape == aspect::pad;
-  const int longer = std::max(picture.width(), picture.height());
+  const int longer = (std::max)(picture.width(), picture.height());
   const int in_width = pads ? longer : picture.width(), in_height = pads ? longer : picture.height();
-  const int shorter = std::min(in_width, in_height);
+  const int shorter = (std::min)(in_width, in_height);
   const auto resized = [&](int side) {
     return c.resize == 0 ? side : c.shape == aspect::stretch ? c.resize : scaled_side(side, shorter, c.resize);
   };

@@ -86,12 +86,13 @@ struct resize_axis {
 
 template <class Filter>
 resize_axis weigh(const resize_side& side) {
-  const double scale = static_cast<double>(side.in) / side.out, stretch = std::max(scale, 1.0);
+  const double scale = static_cast<double>(side.in) / side.out, stretch = (std::max)(scale, 1.0);
   const double support = Filter::support * stretch, inverse = 1.0 / stretch;
   const int widest = static_cast<int>(std::ceil(support)) * 2 + 1;
   const auto count = static_cast<std::size_t>(side.count);
   resize_axis axis;
-  axis.taps = static_cast<std::size_t>((std::min(widest, side.size) + resize_block - 1) / resize_block * resize_block);
+  axis.taps =
+      static_cast<std::size_t>(((std::min)(widest, side.size) + resize_block - 1) / resize_block * resize_block);
   axis.windows.resize(count);
   axis.high.resize(count * axis.taps);
   axis.low.resize(count * axis.taps);
@@ -99,8 +100,8 @@ resize_axis weigh(const resize_side& side) {
   std::vector<double> exact(static_cast<std::size_t>(widest));
   for (std::size_t i = 0; i < count; ++i) {
     const double centre = (side.from + static_cast<int>(i) + 0.5) * scale;
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int last = std::min(static_cast<int>(centre + support + 0.5), side.in);
+    const int first = (std::max)(static_cast<int>(centre - support + 0.5), 0);
+    const int last = (std::min)(static_cast<int>(centre + support + 0.5), side.in);
     double sum = 0;
     for (int j = first; j < last; ++j)
       sum += exact[static_cast<std::size_t>(j - first)] = Filter::weight((j - centre + 0.5) * inverse);
@@ -128,10 +129,10 @@ resize_axis weigh(const resize_side& side) {
     if (used_first < 0) continue;
     window.first = used_first;
     window.blocks = (used_last - used_first + resize_block - 1) / resize_block;
-    axis.begin = std::min(axis.begin, used_first);
-    axis.end = std::max(axis.end, used_last);
+    axis.begin = (std::min)(axis.begin, used_first);
+    axis.end = (std::max)(axis.end, used_last);
   }
-  axis.begin = std::min(axis.begin, axis.end);
+  axis.begin = (std::min)(axis.begin, axis.end);
   for (resize_window& window : axis.windows)
     if (window.blocks == 0) window.first = axis.begin;
   return axis;
@@ -180,17 +181,17 @@ inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps
   const std::size_t plane = static_cast<std::size_t>(columns.end - columns.begin) + resize_block;
   const std::size_t column = static_cast<std::size_t>(height) + resize_block;
   // A strip of the first axis' outputs at a time: its inputs and the bytes between the passes stay in the cache.
-  const int strip = std::min(64, first.count);
+  const int strip = (std::min)(64, first.count);
   std::vector<std::int16_t> line(3 * plane);  // (3, inputs): one line, colours apart
   std::vector<std::int16_t> between(3 * static_cast<std::size_t>(strip) * column);  // (strip, 3, lines)
   for (int begin = 0; begin < first.count; begin += strip) {
-    const int end = std::min(begin + strip, first.count);
+    const int end = (std::min)(begin + strip, first.count);
     int read_begin = columns.end, read_end = columns.begin;
     for (int x = begin; x < end; ++x) {
       const resize_window& window = columns.windows[static_cast<std::size_t>(x)];
       if (window.blocks == 0) continue;
-      read_begin = std::min(read_begin, window.first);
-      read_end = std::max(read_end, std::min(window.first + window.blocks * resize_block, columns.end));
+      read_begin = (std::min)(read_begin, window.first);
+      read_end = (std::max)(read_end, (std::min)(window.first + window.blocks * resize_block, columns.end));
     }
     for (int y = 0; y < height; ++y) {
       const std::uint8_t* pixels = from + static_cast<std::size_t>(rows.begin + y) * in.second;

@@ -22,7 +22,7 @@ inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
 
 /// On a canvas as wide and high as the longer side, in the middle; the odd pixel goes right or below.
 inline result<image> try_pad_to_square(const image& picture, const std::array<std::uint8_t, 3>& colour) {
-  const int side = std::max(picture.width(), picture.height());
+  const int side = (std::max)(picture.width(), picture.height());
   LLAVA_CHECK(try_check_image_size(side, side, "the picture, padded to a square,"));
   if (picture.width() == picture.height()) return picture;
   image square(side, side);
@@ -38,7 +38,7 @@ inline result<image> try_pad_to_square(const image& picture, const std::array<st
 inline result<image> try_centre_crop(const image& picture, int side) {
   LLAVA_CHECK(try_check_image_size(side, side, "the centre crop"));
   image square(side, side);
-  const int width = std::min(side, picture.width()), height = std::min(side, picture.height());
+  const int width = (std::min)(side, picture.width()), height = (std::min)(side, picture.height());
   const int from_x = (picture.width() - width) / 2, from_y = (picture.height() - height) / 2;
   const int to_x = (side - width + 1) / 2, to_y = (side - height + 1) / 2;
   for (int y = 0; y < height; ++y)

@@ -69,10 +69,10 @@ class weight<B, F> final : public weight_slot {
     const std::ptrdiff_t units = (rows + layout::unit - 1) / layout::unit, bytes = layout::unit_bytes(columns);
     const std::ptrdiff_t run = B::reads_host_memory ? units : 64;
     const bool encodes = from.format.empty();
-    const std::ptrdiff_t slots = encodes ? threads.concurrency() : 0,
+    const std::ptrdiff_t runners = encodes ? threads.concurrency() : 0,
                          unit_stored = layout::unit * stored_bytes(columns);
-    std::vector<float> lines(static_cast<std::size_t>(slots * columns));
-    std::vector<std::byte> stored(static_cast<std::size_t>(slots * unit_stored));
+    std::vector<float> lines(static_cast<std::size_t>(runners * columns));
+    std::vector<std::byte> stored(static_cast<std::size_t>(runners * unit_stored));
     std::vector<std::byte> staging(B::reads_host_memory ? 0 : static_cast<std::size_t>(run * bytes));
     for (std::ptrdiff_t first = 0; first < units; first += run) {
       const std::ptrdiff_t count = units - first < run ? units - first : run;

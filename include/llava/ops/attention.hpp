@@ -40,7 +40,7 @@ struct kv_view {
 struct step_rows {
   vector_view<const std::int32_t> positions;  // (T) place in the sequence, from 0
   vector_view<const std::int32_t> sequences;  // (T) row of `blocks`
-  vector_view<const std::int32_t> slots;      // (T) where key and value go: block · 16 + offset
+  vector_view<const std::int32_t> kv_slots;   // (T) where key and value go: block · 16 + offset
   matrix_view<const std::int32_t> blocks;     // (S, M) block of positions 16 m … 16 m + 15
 };
 
@@ -93,7 +93,7 @@ shapes rope_and_store_shapes(matrix_view<const float> q, matrix_view<const float
   s.expect({"k", k}, {tokens, std::ptrdiff_t{cache.heads} * cache.dim}, queries, held);
   s.expect({"v", v}, k, operand{"k", k});
   s.expect({"angles", angles}, {tokens, cache.dim}, queries, held);
-  s.expect({"slots", rows.slots}, tokens, queries);
+  s.expect({"kv_slots", rows.kv_slots}, tokens, queries);
   return s;
 }
 

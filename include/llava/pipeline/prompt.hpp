@@ -63,7 +63,7 @@ inline result<std::string> try_place_images(std::string_view question, std::size
   const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
   std::string text;
   for (std::size_t at = 0; at < question.size();) {
-    const std::size_t end = std::min(question.find(image_placeholder, at), question.size());
+    const std::size_t end = (std::min)(question.find(image_placeholder, at), question.size());
     text.append(question.substr(at, end - at));
     if (end == question.size()) break;
     text.append(marker);
@@ -91,7 +91,7 @@ inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_
   std::vector<std::int32_t> ids;
   bool drop_first = false;
   for (std::size_t at = 0, chunk = 0;; ++chunk) {
-    const std::size_t end = std::min(prompt.find(image_marker, at), prompt.size());
+    const std::size_t end = (std::min)(prompt.find(image_marker, at), prompt.size());
     const std::vector<std::int32_t> piece = words.encode(prompt.substr(at, end - at), {});
     if (chunk == 0)
       drop_first = !piece.empty() && piece.front() == words.bos();

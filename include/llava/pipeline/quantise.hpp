@@ -121,11 +121,11 @@ inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor
   if (!how.convert) return file.try_write(t.bytes);
   const std::int64_t run =
       std::max<std::int64_t>(threads.concurrency(), (std::int64_t{4} << 20) / static_cast<std::int64_t>(how.row_bytes));
-  std::vector<std::byte> bytes(static_cast<std::size_t>(std::min(run, how.rows)) * how.row_bytes);
+  std::vector<std::byte> bytes(static_cast<std::size_t>((std::min)(run, how.rows)) * how.row_bytes);
   std::vector<float> lines(static_cast<std::size_t>(threads.concurrency() * how.columns));
   const host_values from{t.type, t.bytes.data()};
   for (std::int64_t first = 0; first < how.rows; first += run) {
-    const std::int64_t count = std::min(run, how.rows - first);
+    const std::int64_t count = (std::min)(run, how.rows - first);
     parallel_for_dynamic(threads, count, [&](std::ptrdiff_t r, std::ptrdiff_t slot) {
       how.convert(from, static_cast<std::size_t>((first + r) * how.columns), how.columns,
                   lines.data() + slot * how.columns, bytes.data() + static_cast<std::size_t>(r) * how.row_bytes);

@@ -106,7 +106,7 @@ class session {
     std::size_t pictures = 0;
     for (std::size_t i = 0; i < turns; ++i) pictures += images_in(history_.turns[i]);
     history_.turns.resize(turns);
-    history_.pictures.resize(std::min(pictures, history_.pictures.size()));
+    history_.pictures.resize((std::min)(pictures, history_.pictures.size()));
   }
   /// Another conversation with the same past; what both have in common is computed and kept once.
   session fork() const {
@@ -156,8 +156,8 @@ class session {
     g.result().prompt_tokens = static_cast<int>(sequence_.tokens.size());
     g.result().reused_tokens = sequence_.cache.tokens();
     const std::size_t most =
-        std::min(sequence_.tokens.size() + static_cast<std::size_t>(std::max(settings.max_new_tokens, 0)),
-                 static_cast<std::size_t>(model_.context()) + 1);
+        (std::min)(sequence_.tokens.size() + static_cast<std::size_t>((std::max)(settings.max_new_tokens, 0)),
+                   static_cast<std::size_t>(model_.context()) + 1);
     sequence_.tokens.reserve(most);
     sequence_.cache.expect(static_cast<int>(most));
     LLAVA_TRY(lent, state.workspaces->try_lend());
@@ -181,7 +181,7 @@ class session {
     std::vector<float> all;
     LLAVA_TRY(lent, state.workspaces->try_lend());
     while (sequence_.pending() > 0) {
-      const std::size_t rows = std::min(sequence_.pending(), static_cast<std::size_t>(state.limits.logit_rows));
+      const std::size_t rows = (std::min)(sequence_.pending(), static_cast<std::size_t>(state.limits.logit_rows));
       step_part<B> part = sequence_.next(rows, static_cast<int>(rows));
       part.logit_rows = static_cast<int>(rows);
       const std::size_t at = all.size();
@@ -227,7 +227,7 @@ class session {
     // A different picture in the same place has the same tokens: what follows it is not common.
     for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
       if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {
-        sequence_.cache.truncate(std::min(sequence_.cache.tokens(), static_cast<int>(i)));
+        sequence_.cache.truncate((std::min)(sequence_.cache.tokens(), static_cast<int>(i)));
         break;
       }
     sequence_.replace(std::move(tokens));

@@ -146,7 +146,7 @@ struct pipeline_state {
     // LLaVA's own program cuts both matrices to the tokenizer's tokens.
     const int rows = description.text.vocab, tokens = static_cast<int>(words.size());
     decoder_.emplace(detail::numbers_from<typename numbers::text>(description.text), text_activation_, rows,
-                     description.names == naming::original ? std::min(rows, tokens) : rows);
+                     description.names == naming::original ? (std::min)(rows, tokens) : rows);
     if (description.has_vision) {
       vit_.emplace(detail::numbers_from<typename numbers::vision>(description.vision), vision_activation_);
       if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
@@ -168,8 +168,8 @@ struct pipeline_state {
     each_source([&](const safetensors_folder& from, const std::string& where, auto&... stages) {
       binding.check(from, description, where, stages...);
     });
-    LLAVA_CHECK(
-        binding.try_accept(options.memory_budget ? options.memory_budget : std::numeric_limits<std::uint64_t>::max()));
+    LLAVA_CHECK(binding.try_accept(options.memory_budget ? options.memory_budget
+                                                         : (std::numeric_limits<std::uint64_t>::max)()));
     result<void> filled;
     each_source([&](const safetensors_folder& from, const std::string&, auto&... stages) {
       const auto report = [&](const progress& p) { return report_progress(options, p); };
@@ -185,13 +185,13 @@ struct pipeline_state {
   /// KV cache and activations.
   result<void> try_make_room(const open_options& options) {
     const int kv_tokens = options.kv_tokens > 0 ? options.kv_tokens : std::clamp(description.text.context, 4096, 32768);
-    context = std::min(description.text.context, kv_tokens);
+    context = (std::min)(description.text.context, kv_tokens);
     const int count = kv_tokens / kv_block + (kv_tokens % kv_block ? 1 : 0);
     LLAVA_TRY(made, cache_type::try_make(description.text, count));
     cache = std::move(made);
     blocks = std::make_shared<kv_blocks>(count, context);
     limits.tokens = options.max_batch_tokens;
-    limits.sequences = std::min(options.max_sequences, limits.tokens);
+    limits.sequences = (std::min)(options.max_sequences, limits.tokens);
     limits.logit_rows = limits.sequences;
     limits.blocks = context / kv_block + 1;
 

@@ -59,17 +59,18 @@ struct step_limits {
 
 /// The numbers of a step in the program's memory, before they are uploaded. Made once for the largest step.
 struct step_staging {
-  std::vector<std::int32_t> ids, image_rows, positions, sequences, slots, blocks, logit_rows;
+  std::vector<std::int32_t> ids, image_rows, positions, sequences, kv_slots, blocks, logit_rows;
 
   explicit step_staging(const step_limits& m) {
-    for (auto* v : {&ids, &image_rows, &positions, &sequences, &slots}) v->reserve(static_cast<std::size_t>(m.tokens));
+    for (auto* v : {&ids, &image_rows, &positions, &sequences, &kv_slots})
+      v->reserve(static_cast<std::size_t>(m.tokens));
     blocks.reserve(static_cast<std::size_t>(m.sequences) * static_cast<std::size_t>(m.blocks));
     logit_rows.reserve(static_cast<std::size_t>(m.logit_rows));
   }
 
   /// Zeros of the largest step's size: for planning.
   void fill_largest(const step_limits& m) {
-    for (auto* v : {&ids, &image_rows, &positions, &sequences, &slots})
+    for (auto* v : {&ids, &image_rows, &positions, &sequences, &kv_slots})
       v->assign(static_cast<std::size_t>(m.tokens), 0);
     blocks.assign(static_cast<std::size_t>(m.sequences) * static_cast<std::size_t>(m.blocks), 0);
     logit_rows.assign(static_cast<std::size_t>(m.logit_rows), 0);
@@ -78,9 +79,9 @@ struct step_staging {
   /// Lays the parts out one after another; the caches have room already. Returns M.
   template <class B>
   int fill(std::span<const step_part<B>> parts) {
-    for (auto* v : {&ids, &positions, &sequences, &slots, &blocks, &logit_rows}) v->clear();
+    for (auto* v : {&ids, &positions, &sequences, &kv_slots, &blocks, &logit_rows}) v->clear();
     std::size_t longest = 1;
-    for (const auto& p : parts) longest = std::max(longest, p.cache->blocks().size());
+    for (const auto& p : parts) longest = (std::max)(longest, p.cache->blocks().size());
     for (std::size_t s = 0; s < parts.size(); ++s) {
       const auto& p = parts[s];
       for (std::size_t i = 0; i < p.tokens.size(); ++i) {
@@ -88,7 +89,7 @@ struct step_staging {
         ids.push_back(p.tokens[i].is_image() ? -1 : p.tokens[i].id);
         positions.push_back(position);
         sequences.push_back(static_cast<std::int32_t>(s));
-        slots.push_back(p.cache->slot(position));
+        kv_slots.push_back(p.cache->slot(position));
         if (i + static_cast<std::size_t>(p.logit_rows) >= p.tokens.size())
           logit_rows.push_back(static_cast<std::int32_t>(ids.size() - 1));
       }
@@ -135,7 +136,7 @@ result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step
   const vector_view<const std::int32_t> blocks = uploaded(q, staging.blocks);
   const step_rows rows{uploaded(q, staging.positions),
                        uploaded(q, staging.sequences),
-                       uploaded(q, staging.slots),
+                       uploaded(q, staging.kv_slots),
                        {blocks.data(), dynamic_shape<2>(sequences, longest)}};               // (S, M)
   const matrix_view<float> x = take_matrix(q.workspace(), tokens, decoder.config().hidden);  // (T, D)
   decoder.embed_tokens(q, x, uploaded(q, staging.ids));

@@ -64,7 +64,7 @@ class arena {
   /// @}
 
  private:
-  static constexpr std::size_t endless = std::numeric_limits<std::size_t>::max() / 2;
+  static constexpr std::size_t endless = (std::numeric_limits<std::size_t>::max)() / 2;
 
   std::byte* memory_ = nullptr;
   std::size_t capacity_ = endless - 1;

@@ -139,7 +139,7 @@ class template_functions {
   static template_arguments rest(const template_arguments& given, std::size_t skip) {
     template_arguments left = given;
     left.values.erase(left.values.begin(),
-                      left.values.begin() + static_cast<std::ptrdiff_t>(std::min(skip, given.unnamed())));
+                      left.values.begin() + static_cast<std::ptrdiff_t>((std::min)(skip, given.unnamed())));
     return left;
   }
 

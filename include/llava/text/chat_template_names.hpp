@@ -54,7 +54,7 @@ class template_names {
     run.work(1 + names_.size() / 8);
     for (std::size_t i = names_.size(); i > closed_; --i)
       if (names_[i - 1].name == name) return names_[i - 1].v;
-    for (std::size_t i = std::min(own_, closed_); i > 0; --i)
+    for (std::size_t i = (std::min)(own_, closed_); i > 0; --i)
       if (names_[i - 1].name == name) return names_[i - 1].v;
     if (const value* given = run.find(given_, name)) return *given;
     if (template_functions::is_function(name)) return {template_type::function, 0, name, nullptr};

@@ -31,8 +31,8 @@ class template_reader {
 
   // --- words -------------------------------------------------------------------------------------------------------
 
-  const token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
-  void next() { at_ = std::min(at_ + 1, tokens_.size() - 1); }
+  const token& peek(std::size_t ahead = 0) const { return tokens_[(std::min)(at_ + ahead, tokens_.size() - 1)]; }
+  void next() { at_ = (std::min)(at_ + 1, tokens_.size() - 1); }
   bool take(std::string_view sign) { return peek().is(sign) && (next(), true); }
   bool take_name(std::string_view name) { return peek().is_name(name) && (next(), true); }
   void expect(std::string_view sign) {

@@ -85,7 +85,7 @@ class sentencepiece_bpe {
       if (words_) {
         end = first;
         while (end < marked.size() && marked.compare(end, space_mark.size(), space_mark) == 0) end += space_mark.size();
-        end = std::min(marked.find(space_mark, end), marked.size());
+        end = (std::min)(marked.find(space_mark, end), marked.size());
       }
       if (end - first > longest_word) end = first + longest_word;
       encode_word(std::string_view(marked).substr(first, end - first), out);

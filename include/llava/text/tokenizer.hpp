@@ -61,7 +61,7 @@ class tokenizer {
   }
 
   /// Number of ids, added tokens included.
-  std::size_t size() const { return std::max(model_size(), added_.size()); }
+  std::size_t size() const { return (std::max)(model_size(), added_.size()); }
   /// @name Ids of named tokens, −1 when there is none
   /// @{
   std::int32_t bos() const { return rules_.bos; }

@@ -74,7 +74,7 @@ struct word_rules {
         end += text.compare(end, space_mark.size(), space_mark) == 0 ? space_mark.size() : 0;
       else
         while (text.compare(end, space_mark.size(), space_mark) == 0) end += space_mark.size();
-      end = std::min(text.find(space_mark, end), text.size());
+      end = (std::min)(text.find(space_mark, end), text.size());
       word(text.substr(first, end - first));
       first = end;
     }

@@ -109,7 +109,7 @@ void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const floa
           head[i] = a * cosine[i] - b * sine[i];
           head[i + half] = b * cosine[i] + a * sine[i];
         }
-      const std::ptrdiff_t block = rows.slots(t) / kv_block, offset = rows.slots(t) % kv_block;
+      const std::ptrdiff_t block = rows.kv_slots(t) / kv_block, offset = rows.kv_slots(t) % kv_block;
       for (std::ptrdiff_t h = 0; h < cache.heads; ++h) {
         T* key = cache.keys + (block * cache.heads + h) * d * kv_block + offset;
         T* value = cache.values + (block * cache.heads + h) * d * kv_block + offset * d;

@@ -9,8 +9,8 @@ LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("amx-tile,amx-int8,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")
 namespace simd_backend::amx {
 
-using avx512::abs, avx512::finish, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::max;
-using avx512::min, avx512::store, avx512::store_upto, avx512::vec, avx512vnni::whole_numbers;
+using avx512::abs, avx512::finish, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::maximum;
+using avx512::minimum, avx512::store, avx512::store_upto, avx512::vec, avx512vnni::whole_numbers;
 
 inline constexpr int block_rows = 16, panels_at_once = 1;
 // clang-format off

@@ -28,8 +28,12 @@ inline vec operator/(const vec& a, const vec& b) { return {_mm256_div_ps(a.l, b.
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
   return {_mm256_fmadd_ps(a.l, b.l, c.l), _mm256_fmadd_ps(a.h, b.h, c.h)};
 }
-LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) { return {_mm256_max_ps(a.l, b.l), _mm256_max_ps(a.h, b.h)}; }
-LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) { return {_mm256_min_ps(a.l, b.l), _mm256_min_ps(a.h, b.h)}; }
+LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) {
+  return {_mm256_max_ps(a.l, b.l), _mm256_max_ps(a.h, b.h)};
+}
+LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) {
+  return {_mm256_min_ps(a.l, b.l), _mm256_min_ps(a.h, b.h)};
+}
 LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
   const __m256 sign = _mm256_set1_ps(-0.f);
   return {_mm256_andnot_ps(sign, a.l), _mm256_andnot_ps(sign, a.h)};
@@ -76,7 +80,8 @@ LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(s[0], s[1]), _mm256_unpackhi_ps(s[0], s[1])),
                cd = _mm256_add_ps(_mm256_unpacklo_ps(s[2], s[3]), _mm256_unpackhi_ps(s[2], s[3])),
                abcd = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
-  _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1))));
+  _mm_storeu_ps(to,
+                _mm_add_ps(_mm_loadu_ps(to), _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1))));
 }
 
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {

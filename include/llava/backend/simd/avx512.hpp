@@ -25,8 +25,8 @@ inline vec operator-(const vec& a, const vec& b) { return _mm512_sub_ps(a.v, b.v
 inline vec operator*(const vec& a, const vec& b) { return _mm512_mul_ps(a.v, b.v); }
 inline vec operator/(const vec& a, const vec& b) { return _mm512_div_ps(a.v, b.v); }
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
-LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) { return _mm512_max_ps(a.v, b.v); }
-LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) { return _mm512_min_ps(a.v, b.v); }
+LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) { return _mm512_max_ps(a.v, b.v); }
+LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) { return _mm512_min_ps(a.v, b.v); }
 LLAVA_ALWAYS_INLINE vec abs(const vec& a) { return _mm512_abs_ps(a.v); }
 /// a < b ? x : y, lane by lane.
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
@@ -66,7 +66,8 @@ LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
                cd = _mm512_add_ps(_mm512_unpacklo_ps(s[2], s[3]), _mm512_unpackhi_ps(s[2], s[3])),
                abcd = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(abcd), _mm512_extractf32x8_ps(abcd, 1));
-  _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1))));
+  _mm_storeu_ps(to,
+                _mm_add_ps(_mm_loadu_ps(to), _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1))));
 }
 
 /// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.

@@ -9,7 +9,7 @@ LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")
 namespace simd_backend::avx512vnni {
 
-using avx512::abs, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::max, avx512::min;
+using avx512::abs, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::maximum, avx512::minimum;
 using avx512::store, avx512::store_upto, avx512::vec;
 
 /// Sixteen sums: what is loaded of x is multiplied with two panels, since a load takes as long as a product.

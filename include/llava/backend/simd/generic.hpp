@@ -50,8 +50,8 @@ LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
   return each([&](int i) { return a.q[i] < b.q[i] ? x.q[i] : y.q[i]; });
 }
-LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) { return select_less(b, a, a, b); }
-LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) { return select_less(a, b, a, b); }
+LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) { return select_less(b, a, a, b); }
+LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) { return select_less(a, b, a, b); }
 LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
   return each([&](int i) { return std::bit_cast<floats>(std::bit_cast<words>(a.q[i]) & 0x7fffffff); });
 }

@@ -41,10 +41,10 @@ inline vec operator/(const vec& a, const vec& b) {
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
   return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
 }
-LLAVA_ALWAYS_INLINE vec max(const vec& a, const vec& b) {
+LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) {
   return each([&](int i) { return vmaxnmq_f32(a.q[i], b.q[i]); });
 }
-LLAVA_ALWAYS_INLINE vec min(const vec& a, const vec& b) {
+LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) {
   return each([&](int i) { return vminnmq_f32(a.q[i], b.q[i]); });
 }
 LLAVA_ALWAYS_INLINE vec abs(const vec& a) {

@@ -108,8 +108,8 @@ void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const floa
     detail::with_kernels(q, [&]<class K>(K) {
       on.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) {
-          const std::ptrdiff_t block = rows.slots(t) / kv_block * cache.heads * d * kv_block,
-                               offset = rows.slots(t) % kv_block;
+          const std::ptrdiff_t block = rows.kv_slots(t) / kv_block * cache.heads * d * kv_block,
+                               offset = rows.kv_slots(t) % kv_block;
           K::rope(a, queries.row(t), k.row(t), v.row(t), angles.row(t), cache.keys + block + offset,
                   cache.values + block + offset * d);
         }
