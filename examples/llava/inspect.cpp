@@ -16,16 +16,8 @@ void write_npy(const std::string& file, const std::vector<T>& values, const std:
   header += "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
-  const std::string start = {'\x93',
-                             'N',
-                             'U',
-                             'M',
-                             'P',
-                             'Y',
-                             1,
-                             0,
-                             static_cast<char>(header.size() & 255),
-                             static_cast<char>(header.size() >> 8)};
+  std::string start("\x93NUMPY\1\0", 8);
+  start += {static_cast<char>(header.size() & 255), static_cast<char>(header.size() >> 8)};
   const std::string_view data(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
   if (const auto written = try_write_new_file(file, {start, header, data}); !written) give_up(written.error());
   std::printf("%s (", file.c_str());
