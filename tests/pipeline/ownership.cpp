@@ -85,12 +85,12 @@ TEST_CASE("erased models and sessions, and results that hold them, too", "[pipel
   llava::result<llava::chat_model> m = llava::erase(another());
   llava::chat_session s = m->session();
   m = llava::erase(another());
-  REQUIRE(s.try_ask({}, "hello"));
+  REQUIRE(s.try_ask("hello"));
   s = m->session();
   m = llava::fail(llava::errc::io, "llava: none");
-  REQUIRE(s.try_ask({}, "hello"));
+  REQUIRE(s.try_ask("hello"));
   s = s.fork();
-  REQUIRE(s.try_ask({}, "again"));
+  REQUIRE(s.try_ask("again"));
   model_type model_of_session = another();
   auto plain = model_of_session.session();
   model_of_session = another();
