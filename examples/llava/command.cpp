@@ -32,8 +32,10 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option("--backend", backend, "Where it runs")
       ->check(CLI::IsMember({"simd", "scalar"}))
       ->capture_default_str();
+  std::vector<std::string> dtypes = compiled_dtypes();
+  dtypes.insert(dtypes.begin(), "auto");
   command.add_option("--dtype", dtype, "How its weights are held; auto: as stored")
-      ->check(CLI::IsMember({"auto", "f16", "bf16", "f32", "q16_0", "q8_0", "q8_0_a16", "q4_0", "q4_i8"}))
+      ->check(CLI::IsMember(dtypes))
       ->capture_default_str();
   command.add_option("--threads", threads, "Threads; 0: all processors")
       ->check(CLI::Range(0, 1024))

@@ -9,6 +9,7 @@
 #include <llava/checkpoint/json.hpp>
 
 #include "command.hpp"
+#include "models.hpp"
 
 namespace {
 
@@ -95,7 +96,9 @@ void add_divergence(CLI::App& eval) {
   const auto o = std::make_shared<divergence_options>();
   o->model.add_to(command);
   o->against.dtype = "f16";
-  command.add_option("--against", o->against.dtype, "Weights of the reference")->capture_default_str();
+  command.add_option("--against", o->against.dtype, "Weights of the reference")
+      ->check(CLI::IsMember(compiled_dtypes()))
+      ->capture_default_str();
   command.add_option("--reference", o->against.path, "Folder of the reference; the same folder when absent");
   command.add_option("--text", o->text, "A text file")->required();
   command.add_option("--tokens", o->tokens, "Stop after so many")->check(CLI::PositiveNumber)->capture_default_str();

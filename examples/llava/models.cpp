@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "models.hpp"
 
-#include <llava_open/any_scalar_bf16.hpp>
-#include <llava_open/any_scalar_f16.hpp>
-#include <llava_open/any_scalar_f32.hpp>
-#include <llava_open/any_simd_bf16.hpp>
-#include <llava_open/any_simd_f16.hpp>
-#include <llava_open/any_simd_f32.hpp>
-#include <llava_open/any_simd_q16_0.hpp>
-#include <llava_open/any_simd_q4_0.hpp>
-#include <llava_open/any_simd_q4_i8.hpp>
-#include <llava_open/any_simd_q8_0.hpp>
-#include <llava_open/any_simd_q8_0_a16.hpp>
+#include <pipelines.hpp>
 
 #include <algorithm>
 #include <llava/checkpoint/hub_cache.hpp>
@@ -20,22 +10,17 @@
 
 llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
                                                 std::string_view dtype, const llava::open_options& options) {
-  if (backend == "simd") {
-    if (dtype == "f16") return llava_open_any_simd_f16(folder, options);
-    if (dtype == "bf16") return llava_open_any_simd_bf16(folder, options);
-    if (dtype == "f32") return llava_open_any_simd_f32(folder, options);
-    if (dtype == "q16_0") return llava_open_any_simd_q16_0(folder, options);
-    if (dtype == "q8_0") return llava_open_any_simd_q8_0(folder, options);
-    if (dtype == "q8_0_a16") return llava_open_any_simd_q8_0_a16(folder, options);
-    if (dtype == "q4_0") return llava_open_any_simd_q4_0(folder, options);
-    if (dtype == "q4_i8") return llava_open_any_simd_q4_i8(folder, options);
-  } else if (backend == "scalar") {
-    if (dtype == "f16") return llava_open_any_scalar_f16(folder, options);
-    if (dtype == "bf16") return llava_open_any_scalar_bf16(folder, options);
-    if (dtype == "f32") return llava_open_any_scalar_f32(folder, options);
-  }
+  for (const compiled_pipeline& p : compiled_pipelines)
+    if (p.backend == backend && p.format == dtype) return p.try_open(folder, options);
   return llava::fail(llava::errc::unsupported,
                      llava::text_of("llava: this command has no backend ", backend, " with weights as ", dtype));
+}
+
+std::vector<std::string> compiled_dtypes() {
+  std::vector<std::string> all;
+  for (const compiled_pipeline& p : compiled_pipelines)
+    if (std::find(all.begin(), all.end(), p.format) == all.end()) all.emplace_back(p.format);
+  return all;
 }
 
 llava::result<std::string> try_stored_dtype(std::string_view name) {

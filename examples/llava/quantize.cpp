@@ -5,6 +5,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <formats.hpp>
+#include <map>
 #include <memory>
 
 #include "command.hpp"
@@ -16,15 +18,15 @@ struct quantize_options {
   int threads = 0;
 };
 
-llava::result<void> try_quantise_as(const quantize_options& o, const llava::open_options& options) {
-  using namespace llava;
-  const auto as = [&]<class F>(F) { return try_quantise<any, scalar, F>(o.path, o.to, options); };
-  if (o.format == "q16_0") return as(q16_0{});
-  if (o.format == "q8_0") return as(q8_0{});
-  if (o.format == "q4_0") return as(q4_0{});
-  if (o.format == "q4_i8") return as(q4_i8{});
-  if (o.format == "bf16") return as(bf16{});
-  return as(f16{});
+/// Formats that a file can hold: not those that are another one's bytes beside other activations.
+using quantiser = llava::result<void> (*)(llava::path_view, const std::string&, const llava::open_options&);
+std::map<std::string, quantiser> quantisers() {
+  std::map<std::string, quantiser> all;
+  each_format([&]<class F>(std::string_view name) {
+    if constexpr (!std::is_same_v<F, llava::f32>)
+      if (llava::format<F>::name == name) all.emplace(name, llava::try_quantise<llava::any, llava::scalar, F>);
+  });
+  return all;
 }
 
 volatile std::sig_atomic_t signal_seen = 0;
@@ -52,7 +54,7 @@ void quantize(const quantize_options& o) {
       bar.show(p);
       return signal_seen == 0;
     };
-    done = try_quantise_as(o, options);
+    done = quantisers().at(o.format)(o.path, o.to, options);
   }
   if (done) return;
   if (const int number = signal_seen; number != 0 && done.error().code() == llava::errc::cancelled) {
@@ -70,7 +72,7 @@ void add_quantize(CLI::App& app) {
   command.add_option("MODEL,--model-path", o->path, "Folder of the model, or its name in the Hugging Face cache")
       ->required();
   command.add_option("--to", o->format, "q8_0, q4_0: as GGUF has them; q4_i8, q16_0: ours, faster; f16, bf16")
-      ->check(CLI::IsMember({"q16_0", "q8_0", "q4_0", "q4_i8", "f16", "bf16"}))
+      ->check(CLI::IsMember(quantisers()))
       ->required();
   command.add_option("-o,--output", o->to, "The new folder")->required();
   command.add_option("--threads", o->threads, "Threads; 0: all processors")->check(CLI::Range(0, 1024));
