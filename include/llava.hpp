@@ -29,6 +29,7 @@
 
 // A question becomes tokens, tokens become logits, logits become text.
 #include <llava/text/conversation.hpp>         // vicuna_v1, plain, llava_llama_2, …
+#include <llava/text/of_checkpoint.hpp>        // of_checkpoint: the folder's own chat template
 #include <llava/text/tokenizer.hpp>            // tokenizer
 #include <llava/llm/decoder.hpp>               // decoder
 #include <llava/generate/settings.hpp>         // generation_settings, answer

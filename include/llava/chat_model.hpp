@@ -26,6 +26,13 @@ struct stage_shapes {
   int hidden = 0;         ///< D
 };
 
+/// What an opened model does by the folder's word.
+struct chat_description {
+  std::string conversation;         ///< name of the conversation template; "chat_template": the folder's own
+  std::string conversation_reason;  ///< what says so
+  bool conversation_guessed = false;
+};
+
 namespace detail {
 struct erased_session {
   virtual ~erased_session() = default;
@@ -50,6 +57,7 @@ struct erased_model {
   virtual result<std::vector<float>> try_features(const image&) const = 0;
   virtual result<std::vector<float>> try_image_tokens(const image&) const = 0;
   virtual stage_shapes shapes() const = 0;
+  virtual chat_description description() const = 0;
   virtual std::string_view backend() const = 0;
   virtual int vocab() const = 0;
 };
@@ -140,6 +148,7 @@ class chat_model {
   result<std::vector<float>> try_image_tokens(const image& picture) const { return model_->try_image_tokens(picture); }
   stage_shapes shapes() const { return model_->shapes(); }
   /// @}
+  chat_description description() const { return model_->description(); }
   std::string_view backend() const { return model_->backend(); }
   int vocab() const { return model_->vocab(); }
 

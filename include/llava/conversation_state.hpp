@@ -10,7 +10,7 @@ LLAVA_BEGIN
 
 /// The turns of a conversation and its pictures: what save() gives and restore() takes.
 struct conversation_state {
-  std::vector<message> turns;   ///< user, assistant, user, … texts hold one `<image>` per picture
+  std::vector<message> turns;   ///< perhaps system; user, assistant, user, … texts hold one `<image>` per picture
   std::vector<image> pictures;  ///< in the order of these
 };
 

@@ -21,6 +21,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 import tiny_tokenizer
+import vicuna_template
 
 QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 TEMPLATE = tiny_tokenizer.SYSTEM + " USER: {} ASSISTANT:"
@@ -294,5 +295,6 @@ def build(spec, seed, folder):
         model.config.save_pretrained(folder)
         if spec.vision is not None:
             spec.processor().save_pretrained(folder)
+            vicuna_template.write(folder)
     save_weights(names, folder, spec.shards)
     return model.eval()

@@ -32,6 +32,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GenerationConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 import tiny_tokenizer
+import vicuna_template
 from scene_questions import Turn, one_picture_turns, two_picture_turns
 from scenes import make_scene
 from tiny_data import PATCH, Conversation, Corpus, Encoder, easy_questions, image_processor, to_bytes
@@ -168,6 +169,7 @@ def export(options, checkpoint):
     image_processor().save_pretrained(options.export)
     for name in tiny_tokenizer.FILES:
         shutil.copyfile(options.work / "tokenizer" / name, options.export / name)
+    vicuna_template.write(options.export)
     record = {"parameters": sum(p.numel() for p in model.parameters()), "step": state["step"],
               "training_seconds": round(state["seconds"]), "python": platform.python_version(),
               "packages": {name: importlib.metadata.version(name) for name in PACKAGES}}

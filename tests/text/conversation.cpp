@@ -158,3 +158,28 @@ TEST_CASE("style llama_2 takes the characters of its separator off the front, as
   CHECK(llava::prompt(bare{}, one) == "NST] Q [/INST]");
   CHECK(llava::prompt(llava::llava_llama_2{}, {}).empty());
 }
+
+TEST_CASE("a system turn in front takes the place of the template's own; other roles are errors that say so") {
+  std::vector<message> with = turns;
+  with.insert(with.begin(), {role::system, "Be brief."});
+  CHECK(prompt_of("vicuna_v1", with) == "Be brief. USER: <image>\nQ1 ASSISTANT: A1</s>USER: Q2 ASSISTANT:");
+  CHECK(prompt_of("llava_v0", with) == "Be brief.###Human: <image>\nQ1###Assistant: A1###Human: Q2###Assistant:");
+  CHECK(prompt_of("mistral_instruct", with) ==
+        "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\n<image>\nQ1 [/INST] A1 </s>[INST] Q2 [/INST]");
+  CHECK(prompt_of("chatml_direct", with).rfind("<|im_start|>system\nBe brief.<|im_end|><|im_start|>user\n<image>", 0) ==
+        0);
+  CHECK(prompt_of("v0", with).rfind("Be brief.###Human: What are the key", 0) == 0);
+  std::vector<message> begun = with;
+  begun[1].text = "Q1";
+  CHECK(llava::prompt(llava::vicuna_v1{}, llava::with_image(llava::vicuna_v1{}, begun)) ==
+        prompt_of("vicuna_v1", with));
+
+  const auto error_of = [](const std::vector<message>& t) {
+    return llava::try_prompt(llava::vicuna_v1{}, t).error().sentence();
+  };
+  CHECK(error_of({{role::user, "a"}, {role::tool, "b"}}) ==
+        "llava: the conversation template vicuna_v1 has no turns of the role tool");
+  CHECK(error_of({{role::user, "a"}, {role::system, "b"}}).find("no turns of the role system, but for the first") !=
+        std::string::npos);
+  CHECK(llava::prompt(llava::vicuna_v1{}, std::vector<message>{}) == user + " ");
+}

@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
+#include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/image_processor.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/text_config.hpp>
 #include <llava/checkpoint/vision_config.hpp>
-#include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
 
@@ -30,22 +30,6 @@ inline void read_projector_type(std::string_view name, model_description& d) {
   if (depth < 1) return;
   d.projector_type = "mlp_gelu";
   d.projector.depth = depth;
-}
-
-/// The name of a model by its folder, as the reference derives it.
-inline std::string name_of_folder(std::string folder) {
-  while (!folder.empty() && folder.back() == '/') folder.pop_back();
-  const auto last = [](const std::string& s) { return s.substr(s.find_last_of('/') + 1); };
-  const std::string name = last(folder);
-  if (name.rfind("checkpoint-", 0) != 0 || name.size() == folder.size()) return name;
-  return last(folder.substr(0, folder.size() - name.size() - 1)) + "_" + name;
-}
-
-/// The reference asks for the slow tokenizer but for models of such names.
-inline bool asks_for_fast_tokenizer(std::string name) {
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  return name.find("mistral") != std::string::npos || name.find("mpt") != std::string::npos;
 }
 
 inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, model_description& d) {
@@ -87,8 +71,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   LLAVA_CHECK(root.read("image_token_id", d.image_token));
   usual_preprocessing(!d.vision.class_token, d.vision.image, d.image);
   LLAVA_CHECK(try_read_preprocessing(folder, root, d.image));
-  d.conversation = "vicuna_v1";
-  return {};
+  return try_read_folder_conversation(folder, d);
 }
 
 inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower,
@@ -137,9 +120,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   LLAVA_CHECK(root.read("tokenizer_model_max_length", d.longest_prompt));
   if (root.has("tokenizer_model_max_length") && d.longest_prompt < 1)
     return root.wrong("tokenizer_model_max_length", "at least 1");
-  d.slow_tokenizer = !asks_for_fast_tokenizer(name_of_folder(folder));
-  d.conversation = conversation_of_model(name_of_folder(folder));
-  return {};
+  return try_read_original_conversation(folder, root, d);
 }
 
 /// The tokens that begin a prompt and end an answer. generation_config.json says it alone where there is one; without it
@@ -215,8 +196,7 @@ inline result<model_description> try_describe_model(const std::string& folder) {
   } else {
     d.names = naming::text_only;
     LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
-    d.conversation = conversation_of_model(detail::name_of_folder(folder));
-    if (d.conversation == "llava_v0" || d.conversation == "llava_v1") d.conversation = "vicuna_v1";
+    LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
   }
   LLAVA_CHECK(detail::try_read_ends(folder, root, d));
   std::string_view broken = first_broken_rule(d.text);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <llava/config.hpp>
+#include <llava/text/conversation_choice.hpp>
 
 LLAVA_BEGIN
 
@@ -27,7 +28,8 @@ struct model_description {
   std::string projector_type;     ///< a projector's name: "linear", "mlp_gelu", "identity"
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
   std::string text_activation;    ///< of the gate: "silu"
-  std::string conversation;       ///< name of the template: "vicuna_v1"
+  conversation_choice conversation;
+  std::string model_name;         ///< of an original folder: what the reference takes template and tokenizer by
   std::int32_t image_token = -1;  ///< id of `<image>` in llava-hf folders
   bool slow_tokenizer = false;    ///< the reference reads tokenizer.model where there is one, and not tokenizer.json
   int longest_prompt = 0;         ///< tokens of a prompt with pictures (tokenizer_model_max_length); 0: the context's

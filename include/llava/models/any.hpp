@@ -7,7 +7,7 @@
 #include <llava/projector/any_projector.hpp>
 #include <llava/projector/linear.hpp>
 #include <llava/projector/mlp_gelu.hpp>
-#include <llava/text/conversation.hpp>
+#include <llava/text/of_checkpoint.hpp>
 
 LLAVA_BEGIN
 
@@ -16,7 +16,7 @@ struct any {
   using projector = any_projector<mlp_gelu, linear_projector, identity_projector>;
   using vision_activation = one_of<quick_gelu, gelu_tanh, gelu>;
   using text_activation = silu;
-  using conversation = any_conversation;
+  using conversation = of_checkpoint<>;
 };
 
 LLAVA_END

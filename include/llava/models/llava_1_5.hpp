@@ -5,7 +5,7 @@
 #include <llava/config.hpp>
 #include <llava/ops/activation.hpp>
 #include <llava/projector/mlp_gelu.hpp>
-#include <llava/text/conversation.hpp>
+#include <llava/text/of_checkpoint.hpp>
 
 LLAVA_BEGIN
 
@@ -17,7 +17,7 @@ struct llava_1_5_7b {
   using projector = mlp_gelu;
   using vision_activation = quick_gelu;
   using text_activation = silu;
-  using conversation = vicuna_v1;
+  using conversation = of_checkpoint<vicuna_v1>;
 };
 
 /// liuhaotian/llava-v1.5-13b, llava-hf/llava-1.5-13b-hf.

@@ -63,6 +63,10 @@ struct erased_model_of final : erased_model {
     const vision_config& v = s.vit_->config();
     return {v.image, v.features(), v.hidden, s.projector_->rows(v.features()), s.decoder_->config().hidden};
   }
+  chat_description description() const override {
+    const conversation_choice& c = model.description().conversation;
+    return {c.name, c.reason, c.guessed};
+  }
   std::string_view backend() const override { return B::name; }
   int vocab() const override { return model.state().decoder_->vocab(); }
 };

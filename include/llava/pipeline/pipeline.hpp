@@ -50,7 +50,10 @@ class pipeline {
   /// shared with other threads.
   result<void> try_choose_conversation(std::string_view name) {
     if constexpr (requires { state_->conversation.choose(name); }) {
-      if (state_->conversation.choose(name)) return {};
+      if (state_->conversation.choose(name)) {
+        state_->description.conversation = {std::string(name), "it was asked for", false, {}};
+        return {};
+      }
       return fail(errc::not_found, text_of("llava: no conversation template is called '", name,
                                            "'; known: ", state_->conversation.names()));
     } else {
@@ -62,8 +65,8 @@ class pipeline {
   result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
     return guarded([&]() -> result<std::string> {
       LLAVA_TRY(text, try_place_images(question, pictures, state_->description.image_start_end));
-      const message turns[] = {{role::user, std::move(text)}, {role::assistant, {}}};
-      return llava::prompt(state_->conversation, turns);
+      const message turns[] = {{role::user, std::move(text), static_cast<int>(pictures)}, {role::assistant, {}, 0}};
+      return llava::try_prompt(state_->conversation, turns);
     });
   }
 

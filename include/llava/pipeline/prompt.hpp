@@ -20,8 +20,6 @@
 
 LLAVA_BEGIN
 
-/// What stands for a picture in the text of a prompt.
-inline constexpr std::string_view image_marker = "<image>";
 /// What run_llava takes for it in a question.
 inline constexpr std::string_view image_placeholder = "<image-placeholder>";
 /// LLaVA's IMAGE_TOKEN_INDEX, where a folder has no token for it.
@@ -39,20 +37,6 @@ inline result<void> try_check_image_token(const tokenizer& words, const model_de
               text_of("llava: ", folder, "/config.json says that <image> is the token ", d.image_token, ", and ",
                       own ? text_of("its tokenizer says ", *own) : std::string("its tokenizer has no such token"),
                       "; take config.json and the tokenizer's files from one place"));
-}
-
-/// How many `<image>` stand in a text.
-inline int count_image_markers(std::string_view text) {
-  int n = 0;
-  for (std::size_t at = text.find(image_marker); at != std::string_view::npos;
-       at = text.find(image_marker, at + image_marker.size()))
-    ++n;
-  return n;
-}
-
-/// How many pictures stand in a turn.
-inline std::size_t images_in(const message& turn) {
-  return static_cast<std::size_t>(turn.images < 0 ? count_image_markers(turn.text) : turn.images);
 }
 
 /// A question with one `<image>` per picture: as it places them itself, by `<image>` or by `<image-placeholder>`, or else in
@@ -78,15 +62,19 @@ inline result<std::string> try_place_images(std::string_view question, std::size
   return in_front + text;
 }
 
-/// The ids of a prompt, one `image_token` per picture: what the reference calls input_ids.
+/// The ids of a prompt, one `image_token` per picture: what the reference calls input_ids. In folders of transformers
+/// a prompt that begins with BOS gets no second one; what a chat template wrote for a tokenizer alone gets none at
+/// all.
 inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d, std::string_view prompt,
-                                            bool has_images) {
-  if (!has_images) {
-    encode_options plain;
-    plain.never = image_marker;
-    return words.encode(prompt, plain);
+                                            bool has_images, bool by_chat_template = false) {
+  encode_options how;
+  if (d.names != naming::original && words.bos() >= 0) {
+    const std::string bos = words.piece(words.bos());
+    how.add_special = bos.empty() || prompt.substr(0, bos.size()) != bos;
   }
-  if (d.names == naming::llava_hf) return words.encode(prompt, {});
+  if (d.names == naming::text_only && by_chat_template) how.add_special = false;
+  if (!has_images) how.never = image_marker;
+  if (!has_images || d.names == naming::llava_hf) return words.encode(prompt, how);
 
   std::vector<std::int32_t> ids;
   bool drop_first = false;

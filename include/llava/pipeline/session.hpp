@@ -49,7 +49,9 @@ class session {
       next.turns.push_back({role::user, std::move(text), static_cast<int>(pictures.size())});
       next.pictures.insert(next.pictures.end(), pictures.begin(), pictures.end());
       next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
-      LLAVA_TRY(done, generate(llava::prompt(model_.state().conversation, next.turns), next.pictures, on_text));
+      LLAVA_TRY(prompt, llava::try_prompt(model_.state().conversation, next.turns));
+      const bool by_chat_template = !model_.description().conversation.own.text.empty();
+      LLAVA_TRY(done, generate(prompt, next.pictures, on_text, by_chat_template));
       next.turns.back().text = done.text;
       // A callback may have cut or replaced what came before: the turn follows what is there now.
       history_.turns.reserve(history_.turns.size() + 2);
@@ -148,9 +150,10 @@ class session {
     return guarded(body);
   }
 
-  result<answer> generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text) {
+  result<answer> generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text,
+                          bool by_chat_template = false) {
     LLAVA_CHECK(try_check(settings));
-    LLAVA_CHECK(try_set_prompt(prompt, pictures));
+    LLAVA_CHECK(try_set_prompt(prompt, pictures, by_chat_template));
     auto& state = model_.state();
     generation g(model_.words(), model_.description().eos, settings, hooks);
     g.result().prompt_tokens = static_cast<int>(sequence_.tokens.size());
@@ -199,7 +202,7 @@ class session {
   }
 
   /// Tokens and pictures of a prompt become the sequence's, keeping what is common.
-  result<void> try_set_prompt(std::string_view prompt, std::span<const image> pictures) {
+  result<void> try_set_prompt(std::string_view prompt, std::span<const image> pictures, bool by_chat_template = false) {
     std::vector<std::shared_ptr<const image_tokens<B>>> images;
     std::vector<int> rows;
     std::size_t same = 0;  // leading pictures that are those of before
@@ -214,7 +217,8 @@ class session {
     }
     const model_description& d = model_.description();
     const std::int32_t marker = d.names == naming::llava_hf ? d.image_token : image_token_index;
-    LLAVA_TRY(tokens, try_splice(prompt_ids(model_.words(), d, prompt, !pictures.empty()), marker, rows));
+    LLAVA_TRY(tokens,
+              try_splice(prompt_ids(model_.words(), d, prompt, !pictures.empty(), by_chat_template), marker, rows));
     LLAVA_CHECK(try_check_rows(model_.words(), tokens, d.text.vocab));
     if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
     if (static_cast<int>(tokens.size()) > model_.context())

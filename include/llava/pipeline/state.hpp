@@ -19,6 +19,7 @@
 #include <llava/llm/decoder.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/ops/backend.hpp>
+#include <llava/pipeline/choose_conversation.hpp>
 #include <llava/pipeline/numbers.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/prompt.hpp>
@@ -125,7 +126,7 @@ struct pipeline_state {
       if constexpr (requires { projector_choice_.choose(std::string_view{}); })
         LLAVA_CHECK(choose(projector_choice_, "projector", description.projector_type));
     }
-    if constexpr (requires { conversation.choose(std::string_view{}); }) conversation.choose(description.conversation);
+    choose_conversation(conversation, description, words);
     return {};
   }
 

@@ -66,10 +66,10 @@ class template_json {
   void write_text(std::string_view s) {
     std::string text = "\"";
     for (const char c : s) {
-      constexpr std::string_view known = "\"\\\n\r\t\f\b", letters = "\"\\nrtfb", hex = "0123456789abcdef";
+      constexpr std::string_view known = "\"\\\n\r\t\f\b", escapes = "\"\\nrtfb", hex = "0123456789abcdef";
       const auto at = known.find(c);
       if (at != std::string_view::npos)
-        text += {'\\', letters[at]};
+        text += {'\\', escapes[at]};
       else if (static_cast<unsigned char>(c) < 0x20)
         text.append("\\u00") += {hex[static_cast<unsigned char>(c) >> 4], hex[c & 15]};
       else

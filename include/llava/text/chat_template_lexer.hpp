@@ -40,15 +40,6 @@ struct template_token {
 
 namespace detail {
 
-inline std::string_view without_space_in_front(std::string_view s) {
-  while (!s.empty() && is_python_space(utf8_at(s, 0).code)) s.remove_prefix(utf8_at(s, 0).bytes);
-  return s;
-}
-inline std::string_view without_space_behind(std::string_view s) {
-  while (!s.empty() && is_python_space(utf8_before(s, s.size()).code)) s.remove_suffix(utf8_before(s, s.size()).bytes);
-  return s;
-}
-
 class template_lexer {
  public:
   template_lexer(std::string_view source, template_memory& memory) : memory_(memory) {
@@ -107,10 +98,10 @@ class template_lexer {
     if (begin < source_.size()) {
       const char mark = begin + 2 < source_.size() ? source_[begin + 2] : ' ';
       if (mark == '-') {
-        text = without_space_behind(text);
+        text = stripped_behind(text);
       } else if (mark != '+' && source_[begin + 1] != '{') {
         const std::size_t newline = text.rfind('\n'), start = newline + 1;  // npos + 1 is 0
-        if ((start > 0 || line_starting_) && without_space_in_front(text.substr(start)).empty())
+        if ((start > 0 || line_starting_) && stripped_in_front(text.substr(start)).empty())
           text = text.substr(0, start);
       }
     }
@@ -122,7 +113,7 @@ class template_lexer {
   void finish_tag(char mark, bool trims) {
     std::size_t to = at_ + 2;
     if (mark == '-')
-      to = source_.size() - without_space_in_front(source_.substr(to)).size();
+      to = source_.size() - stripped_in_front(source_.substr(to)).size();
     else if (mark != '+' && trims && to < source_.size() && source_[to] == '\n')
       ++to;
     pass(to);
@@ -141,7 +132,7 @@ class template_lexer {
     add(block ? template_token::block_begin : template_token::output_begin, {});
     std::string open;  // brackets, the innermost last
     while (problem.empty()) {
-      pass(source_.size() - without_space_in_front(source_.substr(at_)).size());
+      pass(source_.size() - stripped_in_front(source_.substr(at_)).size());
       const std::string_view rest = source_.substr(at_);
       if (rest.empty()) return fail("a tag has no end");
       if (open.empty()) {

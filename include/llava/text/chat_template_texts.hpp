@@ -85,7 +85,7 @@ class template_texts {
     std::int64_t left = most && most->is_number() && most->number >= 0 ? most->number : -1;
     std::vector<value> parts;
     if (!separator || separator->is(template_type::none)) {
-      for (s = without_space_in_front(s); !s.empty() && run_.work(); s = without_space_in_front(s)) {
+      for (s = stripped_in_front(s); !s.empty() && run_.work(); s = stripped_in_front(s)) {
         std::size_t n = 0;
         while (n < s.size() && !is_python_space(utf8_at(s, n).code)) n += utf8_at(s, n).bytes;
         if (left-- == 0) n = s.size();

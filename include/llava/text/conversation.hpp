@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Conversation templates: how turns become the text of a prompt, exactly as LLaVA's conversation.py builds it. A template
-/// is a struct: its texts, and a style, which is a type too. any_conversation is one of them, chosen by name.
+/// Conversation templates: how turns become the text of a prompt, exactly as LLaVA's conversation.py builds it. A
+/// template is a struct: its texts, and a style, which is a type too. any_conversation is one of them, chosen by
+/// name; of_checkpoint is what a folder asks for, one of these or its own chat template.
 ///
-/// A turn without text is to be answered: the prompt ends with its role. Turns alternate and begin with the user; which
-/// separator ends a turn goes by its place, as in the reference.
+/// A turn without text is to be answered: the prompt ends with its role. Turns alternate and begin with the user;
+/// which separator ends a turn goes by its place, as in the reference. A turn of the role `system` in front takes the
+/// place of the template's system text.
 #pragma once
 #include <concepts>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <llava/base/error.hpp>
@@ -137,8 +140,8 @@ struct mistral_instruct : llava_llama_2 {
 };
 /// ChatML, without roles in the text: LLaVA-1.6 34B.
 struct chatml_direct {
-  static constexpr std::string_view name = "chatml_direct", system = "<|im_start|>system\nAnswer the questions.",
-                                    separator = "<|im_end|>", separator2 = "";
+  static constexpr std::string_view name = "chatml_direct", system = "Answer the questions.",
+                                    system_role = "<|im_start|>system\n", separator = "<|im_end|>", separator2 = "";
   static constexpr std::string_view roles[] = {"<|im_start|>user\n", "<|im_start|>assistant\n"};
   using style = conversation_styles::mpt;
 };
@@ -150,7 +153,7 @@ struct mistral_direct : chatml_direct {
 struct mpt : chatml_direct {
   static constexpr std::string_view name = "mpt";
   static constexpr std::string_view system =
-      "<|im_start|>system\nA conversation between a user and an LLM-based AI assistant. The assistant gives helpful "
+      "A conversation between a user and an LLM-based AI assistant. The assistant gives helpful "
       "and honest answers.";
 };
 /// Of the training's first stage. Only a user's text: the reference has no second separator, and fails on an answer.
@@ -198,18 +201,41 @@ using any_conversation =
     conversation_list<vicuna_v1, v1, llava_v1, v1_mmtag, default_v0, v0, llava_v0, v0_mmtag, llava_llama_2, llama_2,
                       mistral_instruct, chatml_direct, mistral_direct, mpt, plain, v0_plain>;
 
-/// The prompt that these turns become.
+/// The prompt that these turns become. Errors: a turn of a role that the template does not have; a folder's chat
+/// template that is not known here, or refuses the conversation.
 template <class T>
-std::string prompt(const T& conversation, std::span<const message> turns) {
-  return visit_choice(conversation, [&](const auto& t) {
+result<std::string> try_prompt(const T& conversation, std::span<const message> turns) {
+  if constexpr (requires { conversation.own(); })
+    if (conversation.own()) return conversation.own()->try_prompt(turns);
+  return visit_choice(conversation, [&](const auto& t) -> result<std::string> {
     using chosen = std::remove_cvref_t<decltype(t)>;
-    return chosen::style::prompt(texts_of<chosen>(), turns);
+    template_texts texts = texts_of<chosen>();
+    if (!turns.empty() && turns[0].from == role::system) {
+      texts.system = turns[0].text;
+      turns = turns.subspan(1);
+    }
+    for (const message& turn : turns)
+      if (turn.from != role::user && turn.from != role::assistant)
+        return fail(errc::unsupported,
+                    text_of("llava: the conversation template ", chosen::name, " has no turns of the role ",
+                            turn.from == role::tool ? "tool" : "system, but for the first"));
+    return chosen::style::prompt(texts, turns);
   });
 }
+
+#if LLAVA_EXCEPTIONS
+/// The same, throwing llava::error.
+template <class T>
+std::string prompt(const T& conversation, std::span<const message> turns) {
+  return value_or_throw(try_prompt(conversation, turns));
+}
+#endif
 
 /// The text at which the reference's programs cut an answer. Empty: there is none.
 template <class T>
 std::string_view stop_string(const T& conversation) {
+  if constexpr (requires { conversation.own(); })
+    if (conversation.own()) return {};
   return visit_choice(conversation, [](const auto& t) -> std::string_view {
     using chosen = std::remove_cvref_t<decltype(t)>;
     return chosen::style::stop(texts_of<chosen>());
@@ -222,19 +248,21 @@ std::string_view stop_string(const T& conversation) {
 template <class T>
 std::vector<message> with_image(const T& conversation, std::span<const message> turns) {
   std::vector<message> out(turns.begin(), turns.end());
-  if (out.empty()) return out;
+  const std::size_t first = !out.empty() && out[0].from == role::system ? 1 : 0;
+  if (out.size() <= first) return out;
   std::string text;
-  for (std::string_view rest = out[0].text; !rest.empty();) {
+  for (std::string_view rest = out[first].text; !rest.empty();) {
     const std::size_t at = rest.find("<image>");
     text += rest.substr(0, at);
     rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 7);
   }
   visit_choice(conversation, [&](const auto& t) {
     if constexpr (requires { std::remove_cvref_t<decltype(t)>::image_turn; }) {
-      out[0].text = std::string(stripped(text));
-      out.insert(out.begin(), {{role::user, "<Image><image></Image>"}, {role::assistant, "Received."}});
+      out[first].text = std::string(stripped(text));
+      out.insert(out.begin() + static_cast<std::ptrdiff_t>(first),
+                 {{role::user, "<Image><image></Image>"}, {role::assistant, "Received."}});
     } else {
-      out[0].text = "<image>\n" + std::string(stripped(text));
+      out[first].text = "<image>\n" + std::string(stripped(text));
     }
   });
   return out;

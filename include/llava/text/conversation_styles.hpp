@@ -11,8 +11,9 @@
 
 LLAVA_BEGIN
 
-/// Who speaks.
-enum class role : std::uint8_t { user, assistant };
+/// Who speaks. `system` stands first in a conversation, if at all; `tool` is what a tool answered, where a template
+/// knows it.
+enum class role : std::uint8_t { user, assistant, system, tool };
 
 /// One turn of a conversation; without text it is to be answered.
 struct message {
@@ -21,17 +22,36 @@ struct message {
   int images = -1;   ///< pictures that stand in it; −1: one for each `<image>`
 };
 
+/// What stands for a picture in the text of a prompt.
+inline constexpr std::string_view image_marker = "<image>";
+
+/// How many `<image>` stand in a text.
+inline int count_image_markers(std::string_view text) {
+  int n = 0;
+  for (std::size_t at = text.find(image_marker); at != std::string_view::npos;
+       at = text.find(image_marker, at + image_marker.size()))
+    ++n;
+  return n;
+}
+
+/// How many pictures stand in a turn.
+inline std::size_t images_in(const message& turn) {
+  return static_cast<std::size_t>(turn.images < 0 ? count_image_markers(turn.text) : turn.images);
+}
+
 /// What a style is given of a template.
 struct template_texts {
   std::string_view system, separator, separator2;
   std::span<const std::string_view, 2> roles;            ///< by `role`
   std::span<const std::string_view> demonstration = {};  ///< turns that come before every conversation
+  std::string_view system_role = {};                     ///< stands before the system text
 };
-/// The texts of template T: its static members of these names; `demonstration` may be absent.
+/// The texts of template T: its static members of these names; `demonstration` and `system_role` may be absent.
 template <class T>
 constexpr template_texts texts_of() {
   template_texts texts{T::system, T::separator, T::separator2, T::roles};
   if constexpr (requires { T::demonstration; }) texts.demonstration = T::demonstration;
+  if constexpr (requires { T::system_role; }) texts.system_role = T::system_role;
   return texts;
 }
 
@@ -71,7 +91,7 @@ struct two {
 struct mpt {
   static std::string_view stop(const template_texts& t) { return t.separator; }
   static std::string prompt(const template_texts& t, std::span<const message> turns) {
-    std::string out = std::string(t.system) + std::string(t.separator);
+    std::string out = std::string(t.system_role) + std::string(t.system) + std::string(t.separator);
     for (const message& m : turns) {
       out.append(t.roles[static_cast<std::size_t>(m.from)]);
       if (!m.text.empty()) out.append(m.text).append(t.separator);

@@ -91,11 +91,17 @@ constexpr bool is_space(char32_t c) {
 }
 /// What Python's str.strip() takes away: white space and the four separators of ASCII.
 constexpr bool is_python_space(char32_t c) { return is_space(c) || (c >= 0x1c && c <= 0x1f); }
-/// Python's s.strip().
-constexpr std::string_view stripped(std::string_view s) {
+/// @name Python's s.lstrip(), s.rstrip(), s.strip()
+/// @{
+constexpr std::string_view stripped_in_front(std::string_view s) {
   while (!s.empty() && is_python_space(utf8_at(s, 0).code)) s.remove_prefix(utf8_at(s, 0).bytes);
+  return s;
+}
+constexpr std::string_view stripped_behind(std::string_view s) {
   while (!s.empty() && is_python_space(utf8_before(s, s.size()).code)) s.remove_suffix(utf8_before(s, s.size()).bytes);
   return s;
 }
+constexpr std::string_view stripped(std::string_view s) { return stripped_behind(stripped_in_front(s)); }
+/// @}
 
 LLAVA_END
