@@ -30,6 +30,10 @@ TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[
   CHECK(missing({rows_of(y, 0, 2), columns(0, 15)}) == 2);
   const matrix_view<float> wide(before.data(), dynamic_shape<2>(12, 16));  // all three
   CHECK(missing({wide}) == -1);
+  const matrix_view<float> far(before.data(), dynamic_shape<2>(std::ptrdiff_t{1} << 50, 16));
+  CHECK(missing({far}) == -1);  // at once
+  const matrix_view<float> one(before.data(), dynamic_shape<2>(std::ptrdiff_t{1} << 50, 8), 16);
+  CHECK(missing({one}) == 0);
   const vector_view<float> line(y.data(), dynamic_shape<1>(64));
   coverage seen(y);
   seen.note(memory_rows(line));

@@ -60,8 +60,9 @@ class host_queue {
   bool accepts(const ops::shapes& operands) {
     if (!operands.fit()) [[unlikely]]
       reject(fail(errc::mismatch, operands.sentence()));
-    if (workspace_.planning()) workspace_.note_written(operands.written());
-    return is_good();
+    const bool good = is_good();
+    if (good && workspace_.planning()) workspace_.note_written(operands.written());
+    return good;
   }
 
   /// Runs body(workers), the body of an op.

@@ -36,11 +36,13 @@ class coverage {
   /// Marks what of these rows lies inside the matrix.
   void note(const memory_rows& m) {
     const auto size = static_cast<std::ptrdiff_t>(written_.size());
-    for (std::ptrdiff_t r = 0; r < m.rows; ++r) {
-      const auto from = static_cast<std::ptrdiff_t>(m.at - at_) + r * m.pitch;  // bytes from the first element on
-      const std::ptrdiff_t first = from / element, last = (from + m.bytes) / element;
+    const auto start = static_cast<std::ptrdiff_t>(m.at - at_);  // bytes from the first element on
+    const std::ptrdiff_t before = -(start + m.bytes);            // rows that end there lie before it
+    for (std::ptrdiff_t r = before > 0 && m.pitch > 0 ? before / m.pitch : 0; r < m.rows; ++r) {
+      const std::ptrdiff_t from = start + r * m.pitch, first = from / element, last = (from + m.bytes) / element;
       for (std::ptrdiff_t i = first > 0 ? first : 0; i < last && i < size; ++i)
         written_[static_cast<std::size_t>(i)] = true;
+      if (last >= size || m.pitch <= 0) break;  // no other row is inside
     }
   }
 
