@@ -34,7 +34,7 @@ PACKAGES = {
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
 NEEDS = {  # target: packages without which it is not built
-    "llava_tests": set(), "roofs": set(), "bench_ops": {"benchmark"}, "bench_pipeline": {"benchmark"}, "bench_own_kernel": {"benchmark"},
+    "llava_tests": set(), "llava_eigen_openmp": {"Eigen", "OpenMP"}, "roofs": set(), "bench_ops": {"benchmark"}, "bench_pipeline": {"benchmark"}, "bench_own_kernel": {"benchmark"},
     "llava_bench_eigen": {"benchmark", "Eigen"}, "llava_bench_openblas": {"benchmark", "OpenBLAS"},
     "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"}, "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
     "llava_command": {"JPEG", "PNG", "CLI11"},

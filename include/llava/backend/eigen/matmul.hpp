@@ -3,7 +3,8 @@
 /// weights are converted to f32 a block of columns at a time. Eigen chooses its order of addition by the sizes of the
 /// product and by the instruction set that the program is compiled for, so a row may depend on the rows beside it.
 ///
-/// Eigen takes its own scratch memory from the heap.
+/// Eigen takes its own scratch memory from the heap. In a program that is compiled for OpenMP it would start threads of its own
+/// inside each of ours, and be ten times slower: it is told not to, unless the program has called Eigen::setNbThreads().
 #pragma once
 #include <llava/backend/eigen/bridge.hpp>
 #include <llava/backend/eigen/queue.hpp>
@@ -15,6 +16,20 @@ namespace eigen_backend {
 
 /// Columns that are multiplied at a time: enough for Eigen's blocks, few enough that converted weights stay small.
 inline constexpr std::ptrdiff_t block_columns = 256;
+
+/// While it lives, Eigen's products run on the thread that asks for them.
+class own_thread_only {
+#if defined(EIGEN_HAS_OPENMP)
+ public:
+  own_thread_only() { omp_set_num_threads(1); }  // of this thread
+  own_thread_only(const own_thread_only&) = delete;
+  own_thread_only& operator=(const own_thread_only&) = delete;
+  ~own_thread_only() { omp_set_num_threads(before_); }
+
+ private:
+  int before_ = omp_get_max_threads();
+#endif
+};
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
@@ -28,6 +43,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   float* sums = q.workspace().template take<float>(e.how != update::assign ? pieces * block_columns * rows : 0);
   q.submit([&](workers on) {
     on.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      [[maybe_unused]] const own_thread_only here;
       for (std::ptrdiff_t b = blocks * piece / pieces; b < blocks * (piece + 1) / pieces; ++b) {
         const std::ptrdiff_t first = b * block_columns, left = columns - first;
         const std::ptrdiff_t n = left < block_columns ? left : block_columns;
