@@ -240,3 +240,24 @@ TEST_CASE("two models whose files have one size and one time do not take each ot
   CHECK(logits_of<model_8>(one.path.string(), options) == of_one);
   CHECK(logits_of<model_8>(two.path.string(), options) == of_two);
 }
+
+TEST_CASE("a quantised original folder keeps the name that its model had, and with it its prompts") {
+  temporary_folder f("named");
+  const std::string from = f / "llava-v1.5-\"tiny\"", to = f / "q4", again = f / "q8";
+  std::filesystem::copy(LLAVA_TEST_DATA "/goldens/original_inside", from, std::filesystem::copy_options::recursive);
+  const auto done = try_quantise<any, scalar, q8_0>(from, to), twice = try_quantise<any, scalar, q8_0>(to, again);
+  if (!done) FAIL(done.error().what());
+  if (!twice) FAIL(twice.error().what());
+  for (const std::string& folder : {from, to, again}) {
+    const auto d = try_describe_model(folder);
+    REQUIRE(d);
+    CHECK(d->model_name == "llava-v1.5-\"tiny\"");
+    CHECK(d->conversation.name == "llava_v1");
+    CHECK_FALSE(d->conversation.guessed);
+  }
+  CHECK(try_describe_model(to)->conversation.reason.find("config.json says llava_model_name") == 0);
+  const std::string config = f.read("q4/config.json");
+  CHECK(config == f.read("q8/config.json"));  // put down once
+  CHECK(replaced(config, "\n  \"llava_model_name\": \"llava-v1.5-\\\"tiny\\\"\",", "") ==
+        f.read("llava-v1.5-\"tiny\"/config.json"));
+}

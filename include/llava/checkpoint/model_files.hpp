@@ -3,15 +3,22 @@
 /// folder may be the clone of a repository (.git, .cache, examples, other formats of the same weights): that is left.
 #pragma once
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/new_folder.hpp>
+#include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
 
@@ -72,6 +79,26 @@ inline result<void> try_copy_model_files(new_folder& to, const std::string& fold
   return try_copy_files(to, folder + "/" + tower, tower + "/", [](const std::string& name) {
     return describes_model(name) || ends_with_any(name, {".safetensors", ".safetensors.index.json"});
   });
+}
+
+/// Puts down in config.json of the new folder what the model is called, so that the folder's own name does not matter: the
+/// reference takes the conversation template and the tokenizer of an original folder by it.
+inline result<void> try_put_down_name(const new_folder& to, const std::string& name) {
+  const std::string file = to.folder() + "/config.json";
+  LLAVA_TRY(json, json_document::try_read(file));
+  LLAVA_TRY(text, try_read_text_file(file));
+  const std::size_t begin = text.find('{');
+  if (name.empty() || json.root().has(model_name_key) || json.value().members().empty()) return {};
+  const std::string known = valid_utf8(name);
+  rapidjson::StringBuffer quoted;
+  rapidjson::Writer<rapidjson::StringBuffer>(quoted).String(known.data(),
+                                                            static_cast<rapidjson::SizeType>(known.size()));
+  text.insert(begin + 1,
+              text_of("\n  \"", model_name_key, "\": ", std::string_view(quoted.GetString(), quoted.GetSize()), ","));
+  std::FILE* const out = std::fopen(file.c_str(), "wb");
+  const bool written = out && std::fwrite(text.data(), 1, text.size(), out) == text.size();
+  if (!out || std::fclose(out) != 0 || !written) return fail_of_system(errno, "llava: cannot write ", file);
+  return {};
 }
 
 }  // namespace detail
