@@ -14,18 +14,21 @@ struct ask_options {
   bool json = false;
 };
 
-std::string json_of(const llava::answer& a, double seconds) {
+std::string json_of(const llava::answer& a, const llava::chat_description& d, double seconds) {
   static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled"};
   std::string out = "{\"text\": " + json_text(a.text) + ", \"finish_reason\": \"" +
                     reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
                     ", \"tokens\": [";
   for (std::size_t i = 0; i < a.tokens.size(); ++i) out += (i ? ", " : "") + std::to_string(a.tokens[i]);
-  return out + "], \"seconds\": " + std::to_string(seconds) + "}";
+  out += "], \"conversation\": " + json_text(d.conversation) +
+         ", \"conversation_reason\": " + json_text(d.conversation_reason) +
+         ", \"conversation_guessed\": " + (d.conversation_guessed ? "true" : "false");
+  return out + ", \"seconds\": " + std::to_string(seconds) + "}";
 }
 
 void ask(const ask_options& o) {
   const std::vector<llava::image> images = value_or_give_up(try_read_images(o.images, o.separator));
-  const llava::chat_model model = value_or_give_up(o.model.try_open());
+  const llava::chat_model model = value_or_give_up(o.model.try_open_to_ask());
   llava::chat_session chat = model.session();
   chat.settings = o.settings;
   const auto start = std::chrono::steady_clock::now();
@@ -34,7 +37,7 @@ void ask(const ask_options& o) {
   };
   const llava::answer a = value_or_give_up(chat.try_ask(images, o.query, show));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  print((o.json ? json_of(a, took.count()) : std::string()) + "\n");
+  print((o.json ? json_of(a, model.description(), took.count()) : std::string()) + "\n");
 }
 
 }  // namespace

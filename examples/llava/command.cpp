@@ -44,7 +44,7 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
       "--packed-file", packed_file,
       "File that keeps quantised weights as they are computed with; made when absent, for faster starts");
   command.add_option("--conv-mode", conversation,
-                     "Conversation template, by the reference's name; chosen by the model when absent");
+                     "Conversation template, by the reference's name; when absent what the folder asks for");
 }
 
 llava::result<llava::chat_model> model_options::try_open() const {
@@ -63,6 +63,14 @@ llava::result<llava::chat_model> model_options::try_open() const {
   }
   LLAVA_TRY(model, try_open_model(path, backend, weights, options));
   if (!conversation.empty()) LLAVA_CHECK(model.try_choose_conversation(conversation));
+  return std::move(model);
+}
+
+llava::result<llava::chat_model> model_options::try_open_to_ask() const {
+  LLAVA_TRY(model, try_open());
+  if (const llava::chat_description d = model.description(); d.conversation_guessed)
+    std::fprintf(stderr, "llava: %s: the conversation template %s is a guess: %s; --conv-mode chooses another\n",
+                 path.c_str(), d.conversation.c_str(), d.conversation_reason.c_str());
   return std::move(model);
 }
 

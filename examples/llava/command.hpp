@@ -19,6 +19,8 @@ struct model_options {
   void add_to(CLI::App& command, const std::string& name = "--model-path");
   /// Opens the model; a progress bar when it takes long and standard error is a terminal.
   llava::result<llava::chat_model> try_open() const;
+  /// The same for questions: a line on standard error when the conversation template is a guess.
+  llava::result<llava::chat_model> try_open_to_ask() const;
 };
 
 /// Reads the pictures of "a.png,b.jpg", cut at `separator`; none when no names were given. An empty name is an error.

@@ -82,7 +82,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
       o.model.threads > 0 ? o.model.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   model_options one = o.model;
   one.threads = 1;  // conversations run side by side, each on one thread
-  const llava::chat_model model = value_or_give_up(one.try_open());
+  const llava::chat_model model = value_or_give_up(one.try_open_to_ask());
 
   evaluation e;
   e.records.resize(questions.size());

@@ -55,6 +55,28 @@ class Ask(unittest.TestCase):
         self.assertEqual(hot[0], hot[1])
         self.assertNotEqual(hot[0], hot[2])
 
+    def test_says_which_conversation_template_and_why_and_warns_of_a_guess(self):
+        words = ("--query", "hello", "--json", "--max-new-tokens", "2")
+
+        def about(folder, *more):
+            done = llava("ask", "--model-path", folder, *words, *more)
+            said = json.loads(done.stdout)
+            return said["conversation"], said["conversation_reason"], said["conversation_guessed"], done.stderr
+
+        self.assertEqual(about(TINY), ("chat_template", "the folder has one in chat_template.jinja", False, ""))
+        self.assertEqual(about(TINY, "--conv-mode", "mpt"), ("mpt", "it was asked for", False, ""))
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree("tests/data/goldens/original_inside", f"{folder}/tuned")
+            os.symlink(f"{folder}/tuned", f"{folder}/llava-v1.5-7b")
+            guess = f"llava: {folder}/llava-v1.5-7b: the conversation template llava_v0 is a guess: the folder is called tuned, which does not tell; --conv-mode chooses another\n"
+            self.assertEqual(about(f"{folder}/llava-v1.5-7b"), ("llava_v0", "the folder is called tuned, which does not tell", True, guess))
+            self.assertEqual(about(f"{folder}/llava-v1.5-7b", "--conv-mode", "llava_v1")[2:], (False, ""))
+            os.remove(f"{folder}/llava-v1.5-7b")
+            os.rename(f"{folder}/tuned", f"{folder}/llava-v1.5-7b")
+            self.assertEqual(about(f"{folder}/llava-v1.5-7b"), ("llava_v1", "the folder is called llava-v1.5-7b", False, ""))
+            self.assertEqual(llava("quantize", f"{folder}/llava-v1.5-7b", "--to", "q8_0", "-o", f"{folder}/q8").returncode, 0)
+            self.assertEqual(about(f"{folder}/q8"), ("llava_v1", "config.json says llava_model_name llava-v1.5-7b", False, ""))
+
     def test_every_backend_and_dtype_gives_the_same_answer(self):
         answers = {ask("--image-file", PICTURE, "--query", "What color is the star?", "--backend", b, "--dtype", d, "--threads", "1").stdout
                    for b, d in (("simd", "f16"), ("simd", "f32"), ("scalar", "f16"), ("scalar", "f32"))}
