@@ -154,7 +154,6 @@ class Ask(unittest.TestCase):
                 (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
                 (("--image-file", ""), "picture 1 of '' has an empty name"),
                 (("--image-file", f"{PICTURE},"), "has an empty name"),
-                (("--temperature", "nan"), "generation_settings::temperature must be"),
                 (("--top-p", "nan"), "generation_settings::top_p must be"),
                 (("--image-file", PICTURE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
                 (("--image-file", f"{PICTURE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 pictures")):
@@ -163,6 +162,9 @@ class Ask(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (1, ""), words)
             self.assertIn(sentence, done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1)
+        hot = llava("ask", "--model-path", TINY, "--query", "x", "--temperature", "nan")
+        self.assertEqual((hot.returncode, hot.stdout), (1, ""))
+        self.assertIn("generation_settings::temperature must be", hot.stderr)
         absent = llava("ask", "--model-path", "someone/model", "--query", "x")
         self.assertIn("hf download someone/model", absent.stderr)
         self.assertNotEqual(llava("ask", "--query", "x").returncode, 0)

@@ -83,7 +83,7 @@ chat_model erase(pipeline<M, B, P> model) {
 template <class M, class B, class F>
 result<chat_model> try_open_erased(path_view folder, const open_options& options) {
   LLAVA_TRY(model, try_open<M, B, F>(folder, options));
-  return erase(std::move(model));
+  return guarded([&]() -> result<chat_model> { return erase(std::move(model)); });
 }
 
 LLAVA_END
