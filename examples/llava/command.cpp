@@ -21,6 +21,14 @@ bool is_stream(const std::string& file) {
   struct stat about {};
   return ::stat(file.c_str(), &about) == 0 && (S_ISCHR(about.st_mode) || S_ISFIFO(about.st_mode));
 }
+/// A file that begins as those that this command writes: it may be written anew.
+bool is_ours(const std::string& file, std::string_view start) {
+  struct stat about {};
+  if (::lstat(file.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return false;
+  std::string found(start.size(), '\0');
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
+  return in && std::fread(found.data(), 1, found.size(), in.get()) == found.size() && found == start;
+}
 llava::error is_there(const std::string& file) {
   return llava::fail(llava::errc::io,
                      llava::text_of("llava: ", file, " is there already; remove it, or give another name"));
@@ -99,21 +107,25 @@ void print(std::string_view text) {
     give_up(llava::fail_of_system(errno, "llava: cannot write to standard output"));
 }
 
-llava::result<void> try_check_new_file(const std::string& file) {
+llava::result<void> try_check_output(const std::string& file, std::string_view start) {
   struct stat about {};
-  if (::lstat(file.c_str(), &about) == 0) return is_stream(file) ? llava::result<void>() : is_there(file);
+  if (::lstat(file.c_str(), &about) == 0)
+    return is_stream(file) || is_ours(file, start) ? llava::result<void>() : is_there(file);
   const std::string folder = file.substr(0, file.rfind('/') + 1);
   if (errno != ENOENT || ::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
     return llava::fail_of_system(errno, "llava: cannot write ", file);
   return {};
 }
 
-llava::result<void> try_write_new_file(const std::string& file, const std::vector<std::string_view>& parts) {
-  int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+llava::result<void> try_write_output(const std::string& file, const std::vector<std::string_view>& parts,
+                                     std::string_view start) {
+  // What is ours is replaced by one that is whole.
+  const std::string to = is_ours(file, start) ? file + ".partial-" + std::to_string(::getpid()) : file;
+  int descriptor = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   const bool is_new = descriptor >= 0;
   if (!is_new && errno == EEXIST) {
-    if (!is_stream(file)) return is_there(file);
-    descriptor = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    if (!is_stream(to)) return is_there(to);
+    descriptor = ::open(to.c_str(), O_WRONLY | O_CLOEXEC);
   }
   if (descriptor < 0) return llava::fail_of_system(errno, "llava: cannot write ", file);
   int failure = 0;
@@ -126,8 +138,9 @@ llava::result<void> try_write_new_file(const std::string& file, const std::vecto
         failure = n == 0 ? EIO : errno;
     }
   if (::close(descriptor) != 0 && failure == 0) failure = errno;
+  if (failure == 0 && to != file && std::rename(to.c_str(), file.c_str()) != 0) failure = errno;
   if (failure == 0) return {};
-  if (is_new) ::unlink(file.c_str());  // half of a file is worse than none
+  if (is_new) ::unlink(to.c_str());  // half of a file is worse than none
   return llava::fail_of_system(failure, "llava: cannot write ", file);
 }
 

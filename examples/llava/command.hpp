@@ -31,12 +31,13 @@ llava::result<std::vector<llava::image>> try_read_images(const std::optional<std
 void print(std::string_view text);
 
 /// @name Files that the command makes
-/// One that is there stays as it is, whatever it is; pipes and terminals take what comes.
+/// One that is there stays as it is, unless it begins with `start`, as ours do; pipes and terminals take what comes.
 /// @{
 
-/// Whether try_write_new_file has a chance: to be asked before the work is done.
-llava::result<void> try_check_new_file(const std::string& file);
-llava::result<void> try_write_new_file(const std::string& file, const std::vector<std::string_view>& parts);
+/// Whether try_write_output has a chance: to be asked before the work is done.
+llava::result<void> try_check_output(const std::string& file, std::string_view start);
+llava::result<void> try_write_output(const std::string& file, const std::vector<std::string_view>& parts,
+                                     std::string_view start);
 /// @}
 
 /// A bar on standard error once something has taken two seconds; nothing in a pipe.

@@ -16,6 +16,8 @@
 
 namespace {
 
+constexpr std::string_view answers_start = "{\"question_id\": ";
+
 struct eval_options {
   model_options model;
   std::string data, split = "test", answers;
@@ -46,7 +48,7 @@ llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conver
     LLAVA_TRY(a, chat.try_ask(pictures, turn.text));
     pictures.clear();  // the conversation has them now
     marks.emplace_back(turn.kind, a.text == turn.answer);
-    records += "{\"question_id\": " + std::to_string(number) + ", \"prompt\": " + json_text(turn.text) +
+    records += std::string(answers_start) + std::to_string(number) + ", \"prompt\": " + json_text(turn.text) +
                ", \"text\": " + json_text(a.text) + ", \"answer\": " + json_text(turn.answer) +
                ", \"category\": " + json_text(turn.kind) + "}\n";
   }
@@ -68,7 +70,7 @@ void print_scores(const std::map<std::string, score>& kinds) {
 
 void run(const eval_options& o, std::vector<expected_conversation> questions) {
   if (!o.answers.empty())
-    if (const auto free = try_check_new_file(o.answers); !free) give_up(free.error());
+    if (const auto free = try_check_output(o.answers, answers_start); !free) give_up(free.error());
   if (o.limit > 0 && static_cast<std::size_t>(o.limit) < questions.size())
     questions.resize(static_cast<std::size_t>(o.limit));
   // Questions about one picture follow one another, so that it is encoded once.
@@ -112,7 +114,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
     if (!outcome) give_up(outcome.error());
   if (!o.answers.empty()) {
     const std::vector<std::string_view> records(e.records.begin(), e.records.end());
-    if (const auto written = try_write_new_file(o.answers, records); !written) give_up(written.error());
+    if (const auto written = try_write_output(o.answers, records, answers_start); !written) give_up(written.error());
   }
   print_scores(e.kinds);
 }
@@ -121,8 +123,9 @@ void add_common(CLI::App& command, eval_options& o) {
   o.model.path = "examples/tiny";
   o.model.add_to(command);
   command.get_option("--model-path")->required(false)->capture_default_str();
-  command.add_option("--answers-file", o.answers,
-                     "Write every answer here, one JSON object a line; the file must not be there yet");
+  command.add_option(
+      "--answers-file", o.answers,
+      "Write every answer here, one JSON object a line; a file that holds something else is not written over");
   command.add_option("--limit", o.limit, "Ask only the first so many; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -7,6 +7,8 @@
 
 namespace {
 
+constexpr std::string_view npy_start("\x93NUMPY\1\0", 8);
+
 /// A .npy file of version 1.0: little-endian, C order. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 template <class T>
 void write_npy(const std::string& file, const std::vector<T>& values, const std::vector<std::size_t>& shape) {
@@ -16,10 +18,10 @@ void write_npy(const std::string& file, const std::vector<T>& values, const std:
   header += "), }";
   header.append(63 - (10 + header.size()) % 64, ' ');
   header += '\n';
-  std::string start("\x93NUMPY\1\0", 8);
+  std::string start(npy_start);
   start += {static_cast<char>(header.size() & 255), static_cast<char>(header.size() >> 8)};
   const std::string_view data(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-  if (const auto written = try_write_new_file(file, {start, header, data}); !written) give_up(written.error());
+  if (const auto written = try_write_output(file, {start, header, data}, npy_start); !written) give_up(written.error());
   std::printf("%s (", file.c_str());
   for (std::size_t i = 0; i < shape.size(); ++i) std::printf("%s%zu", i ? ", " : "", shape[i]);
   std::printf(")\n");
@@ -32,7 +34,7 @@ struct inspect_options {
 };
 
 void inspect(const inspect_options& o) {
-  if (const auto free = try_check_new_file(o.out); !free) give_up(free.error());
+  if (const auto free = try_check_output(o.out, npy_start); !free) give_up(free.error());
   const std::vector<llava::image> images = value_or_give_up(try_read_images(o.images, o.separator));
   const llava::chat_model model = value_or_give_up(o.model.try_open());
   if (o.stage == "input_ids") {
@@ -86,7 +88,7 @@ void add_inspect(CLI::App& app) {
   command.add_option("--stage", o->stage, "What to write")
       ->required()
       ->check(CLI::IsMember({"pixels", "features", "image_tokens", "input_ids", "logits"}));
-  command.add_option("--out", o->out, "The .npy file, which must not be there yet")->required();
+  command.add_option("--out", o->out, "The .npy file; another file of that name is not written over")->required();
   command.callback([o] { inspect(*o); });
 }
 

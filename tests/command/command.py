@@ -135,6 +135,12 @@ class Ask(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stdout), (1, ""), words)
                 self.assertIn(f"{notes} is there already", done.stderr)
                 self.assertEqual(notes.read_text(), "mine")
+            # What the command itself has written, it writes anew.
+            for words in (("inspect", TINY, "--stage", "pixels", "--image", PICTURE, "--out", f"{folder}/ours"),
+                          ("eval", "scenes", "--limit", "1", "--answers-file", f"{folder}/ours")):
+                codes = [llava(*words).returncode for _ in range(2)]
+                self.assertEqual((codes, sorted(os.listdir(folder))), ([0, 0], ["notes", "ours"]))
+                os.remove(f"{folder}/ours")
             absent = llava("eval", "scenes", "--limit", "1", "--answers-file", f"{folder}/no/such/x")
             self.assertIn("No such file or directory", absent.stderr)
             self.assertEqual(os.listdir(folder), ["notes"])
