@@ -51,7 +51,10 @@ inline llava::answer value(llava::result<llava::answer> a) {
 inline std::vector<llava::answer> values(llava::result<std::vector<llava::result<llava::answer>>> all) {
   if (!all) FAIL(all.error().what());
   std::vector<llava::answer> answers;
-  for (auto& a : *all) answers.push_back(value(std::move(a)));
+  for (auto& a : *all) {
+    if (!a) FAIL(a.error().what());
+    answers.push_back(*std::move(a));
+  }
   return answers;
 }
 
