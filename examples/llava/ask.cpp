@@ -45,7 +45,9 @@ void ask(const ask_options& o) {
 void add_ask(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("ask", "Ask a question about pictures");
   const auto o = std::make_shared<ask_options>();
-  o->settings.temperature = 0.2f;
+  o->settings.temperature = 0.2f;  // run_llava's own; it leaves the rest to the model's folder
+  o->settings.top_p = 1.f;
+  o->settings.max_new_tokens = 512;
   o->model.add_to(command);
   command.add_option("--image-file", o->images,
                      "Picture, or several with --sep between them; none: a question about text");
@@ -57,9 +59,10 @@ void add_ask(CLI::App& app) {
   command.add_option("--top_p,--top-p", o->settings.top_p, "Keep the likeliest tokens up to this probability")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  command.add_option("--top_k,--top-k", o->settings.top_k, "Keep so many of the likeliest tokens; 0: all")
-      ->check(CLI::Range(0, 1 << 24))
-      ->capture_default_str();
+  command
+      .add_option("--top_k,--top-k", o->settings.top_k,
+                  "Keep so many of the likeliest tokens; 0: all. Not given: as the model's folder says, or 50")
+      ->check(CLI::Range(0, 1 << 24));
   command.add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens, "Length of the answer at most")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();

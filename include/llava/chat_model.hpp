@@ -31,6 +31,7 @@ struct chat_description {
   std::string conversation;         ///< name of the conversation template; "chat_template": the folder's own
   std::string conversation_reason;  ///< what says so
   bool conversation_guessed = false;
+  generation_rules generation;  ///< in force where a session's settings are not set
 };
 
 namespace detail {

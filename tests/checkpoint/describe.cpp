@@ -279,30 +279,6 @@ TEST_CASE("biases and groups are read as each language model reads them") {
   CHECK((read("llama").kv_heads == 32 && read("mistral").kv_heads == 32));
 }
 
-TEST_CASE(
-    "what ends an answer: generation_config.json alone, or config.json, then its text_config, then the defaults") {
-  using ids = std::vector<std::int32_t>;
-  temporary_folder f("ends");
-  const auto read = [&](const std::string& root, const std::string& text) {
-    f.write("config.json", R"({"model_type": "llava", "vision_config": {"image_size": 336, "patch_size": 14}, )" +
-                               root + R"("text_config": {)" + text + "}}");
-    return described(f).eos;
-  };
-  // Values of transformers 4.57, from from_pretrained(…).generation_config.
-  CHECK(read("", "") == ids{2});
-  CHECK(read("", R"("model_type": "mistral")") == ids{2});
-  CHECK(read("", R"("model_type": "qwen2")").empty());
-  CHECK(read(R"("eos_token_id": 9, )", R"("eos_token_id": 5)") == ids{9});
-  CHECK(read(R"("eos_token_id": null, )", R"("eos_token_id": 5)") == ids{5});
-  CHECK(read("", R"("eos_token_id": null)").empty());
-  CHECK(read("", R"("eos_token_id": [5, 6])") == ids{5, 6});
-  f.write("generation_config.json", R"({"eos_token_id": [7, 8]})");
-  CHECK(read("", R"("eos_token_id": 5)") == ids{7, 8});
-  f.write("generation_config.json", R"({"max_new_tokens": 20})");
-  CHECK(read(R"("eos_token_id": 9, )", R"("eos_token_id": 5)").empty());
-  CHECK(described(f).bos == -1);
-}
-
 TEST_CASE("R1: a config.json with any byte damaged describes a model or says what is wrong") {
   temporary_folder f("mutations");
   f.copy(golden);

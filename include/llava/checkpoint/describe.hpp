@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <llava/checkpoint/folder_conversation.hpp>
+#include <llava/checkpoint/generation_config.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/image_processor.hpp>
 #include <llava/checkpoint/model_description.hpp>
@@ -123,38 +124,6 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   return try_read_original_conversation(folder, root, d);
 }
 
-/// The tokens that begin a prompt and end an answer. generation_config.json says it alone where there is one; without it
-/// config.json does, before its text_config and the defaults of the language model. eos may be one number or several.
-inline result<void> try_read_ends(const std::string& folder, const json_object& root, model_description& d) {
-  const auto read = [&](const json_object& o) -> result<void> {
-    LLAVA_CHECK(o.read("bos_token_id", d.bos));
-    const json_value* eos = o.find("eos_token_id");
-    if (!eos) return {};
-    d.eos.clear();
-    for (const json_value& e : eos->is_array() ? eos->items() : json_value::array{*eos}) {
-      const auto id = e.whole();
-      if (!id || *id < 0 || *id > INT32_MAX || d.eos.size() == 64)
-        return o.wrong("eos_token_id", "a token's number, or a list of them");
-      d.eos.push_back(static_cast<std::int32_t>(*id));
-    }
-    return {};
-  };
-  if (file_exists(folder + "/generation_config.json")) {
-    LLAVA_TRY(json, json_document::try_read(folder + "/generation_config.json"));
-    return read(json.root());
-  }
-  LLAVA_TRY(inner, root.object("text_config"));
-  const json_object text = root.has("text_config") ? inner : root;
-  std::string type = "llama";
-  LLAVA_CHECK(text.read("model_type", type));
-  if (text_kind(type) != "qwen2") {
-    if (!text.states("bos_token_id")) d.bos = 1;
-    if (!text.states("eos_token_id")) d.eos = {2};
-  }
-  LLAVA_CHECK(read(text));
-  return read(root);
-}
-
 /// Weights in a form of other programs (bitsandbytes, GPTQ, AWQ, …) are none that we read.
 inline result<void> try_confirm_not_quantised(const json_object& root) {
   LLAVA_TRY(text, root.object("text_config"));
@@ -198,7 +167,7 @@ inline result<model_description> try_describe_model(const std::string& folder) {
     LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
     LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
   }
-  LLAVA_CHECK(detail::try_read_ends(folder, root, d));
+  LLAVA_CHECK(detail::try_read_generation_config(folder, root, d));
   std::string_view broken = first_broken_rule(d.text);
   if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
   if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);

@@ -17,6 +17,17 @@ LLAVA_BEGIN
 /// Whose tensor names and prompt rules a folder follows.
 enum class naming : std::uint8_t { llava_hf, original, text_only };
 
+/// How a folder has its answers generated, where the caller says nothing (generation_config.hpp).
+struct generation_defaults {
+  bool do_sample = false;  ///< the folder's own temperature is used; otherwise answers are greedy
+  float temperature = 1.f;
+  float top_p = 1.f;
+  int top_k = 50;  ///< 0: all tokens
+  float repetition_penalty = 1.f;
+  std::vector<std::int32_t> suppress_tokens;
+  int max_new_tokens = 0;  ///< 0: it does not say
+};
+
 /// All that a folder's small files say about a model.
 struct model_description {
   naming names = naming::llava_hf;
@@ -37,6 +48,7 @@ struct model_description {
   std::string vision_folder;      ///< where the tower's weights are, when not with the others
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< any of them ends an answer
+  generation_defaults generation;
 };
 
 LLAVA_END

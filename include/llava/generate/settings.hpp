@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How an answer is generated, and what comes back.
+/// How an answer is generated, and what comes back. Nothing set is greedy, unless the model's folder samples.
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -15,16 +17,28 @@
 
 LLAVA_BEGIN
 
-/// Temperature 0 is greedy. Otherwise the reference's order: temperature, top_k (0: all), top_p.
+/// What is not set is what the model's folder says (generation_config.json), or else what stands behind it.
 struct generation_settings {
-  int max_new_tokens = 512;
-  float temperature = 0.f;
-  float top_p = 1.f;
-  int top_k = 50;
+  std::optional<int> max_new_tokens{};        ///< 512
+  std::optional<float> temperature{};         ///< 0: greedy. Otherwise temperature, top_k, top_p, in this order
+  std::optional<float> top_p{};               ///< 1: all tokens
+  std::optional<int> top_k{};                 ///< 50; 0: all tokens
+  std::optional<float> repetition_penalty{};  ///< 1: none
+  std::optional<std::vector<std::int32_t>> suppress_tokens{};  ///< tokens that are never chosen: none
   std::uint64_t seed = 0;         ///< the same seed gives the same answer, whatever else runs
   std::vector<std::string> stop;  ///< texts that end the answer; they are not part of it
   bool ignore_eos = false;        ///< go on to max_new_tokens
   bool logprobs = false;          ///< fill answer::logprobs
+};
+
+/// The settings in force: those of the caller, and the folder's where the caller has none.
+struct generation_rules {
+  int max_new_tokens = 512;
+  float temperature = 0.f;
+  float top_p = 1.f;
+  int top_k = 50;
+  float repetition_penalty = 1.f;
+  std::vector<std::int32_t> suppress_tokens;
 };
 
 /// Errors: a number that has no meaning, NaN among them.
@@ -32,10 +46,13 @@ inline result<void> try_check(const generation_settings& s) {
   const auto wrong = [](std::string_view name, std::string_view range) {
     return fail(errc::invalid_argument, text_of("llava: generation_settings::", name, " must be ", range));
   };
-  if (!(s.temperature >= 0.f && s.temperature <= (std::numeric_limits<float>::max)()))
+  constexpr float largest = (std::numeric_limits<float>::max)();
+  if (s.temperature && !(*s.temperature >= 0.f && *s.temperature <= largest))
     return wrong("temperature", "0 (greedy) or a positive number");
-  if (!(s.top_p >= 0.f && s.top_p <= 1.f)) return wrong("top_p", "0 to 1");
-  if (s.top_k < 0) return wrong("top_k", "0 (all tokens) or a positive number");
+  if (s.top_p && !(*s.top_p >= 0.f && *s.top_p <= 1.f)) return wrong("top_p", "0 to 1");
+  if (s.top_k && *s.top_k < 0) return wrong("top_k", "0 (all tokens) or a positive number");
+  if (s.repetition_penalty && !(*s.repetition_penalty > 0.f && *s.repetition_penalty <= largest))
+    return wrong("repetition_penalty", "a positive number; 1 is none");
   return {};
 }
 

@@ -41,10 +41,11 @@ class batch {
       LLAVA_CHECK(try_check(settings));
       auto r = std::make_unique<row>(model_, settings, hooks);
       LLAVA_TRY(tokens, r->asked.try_prepare(prompt, pictures));
-      if (static_cast<std::int64_t>(tokens) + settings.max_new_tokens > model_.context())
-        return fail(errc::context_full, text_of("llava: a prompt of ", tokens, " tokens and ", settings.max_new_tokens,
+      const int most = r->made.rules().max_new_tokens;
+      if (static_cast<std::int64_t>(tokens) + most > model_.context())
+        return fail(errc::context_full, text_of("llava: a prompt of ", tokens, " tokens and ", most,
                                                 " new ones are more than the context of ", model_.context()));
-      r->made.result().prompt_tokens = static_cast<int>(tokens);
+      r->made.begin(r->asked.tokens().tokens);
       rows_.push_back(std::move(r));
       return rows_.size() - 1;
     });
@@ -85,7 +86,7 @@ class batch {
     generation made;
     std::optional<error> failed;  // instead of an answer
     row(const pipeline<M, B, P>& model, const generation_settings& settings, const generation_hooks& h)
-        : asked(model), hooks(h), made(model.words(), model.description().eos, settings, h) {}
+        : asked(model), hooks(h), made(model.words(), model.description(), settings, h) {}
     sequence<B>& tokens() { return asked.tokens(); }
     bool done() const { return made.done() || failed; }
     void end(finish_reason why) {

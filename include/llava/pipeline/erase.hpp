@@ -65,7 +65,7 @@ struct erased_model_of final : erased_model {
   }
   chat_description description() const override {
     const conversation_choice& c = model.description().conversation;
-    return {c.name, c.reason, c.guessed};
+    return {c.name, c.reason, c.guessed, rules_in_force({}, model.description().generation)};
   }
   std::string_view backend() const override { return B::name; }
   int vocab() const override { return model.state().decoder_->vocab(); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// generation: one answer in the making: the choice of each next token, its text, and when to end. Sessions drive one,
 /// batches several; neither changes what it produces. Logits that are not numbers, and a hook that leaves nothing to choose
-/// from, are errors: no token is made up.
+/// from, are errors: no token is made up. rules_in_force says what the caller and the folder together want.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -10,48 +10,87 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/model_description.hpp>
+#include <llava/generate/penalties.hpp>
 #include <llava/generate/random.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/generate/stop_text.hpp>
 #include <llava/ops/rows.hpp>
 #include <llava/ops/sample.hpp>
+#include <llava/pipeline/step.hpp>
 #include <llava/tensor/arena.hpp>
 #include <llava/text/stream_decoder.hpp>
 
 LLAVA_BEGIN
 
+/// The caller's settings, and the folder's where they are not set. A temperature given is used whether or not the folder
+/// samples; none given is the folder's if it samples, and greedy if not.
+inline generation_rules rules_in_force(const generation_settings& s, const generation_defaults& folder) {
+  generation_rules r;
+  r.max_new_tokens = s.max_new_tokens.value_or(folder.max_new_tokens > 0 ? folder.max_new_tokens : r.max_new_tokens);
+  r.temperature = s.temperature.value_or(folder.do_sample ? folder.temperature : 0.f);
+  r.top_p = s.top_p.value_or(folder.top_p);
+  r.top_k = s.top_k.value_or(folder.top_k);
+  r.repetition_penalty = s.repetition_penalty.value_or(folder.repetition_penalty);
+  r.suppress_tokens = s.suppress_tokens.value_or(folder.suppress_tokens);
+  return r;
+}
+
 /// One answer in the making.
 class generation {
  public:
-  generation(const tokenizer& words, std::span<const std::int32_t> eos, const generation_settings& settings,
+  /// `model` outlives it.
+  generation(const tokenizer& words, const model_description& model, const generation_settings& settings,
              const generation_hooks& hooks)
-      : settings_(settings), hooks_(hooks), eos_(eos), decoder_(words), stop_(settings_.stop) {
-    // Room for any usual answer, so that decoding allocates nothing; max_new_tokens may be a number that no memory holds.
-    const auto usual = static_cast<std::size_t>(std::clamp(settings_.max_new_tokens, 0, 4096));
-    result_.tokens.reserve(usual);
-    result_.text.reserve(8 * usual);
-    if (settings_.logprobs) result_.logprobs.reserve(usual);
-    done_ = settings_.max_new_tokens <= 0;
+      : model_(model),
+        settings_(settings),
+        rules_(rules_in_force(settings, model.generation)),
+        hooks_(hooks),
+        penalties_(rules_.repetition_penalty, rules_.suppress_tokens),
+        decoder_(words),
+        stop_(settings_.stop) {
+    result_.tokens.reserve(usual_length());
+    result_.text.reserve(8 * usual_length());
+    if (settings_.logprobs) result_.logprobs.reserve(usual_length());
+    done_ = rules_.max_new_tokens <= 0;
     result_.reason = finish_reason::length;
   }
   generation(const generation&) = delete;
   generation& operator=(const generation&) = delete;
 
+  /// The prompt that is answered. A repetition penalty counts all of it, a picture as its `<image>`. In original folders it
+  /// counts BOS alone: LLaVA gives transformers 4.37 embeddings, which puts that one token in the place of a prompt.
+  void begin(std::span<const prompt_token> prompt) {
+    result_.prompt_tokens = static_cast<int>(prompt.size());
+    if (!penalties_.in_force()) return;
+    std::vector<std::int32_t> before;
+    if (model_.names == naming::original) {
+      before.push_back(model_.bos);
+    } else {
+      before.reserve(prompt.size());
+      for (const prompt_token& t : prompt) before.push_back(t.is_image() ? model_.image_token : t.id);
+    }
+    penalties_.begin(std::move(before), usual_length());
+  }
+
+  const generation_rules& rules() const { return rules_; }
   bool done() const { return done_; }
   /// The token to feed next.
   std::int32_t last() const { return result_.tokens.back(); }
   answer& result() { return result_; }
 
-  /// Whether the logits themselves are needed on the host, for a hook or for probabilities.
-  bool wants_logits() const { return hooks_.on_logits || settings_.logprobs; }
-  /// Lets the hook change the logits (V), if they are numbers.
+  /// Whether the logits themselves are needed on the host, for penalties, for a hook or for probabilities.
+  bool wants_logits() const { return changes_logits() || settings_.logprobs; }
+  /// Applies the penalties and lets the hook change the logits (V), if they are numbers.
   void change_logits(std::span<float> logits) {
-    hook_ran_ = hooks_.on_logits && std::all_of(logits.begin(), logits.end(),
-                                                [](float l) { return l < std::numeric_limits<float>::infinity(); });
-    if (hook_ran_) call_back([&] { hooks_.on_logits(logits); });
+    changed_ = changes_logits() && std::all_of(logits.begin(), logits.end(),
+                                               [](float l) { return l < std::numeric_limits<float>::infinity(); });
+    if (!changed_) return;
+    penalties_.apply(logits);
+    if (hooks_.on_logits) call_back([&] { hooks_.on_logits(logits); });
   }
   sample_draw draw() const {
-    return {settings_.temperature, settings_.top_p, settings_.top_k, uniform(settings_.seed, result_.tokens.size())};
+    return {rules_.temperature, rules_.top_p, rules_.top_k, uniform(settings_.seed, result_.tokens.size())};
   }
 
   /// Takes the token that was drawn, with the logits (V) it was drawn from when they are wanted, and returns new text.
@@ -59,15 +98,16 @@ class generation {
   llava::result<std::string_view> try_push(std::int32_t token, std::span<const float> logits) {
     if (token < 0) return nothing_drawn(token);
     result_.tokens.push_back(token);
+    penalties_.add(token);
     if (settings_.logprobs) result_.logprobs.push_back(logprob(logits, token));
-    if (!settings_.ignore_eos && std::find(eos_.begin(), eos_.end(), token) != eos_.end()) {
+    if (!settings_.ignore_eos && std::find(model_.eos.begin(), model_.eos.end(), token) != model_.eos.end()) {
       end(finish_reason::eos);
       return std::string_view();
     }
     const std::string_view text = stop_.push(decoder_.push(token));
     result_.text += text;
     if (stop_.reached()) end(finish_reason::stop_text);
-    if (static_cast<int>(result_.tokens.size()) >= settings_.max_new_tokens && !done_) end(finish_reason::length);
+    if (static_cast<int>(result_.tokens.size()) >= rules_.max_new_tokens && !done_) end(finish_reason::length);
     return text;
   }
 
@@ -88,16 +128,23 @@ class generation {
  private:
   error nothing_drawn(std::int32_t why) const {
     const bool left = why == no_token_left;
-    if (hook_ran_)
+    if (changed_ && hooks_.on_logits)
       return fail(errc::invalid_argument,
                   left ? "llava: the logits hook forbids every token; it must leave one above -infinity"
                        : "llava: the logits hook made a logit NaN or +infinity");
+    if (changed_)
+      return fail(errc::invalid_argument,
+                  left ? "llava: suppress_tokens forbids every token; it must leave one"
+                       : "llava: the repetition_penalty makes logits infinite; take one nearer to 1");
     return fail(
         errc::not_finite,
         text_of("llava: the model's logits are ", left ? "all -infinity" : "not all numbers", " after ",
                 result_.tokens.size(),
                 " tokens: its weights are damaged, or its values overflow the formats of weights and KV cache"));
   }
+  bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
+  /// Room for any usual answer, so that decoding allocates nothing; max_new_tokens may be a number that no memory holds.
+  std::size_t usual_length() const { return static_cast<std::size_t>(std::clamp(rules_.max_new_tokens, 0, 4096)); }
   static float logprob(std::span<const float> logits, std::int32_t token) {
     const float largest = *std::max_element(logits.begin(), logits.end());
     double sum = 0;
@@ -105,15 +152,17 @@ class generation {
     return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(token)] - largest) - std::log(sum));
   }
 
+  const model_description& model_;
   generation_settings settings_;
+  generation_rules rules_;
   generation_hooks hooks_;
-  std::span<const std::int32_t> eos_;
+  token_penalties penalties_;
   stream_decoder decoder_;
   stop_text stop_;
   answer result_;
   std::string tail_;
   bool done_ = false;
-  bool hook_ran_ = false;  // on the logits of the next token
+  bool changed_ = false;  // by penalties or the hook: the logits of the next token
 };
 
 /// Draws the next token of each row of `rows` (R, V) into `tokens` (R). `logits` (R · V) is room for the values of the rows

@@ -155,11 +155,11 @@ class session {
     LLAVA_CHECK(try_check(settings));
     LLAVA_CHECK(try_set_prompt(prompt, pictures, by_chat_template));
     auto& state = model_.state();
-    generation g(model_.words(), model_.description().eos, settings, hooks);
-    g.result().prompt_tokens = static_cast<int>(sequence_.tokens.size());
+    generation g(model_.words(), model_.description(), settings, hooks);
+    g.begin(sequence_.tokens);
     g.result().reused_tokens = sequence_.cache.tokens();
     const std::size_t most =
-        (std::min)(sequence_.tokens.size() + static_cast<std::size_t>((std::max)(settings.max_new_tokens, 0)),
+        (std::min)(sequence_.tokens.size() + static_cast<std::size_t>((std::max)(g.rules().max_new_tokens, 0)),
                    static_cast<std::size_t>(model_.context()) + 1);
     sequence_.tokens.reserve(most);
     sequence_.cache.expect(static_cast<int>(most));

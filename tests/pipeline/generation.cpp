@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What a folder's generation_config.json does to answers, and what a caller's settings do to it.
+#include <temporary_folder.hpp>
+
+#include "../goldens/golden.hpp"
+#include "tiny_model.hpp"
+
+namespace {
+
+std::vector<std::int32_t> ids(const llava::json_value* v) {
+  std::vector<std::int32_t> out;
+  if (v)
+    for (const auto& e : v->items()) out.push_back(static_cast<std::int32_t>(*e.whole()));
+  return out;
+}
+llava::generation_defaults sampling() {
+  llava::generation_defaults d;
+  d.do_sample = true, d.temperature = 0.7f, d.top_p = 0.8f, d.top_k = 20, d.max_new_tokens = 7;
+  d.repetition_penalty = 1.05f, d.suppress_tokens = {5};
+  return d;
+}
+
+}  // namespace
+
+TEST_CASE("rules in force: the caller's, then the folder's, then greedy", "[pipeline]") {
+  const auto plain = llava::rules_in_force({}, {});
+  CHECK((plain.temperature == 0.f && plain.max_new_tokens == 512 && plain.top_k == 50 && plain.top_p == 1.f));
+  CHECK((plain.repetition_penalty == 1.f && plain.suppress_tokens.empty()));
+  const auto folder = llava::rules_in_force({}, sampling());
+  CHECK((folder.temperature == 0.7f && folder.max_new_tokens == 7 && folder.top_k == 20 && folder.top_p == 0.8f));
+  CHECK((folder.repetition_penalty == 1.05f && folder.suppress_tokens == std::vector<std::int32_t>{5}));
+
+  llava::generation_settings s;
+  s.temperature = 0.f, s.max_new_tokens = 3, s.top_k = 0, s.top_p = 0.5f, s.repetition_penalty = 1.f;
+  s.suppress_tokens.emplace();
+  const auto given = llava::rules_in_force(s, sampling());
+  CHECK((given.temperature == 0.f && given.max_new_tokens == 3 && given.top_k == 0 && given.top_p == 0.5f));
+  CHECK((given.repetition_penalty == 1.f && given.suppress_tokens.empty()));
+
+  llava::generation_defaults greedy = sampling();
+  greedy.do_sample = false;  // transformers then looks at no other key of sampling
+  CHECK(llava::rules_in_force({}, greedy).temperature == 0.f);
+  s.temperature = 0.2f;
+  CHECK(llava::rules_in_force(s, greedy).temperature == 0.2f);
+}
+
+TEST_CASE("a folder's penalties give transformers' answers, and in original folders LLaVA's", "[pipeline]") {
+  const auto file = llava::json_document::try_read(LLAVA_TEST_DATA "/generate/penalties.json");
+  REQUIRE(file);
+  const auto& answers = file->value().find("answers")->items();
+  REQUIRE(answers.size() == 20);
+  for (const llava::json_value& expected : answers) {
+    const std::string model = *expected.find("model")->text(), name = *expected.find("case")->text();
+    const llava::json_value& stated = *expected.find("settings");
+    const auto penalty = stated.find("repetition_penalty") ? stated.find("repetition_penalty")->number() : std::nullopt;
+    const std::vector<std::int32_t> suppressed = ids(stated.find("suppress_tokens"));
+    INFO(model << " " << name << " " << penalty.value_or(1) << " " << suppressed.size());
+
+    temporary_folder folder("llava_penalties");
+    folder.copy(golden::folder(model));
+    std::string json = R"({"bos_token_id": 1, "max_new_tokens": 16)";
+    if (penalty) json += ", \"repetition_penalty\": " + std::to_string(*penalty);
+    for (std::size_t i = 0; i < suppressed.size(); ++i)
+      json += (i ? ", " : ", \"suppress_tokens\": [") + std::to_string(suppressed[i]);
+    folder.write("generation_config.json", json + (suppressed.empty() ? "}" : "]}"));
+    const auto opened = tiny::open_folder(folder.path.string());
+    const golden::record record(model);
+    std::string prompt;
+    std::vector<llava::image> pictures;
+    for (const llava::json_value& c : record.cases())
+      if (*c.find("name")->text() == name) {
+        prompt = *c.find("prompt")->text();
+        for (const auto& p : c.find("pictures")->items()) pictures.push_back(record.picture(*p.text()));
+      }
+
+    auto chat = opened.session();
+    CHECK(tiny::value(chat.try_generate(prompt, pictures)).tokens == ids(expected.find("tokens")));
+    auto together = opened.batch();
+    REQUIRE(together.try_add(prompt, pictures));
+    llava::generation_settings none;
+    none.repetition_penalty = 1.f, none.suppress_tokens.emplace();
+    REQUIRE(together.try_add(prompt, pictures, none));
+    const auto both = tiny::values(together.try_run());
+    CHECK(both[0].tokens == ids(expected.find("tokens")));
+    const auto usual = record.values<std::int32_t>(name + ".greedy");
+    CHECK(both[1].tokens == std::vector<std::int32_t>(usual.begin(), usual.begin() + 16));
+    // The same from the caller, in a folder that says nothing of it.
+    if (model != "clip_mha") continue;
+    folder.write("generation_config.json", "{}");
+    auto other = tiny::open_folder(folder.path.string()).session();
+    if (penalty) other.settings.repetition_penalty = static_cast<float>(*penalty);
+    other.settings.suppress_tokens = suppressed;
+    other.settings.max_new_tokens = 16;
+    CHECK(tiny::value(other.try_generate(prompt, pictures)).tokens == ids(expected.find("tokens")));
+  }
+}
+
+TEST_CASE("penalties that leave no token, or no number, are errors that name them", "[pipeline]") {
+  auto chat = tiny::model().session();
+  auto& all = chat.settings.suppress_tokens.emplace();
+  for (std::int32_t t = 0; t < tiny::model().description().text.vocab; ++t) all.push_back(t);
+  auto a = chat.try_ask("hello");
+  REQUIRE_FALSE(a);
+  CHECK(a.error().sentence() == "llava: suppress_tokens forbids every token; it must leave one");
+  chat.settings.suppress_tokens.reset();
+  chat.settings.repetition_penalty = 1e-45f;
+  a = chat.try_ask("hello");
+  REQUIRE_FALSE(a);
+  CHECK(a.error().sentence() == "llava: the repetition_penalty makes logits infinite; take one nearer to 1");
+  chat.settings = {};
+  chat.settings.max_new_tokens = 2;
+  CHECK(chat.try_ask("hello"));
+}
+
+TEST_CASE("a hook sees the logits that the penalties have left", "[pipeline]") {
+  auto chat = tiny::model().session();
+  chat.settings.max_new_tokens = 1;
+  chat.settings.suppress_tokens = {3, 4};
+  bool seen = false;
+  chat.hooks.on_logits = [&](std::span<float> l) { seen = std::isinf(l[3]) && std::isinf(l[4]) && !std::isinf(l[5]); };
+  CHECK(chat.try_ask("hello"));
+  CHECK(seen);
+}
