@@ -146,6 +146,7 @@ class safetensors_file {
   /// anew with other weights, though none of the weights in between was looked at.
   std::string identity() const {
     std::vector<std::uint64_t> sums{detail::checksum_of(mapped_.bytes().first(header_bytes_))};
+    mapped_.expect_scattered(true);
     for (const auto& [name, t] : tensors_) {
       constexpr std::size_t sample = 512, samples = 4;
       if (t.bytes.size() <= sample * samples)
@@ -154,6 +155,7 @@ class safetensors_file {
         for (std::size_t i = 0; i < samples; ++i)
           sums.push_back(detail::checksum_of(t.bytes.subspan((t.bytes.size() - sample) / (samples - 1) * i, sample)));
     }
+    mapped_.expect_scattered(false);
     return text_of(mapped_.bytes().size(), " bytes of ", mapped_.changed(), ", ",
                    detail::checksum_of(std::as_bytes(std::span<const std::uint64_t>(sums))));
   }
