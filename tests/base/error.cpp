@@ -13,3 +13,9 @@ TEST_CASE("what the system refused is told with its reason", "[base]") {
   CHECK(fail_of_system(ENOSPC, "").code() == errc::io);
   CHECK(fail_of_system(ENOMEM, "").code() == errc::out_of_memory);
 }
+
+TEST_CASE("a sentence is whole, whatever names a file puts into it", "[base]") {
+  const error e = fail(errc::mismatch, std::string("llava: x\0y is no file", 21));
+  CHECK(e.what() == std::string("llava: x?y is no file"));
+  CHECK(e.sentence() == e.what());
+}

@@ -42,7 +42,10 @@ enum class errc {
 /// The error value, and what `x()` throws where `try_x()` would return it.
 class error : public std::exception {
  public:
-  error(errc code, std::string sentence) : code_(code), sentence_(std::move(sentence)) {}
+  error(errc code, std::string sentence) : code_(code), sentence_(std::move(sentence)) {
+    for (char& c : sentence_)
+      if (c == '\0') c = '?';  // of a name in a file; what() would end there
+  }
   /// Memory was refused where nobody could say for what. It needs none itself.
   static error out_of_memory() noexcept { return error(); }
 
