@@ -70,9 +70,9 @@ class batch {
       for (auto& r : rows_) {
         r->made.finish();
         if (r->failed)
-          answers.push_back(*std::move(r->failed));
+          answers.emplace_back(*std::move(r->failed));
         else
-          answers.push_back(std::move(r->made.result()));
+          answers.emplace_back(std::move(r->made.result()));
       }
       rows_.clear();
       return answers;
