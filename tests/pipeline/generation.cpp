@@ -52,9 +52,10 @@ TEST_CASE("a folder's penalties give transformers' answers, and in original fold
   for (const llava::json_value& expected : answers) {
     const std::string model = *expected.find("model")->text(), name = *expected.find("case")->text();
     const llava::json_value& stated = *expected.find("settings");
-    const auto penalty = stated.find("repetition_penalty") ? stated.find("repetition_penalty")->number() : std::nullopt;
+    const llava::json_value* states_penalty = stated.find("repetition_penalty");
+    const float penalty = states_penalty ? static_cast<float>(states_penalty->number().value_or(1)) : 1.f;
     const std::vector<std::int32_t> suppressed = ids(stated.find("suppress_tokens"));
-    INFO(model << " " << name << " " << penalty.value_or(1) << " " << suppressed.size());
+    INFO(model << " " << name << " " << penalty << " " << suppressed.size());
 
     temporary_folder folder("llava_penalties");
     folder.copy(golden::folder(model));
@@ -88,7 +89,7 @@ TEST_CASE("a folder's penalties give transformers' answers, and in original fold
     if (model != "clip_mha") continue;
     folder.write("generation_config.json", "{}");
     auto other = tiny::open_folder(folder.path.string()).session();
-    if (penalty) other.settings.repetition_penalty = static_cast<float>(*penalty);
+    other.settings.repetition_penalty = penalty;
     other.settings.suppress_tokens = suppressed;
     other.settings.max_new_tokens = 16;
     CHECK(tiny::value(other.try_generate(prompt, pictures)).tokens == ids(expected.find("tokens")));

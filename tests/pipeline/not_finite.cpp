@@ -18,7 +18,7 @@ TEST_CASE("logits that are NaN or infinite are an error, greedy and sampled, alo
     std::from_chars(weights.data() + offsets, weights.data() + offsets + 20, first);
     std::uint64_t header = 0;
     std::memcpy(&header, weights.data(), 8);
-    weights.replace(8 + static_cast<std::size_t>(header) + first, 2, half);
+    weights.replace(8 + header + first, 2, half);
     f.write("model.safetensors", weights);
 
     const auto model = tiny::open_folder(f.path.string());

@@ -19,6 +19,7 @@
 #include <llava/checkpoint/new_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
+#include <llava/checkpoint/tied_head.hpp>
 #include <llava/llm/decoder.hpp>
 #include <llava/pipeline/numbers.hpp>
 #include <llava/pipeline/options.hpp>
