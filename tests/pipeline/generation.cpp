@@ -60,7 +60,7 @@ TEST_CASE("a folder's penalties give transformers' answers, and in original fold
     temporary_folder folder("llava_penalties");
     folder.copy(golden::folder(model));
     std::string json = R"({"bos_token_id": 1, "max_new_tokens": 16)";
-    if (penalty) json += ", \"repetition_penalty\": " + std::to_string(*penalty);
+    if (states_penalty) json += ", \"repetition_penalty\": " + std::to_string(penalty);
     for (std::size_t i = 0; i < suppressed.size(); ++i)
       json += (i ? ", " : ", \"suppress_tokens\": [") + std::to_string(suppressed[i]);
     folder.write("generation_config.json", json + (suppressed.empty() ? "}" : "]}"));
