@@ -63,7 +63,7 @@ TEST_CASE("every name is a name of the file, whatever it is") {
 TEST_CASE("llava-hf: a projector is as deep as the files have layers, and never less than two") {
   const auto depth_of = [](naming n, const named_tensors& tensors) {
     model_description d;
-    d.projector.depth = 1;
+    d.projector.depth = 1, d.projector_type = "mlp_gelu";
     tensor_names(n, tensors).read_depth(tensors, d);
     return d.projector.depth;
   };

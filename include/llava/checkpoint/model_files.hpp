@@ -2,10 +2,13 @@
 /// What of a folder belongs to its model: the small files at its top, and the vision tower that config.json places below it. A
 /// folder may be the clone of a repository (.git, .cache, examples, other formats of the same weights): that is left.
 #pragma once
+#include <dirent.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -44,24 +47,31 @@ inline bool describes_model(std::string name) {
   return false;
 }
 
+/// Names at the top of a folder. Not <filesystem>'s iterator: it ends the program where it is refused memory.
+inline result<std::vector<std::string>> try_names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  const std::unique_ptr<::DIR, int (*)(::DIR*)> at(::opendir(folder.c_str()), &::closedir);
+  if (!at) return fail_of_system(errno, "llava: cannot read the folder ", folder);
+  while (const ::dirent* entry = ::readdir(at.get())) names.emplace_back(entry->d_name);
+  return names;
+}
+
 /// Copies files at the top of `from` for which takes(name) is true to the folder `below` of the new one.
 template <class Takes>
 result<void> try_copy_files(new_folder& to, const std::string& from, const std::string& below, Takes&& takes) {
-  namespace fs = std::filesystem;
-  std::error_code e;
-  for (fs::directory_iterator at(from, e), end; !e && at != end; at.increment(e)) {
-    const std::string name = at->path().filename().string();
+  LLAVA_TRY(names, try_names_in(from));
+  for (const std::string& name : names) {
+    const std::string file = from + "/" + name;
     std::error_code gone;
-    if (!takes(name) || !fs::is_regular_file(at->status(gone))) continue;
+    if (!takes(name) || !std::filesystem::is_regular_file(file, gone)) continue;
     if (ends_with_any(name, {".json", ".model"})) {  // what is read later; see it now
-      LLAVA_TRY(mapped, mapped_file::try_open(at->path().string()));
+      LLAVA_TRY(mapped, mapped_file::try_open(file));
       const std::string_view instead =
           stand_in({reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()});
-      if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", at->path().string(), " is ", instead));
+      if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
     }
-    LLAVA_CHECK(to.try_copy(at->path().string(), below + name));
+    LLAVA_CHECK(to.try_copy(file, below + name));
   }
-  if (e) return fail_of_system(e.value(), "llava: cannot read the folder ", from);
   return {};
 }
 
