@@ -121,3 +121,62 @@ TEST_CASE("tokenizer_model_max_length: a longer prompt with pictures is an error
   const llava::image picture = tiny::picture(1);
   CHECK(chat.try_generate("<image>", std::span<const llava::image>(&picture, 1)));  // as long as is allowed
 }
+
+TEST_CASE(
+    "a chat template that is not known here: the folder opens, a question says what is lacking, a prompt is answered",
+    "[pipeline]") {
+  temporary_folder f("chat_template");
+  f.copy(LLAVA_TEST_DATA "/goldens/clip_mha");
+  f.write("chat_template.jinja", "{% for m in messages %}\n{{ m | xmlattr }}{% endfor %}");
+  auto model = opened(f);
+  auto chat = model.session();
+  chat.settings.max_new_tokens = 2;
+  const auto answer = chat.try_ask(tiny::picture(1), "What?");
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().sentence() ==
+        "llava: " + (f / "chat_template.jinja") + ": line 2: the filter 'xmlattr' is not known here");
+  CHECK(chat.save().turns.empty());
+  CHECK(model.try_prompt(1, "What?").error().sentence() == answer.error().sentence());
+  CHECK(chat.try_generate("What?", {}));
+  REQUIRE(model.try_choose_conversation("mpt"));
+  CHECK(model.description().conversation.name == "mpt");
+  CHECK(chat.try_ask(tiny::picture(1), "What?"));
+}
+
+TEST_CASE("the prompt's own BOS is the only one, and a system turn that was restored stays in front", "[pipeline]") {
+  temporary_folder f("bos");
+  f.copy(LLAVA_TEST_DATA "/goldens/clip_mha");
+  f.write("chat_template.jinja",
+          "{{ bos_token }}{% for m in messages %}{{ m.role }} {% for c in m.content %}"
+          "{{ '<image>' if c.type == 'image' else c.text }}{% endfor %};{% endfor %}");
+  const auto model = opened(f);
+  CHECK(*model.try_prompt(1, "What?") == "<s>user <image>What?;");
+  const auto ids = llava::prompt_ids(model.words(), model.description(), *model.try_prompt(1, "What?"), true);
+  CHECK(std::count(ids.begin(), ids.end(), model.words().bos()) == 1);
+
+  auto chat = model.session();
+  chat.settings.max_new_tokens = 2;
+  REQUIRE(chat.try_restore({{{llava::role::system, "Be brief."}}, {}}));
+  const auto answer = chat.try_ask(tiny::picture(1), "What?");
+  REQUIRE(answer);
+  CHECK(chat.save().turns.size() == 3);
+  const auto whole =
+      llava::prompt_ids(model.words(), model.description(), "<s>system Be brief.;user <image>What?;", true);
+  CHECK(static_cast<std::size_t>(answer->prompt_tokens) == whole.size() - 1 + 9);  // a picture is nine tokens
+}
+
+TEST_CASE("a tokenizer alone: what its chat template wrote gets no BOS, what the caller wrote does", "[pipeline]") {
+  temporary_folder f("alone");
+  f.copy(LLAVA_TEST_DATA "/goldens/text_llama");
+  const auto without = opened(f);
+  CHECK(without.description().conversation.name == "vicuna_v1");
+  CHECK(without.description().conversation.guessed);
+  f.write("chat_template.jinja", "{% for m in messages %}{{ m.content + ';' }}{% endfor %}");
+  const auto model = opened(f);
+  auto chat = model.session();
+  chat.settings.max_new_tokens = 1;
+  const auto asked = chat.try_ask("hello"), generated = chat.try_generate("hello;", {});
+  REQUIRE(asked);
+  REQUIRE(generated);
+  CHECK(generated->prompt_tokens == asked->prompt_tokens + 1);
+}
