@@ -63,8 +63,7 @@ class template_evaluation {
         const value dict = run.memory.make(type::dict);
         for (id i = first; i && run.work(dict.object->keys.size() / 8); i = node(node(i).next).next) {
           const value key = eval(i);
-          if (!key.is(type::text))
-            return run.fail(text_of("the key of a dictionary is ", run.shown(key), ", not a text"));
+          if (!key.is(type::text)) return run.fail("the key of a dictionary is ", key, ", not a text");
           dict.object->set(key.text, eval(node(i).next));
           run.memory.count_items(1);
         }
@@ -90,7 +89,7 @@ class template_evaluation {
       }
       case kind::minus: {
         const value v = eval(first);
-        if (!v.is_number() || v.number == INT64_MIN) return run.fail(text_of("the sign of ", run.shown(v)));
+        if (!v.is_number() || v.number == INT64_MIN) return run.fail("the sign of ", v);
         return template_integer(n.text == "-" ? -v.number : v.number);
       }
       case kind::choose: {
@@ -167,7 +166,7 @@ class template_evaluation {
     if (v.is(type::text)) return functions.texts().call(v.text, name, given);
     if (v.is(type::dict)) return functions.items().method(v, name, given);
     if (v.is(type::loop)) return of_loop(v, name, &given);
-    return run.fail(text_of("the method '", name, "' of ", run.type_name(v), " is not known here"));
+    return run.fail("the method '", name, "' of ", v, " is not known here");
   }
   value attribute(const value& v, std::string_view name) {
     if (v.is(type::loop)) return of_loop(v, name, nullptr);
@@ -187,8 +186,7 @@ class template_evaluation {
   }
   value called(const value& v, const template_arguments& given) {
     if (v.is(type::function) && template_functions::is_function(v.text)) return functions.call(v.text, given);
-    return v.is(type::macro) ? of_macro(node(static_cast<id>(v.number)), given)
-                             : run.fail(text_of("a call of ", run.shown(v)));
+    return v.is(type::macro) ? of_macro(node(static_cast<id>(v.number)), given) : run.fail("a call of ", v);
   }
 
   const template_tree& tree_;

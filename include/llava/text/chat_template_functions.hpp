@@ -33,7 +33,7 @@ class template_functions {
     if (name == "tojson") return json(v, given);
     if (name == "length" || name == "count") {
       const std::int64_t n = run_.length(v);
-      return n < 0 ? run_.fail(text_of("the length of ", run_.shown(v))) : template_integer(n);
+      return n < 0 ? run_.fail("the length of ", v) : template_integer(n);
     }
     if (name == "list") return run_.memory.list(run_.items(v));
     if (name == "first") {
@@ -72,7 +72,7 @@ class template_functions {
     const bool rejects = name == "reject" || name == "rejectattr",
                by_attribute = name == "selectattr" || name == "rejectattr";
     if (by_attribute || rejects || name == "select") return selected(v, given, by_attribute, rejects);
-    return run_.fail(text_of("the filter '", name, "' is not known here"));
+    return run_.fail("the filter '", name, "' is not known here");
   }
 
   // --- tests -------------------------------------------------------------------------------------------------------
@@ -92,10 +92,10 @@ class template_functions {
     if (name == "iterable") return run_.length(v) >= 0 || v.is(type::stream);
     if (name == "odd" || name == "even" || (name == "divisibleby" && other)) {
       const std::int64_t by = name == "divisibleby" ? other->number : 2;
-      if (!v.is_number() || by == 0) return run_.fail(text_of("the test '", name, "' of ", run_.shown(v))), false;
+      if (!v.is_number() || by == 0) return run_.fail("the test '", name, "' of ", v), false;
       return by == -1 || (v.number % by == 0) == (name != "odd");
     }
-    if (!other) return run_.fail(text_of("the test '", name, "' is not known here")), false;
+    if (!other) return run_.fail("the test '", name, "' is not known here"), false;
     if (name == "equalto" || name == "eq" || name == "==") return run_.equal(v, *other);
     if (name == "ne" || name == "!=") return !run_.equal(v, *other);
     if (name == "in") return run_.contains(*other, v);
@@ -103,7 +103,7 @@ class template_functions {
     if (name == "gt" || name == ">" || name == "greaterthan") return run_.order(v, *other) > 0;
     if (name == "le" || name == "<=") return run_.order(v, *other) <= 0;
     if (name == "ge" || name == ">=") return run_.order(v, *other) >= 0;
-    return run_.fail(text_of("the test '", name, "' is not known here")), false;
+    return run_.fail("the test '", name, "' is not known here"), false;
   }
 
   // --- functions ---------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class template_functions {
     if (name == "range") return range(given);
     if (name == "namespace" || name == "dict") {
       const value made = run_.memory.make(name == "dict" ? type::dict : type::name_space);
-      if (first && !first->is(type::dict)) return run_.fail(text_of(name, "() of ", run_.shown(*first)));
+      if (first && !first->is(type::dict)) return run_.fail(name, "() of ", *first);
       if (first) *made.object = *first->object;
       run_.memory.count_items(made.object->items.size() + given.names.size());
       for (std::size_t i = 0; i < given.names.size() && run_.work(1 + i / 8); ++i)
@@ -128,7 +128,7 @@ class template_functions {
       run_.refusal = std::string(run_.as_text(*first));
       return run_.fail("raise_exception");
     }
-    return run_.fail(text_of(name, "() without what it needs"));
+    return run_.fail(name, "() without what it needs");
   }
 
   template_texts& texts() { return texts_; }
@@ -182,7 +182,7 @@ class template_functions {
   }
   value whole(const value& v, const value* otherwise) {
     if (v.is_number()) return template_integer(v.number);
-    if (v.is(type::undefined)) return run_.fail(text_of("'int' of ", run_.shown(v)));
+    if (v.is(type::undefined)) return run_.fail("'int' of ", v);
     const value none = otherwise ? *otherwise : template_integer(0);
     if (!v.is(type::text)) return none;
     std::string_view s = texts_.strip(v.text, nullptr, true, true).text;
@@ -203,13 +203,13 @@ class template_functions {
         return run_.fail("range() needs one to three numbers");
       bounds[n == 1 ? 1 : i] = given.values[i].number;
     }
-    constexpr std::int64_t most = 100000;  // Jinja's
+    constexpr int most = 100000;  // Jinja's
     for (const std::int64_t b : bounds)
       if (n == 0 || b > (std::int64_t{1} << 60) || b < -(std::int64_t{1} << 60) || bounds[2] == 0)
         return run_.fail("range() needs one to three numbers");
     std::vector<value> all;
     for (std::int64_t i = bounds[0]; (bounds[2] > 0 ? i < bounds[1] : i > bounds[1]) && run_.work(); i += bounds[2]) {
-      if (all.size() == most) return run_.fail(text_of("range() of more than ", most, " numbers"));
+      if (all.size() == std::size_t{most}) return run_.fail("range() of more than ", most, " numbers");
       all.push_back(template_integer(i));
       run_.memory.count_items(1);
     }

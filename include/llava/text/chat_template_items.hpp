@@ -29,7 +29,7 @@ class template_items {
       const value* otherwise = given.find(1, "");
       return found ? *found : otherwise ? *otherwise : template_none();
     }
-    return run_.fail(text_of("the method '", name, "' of a dictionary is not known here"));
+    return run_.fail("the method '", name, "' of a dictionary is not known here");
   }
   static bool is_method(std::string_view name) {
     return template_list_has(" clear copy fromkeys get items keys pop popitem setdefault update values ", name);
@@ -37,7 +37,7 @@ class template_items {
 
   /// v[key]; undefined when there is no such item.
   value item(const value& v, const value& key) {
-    if (v.is(type::undefined)) return run_.fail(text_of("an item of ", run_.shown(v)));
+    if (v.is(type::undefined)) return run_.fail("an item of ", v);
     if (v.has_keys() && key.is(type::text)) {
       const value* found = run_.find(v, key.text);
       return found ? *found : template_undefined(key.text);
@@ -71,7 +71,7 @@ class template_items {
   value pairs(const value& v, bool once) {
     const value out = run_.memory.make(once ? type::stream : type::list);
     if (v.is(type::undefined)) return out;
-    if (!v.is(type::dict)) return run_.fail(text_of("the items of ", run_.shown(v)));
+    if (!v.is(type::dict)) return run_.fail("the items of ", v);
     for (std::size_t i = 0; i < v.object->keys.size() && run_.work(); ++i) {
       run_.memory.count_items(1);
       out.object->items.push_back(run_.memory.list({template_text(v.object->keys[i]), v.object->items[i]}));

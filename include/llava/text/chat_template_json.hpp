@@ -36,7 +36,7 @@ class template_json {
     } else if (v.is(template_type::dict)) {
       write_items(v, "{", "}", depth);
     } else {
-      run_.fail(text_of("'tojson' of ", template_run::shown(v)));
+      run_.fail("'tojson' of ", v);
     }
   }
 

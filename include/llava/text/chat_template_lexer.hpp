@@ -82,8 +82,10 @@ class template_lexer {
     return source_[i] == '{' && i + 1 < source_.size() &&
            (source_[i + 1] == '%' || source_[i + 1] == '{' || source_[i + 1] == '#');
   }
-  void fail(std::string why) {
-    if (problem.empty()) problem = std::move(why);
+  template <class... Parts>
+  void fail(const Parts&... parts) {
+    const template_problem_part list[] = {parts...};
+    if (problem.empty()) problem = template_problem(line, list, sizeof...(parts));
   }
   void add(template_token::kind_type kind, std::string_view word, std::int64_t number = 0) {
     tokens.push_back({kind, line, word, number});
@@ -175,10 +177,10 @@ class template_lexer {
       for (const std::string_view two : {"//", "**", "==", "!=", "<=", ">="})
         if (rest.substr(0, 2) == two) n = 2;
       if (n == 1 && std::string_view("+-*/%~()[]{}<>=.:,|;").find(c) == std::string_view::npos)
-        return fail(text_of("the character '", rest.substr(0, utf8_at(rest, 0).bytes), "' in a tag"));
+        return fail("the character '", rest.substr(0, utf8_at(rest, 0).bytes), "' in a tag");
       if (c == '(' || c == '[' || c == '{') open += c == '(' ? ')' : c == '[' ? ']' : '}';
       if (c == ')' || c == ']' || c == '}') {
-        if (open.empty() || open.back() != c) return fail(text_of("a '", c, "' that closes nothing"));
+        if (open.empty() || open.back() != c) return fail("a '", rest.substr(0, 1), "' that closes nothing");
         open.pop_back();
       }
       add(template_token::sign, rest.substr(0, n));
@@ -203,7 +205,7 @@ class template_lexer {
       } else if (digits > 0 || (c >= '0' && c <= '7')) {
         append_utf8(out, number_of(s, i, digits));
       } else if (c == 'N' || static_cast<unsigned char>(c) >= 0x80) {
-        fail(text_of("the escape \\", c == 'N' ? "N" : "before a letter beyond ASCII"));
+        fail("the escape \\", c == 'N' ? "N" : "before a letter beyond ASCII");
       } else if (c != '\n') {
         out += {'\\', c};
       }

@@ -43,8 +43,7 @@ class template_operators {
       run.work(all.size() / 8);
       return run.memory.list(std::move(all));
     }
-    if (!a.is_number() || !b.is_number() || sign == "/")
-      return run.fail(text_of("'", sign, "' between ", run.shown(a), " and ", run.shown(b)));
+    if (!a.is_number() || !b.is_number() || sign == "/") return run.fail("'", sign, "' between ", a, " and ", b);
     std::int64_t c = 0;
     bool fits = true;
     if (sign == "+") {

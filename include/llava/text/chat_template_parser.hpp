@@ -21,7 +21,7 @@ class template_parser : template_expressions {
   std::string parse(std::string_view text) {
     template_lexer words(text, tree_.memory);
     words.read();
-    if (!words.problem.empty()) return text_of("line ", words.line, ": ", words.problem);
+    if (!words.problem.empty()) return std::move(words.problem);
     tokens_ = std::move(words.tokens);
     tree_.root = body({});
     return std::move(problem_);
@@ -36,7 +36,7 @@ class template_parser : template_expressions {
     while (!failed()) {
       const token t = peek();
       if (t.kind == token::end) {
-        if (ends.size() > 0) fail(text_of("the template ends before '", *(ends.end() - 1), "'"));
+        if (ends.size() > 0) fail("the template ends before '", *(ends.end() - 1), "'");
         break;
       }
       next();
@@ -81,8 +81,8 @@ class template_parser : template_expressions {
     if (take_name("continue")) return make(kind::again);
     if (peek().kind != token::name) return fail_at("expected the name of a tag");
     for (const std::string_view known : {"endfor", "endif", "else", "elif", "endset", "endmacro", "endgeneration"})
-      if (name == known) return fail(text_of("'", name, "' without the tag that it belongs to"));
-    return fail(text_of("the tag '", name, "' is not known here"));
+      if (name == known) return fail("'", name, "' without the tag that it belongs to");
+    return fail("the tag '", name, "' is not known here");
   }
 
   id loop() {

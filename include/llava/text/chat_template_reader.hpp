@@ -36,7 +36,7 @@ class template_reader {
   bool take(std::string_view sign) { return peek().is(sign) && (next(), true); }
   bool take_name(std::string_view name) { return peek().is_name(name) && (next(), true); }
   void expect(std::string_view sign) {
-    if (!take(sign)) fail_at(text_of("expected '", sign, "'"));
+    if (!take(sign)) fail_at("expected '", sign, "'");
   }
   std::string_view expect_name() {
     if (peek().kind != token::name) return fail_at("expected a name"), std::string_view();
@@ -45,17 +45,20 @@ class template_reader {
     return word;
   }
   bool failed() const { return !problem_.empty(); }
-  id fail(std::string why) {
-    if (!failed()) problem_ = text_of("line ", peek().line, ": ", why);
+  template <class... Parts>
+  id fail(const Parts&... parts) {
+    const template_problem_part list[] = {parts...};
+    add_problem(list, sizeof...(parts));
     return 0;
   }
-  /// Fails with what was found instead.
-  id fail_at(std::string why) {
+  /// Fails with what was expected and what was found instead.
+  [[gnu::cold]] id fail_at(std::string_view expected, std::string_view what = {}, std::string_view behind = {}) {
     const token& t = peek();
     const bool ends = t.kind == token::block_end || t.kind == token::output_end;
-    if (t.kind == token::end) return fail(std::move(why) + ", found the end of the template");
-    if (ends) return fail(std::move(why) + ", found the end of the tag");
-    return fail(t.kind == token::text ? std::move(why) + ", found a text" : text_of(why, ", found '", t.word, "'"));
+    if (t.kind == token::end) return fail(expected, what, behind, ", found the end of the template");
+    if (ends) return fail(expected, what, behind, ", found the end of the tag");
+    if (t.kind == token::text) return fail(expected, what, behind, ", found a text");
+    return fail(expected, what, behind, ", found '", t.word, "'");
   }
 
   // --- nodes -------------------------------------------------------------------------------------------------------
@@ -86,7 +89,7 @@ class template_reader {
   /// Counts a level of nesting while it lives.
   struct level {
     explicit level(template_reader& p) : parser(p) {
-      if (++parser.depth_ > deepest) parser.fail(text_of("nested deeper than ", deepest, " levels"));
+      if (++parser.depth_ > deepest) parser.fail("nested deeper than ", deepest, " levels");
     }
     ~level() { --parser.depth_; }
     level(const level&) = delete;
@@ -98,6 +101,10 @@ class template_reader {
   std::string problem_;
 
  private:
+  [[gnu::cold, gnu::noinline]] void add_problem(const template_problem_part* parts, std::size_t count) {
+    if (!failed()) problem_ = template_problem(peek().line, parts, count);
+  }
+
   std::size_t at_ = 0;
   int depth_ = 0;
 };

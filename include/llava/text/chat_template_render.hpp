@@ -102,8 +102,7 @@ class template_renderer final : public template_evaluation {
     const template_node& t = node(target);
     if (t.kind == kind::name_path) {
       const value space = eval(t.child);
-      if (!space.is(type::name_space))
-        run.fail(text_of("'", t.text, "' can be set of a namespace only, not of ", run.shown(space)));
+      if (!space.is(type::name_space)) run.fail("'", t.text, "' can be set of a namespace only, not of ", space);
       if (!run.failed() && run.work(8)) space.object->set(t.text, v);
       return;
     }
@@ -177,7 +176,7 @@ class template_renderer final : public template_evaluation {
     const loop_state& l = loops_[own];
     if (name == "cycle" && given && !given->values.empty())
       return given->values[static_cast<std::size_t>(l.index) % given->values.size()];
-    if (given) return run.fail(text_of("'loop.", name, "()' is not known here"));
+    if (given) return run.fail("'loop.", name, "()' is not known here");
     if (name == "index0") return template_integer(l.index);
     if (name == "index") return template_integer(l.index + 1);
     if (name == "first") return template_boolean(l.index == 0);
@@ -186,7 +185,7 @@ class template_renderer final : public template_evaluation {
     if (name == "previtem") return l.index == 0 ? template_undefined("loop.previtem") : l.previous;
     if (name == "nextitem") return peek(own) ? loops_[own].following : template_undefined("loop.nextitem");
     if (name != "length" && name != "revindex" && name != "revindex0")
-      return run.fail(text_of("'loop.", name, "' is not known here"));
+      return run.fail("'loop.", name, "' is not known here");
     const std::int64_t total = turns(own), behind = total - loops_[own].index;
     return template_integer(name == "length" ? total : name == "revindex" ? behind : behind - 1);
   }
@@ -204,7 +203,7 @@ class template_renderer final : public template_evaluation {
                               : node(node(i).child).kind != kind::nothing ? eval(node(i).child)
                                                                           : template_undefined(node(i).text));
     }
-    if (used != given.values.size()) run.fail(text_of("the macro '", macro.text, "' is given what it does not take"));
+    if (used != given.values.size()) run.fail("the macro '", macro.text, "' is given what it does not take");
     std::string out;
     statements(i, out);
     return run.text(std::move(out));

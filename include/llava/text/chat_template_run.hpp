@@ -36,8 +36,11 @@ class template_run {
   std::uint32_t line = 0;
 
   bool failed() const { return !problem.empty(); }
-  value fail(std::string why) {
-    if (!failed()) problem = text_of("line ", line, ": ", why);
+  /// The parts of a sentence; what comes after the first problem is none.
+  template <class... Parts>
+  value fail(const Parts&... parts) {
+    const template_problem_part list[] = {parts...};
+    add_problem(list, sizeof...(parts));
     return {};
   }
   /// Counts work; false when there was too much of it.
@@ -61,35 +64,6 @@ class template_run {
 
   // --- what a value is ---------------------------------------------------------------------------------------------
 
-  static std::string_view type_name(const value& v) {
-    switch (v.type) {
-      case type::undefined:
-        return "something that is not defined";
-      case type::none:
-        return "none";
-      case type::boolean:
-        return "a boolean";
-      case type::integer:
-        return "a number";
-      case type::text:
-        return "a text";
-      case type::list:
-      case type::content:
-      case type::stream:
-        return "a list";
-      case type::dict:
-        return "a dictionary";
-      case type::name_space:
-        return "a namespace";
-      default:
-        return "a function";
-    }
-  }
-  /// What is not defined, by name, or the kind of value.
-  static std::string shown(const value& v) {
-    if (v.is(type::undefined) && !v.text.empty()) return text_of("'", v.text, "', which is not defined");
-    return std::string(type_name(v));
-  }
   bool truth(const value& v) const {
     switch (v.type) {
       case type::undefined:
@@ -122,7 +96,7 @@ class template_run {
       case type::text:
         return v.text;
       default:
-        fail(text_of("the text of ", shown(v), " is asked for"));
+        fail("the text of ", v, " is asked for");
         return {};
     }
   }
@@ -150,15 +124,15 @@ class template_run {
   int order(const value& a, const value& b) {
     if (a.is_number() && b.is_number()) return a.number < b.number ? -1 : a.number > b.number;
     if (a.is(type::text) && b.is(type::text)) return work(a.text.size() / 64), a.text.compare(b.text);
-    return fail(text_of("no order between ", shown(a), " and ", shown(b))), 0;
+    return fail("no order between ", a, " and ", b), 0;
   }
   bool contains(const value& where, const value& what) {
     if (where.is(type::text)) {
-      if (!what.is(type::text)) return fail(text_of("'in' looks for ", shown(what), " in a text")), false;
+      if (!what.is(type::text)) return fail("'in' looks for ", what, " in a text"), false;
       return find(where.text, what.text) != std::string_view::npos;
     }
     if (where.is(type::dict)) {
-      if (what.object) return fail(text_of("'in' looks for ", shown(what), " in a dictionary")), false;
+      if (what.object) return fail("'in' looks for ", what, " in a dictionary"), false;
       return what.is(type::text) && find(where, what.text);
     }
     bool found = false;
@@ -195,7 +169,7 @@ class template_run {
       return memory.list(std::move(keys));
     }
     if (v.is(type::text) || v.is_list() || v.is(type::stream) || v.is(type::undefined)) return v;
-    return fail(text_of("a loop over ", shown(v)));
+    return fail("a loop over ", v);
   }
   /// The item at `at`, which is moved on, and whether there is one.
   std::pair<value, bool> next_of(const value& v, std::size_t& at) {
@@ -229,6 +203,10 @@ class template_run {
   }
 
  private:
+  [[gnu::cold, gnu::noinline]] void add_problem(const template_problem_part* parts, std::size_t count) {
+    if (!failed()) problem = template_problem(line, parts, count);
+  }
+
   std::size_t steps_ = 0;
 };
 

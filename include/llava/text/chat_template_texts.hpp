@@ -63,12 +63,12 @@ class template_texts {
     if (name == "startswith" || name == "endswith") return template_boolean(has_end(s, first, name == "endswith"));
     if (name == "replace") return replace(s, first, given.find(1, ""), given.find(2, "count"));
     if (name == "join" && first) return join(s, *first);
-    return run_.fail(text_of("the method '", name, "' of a text is not known here"));
+    return run_.fail("the method '", name, "' of a text is not known here");
   }
 
   value strip(std::string_view s, const value* which, bool left, bool right) {
     if (which && which->is(template_type::none)) which = nullptr;
-    if (which && !which->is(template_type::text)) return run_.fail(text_of("strip() of ", run_.shown(*which)));
+    if (which && !which->is(template_type::text)) return run_.fail("strip() of ", *which);
     const auto goes = [&](utf8_character c, std::string_view at) {
       return which ? run_.find(which->text, at.substr(0, c.bytes)) != std::string_view::npos : is_python_space(c.code);
     };
@@ -95,8 +95,8 @@ class template_texts {
       }
       return run_.memory.list(std::move(parts));
     }
-    if (!separator->is(template_type::text) || separator->text.empty())
-      return run_.fail(text_of("split() at ", separator->text.empty() ? "an empty text" : run_.type_name(*separator)));
+    if (!separator->is(template_type::text)) return run_.fail("split() at ", *separator);
+    if (separator->text.empty()) return run_.fail("split() at an empty text");
     while (left-- != 0 && run_.work()) {
       const std::size_t at = run_.find(s, separator->text);
       if (at == std::string_view::npos) break;
@@ -128,7 +128,7 @@ class template_texts {
     std::string out;
     bool is_first = true;
     run_.each(items, [&](const value& v) {
-      if (texts_only && !v.is(template_type::text)) return run_.fail(text_of("join() of ", run_.shown(v))), false;
+      if (texts_only && !v.is(template_type::text)) return run_.fail("join() of ", v), false;
       const bool goes_on = (is_first || run_.append(out, between)) && run_.append(out, run_.as_text(v));
       is_first = false;
       return goes_on;
@@ -143,7 +143,7 @@ class template_texts {
     bool begins = true;
     for (char c : s) {
       if (static_cast<unsigned char>(c) >= 0x80)
-        return run_.fail(text_of("'", how, "' of a text with characters beyond ASCII is not known here"));
+        return run_.fail("'", how, "' of a text with characters beyond ASCII is not known here");
       const bool raises = how == "upper" || (how != "lower" && begins);
       const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
       if (is_letter) c = static_cast<char>(raises ? c & ~0x20 : c | 0x20);
@@ -173,7 +173,7 @@ class template_texts {
         return run_.fail("a slice of what is no number");
     const auto part = [](const value* p) { return p && p->is_number() ? p : nullptr; };
     const std::int64_t n = run_.length(v), by = part(step) ? step->number : 1;
-    if (n < 0 || (!v.is_list() && !v.is(template_type::text))) return run_.fail(text_of("a slice of ", run_.shown(v)));
+    if (n < 0 || (!v.is_list() && !v.is(template_type::text))) return run_.fail("a slice of ", v);
     if (by == 0) return run_.fail("a slice in steps of 0");
     const auto bound = [&](const value* p, std::int64_t otherwise) {
       if (!part(p)) return otherwise;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <llava/base/error.hpp>
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
@@ -108,5 +109,57 @@ class template_memory {
   std::vector<std::unique_ptr<template_object>> objects_;
   std::size_t bytes_ = 0;
 };
+
+/// A part of the sentence that says what is wrong with a template: a text, a number, or what a value is. It is two
+/// words, since there are many such sentences.
+class template_problem_part {
+ public:
+  template_problem_part(std::string_view text) : at_(text.data()), size_(text.size()) {}
+  template_problem_part(const char* text) : template_problem_part(std::string_view(text)) {}
+  template_problem_part(int number) : at_(nullptr), size_(static_cast<std::size_t>(number)) {}
+  template_problem_part(const template_value& v) : at_(&v), size_(is_value) {}
+
+  void append_to(std::string& to) const {
+    if (size_ == is_value) {
+      const auto& v = *static_cast<const template_value*>(at_);
+      if (v.is(template_type::undefined) && !v.text.empty())
+        to.append("'").append(v.text).append("', which is not defined");
+      else
+        to += name_of(v.type);
+    } else if (at_) {
+      to.append(static_cast<const char*>(at_), size_);
+    } else if (size_ > 0) {
+      to += text_of(size_);
+    }
+  }
+
+ private:
+  static constexpr std::size_t is_value = static_cast<std::size_t>(-1);
+  static std::string_view name_of(template_type t) {
+    constexpr std::string_view names[] = {"something that is not defined",
+                                          "none",
+                                          "a boolean",
+                                          "a number",
+                                          "a text",
+                                          "a list",
+                                          "a list",
+                                          "a list",
+                                          "a dictionary",
+                                          "a namespace"};
+    const auto i = static_cast<std::size_t>(t);
+    return i < std::size(names) ? names[i] : std::string_view("a function");
+  }
+
+  const void* at_;
+  std::size_t size_;
+};
+
+/// The sentence, with the line of the template.
+[[gnu::cold]] inline std::string template_problem(std::uint32_t line, const template_problem_part* parts,
+                                                  std::size_t count) {
+  std::string out = text_of("line ", line, ": ");
+  for (std::size_t i = 0; i < count; ++i) parts[i].append_to(out);
+  return out;
+}
 
 LLAVA_END
