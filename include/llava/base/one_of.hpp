@@ -29,7 +29,7 @@ class one_of {
   /// All names, for errors.
   static std::string names() {
     std::string all;
-    ((all += (all.empty() ? "" : ", ") + std::string(Choices::name)), ...);
+    for (const std::string_view name : {std::string_view(Choices::name)...}) (all += all.empty() ? "" : ", ") += name;
     return all;
   }
 

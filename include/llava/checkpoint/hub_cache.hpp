@@ -8,17 +8,12 @@
 #include <cstdlib>
 #include <string>
 
-#include <sys/stat.h>
-
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
-inline bool folder_exists(const std::string& folder) {
-  struct stat about {};
-  return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
-}
 /// "org/name" of letters, digits, '.', '_' and '-'.
 inline bool looks_like_hub_id(std::string_view id) {
   const auto slash = id.find('/');

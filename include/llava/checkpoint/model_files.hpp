@@ -2,25 +2,21 @@
 /// What of a folder belongs to its model: the small files at its top, and the vision tower that config.json places below it. A
 /// folder may be the clone of a repository (.git, .cache, examples, other formats of the same weights): that is left.
 #pragma once
-#include <dirent.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/new_folder.hpp>
+#include <llava/checkpoint/rapidjson.hpp>
 #include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
@@ -45,15 +41,6 @@ inline bool describes_model(std::string name) {
         "copying", "notice", "use_policy", "readme"})
     if (name.compare(0, start.size(), start) == 0) return true;
   return false;
-}
-
-/// Names at the top of a folder. Not <filesystem>'s iterator: it ends the program where it is refused memory.
-inline result<std::vector<std::string>> try_names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  const std::unique_ptr<::DIR, int (*)(::DIR*)> at(::opendir(folder.c_str()), &::closedir);
-  if (!at) return fail_of_system(errno, "llava: cannot read the folder ", folder);
-  while (const ::dirent* entry = ::readdir(at.get())) names.emplace_back(entry->d_name);
-  return names;
 }
 
 /// Copies files at the top of `from` for which takes(name) is true to the folder `below` of the new one.

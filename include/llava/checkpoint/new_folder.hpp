@@ -9,9 +9,9 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/partial_folder.hpp>
 
 LLAVA_BEGIN
@@ -40,9 +40,9 @@ class new_folder {
     LLAVA_TRY(partial, partial_folder::try_make(prefix));
     new_folder f(place, std::move(partial), inside);
     if (!inside) return result<new_folder>(std::move(f));
-    for (fs::directory_iterator at(place, e), end; !e && at != end; at.increment(e))
-      if (at->path().filename() != fs::path(f.folder()).filename()) return is_taken("not an empty folder");
-    if (e) return fail_of_system(e.value(), "llava: cannot read the folder ", place);
+    LLAVA_TRY(names, detail::try_names_in(place));
+    for (const std::string& name : names)
+      if (place + "/" + name != f.folder()) return is_taken("not an empty folder");
     return result<new_folder>(std::move(f));
   }
 
@@ -74,19 +74,15 @@ class new_folder {
       : place_(std::move(place)), partial_(std::move(partial)), inside_(inside) {}
 
   result<void> try_move_up() {
-    namespace fs = std::filesystem;
     constexpr std::string_view last = "config.json";
-    std::error_code e;
     const auto move = [&](const std::string& name) -> result<void> {
       const int failure = detail::move_to_free_place(folder() + "/" + name, place_ + "/" + name);
       if (failure != 0) return fail_of_system(failure, "llava: cannot move ", name, " into ", place_);
       return {};
     };
-    std::vector<std::string> names;  // a folder is not changed while it is read
-    for (fs::directory_iterator at(folder(), e), end; !e && at != end; at.increment(e))
-      if (std::string name = at->path().filename().string(); name != last) names.push_back(std::move(name));
-    if (e) return fail_of_system(e.value(), "llava: cannot read the folder ", folder());
-    for (const std::string& name : names) LLAVA_CHECK(move(name));
+    LLAVA_TRY(names, detail::try_names_in(folder()));
+    for (const std::string& name : names)
+      if (name != last) LLAVA_CHECK(move(name));
     return move(std::string(last));
   }
 

@@ -3,7 +3,6 @@
 /// threads, processes and machines never share one. It is locked while its owner lives and removed at its end. What a crash
 /// has left has no lock, and is removed when the next one with the same prefix is made: nothing grows.
 #pragma once
-#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/file.h>
@@ -19,6 +18,7 @@
 #include <utility>
 
 #include <llava/base/error.hpp>
+#include <llava/checkpoint/folder.hpp>
 
 LLAVA_BEGIN
 
@@ -109,16 +109,16 @@ class partial_folder {
     const std::size_t slash = prefix.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : prefix.substr(0, slash + 1);
     const std::string start = slash == std::string::npos ? prefix : prefix.substr(slash + 1);
-    ::DIR* const entries = ::opendir(folder.c_str());
-    while (const ::dirent* entry = entries ? ::readdir(entries) : nullptr) {
-      if (!is_name(entry->d_name, start)) continue;
-      const std::string path = prefix + std::string(entry->d_name + start.size());
+    const auto names = detail::try_names_in(folder);
+    if (!names) return;
+    for (const std::string& name : *names) {
+      if (!is_name(name, start)) continue;
+      const std::string path = prefix + name.substr(start.size());
       const int lock = open_folder(path);
       if (lock < 0) continue;
       if (::flock(lock, LOCK_EX | LOCK_NB) == 0) detail::remove_folder(path);
       ::close(lock);
     }
-    if (entries) ::closedir(entries);
   }
 
   std::string path_;

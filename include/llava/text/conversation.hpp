@@ -183,16 +183,10 @@ struct conversation_list : one_of<T...> {
   static result<conversation_list> try_named(std::string_view name) {
     conversation_list found;
     if (found.choose(name)) return found;
-    return fail(errc::not_found, text_of("llava: no conversation template is called '", name, "'; known: ", names()));
+    return fail(errc::not_found, text_of("llava: no conversation template is called '", name, "'; known: ", conversation_list::names()));
   }
   std::string_view name() const {
     return this->visit([](const auto& t) -> std::string_view { return std::remove_cvref_t<decltype(t)>::name; });
-  }
-  /// All names, for errors.
-  static std::string names() {
-    std::string all;
-    ((all += (all.empty() ? "" : ", ") + std::string(T::name)), ...);
-    return all;
   }
 };
 

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Folders of the file system: whether there is one, and what names stand in it. Not <filesystem>'s iterator, which ends the
+/// program where it is refused memory.
+#pragma once
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <llava/base/error.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+inline bool folder_exists(const std::string& folder) {
+  struct stat about {};
+  return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+/// Names at the top of a folder, but for "." and "..".
+inline result<std::vector<std::string>> try_names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  const std::unique_ptr<::DIR, int (*)(::DIR*)> at(::opendir(folder.c_str()), &::closedir);
+  if (!at) return fail_of_system(errno, "llava: cannot read the folder ", folder);
+  errno = 0;
+  while (const ::dirent* entry = ::readdir(at.get()))
+    if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
+  if (errno != 0) return fail_of_system(errno, "llava: cannot read the folder ", folder);
+  return result<std::vector<std::string>>(std::move(names));
+}
+
+}  // namespace detail
+
+LLAVA_END
