@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// R12: each allocation of every public call is refused once. The call answers with errc::out_of_memory (or does without), leaves
 /// everything as it was, and the next call works.
-#include <allocations.hpp>
 #include <llava/image/file.hpp>
 #include <llava/pipeline/quantise.hpp>
+#include <refuse_each.hpp>
 #include <temporary_folder.hpp>
 
 #include "tiny_model.hpp"
@@ -11,29 +11,6 @@
 using namespace tiny;
 
 namespace {
-
-/// Calls `call()`, which returns a result, with allocation 0, 1, 2 … refused, until none is any more or there were `most`;
-/// steps of `stride` where calls are many. Returns how many were refused.
-template <class Call>
-int refuse_each(Call&& call, int most = 2000, int stride = 1) {
-  int refusals = 0;
-  for (long n = 0; refusals < most; n += stride) {
-    allocations::refuse_one one(n);
-    const auto r = call();
-    const bool refused = one.refused();
-    allocations::left = -1;
-    if (!refused) {
-      if (!r) FAIL(r.error().what());
-      return refusals;
-    }
-    ++refusals;
-    if (!r) {
-      INFO("allocation " << n << ": " << r.error().what());
-      REQUIRE(r.error().code() == llava::errc::out_of_memory);
-    }
-  }
-  return refusals;
-}
 
 llava::generation_settings few() {
   llava::generation_settings s;

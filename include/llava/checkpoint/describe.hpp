@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <llava/base/guard.hpp>
 #include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/generation_config.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
@@ -142,41 +143,43 @@ inline result<void> try_confirm_not_quantised(const json_object& root) {
 
 /// Reads config.json and what lies beside it. Errors name the file and the key.
 inline result<model_description> try_describe_model(const std::string& folder) {
-  const std::string file = folder + "/config.json";
-  if (!detail::file_exists(file)) return detail::error_of_folder(folder, "config.json");
-  LLAVA_TRY(json, json_document::try_read(file));
-  const json_object root = json.root();
-  LLAVA_CHECK(detail::try_confirm_not_quantised(root));
-  model_description d;
-  std::string tower, type;
-  LLAVA_CHECK(root.read("vision_tower", tower));
-  LLAVA_CHECK(root.read("mm_vision_tower", tower));
-  LLAVA_CHECK(root.read("model_type", type));
-  if (root.has("text_config")) {
-    if (type.empty()) type = "llava";
-    if (type != "llava") return root.unsupported("model_type", type, "llava; the others come later");
-    LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, d));
-  } else if (!tower.empty()) {
-    LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
-  } else if (type == "llava" || type.rfind("llava_", 0) == 0) {
-    return fail(errc::invalid_format,
-                text_of("llava: ", file, ": \"model_type\" is ", type, ", and there is neither ",
-                        "text_config (of transformers' layout) nor mm_vision_tower (of the original)"));
-  } else {
-    d.names = naming::text_only;
-    LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
-    LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
-  }
-  LLAVA_CHECK(detail::try_read_generation_config(folder, root, d));
-  std::string_view broken = first_broken_rule(d.text);
-  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
-  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);
-  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
-  if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
-  if (d.has_vision && d.image.crop != d.vision.image)
-    return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", d.image.crop,
-                                        " pixels for a tower of ", d.vision.image));
-  return d;
+  return guarded([&]() -> result<model_description> {
+    const std::string file = folder + "/config.json";
+    if (!detail::file_exists(file)) return detail::error_of_folder(folder, "config.json");
+    LLAVA_TRY(json, json_document::try_read(file));
+    const json_object root = json.root();
+    LLAVA_CHECK(detail::try_confirm_not_quantised(root));
+    model_description d;
+    std::string tower, type;
+    LLAVA_CHECK(root.read("vision_tower", tower));
+    LLAVA_CHECK(root.read("mm_vision_tower", tower));
+    LLAVA_CHECK(root.read("model_type", type));
+    if (root.has("text_config")) {
+      if (type.empty()) type = "llava";
+      if (type != "llava") return root.unsupported("model_type", type, "llava; the others come later");
+      LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, d));
+    } else if (!tower.empty()) {
+      LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
+    } else if (type == "llava" || type.rfind("llava_", 0) == 0) {
+      return fail(errc::invalid_format,
+                  text_of("llava: ", file, ": \"model_type\" is ", type, ", and there is neither ",
+                          "text_config (of transformers' layout) nor mm_vision_tower (of the original)"));
+    } else {
+      d.names = naming::text_only;
+      LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
+      LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
+    }
+    LLAVA_CHECK(detail::try_read_generation_config(folder, root, d));
+    std::string_view broken = first_broken_rule(d.text);
+    if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
+    if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);
+    if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
+    if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
+    if (d.has_vision && d.image.crop != d.vision.image)
+      return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", d.image.crop,
+                                          " pixels for a tower of ", d.vision.image));
+    return d;
+  });
 }
 
 LLAVA_END

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 
+#include <llava/base/guard.hpp>
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 
@@ -54,25 +55,27 @@ inline std::string cached_snapshot(std::string_view id) {
 
 /// A folder as it is, or the snapshot of a repository in the Hugging Face cache.
 inline result<std::string> try_resolve_model_folder(std::string_view folder_or_id) {
-  std::string folder(folder_or_id);
-  if (detail::folder_exists(folder)) {
-    while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-    return folder;
-  }
-  if (detail::looks_like_hub_id(folder_or_id)) {
-    const std::string cached = detail::cached_snapshot(folder_or_id);
-    if (!cached.empty()) return cached;
-    return fail(errc::not_found,
-                text_of("llava: ", folder_or_id, " is neither a folder nor in the Hugging Face cache (",
-                        detail::hub_cache_folder(), "); fetch it with `hf download ", folder_or_id,
-                        "` and pass its name or its folder"));
-  }
-  struct stat about {};
-  if (::stat(folder.c_str(), &about) != 0) return fail_of_system(errno, "llava: there is no folder ", folder_or_id);
-  const bool gguf = folder.size() > 5 && folder.compare(folder.size() - 5, 5, ".gguf") == 0;
-  return fail(gguf ? errc::unsupported : errc::invalid_argument,
-              text_of("llava: ", folder_or_id, " is a ", gguf ? "GGUF file, which is not read" : "file",
-                      "; pass the folder of a model with safetensors"));
+  return guarded([&]() -> result<std::string> {
+    std::string folder(folder_or_id);
+    if (detail::folder_exists(folder)) {
+      while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+      return folder;
+    }
+    if (detail::looks_like_hub_id(folder_or_id)) {
+      const std::string cached = detail::cached_snapshot(folder_or_id);
+      if (!cached.empty()) return cached;
+      return fail(errc::not_found,
+                  text_of("llava: ", folder_or_id, " is neither a folder nor in the Hugging Face cache (",
+                          detail::hub_cache_folder(), "); fetch it with `hf download ", folder_or_id,
+                          "` and pass its name or its folder"));
+    }
+    struct stat about {};
+    if (::stat(folder.c_str(), &about) != 0) return fail_of_system(errno, "llava: there is no folder ", folder_or_id);
+    const bool gguf = folder.size() > 5 && folder.compare(folder.size() - 5, 5, ".gguf") == 0;
+    return fail(gguf ? errc::unsupported : errc::invalid_argument,
+                text_of("llava: ", folder_or_id, " is a ", gguf ? "GGUF file, which is not read" : "file",
+                        "; pass the folder of a model with safetensors"));
+  });
 }
 
 LLAVA_END

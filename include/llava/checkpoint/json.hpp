@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/base/stand_in.hpp>
 #include <llava/checkpoint/json_value.hpp>
 #include <llava/checkpoint/rapidjson.hpp>
@@ -157,26 +158,30 @@ class json_builder : public json_events<json_builder> {
 /// Parses a whole text; `file` is its name in errors.
 inline result<json_value> try_parse_json(std::string_view file, std::string_view text,
                                          repeated_keys repeated = repeated_keys::last_counts) {
-  rapidjson::Reader reader;
-  rapidjson::MemoryStream bytes(text.data(), text.size());
-  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
-  json_builder builder(text.size(), repeated);
-  constexpr unsigned flags =
-      rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
-  if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));
-  if (!builder.problem.empty()) return fail(errc::invalid_format, text_of("llava: ", file, ": ", builder.problem));
-  if (const std::string_view instead = stand_in(text); !instead.empty())
-    return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
-  return fail(errc::invalid_format, text_of("llava: ", file, ": not JSON, at byte ", reader.GetErrorOffset()));
+  return guarded([&]() -> result<json_value> {
+    rapidjson::Reader reader;
+    rapidjson::MemoryStream bytes(text.data(), text.size());
+    rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(bytes);
+    json_builder builder(text.size(), repeated);
+    constexpr unsigned flags =
+        rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
+    if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));
+    if (!builder.problem.empty()) return fail(errc::invalid_format, text_of("llava: ", file, ": ", builder.problem));
+    if (const std::string_view instead = stand_in(text); !instead.empty())
+      return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
+    return fail(errc::invalid_format, text_of("llava: ", file, ": not JSON, at byte ", reader.GetErrorOffset()));
+  });
 }
 
 /// The whole of a text file of at most `limit` bytes.
 inline result<std::string> try_read_text_file(const std::string& file, std::size_t limit = std::size_t{64} << 20) {
-  LLAVA_TRY(mapped, mapped_file::try_open(file));
-  if (mapped.bytes().size() > limit)
-    return fail(errc::unsupported,
-                text_of("llava: ", file, " has ", mapped.bytes().size(), " bytes; at most ", limit, " are read"));
-  return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+  return guarded([&]() -> result<std::string> {
+    LLAVA_TRY(mapped, mapped_file::try_open(file));
+    if (mapped.bytes().size() > limit)
+      return fail(errc::unsupported,
+                  text_of("llava: ", file, " has ", mapped.bytes().size(), " bytes; at most ", limit, " are read"));
+    return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+  });
 }
 
 /// One object of a file, with its place in it for errors. Refers to the file's name and value: both outlive it.
@@ -260,10 +265,12 @@ class json_object {
 class json_document {
  public:
   static result<json_document> try_read(const std::string& file, repeated_keys repeated = repeated_keys::last_counts) {
-    LLAVA_TRY(text, try_read_text_file(file));
-    LLAVA_TRY(root, try_parse_json(file, text, repeated));
-    if (!root.is_object()) return fail(errc::invalid_format, text_of("llava: ", file, ": expected an object"));
-    return result<json_document>(json_document(file, std::move(root)));
+    return guarded([&]() -> result<json_document> {
+      LLAVA_TRY(text, try_read_text_file(file));
+      LLAVA_TRY(root, try_parse_json(file, text, repeated));
+      if (!root.is_object()) return fail(errc::invalid_format, text_of("llava: ", file, ": expected an object"));
+      return result<json_document>(json_document(file, std::move(root)));
+    });
   }
   const json_value& value() const { return root_; }
   json_object root() const { return json_object(file_, {}, &root_); }

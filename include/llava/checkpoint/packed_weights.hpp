@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <llava/base/executor.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/checkpoint/checksum.hpp>
 #include <llava/checkpoint/partial_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
@@ -41,64 +42,68 @@ class packed_weights {
 
   /// The file, or nothing where it is absent, damaged or not of `source`. Reads all of it once, on `threads`.
   static result<packed_weights> try_open(const std::string& file, std::string_view source, executor& threads) {
-    struct stat about {};
-    if (::lstat(file.c_str(), &about) != 0 && errno == ENOENT) {
-      const std::string folder = file.substr(0, file.rfind('/') + 1);
-      if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)  // said before the weights are laid out
-        return fail_of_system(errno, "llava: cannot write the packed file ", file);
-      return packed_weights();
-    }
-    LLAVA_CHECK(try_recognise(file));
-    packed_weights p;
-    auto opened = safetensors_file::try_open(file);
-    if (!opened) return packed_weights();
-    p.file_ = *std::move(opened);
-    const stored_tensor *about_source = p.file_.find("source"), *sums = p.file_.find("checksums");
-    if (!about_source || !sums || text(*about_source) != source) return packed_weights();
-    std::vector<const stored_tensor*> tensors;
-    p.file_.for_each([&](const stored_tensor& t) {
-      if (!t.format.empty()) tensors.push_back(&t);
+    return guarded([&]() -> result<packed_weights> {
+      struct stat about {};
+      if (::lstat(file.c_str(), &about) != 0 && errno == ENOENT) {
+        const std::string folder = file.substr(0, file.rfind('/') + 1);
+        if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)  // said before the weights are laid out
+          return fail_of_system(errno, "llava: cannot write the packed file ", file);
+        return packed_weights();
+      }
+      LLAVA_CHECK(try_recognise(file));
+      packed_weights p;
+      auto opened = safetensors_file::try_open(file);
+      if (!opened) return packed_weights();
+      p.file_ = *std::move(opened);
+      const stored_tensor *about_source = p.file_.find("source"), *sums = p.file_.find("checksums");
+      if (!about_source || !sums || text(*about_source) != source) return packed_weights();
+      std::vector<const stored_tensor*> tensors;
+      p.file_.for_each([&](const stored_tensor& t) {
+        if (!t.format.empty()) tensors.push_back(&t);
+      });
+      if (sums->bytes.size() != 8 * tensors.size()) return packed_weights();
+      std::vector<char> fits(tensors.size(), 0);
+      threads.parallel_for(static_cast<int>(tensors.size()), [&](int i) {
+        const auto at = static_cast<std::size_t>(i);
+        std::uint64_t expected;
+        std::memcpy(&expected, sums->bytes.data() + 8 * at, 8);
+        fits[at] = detail::checksum_of(tensors[at]->bytes) == expected;
+      });
+      for (const char fit : fits)
+        if (!fit) return packed_weights();
+      p.usable_ = true;
+      return result<packed_weights>(std::move(p));
     });
-    if (sums->bytes.size() != 8 * tensors.size()) return packed_weights();
-    std::vector<char> fits(tensors.size(), 0);
-    threads.parallel_for(static_cast<int>(tensors.size()), [&](int i) {
-      const auto at = static_cast<std::size_t>(i);
-      std::uint64_t expected;
-      std::memcpy(&expected, sums->bytes.data() + 8 * at, 8);
-      fits[at] = detail::checksum_of(tensors[at]->bytes) == expected;
-    });
-    for (const char fit : fits)
-      if (!fit) return packed_weights();
-    p.usable_ = true;
-    return p;
   }
 
   /// Writes `items`, in the order of their names, beside `file` and puts it in its place.
   static result<void> try_write(const std::string& file, std::string_view source, std::vector<item> items) {
-    std::sort(items.begin(), items.end(), [](const item& a, const item& b) { return a.name < b.name; });
-    std::vector<safetensors_plan> plan;
-    std::vector<std::uint64_t> sums;
-    for (const item& i : items) {
-      plan.push_back({i.name, dtype::uint8, {i.bytes.size()}, i.layout});
-      sums.push_back(detail::checksum_of(i.bytes));
-    }
-    plan.push_back({"checksums", dtype::uint8, {8 * sums.size()}, {}});
-    plan.push_back({"source", dtype::uint8, {source.size()}, {}});
-    const std::string place = target_of(file);
-    LLAVA_TRY(folder, partial_folder::try_make(place + ".partial-"));
-    const std::string partial = folder.path() + "/weights";
-    LLAVA_TRY(out, safetensors_writer::try_create(partial, plan, format));
-    for (const item& i : items) LLAVA_CHECK(out.try_write(i.bytes));
-    LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(sums.data()), 8 * sums.size()}));
-    LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(source.data()), source.size()}));
-    LLAVA_CHECK(out.try_finish());
-    int failure = detail::move_to_free_place(partial, place);
-    if (failure == EEXIST) {
-      LLAVA_CHECK(try_recognise(place));
-      failure = std::rename(partial.c_str(), place.c_str()) == 0 ? 0 : errno;
-    }
-    if (failure != 0) return fail_of_system(failure, "llava: cannot rename ", partial, " to ", place);
-    return {};
+    return guarded([&]() -> result<void> {
+      std::sort(items.begin(), items.end(), [](const item& a, const item& b) { return a.name < b.name; });
+      std::vector<safetensors_plan> plan;
+      std::vector<std::uint64_t> sums;
+      for (const item& i : items) {
+        plan.push_back({i.name, dtype::uint8, {i.bytes.size()}, i.layout});
+        sums.push_back(detail::checksum_of(i.bytes));
+      }
+      plan.push_back({"checksums", dtype::uint8, {8 * sums.size()}, {}});
+      plan.push_back({"source", dtype::uint8, {source.size()}, {}});
+      const std::string place = target_of(file);
+      LLAVA_TRY(folder, partial_folder::try_make(place + ".partial-"));
+      const std::string partial = folder.path() + "/weights";
+      LLAVA_TRY(out, safetensors_writer::try_create(partial, plan, format));
+      for (const item& i : items) LLAVA_CHECK(out.try_write(i.bytes));
+      LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(sums.data()), 8 * sums.size()}));
+      LLAVA_CHECK(out.try_write({reinterpret_cast<const std::byte*>(source.data()), source.size()}));
+      LLAVA_CHECK(out.try_finish());
+      int failure = detail::move_to_free_place(partial, place);
+      if (failure == EEXIST) {
+        LLAVA_CHECK(try_recognise(place));
+        failure = std::rename(partial.c_str(), place.c_str()) == 0 ? 0 : errno;
+      }
+      if (failure != 0) return fail_of_system(failure, "llava: cannot rename ", partial, " to ", place);
+      return {};
+    });
   }
 
   explicit operator bool() const { return usable_; }
@@ -114,12 +119,15 @@ class packed_weights {
 
   /// An error unless `file` begins as one of ours does.
   static result<void> try_recognise(const std::string& file) {
-    LLAVA_TRY(mapped, mapped_file::try_open(file));
-    const std::string start = text_of("{\"__metadata__\":{\"format\":\"", format, "\"");
-    const auto bytes = mapped.bytes();
-    if (bytes.size() >= 8 + start.size() && std::memcmp(bytes.data() + 8, start.data(), start.size()) == 0) return {};
-    return fail(errc::invalid_argument, text_of("llava: ", file, " is there already and is no file of packed weights; ",
-                                                "give another name for the packed file, or remove it"));
+    return guarded([&]() -> result<void> {
+      LLAVA_TRY(mapped, mapped_file::try_open(file));
+      const std::string start = text_of("{\"__metadata__\":{\"format\":\"", format, "\"");
+      const auto bytes = mapped.bytes();
+      if (bytes.size() >= 8 + start.size() && std::memcmp(bytes.data() + 8, start.data(), start.size()) == 0) return {};
+      return fail(errc::invalid_argument,
+                  text_of("llava: ", file, " is there already and is no file of packed weights; ",
+                          "give another name for the packed file, or remove it"));
+    });
   }
   /// Where a link leads.
   static std::string target_of(const std::string& file) {

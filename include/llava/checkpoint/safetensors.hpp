@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include <llava/base/guard.hpp>
 #include <llava/checkpoint/checksum.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/other_folder.hpp>
@@ -90,48 +91,51 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
 class safetensors_file {
  public:
   static result<safetensors_file> try_open(const std::string& file) {
-    safetensors_file f;
-    LLAVA_TRY(mapped, mapped_file::try_open(file));
-    f.mapped_ = std::move(mapped);
-    const std::span<const std::byte> bytes = f.mapped_.bytes();
-    const auto bad = [&](std::string_view what) {
-      const std::string_view instead =
-          stand_in({reinterpret_cast<const char*>(bytes.data()), (std::min)(bytes.size(), std::size_t{1024})});
-      if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
-      return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
-    };
-    if (bytes.size() < 8) return bad("too short to be a safetensors file");
-    std::uint64_t length = 0;
-    std::memcpy(&length, bytes.data(), 8);
-    if (length > 100000000) return bad(text_of("its header says ", length, " bytes; the format allows 100000000"));
-    if (length > bytes.size() - 8)
-      return bad(text_of("its header says ", length, " bytes, the file has ", bytes.size()));
-    const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
-    if (header.empty() || header.front() != '{') return bad("its header does not begin with '{'");
-    f.header_bytes_ = 8 + length;
-    const std::span<const std::byte> data = bytes.subspan(f.header_bytes_);
-    LLAVA_TRY(json, try_parse_json(file, header, repeated_keys::refused));
-    std::vector<std::pair<std::size_t, std::size_t>> ranges;
-    for (const auto& [name, value] : json.members()) {
-      if (name == "__metadata__") continue;  // below, when all tensors are known
-      LLAVA_TRY(entry, detail::try_read_entry(file, name, value, data));
-      ranges.emplace_back(entry.begin, entry.end);
-      f.tensors_.emplace(name, std::move(entry.tensor));
-    }
-    if (const json_value* metadata = json.find("__metadata__"); metadata && metadata->is_object())
-      for (const auto& [name, value] : metadata->members())
-        if (const auto t = f.tensors_.find(name); t != f.tensors_.end() && value.text())
-          t->second.format = *value.text();
-    std::sort(ranges.begin(), ranges.end());
-    std::size_t end = 0;
-    for (const auto& [first, last] : ranges) {
-      if (first != end)
-        return bad(text_of("its tensors ", first < end ? "overlap" : "leave a hole", " at byte ",
-                           (std::min)(first, end), " of the data"));
-      end = last;
-    }
-    if (end != data.size()) return bad(text_of("its tensors end at byte ", end, " of ", data.size(), " bytes of data"));
-    return result<safetensors_file>(std::move(f));
+    return guarded([&]() -> result<safetensors_file> {
+      safetensors_file f;
+      LLAVA_TRY(mapped, mapped_file::try_open(file));
+      f.mapped_ = std::move(mapped);
+      const std::span<const std::byte> bytes = f.mapped_.bytes();
+      const auto bad = [&](std::string_view what) {
+        const std::string_view instead =
+            stand_in({reinterpret_cast<const char*>(bytes.data()), (std::min)(bytes.size(), std::size_t{1024})});
+        if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
+        return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
+      };
+      if (bytes.size() < 8) return bad("too short to be a safetensors file");
+      std::uint64_t length = 0;
+      std::memcpy(&length, bytes.data(), 8);
+      if (length > 100000000) return bad(text_of("its header says ", length, " bytes; the format allows 100000000"));
+      if (length > bytes.size() - 8)
+        return bad(text_of("its header says ", length, " bytes, the file has ", bytes.size()));
+      const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
+      if (header.empty() || header.front() != '{') return bad("its header does not begin with '{'");
+      f.header_bytes_ = 8 + length;
+      const std::span<const std::byte> data = bytes.subspan(f.header_bytes_);
+      LLAVA_TRY(json, try_parse_json(file, header, repeated_keys::refused));
+      std::vector<std::pair<std::size_t, std::size_t>> ranges;
+      for (const auto& [name, value] : json.members()) {
+        if (name == "__metadata__") continue;  // below, when all tensors are known
+        LLAVA_TRY(entry, detail::try_read_entry(file, name, value, data));
+        ranges.emplace_back(entry.begin, entry.end);
+        f.tensors_.emplace(name, std::move(entry.tensor));
+      }
+      if (const json_value* metadata = json.find("__metadata__"); metadata && metadata->is_object())
+        for (const auto& [name, value] : metadata->members())
+          if (const auto t = f.tensors_.find(name); t != f.tensors_.end() && value.text())
+            t->second.format = *value.text();
+      std::sort(ranges.begin(), ranges.end());
+      std::size_t end = 0;
+      for (const auto& [first, last] : ranges) {
+        if (first != end)
+          return bad(text_of("its tensors ", first < end ? "overlap" : "leave a hole", " at byte ",
+                             (std::min)(first, end), " of the data"));
+        end = last;
+      }
+      if (end != data.size())
+        return bad(text_of("its tensors end at byte ", end, " of ", data.size(), " bytes of data"));
+      return result<safetensors_file>(std::move(f));
+    });
   }
 
   const stored_tensor* find(std::string_view name) const {
@@ -170,16 +174,18 @@ class safetensors_file {
 class safetensors_folder {
  public:
   static result<safetensors_folder> try_open(const std::string& folder) {
-    safetensors_folder all;
-    if (detail::file_exists(folder + "/model.safetensors")) {
-      LLAVA_TRY(one, safetensors_file::try_open(folder + "/model.safetensors"));
-      all.files_.push_back(std::move(one));
-    } else if (detail::file_exists(folder + "/model.safetensors.index.json")) {
-      LLAVA_CHECK(all.try_open_shards(folder));
-    } else {
-      return detail::error_of_folder(folder, "model.safetensors or model.safetensors.index.json");
-    }
-    return result<safetensors_folder>(std::move(all));
+    return guarded([&]() -> result<safetensors_folder> {
+      safetensors_folder all;
+      if (detail::file_exists(folder + "/model.safetensors")) {
+        LLAVA_TRY(one, safetensors_file::try_open(folder + "/model.safetensors"));
+        all.files_.push_back(std::move(one));
+      } else if (detail::file_exists(folder + "/model.safetensors.index.json")) {
+        LLAVA_CHECK(all.try_open_shards(folder));
+      } else {
+        return detail::error_of_folder(folder, "model.safetensors or model.safetensors.index.json");
+      }
+      return result<safetensors_folder>(std::move(all));
+    });
   }
 
   const stored_tensor* find(std::string_view name) const {

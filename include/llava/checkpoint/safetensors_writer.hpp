@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/checkpoint/rapidjson.hpp>
 #include <llava/checkpoint/source.hpp>
 
@@ -57,35 +58,41 @@ class safetensors_writer {
   /// Creates `file`, which must not exist, and writes the header. "pt" is the format that transformers asks for.
   static result<safetensors_writer> try_create(const std::string& file, const std::vector<safetensors_plan>& tensors,
                                                std::string_view format = "pt") {
-    safetensors_writer w;
-    w.file_ = file;
-    w.descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (w.descriptor_ < 0) return fail_of_system(errno, "llava: cannot create ", file);
-    std::string header = header_of(tensors, format);
-    header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');  // so that data begins aligned for every kernel
-    const std::uint64_t length = header.size();
-    LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(&length), sizeof(length)}));
-    LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(header.data()), header.size()}));
-    for (const safetensors_plan& t : tensors) w.expected_ += t.bytes();
-    return result<safetensors_writer>(std::move(w));
+    return guarded([&]() -> result<safetensors_writer> {
+      safetensors_writer w;
+      w.file_ = file;
+      w.descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (w.descriptor_ < 0) return fail_of_system(errno, "llava: cannot create ", file);
+      std::string header = header_of(tensors, format);
+      header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');  // so that data begins aligned for every kernel
+      const std::uint64_t length = header.size();
+      LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(&length), sizeof(length)}));
+      LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(header.data()), header.size()}));
+      for (const safetensors_plan& t : tensors) w.expected_ += t.bytes();
+      return result<safetensors_writer>(std::move(w));
+    });
   }
 
   /// The next bytes of the data.
   result<void> try_write(std::span<const std::byte> bytes) {
-    written_ += bytes.size();
-    return try_put(bytes);
+    return guarded([&]() -> result<void> {
+      written_ += bytes.size();
+      return try_put(bytes);
+    });
   }
 
   /// After the last byte: the file is on the disk when this returns.
   result<void> try_finish() {
-    if (written_ != expected_)
-      return fail(errc::invalid_argument,
-                  text_of("llava: ", file_, " was to have ", expected_, " bytes of data, ", written_, " were written"));
-    const int failure = ::fsync(descriptor_) == 0 ? 0 : errno;
-    const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
-    if (failure != 0 || !closed)
-      return fail_of_system(failure != 0 ? failure : errno, "llava: cannot write ", file_, " to its end");
-    return {};
+    return guarded([&]() -> result<void> {
+      if (written_ != expected_)
+        return fail(errc::invalid_argument, text_of("llava: ", file_, " was to have ", expected_, " bytes of data, ",
+                                                    written_, " were written"));
+      const int failure = ::fsync(descriptor_) == 0 ? 0 : errno;
+      const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
+      if (failure != 0 || !closed)
+        return fail_of_system(failure != 0 ? failure : errno, "llava: cannot write ", file_, " to its end");
+      return {};
+    });
   }
 
  private:

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <llava/base/guard.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/tokenizer_json.hpp>
 #include <llava/checkpoint/tokenizer_model.hpp>
@@ -248,25 +249,28 @@ inline result<tokenizer> try_make_fast(tokenizer_parts parts, const tokenizer_se
 
 /// The tokenizer of a folder; `slow` as model_description::slow_tokenizer.
 inline result<tokenizer> try_open_tokenizer(const std::string& folder, bool slow = false) {
-  const bool has_json = detail::file_exists(folder + "/tokenizer.json"),
-             has_model = detail::file_exists(folder + "/tokenizer.model");
-  const bool from_model = has_model && (!has_json || slow);
-  if (!has_json && !has_model)
-    return fail(errc::not_found, text_of("llava: ", folder, " has neither tokenizer.json nor tokenizer.model"));
-  const std::string file = folder + (from_model ? "/tokenizer.model" : "/tokenizer.json");
-  LLAVA_TRY(bytes, try_read_text_file(file));
-  LLAVA_TRY(settings, detail::tokenizer_settings_reader(folder).try_read());
-  const auto opened = [&]() -> result<tokenizer> {
-    if (from_model) {
-      LLAVA_TRY(model, try_read_tokenizer_model(file, bytes));
-      return detail::try_make_slow(std::move(model), std::move(settings));
-    }
-    LLAVA_TRY(parts, try_read_tokenizer_json(file, bytes));
-    return detail::try_make_fast(std::move(parts), settings);
-  };
-  result<tokenizer> made = opened();
-  if (!made && made.error().sentence().find(folder) == std::string::npos) return detail::in_file(folder, made.error());
-  return made;
+  return guarded([&]() -> result<tokenizer> {
+    const bool has_json = detail::file_exists(folder + "/tokenizer.json"),
+               has_model = detail::file_exists(folder + "/tokenizer.model");
+    const bool from_model = has_model && (!has_json || slow);
+    if (!has_json && !has_model)
+      return fail(errc::not_found, text_of("llava: ", folder, " has neither tokenizer.json nor tokenizer.model"));
+    const std::string file = folder + (from_model ? "/tokenizer.model" : "/tokenizer.json");
+    LLAVA_TRY(bytes, try_read_text_file(file));
+    LLAVA_TRY(settings, detail::tokenizer_settings_reader(folder).try_read());
+    const auto opened = [&]() -> result<tokenizer> {
+      if (from_model) {
+        LLAVA_TRY(model, try_read_tokenizer_model(file, bytes));
+        return detail::try_make_slow(std::move(model), std::move(settings));
+      }
+      LLAVA_TRY(parts, try_read_tokenizer_json(file, bytes));
+      return detail::try_make_fast(std::move(parts), settings);
+    };
+    result<tokenizer> made = opened();
+    if (!made && made.error().sentence().find(folder) == std::string::npos)
+      return detail::in_file(folder, made.error());
+    return made;
+  });
 }
 
 #if LLAVA_EXCEPTIONS

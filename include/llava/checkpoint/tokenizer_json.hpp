@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <llava/base/guard.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/tokenizer_json_parts.hpp>
 #include <llava/checkpoint/tokenizer_model.hpp>
@@ -143,19 +144,21 @@ inline result<void> try_read_added_tokens(std::string_view file, const json_obje
 
 /// From the bytes of a tokenizer.json; `file` is its name in errors.
 inline result<tokenizer_parts> try_read_tokenizer_json(std::string_view file, std::string_view bytes) {
-  LLAVA_TRY(json, try_parse_json(file, bytes));
-  if (!json.is_object()) return fail(errc::invalid_format, text_of("llava: ", file, ": expected an object"));
-  const json_object root(file, {}, &json);
-  tokenizer_rules rules;
-  detail::tokenizer_json_parts parts(file, rules);
-  LLAVA_CHECK(parts.try_read(root));
-  LLAVA_CHECK(detail::try_read_added_tokens(file, root, rules.added));
-  LLAVA_TRY(model, detail::ranked_model_reader(file, parts.byte_level()).try_read(root));
-  std::string unknown;
-  LLAVA_TRY(about, root.object("model"));
-  LLAVA_CHECK(about.read("unk_token", unknown));
-  if (!unknown.empty()) rules.unknown = model.words().find(unknown);
-  return tokenizer_parts{std::move(model), std::move(rules), parts.has_post_processor()};
+  return guarded([&]() -> result<tokenizer_parts> {
+    LLAVA_TRY(json, try_parse_json(file, bytes));
+    if (!json.is_object()) return fail(errc::invalid_format, text_of("llava: ", file, ": expected an object"));
+    const json_object root(file, {}, &json);
+    tokenizer_rules rules;
+    detail::tokenizer_json_parts parts(file, rules);
+    LLAVA_CHECK(parts.try_read(root));
+    LLAVA_CHECK(detail::try_read_added_tokens(file, root, rules.added));
+    LLAVA_TRY(model, detail::ranked_model_reader(file, parts.byte_level()).try_read(root));
+    std::string unknown;
+    LLAVA_TRY(about, root.object("model"));
+    LLAVA_CHECK(about.read("unk_token", unknown));
+    if (!unknown.empty()) rules.unknown = model.words().find(unknown);
+    return tokenizer_parts{std::move(model), std::move(rules), parts.has_post_processor()};
+  });
 }
 
 LLAVA_END

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/base/stand_in.hpp>
 #include <llava/text/sentencepiece_bpe.hpp>
 
@@ -101,72 +102,74 @@ bool each_field(std::string_view message, F&& field) {
 
 /// From the bytes of a SentencePiece model; `file` is its name in errors.
 inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
-  using field = detail::protobuf_field;
-  const auto bad = [&](std::string_view what) {
-    const std::string_view instead = stand_in(bytes);
-    if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
-    return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
-  };
-  const auto unsupported = [&](std::string_view what) {
-    return fail(errc::unsupported, text_of("llava: ", file, ": ", what));
-  };
-  sentencepiece_model m;
-  std::uint64_t model_type = 1;
-  bool suffix = false, escapes = true, normalises = false, denormalises = false, sound = true;
-  std::string normaliser = "identity";
+  return guarded([&]() -> result<sentencepiece_bpe> {
+    using field = detail::protobuf_field;
+    const auto bad = [&](std::string_view what) {
+      const std::string_view instead = stand_in(bytes);
+      if (!instead.empty()) return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));
+      return fail(errc::invalid_format, text_of("llava: ", file, ": ", what));
+    };
+    const auto unsupported = [&](std::string_view what) {
+      return fail(errc::unsupported, text_of("llava: ", file, ": ", what));
+    };
+    sentencepiece_model m;
+    std::uint64_t model_type = 1;
+    bool suffix = false, escapes = true, normalises = false, denormalises = false, sound = true;
+    std::string normaliser = "identity";
 
-  const auto piece = [&](const field& f) {
-    sentencepiece_model::piece& p = m.pieces.back();
-    if (f.is(1, field::delimited)) p.text = f.bytes;
-    if (f.is(2, field::fixed32)) p.score = std::bit_cast<float>(static_cast<std::uint32_t>(f.value));
-    if (f.is(3, field::varint)) p.type = static_cast<piece_type>(f.value <= 6 ? f.value : 0);
-  };
-  const auto trainer = [&](const field& f) {
-    if (f.is(3, field::varint)) model_type = f.value;
-    if (f.is(24, field::varint)) suffix = f.value != 0;
-    if (f.is(35, field::varint)) m.byte_fallback = f.value != 0;
-    if (f.is(44, field::delimited)) m.unknown_surface = f.bytes;
-    if (f.is(46, field::delimited)) m.bos_piece = f.bytes;
-    if (f.is(47, field::delimited)) m.eos_piece = f.bytes;
-    if (f.is(48, field::delimited)) m.pad_piece = f.bytes;
-  };
-  const auto normalizer = [&](const field& f) {
-    if (f.is(1, field::delimited)) normaliser = f.bytes;
-    if (f.is(2, field::delimited)) normalises = !f.bytes.empty();
-    if (f.is(3, field::varint)) m.add_dummy_prefix = f.value != 0;
-    if (f.is(4, field::varint)) m.remove_extra_whitespaces = f.value != 0;
-    if (f.is(5, field::varint)) escapes = f.value != 0;
-  };
-  const bool message = detail::each_field(bytes, [&](const field& f) {
-    if (f.type != field::delimited || !sound) return;
-    if (f.number == 1) {
-      sound = m.pieces.size() < (std::size_t{1} << 20);  // four times the largest vocabulary known
-      m.pieces.emplace_back();
-      sound = sound && detail::each_field(f.bytes, piece);
-    }
-    if (f.number == 2) sound = detail::each_field(f.bytes, trainer);
-    if (f.number == 3) sound = detail::each_field(f.bytes, normalizer);
-    if (f.number == 5)
-      sound = detail::each_field(f.bytes, [&](const field& g) {
-        denormalises = denormalises || (g.is(2, field::delimited) && !g.bytes.empty());
-      });
+    const auto piece = [&](const field& f) {
+      sentencepiece_model::piece& p = m.pieces.back();
+      if (f.is(1, field::delimited)) p.text = f.bytes;
+      if (f.is(2, field::fixed32)) p.score = std::bit_cast<float>(static_cast<std::uint32_t>(f.value));
+      if (f.is(3, field::varint)) p.type = static_cast<piece_type>(f.value <= 6 ? f.value : 0);
+    };
+    const auto trainer = [&](const field& f) {
+      if (f.is(3, field::varint)) model_type = f.value;
+      if (f.is(24, field::varint)) suffix = f.value != 0;
+      if (f.is(35, field::varint)) m.byte_fallback = f.value != 0;
+      if (f.is(44, field::delimited)) m.unknown_surface = f.bytes;
+      if (f.is(46, field::delimited)) m.bos_piece = f.bytes;
+      if (f.is(47, field::delimited)) m.eos_piece = f.bytes;
+      if (f.is(48, field::delimited)) m.pad_piece = f.bytes;
+    };
+    const auto normalizer = [&](const field& f) {
+      if (f.is(1, field::delimited)) normaliser = f.bytes;
+      if (f.is(2, field::delimited)) normalises = !f.bytes.empty();
+      if (f.is(3, field::varint)) m.add_dummy_prefix = f.value != 0;
+      if (f.is(4, field::varint)) m.remove_extra_whitespaces = f.value != 0;
+      if (f.is(5, field::varint)) escapes = f.value != 0;
+    };
+    const bool message = detail::each_field(bytes, [&](const field& f) {
+      if (f.type != field::delimited || !sound) return;
+      if (f.number == 1) {
+        sound = m.pieces.size() < (std::size_t{1} << 20);  // four times the largest vocabulary known
+        m.pieces.emplace_back();
+        sound = sound && detail::each_field(f.bytes, piece);
+      }
+      if (f.number == 2) sound = detail::each_field(f.bytes, trainer);
+      if (f.number == 3) sound = detail::each_field(f.bytes, normalizer);
+      if (f.number == 5)
+        sound = detail::each_field(f.bytes, [&](const field& g) {
+          denormalises = denormalises || (g.is(2, field::delimited) && !g.bytes.empty());
+        });
+    });
+    if (!message || !sound || m.pieces.empty())
+      return bad(text_of("not a SentencePiece model; it breaks off after ", m.pieces.size(), " pieces"));
+    if (model_type != 2)
+      return unsupported(text_of("a SentencePiece model of type ",
+                                 model_type == 1   ? "unigram"
+                                 : model_type == 3 ? "word"
+                                 : model_type == 4 ? "char"
+                                                   : "unknown",
+                                 "; only bpe is read"));
+    if (normalises || denormalises)
+      return unsupported(text_of("its normaliser '", normaliser, "' changes characters; only identity is read"));
+    if (suffix || !escapes)
+      return unsupported(suffix ? "treat_whitespace_as_suffix is not read" : "escape_whitespaces = false is not read");
+    result<sentencepiece_bpe> made = sentencepiece_bpe::try_make(std::move(m));
+    if (!made) return detail::in_file(file, made.error());
+    return made;
   });
-  if (!message || !sound || m.pieces.empty())
-    return bad(text_of("not a SentencePiece model; it breaks off after ", m.pieces.size(), " pieces"));
-  if (model_type != 2)
-    return unsupported(text_of("a SentencePiece model of type ",
-                               model_type == 1   ? "unigram"
-                               : model_type == 3 ? "word"
-                               : model_type == 4 ? "char"
-                                                 : "unknown",
-                               "; only bpe is read"));
-  if (normalises || denormalises)
-    return unsupported(text_of("its normaliser '", normaliser, "' changes characters; only identity is read"));
-  if (suffix || !escapes)
-    return unsupported(suffix ? "treat_whitespace_as_suffix is not read" : "escape_whitespaces = false is not read");
-  result<sentencepiece_bpe> made = sentencepiece_bpe::try_make(std::move(m));
-  if (!made) return detail::in_file(file, made.error());
-  return made;
 }
 
 LLAVA_END

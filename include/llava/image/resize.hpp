@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <llava/base/guard.hpp>
 #include <llava/config.hpp>
 #include <llava/image/image.hpp>
 
@@ -231,13 +232,15 @@ inline void resize_part(weigh_side weigh, const image& picture, const std::array
 /// `picture` at width × height, as the release `pillow` of Pillow makes it.
 template <class Filter = bicubic>
 result<image> try_resize(const image& picture, int width, int height, int pillow = 13) {
-  if (picture.empty()) return fail(errc::invalid_argument, "llava: an empty picture cannot be resized");
-  LLAVA_CHECK(try_check_image_size(width, height, "the resized picture"));
-  if (width == picture.width() && height == picture.height()) return picture;
-  image resized(width, height);
-  detail::resize_part(detail::weigh<Filter>, picture, {}, {picture.width(), width, 0, width, 0, picture.width()},
-                      {picture.height(), height, 0, height, 0, picture.height()}, resized, 0, 0, pillow);
-  return resized;
+  return guarded([&]() -> result<image> {
+    if (picture.empty()) return fail(errc::invalid_argument, "llava: an empty picture cannot be resized");
+    LLAVA_CHECK(try_check_image_size(width, height, "the resized picture"));
+    if (width == picture.width() && height == picture.height()) return picture;
+    image resized(width, height);
+    detail::resize_part(detail::weigh<Filter>, picture, {}, {picture.width(), width, 0, width, 0, picture.width()},
+                        {picture.height(), height, 0, height, 0, picture.height()}, resized, 0, 0, pillow);
+    return resized;
+  });
 }
 
 #if LLAVA_EXCEPTIONS

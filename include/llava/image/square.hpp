@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include <llava/base/guard.hpp>
 #include <llava/config.hpp>
 #include <llava/image/image.hpp>
 
@@ -22,29 +23,33 @@ inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
 
 /// On a canvas as wide and high as the longer side, in the middle; the odd pixel goes right or below.
 inline result<image> try_pad_to_square(const image& picture, const std::array<std::uint8_t, 3>& colour) {
-  const int side = (std::max)(picture.width(), picture.height());
-  LLAVA_CHECK(try_check_image_size(side, side, "the picture, padded to a square,"));
-  if (picture.width() == picture.height()) return picture;
-  image square(side, side);
-  for (std::size_t i = 0; i < square.pixels().size(); ++i) square.pixels()[i] = colour[i % 3];
-  const int left = (side - picture.width()) / 2, top = (side - picture.height()) / 2;
-  for (int y = 0; y < picture.height(); ++y)
-    std::memcpy(square.row(top + y) + static_cast<std::size_t>(left) * 3, picture.row(y), picture.row_bytes());
-  return square;
+  return guarded([&]() -> result<image> {
+    const int side = (std::max)(picture.width(), picture.height());
+    LLAVA_CHECK(try_check_image_size(side, side, "the picture, padded to a square,"));
+    if (picture.width() == picture.height()) return picture;
+    image square(side, side);
+    for (std::size_t i = 0; i < square.pixels().size(); ++i) square.pixels()[i] = colour[i % 3];
+    const int left = (side - picture.width()) / 2, top = (side - picture.height()) / 2;
+    for (int y = 0; y < picture.height(); ++y)
+      std::memcpy(square.row(top + y) + static_cast<std::size_t>(left) * 3, picture.row(y), picture.row_bytes());
+    return square;
+  });
 }
 
 /// The middle side × side pixels. What is cut or added in odd numbers: one more is cut right and below, one more black row or
 /// column is added left and above.
 inline result<image> try_centre_crop(const image& picture, int side) {
-  LLAVA_CHECK(try_check_image_size(side, side, "the centre crop"));
-  image square(side, side);
-  const int width = (std::min)(side, picture.width()), height = (std::min)(side, picture.height());
-  const int from_x = (picture.width() - width) / 2, from_y = (picture.height() - height) / 2;
-  const int to_x = (side - width + 1) / 2, to_y = (side - height + 1) / 2;
-  for (int y = 0; y < height; ++y)
-    std::memcpy(square.row(to_y + y) + static_cast<std::size_t>(to_x) * 3,
-                picture.row(from_y + y) + static_cast<std::size_t>(from_x) * 3, static_cast<std::size_t>(width) * 3);
-  return square;
+  return guarded([&]() -> result<image> {
+    LLAVA_CHECK(try_check_image_size(side, side, "the centre crop"));
+    image square(side, side);
+    const int width = (std::min)(side, picture.width()), height = (std::min)(side, picture.height());
+    const int from_x = (picture.width() - width) / 2, from_y = (picture.height() - height) / 2;
+    const int to_x = (side - width + 1) / 2, to_y = (side - height + 1) / 2;
+    for (int y = 0; y < height; ++y)
+      std::memcpy(square.row(to_y + y) + static_cast<std::size_t>(to_x) * 3,
+                  picture.row(from_y + y) + static_cast<std::size_t>(from_x) * 3, static_cast<std::size_t>(width) * 3);
+    return square;
+  });
 }
 
 LLAVA_END

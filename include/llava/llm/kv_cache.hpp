@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/config.hpp>
 #include <llava/ops/attention.hpp>
 
@@ -67,16 +68,18 @@ template <class B, class T>
 class kv_cache {
  public:
   static result<kv_cache> try_make(const text_config& c, int blocks) {
-    kv_cache cache;
-    cache.heads_ = c.kv_heads;
-    cache.dim_ = c.head_dim;
-    cache.half_ = std::size_t{static_cast<unsigned>(c.kv_heads)} * static_cast<unsigned>(c.head_dim) * kv_block *
-                  static_cast<unsigned>(blocks);
-    const auto bytes = checked_mul(cache.half_, 2 * sizeof(T) * static_cast<unsigned>(c.layers));
-    if (!bytes) return fail(errc::out_of_memory, "llava: the KV cache asked for does not fit the address space");
-    LLAVA_TRY(buffer, B::buffer::try_make(*bytes, "the KV cache"));
-    cache.buffer_ = std::move(buffer);
-    return result<kv_cache>(std::move(cache));
+    return guarded([&]() -> result<kv_cache> {
+      kv_cache cache;
+      cache.heads_ = c.kv_heads;
+      cache.dim_ = c.head_dim;
+      cache.half_ = std::size_t{static_cast<unsigned>(c.kv_heads)} * static_cast<unsigned>(c.head_dim) * kv_block *
+                    static_cast<unsigned>(blocks);
+      const auto bytes = checked_mul(cache.half_, 2 * sizeof(T) * static_cast<unsigned>(c.layers));
+      if (!bytes) return fail(errc::out_of_memory, "llava: the KV cache asked for does not fit the address space");
+      LLAVA_TRY(buffer, B::buffer::try_make(*bytes, "the KV cache"));
+      cache.buffer_ = std::move(buffer);
+      return result<kv_cache>(std::move(cache));
+    });
   }
 
   kv_view<T> layer(int i) const {

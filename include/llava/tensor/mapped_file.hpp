@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
@@ -39,25 +40,27 @@ class mapped_file {
   }
 
   static result<mapped_file> try_open(const std::string& file) {
-    // A pipe would be waited for without O_NONBLOCK; it means nothing to a file.
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return fail_of_system(errno, "llava: cannot open ", file);
-    struct stat about {};
-    mapped_file m;
-    int failure = ::fstat(descriptor, &about) == 0 ? 0 : errno;
-    const bool regular = failure == 0 && S_ISREG(about.st_mode);
-    if (regular && about.st_size > 0) {
-      void* at = ::mmap(nullptr, static_cast<std::size_t>(about.st_size), PROT_READ, MAP_SHARED, descriptor, 0);
-      if (at != MAP_FAILED)
-        m.data_ = at, m.size_ = static_cast<std::size_t>(about.st_size);
-      else
-        failure = errno;
-    }
-    ::close(descriptor);
-    m.changed_ = std::int64_t{about.st_mtim.tv_sec} * 1000000000 + about.st_mtim.tv_nsec;
-    if (failure != 0) return fail_of_system(failure, "llava: cannot map ", file, " into memory");
-    if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a file"));
-    return result<mapped_file>(std::move(m));
+    return guarded([&]() -> result<mapped_file> {
+      // A pipe would be waited for without O_NONBLOCK; it means nothing to a file.
+      const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+      if (descriptor < 0) return fail_of_system(errno, "llava: cannot open ", file);
+      struct stat about {};
+      mapped_file m;
+      int failure = ::fstat(descriptor, &about) == 0 ? 0 : errno;
+      const bool regular = failure == 0 && S_ISREG(about.st_mode);
+      if (regular && about.st_size > 0) {
+        void* at = ::mmap(nullptr, static_cast<std::size_t>(about.st_size), PROT_READ, MAP_SHARED, descriptor, 0);
+        if (at != MAP_FAILED)
+          m.data_ = at, m.size_ = static_cast<std::size_t>(about.st_size);
+        else
+          failure = errno;
+      }
+      ::close(descriptor);
+      m.changed_ = std::int64_t{about.st_mtim.tv_sec} * 1000000000 + about.st_mtim.tv_nsec;
+      if (failure != 0) return fail_of_system(failure, "llava: cannot map ", file, " into memory");
+      if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a file"));
+      return result<mapped_file>(std::move(m));
+    });
   }
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }

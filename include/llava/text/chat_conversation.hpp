@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/text/chat_template.hpp>
 #include <llava/text/conversation_choice.hpp>
 #include <llava/text/conversation_styles.hpp>
@@ -30,12 +31,15 @@ class chat_conversation {
         parts_first_(about.parts_first) {}
 
   result<std::string> try_prompt(std::span<const message> turns) const {
-    if (!template_) return template_.error();
-    result<std::string> one = render(turns, parts_first_);
-    if (one && is_whole(*one, turns)) return one;
-    result<std::string> other = render(turns, !parts_first_);
-    if (other && is_whole(*other, turns)) return other;
-    return !one && !other && other.error().code() == errc::invalid_argument ? other : one;  // what it raised says more
+    return guarded([&]() -> result<std::string> {
+      if (!template_) return template_.error();
+      result<std::string> one = render(turns, parts_first_);
+      if (one && is_whole(*one, turns)) return one;
+      result<std::string> other = render(turns, !parts_first_);
+      if (other && is_whole(*other, turns)) return other;
+      return !one && !other && other.error().code() == errc::invalid_argument ? other
+                                                                              : one;  // what it raised says more
+    });
   }
 
  private:

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/text/chat_template_parser.hpp>
 #include <llava/text/chat_template_render.hpp>
 
@@ -26,31 +27,35 @@ class chat_template {
   static constexpr std::size_t longest = std::size_t{128} << 10;
 
   /// `name` is what errors call it.
-  static result<chat_template> try_parse(std::string_view text, std::string name = "the chat template") {
-    if (text.size() > longest)
-      return fail(errc::unsupported,
-                  text_of("llava: ", name, " has ", text.size(), " bytes; at most ", longest, " are read"));
-    for (std::size_t at = 0; at < text.size(); at += utf8_at(text, at).bytes)
-      if (!utf8_at(text, at).valid)
-        return fail(errc::invalid_format, text_of("llava: ", name, " is not UTF-8, at byte ", at));
-    chat_template made;
-    const auto tree = std::make_shared<template_tree>();
-    const std::string problem = detail::template_parser(*tree).parse(text);
-    if (!problem.empty()) return fail(errc::unsupported, text_of("llava: ", name, ": ", problem));
-    made.tree_ = tree;
-    made.name_ = std::move(name);
-    return made;
+  static result<chat_template> try_parse(std::string_view text, std::string_view name = "the chat template") {
+    return guarded([&]() -> result<chat_template> {
+      if (text.size() > longest)
+        return fail(errc::unsupported,
+                    text_of("llava: ", name, " has ", text.size(), " bytes; at most ", longest, " are read"));
+      for (std::size_t at = 0; at < text.size(); at += utf8_at(text, at).bytes)
+        if (!utf8_at(text, at).valid)
+          return fail(errc::invalid_format, text_of("llava: ", name, " is not UTF-8, at byte ", at));
+      chat_template made;
+      const auto tree = std::make_shared<template_tree>();
+      const std::string problem = detail::template_parser(*tree).parse(text);
+      if (!problem.empty()) return fail(errc::unsupported, text_of("llava: ", name, ": ", problem));
+      made.tree_ = tree;
+      made.name_ = name;
+      return made;
+    });
   }
 
   /// The text that these variables become: `variables` is a dictionary, `memory` what it lies in.
   result<std::string> try_render(const template_value& variables, template_memory& memory) const {
-    detail::template_renderer renderer(*tree_, variables, memory);
-    std::string text = renderer.render();
-    if (!renderer.run.failed()) return result<std::string>(std::move(text));
-    if (!renderer.run.refusal.empty())
-      return fail(errc::invalid_argument,
-                  text_of("llava: ", name_, " refuses this conversation: ", renderer.run.refusal));
-    return fail(errc::unsupported, text_of("llava: ", name_, ": ", renderer.run.problem));
+    return guarded([&]() -> result<std::string> {
+      detail::template_renderer renderer(*tree_, variables, memory);
+      std::string text = renderer.render();
+      if (!renderer.run.failed()) return result<std::string>(std::move(text));
+      if (!renderer.run.refusal.empty())
+        return fail(errc::invalid_argument,
+                    text_of("llava: ", name_, " refuses this conversation: ", renderer.run.refusal));
+      return fail(errc::unsupported, text_of("llava: ", name_, ": ", renderer.run.problem));
+    });
   }
 
  private:

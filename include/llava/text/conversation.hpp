@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/base/macros.hpp>
 #include <llava/base/one_of.hpp>
 #include <llava/text/conversation_styles.hpp>
@@ -181,9 +182,12 @@ struct conversation_list : one_of<T...> {
   using one_of<T...>::one_of;
   /// The template that the reference calls so; an error names those that there are.
   static result<conversation_list> try_named(std::string_view name) {
-    conversation_list found;
-    if (found.choose(name)) return found;
-    return fail(errc::not_found, text_of("llava: no conversation template is called '", name, "'; known: ", conversation_list::names()));
+    return guarded([&]() -> result<conversation_list> {
+      conversation_list found;
+      if (found.choose(name)) return found;
+      return fail(errc::not_found, text_of("llava: no conversation template is called '", name,
+                                           "'; known: ", conversation_list::names()));
+    });
   }
   std::string_view name() const {
     return this->visit([](const auto& t) -> std::string_view { return std::remove_cvref_t<decltype(t)>::name; });
@@ -199,21 +203,23 @@ using any_conversation =
 /// template that is not known here, or refuses the conversation.
 template <class T>
 result<std::string> try_prompt(const T& conversation, std::span<const message> turns) {
-  if constexpr (requires { conversation.own(); })
-    if (conversation.own()) return conversation.own()->try_prompt(turns);
-  return visit_choice(conversation, [&](const auto& t) -> result<std::string> {
-    using chosen = std::remove_cvref_t<decltype(t)>;
-    template_texts texts = texts_of<chosen>();
-    if (!turns.empty() && turns[0].from == role::system) {
-      texts.system = turns[0].text;
-      turns = turns.subspan(1);
-    }
-    for (const message& turn : turns)
-      if (turn.from != role::user && turn.from != role::assistant)
-        return fail(errc::unsupported,
-                    text_of("llava: the conversation template ", chosen::name, " has no turns of the role ",
-                            turn.from == role::tool ? "tool" : "system, but for the first"));
-    return chosen::style::prompt(texts, turns);
+  return guarded([&]() -> result<std::string> {
+    if constexpr (requires { conversation.own(); })
+      if (conversation.own()) return conversation.own()->try_prompt(turns);
+    return visit_choice(conversation, [&](const auto& t) -> result<std::string> {
+      using chosen = std::remove_cvref_t<decltype(t)>;
+      template_texts texts = texts_of<chosen>();
+      if (!turns.empty() && turns[0].from == role::system) {
+        texts.system = turns[0].text;
+        turns = turns.subspan(1);
+      }
+      for (const message& turn : turns)
+        if (turn.from != role::user && turn.from != role::assistant)
+          return fail(errc::unsupported,
+                      text_of("llava: the conversation template ", chosen::name, " has no turns of the role ",
+                              turn.from == role::tool ? "tool" : "system, but for the first"));
+      return chosen::style::prompt(texts, turns);
+    });
   });
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/text/utf8.hpp>
 #include <llava/text/vocabulary.hpp>
 
@@ -67,28 +68,31 @@ class ranked_bpe {
  public:
   /// Fails on merges of ids that the vocabulary does not have.
   static result<ranked_bpe> try_make(ranked_model model) {
-    const auto size = static_cast<std::int64_t>(model.words.size());
-    bool sound = model.unknown < size;
-    model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge& m) {
-      sound = sound && l < size && r < size && m.id < size;
+    return guarded([&]() -> result<ranked_bpe> {
+      const auto size = static_cast<std::int64_t>(model.words.size());
+      bool sound = model.unknown < size;
+      model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge& m) {
+        sound = sound && l < size && r < size && m.id < size;
+      });
+      if (!sound)
+        return fail(errc::invalid_format,
+                    text_of("llava: a merge or the unknown token has an id beyond the ", size, " of the vocabulary"));
+      ranked_bpe b;
+      for (int byte = 0; byte < 256; ++byte) {
+        static constexpr char digits[] = "0123456789ABCDEF";
+        const char own[] = {static_cast<char>(byte)},
+                   name[] = {'<', '0', 'x', digits[byte / 16], digits[byte % 16], '>'};
+        b.bytes_.push_back(model.words.find(model.byte_level ? std::string_view(own, 1) : std::string_view(name, 6)));
+      }
+      // A ▁ that only ever begins a piece lets text be encoded word by word.
+      model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge&) {
+        std::string_view right = model.words.text(r), left = model.words.text(l);
+        while (left.substr(0, space_mark.size()) == space_mark) left.remove_prefix(space_mark.size());
+        if (right.substr(0, space_mark.size()) == space_mark && !left.empty()) b.splits_at_marks_ = false;
+      });
+      b.model_ = std::move(model);
+      return b;
     });
-    if (!sound)
-      return fail(errc::invalid_format,
-                  text_of("llava: a merge or the unknown token has an id beyond the ", size, " of the vocabulary"));
-    ranked_bpe b;
-    for (int byte = 0; byte < 256; ++byte) {
-      static constexpr char digits[] = "0123456789ABCDEF";
-      const char own[] = {static_cast<char>(byte)}, name[] = {'<', '0', 'x', digits[byte / 16], digits[byte % 16], '>'};
-      b.bytes_.push_back(model.words.find(model.byte_level ? std::string_view(own, 1) : std::string_view(name, 6)));
-    }
-    // A ▁ that only ever begins a piece lets text be encoded word by word.
-    model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge&) {
-      std::string_view right = model.words.text(r), left = model.words.text(l);
-      while (left.substr(0, space_mark.size()) == space_mark) left.remove_prefix(space_mark.size());
-      if (right.substr(0, space_mark.size()) == space_mark && !left.empty()) b.splits_at_marks_ = false;
-    });
-    b.model_ = std::move(model);
-    return b;
   }
 
   const vocabulary& words() const { return model_.words; }

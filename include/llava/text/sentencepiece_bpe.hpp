@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/text/prefix_matcher.hpp>
 #include <llava/text/utf8.hpp>
 #include <llava/text/vocabulary.hpp>
@@ -204,52 +205,55 @@ constexpr std::uint32_t ascending(float f) {
 }  // namespace detail
 
 inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model model) {
-  const auto bad = [](std::size_t id, std::string_view text, std::string_view what) {
-    return fail(errc::invalid_format, text_of("llava: piece ", id, " ('", valid_utf8(text), "') ", what));
-  };
-  sentencepiece_bpe m;
-  m.bytes_.assign(256, -1);
-  std::vector<std::pair<std::string, std::int32_t>> fixed;
-  if (model.pieces.size() > (std::size_t{1} << 24))
-    return fail(errc::invalid_format, "llava: a vocabulary has at most 16777216 pieces");
-  for (std::size_t i = 0; i < model.pieces.size(); ++i) {
-    sentencepiece_model::piece& p = model.pieces[i];
-    const auto id = static_cast<std::int32_t>(i);
-    const bool reserved = p.type == piece_type::unknown || p.type == piece_type::control || p.type == piece_type::byte;
-    if (p.text.empty()) return bad(i, p.text, "is empty");
-    if (!(p.score == p.score)) return bad(i, p.text, "has no number for a score");
-    if (p.type < piece_type::normal || p.type > piece_type::byte) return bad(i, p.text, "has no known type");
-    if (p.type == piece_type::unknown && std::exchange(m.unknown_, id) >= 0)
-      return bad(i, p.text, "is a second unknown one");
-    if (p.type == piece_type::byte) {
-      const int byte = byte_of_piece(p.text);
-      if (!model.byte_fallback) return bad(i, p.text, "is of type byte, and the model has no byte_fallback");
-      if (byte < 0) return bad(i, p.text, "is of type byte and not <0xNN>");
-      m.bytes_[static_cast<std::size_t>(byte)] = id;
+  return guarded([&]() -> result<sentencepiece_bpe> {
+    const auto bad = [](std::size_t id, std::string_view text, std::string_view what) {
+      return fail(errc::invalid_format, text_of("llava: piece ", id, " ('", valid_utf8(text), "') ", what));
+    };
+    sentencepiece_bpe m;
+    m.bytes_.assign(256, -1);
+    std::vector<std::pair<std::string, std::int32_t>> fixed;
+    if (model.pieces.size() > (std::size_t{1} << 24))
+      return fail(errc::invalid_format, "llava: a vocabulary has at most 16777216 pieces");
+    for (std::size_t i = 0; i < model.pieces.size(); ++i) {
+      sentencepiece_model::piece& p = model.pieces[i];
+      const auto id = static_cast<std::int32_t>(i);
+      const bool reserved =
+          p.type == piece_type::unknown || p.type == piece_type::control || p.type == piece_type::byte;
+      if (p.text.empty()) return bad(i, p.text, "is empty");
+      if (!(p.score == p.score)) return bad(i, p.text, "has no number for a score");
+      if (p.type < piece_type::normal || p.type > piece_type::byte) return bad(i, p.text, "has no known type");
+      if (p.type == piece_type::unknown && std::exchange(m.unknown_, id) >= 0)
+        return bad(i, p.text, "is a second unknown one");
+      if (p.type == piece_type::byte) {
+        const int byte = byte_of_piece(p.text);
+        if (!model.byte_fallback) return bad(i, p.text, "is of type byte, and the model has no byte_fallback");
+        if (byte < 0) return bad(i, p.text, "is of type byte and not <0xNN>");
+        m.bytes_[static_cast<std::size_t>(byte)] = id;
+      }
+      if (p.type == piece_type::user_defined) {
+        if (p.text.size() > prefix_matcher::longest) return bad(i, "", "is user-defined and longer than 1024 bytes");
+        fixed.emplace_back(p.text, id);
+      }
+      // ▁ at the beginning, any number of times, is all that lets words be encoded one by one.
+      std::size_t lead = 0;
+      while (p.text.compare(lead, space_mark.size(), space_mark) == 0) lead += space_mark.size();
+      if (!reserved && p.text.find(space_mark, lead) != std::string::npos) m.words_ = false;
+      m.ranks_.push_back(~detail::ascending(p.score));
+      m.types_.push_back(p.type);
+      m.pieces_.set(id, p.text);
+      if (reserved) m.reserved_.set(id, std::move(p.text));
+      if (!(reserved ? m.reserved_ : m.pieces_).index(id)) return bad(i, m.piece(id), "stands twice");
     }
-    if (p.type == piece_type::user_defined) {
-      if (p.text.size() > prefix_matcher::longest) return bad(i, "", "is user-defined and longer than 1024 bytes");
-      fixed.emplace_back(p.text, id);
-    }
-    // ▁ at the beginning, any number of times, is all that lets words be encoded one by one.
-    std::size_t lead = 0;
-    while (p.text.compare(lead, space_mark.size(), space_mark) == 0) lead += space_mark.size();
-    if (!reserved && p.text.find(space_mark, lead) != std::string::npos) m.words_ = false;
-    m.ranks_.push_back(~detail::ascending(p.score));
-    m.types_.push_back(p.type);
-    m.pieces_.set(id, p.text);
-    if (reserved) m.reserved_.set(id, std::move(p.text));
-    if (!(reserved ? m.reserved_ : m.pieces_).index(id)) return bad(i, m.piece(id), "stands twice");
-  }
-  if (m.unknown_ < 0) return fail(errc::invalid_format, "llava: the vocabulary has no piece of type unknown");
-  for (int b = 0; model.byte_fallback && b < 256; ++b)
-    if (m.bytes_[static_cast<std::size_t>(b)] < 0)
-      return fail(errc::invalid_format,
-                  text_of("llava: byte_fallback needs all byte pieces; that of byte ", b, " is missing"));
-  m.user_defined_ = prefix_matcher(std::move(fixed));
-  model.pieces.clear();
-  m.model_ = std::move(model);
-  return m;
+    if (m.unknown_ < 0) return fail(errc::invalid_format, "llava: the vocabulary has no piece of type unknown");
+    for (int b = 0; model.byte_fallback && b < 256; ++b)
+      if (m.bytes_[static_cast<std::size_t>(b)] < 0)
+        return fail(errc::invalid_format,
+                    text_of("llava: byte_fallback needs all byte pieces; that of byte ", b, " is missing"));
+    m.user_defined_ = prefix_matcher(std::move(fixed));
+    model.pieces.clear();
+    m.model_ = std::move(model);
+    return m;
+  });
 }
 
 LLAVA_END

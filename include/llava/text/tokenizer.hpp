@@ -20,6 +20,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
 #include <llava/text/added_tokens.hpp>
 #include <llava/text/decoding.hpp>
 #include <llava/text/ranked_bpe.hpp>
@@ -52,12 +53,14 @@ class tokenizer {
   tokenizer() = default;
   /// Fails on rules that name ids far beyond the model's, and on added tokens of more than 1024 bytes.
   static result<tokenizer> try_make(sentencepiece_bpe model, tokenizer_rules rules) {
-    rules.decoder.collapses = model.remove_extra_whitespaces();
-    rules.decoder.dummy_prefix = model.add_dummy_prefix() && rules.decoder.how != decoding::slow;
-    return try_make_any(std::move(model), std::move(rules));
+    return guarded([&]() -> result<tokenizer> {
+      rules.decoder.collapses = model.remove_extra_whitespaces();
+      rules.decoder.dummy_prefix = model.add_dummy_prefix() && rules.decoder.how != decoding::slow;
+      return try_make_any(std::move(model), std::move(rules));
+    });
   }
   static result<tokenizer> try_make(ranked_bpe model, tokenizer_rules rules) {
-    return try_make_any(std::move(model), std::move(rules));
+    return guarded([&]() -> result<tokenizer> { return try_make_any(std::move(model), std::move(rules)); });
   }
 
   /// Number of ids, added tokens included.
