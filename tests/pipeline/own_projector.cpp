@@ -50,7 +50,7 @@ struct behaviour {
 behaviour now;
 
 struct changing_projector {
-  static constexpr std::string_view name = "changing";
+  [[maybe_unused]] static constexpr std::string_view name = "changing";
   template <class B, class F>
   class stage {
    public:
