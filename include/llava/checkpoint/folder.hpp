@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <llava/base/error.hpp>
@@ -27,8 +28,8 @@ inline result<std::vector<std::string>> try_names_in(const std::string& folder) 
   std::vector<std::string> names;
   const std::unique_ptr<::DIR, int (*)(::DIR*)> at(::opendir(folder.c_str()), &::closedir);
   if (!at) return fail_of_system(errno, "llava: cannot read the folder ", folder);
-  errno = 0;
-  while (const ::dirent* entry = ::readdir(at.get()))
+  const auto next = [&] { return errno = 0, ::readdir(at.get()); };  // errno alone tells the end from a failure
+  while (const ::dirent* entry = next())
     if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
   if (errno != 0) return fail_of_system(errno, "llava: cannot read the folder ", folder);
   return result<std::vector<std::string>>(std::move(names));

@@ -119,15 +119,12 @@ class packed_weights {
 
   /// An error unless `file` begins as one of ours does.
   static result<void> try_recognise(const std::string& file) {
-    return guarded([&]() -> result<void> {
-      LLAVA_TRY(mapped, mapped_file::try_open(file));
-      const std::string start = text_of("{\"__metadata__\":{\"format\":\"", format, "\"");
-      const auto bytes = mapped.bytes();
-      if (bytes.size() >= 8 + start.size() && std::memcmp(bytes.data() + 8, start.data(), start.size()) == 0) return {};
-      return fail(errc::invalid_argument,
-                  text_of("llava: ", file, " is there already and is no file of packed weights; ",
-                          "give another name for the packed file, or remove it"));
-    });
+    LLAVA_TRY(mapped, mapped_file::try_open(file));
+    const std::string start = text_of("{\"__metadata__\":{\"format\":\"", format, "\"");
+    const auto bytes = mapped.bytes();
+    if (bytes.size() >= 8 + start.size() && std::memcmp(bytes.data() + 8, start.data(), start.size()) == 0) return {};
+    return fail(errc::invalid_argument, text_of("llava: ", file, " is there already and is no file of packed weights; ",
+                                                "give another name for the packed file, or remove it"));
   }
   /// Where a link leads.
   static std::string target_of(const std::string& file) {
