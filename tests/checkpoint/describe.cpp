@@ -128,6 +128,7 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
         {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 1e99", "32 bits"},
         {"\"rope_theta\": 10000.0", "\"rope_theta\": -1", "rope"},
         {"\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "default, linear, llama3"},
+        {"\"rope_type\": \"default\"", "\"rope_type\": \"dynamic\"", "default, linear, llama3"},
         {"\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 0", "text.context"},
         {"\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "\"text_config.model_type\" is gpt2"},
         {"\"model_type\": \"llava\"", "\"model_type\": \"llava_next\"", "\"model_type\" is llava_next"},

@@ -45,9 +45,33 @@ struct folder : temporary_folder {
 TEST_CASE("tokenizer.json goes first, but tokenizer.model where the slow tokenizer is asked for") {
   folder f("order");
   f.copy("llama/tokenizer.json").copy("spm/tokenizer.model");
-  CHECK(f.open().find("<image>"));  // an added token of the one
+  CHECK(f.open().find("<image>") == 1000);      // an added token of the one …
+  CHECK(f.open(slow).find("<image>") == 1000);  // … which the slow tokenizer has as well, where nothing else says any
+  f.write("tokenizer_config.json", R"({"added_tokens_decoder": {}})");
   CHECK(!f.open(slow).find("<image>"));
-  CHECK(f.open().find("<image>") == 1000);
+}
+
+TEST_CASE("what tokenizer.json adds to the slow tokenizer must have ids") {
+  folder f("added");
+  f.copy("spm/tokenizer.model");
+  for (const char* token :
+       {R"({"content": "a"})", R"({"id": -1, "content": "a"})", R"({"id": 2147483648, "content": "a"})", "7"}) {
+    f.write("tokenizer.json", std::string(R"({"added_tokens": [)") + token + "]}");
+    CHECK(f.error(slow).find("a list of tokens with their ids") != std::string::npos);
+  }
+  f.write("tokenizer.json", R"({"added_tokens": [{"id": 1000, "content": "a b", "lstrip": true}]})");
+  CHECK(f.open(slow).find("a b") == 1000);
+  CHECK(f.open(slow).encode("x  a b") == f.open(slow).encode("xa b"));
+}
+
+TEST_CASE("tokenizer.model alone: the same ids, and bytes become text as the tokenizer has it that is asked for") {
+  folder f("alone");
+  f.copy("spm/tokenizer.model");
+  const llava::tokenizer fast = f.open(), slowly = f.open(slow);
+  CHECK(fast.encode("a  b é 🦙") == slowly.encode("a  b é 🦙"));
+  const ids bytes{3 + 0x41, 3 + 0xff, 3 + 0x42};
+  CHECK(fast.decode(bytes) == "\uFFFD\uFFFD\uFFFD");
+  CHECK(slowly.decode(bytes) == "A\uFFFDB");
 }
 
 TEST_CASE("a folder without a tokenizer, or with a damaged one, is an error that names it") {

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Holds original folders against what LLaVA's own program said (tests/oracle/original_program.py): prompts, ids, greedy
+/// tokens and text, all equal.
+#pragma once
+#include <temporary_folder.hpp>
+
+#include <llava/checkpoint/safetensors_writer.hpp>
+
+#include "golden.hpp"
+
+namespace golden {
+
+inline std::vector<std::int32_t> ids_of(const llava::json_value& list) {
+  std::vector<std::int32_t> ids;
+  for (const llava::json_value& id : list.items()) ids.push_back(static_cast<std::int32_t>(*id.whole()));
+  return ids;
+}
+
+/// Layers that add nothing, and a head that answers each token's embedding with the next token of `chain`: 16-bit weights.
+inline void make_say(const std::string& folder, const std::vector<std::int32_t>& chain) {
+  std::vector<llava::safetensors_plan> plan;
+  std::vector<std::vector<std::byte>> contents;
+  {
+    const auto from = llava::safetensors_folder::try_open(folder);
+    REQUIRE(from);
+    from->for_each([&](const llava::stored_tensor& t) {
+      plan.push_back({t.name, t.type, t.dims, {}});
+      contents.emplace_back(t.bytes.begin(), t.bytes.end());
+    });
+  }
+  const auto of = [&](std::string_view name) -> std::vector<std::byte>& {
+    for (std::size_t i = 0; i < plan.size(); ++i)
+      if (plan[i].name == name) return contents[i];
+    FAIL(name << " is missing");
+    return contents.front();
+  };
+  const auto ends_with = [](std::string_view name, std::string_view end) {
+    return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
+  };
+  for (std::size_t i = 0; i < plan.size(); ++i)
+    if (ends_with(plan[i].name, "o_proj.weight") || ends_with(plan[i].name, "down_proj.weight") ||
+        plan[i].name == "lm_head.weight")
+      std::fill(contents[i].begin(), contents[i].end(), std::byte{0});
+  std::vector<std::byte>&norm = of("model.norm.weight"), &head = of("lm_head.weight"),
+  &embeddings = of("model.embed_tokens.weight");
+  for (std::size_t i = 0; i < norm.size(); i += 2)
+    norm[i] = std::byte{0x80}, norm[i + 1] = std::byte{0x3f};  // 1 as bf16
+  const std::size_t row = norm.size();
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i)
+    std::memcpy(&head[static_cast<std::size_t>(chain[i + 1]) * row],
+                &embeddings[static_cast<std::size_t>(chain[i]) * row], row);
+
+  const std::string file = folder + "/model.safetensors";
+  std::filesystem::remove(file);
+  auto to = llava::safetensors_writer::try_create(file, plan);
+  REQUIRE(to);
+  for (const auto& bytes : contents) REQUIRE(to->try_write(bytes));
+  REQUIRE(to->try_finish());
+}
+
+/// A folder as the program was given it; asked about its pictures.
+template <class Pipeline>
+void check_original_folder(const llava::json_value& about, const std::vector<const llava::json_value*>& questions) {
+  const std::string &name = *about.find("name")->text(), &of = *about.find("of")->text();
+  INFO(*about.find("about")->text() << ": " << name);
+  temporary_folder scratch("original_program");
+  const std::string path = scratch / name;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  std::filesystem::copy(folder(of), path, std::filesystem::copy_options::recursive);
+  for (const auto& file : about.find("files")->members()) scratch.write(name + "/" + file.first, *file.second.text());
+  const std::vector<std::int32_t> says = ids_of(*about.find("says"));
+  if (!says.empty()) {
+    std::vector<std::int32_t> chain{ids_of(*questions.front()->find("input_ids")).back()};
+    chain.insert(chain.end(), says.begin(), says.end());
+    chain.push_back(2);
+    make_say(path, chain);
+  }
+  llava::open_options options;
+  options.threads = 2;
+  options.kv_tokens = 2048;
+  auto model = Pipeline::try_open(path, options);
+  if (!model) FAIL(model.error().what());
+  const record pictures(of);
+  for (const llava::json_value* q : questions) {
+    const std::string &query = *q->find("query")->text(), *const mode = q->find("mode")->text();
+    INFO("query " << query << ", template " << (mode ? *mode : std::string("by the name")));
+    if (mode) REQUIRE(model->try_choose_conversation(*mode));
+    CHECK(*model->try_prompt(1, query) == *q->find("prompt")->text());
+    CHECK(llava::prompt_ids(model->words(), model->description(), *q->find("prompt")->text(), true) ==
+          ids_of(*q->find("input_ids")));
+    auto chat = model->session();
+    chat.settings.max_new_tokens = 24;
+    const auto answer = chat.try_ask(pictures.picture(*q->find("picture")->text()), query);
+    if (!answer) FAIL(answer.error().what());
+    CHECK(answer->tokens == ids_of(*q->find("tokens")));
+    CHECK(answer->text == *q->find("text")->text());
+  }
+}
+
+template <class Pipeline>
+void check_original_program() {
+  const auto file = llava::json_document::try_read(folder("original_program.json"));
+  REQUIRE(file);
+  const auto &folders = file->value().find("folders")->items(), &questions = file->value().find("questions")->items();
+  REQUIRE((folders.size() == 34 && questions.size() == 85));
+  for (std::size_t f = 0; f < folders.size(); ++f) {
+    std::vector<const llava::json_value*> of_folder;
+    for (const llava::json_value& q : questions)
+      if (q.find("folder")->whole() == static_cast<std::int64_t>(f)) of_folder.push_back(&q);
+    REQUIRE_FALSE(of_folder.empty());
+    check_original_folder<Pipeline>(folders[f], of_folder);
+  }
+}
+
+}  // namespace golden
