@@ -46,7 +46,7 @@ template <class T = float>
 class array {
  public:
   explicit array(std::ptrdiff_t rows, std::ptrdiff_t columns, float scale = 1.f)
-      : memory_(*llava::host_buffer::try_make(static_cast<std::size_t>(rows * columns) * sizeof(T), "bench")),
+      : memory_(*llava::host_memory().try_allocate(static_cast<std::size_t>(rows * columns) * sizeof(T), "bench")),
         rows_(rows),
         columns_(columns) {
     if constexpr (llava::floating<T>) fill_random(values(), scale);
@@ -61,7 +61,7 @@ class array {
   operator llava::vector_view<const T>() const { return vector(); }
 
  private:
-  llava::host_buffer memory_;
+  llava::buffer memory_;
   std::ptrdiff_t rows_, columns_;
 };
 
@@ -69,8 +69,8 @@ class array {
 template <class B>
 struct device {
   llava::thread_pool threads{chosen().threads};
-  llava::host_buffer memory = *llava::host_buffer::try_make(std::size_t{256} << 20, "bench");
-  typename B::queue queue{threads, llava::arena(memory.data(), memory.size())};
+  llava::buffer memory = *llava::host_memory().try_allocate(std::size_t{256} << 20, "bench");
+  typename B::queue queue = B().make_queue(threads, llava::arena(memory.data(), memory.size()));
 
   /// Waits for what was queued. A case whose operands do not fit is a fault of its own.
   void finish() {
@@ -90,11 +90,11 @@ inline std::size_t pool_bytes() {
 /// memory away from what was made before. No template: each of its kinds would have a pool.
 inline std::span<std::byte> pool_holding(const std::string& key, std::size_t bytes,
                                          const std::function<void(std::span<std::byte>)>& make) {
-  static llava::host_buffer memory;
+  static llava::buffer memory;
   static std::string held;
   if (memory.size() < bytes) {
     memory = {};  // first, for there may not be room for both
-    memory = *llava::host_buffer::try_make(std::max(bytes, pool_bytes()), "bench");
+    memory = *llava::host_memory().try_allocate(std::max(bytes, pool_bytes()), "bench");
     held.clear();
   }
   const std::span<std::byte> pool(memory.data(), bytes);
@@ -166,7 +166,8 @@ class weight_pool<B, F> {
     llava::thread_pool threads;
     llava::weight<B, F> one;
     const llava::host_values from{llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())};
-    if (!one.try_fill(from, {rows_, columns_}, "bench", &threads)) std::abort();  // floats, and memory for one matrix
+    if (!one.try_fill(from, {rows_, columns_}, "bench", llava::host_memory(), &threads))
+      std::abort();  // floats, and memory for one matrix
     for (std::size_t i = 0; i < count_; ++i) std::memcpy(pool.data() + i * bytes_, one.packed().data(), bytes_);
   }
 

@@ -25,14 +25,14 @@ class stepper {
     for (int i = 0; i < tokens; ++i) ids.push_back({(cache_.tokens() + i) * 7919 % state_.decoder_->vocab(), 0});
     for (std::size_t at = 0; at < ids.size();) {
       const std::size_t n = std::min(ids.size() - at, static_cast<std::size_t>(state_.limits.tokens));
-      llava::step_part<backend> part;
+      llava::step_part part;
       part.cache = &cache_;
       part.tokens = std::span<const llava::prompt_token>(ids).subspan(at, n);
       part.logit_rows = at + n == ids.size() ? 1 : 0;
       if (!cache_.try_reserve(cache_.tokens() + static_cast<int>(n))) std::abort();  // options() has room for all
       const auto ran = run_step(
-          lent_->queue, *state_.decoder_, state_.cache, lent_->staging,
-          std::span<const llava::step_part<backend>>(&part, 1), [] { return true; },
+          lent_->queue, *state_.decoder_, state_.cache, lent_->staging, std::span<const llava::step_part>(&part, 1),
+          [] { return true; },
           [&](auto& q, llava::matrix_view<float> rows) {
             logits_.resize(static_cast<std::size_t>(rows.size()));
             download(q, std::span<float>(logits_), llava::matrix_view<const float>(rows));

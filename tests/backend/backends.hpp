@@ -39,9 +39,9 @@ void for_each_backend(F&& test) {
 }
 
 /// A matrix or vector of the test in a backend's memory.
-template <class B, class T>
+template <class T>
 struct device_array {
-  typename B::buffer memory;
+  llava::buffer memory;
   std::ptrdiff_t rows = 0, columns = 0;
   llava::matrix_view<T> matrix() const {
     return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<2>(rows, columns)};
@@ -56,24 +56,25 @@ struct device_array {
 
 template <class B>
 struct device {
+  B backend;
   llava::thread_pool threads;
-  typename B::buffer memory;
+  llava::buffer memory;
   typename B::queue queue;
 
   explicit device(int thread_count = 2, std::size_t arena_bytes = std::size_t{8} << 20)
       : threads(thread_count),
-        memory(*B::buffer::try_make(arena_bytes, "test")),
-        queue(threads, llava::arena(memory.data(), memory.size())) {}
+        memory(*backend.memory().try_allocate(arena_bytes, "test")),
+        queue(backend.make_queue(threads, llava::arena(memory.data(), memory.size()))) {}
 
   template <class T>
-  device_array<B, T> put(const std::vector<T>& values, std::ptrdiff_t rows) {
-    device_array<B, T> a{*B::buffer::try_make(values.size() * sizeof(T), "test"), rows,
-                         static_cast<std::ptrdiff_t>(values.size()) / rows};
-    a.memory.load(0, reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T));
+  device_array<T> put(const std::vector<T>& values, std::ptrdiff_t rows) {
+    device_array<T> a{*backend.memory().try_allocate(values.size() * sizeof(T), "test"), rows,
+                      static_cast<std::ptrdiff_t>(values.size()) / rows};
+    REQUIRE(a.memory.try_load(0, reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)));
     return a;
   }
   template <class T>
-  std::vector<T> get(const device_array<B, T>& a) {
+  std::vector<T> get(const device_array<T>& a) {
     std::vector<T> values(static_cast<std::size_t>(a.rows * a.columns));
     download(queue, std::span<T>(values), llava::vector_view<const T>(a.vector()));
     if (const auto ran = queue.finish(); !ran) FAIL(ran.error().what());

@@ -107,10 +107,10 @@ TEST_CASE("an op on Eigen's own matrices", "[eigen]") {
   Eigen::VectorXf bias(40);
   bias.setRandom();
   thread_pool threads(2);
-  const host_buffer memory = *host_buffer::try_make(std::size_t{1} << 20, "test");
+  const buffer memory = *host_memory().try_allocate(std::size_t{1} << 20, "test");
   const auto check = [&]<class B>(B) {
     y.setZero();
-    typename B::queue q(threads, arena(memory.data(), memory.size()));
+    auto q = B().make_queue(threads, arena(memory.data(), memory.size()));
     matmul(q, matrix_view<float>(as_view(y)), matrix_view<const float>(as_view(x)),
            matrix_view<const float>(as_view(w)), epilogue<>{vector_view<const float>(as_view(bias))});
     const auto expected = ((x * w.transpose()).rowwise() + bias.transpose()).eval();

@@ -13,34 +13,13 @@
 namespace remote_backend {
 
 /// Pages that are open only while an op runs.
-class buffer {
+class memory final : public llava::memory {
  public:
-  buffer() = default;
-  buffer(buffer&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(o.size_), pages_(o.pages_) {}
-  buffer& operator=(buffer&& o) noexcept {
-    std::swap(data_, o.data_), std::swap(size_, o.size_), std::swap(pages_, o.pages_);
-    return *this;
-  }
-  ~buffer() {
-    if (!data_) return;
-    std::erase_if(all(), [&](const auto& b) { return b.first == data_; });
-    ::munmap(data_, pages_);
-  }
-  static llava::result<buffer> try_make(std::size_t bytes, std::string_view) {
-    buffer b;
-    if (bytes == 0) return llava::result<buffer>(std::move(b));
-    b.size_ = bytes;
-    b.pages_ = (bytes + 4095) / 4096 * 4096;
-    b.data_ = ::mmap(nullptr, b.pages_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    all().emplace_back(b.data_, b.pages_);
-    return llava::result<buffer>(std::move(b));
-  }
-  std::byte* data() const { return static_cast<std::byte*>(data_); }
-  std::size_t size() const { return size_; }
-  void load(std::size_t offset, const std::byte* from, std::size_t n) {
+  llava::result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const override {
     open(true);
-    std::memcpy(data() + offset, from, n);
+    std::memcpy(to, from, bytes);
     open(false);
+    return {};
   }
   /// Opens or closes all memory of the device.
   static void open(bool yes) {
@@ -48,13 +27,24 @@ class buffer {
   }
 
  private:
+  static std::size_t whole_pages(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+  std::byte* allocate(std::size_t bytes) const noexcept override {
+    const std::size_t pages = whole_pages(bytes);
+    void* const at = ::mmap(nullptr, pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return nullptr;
+    all().emplace_back(at, pages);
+    return static_cast<std::byte*>(at);
+  }
+  void release(std::byte* at, std::size_t bytes) const noexcept override {
+    std::erase_if(all(), [&](const auto& b) { return b.first == at; });
+    ::munmap(at, whole_pages(bytes));
+  }
   static std::vector<std::pair<void*, std::size_t>>& all() {
     static std::vector<std::pair<void*, std::size_t>> buffers;
     return buffers;
   }
-  void* data_ = nullptr;
-  std::size_t size_ = 0, pages_ = 0;
 };
+inline constexpr memory the_memory{};
 
 /// Ops are closures that wait.
 class queue {
@@ -81,12 +71,12 @@ class queue {
   /// Runs what waits; its error is kept.
   void drain() {
     const std::size_t used = workspace().used();
-    buffer::open(true);
+    memory::open(true);
     while (!waiting_.empty()) {
       waiting_.front()();
       waiting_.pop_front();
     }
-    buffer::open(false);
+    memory::open(false);
     workspace().release(used);
   }
 
@@ -165,7 +155,8 @@ struct remote {
   static constexpr std::string_view name = "remote";
   static constexpr bool reads_host_memory = false;
   using queue = remote_backend::queue;
-  using buffer = remote_backend::buffer;
+  const llava::memory& memory() const { return remote_backend::the_memory; }
+  queue make_queue(llava::executor& threads, llava::arena workspace) const { return {threads, workspace}; }
   template <llava::block_format F>
   using layout = llava::stored_layout<F>;
 };

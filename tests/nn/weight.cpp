@@ -26,7 +26,7 @@ host_values of(const std::vector<T>& v) {
 TEST_CASE("weight: a stored type that fits is used in place", "[nn]") {
   const auto values = numbers<f16>(12);
   weight<scalar, f16> w;
-  REQUIRE(w.try_fill(of(values), {3, 4}, "w"));
+  REQUIRE(w.try_fill(of(values), {3, 4}, "w", host_memory()));
   CHECK(w.view().data() == values.data());
   CHECK(w.view().extent(0) == 3);
   CHECK(w.bytes_needed({dtype::float16}, {3, 4}) == 0);
@@ -36,21 +36,21 @@ TEST_CASE("weight: a stored type that fits is used in place", "[nn]") {
 TEST_CASE("weight: other types, and data that is not aligned, are converted", "[nn]") {
   const auto values = numbers<bf16>(200000);  // more than one piece of the conversion
   weight<scalar, f32> w;
-  REQUIRE(w.try_fill(of(values), {400, 500}, "w"));
+  REQUIRE(w.try_fill(of(values), {400, 500}, "w", host_memory()));
   CHECK(w.view()(399, 499) == to_float(values.back()));
   CHECK(w.view()(131, 36) == to_float(values[131 * 500 + 36]));
 
   std::vector<std::byte> shifted(13);
   const float three = 3.f;
   std::memcpy(shifted.data() + 1, &three, 4);
-  REQUIRE(w.try_fill({dtype::float32, shifted.data() + 1}, {1, 1}, "w"));
+  REQUIRE(w.try_fill({dtype::float32, shifted.data() + 1}, {1, 1}, "w", host_memory()));
   CHECK(w.view()(0, 0) == 3.f);
 }
 
 TEST_CASE("weight: a convolution is a matrix of rows", "[nn]") {
   const auto values = numbers<f32>(2 * 3 * 2 * 2);
   weight<scalar, f32> w;
-  REQUIRE(w.try_fill(of(values), {2, 3, 2, 2}, "w"));
+  REQUIRE(w.try_fill(of(values), {2, 3, 2, 2}, "w", host_memory()));
   CHECK(w.view().extent(0) == 2);
   CHECK(w.view().extent(1) == 12);
 }
@@ -58,7 +58,8 @@ TEST_CASE("weight: a convolution is a matrix of rows", "[nn]") {
 TEST_CASE("weight: whole numbers are refused with the tensor's name", "[nn]") {
   const std::int64_t values[] = {1, 2};
   parameter<scalar> p;
-  const auto filled = p.try_fill({dtype::int64, reinterpret_cast<const std::byte*>(values)}, {2}, "model.norm.weight");
+  const auto filled =
+      p.try_fill({dtype::int64, reinterpret_cast<const std::byte*>(values)}, {2}, "model.norm.weight", host_memory());
   REQUIRE_FALSE(filled);
   CHECK(filled.error().sentence().find("model.norm.weight is stored as i64") != std::string::npos);
 }
@@ -77,7 +78,7 @@ TEST_CASE("weight: block formats are quantised when loaded, or laid out as they 
   const tensor_dims dims{40, 70};
   thread_pool threads(3);
   weight<scalar, q4_0> made;
-  REQUIRE(made.try_fill(of(values), dims, "w", &threads));
+  REQUIRE(made.try_fill(of(values), dims, "w", host_memory(), &threads));
   std::vector<float> row(70), expected(70);
   for (std::size_t i = 0; i < 70; ++i) expected[i] = to_float(values[39 * 70 + i]);
   std::vector<std::byte> stored(static_cast<std::size_t>(block_view<q4_0>::row_bytes(70)));
@@ -87,12 +88,12 @@ TEST_CASE("weight: block formats are quantised when loaded, or laid out as they 
   // Stored rows: where they are for scalar, in panels for simd.
   const host_values rows{dtype::uint8, made.view().data, "q4_0"};
   weight<scalar, q4_0> in_place;
-  REQUIRE(in_place.try_fill(rows, dims, "w"));
+  REQUIRE(in_place.try_fill(rows, dims, "w", host_memory()));
   CHECK(in_place.view().data == made.view().data);
   CHECK(in_place.bytes_needed(rows, dims) == 0);
   weight<simd, q4_0> from_rows, from_values;
-  REQUIRE(from_rows.try_fill(rows, dims, "w", &threads));
-  REQUIRE(from_values.try_fill(of(values), dims, "w"));
+  REQUIRE(from_rows.try_fill(rows, dims, "w", host_memory(), &threads));
+  REQUIRE(from_values.try_fill(of(values), dims, "w", host_memory()));
   const std::size_t bytes = from_rows.bytes_needed(rows, dims);
   CHECK(bytes == 3 * static_cast<std::size_t>(simd::layout<q4_0>::unit_bytes(70)));
   CHECK(std::memcmp(from_rows.view().data, from_values.view().data, bytes) == 0);
@@ -101,7 +102,8 @@ TEST_CASE("weight: block formats are quantised when loaded, or laid out as they 
 TEST_CASE("weight: block formats refuse whole numbers and other formats", "[nn]") {
   const std::int64_t values[] = {1, 2};
   weight<scalar, q8_0> w;
-  const auto filled = w.try_fill({dtype::int64, reinterpret_cast<const std::byte*>(values)}, {1, 2}, "up_proj.weight");
+  const auto filled =
+      w.try_fill({dtype::int64, reinterpret_cast<const std::byte*>(values)}, {1, 2}, "up_proj.weight", host_memory());
   REQUIRE_FALSE(filled);
   CHECK(filled.error().sentence().find("up_proj.weight is stored as i64") != std::string::npos);
   CHECK(w.takes("q8_0"));

@@ -38,7 +38,7 @@ void on_every_queue(Test&& test) {
       CHECK(ran.error().sentence() == sentence);
       CHECK(d.queue.finish());  // and it is forgotten
 
-      typename B::queue planning(d.threads, arena{});
+      auto planning = d.backend.make_queue(d.threads, arena{});
       op(planning);
       ran = planning.finish();
       REQUIRE_FALSE(ran);

@@ -37,6 +37,20 @@ TEST_CASE("open_options: a number out of its range is an error that names it and
     refused([&](auto& o) { o.threads_of_host = std::make_shared<host_executor>(n); }, "must be 1 or more");
 }
 
+TEST_CASE("a backend is a value: an instruction set is said when a model is opened, and must be there", "[pipeline]") {
+  const auto plain = model_type::try_open(folder, options(), {.isa = llava::simd_isa::generic});
+  REQUIRE(plain);
+  CHECK(plain->state().backend.isa == llava::simd_isa::generic);
+  CHECK(tiny::value(plain->session().try_ask(picture(1), "What color is the square?")).text ==
+        tiny::value(model().session().try_ask(picture(1), "What color is the square?")).text);
+
+  const auto absent = llava::is_supported(llava::simd_isa::neon) ? llava::simd_isa::avx2 : llava::simd_isa::neon;
+  const auto refused = model_type::try_open(folder, options(), {.isa = absent});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == llava::errc::unsupported);
+  CHECK(refused.error().sentence().find("this machine has no ") != std::string::npos);
+}
+
 TEST_CASE("open_options: nobody has to want to know the progress", "[pipeline]") {
   llava::open_options o = options();
   o.report = nullptr;

@@ -52,7 +52,7 @@ TEST_CASE("arena: planning finds the peak, scopes give back, addresses are align
   CHECK(planning.peak() == 64 + 832);
   CHECK(planning.used() == 0);
 
-  const auto memory = host_buffer::try_make(planning.peak(), "test");
+  const auto memory = host_memory().try_allocate(planning.peak(), "test");
   REQUIRE(memory);
   arena real(memory->data(), memory->size());
   use(real);
@@ -62,13 +62,13 @@ TEST_CASE("arena: planning finds the peak, scopes give back, addresses are align
 
 TEST_CASE("buffer: a large one is untouched pages, also where another was filled and given back", "[tensor]") {
   constexpr std::size_t bytes = std::size_t{8} << 20;
-  const auto make = [] { return *host_buffer::try_make(bytes, "test"); };
+  const auto make = [] { return *host_memory().try_allocate(bytes, "test"); };
   make();  // from the second on, malloc's own large blocks come from its heap
   {
-    const host_buffer filled = make();
+    const buffer filled = make();
     std::fill_n(filled.data(), bytes, std::byte{1});
   }
-  const host_buffer again = make();
+  const buffer again = make();
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   std::vector<unsigned char> resident(bytes / page + 1);
   std::byte* const first = again.data() - reinterpret_cast<std::uintptr_t>(again.data()) % page;
@@ -78,7 +78,7 @@ TEST_CASE("buffer: a large one is untouched pages, also where another was filled
 }
 
 TEST_CASE("R12: memory that is not to be had is an error with a sentence", "[tensor]") {
-  const auto refused = host_buffer::try_make(SIZE_MAX - 10, "activations");
+  const auto refused = host_memory().try_allocate(SIZE_MAX - 10, "activations");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == errc::out_of_memory);
   CHECK(refused.error().sentence().find("activations") != std::string::npos);

@@ -8,25 +8,29 @@
 
 LLAVA_BEGIN
 
-/// The fastest instruction set of the machine.
+/// Vectors: the fastest instruction set of the machine, or the one that is said.
 struct simd {
   static constexpr std::string_view name = "simd";
   static constexpr bool reads_host_memory = true;
   using queue = simd_backend::queue;
-  using buffer = host_buffer;
+  simd_isa isa = best_isa();
+
+  const llava::memory& memory() const { return host_memory(); }
+  queue make_queue(executor& threads, arena workspace) const { return {threads, workspace, isa}; }
+  result<void> try_check() const {
+    if (is_supported(isa)) return {};
+    return fail(errc::unsupported,
+                text_of("llava: this machine has no ", name_of(isa), "; its best is ", name_of(best_isa())));
+  }
   template <block_format F>
   using layout = simd_backend::panels<F>;
 };
 
-/// One instruction set, chosen at compile time; the machine must have it: is_supported(Isa).
+/// One instruction set, chosen at compile time.
 template <simd_isa Isa>
-struct simd_as {
+struct simd_as : simd {
   static constexpr std::string_view name = name_of(Isa);
-  static constexpr bool reads_host_memory = true;
-  using queue = simd_backend::pinned_queue<Isa>;
-  using buffer = host_buffer;
-  template <block_format F>
-  using layout = simd_backend::panels<F>;
+  simd_as() : simd{Isa} {}
 };
 
 LLAVA_END

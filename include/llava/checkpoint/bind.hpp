@@ -87,9 +87,9 @@ inline result<void> try_accept(const std::vector<std::string>& mistakes, std::st
 /// each of them and its stages, then try_accept, then try_fill, in the same way. Stages have each(visit).
 class weight_binding {
  public:
-  /// What must be converted is, on `threads`; what `packed` holds already laid out is used there.
-  weight_binding(std::string folder, executor& threads, const packed_weights& packed)
-      : folder_(std::move(folder)), threads_(&threads), packed_(&packed) {}
+  /// What must be converted is, on `threads` into `to`; what `packed` holds already laid out is used there.
+  weight_binding(std::string folder, const memory& to, executor& threads, const packed_weights& packed)
+      : folder_(std::move(folder)), memory_(&to), threads_(&threads), packed_(&packed) {}
 
   /// Compares the stages' weights with `source`, in the folder `where`, both ways; keeps every mistake.
   template <checkpoint_source Source, class... Stages>
@@ -135,7 +135,7 @@ class weight_binding {
       if (!filled) return;
       const stored_tensor& t = *source.find(names.file_name(name));
       if (!slot.try_map(packed_->find(t.name, slot.packed_layout()), dims))
-        filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, threads_);
+        filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, *memory_, threads_);
       if (!slot.packed().empty()) laid_out_.push_back({t.name, slot.packed_layout(), slot.packed()});
       done_ += static_cast<std::uint64_t>(dims.size());
       if (filled && !report({"loading weights", done_, total_}))
@@ -157,6 +157,7 @@ class weight_binding {
   using visitor = function_ref<void(const std::string&, weight_slot&, const tensor_dims&)>;
 
   std::string folder_;
+  const memory* memory_;
   executor* threads_;
   const packed_weights* packed_;
   std::vector<std::string> mistakes_;

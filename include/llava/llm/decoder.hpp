@@ -70,10 +70,10 @@ class decoder {
   }
 
   /// To be called once, when the weights are in place.
-  result<void> try_prepare() {
+  result<void> try_prepare(const memory& to) {
     const std::vector<float> f = rope_frequencies(*n_);
     return frequencies_.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(f.data())},
-                                 tensor_dims{static_cast<std::int64_t>(f.size())}, "rope frequencies");
+                                 tensor_dims{static_cast<std::int64_t>(f.size())}, "rope frequencies", to);
   }
 
   /// x[t] = embedding of ids[t] where ids[t] ≥ 0.                                          x (T, D)

@@ -15,6 +15,7 @@
 #include <llava/base/guard.hpp>
 #include <llava/config.hpp>
 #include <llava/ops/attention.hpp>
+#include <llava/tensor/buffer.hpp>
 
 LLAVA_BEGIN
 
@@ -63,11 +64,11 @@ class kv_blocks {
   int longest_;
 };
 
-/// The memory of the blocks, layer by layer, on backend B.
-template <class B, class T>
+/// The memory of the blocks, layer by layer.
+template <class T>
 class kv_cache {
  public:
-  static result<kv_cache> try_make(const text_config& c, int blocks) {
+  static result<kv_cache> try_make(const text_config& c, int blocks, const memory& of) {
     return guarded([&]() -> result<kv_cache> {
       kv_cache cache;
       cache.heads_ = c.kv_heads;
@@ -76,8 +77,8 @@ class kv_cache {
                     static_cast<unsigned>(blocks);
       const auto bytes = checked_mul(cache.half_, 2 * sizeof(T) * static_cast<unsigned>(c.layers));
       if (!bytes) return fail(errc::out_of_memory, "llava: the KV cache asked for does not fit the address space");
-      LLAVA_TRY(buffer, B::buffer::try_make(*bytes, "the KV cache"));
-      cache.buffer_ = std::move(buffer);
+      LLAVA_TRY(made, of.try_allocate(*bytes, "the KV cache"));
+      cache.buffer_ = std::move(made);
       return result<kv_cache>(std::move(cache));
     });
   }
@@ -89,7 +90,7 @@ class kv_cache {
   std::size_t bytes() const { return buffer_.size(); }
 
  private:
-  typename B::buffer buffer_;
+  buffer buffer_;
   std::size_t half_ = 0;  // elements of one layer's keys
   int heads_ = 0, dim_ = 0;
 };

@@ -22,7 +22,7 @@ class weight<B, F> final : public weight_slot {
   }
   std::int64_t stored_row_bytes(std::int64_t columns) const override { return block_view<F>::row_bytes(columns); }
 
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
+  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* threads = nullptr) override {
     const std::ptrdiff_t rows = dims.rows(), columns = dims.columns();
     if (in_place(from)) {
@@ -33,10 +33,10 @@ class weight<B, F> final : public weight_slot {
         from.type != dtype::bfloat16)
       return fail(errc::unsupported,
                   text_of("llava: ", name, " is stored as ", name_of(from.type), "; weights must be f32, f16 or bf16"));
-    LLAVA_TRY(buffer, B::buffer::try_make(static_cast<std::size_t>(layout_bytes<layout>(rows, columns)), name));
+    LLAVA_TRY(made, to.try_allocate(static_cast<std::size_t>(layout_bytes<layout>(rows, columns)), name));
     serial_executor alone;
-    pack(from, rows, columns, buffer, threads ? *threads : alone);
-    owned_ = std::move(buffer);
+    LLAVA_CHECK(try_pack(from, rows, columns, made, threads ? *threads : alone));
+    owned_ = std::move(made);
     if (B::reads_host_memory) packed_ = {owned_.data(), owned_.size()};
     view_ = layout::make_view(owned_.data(), rows, columns);
     return {};
@@ -64,8 +64,8 @@ class weight<B, F> final : public weight_slot {
   }
 
   /// Lays a run of units at a time, each thread its units. Memory of a device is loaded when a run is done.
-  static void pack(const host_values& from, std::ptrdiff_t rows, std::ptrdiff_t columns, typename B::buffer& buffer,
-                   executor& threads) {
+  static result<void> try_pack(const host_values& from, std::ptrdiff_t rows, std::ptrdiff_t columns, buffer& packed,
+                               executor& threads) {
     const std::ptrdiff_t units = (rows + layout::unit - 1) / layout::unit, bytes = layout::unit_bytes(columns);
     const std::ptrdiff_t run = B::reads_host_memory ? units : 64;
     const bool encodes = from.format.empty();
@@ -76,14 +76,16 @@ class weight<B, F> final : public weight_slot {
     std::vector<std::byte> staging(B::reads_host_memory ? 0 : static_cast<std::size_t>(run * bytes));
     for (std::ptrdiff_t first = 0; first < units; first += run) {
       const std::ptrdiff_t count = units - first < run ? units - first : run;
-      std::byte* to = B::reads_host_memory ? buffer.data() : staging.data();
+      std::byte* to = B::reads_host_memory ? packed.data() : staging.data();
       parallel_for_dynamic(threads, count, [&](std::ptrdiff_t u, std::ptrdiff_t slot) {
         pack_unit(from, (first + u) * layout::unit, rows, columns, to + u * bytes, lines.data() + slot * columns,
                   stored.data() + slot * unit_stored);
       });
       if (!B::reads_host_memory)
-        buffer.load(static_cast<std::size_t>(first * bytes), staging.data(), static_cast<std::size_t>(count * bytes));
+        LLAVA_CHECK(packed.try_load(static_cast<std::size_t>(first * bytes), staging.data(),
+                                    static_cast<std::size_t>(count * bytes)));
     }
+    return {};
   }
   static void pack_unit(const host_values& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
                         std::byte* to, float* line, std::byte* stored) {
@@ -98,7 +100,7 @@ class weight<B, F> final : public weight_slot {
   }
   static std::ptrdiff_t stored_bytes(std::ptrdiff_t columns) { return block_view<F>::row_bytes(columns); }
 
-  typename B::buffer owned_;
+  buffer owned_;
   std::span<const std::byte> packed_;  // owned, or mapped from a file that keeps them; none where a device has them
   typename layout::view view_{};
 };

@@ -41,10 +41,10 @@ bool convert(host_values from, std::size_t first, To* to, std::size_t n) {
   }
 }
 
-/// Converts `count` values into a new buffer of the backend.
-template <class Buffer, class To>
-result<Buffer> converted(host_values from, std::size_t count, std::string_view name) {
-  LLAVA_TRY(buffer, Buffer::try_make(count * sizeof(To), name));
+/// Converts `count` values into a new buffer.
+template <class To>
+result<buffer> converted(host_values from, std::size_t count, std::string_view name, const memory& to) {
+  LLAVA_TRY(made, to.try_allocate(count * sizeof(To), name));
   constexpr std::size_t piece = std::size_t{1} << 16;
   std::vector<To> staging(count < piece ? count : piece);
   for (std::size_t at = 0; at < count; at += piece) {
@@ -52,9 +52,9 @@ result<Buffer> converted(host_values from, std::size_t count, std::string_view n
     if (!convert(from, at, staging.data(), n))
       return fail(errc::unsupported,
                   text_of("llava: ", name, " is stored as ", name_of(from.type), "; weights must be f32, f16 or bf16"));
-    buffer.load(at * sizeof(To), reinterpret_cast<const std::byte*>(staging.data()), n * sizeof(To));
+    LLAVA_CHECK(made.try_load(at * sizeof(To), reinterpret_cast<const std::byte*>(staging.data()), n * sizeof(To)));
   }
-  return result<Buffer>(std::move(buffer));
+  return std::move(made);
 }
 }  // namespace detail
 
@@ -62,7 +62,7 @@ result<Buffer> converted(host_values from, std::size_t count, std::string_view n
 template <class B, class F>
 class weight final : public weight_slot {
  public:
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
+  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* = nullptr) override {
     const dynamic_shape<2> extents(dims.rows(), dims.columns());
     const bool aligned = reinterpret_cast<std::uintptr_t>(from.bytes) % alignof(F) == 0;
@@ -70,8 +70,8 @@ class weight final : public weight_slot {
       view_ = {reinterpret_cast<const F*>(from.bytes), extents};
       return {};
     }
-    LLAVA_TRY(buffer, detail::converted<typename B::buffer, F>(from, static_cast<std::size_t>(dims.size()), name));
-    owned_ = std::move(buffer);
+    LLAVA_TRY(made, detail::converted<F>(from, static_cast<std::size_t>(dims.size()), name, to));
+    owned_ = std::move(made);
     view_ = {reinterpret_cast<const F*>(owned_.data()), extents};
     return {};
   }
@@ -84,7 +84,7 @@ class weight final : public weight_slot {
   }
 
  private:
-  typename B::buffer owned_;
+  buffer owned_;
   typename format<F>::view view_{};
 };
 
@@ -92,10 +92,10 @@ class weight final : public weight_slot {
 template <class B>
 class parameter final : public weight_slot {
  public:
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
+  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* = nullptr) override {
-    LLAVA_TRY(buffer, detail::converted<typename B::buffer, float>(from, static_cast<std::size_t>(dims.size()), name));
-    owned_ = std::move(buffer);
+    LLAVA_TRY(made, detail::converted<float>(from, static_cast<std::size_t>(dims.size()), name, to));
+    owned_ = std::move(made);
     columns_ = dims.rank == 1 ? dims.rows() : dims.columns();
     rows_ = dims.rank == 1 ? 1 : dims.rows();
     return {};
@@ -109,7 +109,7 @@ class parameter final : public weight_slot {
 
  private:
   const float* data() const { return reinterpret_cast<const float*>(owned_.data()); }
-  typename B::buffer owned_;
+  buffer owned_;
   std::int64_t rows_ = 0, columns_ = 0;
 };
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a backend is: a type with a `queue` (one per step: first in, first out; it has an arena and an executor), a
-/// `buffer` for memory that outlives a step, a `layout<F>` for each block format that it multiplies (quant/layout.hpp), and
-/// the ops of this folder, found beside the queue's type. An op that is missing is a compile error that names it; nothing
-/// ever runs elsewhere silently.
+/// What a backend is: a value that memory and queues are made from (which instruction set, which device), cheap to copy. Its
+/// type has a `queue` (one per step: first in, first out; it has an arena and an executor), a `layout<F>` for each block
+/// format that it multiplies (quant/layout.hpp), and the ops of this folder, found beside the queue's type. An op that is
+/// missing is a compile error that names it.
+///
+///   b.memory()                         where weights, caches and activations are: an object of the program's lifetime
+///   b.make_queue(executor, arena)      a queue
+///   b.try_check()                      if there: whether this machine has what b names; asked when a model is opened
 ///
 /// Ops return nothing and may run later, so the queue keeps the first error: operands that do not fit their op
 /// (ops/shapes.hpp), more memory than was planned, what a device reports. Ops after it do nothing. finish() waits for all of
@@ -26,13 +30,13 @@
 LLAVA_BEGIN
 
 template <class B>
-concept backend = requires(executor& e, arena a, typename B::queue& q, std::string_view what) {
+concept backend = std::copyable<B> && requires(const B& b, executor& e, arena a, typename B::queue& q) {
   typename B::queue;
-  typename B::buffer;
   { B::name } -> std::convertible_to<std::string_view>;
   /// Whether the backend's memory is the program's own: ops can read weights where a file is mapped.
   { B::reads_host_memory } -> std::convertible_to<bool>;
-  {B::buffer::try_make(std::size_t{}, what)};
+  { b.memory() } -> std::convertible_to<const memory&>;
+  { b.make_queue(e, a) } -> std::same_as<typename B::queue>;
   { q.workspace() } -> std::same_as<arena&>;
   { q.finish() } -> std::same_as<result<void>>;
 };

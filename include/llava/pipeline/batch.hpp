@@ -87,7 +87,7 @@ class batch {
     std::optional<error> failed;  // instead of an answer
     row(const pipeline<M, B, P>& model, const generation_settings& settings, const generation_hooks& h)
         : asked(model), hooks(h), made(model.words(), model.description(), settings, h) {}
-    sequence<B>& tokens() { return asked.tokens(); }
+    sequence& tokens() { return asked.tokens(); }
     bool done() const { return made.done() || failed; }
     void end(finish_reason why) {
       made.end(why);
@@ -120,7 +120,7 @@ class batch {
       return std::any_of(stops_.begin(), stops_.end(), [](const auto* s) { return !s->stop_requested(); });
     };
     auto ran =
-        run_step(lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part<B>>(parts_), go_on,
+        run_step(lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part>(parts_), go_on,
                  [&](auto& q, matrix_view<float> logits) { return draw_tokens(q, logits, drawing_, logits_, drawn_); });
     if (!ran && ran.error().code() == errc::cancelled) return true;  // the next step ends them
     LLAVA_CHECK(std::move(ran));
@@ -154,7 +154,7 @@ class batch {
           r->end(finish_reason::cancelled);
           continue;
         }
-        const step_part<B> part = r->tokens().next(left, 1);
+        const step_part part = r->tokens().next(left, 1);
         if (!part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size()))) continue;  // waits
         left -= part.tokens.size();
         parts_.push_back(part), stops_.push_back(&r->hooks.stop);
@@ -183,7 +183,7 @@ class batch {
 
   pipeline<M, B, P> model_;
   std::vector<std::unique_ptr<row>> rows_;
-  std::vector<step_part<B>> parts_;
+  std::vector<step_part> parts_;
   std::vector<const std::stop_token*> stops_;  // of the rows of parts_
   std::vector<generation*> drawing_;
   std::vector<row*> owners_;

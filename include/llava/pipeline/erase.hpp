@@ -81,8 +81,8 @@ chat_model erase(pipeline<M, B, P> model) {
 
 /// Opens a pipeline as a chat_model.
 template <class M, class B, class F>
-result<chat_model> try_open_erased(path_view folder, const open_options& options) {
-  LLAVA_TRY(model, try_open<M, B, F>(folder, options));
+result<chat_model> try_open_erased(path_view folder, const open_options& options, const B& backend = {}) {
+  LLAVA_TRY(model, try_open<M, B, F>(folder, options, backend));
   return guarded([&]() -> result<chat_model> { return erase(std::move(model)); });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// open<M, B, F>(folder): the model type M, on backend B, with weights F (a format or a policy), from a folder or the name
-/// of one in the Hugging Face cache. What cannot work is a compile error of one sentence.
+/// of one in the Hugging Face cache. A backend that is more than its type (an instruction set, a device) is the last argument:
+/// open<M, simd, F>(folder, {}, {.isa = simd_isa::avx2}). What cannot work is a compile error of one sentence.
 #pragma once
 #include <llava/base/path_view.hpp>
 #include <llava/pipeline/batch.hpp>
@@ -10,15 +11,16 @@ LLAVA_BEGIN
 
 /// Opens a folder. Errors: all that is wrong with its files.
 template <class M, class B, class F>
-result<pipeline<M, B, policy_of<F>>> try_open(path_view folder, const open_options& options = {}) {
-  return pipeline<M, B, policy_of<F>>::try_open(folder, options);
+result<pipeline<M, B, policy_of<F>>> try_open(path_view folder, const open_options& options = {},
+                                              const B& backend = {}) {
+  return pipeline<M, B, policy_of<F>>::try_open(folder, options, backend);
 }
 
 #if LLAVA_EXCEPTIONS
 /// The same, throwing llava::error.
 template <class M, class B, class F>
-pipeline<M, B, policy_of<F>> open(path_view folder, const open_options& options = {}) {
-  return value_or_throw(try_open<M, B, F>(folder, options));
+pipeline<M, B, policy_of<F>> open(path_view folder, const open_options& options = {}, const B& backend = {}) {
+  return value_or_throw(try_open<M, B, F>(folder, options, backend));
 }
 #endif
 

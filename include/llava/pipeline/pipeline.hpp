@@ -33,9 +33,9 @@ class pipeline {
   using state_type = pipeline_state<M, B, P>;
 
   /// Opens a folder. Errors: everything that is wrong with its files, at once where that is possible.
-  static result<pipeline> try_open(path_view folder, const open_options& options) {
+  static result<pipeline> try_open(path_view folder, const open_options& options, const B& backend = {}) {
     return guarded([&]() -> result<pipeline> {
-      LLAVA_TRY(state, state_type::try_open(folder, options));
+      LLAVA_TRY(state, state_type::try_open(folder, options, backend));
       return pipeline(std::shared_ptr<state_type>(std::move(state)));
     });
   }
@@ -104,12 +104,12 @@ class pipeline {
     });
   }
   /// The image tokens (rows, D), kept in the backend's memory.
-  result<std::shared_ptr<const image_tokens<B>>> try_encode(const image& picture, std::stop_token stop = {}) const {
-    return guarded([&]() -> result<std::shared_ptr<const image_tokens<B>>> {
-      auto tokens = std::make_shared<image_tokens<B>>();
+  result<std::shared_ptr<const image_tokens>> try_encode(const image& picture, std::stop_token stop = {}) const {
+    return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
+      auto tokens = std::make_shared<image_tokens>();
       LLAVA_CHECK(state_->try_encode(
           picture, stop, [](auto&, matrix_view<const float>) {}, tokens.get()));
-      return std::shared_ptr<const image_tokens<B>>(std::move(tokens));
+      return std::shared_ptr<const image_tokens>(std::move(tokens));
     });
   }
   /// (rows, D)
@@ -159,7 +159,7 @@ class pipeline<M, B, P, false> {
     }
     broken fork() const { return {}; }
   };
-  static result<pipeline> try_open(path_view, const open_options&) { return pipeline(); }
+  static result<pipeline> try_open(path_view, const open_options&, const B& = {}) { return pipeline(); }
   broken session() const { return {}; }
   broken batch() const { return {}; }
 };

@@ -13,12 +13,11 @@
 LLAVA_BEGIN
 
 /// The tokens of one conversation, its pictures, and its part of the KV cache.
-template <class B>
 struct sequence {
   kv_sequence cache;
-  std::vector<prompt_token> tokens;                            ///< the first cache.tokens() of them are cached
-  std::vector<image> pictures;                                 ///< of the prompt, in order
-  std::vector<std::shared_ptr<const image_tokens<B>>> images;  ///< what the projector made of them
+  std::vector<prompt_token> tokens;                         ///< the first cache.tokens() of them are cached
+  std::vector<image> pictures;                              ///< of the prompt, in order
+  std::vector<std::shared_ptr<const image_tokens>> images;  ///< what the projector made of them
 
   explicit sequence(std::shared_ptr<kv_blocks> pool) : cache(std::move(pool)) {}
 
@@ -39,7 +38,7 @@ struct sequence {
   }
 
   /// What is still to be computed, at most `most` tokens, as a part of a step; `logit_rows` if it reaches the end.
-  step_part<B> next(std::size_t most, int logit_rows) {
+  step_part next(std::size_t most, int logit_rows) {
     const std::span<const prompt_token> rest =
         std::span<const prompt_token>(tokens).subspan(static_cast<std::size_t>(cache.tokens()));
     if (rest.size() > most) return {&cache, rest.first(most), images, 0};

@@ -85,7 +85,7 @@ class session {
     LLAVA_CHECK(try_set_prompt(prompt, pictures));
     return sequence_.tokens.size();
   }
-  sequence<B>& tokens() { return sequence_; }
+  sequence& tokens() { return sequence_; }
 
   /// @name The conversation
   /// Inside a callback these are about what came before the question that is being answered.
@@ -137,7 +137,7 @@ class session {
 #endif
 
  private:
-  session(pipeline<M, B, P> model, sequence<B> tokens) : model_(std::move(model)), sequence_(std::move(tokens)) {}
+  session(pipeline<M, B, P> model, sequence tokens) : model_(std::move(model)), sequence_(std::move(tokens)) {}
 
   /// The body of a question, guarded; an error when another is being answered.
   template <class F>
@@ -185,7 +185,7 @@ class session {
     LLAVA_TRY(lent, state.workspaces->try_lend());
     while (sequence_.pending() > 0) {
       const std::size_t rows = (std::min)(sequence_.pending(), static_cast<std::size_t>(state.limits.logit_rows));
-      step_part<B> part = sequence_.next(rows, static_cast<int>(rows));
+      step_part part = sequence_.next(rows, static_cast<int>(rows));
       part.logit_rows = static_cast<int>(rows);
       const std::size_t at = all.size();
       all.resize(at + rows * static_cast<std::size_t>(state.decoder_->vocab()));
@@ -203,7 +203,7 @@ class session {
 
   /// Tokens and pictures of a prompt become the sequence's, keeping what is common.
   result<void> try_set_prompt(std::string_view prompt, std::span<const image> pictures, bool by_chat_template = false) {
-    std::vector<std::shared_ptr<const image_tokens<B>>> images;
+    std::vector<std::shared_ptr<const image_tokens>> images;
     std::vector<int> rows;
     std::size_t same = 0;  // leading pictures that are those of before
     for (const image& picture : pictures) {
@@ -241,11 +241,11 @@ class session {
   }
 
   template <class Finish>
-  result<void> try_step(workspace<B>& w, const step_part<B>& part, Finish&& finish) {
+  result<void> try_step(workspace<B>& w, const step_part& part, Finish&& finish) {
     auto& state = model_.state();
     LLAVA_CHECK(part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size())));
     const auto go_on = [&] { return !hooks.stop.stop_requested(); };
-    return run_step(w.queue, *state.decoder_, state.cache, w.staging, std::span<const step_part<B>>(&part, 1), go_on,
+    return run_step(w.queue, *state.decoder_, state.cache, w.staging, std::span<const step_part>(&part, 1), go_on,
                     finish);
   }
 
@@ -253,7 +253,7 @@ class session {
   result<std::int32_t> try_next(workspace<B>& w, generation& g, std::span<float> logits) {
     std::int32_t token = 0;
     while (sequence_.pending() > 0) {
-      const step_part<B> part = sequence_.next(static_cast<std::size_t>(model_.state().limits.tokens), 1);
+      const step_part part = sequence_.next(static_cast<std::size_t>(model_.state().limits.tokens), 1);
       LLAVA_CHECK(try_step(w, part, [&](auto& q, matrix_view<float> rows) {
         generation* one[] = {&g};
         return draw_tokens(q, rows, std::span<generation* const>(one), logits, std::span<std::int32_t>(&token, 1));
@@ -263,7 +263,7 @@ class session {
   }
 
   pipeline<M, B, P> model_;
-  sequence<B> sequence_;
+  sequence sequence_;
   conversation_state history_;
   bool busy_ = false;
 };

@@ -122,7 +122,7 @@ constexpr bool is_sound() {
   } else if constexpr (!require_numbers<M>()) {
     return false;
   } else if constexpr (!backend<B>) {
-    static_assert(backend<B>, "llava: the backend has no queue, buffer or name (contract: llava/ops/backend.hpp)");
+    static_assert(backend<B>, "llava: the backend has no name, queue or memory (contract: llava/ops/backend.hpp)");
     return false;
   } else if constexpr (!projector<typename M::projector, B, typename P::projector>) {
     static_assert(projector<typename M::projector, B, typename P::projector>,

@@ -37,8 +37,9 @@ struct pipeline_state {
   using vit_type = vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation>;
   using projector_type = typename M::projector::template stage<B, typename P::projector>;
   using decoder_type = decoder<B, typename numbers::text, P, typename M::text_activation>;
-  using cache_type = kv_cache<B, typename P::kv_cache>;
+  using cache_type = kv_cache<typename P::kv_cache>;
 
+  [[no_unique_address]] B backend;
   model_description description;
   tokenizer words;
   typename M::conversation conversation{};
@@ -57,9 +58,13 @@ struct pipeline_state {
   std::shared_ptr<kv_blocks> blocks;
   std::optional<workspace_pool<B>> workspaces;
 
-  static result<std::unique_ptr<pipeline_state>> try_open(std::string_view name, const open_options& options) {
+  explicit pipeline_state(const B& b) : backend(b) {}
+
+  static result<std::unique_ptr<pipeline_state>> try_open(std::string_view name, const open_options& options,
+                                                          const B& backend) {
     LLAVA_CHECK(try_check(options));
-    auto state = std::make_unique<pipeline_state>();
+    if constexpr (requires { backend.try_check(); }) LLAVA_CHECK(backend.try_check());
+    auto state = std::make_unique<pipeline_state>(backend);
     LLAVA_TRY(folder, try_resolve_model_folder(name));
     LLAVA_TRY(description, try_describe_model(folder));
     LLAVA_TRY(files, safetensors_folder::try_open(folder));
@@ -85,16 +90,16 @@ struct pipeline_state {
   /// Image tokens of a picture. `see(queue, features)` is called with the tower's features (features, Dv); `tokens` may be
   /// null when they are all that is wanted.
   template <class See>
-  result<void> try_encode(const image& picture, const std::stop_token& stop, See&& see, image_tokens<B>* tokens) {
+  result<void> try_encode(const image& picture, const std::stop_token& stop, See&& see, image_tokens* tokens) {
     if (!vit_) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
     LLAVA_TRY(square, try_preprocess(picture, description.image));
     matrix_view<float> y;  // (image_rows, D)
     if (tokens) {
       tokens->rows = image_rows;
       tokens->width = decoder_->config().hidden;
-      LLAVA_TRY(memory, B::buffer::try_make(static_cast<std::size_t>(tokens->rows) *
-                                                static_cast<std::size_t>(tokens->width) * sizeof(float),
-                                            "image tokens"));
+      LLAVA_TRY(memory, backend.memory().try_allocate(static_cast<std::size_t>(tokens->rows) *
+                                                          static_cast<std::size_t>(tokens->width) * sizeof(float),
+                                                      "image tokens"));
       tokens->memory = std::move(memory);
       y = {reinterpret_cast<float*>(tokens->memory.data()), dynamic_shape<2>(tokens->rows, tokens->width)};
     }
@@ -156,7 +161,7 @@ struct pipeline_state {
         projector_.emplace(description.projector);
       const auto table = normalise_table(description.image);
       LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())},
-                                       tensor_dims{3, 256}, "pixel table"));
+                                       tensor_dims{3, 256}, "pixel table", backend.memory()));
     }
     // walk(files, their folder, stages…)
     const auto each_source = [&](auto&& walk) {
@@ -165,7 +170,7 @@ struct pipeline_state {
       walk(tower_files, tower_folder, *vit_);
       walk(files, folder, *projector_, *decoder_);
     };
-    weight_binding binding(folder, *threads, packed);
+    weight_binding binding(folder, backend.memory(), *threads, packed);
     each_source([&](const safetensors_folder& from, const std::string& where, auto&... stages) {
       binding.check(from, description, where, stages...);
     });
@@ -180,7 +185,7 @@ struct pipeline_state {
     if constexpr (has_block_weights<P>)
       if (auto laid_out = binding.not_kept(); !options.packed_file.empty() && !laid_out.empty())
         LLAVA_CHECK(packed_weights::try_write(options.packed_file, source, std::move(laid_out)));
-    return decoder_->try_prepare();
+    return decoder_->try_prepare(backend.memory());
   }
 
   /// KV cache and activations.
@@ -188,7 +193,7 @@ struct pipeline_state {
     const int kv_tokens = options.kv_tokens > 0 ? options.kv_tokens : std::clamp(description.text.context, 4096, 32768);
     context = (std::min)(description.text.context, kv_tokens);
     const int count = kv_tokens / kv_block + (kv_tokens % kv_block ? 1 : 0);
-    LLAVA_TRY(made, cache_type::try_make(description.text, count));
+    LLAVA_TRY(made, cache_type::try_make(description.text, count, backend.memory()));
     cache = std::move(made);
     blocks = std::make_shared<kv_blocks>(count, context);
     limits.tokens = options.max_batch_tokens;
@@ -201,15 +206,15 @@ struct pipeline_state {
       return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (",
                                                arena_bytes, " bytes) are over the memory budget of ",
                                                options.memory_budget, "; ask for fewer kv_tokens or max_batch_tokens"));
-    workspaces.emplace(*threads, limits, arena_bytes);
+    workspaces.emplace(backend, *threads, limits, arena_bytes);
     return {};
   }
 
   /// Bytes of activations: the largest step and a picture are run on a queue that computes nothing. Its ops hold what they
   /// are given against their contracts, so most mistakes in a projector or an op of one's own are errors of opening.
   result<std::size_t> try_plan() {
-    typename B::queue planning(*threads, arena{});
-    LLAVA_CHECK(plan_step<B>(planning, *decoder_, cache, limits, [](auto& q, matrix_view<float> logits) {
+    typename B::queue planning = backend.make_queue(*threads, arena{});
+    LLAVA_CHECK(plan_step(planning, *decoder_, cache, limits, [](auto& q, matrix_view<float> logits) {
       const dynamic_shape<1> rows(logits.extent(0));
       const vector_view<const sample_draw> draws(q.workspace().template take<sample_draw>(rows[0]), rows);  // (R)
       sample(q, {q.workspace().template take<std::int32_t>(rows[0]), rows}, logits, draws);

@@ -16,6 +16,7 @@
 #include <llava/llm/kv_cache.hpp>
 #include <llava/ops/rows.hpp>
 #include <llava/tensor/arena.hpp>
+#include <llava/tensor/buffer.hpp>
 
 LLAVA_BEGIN
 
@@ -31,9 +32,8 @@ struct prompt_token {
 };
 
 /// What the projector made of one picture, in the backend's memory.
-template <class B>
 struct image_tokens {
-  typename B::buffer memory;
+  buffer memory;
   int rows = 0, width = 0;
   matrix_view<const float> view() const {  // (rows, D)
     return {reinterpret_cast<const float*>(memory.data()), dynamic_shape<2>(rows, width)};
@@ -41,11 +41,10 @@ struct image_tokens {
 };
 
 /// A sequence's part in a step: tokens that follow what its cache holds, and how many of their last rows want logits.
-template <class B>
 struct step_part {
   kv_sequence* cache = nullptr;
   std::span<const prompt_token> tokens;
-  std::span<const std::shared_ptr<const image_tokens<B>>> images;
+  std::span<const std::shared_ptr<const image_tokens>> images;
   int logit_rows = 0;
 };
 
@@ -77,8 +76,7 @@ struct step_staging {
   }
 
   /// Lays the parts out one after another; the caches have room already. Returns M.
-  template <class B>
-  int fill(std::span<const step_part<B>> parts) {
+  int fill(std::span<const step_part> parts) {
     for (auto* v : {&ids, &positions, &sequences, &kv_slots, &blocks, &logit_rows}) v->clear();
     std::size_t longest = 1;
     for (const auto& p : parts) longest = (std::max)(longest, p.cache->blocks().size());
@@ -100,8 +98,7 @@ struct step_staging {
   }
 
   /// image_rows[t] = the row of picture `image` of part `s` that token t is, or −1. False when there is none.
-  template <class B>
-  bool fill_image(std::span<const step_part<B>> parts, std::size_t s, int image) {
+  bool fill_image(std::span<const step_part> parts, std::size_t s, int image) {
     image_rows.clear();
     bool any = false;
     for (std::size_t i = 0; i < parts.size(); ++i)
@@ -127,9 +124,9 @@ vector_view<const std::int32_t> uploaded(Q& q, const std::vector<std::int32_t>& 
 
 namespace detail {
 /// What a step does with what `staging` holds; on a planning queue, what it takes. The caller finishes the queue.
-template <class Q, class Decoder, class Cache, class B, class GoOn, class Finish>
+template <class Q, class Decoder, class Cache, class GoOn, class Finish>
 result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging, int sequences,
-                          int longest, std::span<const step_part<B>> parts, GoOn&& go_on, Finish&& finish) {
+                          int longest, std::span<const step_part> parts, GoOn&& go_on, Finish&& finish) {
   arena_scope scope(q.workspace());
   const auto tokens = static_cast<std::ptrdiff_t>(staging.ids.size());
   const auto wanted = static_cast<std::ptrdiff_t>(staging.logit_rows.size());
@@ -161,9 +158,9 @@ result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step
 /// Runs a step. `finish(queue, logits)` is called with logits (R, V) while they exist, unless R is 0, and returns
 /// result<void>. After an error of it or of an op, or when `go_on` said so (errc::cancelled), the caches hold what they held.
 /// The caller has reserved room in the caches and keeps within the limits.
-template <class Q, class Decoder, class Cache, class B, class GoOn, class Finish>
+template <class Q, class Decoder, class Cache, class GoOn, class Finish>
 result<void> run_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging,
-                      std::span<const step_part<B>> parts, GoOn&& go_on, Finish&& finish) {
+                      std::span<const step_part> parts, GoOn&& go_on, Finish&& finish) {
   const int longest = staging.fill(parts);
   LLAVA_CHECK(
       detail::compute_step(q, decoder, cache, staging, static_cast<int>(parts.size()), longest, parts, go_on, finish));
@@ -174,12 +171,12 @@ result<void> run_step(Q& q, const Decoder& decoder, const Cache& cache, step_sta
 
 /// The largest step on a planning queue: afterwards the arena's peak is what a workspace needs. The error of an op whose
 /// operands do not fit.
-template <class B, class Q, class Decoder, class Cache, class Finish>
+template <class Q, class Decoder, class Cache, class Finish>
 result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m, Finish&& finish) {
   step_staging largest(m);
   largest.fill_largest(m);
   LLAVA_CHECK(detail::compute_step(
-      q, decoder, cache, largest, m.sequences, m.blocks, std::span<const step_part<B>>{}, [] { return true; }, finish));
+      q, decoder, cache, largest, m.sequences, m.blocks, std::span<const step_part>{}, [] { return true; }, finish));
   return q.finish();
 }
 

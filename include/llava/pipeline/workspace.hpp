@@ -15,20 +15,22 @@ LLAVA_BEGIN
 /// A queue with an arena, lent to one step at a time.
 template <class B>
 struct workspace {
-  typename B::buffer memory;
+  buffer memory;
   typename B::queue queue;
   step_staging staging;
 
-  workspace(typename B::buffer m, executor& threads, const step_limits& limits)
-      : memory(std::move(m)), queue(threads, arena(memory.data(), memory.size())), staging(limits) {}
+  workspace(const B& backend, buffer m, executor& threads, const step_limits& limits)
+      : memory(std::move(m)),
+        queue(backend.make_queue(threads, arena(memory.data(), memory.size()))),
+        staging(limits) {}
 };
 
 /// Lends workspaces. Safe from several threads.
 template <class B>
 class workspace_pool {
  public:
-  workspace_pool(executor& threads, const step_limits& limits, std::size_t arena_bytes)
-      : threads_(&threads), limits_(limits), arena_bytes_(arena_bytes) {}
+  workspace_pool(const B& backend, executor& threads, const step_limits& limits, std::size_t arena_bytes)
+      : backend_(backend), threads_(&threads), limits_(limits), arena_bytes_(arena_bytes) {}
 
   /// Gives a workspace back when it goes: drained, and without an error that nobody asked for.
   class lease {
@@ -59,8 +61,8 @@ class workspace_pool {
         return result<lease>(std::move(l));
       }
     }
-    LLAVA_TRY(memory, B::buffer::try_make(arena_bytes_, "activations"));
-    auto made = std::make_unique<workspace<B>>(std::move(memory), *threads_, limits_);
+    LLAVA_TRY(memory, backend_.memory().try_allocate(arena_bytes_, "activations"));
+    auto made = std::make_unique<workspace<B>>(backend_, std::move(memory), *threads_, limits_);
     const std::lock_guard<std::mutex> lock(mutex_);
     idle_.reserve(made_ + 1);
     ++made_;
@@ -68,6 +70,7 @@ class workspace_pool {
   }
 
  private:
+  [[no_unique_address]] B backend_;
   executor* threads_;
   step_limits limits_;
   std::size_t arena_bytes_;

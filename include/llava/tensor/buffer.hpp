@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/// host_buffer: owned bytes, aligned to a cache line and a vector (64), zero at first. Large ones are zero pages of the
-/// system until they are touched, so a generous KV cache costs nothing before it is used, and are the system's again at once
-/// when a model is closed. A failed allocation is a typed error: a model which does not fit is refused instead of ending the
-/// program (R12).
+/// memory: where a backend keeps weights, caches and activations. buffer: owned bytes of one. A failed allocation is a typed
+/// error: a model which does not fit is refused instead of ending the program (R12).
+///
+/// host_memory: the program's own. Its large buffers are zero pages of the system until they are touched, so a generous KV
+/// cache costs nothing before it is used, and are the system's again at once when a model is closed.
 #pragma once
 #include <sys/mman.h>
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include <llava/base/error.hpp>
@@ -17,63 +18,106 @@
 
 LLAVA_BEGIN
 
-/// Memory of the host, aligned for every instruction set.
-class host_buffer {
- public:
-  static constexpr std::size_t alignment = 64;
-  /// Buffers of so many bytes are pages of their own. calloc would at times take what another buffer has left, and write zeros
-  /// to all of it.
-  static constexpr std::size_t pages_from = std::size_t{1} << 20;
+class buffer;
 
-  host_buffer() = default;
-  host_buffer(host_buffer&& other) noexcept { swap(other); }
-  host_buffer& operator=(host_buffer&& other) noexcept {
-    host_buffer taken(std::move(other));
-    swap(taken);
-    return *this;
-  }
-  host_buffer(const host_buffer&) = delete;
-  host_buffer& operator=(const host_buffer&) = delete;
-  ~host_buffer() {
-    if (size_ < pages_from)
-      std::free(block_);
-    else
-      ::munmap(block_, size_);
-  }
+/// A kind of memory: the program's, or that of one device. It has no state, and its object lives as long as the program.
+class memory {
+ public:
+  /// Every buffer begins at a multiple of so many bytes: a cache line, and the widest vector.
+  static constexpr std::size_t alignment = 64;
 
   /// `bytes` of zeros; `what` names them in the error.
-  static result<host_buffer> try_make(std::size_t bytes, std::string_view what) {
-    host_buffer b;
-    if (bytes == 0) return result<host_buffer>(std::move(b));
-    void* const block = bytes < pages_from ? std::calloc(bytes + alignment, 1) : pages_of(bytes);
-    if (!block) return fail(errc::out_of_memory, text_of("llava: no memory for ", what, " (", bytes, " bytes)"));
-    const auto at = reinterpret_cast<std::uintptr_t>(block);
-    b.block_ = block;
-    b.data_ = static_cast<std::byte*>(block) + (alignment - at % alignment) % alignment;
-    b.size_ = bytes;
-    return result<host_buffer>(std::move(b));
+  result<buffer> try_allocate(std::size_t bytes, std::string_view what) const;
+
+  /// Copies bytes of the program to `to` in this memory, at once: for loading, not for steps.
+  virtual result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const = 0;
+
+ protected:
+  friend buffer;
+  /// `bytes` > 0 of zeros; null: refused.
+  virtual std::byte* allocate(std::size_t bytes) const noexcept = 0;
+  virtual void release(std::byte* at, std::size_t bytes) const noexcept = 0;
+  ~memory() = default;
+};
+
+/// Owned bytes of a memory.
+class buffer {
+ public:
+  buffer() = default;
+  buffer(buffer&& other) noexcept
+      : memory_(other.memory_), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  buffer& operator=(buffer&& other) noexcept {
+    buffer taken(std::move(other));
+    std::swap(memory_, taken.memory_);
+    std::swap(data_, taken.data_);
+    std::swap(size_, taken.size_);
+    return *this;
+  }
+  buffer(const buffer&) = delete;
+  buffer& operator=(const buffer&) = delete;
+  ~buffer() {
+    if (data_) memory_->release(data_, size_);
   }
 
+  /// An address of the memory, which only ops may touch unless it is the program's.
   std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
 
-  /// Copies bytes of the program into the buffer, at once: for loading, not for steps.
-  void load(std::size_t offset, const std::byte* from, std::size_t bytes) { std::memcpy(data_ + offset, from, bytes); }
+  /// Copies bytes of the program to `offset`, at once: for loading, not for steps.
+  result<void> try_load(std::size_t offset, const std::byte* from, std::size_t bytes) {
+    if (bytes == 0) return {};
+    return memory_->try_load(data_ + offset, from, bytes);
+  }
 
  private:
-  static void* pages_of(std::size_t bytes) {
-    void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return at == MAP_FAILED ? nullptr : at;
-  }
-  void swap(host_buffer& other) noexcept {
-    std::swap(block_, other.block_);
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-  }
+  friend memory;
+  buffer(const memory& of, std::byte* data, std::size_t size) : memory_(&of), data_(data), size_(size) {}
 
-  void* block_ = nullptr;
+  const memory* memory_ = nullptr;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+inline result<buffer> memory::try_allocate(std::size_t bytes, std::string_view what) const {
+  if (bytes == 0) return buffer();
+  std::byte* const at = allocate(bytes);
+  if (!at) return fail(errc::out_of_memory, text_of("llava: no memory for ", what, " (", bytes, " bytes)"));
+  return buffer(*this, at, bytes);
+}
+
+namespace detail {
+class host_memory final : public memory {
+ public:
+  result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+    return {};
+  }
+
+ private:
+  /// Buffers of so many bytes are pages of their own. calloc would at times take what another buffer has left, and write
+  /// zeros to all of it.
+  static constexpr std::size_t pages_from = std::size_t{1} << 20;
+
+  std::byte* allocate(std::size_t bytes) const noexcept override {
+    if (bytes >= pages_from) {
+      void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      return pages == MAP_FAILED ? nullptr : static_cast<std::byte*>(pages);
+    }
+    const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
+    void* const block = std::aligned_alloc(alignment, whole);
+    return block ? static_cast<std::byte*>(std::memset(block, 0, whole)) : nullptr;
+  }
+  void release(std::byte* at, std::size_t bytes) const noexcept override {
+    if (bytes < pages_from)
+      std::free(at);
+    else
+      ::munmap(at, bytes);
+  }
+};
+inline constexpr host_memory the_host_memory{};
+}  // namespace detail
+
+/// The program's own memory.
+inline const memory& host_memory() { return detail::the_host_memory; }
 
 LLAVA_END

@@ -12,6 +12,7 @@
 #include <llava/base/dtype.hpp>
 #include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
+#include <llava/tensor/buffer.hpp>
 
 LLAVA_BEGIN
 
@@ -42,9 +43,9 @@ struct host_values {
 /// A weight that is filled once. What only block formats do is answered here as dense weights answer it.
 class weight_slot {
  public:
-  /// Takes the values of a tensor, converted on `threads` where they must be. Where they are used in place the caller keeps
-  /// them alive and unchanged. Errors name the tensor.
-  virtual result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name,
+  /// Takes the values of a tensor into `to`, the backend's memory, converted on `threads` where they must be. Where they are
+  /// used in place the caller keeps them alive and unchanged. Errors name the tensor.
+  virtual result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
                                 executor* threads = nullptr) = 0;
   /// Memory that try_fill would take for these values.
   virtual std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) const = 0;

@@ -17,19 +17,12 @@ namespace simd_backend {
 
 class queue : public scalar_backend::queue {
  public:
-  queue(executor& threads, arena workspace, simd_isa isa = best_isa())
+  queue(executor& threads, arena workspace, simd_isa isa)
       : scalar_backend::queue(threads, workspace), isa_(isa) {}
   simd_isa isa() const { return isa_; }
 
  private:
   simd_isa isa_;
-};
-
-/// A queue of one instruction set, which the machine must have.
-template <simd_isa Isa>
-class pinned_queue : public queue {
- public:
-  pinned_queue(executor& threads, arena workspace) : queue(threads, workspace, Isa) {}
 };
 
 }  // namespace simd_backend
