@@ -70,7 +70,7 @@ template <class B>
 struct device {
   llava::thread_pool threads{chosen().threads};
   llava::buffer memory = *llava::host_memory().try_allocate(std::size_t{256} << 20, "bench");
-  typename B::queue queue = B().make_queue(threads, llava::arena(memory.data(), memory.size()));
+  typename B::queue queue{B(), threads, llava::arena(memory.data(), memory.size())};
 
   /// Waits for what was queued. A case whose operands do not fit is a fault of its own.
   void finish() {

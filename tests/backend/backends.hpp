@@ -64,7 +64,7 @@ struct device {
   explicit device(int thread_count = 2, std::size_t arena_bytes = std::size_t{8} << 20)
       : threads(thread_count),
         memory(*backend.memory().try_allocate(arena_bytes, "test")),
-        queue(backend.make_queue(threads, llava::arena(memory.data(), memory.size()))) {}
+        queue(backend, threads, llava::arena(memory.data(), memory.size())) {}
 
   template <class T>
   device_array<T> put(const std::vector<T>& values, std::ptrdiff_t rows) {

@@ -110,7 +110,7 @@ TEST_CASE("an op on Eigen's own matrices", "[eigen]") {
   const buffer memory = *host_memory().try_allocate(std::size_t{1} << 20, "test");
   const auto check = [&]<class B>(B) {
     y.setZero();
-    auto q = B().make_queue(threads, arena(memory.data(), memory.size()));
+    typename B::queue q(B(), threads, arena(memory.data(), memory.size()));
     matmul(q, matrix_view<float>(as_view(y)), matrix_view<const float>(as_view(x)),
            matrix_view<const float>(as_view(w)), epilogue<>{vector_view<const float>(as_view(bias))});
     const auto expected = ((x * w.transpose()).rowwise() + bias.transpose()).eval();

@@ -49,7 +49,8 @@ inline constexpr memory the_memory{};
 /// Ops are closures that wait.
 class queue {
  public:
-  queue(llava::executor& threads, llava::arena workspace) : scalar_(threads, workspace) {}
+  template <class B>
+  queue(const B& backend, llava::executor& threads, llava::arena workspace) : scalar_(backend, threads, workspace) {}
   ~queue() { drain(); }
   llava::arena& workspace() { return scalar_.workspace(); }
   int concurrency() const { return 1; }
@@ -156,7 +157,6 @@ struct remote {
   static constexpr bool reads_host_memory = false;
   using queue = remote_backend::queue;
   const llava::memory& memory() const { return remote_backend::the_memory; }
-  queue make_queue(llava::executor& threads, llava::arena workspace) const { return {threads, workspace}; }
   template <llava::block_format F>
   using layout = llava::stored_layout<F>;
 };

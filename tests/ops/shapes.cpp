@@ -38,7 +38,7 @@ void on_every_queue(Test&& test) {
       CHECK(ran.error().sentence() == sentence);
       CHECK(d.queue.finish());  // and it is forgotten
 
-      auto planning = d.backend.make_queue(d.threads, arena{});
+      typename B::queue planning(d.backend, d.threads, arena{});
       op(planning);
       ran = planning.finish();
       REQUIRE_FALSE(ran);

@@ -17,7 +17,7 @@ TEST_CASE("LLAVA_UNCHECKED: no operand is compared, and ops compute what they co
 
   alignas(64) float memory[64] = {1, 2, 3, 4}, x[4] = {10, 20, 30, 40};
   serial_executor threads;
-  scalar::queue queue(threads, arena(reinterpret_cast<std::byte*>(memory + 32), 32 * sizeof(float)));
+  scalar::queue queue(scalar(), threads, arena(reinterpret_cast<std::byte*>(memory + 32), 32 * sizeof(float)));
   const matrix_view<float> y(memory, dynamic_shape<2>(2, 2));
   add(queue, y, matrix_view<const float>(x, dynamic_shape<2>(2, 2)));
   CHECK(queue.finish());

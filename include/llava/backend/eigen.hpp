@@ -19,7 +19,6 @@ struct eigen {
   static constexpr bool batch_deterministic = false;  // Eigen chooses kernels by the sizes of a product
   using queue = eigen_backend::queue;
   const llava::memory& memory() const { return host_memory(); }
-  queue make_queue(executor& threads, arena workspace) const { return {threads, workspace}; }
   template <block_format F>
   using layout = stored_layout<F>;
 };

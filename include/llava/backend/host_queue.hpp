@@ -49,7 +49,8 @@ class workers {
 /// What the queues of host backends share: threads, an arena, and the first error.
 class host_queue {
  public:
-  host_queue(executor& threads, arena workspace) : threads_(&threads), workspace_(workspace) {}
+  template <class B>
+  host_queue(const B&, executor& threads, arena workspace) : threads_(&threads), workspace_(workspace) {}
   host_queue(const host_queue&) = delete;
   host_queue& operator=(const host_queue&) = delete;
 

@@ -18,7 +18,6 @@ struct scalar {
   static constexpr bool reads_host_memory = true;
   using queue = scalar_backend::queue;
   const llava::memory& memory() const { return host_memory(); }
-  queue make_queue(executor& threads, arena workspace) const { return {threads, workspace}; }
   template <block_format F>
   using layout = stored_layout<F>;
 };

@@ -16,7 +16,6 @@ struct simd {
   simd_isa isa = best_isa();
 
   const llava::memory& memory() const { return host_memory(); }
-  queue make_queue(executor& threads, arena workspace) const { return {threads, workspace, isa}; }
   result<void> try_check() const {
     if (is_supported(isa)) return {};
     return fail(errc::unsupported,

@@ -5,7 +5,7 @@
 /// missing is a compile error that names it.
 ///
 ///   b.memory()                         where weights, caches and activations are: an object of the program's lifetime
-///   b.make_queue(executor, arena)      a queue
+///   B::queue(b, executor, arena)       a queue
 ///   b.try_check()                      if there: whether this machine has what b names; asked when a model is opened
 ///
 /// Ops return nothing and may run later, so the queue keeps the first error: operands that do not fit their op
@@ -30,13 +30,12 @@
 LLAVA_BEGIN
 
 template <class B>
-concept backend = std::copyable<B> && requires(const B& b, executor& e, arena a, typename B::queue& q) {
-  typename B::queue;
+concept backend = std::copyable<B> && std::constructible_from<typename B::queue, const B&, executor&, arena> &&
+    requires(const B& b, typename B::queue& q) {
   { B::name } -> std::convertible_to<std::string_view>;
   /// Whether the backend's memory is the program's own: ops can read weights where a file is mapped.
   { B::reads_host_memory } -> std::convertible_to<bool>;
   { b.memory() } -> std::convertible_to<const memory&>;
-  { b.make_queue(e, a) } -> std::same_as<typename B::queue>;
   { q.workspace() } -> std::same_as<arena&>;
   { q.finish() } -> std::same_as<result<void>>;
 };

@@ -213,7 +213,7 @@ struct pipeline_state {
   /// Bytes of activations: the largest step and a picture are run on a queue that computes nothing. Its ops hold what they
   /// are given against their contracts, so most mistakes in a projector or an op of one's own are errors of opening.
   result<std::size_t> try_plan() {
-    typename B::queue planning = backend.make_queue(*threads, arena{});
+    typename B::queue planning(backend, *threads, arena{});
     LLAVA_CHECK(plan_step(planning, *decoder_, cache, limits, [](auto& q, matrix_view<float> logits) {
       const dynamic_shape<1> rows(logits.extent(0));
       const vector_view<const sample_draw> draws(q.workspace().template take<sample_draw>(rows[0]), rows);  // (R)

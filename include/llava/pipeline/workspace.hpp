@@ -20,9 +20,7 @@ struct workspace {
   step_staging staging;
 
   workspace(const B& backend, buffer m, executor& threads, const step_limits& limits)
-      : memory(std::move(m)),
-        queue(backend.make_queue(threads, arena(memory.data(), memory.size()))),
-        staging(limits) {}
+      : memory(std::move(m)), queue(backend, threads, arena(memory.data(), memory.size())), staging(limits) {}
 };
 
 /// Lends workspaces. Safe from several threads.

@@ -17,8 +17,9 @@ namespace simd_backend {
 
 class queue : public scalar_backend::queue {
  public:
-  queue(executor& threads, arena workspace, simd_isa isa)
-      : scalar_backend::queue(threads, workspace), isa_(isa) {}
+  template <class B>
+  queue(const B& backend, executor& threads, arena workspace)
+      : scalar_backend::queue(backend, threads, workspace), isa_(backend.isa) {}
   simd_isa isa() const { return isa_; }
 
  private:
