@@ -13,7 +13,8 @@ struct thinned_mlp {
   template <class B, class F>
   class stage {
    public:
-    explicit stage(const llava::projector_config& c) : config_(c), inner_(c) {}
+    using operand = llava::operand_of<B, F>;  // what feeds products: float on a CPU
+    explicit stage(const llava::projector_config& c) : inner_(c) {}
 
     template <class Visit>
     void each(Visit&& visit) {
@@ -23,17 +24,14 @@ struct thinned_mlp {
     int rows(int features) const { return features / 4; }
 
     template <class Q>
-    void forward(Q& q, llava::matrix_view<float> y, llava::matrix_view<const float> x) const {  // (P, Dv) -> (P / 4, D)
-      llava::arena_scope scope(q.workspace());
-      const auto first_of_four = llava::matrix_view<const float>(
-          x.data(), llava::dynamic_shape<2>(x.extent(0) / 4, x.extent(1)), 4 * x.pitch());        // every fourth row
-      const auto kept = llava::take_matrix(q.workspace(), first_of_four.extent(0), x.extent(1));  // (P / 4, Dv)
-      copy(q, kept, first_of_four);
-      inner_.forward(q, y, kept);
+    void forward(Q& q, llava::matrix_view<float> y,
+                 llava::matrix_view<const operand> x) const {  // (P, Dv) -> (P / 4, D)
+      const llava::matrix_view<const operand> first_of_four(
+          x.data(), llava::dynamic_shape<2>(x.extent(0) / 4, x.extent(1)), 4 * x.pitch());
+      inner_.forward(q, y, first_of_four);
     }
 
    private:
-    llava::projector_config config_;
     llava::mlp_gelu::stage<B, F> inner_;
   };
 };

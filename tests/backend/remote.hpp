@@ -21,6 +21,10 @@ class memory final : public llava::memory {
     open(false);
     return {};
   }
+  void release(std::byte* at, std::size_t bytes) const noexcept override {
+    std::erase_if(all(), [&](const auto& b) { return b.first == at; });
+    ::munmap(at, whole_pages(bytes));
+  }
   /// Opens or closes all memory of the device.
   static void open(bool yes) {
     for (const auto& [at, n] : all()) ::mprotect(at, n, yes ? PROT_READ | PROT_WRITE : PROT_NONE);
@@ -34,10 +38,6 @@ class memory final : public llava::memory {
     if (at == MAP_FAILED) return nullptr;
     all().emplace_back(at, pages);
     return static_cast<std::byte*>(at);
-  }
-  void release(std::byte* at, std::size_t bytes) const noexcept override {
-    std::erase_if(all(), [&](const auto& b) { return b.first == at; });
-    ::munmap(at, whole_pages(bytes));
   }
   static std::vector<std::pair<void*, std::size_t>>& all() {
     static std::vector<std::pair<void*, std::size_t>> buffers;
@@ -152,11 +152,16 @@ void download(queue& q, std::span<T> to, llava::view<const T, S> from) {
 
 }  // namespace remote_backend
 
-struct remote {
+/// Operands of type T: what a device's units multiply.
+template <class T>
+struct remote_of {
   static constexpr std::string_view name = "remote";
   static constexpr bool reads_host_memory = false;
   using queue = remote_backend::queue;
   const llava::memory& memory() const { return remote_backend::the_memory; }
+  template <class F>
+  using operand = T;
   template <llava::block_format F>
   using layout = llava::stored_layout<F>;
 };
+using remote = remote_of<float>;

@@ -53,9 +53,16 @@ std::vector<T> row(const std::vector<T>& all, std::size_t i, std::size_t rows) {
   return {all.begin() + static_cast<std::ptrdiff_t>(i * n), all.begin() + static_cast<std::ptrdiff_t>((i + 1) * n)};
 }
 
+/// How near to transformers: R15 for products of floats, and what products of bf16 with f32 sums are held to here.
+struct bounds {
+  double cosine, error;
+  bool same_tokens;
+};
+inline constexpr bounds in_f32{0.9999, 1e-4, true}, in_bf16{0.999, 2.5e-2, false};
+
 /// Stages of one prompt.
 template <class Pipeline>
-void check_case(const Pipeline& model, const record& expected, const llava::json_value& about) {
+void check_case(const Pipeline& model, const record& expected, const llava::json_value& about, const bounds& b) {
   const std::string name = *about.find("name")->text(), &prompt = *about.find("prompt")->text();
   INFO("case " << name);
   std::vector<llava::image> pictures;
@@ -68,9 +75,9 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
                tokens = expected.template values<float>(name + ".image_tokens");
     for (std::size_t i = 0; i < pictures.size(); ++i) {
       CHECK(*model.try_pixels(pictures[i]) == row(pixels, i, pictures.size()));
-      CHECK(cosine(*model.try_features(pictures[i]), row(features, i, pictures.size())) >= 0.9999);
-      CHECK(largest_error(*model.try_features(pictures[i]), row(features, i, pictures.size())) <= 1e-4);
-      CHECK(largest_error(*model.try_image_tokens(pictures[i]), row(tokens, i, pictures.size())) <= 1e-4);
+      CHECK(cosine(*model.try_features(pictures[i]), row(features, i, pictures.size())) >= b.cosine);
+      CHECK(largest_error(*model.try_features(pictures[i]), row(features, i, pictures.size())) <= b.error);
+      CHECK(largest_error(*model.try_image_tokens(pictures[i]), row(tokens, i, pictures.size())) <= b.error);
     }
   }
   CHECK(llava::prompt_ids(model.words(), model.description(), prompt, !pictures.empty()) ==
@@ -82,7 +89,8 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
   const auto last = expected.template values<float>(name + ".logits");
   const auto tokens = static_cast<std::size_t>(*about.find("tokens")->whole());
   REQUIRE(logits->size() == tokens * (static_cast<std::size_t>(model.description().text.vocab)));
-  CHECK(largest_error({logits->end() - static_cast<std::ptrdiff_t>(last.size()), logits->end()}, last) <= 1e-4);
+  CHECK(largest_error({logits->end() - static_cast<std::ptrdiff_t>(last.size()), logits->end()}, last) <= b.error);
+  if (!b.same_tokens) return;
 
   const auto greedy = expected.template values<std::int32_t>(name + ".greedy");
   chat.settings.ignore_eos = true;
@@ -95,7 +103,7 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
 
 /// All prompts of one folder; in chunks of `chunk` tokens.
 template <class Pipeline>
-void check(const std::string& name, int chunk = 64) {
+void check(const std::string& name, int chunk = 64, const bounds& b = in_f32) {
   INFO("model " << name);
   llava::open_options options;
   options.threads = 2;
@@ -105,7 +113,7 @@ void check(const std::string& name, int chunk = 64) {
   if (!model) FAIL(model.error().what());
   const record expected(name);
   REQUIRE(expected.cases().size() >= 2);
-  for (const llava::json_value& about : expected.cases()) check_case(*model, expected, about);
+  for (const llava::json_value& about : expected.cases()) check_case(*model, expected, about, b);
 }
 
 inline constexpr const char* models[] = {"clip_mha",          "clip_gqa_crop",     "clip_llama3_new_names",

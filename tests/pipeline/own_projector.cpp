@@ -142,7 +142,7 @@ TEST_CASE("own projector: operands and memory that do not fit are errors of open
         "llava: the projector: no");
   CHECK(opening({49,
                  [](auto& q, auto y, auto x, auto& mlp) {
-                   take_matrix(q.workspace(), -1, 128);
+                   llava::take_matrix(q, -1, 128);
                    mlp(q, y, x);
                  }})
             .starts_with("llava: the projector: a step takes "));
@@ -176,7 +176,7 @@ TEST_CASE("own projector: what only a real run shows is an error of the question
 
   const behaviour wrong[] = {{49,
                               [](auto& q, auto y, auto x, auto& mlp) {
-                                if (!q.workspace().planning()) take_matrix(q.workspace(), 100000, 128);
+                                if (!q.workspace().planning()) llava::take_matrix(q, 100000, 128);
                                 mlp(q, y, x);
                               }},
                              {49, [](auto& q, auto y, auto x, auto& mlp) { mlp(q, rows_of(y, 0, 48), x); }}};

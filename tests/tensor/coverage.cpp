@@ -7,8 +7,8 @@ using namespace llava;
 
 TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[tensor]") {
   arena planning;
-  const matrix_view<float> before = take_matrix(planning, 4, 16), y = take_matrix(planning, 4, 16),
-                           behind = take_matrix(planning, 4, 16);
+  const auto take = [&] { return matrix_view<float>(planning.take<float>(64), dynamic_shape<2>(4, 16)); };
+  const matrix_view<float> before = take(), y = take(), behind = take();
   const auto columns = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
     return matrix_view<float>(y.data() + first, dynamic_shape<2>(4, count), y.pitch());
   };

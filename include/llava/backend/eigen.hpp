@@ -19,6 +19,8 @@ struct eigen {
   static constexpr bool batch_deterministic = false;  // Eigen chooses kernels by the sizes of a product
   using queue = eigen_backend::queue;
   const llava::memory& memory() const { return host_memory(); }
+  template <class F>
+  using operand = float;
   template <block_format F>
   using layout = stored_layout<F>;
 };

@@ -18,6 +18,8 @@ struct scalar {
   static constexpr bool reads_host_memory = true;
   using queue = scalar_backend::queue;
   const llava::memory& memory() const { return host_memory(); }
+  template <class F>
+  using operand = float;
   template <block_format F>
   using layout = stored_layout<F>;
 };

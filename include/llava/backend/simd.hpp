@@ -21,6 +21,8 @@ struct simd {
     return fail(errc::unsupported,
                 text_of("llava: this machine has no ", name_of(isa), "; its best is ", name_of(best_isa())));
   }
+  template <class F>
+  using operand = float;
   template <block_format F>
   using layout = simd_backend::panels<F>;
 };

@@ -87,7 +87,7 @@ class decoder {
   template <class Q, class Cache, class GoOn>
   bool forward(Q& q, matrix_view<float> x, const step_rows& rows, const Cache& cache, GoOn&& go_on) const {
     arena_scope scope(q.workspace());
-    const matrix_view<float> angles = take_matrix(q.workspace(), x.extent(0), n_->head_dim);  // (T, d)
+    const matrix_view<float> angles = take_matrix(q, x.extent(0), n_->head_dim);  // (T, d)
     rope_angles(q, angles, rows.positions, frequencies_.view());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (!go_on()) return false;
@@ -97,29 +97,32 @@ class decoder {
     return true;
   }
 
-  /// x (R, D), which it changes, -> logits (R, head_rows())
+  /// x (R, D) -> logits (R, head_rows())
   template <class Q>
-  void head(Q& q, matrix_view<float> logits, matrix_view<float> x) const {
-    rms_norm(q, x, x, norm_.view(), n_->eps);
-    matmul(q, logits, x, head_.view(), epilogue<>{});
+  void head(Q& q, matrix_view<float> logits, matrix_view<const float> x) const {
+    using operand = operand_of<B, typename P::head>;
+    arena_scope scope(q.workspace());
+    const matrix_view<operand> h = take_matrix<operand>(q, x.extent(0), x.extent(1));  // (R, D)
+    rms_norm(q, h, x, norm_.view(), n_->eps);
+    matmul(q, logits, matrix_view<const operand>(h), head_.view(), epilogue<>{});
   }
 
  private:
   template <class Q>
   void run(Q& q, matrix_view<float> x, matrix_view<const float> angles, const step_rows& rows,
            const decoder_layer<B, typename P::text>& w, kv_view<cache_type> cache, int window) const {
-    arena& a = q.workspace();
-    arena_scope scope(a);
+    using operand = operand_of<B, typename P::text>;
+    arena_scope scope(q.workspace());
     const std::ptrdiff_t tokens = x.extent(0);
-    const matrix_view<float> h = take_matrix(a, tokens, n_->hidden);  // (T, D)
+    const matrix_view<operand> h = take_matrix<operand>(q, tokens, n_->hidden);  // (T, D)
     {
-      arena_scope attention_scope(a);
+      arena_scope attention_scope(q.workspace());
       const std::ptrdiff_t width = std::ptrdiff_t{n_->heads} * n_->head_dim;
       const std::ptrdiff_t kv_width = std::ptrdiff_t{n_->kv_heads} * n_->head_dim;
-      const matrix_view<float> queries = take_matrix(a, tokens, width);    // (T, H·d)
-      const matrix_view<float> keys = take_matrix(a, tokens, kv_width);    // (T, KV·d)
-      const matrix_view<float> values = take_matrix(a, tokens, kv_width);  // (T, KV·d)
-      const matrix_view<float> mixed = take_matrix(a, tokens, width);      // (T, H·d)
+      const matrix_view<float> queries = take_matrix(q, tokens, width);           // (T, H·d)
+      const matrix_view<float> keys = take_matrix(q, tokens, kv_width);           // (T, KV·d)
+      const matrix_view<float> values = take_matrix(q, tokens, kv_width);         // (T, KV·d)
+      const matrix_view<operand> mixed = take_matrix<operand>(q, tokens, width);  // (T, H·d)
       rms_norm(q, h, x, w.norm1.view(), n_->eps);
       w.q.forward(q, queries, h);
       w.k.forward(q, keys, h);
@@ -129,7 +132,7 @@ class decoder {
                       1.f / std::sqrt(static_cast<float>(n_->head_dim)));
       add_linear(q, x, mixed, w.o);
     }
-    const matrix_view<float> gated = take_matrix(a, tokens, n_->ffn);  // (T, I)
+    const matrix_view<operand> gated = take_matrix<operand>(q, tokens, n_->ffn);  // (T, I)
     rms_norm(q, h, x, w.norm2.view(), n_->eps);
     visit_choice(act_, [&](auto act) { w.gate.forward(q, gated, h, act); });
     w.up.forward(q, gated, h, no_activation{}, update::multiply);

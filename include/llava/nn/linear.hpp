@@ -23,16 +23,18 @@ struct linear {
     if (has_bias) visit(name + ".bias", bias, tensor_dims{out});
   }
 
-  /// y = A(x · Wᵀ + b), or y += or *= that.                                  x (T, in) -> y (T, out)
-  template <activation A = no_activation, class Q>
-  void forward(Q& q, matrix_view<float> y, matrix_view<const float> x, A = {}, update how = update::assign) const {
+  using operand = operand_of<B, F>;  ///< the element type of x
+
+  /// y = A(x · Wᵀ + b), or y += or *= that.             x (T, in) an operand -> y (T, out) f32 or an operand
+  template <activation A = no_activation, class Q, class Y>
+  void forward(Q& q, matrix_view<Y> y, matrix_view<const operand> x, A = {}, update how = update::assign) const {
     matmul(q, y, x, w.view(), epilogue<A>{bias.view(), how});
   }
 };
 
 /// y += x · Wᵀ + b: what ends a residual branch.
 template <class B, class F, class Q>
-void add_linear(Q& q, matrix_view<float> y, matrix_view<const float> x, const linear<B, F>& l) {
+void add_linear(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x, const linear<B, F>& l) {
   l.forward(q, y, x, no_activation{}, update::add);
 }
 
@@ -47,9 +49,9 @@ struct affine {
     visit(name + ".bias", bias, tensor_dims{width});
   }
 
-  /// LayerNorm.                                                              x (T, D) -> y (T, D)
-  template <class Q>
-  void forward(Q& q, matrix_view<float> y, matrix_view<const float> x, float eps) const {
+  /// LayerNorm.                                              x (T, D) -> y (T, D) f32 or an operand
+  template <class Q, class Y>
+  void forward(Q& q, matrix_view<Y> y, matrix_view<const float> x, float eps) const {
     layer_norm(q, y, x, weight.view(), bias.view(), eps);
   }
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// attention(queue, y, q, k, v, heads, scale): every query sees every key (the vision tower).
-///   q, y (R, H·d), k, v (T, H·d) f32, T ≥ 1; y may not overlap the others
+///   q (R, H·d), k, v (T, H·d) f32, T ≥ 1; y (R, H·d), an operand (operand.hpp), may not overlap the others
 ///
 /// paged_attention(queue, y, q, cache, rows, heads, window, scale): token t sees positions [max(0, p − window + 1), p] of its own
 /// sequence, p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
-///   q, y (T, H·d) f32 · cache: one layer of the block pool, in which these tokens' own keys already stand
+///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, in which these tokens' own keys already stand
 ///
 /// rope_and_store(queue, q, k, v, angles, rows, cache): turns q (T, H·d) in place and writes turned k and v (T, KV·d) to their
 /// slots. rope_angles(queue, angles, positions, inverse_frequencies): angles[t] = (cos(p·f_0) …, sin(p·f_0) …)  (T, d).
@@ -15,6 +15,7 @@
 #pragma once
 #include <cstdint>
 
+#include <llava/ops/operand.hpp>
 #include <llava/ops/queue_of.hpp>
 #include <llava/ops/shapes.hpp>
 
@@ -45,8 +46,9 @@ struct step_rows {
 };
 
 namespace ops {
-inline shapes attention_shapes(matrix_view<const float> y, matrix_view<const float> q, matrix_view<const float> k,
-                               matrix_view<const float> v, int heads) {
+template <class Y>
+shapes attention_shapes(matrix_view<Y> y, matrix_view<const float> q, matrix_view<const float> k,
+                        matrix_view<const float> v, int heads) {
   shapes s("attention");
   const std::ptrdiff_t width = q.extent(1);
   s.require(heads > 0 && width % heads == 0, "q has ", width, " columns, which ", heads, " heads do not divide");
@@ -61,8 +63,8 @@ inline shapes attention_shapes(matrix_view<const float> y, matrix_view<const flo
   return s;
 }
 
-template <class T>
-shapes paged_attention_shapes(matrix_view<const float> y, matrix_view<const float> q, const kv_view<T>& cache,
+template <class Y, class T>
+shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, const kv_view<T>& cache,
                               const step_rows& rows, int heads) {
   shapes s("paged_attention");
   const std::ptrdiff_t tokens = q.extent(0);
@@ -106,16 +108,17 @@ inline shapes rope_angles_shapes(matrix_view<const float> angles, vector_view<co
   return s;
 }
 
-template <class B>
-concept has_attention = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x) {
+/// F: the format of the weights that y feeds.
+template <class B, class F>
+concept has_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<const float> x) {
   attention(q, y, x, x, x, 1, 1.f);
 };
-template <class B, class T>
-concept has_paged_attention = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x, kv_view<T> c,
-                                       step_rows r) {
+template <class B, class T, class F>
+concept has_paged_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<float> turned,
+                                       matrix_view<const float> x, kv_view<T> c, step_rows r) {
   paged_attention(q, y, x, c, r, 1, 0, 1.f);
-  rope_and_store(q, y, x, x, x, r, c);
-  rope_angles(q, y, r.positions, vector_view<const float>{});
+  rope_and_store(q, turned, x, x, x, r, c);
+  rope_angles(q, turned, r.positions, vector_view<const float>{});
 };
 }  // namespace ops
 

@@ -6,6 +6,7 @@
 ///
 ///   b.memory()                         where weights, caches and activations are: an object of the program's lifetime
 ///   B::queue(b, executor, arena)       a queue
+///   B::operand<F>                      element type of what feeds products with weights in format F (operand.hpp)
 ///   b.try_check()                      if there: whether this machine has what b names; asked when a model is opened
 ///
 /// Ops return nothing and may run later, so the queue keeps the first error: operands that do not fit their op
@@ -64,15 +65,18 @@ constexpr bool check_backend() {
     static_assert(
         ops::has_matmuls<B, P>,
         "llava: the backend has no matmul for one of the policy's weight formats (contract: llava/ops/matmul.hpp)");
-  else if constexpr (!ops::has_rms_norm<B>)
-    static_assert(ops::has_rms_norm<B>, "llava: the backend has no rms_norm (contract: llava/ops/norm.hpp)");
-  else if constexpr (!ops::has_layer_norm<B>)
-    static_assert(ops::has_layer_norm<B>, "llava: the backend has no layer_norm (contract: llava/ops/norm.hpp)");
-  else if constexpr (!ops::has_attention<B>)
-    static_assert(ops::has_attention<B>, "llava: the backend has no attention (contract: llava/ops/attention.hpp)");
-  else if constexpr (!ops::has_paged_attention<B, typename P::kv_cache>)
+  else if constexpr (!ops::has_rms_norm<B, typename P::text>)
+    static_assert(ops::has_rms_norm<B, typename P::text>,
+                  "llava: the backend has no rms_norm (contract: llava/ops/norm.hpp)");
+  else if constexpr (!ops::has_layer_norm<B, typename P::vision>)
+    static_assert(ops::has_layer_norm<B, typename P::vision>,
+                  "llava: the backend has no layer_norm (contract: llava/ops/norm.hpp)");
+  else if constexpr (!ops::has_attention<B, typename P::vision>)
+    static_assert(ops::has_attention<B, typename P::vision>,
+                  "llava: the backend has no attention (contract: llava/ops/attention.hpp)");
+  else if constexpr (!ops::has_paged_attention<B, typename P::kv_cache, typename P::text>)
     static_assert(
-        ops::has_paged_attention<B, typename P::kv_cache>,
+        ops::has_paged_attention<B, typename P::kv_cache, typename P::text>,
         "llava: the backend has no paged_attention for the policy's KV cache (contract: llava/ops/attention.hpp)");
   else if constexpr (!ops::has_embed<B, typename P::embeddings>)
     static_assert(ops::has_embed<B, typename P::embeddings>,
@@ -81,8 +85,9 @@ constexpr bool check_backend() {
     static_assert(
         ops::has_rows<B>,
         "llava: the backend lacks one of take_rows, add, copy, upload, download (contract: llava/ops/rows.hpp)");
-  else if constexpr (!ops::has_patchify<B>)
-    static_assert(ops::has_patchify<B>, "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
+  else if constexpr (!ops::has_patchify<B, typename P::vision>)
+    static_assert(ops::has_patchify<B, typename P::vision>,
+                  "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
   else if constexpr (!ops::has_sample<B>)
     static_assert(ops::has_sample<B>, "llava: the backend has no sample (contract: llava/ops/sample.hpp)");
   else

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// matmul(queue, y, x, w, epilogue): y[t, n] =, += or *= act(Σ_k x[t, k] · w[n, k] + bias[n]), as `update` says
-///   x (T, K) f32 · w (N, K) in a weight format, as checkpoints store it or as the backend has laid it out · y (T, N) f32,
-///   not overlapping x · bias (N) or empty · T, N, K of any size
+///   x (T, K) an operand (operand.hpp) · w (N, K) in a weight format, as checkpoints store it or as the backend has laid it
+///   out · y (T, N) f32 or an operand, not overlapping x · bias (N) or empty · T, N, K of any size
 ///   Sums are of f32, in an order that a backend chooses by K alone: a row does not depend on the other rows, on how they are
 ///   cut into pieces, or on threads (R14). Tolerance against double: NMSE ≤ 1e-7 in f32, 5e-4 in half (R15).
 ///
@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include <llava/ops/activation.hpp>
+#include <llava/ops/operand.hpp>
 #include <llava/ops/queue_of.hpp>
 #include <llava/ops/shapes.hpp>
 #include <llava/quant/layout.hpp>
@@ -39,8 +40,8 @@ constexpr float updated(float y, float made, update how) {
 }
 
 /// The rules of matmul; w is what a backend takes for a weight: it has extent(0) and extent(1).
-template <class W, class A>
-shapes matmul_shapes(matrix_view<const float> y, matrix_view<const float> x, const W& w, const epilogue<A>& e) {
+template <class Y, class X, class W, class A>
+shapes matmul_shapes(matrix_view<Y> y, matrix_view<X> x, const W& w, const epilogue<A>& e) {
   shapes s("matmul");
   const operand in{"x", x}, weight{"w", {w.extent(0), w.extent(1)}};
   s.expect(in, {x.extent(0), w.extent(1)}, weight);
@@ -51,8 +52,10 @@ shapes matmul_shapes(matrix_view<const float> y, matrix_view<const float> x, con
 }
 
 template <class B, class F>
-concept has_matmul = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x, weight_view<B, F> w) {
+concept has_matmul = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<operand_of<B, F>> inner,
+                              matrix_view<const operand_of<B, F>> x, weight_view<B, F> w) {
   matmul(q, y, x, w, epilogue<>{});
+  matmul(q, inner, x, w, epilogue<>{});
 };
 }  // namespace ops
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// rms_norm(queue, y, x, w, eps):      y[t, i] = x[t, i] / √(mean_i x[t, i]² + eps) · w[i]
 /// layer_norm(queue, y, x, w, b, eps): y[t, i] = (x[t, i] − μ_t) / √(σ²_t + eps) · w[i] + b[i]
-///   x, y (T, D) f32, may be the same memory · w, b (D) · σ² is the mean of squared distances to the mean
+///   x (T, D) f32 · y (T, D) f32 or an operand, may be x's memory where it is f32 · w, b (D)
+///   σ² is the mean of squared distances to the mean
 ///   A row depends on itself only. Tolerance against double: NMSE ≤ 1e-7 (R15).
 #pragma once
+#include <llava/ops/operand.hpp>
 #include <llava/ops/queue_of.hpp>
 #include <llava/ops/shapes.hpp>
 
@@ -11,8 +13,9 @@ LLAVA_BEGIN
 
 namespace ops {
 /// The rules of both norms; `bias` is null for rms_norm.
-inline shapes norm_shapes(const char* op, matrix_view<const float> y, matrix_view<const float> x,
-                          vector_view<const float> w, const vector_view<const float>* bias) {
+template <class Y>
+shapes norm_shapes(const char* op, matrix_view<Y> y, matrix_view<const float> x, vector_view<const float> w,
+                   const vector_view<const float>* bias) {
   shapes s(op);
   const operand in{"x", x};
   s.expect({"y", y}, x, in);
@@ -21,21 +24,24 @@ inline shapes norm_shapes(const char* op, matrix_view<const float> y, matrix_vie
   s.writes(y);
   return s;
 }
-inline shapes rms_norm_shapes(matrix_view<const float> y, matrix_view<const float> x, vector_view<const float> w) {
+template <class Y>
+shapes rms_norm_shapes(matrix_view<Y> y, matrix_view<const float> x, vector_view<const float> w) {
   return norm_shapes("rms_norm", y, x, w, nullptr);
 }
-inline shapes layer_norm_shapes(matrix_view<const float> y, matrix_view<const float> x, vector_view<const float> w,
-                                vector_view<const float> b) {
+template <class Y>
+shapes layer_norm_shapes(matrix_view<Y> y, matrix_view<const float> x, vector_view<const float> w,
+                         vector_view<const float> b) {
   return norm_shapes("layer_norm", y, x, w, &b);
 }
 
-template <class B>
-concept has_rms_norm = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
+/// F: the format of the weights that y feeds.
+template <class B, class F>
+concept has_rms_norm = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<const float> x,
                                 vector_view<const float> w) {
   rms_norm(q, y, x, w, 1e-5f);
 };
-template <class B>
-concept has_layer_norm = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
+template <class B, class F>
+concept has_layer_norm = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<const float> x,
                                   vector_view<const float> w) {
   layer_norm(q, y, x, w, w, 1e-5f);
 };

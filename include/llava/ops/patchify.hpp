@@ -2,20 +2,22 @@
 /// patchify(queue, patches, rgb, table, side, patch): a square picture becomes rows of a patch convolution. P is
 /// ⌊S / p⌋²: pixels right of and below the last whole patch are left out, as by a convolution without padding.
 ///   rgb (S·S·3) u8, interleaved · table (3, 256) f32: the normalised value of each byte, per channel
-///   patches (P, 3·p·p) f32: patches row by row, inside one channel, row, column: the order of the convolution's weights;
+///   patches (P, 3·p·p), an operand: patches row by row, inside one channel, row, column: the order of the convolution's weights;
 ///   P = (S / p)²: pixels behind the last whole patch of a row or column are not looked at
 /// Bytes are looked up, so the result is exactly what the table's maker computed.
 #pragma once
 #include <cstdint>
 
+#include <llava/ops/operand.hpp>
 #include <llava/ops/queue_of.hpp>
 #include <llava/ops/shapes.hpp>
 
 LLAVA_BEGIN
 
 namespace ops {
-inline shapes patchify_shapes(matrix_view<const float> patches, vector_view<const std::uint8_t> rgb,
-                              matrix_view<const float> table, int side, int patch) {
+template <class Y>
+shapes patchify_shapes(matrix_view<Y> patches, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
+                       int side, int patch) {
   shapes s("patchify");
   s.require(patch > 0 && side >= patch, "a side of ", side, " pixels holds no patch of ", patch);
   const std::ptrdiff_t grid = patch > 0 ? side / patch : 0;
@@ -27,8 +29,9 @@ inline shapes patchify_shapes(matrix_view<const float> patches, vector_view<cons
   return s;
 }
 
-template <class B>
-concept has_patchify = requires(queue_of<B>& q, matrix_view<float> y, vector_view<const std::uint8_t> rgb,
+/// F: the format of the convolution's weights.
+template <class B, class F>
+concept has_patchify = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, vector_view<const std::uint8_t> rgb,
                                 matrix_view<const float> table) {
   patchify(q, y, rgb, table, 336, 14);
 };

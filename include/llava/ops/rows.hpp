@@ -4,7 +4,7 @@
 ///   take_rows(queue, y, x, from):  y[t] = x[from[t]] where from[t] ≥ 0, untouched elsewhere        y (T, D) · x (R, D)
 ///     ids and from (T); one beyond the last row is an error of the queue, and nothing is then written
 ///   add(queue, y, x):              y += x                                                          both (T, D)
-///   copy(queue, y, x):             y = x                                                           same type and size
+///   copy(queue, y, x):             y = x, rounded where y's type is another                        same size
 ///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's, as many elements in both,
 ///   view contiguous. upload reads its source before it returns; download waits for everything queued before it, and writes
 ///   nothing where the queue has failed. These two are the only way by which host code sees an element.
@@ -41,8 +41,8 @@ inline shapes add_shapes(matrix_view<const float> y, matrix_view<const float> x)
   s.expect({"x", x}, y, operand{"y", y});
   return s;
 }
-template <class S>
-shapes copy_shapes(const view<const float, S>& y, const view<const float, S>& x) {
+template <class Y, class X, class S>
+shapes copy_shapes(const view<Y, S>& y, const view<X, S>& x) {
   shapes s("copy");
   s.expect({"x", x}, y, operand{"y", y});
   s.writes(y);

@@ -234,7 +234,7 @@ struct pipeline_state {
     image_rows = static_cast<int>(made);
 
     arena_scope scope(q.workspace());
-    const matrix_view<float> tokens = take_matrix(q.workspace(), made, decoder_->config().hidden);  // (image_rows, D)
+    const matrix_view<float> tokens = take_matrix(q, made, decoder_->config().hidden);  // (image_rows, D)
     coverage written(tokens);
     q.workspace().watch(&written);
     const std::vector<std::uint8_t> black(static_cast<std::size_t>(pixel_bytes()));
@@ -265,14 +265,13 @@ struct pipeline_state {
   result<void> encode(Q& q, std::span<const std::uint8_t> rgb, GoOn&& go_on, See&& see, matrix_view<float> y) {
     arena_scope scope(q.workspace());
     const vector_view<std::uint8_t> pixels(q.workspace().template take<std::uint8_t>(pixel_bytes()),
-                                           dynamic_shape<1>(pixel_bytes()));  // (S·S·3)
-    const matrix_view<float> features =
-        take_matrix(q.workspace(), vit_->config().features(), vit_->config().hidden);  // (P, Dv)
+                                           dynamic_shape<1>(pixel_bytes()));                               // (S·S·3)
+    const matrix_view<float> features = take_matrix(q, vit_->config().features(), vit_->config().hidden);  // (P, Dv)
     upload(q, pixels, rgb);
     if (!vit_->forward(q, features, pixels, pixel_table.matrix(), go_on))
       return fail(errc::cancelled, "llava: the question was cancelled");
     see(q, matrix_view<const float>(features));
-    if (!y.empty()) projector_->forward(q, y, features);
+    if (!y.empty()) projector_->forward(q, y, as_operand<operand_of<B, typename P::projector>>(q, features));
     return q.finish();
   }
 

@@ -134,8 +134,8 @@ result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step
   const step_rows rows{uploaded(q, staging.positions),
                        uploaded(q, staging.sequences),
                        uploaded(q, staging.kv_slots),
-                       {blocks.data(), dynamic_shape<2>(sequences, longest)}};               // (S, M)
-  const matrix_view<float> x = take_matrix(q.workspace(), tokens, decoder.config().hidden);  // (T, D)
+                       {blocks.data(), dynamic_shape<2>(sequences, longest)}};   // (S, M)
+  const matrix_view<float> x = take_matrix(q, tokens, decoder.config().hidden);  // (T, D)
   decoder.embed_tokens(q, x, uploaded(q, staging.ids));
   for (std::size_t s = 0; s < parts.size(); ++s)
     for (std::size_t i = 0; i < parts[s].images.size(); ++i) {
@@ -146,8 +146,8 @@ result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step
 
   if (!decoder.forward(q, x, rows, cache, go_on)) return fail(errc::cancelled, "llava: the question was cancelled");
   if (wanted == 0) return {};
-  const matrix_view<float> last = take_matrix(q.workspace(), wanted, x.extent(1));         // (R, D)
-  const matrix_view<float> all = take_matrix(q.workspace(), wanted, decoder.head_rows());  // (R, head_rows())
+  const matrix_view<float> last = take_matrix(q, wanted, x.extent(1));         // (R, D)
+  const matrix_view<float> all = take_matrix(q, wanted, decoder.head_rows());  // (R, head_rows())
   const matrix_view<float> logits(all.data(), dynamic_shape<2>(wanted, decoder.vocab()), all.pitch());  // (R, V)
   take_rows(q, last, x, uploaded(q, staging.logit_rows));
   decoder.head(q, all, last);

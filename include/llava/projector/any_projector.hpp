@@ -4,6 +4,7 @@
 #include <variant>
 
 #include <llava/base/one_of.hpp>
+#include <llava/ops/operand.hpp>
 #include <llava/projector/concept.hpp>
 
 LLAVA_BEGIN
@@ -28,7 +29,7 @@ struct any_projector : one_of<P...> {
       return std::visit([&](const auto& s) { return s.rows(features); }, stage_);
     }
     template <class Q>
-    void forward(Q& q, matrix_view<float> y, matrix_view<const float> x) const {
+    void forward(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x) const {
       std::visit([&](const auto& s) { s.forward(q, y, x); }, stage_);
     }
 

@@ -22,7 +22,7 @@ struct linear_projector {
     }
     int rows(int features) const { return features; }
     template <class Q>
-    void forward(Q& q, matrix_view<float> y, matrix_view<const float> x) const {  // (P, Dv) -> (P, D)
+    void forward(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x) const {  // (P, Dv) -> (P, D)
       layer_.forward(q, y, x);
     }
 
@@ -45,7 +45,7 @@ struct identity_projector {
     void each(Visit&&) {}
     int rows(int features) const { return features; }
     template <class Q>
-    void forward(Q& q, matrix_view<float> y, matrix_view<const float> x) const {  // (P, D) -> (P, D)
+    void forward(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x) const {  // (P, D) -> (P, D)
       copy(q, y, x);
     }
   };

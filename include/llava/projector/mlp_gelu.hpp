@@ -31,10 +31,10 @@ struct mlp_gelu {
     int rows(int features) const { return features; }
 
     template <class Q>
-    void forward(Q& q, matrix_view<float> y, matrix_view<const float> x) const {  // (P, Dv) -> (P, D)
+    void forward(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x) const {  // (P, Dv) -> (P, D)
       arena_scope scope(q.workspace());
       for (std::size_t i = 0; i + 1 < layers_.size(); ++i) {
-        const matrix_view<float> inner = take_matrix(q.workspace(), x.extent(0), config_.hidden);  // (P, D)
+        const auto inner = take_matrix<operand_of<B, F>>(q, x.extent(0), config_.hidden);  // (P, D)
         layers_[i].forward(q, inner, x, gelu{});
         x = inner;
       }

@@ -73,11 +73,6 @@ class arena {
   coverage* watched_ = nullptr;
 };
 
-/// Room for a matrix of one step.
-inline matrix_view<float> take_matrix(arena& a, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-  return {a.take<float>(rows * columns), dynamic_shape<2>(rows, columns)};  // (rows, columns)
-}
-
 /// Gives back, at the end of a scope, what was taken inside it.
 class arena_scope {
  public:

@@ -32,11 +32,12 @@ class memory {
   /// Copies bytes of the program to `to` in this memory, at once: for loading, not for steps.
   virtual result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const = 0;
 
+  /// For buffer: gives back what allocate() gave.
+  virtual void release(std::byte* at, std::size_t bytes) const noexcept = 0;
+
  protected:
-  friend buffer;
   /// `bytes` > 0 of zeros; null: refused.
   virtual std::byte* allocate(std::size_t bytes) const noexcept = 0;
-  virtual void release(std::byte* at, std::size_t bytes) const noexcept = 0;
   ~memory() = default;
 };
 
@@ -92,6 +93,12 @@ class host_memory final : public memory {
     std::memcpy(to, from, bytes);
     return {};
   }
+  void release(std::byte* at, std::size_t bytes) const noexcept override {
+    if (bytes < pages_from)
+      std::free(at);
+    else
+      ::munmap(at, bytes);
+  }
 
  private:
   /// Buffers of so many bytes are pages of their own. calloc would at times take what another buffer has left, and write
@@ -106,12 +113,6 @@ class host_memory final : public memory {
     const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
     void* const block = std::aligned_alloc(alignment, whole);
     return block ? static_cast<std::byte*>(std::memset(block, 0, whole)) : nullptr;
-  }
-  void release(std::byte* at, std::size_t bytes) const noexcept override {
-    if (bytes < pages_from)
-      std::free(at);
-    else
-      ::munmap(at, bytes);
   }
 };
 inline constexpr host_memory the_host_memory{};

@@ -67,13 +67,12 @@ class vit {
   template <class Q, class GoOn>
   bool forward(Q& q, matrix_view<float> features, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
                GoOn&& go_on) const {
-    arena& a = q.workspace();
-    arena_scope scope(a);
+    arena_scope scope(q.workspace());
     const int first = n_->class_token ? 1 : 0;
-    const matrix_view<float> h = take_matrix(a, n_->tokens(), n_->hidden);  // (1 + P, Dv)
+    const matrix_view<float> h = take_matrix(q, n_->tokens(), n_->hidden);  // (1 + P, Dv)
     {
-      arena_scope patch_scope(a);
-      const matrix_view<float> patches = take_matrix(a, n_->patches(), n_->patch_values());  // (P, 3·p·p)
+      arena_scope patch_scope(q.workspace());
+      const matrix_view<operand> patches = take_matrix<operand>(q, n_->patches(), n_->patch_values());  // (P, 3·p·p)
       patchify(q, patches, rgb, table, n_->image, n_->patch);
       patches_.forward(q, rows_of(h, first, n_->patches()), patches);
     }
@@ -91,17 +90,18 @@ class vit {
   }
 
  private:
+  using operand = operand_of<B, F>;
+
   template <class Q>
   void run(Q& q, matrix_view<float> h, const vit_layer<B, F>& w) const {
-    arena& a = q.workspace();
-    arena_scope scope(a);
+    arena_scope scope(q.workspace());
     const std::ptrdiff_t tokens = h.extent(0), width = h.extent(1);
-    const matrix_view<float> x = take_matrix(a, tokens, width);  // (1 + P, Dv)
+    const matrix_view<operand> x = take_matrix<operand>(q, tokens, width);  // (1 + P, Dv)
     {
-      arena_scope attention_scope(a);
-      const matrix_view<float> queries = take_matrix(a, tokens, width);
-      const matrix_view<float> keys = take_matrix(a, tokens, width);
-      const matrix_view<float> values = take_matrix(a, tokens, width);
+      arena_scope attention_scope(q.workspace());
+      const matrix_view<float> queries = take_matrix(q, tokens, width);
+      const matrix_view<float> keys = take_matrix(q, tokens, width);
+      const matrix_view<float> values = take_matrix(q, tokens, width);
       w.norm1.forward(q, x, h, n_->eps);
       w.q.forward(q, queries, x);
       w.k.forward(q, keys, x);
@@ -109,7 +109,7 @@ class vit {
       attention(q, x, queries, keys, values, n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim())));
       add_linear(q, h, x, w.out);
     }
-    const matrix_view<float> inner = take_matrix(a, tokens, n_->ffn);  // (1 + P, 4·Dv)
+    const matrix_view<operand> inner = take_matrix<operand>(q, tokens, n_->ffn);  // (1 + P, 4·Dv)
     w.norm2.forward(q, x, h, n_->eps);
     visit_choice(act_, [&](auto act) { w.fc1.forward(q, inner, x, act); });
     add_linear(q, h, inner, w.fc2);

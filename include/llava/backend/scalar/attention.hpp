@@ -21,8 +21,9 @@ inline void softmax(float* scores, std::ptrdiff_t first, std::ptrdiff_t last) {
 }
 }  // namespace detail
 
-inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, matrix_view<const float> k,
-                      matrix_view<const float> v, int heads, float scale) {
+template <floating Y>
+void attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, matrix_view<const float> k,
+               matrix_view<const float> v, int heads, float scale) {
   if (!q.accepts(ops::attention_shapes(y, queries, k, v, heads))) return;
   const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / heads;
   arena_scope scope(q.workspace());
@@ -39,14 +40,14 @@ inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> q
         for (std::ptrdiff_t i = at; i < at + d; ++i) {
           float sum = 0.f;
           for (std::ptrdiff_t j = 0; j < tokens; ++j) sum = std::fma(scores[j], v(j, i), sum);
-          y(t, i) = sum;
+          y(t, i) = from_float<Y>(sum);
         }
       }
   });
 }
 
-template <class T>
-void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
+template <floating Y, class T>
+void paged_attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      int heads, int window, float scale) {
   if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, heads))) return;
   arena_scope scope(q.workspace());
@@ -73,7 +74,7 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
           float sum = 0.f;
           for (std::int32_t j = first; j <= last; ++j)
             sum = std::fma(scores[j], to_float(cache.values[block_of(j) + j % kv_block * d + i]), sum);
-          y(t, h * d + i) = sum;
+          y(t, h * d + i) = from_float<Y>(sum);
         }
       }
     }

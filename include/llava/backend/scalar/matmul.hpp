@@ -32,41 +32,48 @@ float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_integer<F>* 
 }
 }  // namespace detail
 
-template <floating F, class A>
-void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
+template <floating Y, floating X, floating F, class A>
+void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, matrix_view<const F> w, epilogue<A> e) {
   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   q.submit([&](workers on) {
     on.split(w.extent(0), 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t n = first; n < last; ++n)
         for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
           float sum = 0.f;
-          for (std::ptrdiff_t k = 0; k < x.extent(1); ++k) sum = std::fma(x(t, k), to_float(w(n, k)), sum);
+          for (std::ptrdiff_t k = 0; k < x.extent(1); ++k) sum = std::fma(to_float(x(t, k)), to_float(w(n, k)), sum);
           if (!e.bias.empty()) sum += e.bias(n);
-          y(t, n) = ops::updated(y(t, n), A::apply(sum), e.how);
+          y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), A::apply(sum), e.how));
         }
     });
   });
 }
 
 /// w in a block format, as it is stored.
-template <block_format F, class A>
-void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, block_view<F> w, epilogue<A> e) {
+template <floating Y, floating X, block_format F, class A>
+void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w, epilogue<A> e) {
   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   constexpr int group = F::activation_group;
   const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
   arena_scope scope(q.workspace());
-  auto* codes = q.workspace().take<activation_integer<F>>(rows * groups * group);  // (T, K)
-  auto* scales = q.workspace().take<float>(rows * groups);                         // (T, groups)
+  auto* codes = q.workspace().take<activation_integer<F>>(rows * groups * group);    // (T, K)
+  auto* scales = q.workspace().take<float>(rows * groups);                           // (T, groups)
+  auto* line = q.workspace().take<float>(std::is_same_v<X, float> ? 0 : w.columns);  // (K)
   q.submit([&](workers on) {
-    for (std::ptrdiff_t t = 0; t < rows; ++t)
-      quantise_activations(x.row(t), w.columns, group, codes + t * groups * group, scales + t * groups);
+    for (std::ptrdiff_t t = 0; t < rows; ++t) {
+      const float* values = line;
+      if constexpr (std::is_same_v<X, float>)
+        values = x.row(t);
+      else
+        for (std::ptrdiff_t k = 0; k < w.columns; ++k) line[k] = to_float(x(t, k));
+      quantise_activations(values, w.columns, group, codes + t * groups * group, scales + t * groups);
+    }
     on.split(w.rows, 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t n = first; n < last; ++n)
         for (std::ptrdiff_t t = 0; t < rows; ++t) {
           float sum = detail::block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);
           const float bias = e.bias.empty() ? 0.f : e.bias(n);
           sum = F::has_row_scale ? std::fma(sum, F::row_scale(w.row(n)), bias) : sum + bias;
-          y(t, n) = ops::updated(y(t, n), A::apply(sum), e.how);
+          y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), A::apply(sum), e.how));
         }
     });
   });

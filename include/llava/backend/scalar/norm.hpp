@@ -10,8 +10,8 @@ LLAVA_BEGIN
 
 namespace scalar_backend {
 
-inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
-                     float eps) {
+template <floating Y>
+void rms_norm(queue& q, matrix_view<Y> y, matrix_view<const float> x, vector_view<const float> w, float eps) {
   if (!q.accepts(ops::rms_norm_shapes(y, x, w))) return;
   q.submit([&](workers) {
     const std::ptrdiff_t d = x.extent(1);
@@ -19,13 +19,14 @@ inline void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x,
       float squares = 0.f;
       for (std::ptrdiff_t i = 0; i < d; ++i) squares += x(t, i) * x(t, i);
       const float scale = 1.f / std::sqrt(squares / static_cast<float>(d) + eps);
-      for (std::ptrdiff_t i = 0; i < d; ++i) y(t, i) = x(t, i) * scale * w(i);
+      for (std::ptrdiff_t i = 0; i < d; ++i) y(t, i) = from_float<Y>(x(t, i) * scale * w(i));
     }
   });
 }
 
-inline void layer_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
-                       vector_view<const float> b, float eps) {
+template <floating Y>
+void layer_norm(queue& q, matrix_view<Y> y, matrix_view<const float> x, vector_view<const float> w,
+                vector_view<const float> b, float eps) {
   if (!q.accepts(ops::layer_norm_shapes(y, x, w, b))) return;
   q.submit([&](workers) {
     const std::ptrdiff_t d = x.extent(1);
@@ -35,7 +36,7 @@ inline void layer_norm(queue& q, matrix_view<float> y, matrix_view<const float> 
       const float mean = sum / static_cast<float>(d);
       for (std::ptrdiff_t i = 0; i < d; ++i) squares += (x(t, i) - mean) * (x(t, i) - mean);
       const float scale = 1.f / std::sqrt(squares / static_cast<float>(d) + eps);
-      for (std::ptrdiff_t i = 0; i < d; ++i) y(t, i) = (x(t, i) - mean) * scale * w(i) + b(i);
+      for (std::ptrdiff_t i = 0; i < d; ++i) y(t, i) = from_float<Y>((x(t, i) - mean) * scale * w(i) + b(i));
     }
   });
 }

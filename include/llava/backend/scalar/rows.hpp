@@ -50,18 +50,17 @@ inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
   });
 }
 
-template <class S>
-void copy(queue& q, view<float, S> y, view<const float, S> x) {
-  if (!q.accepts(ops::copy_shapes(view<const float, S>(y), x))) return;
+template <floating Y, class X, class S>
+void copy(queue& q, view<Y, S> y, view<X, S> x) {
+  if (!q.accepts(ops::copy_shapes(y, x))) return;
   q.submit([&](workers) {
     const std::ptrdiff_t rows = S::rank == 1 ? 1 : y.extent(0), width = y.size() / (rows ? rows : 1);
     for (std::ptrdiff_t t = 0; t < rows; ++t)
-      std::memcpy(y.row(t), x.row(t), static_cast<std::size_t>(width) * sizeof(float));
+      if constexpr (std::is_same_v<std::remove_const_t<X>, Y>)
+        std::memcpy(y.row(t), x.row(t), static_cast<std::size_t>(width) * sizeof(Y));
+      else
+        for (std::ptrdiff_t i = 0; i < width; ++i) y.row(t)[i] = from_float<Y>(to_float(x.row(t)[i]));
   });
-}
-template <class S>
-void copy(queue& q, view<float, S> y, view<float, S> x) {
-  copy(q, y, view<const float, S>(x));
 }
 
 template <class T, class S>
@@ -75,18 +74,19 @@ void download(queue& q, std::span<T> to, view<const T, S> from) {
   q.submit([&](workers) { std::memcpy(to.data(), from.data(), to.size_bytes()); });
 }
 
-inline void patchify(queue& q, matrix_view<float> patches, vector_view<const std::uint8_t> rgb,
-                     matrix_view<const float> table, int side, int patch) {
+template <floating Y>
+void patchify(queue& q, matrix_view<Y> patches, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
+              int side, int patch) {
   if (!q.accepts(ops::patchify_shapes(patches, rgb, table, side, patch))) return;
   q.submit([&](workers) {
     const int grid = side / patch;
     for (int p = 0; p < grid * grid; ++p) {
-      float* out = patches.row(p);
+      Y* out = patches.row(p);
       for (int channel = 0; channel < 3; ++channel)
         for (int y = 0; y < patch; ++y)
           for (int x = 0; x < patch; ++x) {
             const std::ptrdiff_t pixel = std::ptrdiff_t{p / grid * patch + y} * side + p % grid * patch + x;
-            *out++ = table(channel, rgb(pixel * 3 + channel));
+            *out++ = from_float<Y>(table(channel, rgb(pixel * 3 + channel)));
           }
     }
   });
