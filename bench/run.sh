@@ -48,7 +48,7 @@ bench() {
 
 if $quick; then
   results=("$out/ops.json")
-  bench ops 'matmul/f16/(N100x|N1024xK1024/T(1|16)/)|rms_norm/T1/|rope_and_store/f16/T1/' 0.02
+  bench ops 'matmul/f16/(N100x|N1024xK1024/T(1|16)/)|rms_norm/T1/|rope_store_kv/f16/T1/' 0.02
 else
   results=("$out/ops.json" "$out/pipeline.json")
   bench ops '.*' 0.3

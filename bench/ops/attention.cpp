@@ -49,7 +49,7 @@ struct attention_case {
     const float scale = 1.f / std::sqrt(static_cast<float>(dim));
     const auto op = [&](std::size_t) {
       attention(d.queue, y.matrix(), llava::matrix_view<const float>(q), llava::matrix_view<const float>(k),
-                llava::matrix_view<const float>(v), heads, scale);
+                llava::matrix_view<const float>(v), llava::attention_parameters{heads, scale});
       d.finish();
     };
     op(0);

@@ -31,7 +31,7 @@ struct paged_attention_case {
     const float scale = 1.f / std::sqrt(static_cast<float>(dim));
     const auto op = [&](std::size_t i) {
       paged_attention(d.queue, y.matrix(), llava::matrix_view<const float>(q), sequence.layer(i), sequence.rows(),
-                      heads, 0, scale);
+                      llava::attention_parameters{heads, scale});
       d.finish();
     };
     op(0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rope_and_store: queries turned in place, keys turned and values written to the KV cache.
+// rope and store_kv: queries and keys turned in place, keys and values written to the KV cache.
 #include "../backends.hpp"
 #include "paged.hpp"
 
@@ -10,7 +10,7 @@ struct rope_case {
   int tokens, heads, kv_heads, dim;
 
   std::string name() const {
-    return "rope_and_store/" + std::string(llava::name_of(llava::dtype_of<T>)) + "/T" + std::to_string(tokens) + "/H" +
+    return "rope_store_kv/" + std::string(llava::name_of(llava::dtype_of<T>)) + "/T" + std::to_string(tokens) + "/H" +
            std::to_string(heads) + "of" + std::to_string(kv_heads) + "xd" + std::to_string(dim);
   }
   double bytes() const { return tokens * dim * (8. * heads + kv_heads * 2. * (4 + sizeof(T)) + 4.); }
@@ -26,11 +26,15 @@ struct rope_case {
         angles.matrix()(t, i) = static_cast<float>(std::cos(a));
         angles.matrix()(t, i + dim / 2) = static_cast<float>(std::sin(a));
       }
+    const bench::array<> turned(tokens, kv_heads * dim);
     const auto op = [&](std::size_t i) {
-      rope_and_store(d.queue, q.matrix(), llava::matrix_view<const float>(k), llava::matrix_view<const float>(v),
-                     llava::matrix_view<const float>(angles), sequence.rows(), sequence.layer(i));
+      rope(d.queue, q.matrix(), llava::matrix_view<const float>(angles));
+      rope(d.queue, turned.matrix(), llava::matrix_view<const float>(angles));
+      store_kv(d.queue, llava::matrix_view<const float>(turned), llava::matrix_view<const float>(v), sequence.rows(),
+               sequence.layer(i));
       d.finish();
     };
+    std::copy_n(k.values().data(), k.values().size(), turned.values().data());
     op(0);
     bench::nmse error;
     for (std::ptrdiff_t t : bench::some_of(tokens, 5))

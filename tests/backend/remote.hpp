@@ -112,8 +112,12 @@ void rope_angles(queue& q, P... p) {
   q.later([=](auto& s) { rope_angles(s, p...); });
 }
 template <class... P>
-void rope_and_store(queue& q, P... p) {
-  q.later([=](auto& s) { rope_and_store(s, p...); });
+void rope(queue& q, P... p) {
+  q.later([=](auto& s) { rope(s, p...); });
+}
+template <class... P>
+void store_kv(queue& q, P... p) {
+  q.later([=](auto& s) { store_kv(s, p...); });
 }
 template <class... P>
 void embed(queue& q, P... p) {
@@ -161,6 +165,8 @@ struct remote_of {
   const llava::memory& memory() const { return remote_backend::the_memory; }
   template <class F>
   using operand = T;
+  template <class K>
+  using kv_layout = llava::block_kv_layout<K>;
   template <llava::block_format F>
   using layout = llava::stored_layout<F>;
 };

@@ -81,7 +81,7 @@ TEST_CASE("kv_sequence: a fork shares full blocks and never writes to them", "[l
 TEST_CASE("kv_cache: layers do not overlap", "[llm]") {
   llava::text_config c;
   c.layers = 3, c.kv_heads = 2, c.head_dim = 4;
-  const auto cache = llava::kv_cache<llava::f16>::try_make(c, 5, llava::host_memory());
+  const auto cache = llava::kv_cache<llava::block_kv_layout<llava::f16>>::try_make(c, 5, llava::host_memory());
   REQUIRE(cache);
   const std::ptrdiff_t half = 2 * 4 * 16 * 5;
   CHECK(cache->layer(0).values - cache->layer(0).keys == half);

@@ -38,7 +38,7 @@ std::vector<double> reference(const std::vector<float>& q, const std::vector<flo
 
 float scale_of(int dim) { return 1.f / std::sqrt(static_cast<float>(dim)); }
 
-/// One sequence through the cache: keys written by rope_and_store with no rotation, in chunks, into shuffled blocks.
+/// One sequence through the cache: keys written in chunks, into shuffled blocks.
 template <class B, class T>
 std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, int window, int chunk,
                                  const std::vector<float>& q, const std::vector<float>& k,
@@ -52,28 +52,22 @@ std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, i
   const kv_view<T> cache{memory, memory + half, kv_heads, dim};
   std::vector<std::int32_t> table;
   for (int b = 0; b < blocks; ++b) table.push_back((b * 7 + 2) % pool);
-  std::vector<float> angles;
-  for (int i = 0; i < dim; ++i) angles.push_back(i < dim / 2 ? 1.f : 0.f);
   const auto dt = d.put(table, 1);
   const auto dq = d.put(q, tokens), dk = d.put(k, tokens), dv = d.put(v, tokens),
              y = d.put(std::vector<float>(q.size()), tokens);
   for (int at = 0; at < tokens; at += chunk) {
     const int n = std::min(chunk, tokens - at);
     std::vector<std::int32_t> positions, sequences(static_cast<std::size_t>(n), 0), slots;
-    std::vector<float> turns;
     for (int i = at; i < at + n; ++i) {
       positions.push_back(i);
       slots.push_back(table[static_cast<std::size_t>(i / kv_block)] * kv_block + i % kv_block);
-      turns.insert(turns.end(), angles.begin(), angles.end());
     }
     const auto dp = d.put(positions, 1), ds = d.put(sequences, 1), dl = d.put(slots, 1);
-    const auto da = d.put(turns, n);
     const step_rows rows{dp.vector(), ds.vector(), dl.vector(), dt.matrix()};
-    rope_and_store(d.queue, rows_of(dq.matrix(), at, n), rows_of(matrix_view<const float>(dk.matrix()), at, n),
-                   rows_of(matrix_view<const float>(dv.matrix()), at, n), matrix_view<const float>(da.matrix()), rows,
-                   cache);
+    store_kv(d.queue, rows_of(matrix_view<const float>(dk.matrix()), at, n),
+             rows_of(matrix_view<const float>(dv.matrix()), at, n), rows, cache);
     paged_attention(d.queue, rows_of(y.matrix(), at, n), rows_of(matrix_view<const float>(dq.matrix()), at, n), cache,
-                    rows, heads, window, scale_of(dim));
+                    rows, attention_parameters{heads, scale_of(dim), window});
     REQUIRE(d.queue.finish());
   }
   return d.get(y);
@@ -94,7 +88,7 @@ TEST_CASE("R15: attention of all tokens to all, against double", "[ops]") {
       device<B> d;
       const auto dq = d.put(q, rows), dk = d.put(k, rows), dv = d.put(v, rows), y = d.put(std::vector<float>(n), rows);
       attention(d.queue, y.matrix(), matrix_view<const float>(dq.matrix()), matrix_view<const float>(dk.matrix()),
-                matrix_view<const float>(dv.matrix()), head_count, scale_of(head_dim));
+                matrix_view<const float>(dv.matrix()), attention_parameters{head_count, scale_of(head_dim)});
       CHECK(nmse(d.get(y), expected) < 1e-11);
     });
   }
@@ -137,9 +131,8 @@ TEST_CASE("a bf16 cache holds what is beyond an f16: keys and values of 1e5", "[
   }
   const auto expected = reference(
       q, k, v, tokens, 1, 1, dim, [](int) { return 0; }, [](int t) { return t; });
-  for_each_backend([&]<class B>() {
-    CHECK(nmse(through_cache<B, bf16>(tokens, 1, 1, dim, 0, tokens, q, k, v), expected) < 1e-11);
-  });
+  for_each_backend(
+      [&]<class B>() { CHECK(nmse(through_cache<B, bf16>(tokens, 1, 1, dim, 0, tokens, q, k, v), expected) < 1e-11); });
 }
 
 TEST_CASE("rope: pairs half a head apart are turned by position · frequency", "[ops]") {
@@ -155,8 +148,10 @@ TEST_CASE("rope: pairs half a head apart are turned by position · frequency", "
     rope_angles(d.queue, angles.matrix(), vector_view<const std::int32_t>(positions.vector()),
                 vector_view<const float>(frequencies.vector()));
     const step_rows rows{positions.vector(), zero.vector(), positions.vector(), zero.matrix()};  // slot 3
-    rope_and_store(d.queue, q.matrix(), matrix_view<const float>(k.matrix()), matrix_view<const float>(v.matrix()),
-                   matrix_view<const float>(angles.matrix()), rows, kv_view<float>{memory, memory + 64, 1, 4});
+    rope(d.queue, q.matrix(), matrix_view<const float>(angles.matrix()));
+    rope(d.queue, k.matrix(), matrix_view<const float>(angles.matrix()));
+    store_kv(d.queue, matrix_view<const float>(k.matrix()), matrix_view<const float>(v.matrix()), rows,
+             kv_view<float>{memory, memory + 64, 1, 4});
     const auto turned = d.get(q), stored = d.get(pool);
     const double a = 3.0, b = 0.75;
     const double expected[] = {std::cos(a) - 3 * std::sin(a), 2 * std::cos(b) - 4 * std::sin(b),

@@ -100,7 +100,7 @@ TEST_CASE("shapes: norms", "[ops]") {
 TEST_CASE("shapes: attention", "[ops]") {
   on_every_queue([]<class B>(auto&& refuses) {
     const auto attend = [](auto y, auto q, auto k, auto values, int heads) {
-      return [=](auto& queue) { attention(queue, y, q, k, values, heads, 1.f); };
+      return [=](auto& queue) { attention(queue, y, q, k, values, attention_parameters{heads}); };
     };
     refuses("llava: attention: q has 64 columns, which 0 heads do not divide",
             attend(m(4, 64), x(4, 64), x(6, 64), x(6, 64), 0));
@@ -128,7 +128,7 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
     };
     const step_rows rows{ints(4), ints(4), ints(4), table(1, 2)};
     const auto attend = [](auto y, auto q, auto c, step_rows r, int heads) {
-      return [=](auto& queue) { paged_attention(queue, y, q, c, r, heads, 0, 1.f); };
+      return [=](auto& queue) { paged_attention(queue, y, q, c, r, attention_parameters{heads}); };
     };
     refuses("llava: paged_attention: 4 query heads are no multiple of the cache's 3",
             attend(m(4, 64), x(4, 64), cache(3, 16), rows, 4));
@@ -147,24 +147,26 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
     refuses("llava: paged_attention: the table of blocks is empty",
             attend(m(4, 64), x(4, 64), cache(2, 16), {ints(4), ints(4), ints(4), table(1, 0)}, 4));
 
-    const auto store = [](auto q, auto k, auto values, auto angles, step_rows r, auto c) {
-      return [=](auto& queue) { rope_and_store(queue, q, k, values, angles, r, c); };
+    const auto store = [](auto k, auto values, step_rows r, auto c) {
+      return [=](auto& queue) { store_kv(queue, k, values, r, c); };
     };
-    refuses("llava: rope_and_store: the cache has 2 heads of 15 elements; expected some, of an even number",
-            store(m(4, 60), x(4, 30), x(4, 30), x(4, 15), rows, cache(2, 15)));
-    refuses("llava: rope_and_store: q has 60 columns, no multiple of the cache's d, 16",
-            store(m(4, 60), x(4, 32), x(4, 32), x(4, 16), rows, cache(2, 16)));
-    refuses(
-        "llava: rope_and_store: k is (4, 64), expected (4, 32), since q is (4, 64) and KV, d of the cache is (2, 16)",
-        store(m(4, 64), x(4, 64), x(4, 64), x(4, 16), rows, cache(2, 16)));
-    refuses("llava: rope_and_store: v is (3, 32), expected (4, 32), since k is (4, 32)",
-            store(m(4, 64), x(4, 32), x(3, 32), x(4, 16), rows, cache(2, 16)));
-    refuses(
-        "llava: rope_and_store: angles is (4, 8), expected (4, 16), since q is (4, 64) and KV, d of the cache is (2, "
-        "16)",
-        store(m(4, 64), x(4, 32), x(4, 32), x(4, 8), rows, cache(2, 16)));
-    refuses("llava: rope_and_store: kv_slots is (2), expected (4), since q is (4, 64)",
-            store(m(4, 64), x(4, 32), x(4, 32), x(4, 16), {ints(4), ints(4), ints(2), table(1, 2)}, cache(2, 16)));
+    refuses("llava: store_kv: the cache has 0 heads of 16 elements; expected some",
+            store(x(4, 32), x(4, 32), rows, cache(0, 16)));
+    refuses("llava: store_kv: k is (4, 64), expected (4, 32), since KV, d of the cache is (2, 16)",
+            store(x(4, 64), x(4, 64), rows, cache(2, 16)));
+    refuses("llava: store_kv: v is (3, 32), expected (4, 32), since k is (4, 32)",
+            store(x(4, 32), x(3, 32), rows, cache(2, 16)));
+    refuses("llava: store_kv: kv_slots is (2), expected (4), since k is (4, 32)",
+            store(x(4, 32), x(4, 32), {ints(4), ints(4), ints(2), table(1, 2)}, cache(2, 16)));
+  });
+}
+
+TEST_CASE("shapes: rotation", "[ops]") {
+  on_every_queue([]<class B>(auto&& refuses) {
+    const auto turn = [](auto rows, auto angles) { return [=](auto& queue) { rope(queue, rows, angles); }; };
+    refuses("llava: rope: angles has 15 columns; expected some, of an even number", turn(m(4, 60), x(4, 15)));
+    refuses("llava: rope: x has 60 columns, no multiple of the d of angles, 16", turn(m(4, 60), x(4, 16)));
+    refuses("llava: rope: angles is (3, 16), expected (4, 16), since x is (4, 64)", turn(m(4, 64), x(3, 16)));
     refuses(
         "llava: rope_angles: angles is (4, 8), expected (4, 16), since positions is (4) and inverse_frequencies is (8)",
         [](auto& q) { rope_angles(q, m(4, 8), ints(4), v(8)); });

@@ -21,6 +21,8 @@ struct eigen {
   const llava::memory& memory() const { return host_memory(); }
   template <class F>
   using operand = float;
+  template <class T>
+  using kv_layout = block_kv_layout<T>;
   template <block_format F>
   using layout = stored_layout<F>;
 };

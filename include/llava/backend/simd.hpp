@@ -23,6 +23,8 @@ struct simd {
   }
   template <class F>
   using operand = float;
+  template <class T>
+  using kv_layout = block_kv_layout<T>;
   template <block_format F>
   using layout = simd_backend::panels<F>;
 };

@@ -46,7 +46,7 @@ struct decoder_layer {
 template <class B, class Numbers, class P, class Act>
 class decoder {
  public:
-  using cache_type = typename P::kv_cache;
+  using cache_type = kv_layout_of<B, typename P::kv_cache>;
 
   /// `rows` of the embedding table and of the head, of which the first `vocab` are tokens: known from the files only.
   decoder(Numbers numbers, Act act, int rows, int vocab)
@@ -82,8 +82,8 @@ class decoder {
     embed(q, x, embeddings_.view(), ids);
   }
 
-  /// All layers, in place; the rows' keys and values are written to `cache`, an object with layer(i) -> kv_view. `go_on`
-  /// is asked before every layer; false ends the work and makes x meaningless.
+  /// All layers, in place; the rows' keys and values are written to `cache`, whose layer(i) is a view of cache_type.
+  /// `go_on` is asked before every layer; false ends the work and makes x meaningless.
   template <class Q, class Cache, class GoOn>
   bool forward(Q& q, matrix_view<float> x, const step_rows& rows, const Cache& cache, GoOn&& go_on) const {
     arena_scope scope(q.workspace());
@@ -110,7 +110,7 @@ class decoder {
  private:
   template <class Q>
   void run(Q& q, matrix_view<float> x, matrix_view<const float> angles, const step_rows& rows,
-           const decoder_layer<B, typename P::text>& w, kv_view<cache_type> cache, int window) const {
+           const decoder_layer<B, typename P::text>& w, typename cache_type::view cache, int window) const {
     using operand = operand_of<B, typename P::text>;
     arena_scope scope(q.workspace());
     const std::ptrdiff_t tokens = x.extent(0);
@@ -127,9 +127,11 @@ class decoder {
       w.q.forward(q, queries, h);
       w.k.forward(q, keys, h);
       w.v.forward(q, values, h);
-      rope_and_store(q, queries, keys, values, angles, rows, cache);
-      paged_attention(q, mixed, queries, cache, rows, n_->heads, window,
-                      1.f / std::sqrt(static_cast<float>(n_->head_dim)));
+      rope(q, queries, angles);
+      rope(q, keys, angles);
+      store_kv(q, keys, values, rows, cache);
+      paged_attention(q, mixed, queries, cache, rows,
+                      attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim)), window});
       add_linear(q, x, mixed, w.o);
     }
     const matrix_view<operand> gated = take_matrix<operand>(q, tokens, n_->ffn);  // (T, I)

@@ -64,8 +64,8 @@ class kv_blocks {
   int longest_;
 };
 
-/// The memory of the blocks, layer by layer.
-template <class T>
+/// The memory of the blocks, layer by layer, each in the layout that a backend's ops take.
+template <class Layout>
 class kv_cache {
  public:
   static result<kv_cache> try_make(const text_config& c, int blocks, const memory& of) {
@@ -73,9 +73,8 @@ class kv_cache {
       kv_cache cache;
       cache.heads_ = c.kv_heads;
       cache.dim_ = c.head_dim;
-      cache.half_ = std::size_t{static_cast<unsigned>(c.kv_heads)} * static_cast<unsigned>(c.head_dim) * kv_block *
-                    static_cast<unsigned>(blocks);
-      const auto bytes = checked_mul(cache.half_, 2 * sizeof(T) * static_cast<unsigned>(c.layers));
+      cache.blocks_ = blocks;
+      const auto bytes = checked_mul(cache.layer_bytes(), static_cast<unsigned>(c.layers));
       if (!bytes) return fail(errc::out_of_memory, "llava: the KV cache asked for does not fit the address space");
       LLAVA_TRY(made, of.try_allocate(*bytes, "the KV cache"));
       cache.buffer_ = std::move(made);
@@ -83,16 +82,16 @@ class kv_cache {
     });
   }
 
-  kv_view<T> layer(int i) const {
-    T* keys = reinterpret_cast<T*>(buffer_.data()) + 2 * half_ * static_cast<unsigned>(i);
-    return {keys, keys + half_, heads_, dim_};
+  typename Layout::view layer(int i) const {
+    return Layout::make_view(buffer_.data() + layer_bytes() * static_cast<unsigned>(i), heads_, dim_, blocks_);
   }
   std::size_t bytes() const { return buffer_.size(); }
 
  private:
+  std::size_t layer_bytes() const { return Layout::layer_bytes(heads_, dim_, blocks_); }
+
   buffer buffer_;
-  std::size_t half_ = 0;  // elements of one layer's keys
-  int heads_ = 0, dim_ = 0;
+  int heads_ = 0, dim_ = 0, blocks_ = 0;
 };
 
 /// The blocks of one sequence of tokens; of no use once moved from.

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/// attention(queue, y, q, k, v, heads, scale): every query sees every key (the vision tower).
+/// attention(queue, y, q, k, v, attention_parameters): every query sees every key (the vision tower).
 ///   q (R, H·d), k, v (T, H·d) f32, T ≥ 1; y (R, H·d), an operand (operand.hpp), may not overlap the others
 ///
-/// paged_attention(queue, y, q, cache, rows, heads, window, scale): token t sees positions [max(0, p − window + 1), p] of its own
-/// sequence, p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
-///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, in which these tokens' own keys already stand
+/// paged_attention(queue, y, q, cache, rows, attention_parameters): token t sees positions [max(0, p − window + 1), p] of its
+/// own sequence, p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
+///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, in which these tokens' own keys already
+///   stand, in B's layout for it
 ///
-/// rope_and_store(queue, q, k, v, angles, rows, cache): turns q (T, H·d) in place and writes turned k and v (T, KV·d) to their
-/// slots. rope_angles(queue, angles, positions, inverse_frequencies): angles[t] = (cos(p·f_0) …, sin(p·f_0) …)  (T, d).
-/// Rotation is rotate-half: pairs (i, i + d/2).
+/// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's type.
+/// rope(queue, x, angles): turns the heads of x (T, n·d) f32 in place, in pairs half a head apart (rotate-half).
+/// rope_angles(queue, angles, positions, inverse_frequencies): angles[t] = (cos(p·f_0) …, sin(p·f_0) …)  (T, d).
 ///
 /// Softmax in f32, NMSE ≤ 1e-6; the whole ≤ 1e-7 in f32, ≤ 5e-4 with an f16 cache, against double (R15). Keys are taken
 /// in blocks at absolute positions, ascending: a row does not depend on the rows beside it (R14).
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include <llava/ops/operand.hpp>
@@ -26,6 +28,20 @@ inline constexpr int kv_block = 16;
 /// The largest d.
 inline constexpr int largest_head = 512;
 
+/// How queries look at keys.
+struct attention_parameters {
+  int heads = 1;      ///< H, of the queries
+  float scale = 1.f;  ///< of a score
+  int window = 0;     ///< keys that a token sees, its own among them; 0: all
+};
+
+/// A backend says with `template <class T> using kv_layout = …` how a layer of the cache lies in its memory: a type with a `view`
+/// that its ops take, layer_bytes(heads, dim, blocks) and make_view(memory of the layer, heads, dim, blocks).
+template <class B, class T>
+using kv_layout_of = typename B::template kv_layout<T>;
+template <class B, class T>
+using kv_view_of = typename kv_layout_of<B, T>::view;
+
 /// One layer of the block pool. Keys lie with tokens innermost, so that a block's scores are one vector:
 ///   key   of slot s: keys[(s / 16 · KV + h) · d · 16 + i · 16 + s % 16]        blocks of (KV, d, 16)
 ///   value of slot s: values[(s / 16 · KV + h) · 16 · d + s % 16 · d + i]       blocks of (KV, 16, d)
@@ -35,6 +51,25 @@ struct kv_view {
   T* values = nullptr;
   int heads = 0;  // KV
   int dim = 0;    // d
+};
+
+/// The layout of scalar and simd: all keys of a layer, then all values.
+template <class T>
+struct block_kv_layout {
+  using view = kv_view<T>;
+  static constexpr std::size_t layer_bytes(int heads, int dim, int blocks) {
+    return 2 * half(heads, dim, blocks) * sizeof(T);
+  }
+  static view make_view(std::byte* layer, int heads, int dim, int blocks) {
+    T* const keys = reinterpret_cast<T*>(layer);
+    return {keys, keys + half(heads, dim, blocks), heads, dim};
+  }
+
+ private:
+  static constexpr std::size_t half(int heads, int dim, int blocks) {
+    return std::size_t{static_cast<unsigned>(heads)} * static_cast<unsigned>(dim) * kv_block *
+           static_cast<unsigned>(blocks);
+  }
 };
 
 /// Where the rows of a step belong. All of it is device memory: a captured graph replays with other contents.
@@ -48,8 +83,9 @@ struct step_rows {
 namespace ops {
 template <class Y>
 shapes attention_shapes(matrix_view<Y> y, matrix_view<const float> q, matrix_view<const float> k,
-                        matrix_view<const float> v, int heads) {
+                        matrix_view<const float> v, const attention_parameters& p) {
   shapes s("attention");
+  const int heads = p.heads;
   const std::ptrdiff_t width = q.extent(1);
   s.require(heads > 0 && width % heads == 0, "q has ", width, " columns, which ", heads, " heads do not divide");
   s.require(heads <= 0 || width / heads <= largest_head, "q has ", width, " columns for ", heads,
@@ -65,8 +101,9 @@ shapes attention_shapes(matrix_view<Y> y, matrix_view<const float> q, matrix_vie
 
 template <class Y, class T>
 shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, const kv_view<T>& cache,
-                              const step_rows& rows, int heads) {
+                              const step_rows& rows, const attention_parameters& p) {
   shapes s("paged_attention");
+  const int heads = p.heads;
   const std::ptrdiff_t tokens = q.extent(0);
   s.require(heads > 0 && cache.heads > 0 && heads % cache.heads == 0, heads,
             " query heads are no multiple of the cache's ", cache.heads);
@@ -83,19 +120,24 @@ shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, cons
 }
 
 template <class T>
-shapes rope_and_store_shapes(matrix_view<const float> q, matrix_view<const float> k, matrix_view<const float> v,
-                             matrix_view<const float> angles, const step_rows& rows, const kv_view<T>& cache) {
-  shapes s("rope_and_store");
-  const std::ptrdiff_t tokens = q.extent(0), width = q.extent(1);
-  s.require(cache.heads > 0 && cache.dim > 0 && cache.dim % 2 == 0, "the cache has ", cache.heads, " heads of ",
-            cache.dim, " elements; expected some, of an even number");
-  s.require(cache.dim <= 0 || width % cache.dim == 0, "q has ", width, " columns, no multiple of the cache's d, ",
-            cache.dim);
-  const operand queries{"q", q}, held{"KV, d of the cache", {cache.heads, cache.dim}};
-  s.expect({"k", k}, {tokens, std::ptrdiff_t{cache.heads} * cache.dim}, queries, held);
-  s.expect({"v", v}, k, operand{"k", k});
-  s.expect({"angles", angles}, {tokens, cache.dim}, queries, held);
-  s.expect({"kv_slots", rows.kv_slots}, tokens, queries);
+shapes store_kv_shapes(matrix_view<const float> k, matrix_view<const float> v, const step_rows& rows,
+                       const kv_view<T>& cache) {
+  shapes s("store_kv");
+  s.require(cache.heads > 0 && cache.dim > 0, "the cache has ", cache.heads, " heads of ", cache.dim,
+            " elements; expected some");
+  const operand keys{"k", k}, held{"KV, d of the cache", {cache.heads, cache.dim}};
+  s.expect(keys, {k.extent(0), std::ptrdiff_t{cache.heads} * cache.dim}, held);
+  s.expect({"v", v}, k, keys);
+  s.expect({"kv_slots", rows.kv_slots}, k.extent(0), keys);
+  return s;
+}
+
+inline shapes rope_shapes(matrix_view<const float> x, matrix_view<const float> angles) {
+  shapes s("rope");
+  const std::ptrdiff_t width = x.extent(1), dim = angles.extent(1);
+  s.require(dim > 0 && dim % 2 == 0, "angles has ", dim, " columns; expected some, of an even number");
+  s.require(dim <= 0 || width % dim == 0, "x has ", width, " columns, no multiple of the d of angles, ", dim);
+  s.expect({"angles", angles}, {x.extent(0), dim}, operand{"x", x});
   return s;
 }
 
@@ -111,13 +153,14 @@ inline shapes rope_angles_shapes(matrix_view<const float> angles, vector_view<co
 /// F: the format of the weights that y feeds.
 template <class B, class F>
 concept has_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<const float> x) {
-  attention(q, y, x, x, x, 1, 1.f);
+  attention(q, y, x, x, x, attention_parameters{});
 };
 template <class B, class T, class F>
 concept has_paged_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<float> turned,
-                                       matrix_view<const float> x, kv_view<T> c, step_rows r) {
-  paged_attention(q, y, x, c, r, 1, 0, 1.f);
-  rope_and_store(q, turned, x, x, x, r, c);
+                                       matrix_view<const float> x, kv_view_of<B, T> c, step_rows r) {
+  paged_attention(q, y, x, c, r, attention_parameters{});
+  store_kv(q, x, x, r, c);
+  rope(q, turned, x);
   rope_angles(q, turned, r.positions, vector_view<const float>{});
 };
 }  // namespace ops

@@ -6,6 +6,7 @@
 ///
 ///   b.memory()                         where weights, caches and activations are: an object of the program's lifetime
 ///   B::queue(b, executor, arena)       a queue
+///   B::kv_layout<T>                    how a layer of the KV cache of T lies in memory (attention.hpp)
 ///   B::operand<F>                      element type of what feeds products with weights in format F (operand.hpp)
 ///   b.try_check()                      if there: whether this machine has what b names; asked when a model is opened
 ///

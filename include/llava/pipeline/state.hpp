@@ -37,7 +37,7 @@ struct pipeline_state {
   using vit_type = vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation>;
   using projector_type = typename M::projector::template stage<B, typename P::projector>;
   using decoder_type = decoder<B, typename numbers::text, P, typename M::text_activation>;
-  using cache_type = kv_cache<typename P::kv_cache>;
+  using cache_type = kv_cache<kv_layout_of<B, typename P::kv_cache>>;
 
   [[no_unique_address]] B backend;
   model_description description;

@@ -106,7 +106,8 @@ class vit {
       w.q.forward(q, queries, x);
       w.k.forward(q, keys, x);
       w.v.forward(q, values, x);
-      attention(q, x, queries, keys, values, n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim())));
+      attention(q, x, queries, keys, values,
+                attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim()))});
       add_linear(q, h, x, w.out);
     }
     const matrix_view<operand> inner = take_matrix<operand>(q, tokens, n_->ffn);  // (1 + P, 4·Dv)

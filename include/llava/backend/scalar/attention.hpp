@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// attention, paged_attention, rope_angles and rope_and_store of the scalar backend (contract: ops/attention.hpp).
+/// attention, paged_attention, store_kv, rope and rope_angles of the scalar backend (contract: ops/attention.hpp).
 #pragma once
 #include <cmath>
 
@@ -23,18 +23,18 @@ inline void softmax(float* scores, std::ptrdiff_t first, std::ptrdiff_t last) {
 
 template <floating Y>
 void attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, matrix_view<const float> k,
-               matrix_view<const float> v, int heads, float scale) {
-  if (!q.accepts(ops::attention_shapes(y, queries, k, v, heads))) return;
-  const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / heads;
+               matrix_view<const float> v, const attention_parameters p) {
+  if (!q.accepts(ops::attention_shapes(y, queries, k, v, p))) return;
+  const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / p.heads;
   arena_scope scope(q.workspace());
   float* scores = q.workspace().take<float>(tokens);  // (T)
   q.submit([&](workers) {
     for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t)
-      for (std::ptrdiff_t at = 0; at < heads * d; at += d) {  // first column of the head
+      for (std::ptrdiff_t at = 0; at < p.heads * d; at += d) {  // first column of the head
         for (std::ptrdiff_t j = 0; j < tokens; ++j) {
           float dot = 0.f;
           for (std::ptrdiff_t i = at; i < at + d; ++i) dot = std::fma(queries(t, i), k(j, i), dot);
-          scores[j] = dot * scale;
+          scores[j] = dot * p.scale;
         }
         detail::softmax(scores, 0, tokens);
         for (std::ptrdiff_t i = at; i < at + d; ++i) {
@@ -48,17 +48,17 @@ void attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, mat
 
 template <floating Y, class T>
 void paged_attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
-                     int heads, int window, float scale) {
-  if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, heads))) return;
+                     const attention_parameters p) {
+  if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, p))) return;
   arena_scope scope(q.workspace());
   float* scores = q.workspace().take<float>(rows.blocks.extent(1) * kv_block);  // (longest sequence)
   q.submit([&](workers) {
     const std::ptrdiff_t d = cache.dim;
     for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t) {
       const std::int32_t last = rows.positions(t);
-      const std::int32_t first = window > 0 && last >= window ? last - window + 1 : 0;
-      for (int h = 0; h < heads; ++h) {
-        const int kv = h / (heads / cache.heads);
+      const std::int32_t first = p.window > 0 && last >= p.window ? last - p.window + 1 : 0;
+      for (int h = 0; h < p.heads; ++h) {
+        const int kv = h / (p.heads / cache.heads);
         const float* query = queries.row(t) + h * d;
         const auto block_of = [&](std::int32_t j) -> std::ptrdiff_t {
           return (std::ptrdiff_t{rows.blocks(rows.sequences(t), j / kv_block)} * cache.heads + kv) * d * kv_block;
@@ -67,7 +67,7 @@ void paged_attention(queue& q, matrix_view<Y> y, matrix_view<const float> querie
           const T* key = cache.keys + block_of(j) + j % kv_block;
           float dot = 0.f;
           for (std::ptrdiff_t i = 0; i < d; ++i) dot = std::fma(query[i], to_float(key[i * kv_block]), dot);
-          scores[j] = dot * scale;
+          scores[j] = dot * p.scale;
         }
         detail::softmax(scores, first, last + 1);
         for (std::ptrdiff_t i = 0; i < d; ++i) {
@@ -96,29 +96,33 @@ inline void rope_angles(queue& q, matrix_view<float> angles, vector_view<const s
   });
 }
 
-template <class T>
-void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const float> k, matrix_view<const float> v,
-                    matrix_view<const float> angles, step_rows rows, kv_view<T> cache) {
-  if (!q.accepts(ops::rope_and_store_shapes(queries, k, v, angles, rows, cache))) return;
+inline void rope(queue& q, matrix_view<float> x, matrix_view<const float> angles) {
+  if (!q.accepts(ops::rope_shapes(x, angles))) return;
   q.submit([&](workers) {
-    const std::ptrdiff_t d = cache.dim, half = d / 2;
-    for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t) {
+    const std::ptrdiff_t d = angles.extent(1), half = d / 2;
+    for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
       const float *cosine = angles.row(t), *sine = angles.row(t) + half;
-      for (float* head = queries.row(t); head < queries.row(t) + queries.extent(1); head += d)
+      for (float* head = x.row(t); head < x.row(t) + x.extent(1); head += d)
         for (std::ptrdiff_t i = 0; i < half; ++i) {
           const float a = head[i], b = head[i + half];
           head[i] = a * cosine[i] - b * sine[i];
           head[i + half] = b * cosine[i] + a * sine[i];
         }
+    }
+  });
+}
+
+template <class T>
+void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, step_rows rows, kv_view<T> cache) {
+  if (!q.accepts(ops::store_kv_shapes(k, v, rows, cache))) return;
+  q.submit([&](workers) {
+    const std::ptrdiff_t d = cache.dim;
+    for (std::ptrdiff_t t = 0; t < k.extent(0); ++t) {
       const std::ptrdiff_t block = rows.kv_slots(t) / kv_block, offset = rows.kv_slots(t) % kv_block;
       for (std::ptrdiff_t h = 0; h < cache.heads; ++h) {
         T* key = cache.keys + (block * cache.heads + h) * d * kv_block + offset;
         T* value = cache.values + (block * cache.heads + h) * d * kv_block + offset * d;
-        for (std::ptrdiff_t i = 0; i < half; ++i) {
-          const float a = k(t, h * d + i), b = k(t, h * d + half + i);
-          key[i * kv_block] = from_float<T>(a * cosine[i] - b * sine[i]);
-          key[(i + half) * kv_block] = from_float<T>(b * cosine[i] + a * sine[i]);
-        }
+        for (std::ptrdiff_t i = 0; i < d; ++i) key[i * kv_block] = from_float<T>(k(t, h * d + i));
         for (std::ptrdiff_t i = 0; i < d; ++i) value[i] = from_float<T>(v(t, h * d + i));
       }
     }

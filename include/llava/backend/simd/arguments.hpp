@@ -59,10 +59,6 @@ struct attention_arguments {
   float scale;
   std::ptrdiff_t group;
 };
-/// The heads of a token that are turned, those whose keys and values are kept, and the size of each.
-struct rope_arguments {
-  std::ptrdiff_t query_heads, key_heads, dim;
-};
 /// Keys between two looks at the largest score: a tile, at absolute positions.
 inline constexpr int attention_keys = 64;
 /// Columns of a head that a kernel has room for.

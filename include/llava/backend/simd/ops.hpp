@@ -98,20 +98,30 @@ inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
   });
 }
 
-template <class T>
-void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const float> k, matrix_view<const float> v,
-                    matrix_view<const float> angles, step_rows rows, kv_view<T> cache) {
-  if (!q.accepts(ops::rope_and_store_shapes(queries, k, v, angles, rows, cache))) return;
+inline void rope(queue& q, matrix_view<float> x, matrix_view<const float> angles) {
+  if (!q.accepts(ops::rope_shapes(x, angles))) return;
   q.submit([&](workers on) {
-    const std::ptrdiff_t d = cache.dim, tokens = queries.extent(0);
-    const rope_arguments a{queries.extent(1) / d, cache.heads, d};
+    const std::ptrdiff_t tokens = x.extent(0), d = angles.extent(1), heads = x.extent(1) / d;
+    detail::with_kernels(q, [&]<class K>(K) {
+      on.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+        for (std::ptrdiff_t t = first; t < last; ++t) K::rope(x.row(t), angles.row(t), heads, d);
+      });
+    });
+  });
+}
+
+template <class T>
+void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, step_rows rows, kv_view<T> cache) {
+  if (!q.accepts(ops::store_kv_shapes(k, v, rows, cache))) return;
+  q.submit([&](workers on) {
+    const std::ptrdiff_t d = cache.dim, tokens = k.extent(0);
     detail::with_kernels(q, [&]<class K>(K) {
       on.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) {
           const std::ptrdiff_t block = rows.kv_slots(t) / kv_block * cache.heads * d * kv_block,
                                offset = rows.kv_slots(t) % kv_block;
-          K::rope(a, queries.row(t), k.row(t), v.row(t), angles.row(t), cache.keys + block + offset,
-                  cache.values + block + offset * d);
+          K::store_kv(cache.keys + block + offset, cache.values + block + offset * d, k.row(t), v.row(t), cache.heads,
+                      d);
         }
       });
     });
@@ -120,8 +130,9 @@ void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const floa
 
 /// Keys and values of each head are laid into blocks like the cache's, so that one kernel serves both kinds of attention.
 inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, matrix_view<const float> k,
-                      matrix_view<const float> v, int heads, float scale) {
-  if (!q.accepts(ops::attention_shapes(y, queries, k, v, heads))) return;
+                      matrix_view<const float> v, const attention_parameters p) {
+  if (!q.accepts(ops::attention_shapes(y, queries, k, v, p))) return;
+  const std::ptrdiff_t heads = p.heads;
   const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / heads, blocks = (tokens + kv_block - 1) / kv_block;
   arena_scope scope(q.workspace());
   float* keys = q.workspace().take<float>(heads * blocks * kv_block * d);    // (H, blocks, d, 16)
@@ -148,7 +159,7 @@ inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> q
                                            tokens - 1,
                                            0,
                                            d,
-                                           scale,
+                                           p.scale,
                                            1};
         K::attention(a, first, last < queries.extent(0) ? last : queries.extent(0));
       });
@@ -158,11 +169,11 @@ inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> q
 
 template <class T>
 void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
-                     int heads, int window, float scale) {
-  if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, heads))) return;
+                     const attention_parameters p) {
+  if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, p))) return;
   q.submit([&](workers on) {
     // The query heads of one key head are rows of one attention, which share the reading of its keys.
-    const std::ptrdiff_t tokens = queries.extent(0), d = cache.dim, group = heads / cache.heads;
+    const std::ptrdiff_t tokens = queries.extent(0), d = cache.dim, group = p.heads / cache.heads;
     const std::ptrdiff_t run = group < detail::attention_run ? detail::attention_run / group : 1,  // of tokens
         runs = (tokens + run - 1) / run;
     detail::with_kernels(q, [&]<class K>(K) {
@@ -184,9 +195,9 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
                                          rows.blocks.row(s),
                                          rows.positions.data(),
                                          0,
-                                         window,
+                                         p.window,
                                          d,
-                                         scale,
+                                         p.scale,
                                          group};
           K::attention(a, first * group, last * group);
           first = last;
