@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,12 @@ namespace detail {
 inline bool folder_exists(const std::string& folder) {
   struct stat about {};
   return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+/// Where a path leads, by links and "..": the path itself where nothing is there.
+inline std::string resolved_path(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> found(::realpath(path.c_str(), nullptr), &std::free);
+  return found ? std::string(found.get()) : path;
 }
 
 /// Names at the top of a folder, but for "." and "..".

@@ -9,11 +9,11 @@
 /// Original folders have none that counts; the reference goes by the model's name. That is, in this order: what our own
 /// writers put down (`llava_model_name` in config.json), the name in the Hugging Face cache, the folder's, links resolved.
 #pragma once
-#include <cstdlib>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/model_description.hpp>
@@ -48,13 +48,6 @@ inline std::string hub_id_of(std::string folder) {
   const std::size_t dashes = folder.find("--", before.size());
   if (folder.rfind(before, 0) != 0 || dashes == std::string::npos) return {};
   return folder.substr(before.size(), dashes - before.size()) + "/" + folder.substr(dashes + 2);
-}
-
-inline std::string resolved_path(const std::string& folder) {
-  char* const found = ::realpath(folder.c_str(), nullptr);
-  std::string path = found ? found : folder;
-  std::free(found);
-  return path;
 }
 
 /// The template under a key: a text, or several of names and texts, of which the one called "default" counts.

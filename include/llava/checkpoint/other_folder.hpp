@@ -2,13 +2,13 @@
 /// What a folder holds when it is no model that this library opens: an adapter, a GGUF file, weights pickled by torch. Asked
 /// when something of a model was not found, so that the error says what is there instead.
 #pragma once
-#include <dirent.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string>
 #include <string_view>
 
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/vision_config.hpp>
 
@@ -19,13 +19,11 @@ namespace detail {
 /// The first file, by name, at the top of a folder whose name ends so; empty: there is none.
 inline std::string file_that_ends(const std::string& folder, std::string_view end) {
   std::string first;
-  ::DIR* const at = ::opendir(folder.c_str());
-  while (const ::dirent* entry = at ? ::readdir(at) : nullptr) {
-    const std::string_view name = entry->d_name;
-    if (name.size() >= end.size() && name.substr(name.size() - end.size()) == end && (first.empty() || name < first))
-      first = name;
-  }
-  if (at) ::closedir(at);
+  if (const auto names = try_names_in(folder))
+    for (const std::string& name : *names)
+      if (name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0 &&
+          (first.empty() || name < first))
+        first = name;
   return first;
 }
 

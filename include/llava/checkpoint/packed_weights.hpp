@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -23,6 +22,7 @@
 #include <llava/base/executor.hpp>
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/checksum.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/partial_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
@@ -88,7 +88,7 @@ class packed_weights {
       }
       plan.push_back({"checksums", dtype::uint8, {8 * sums.size()}, {}});
       plan.push_back({"source", dtype::uint8, {source.size()}, {}});
-      const std::string place = target_of(file);
+      const std::string place = detail::resolved_path(file);
       LLAVA_TRY(folder, partial_folder::try_make(place + ".partial-"));
       const std::string partial = folder.path() + "/weights";
       LLAVA_TRY(out, safetensors_writer::try_create(partial, plan, format));
@@ -125,11 +125,6 @@ class packed_weights {
     if (bytes.size() >= 8 + start.size() && std::memcmp(bytes.data() + 8, start.data(), start.size()) == 0) return {};
     return fail(errc::invalid_argument, text_of("llava: ", file, " is there already and is no file of packed weights; ",
                                                 "give another name for the packed file, or remove it"));
-  }
-  /// Where a link leads.
-  static std::string target_of(const std::string& file) {
-    const std::unique_ptr<char, void (*)(void*)> real(::realpath(file.c_str(), nullptr), &std::free);
-    return real ? std::string(real.get()) : file;
   }
   static std::string_view text(const stored_tensor& t) {
     return {reinterpret_cast<const char*>(t.bytes.data()), t.bytes.size()};
