@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The backends that ops are benched on, side by side: scalar (small sizes only), simd in every instruction set that the
-/// machine has, and for products the libraries that CMake found.
+/// The backends that ops are benched on, side by side: scalar (small sizes only), simd in every instruction set that
+/// the machine has, and for products the libraries that CMake found.
 #pragma once
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The weight formats that are benched: the one list. A format that joins it is benched in matmul, in every stage (pipeline/)
-/// and against the rival (rival.py, whose table names the rival's own).
+/// The weight formats that are benched: the one list. A format that joins it is benched in matmul, in every stage
+/// (pipeline/) and against the rival (rival.py, whose table names the rival's own).
 #pragma once
 #include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>

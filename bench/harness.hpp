@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What every benchmark here stands on: a case (an op or a stage, of one size) is run by subjects (backends, pipelines) side
-/// by side. A case is a struct with
+/// What every benchmark here stands on: a case (an op or a stage, of one size) is run by subjects (backends, pipelines)
+/// side by side. A case is a struct with
 ///   name()                             "matmul/f16/N4096xK11008/T640"
 ///   affordable<Subject>()              false where waiting for it is no use (optional)
 ///   run<Subject>(benchmark::State&)    verifies the subject's result, then times it
 /// and one line benches it:
 ///   return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f16>{640, 4096, 4096});
 ///
-/// Counters: FLOP/s, bytes/s, and roof%: the least time that the work can take on this machine (its FLOPs at the measured
-/// peak, or its bytes at the measured bandwidth, whichever is longer), as a share of the time it took. The label says
-/// which of the two it was. Where it was bandwidth, roof_bytes/s is what was measured just before the work and just after
-/// it, the better of the two: on a shared machine it swings by half within seconds, where what is computed does not. Where
-/// everything fits a cache (small norms, additions) roof% may be above 100.
+/// Counters: FLOP/s, bytes/s, and roof%: the least time that the work can take on this machine (its FLOPs at the
+/// measured peak, or its bytes at the measured bandwidth, whichever is longer), as a share of the time it took. The
+/// label says which of the two it was. Where it was bandwidth, roof_bytes/s is what was measured just before the work
+/// and just after it, the better of the two: on a shared machine it swings by half within seconds, where what is
+/// computed does not. Where everything fits a cache (small norms, additions) roof% may be above 100.
 #pragma once
 #include <benchmark/benchmark.h>
 #include <unistd.h>
@@ -47,7 +47,8 @@ inline roofs& machine() {
   return r;
 }
 
-/// Measures memory's roof around a piece of work, so that the floors asked for after both() are under the roof of that moment.
+/// Measures memory's roof around a piece of work, so that the floors asked for after both() are under the roof of that
+/// moment.
 class memory_roof {
  public:
   void both() { machine().read_bytes = std::max(before_, probe()); }

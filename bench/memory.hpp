@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Memory of benchmarks: a device with a queue, activations, and weights that lie where real ones would, in memory rather
-/// than in a cache.
+/// Memory of benchmarks: a device with a queue, activations, and weights that lie where real ones would, in memory
+/// rather than in a cache.
 #pragma once
 #include <unistd.h>
 
@@ -31,7 +31,8 @@ inline float random_at(std::uint64_t i) {
   return static_cast<float>(static_cast<std::int32_t>((z ^ (z >> 31)) >> 32)) * 0x1p-31f;
 }
 
-/// Random values repeat after so many, a prime number, so that no row of a matrix is another's. Cheap to make in gigabytes.
+/// Random values repeat after so many, a prime number, so that no row of a matrix is another's. Cheap to make in
+/// gigabytes.
 inline constexpr std::size_t random_period = 1048573;
 template <class T>
 void fill_random(std::span<T> values, float scale = 1.f) {
@@ -85,9 +86,9 @@ inline std::size_t pool_bytes() {
   return std::clamp(2 * static_cast<std::size_t>(std::max(0L, cache)), std::size_t{320} << 20, std::size_t{1} << 30);
 }
 
-/// The one pool: `bytes` that hold what `key` names, filled by make(span) unless they do already. Cases with the same weights
-/// follow each other, Google Benchmark starts each several times, and fresh memory is slow to come by. Another key takes the
-/// memory away from what was made before. No template: each of its kinds would have a pool.
+/// The one pool: `bytes` that hold what `key` names, filled by make(span) unless they do already. Cases with the same
+/// weights follow each other, Google Benchmark starts each several times, and fresh memory is slow to come by. Another
+/// key takes the memory away from what was made before. No template: each of its kinds would have a pool.
 inline std::span<std::byte> pool_holding(const std::string& key, std::size_t bytes,
                                          const std::function<void(std::span<std::byte>)>& make) {
   static llava::buffer memory;
@@ -103,8 +104,9 @@ inline std::span<std::byte> pool_holding(const std::string& key, std::size_t byt
   return pool;
 }
 
-/// Weights (N, K) of format F as backend B takes them: `at(i)` is another matrix for each i until the pool is used up, so that
-/// a benchmark which counts i up reads memory as a model's layers do. `row(n, values)` is row n of at(0), for references.
+/// Weights (N, K) of format F as backend B takes them: `at(i)` is another matrix for each i until the pool is used up,
+/// so that a benchmark which counts i up reads memory as a model's layers do. `row(n, values)` is row n of at(0), for
+/// references.
 template <class B, class F>
 class weight_pool;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of the machine that a program runs on: how fast it reads memory, multiplies and adds floats, and multiplies
-/// bytes. Measured, not looked up, in the widest instruction set that the machine has, chosen at run time.
+/// The roofs of the machine that a program runs on: how fast it reads memory, multiplies and adds floats, and
+/// multiplies bytes. Measured, not looked up, in the widest instruction set that the machine has, chosen at run time.
 ///
-/// Each figure is the best of several short runs: a roof is what the machine can do, and what else runs on it only lowers
-/// it. It is still worth what the moment was worth; figures of two programs are compared by alternating them (compare).
+/// Each figure is the best of several short runs: a roof is what the machine can do, and what else runs on it only
+/// lowers it. It is still worth what the moment was worth; figures of two programs are compared by alternating them
+/// (compare).
 ///
 ///   read_bytes  bytes/s from a buffer that no cache holds, 8 streams a thread, huge pages where the system gives them
 ///   fma_flops   FLOP/s of independent fused multiply-adds in f32 (2 each)
@@ -62,7 +63,8 @@ inline std::vector<roof_isa> roof_isas() {
 namespace detail {
 
 /// Keeps the thread that makes it on one of the processors that it may use, number `which` of them, until its end. A
-/// measurement is short: two threads that start on one processor may stay there until its end, and show half of what there is.
+/// measurement is short: two threads that start on one processor may stay there until its end, and show half of what
+/// there is.
 class on_processor {
  public:
 #if defined(__linux__)
@@ -134,8 +136,8 @@ inline std::atomic<int> needed{0};
 /// Bytes that are read to measure bandwidth: far more than any cache holds.
 inline constexpr long roof_buffer_bytes = 512L << 20;
 
-/// Bytes/s from memory with so many threads, 0 where there is none: a sixth of a second, most of it for fresh memory, which
-/// is given back.
+/// Bytes/s from memory with so many threads, 0 where there is none: a sixth of a second, most of it for fresh memory,
+/// which is given back.
 inline double probe_read_bytes(int threads, const roof_isa& isa) {
   void* memory = ::mmap(nullptr, roof_buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 0;
@@ -152,8 +154,9 @@ inline double probe_read_bytes(int threads, const roof_isa& isa) {
   return best;
 }
 
-/// Measures an instruction set with so many threads: about a second. The kinds of product take turns: at times one of them was
-/// halved in run after run, and the next was not, as if two virtual processors had shared a core for some tenths of a second.
+/// Measures an instruction set with so many threads: about a second. The kinds of product take turns: at times one of
+/// them was halved in run after run, and the next was not, as if two virtual processors had shared a core for some
+/// tenths of a second.
 inline roofs probe_roofs(int threads, const roof_isa& isa) {
   const probe& k = *isa.kernels;
   roofs r{isa.name, threads};

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the benchmarks and runs the standard set: ops at the sizes that matter, and the stages of a 7B model with 8 of its
-# 32 layers. Writes to build/bench-results/:
+# Builds the benchmarks and runs the standard set: ops at the sizes that matter, and the stages of a 7B model with 8 of
+# its 32 layers. Writes to build/bench-results/:
 #   ops.json, pipeline.json   what Google Benchmark reports, with the roofs that each program probed
 #   table.md                  time and % of the roof, a column for each backend
 #   roofline.svg              the same as a picture
 #
 #   bench/run.sh [--quick] [--threads=N] [--formats=f16,…] [--layers=32]
 #
-# --quick takes small shapes and a second or two, to see that everything runs; it measures nothing worth quoting. The rest
-# goes to the programs. Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Nothing else should run.
+# --quick takes small shapes and a second or two, to see that everything runs; it measures nothing worth quoting. The
+# rest goes to the programs. Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Nothing else should
+# run.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
@@ -34,8 +35,8 @@ $quick || build release bench_pipeline
 
 out=build/bench-results
 mkdir -p "$out"
-# OpenMP's threads (oneDNN) sleep between products, so that they leave the cores to whoever is measured next; a kernel that
-# OpenBLAS is told to take is not its best.
+# OpenMP's threads (oneDNN) sleep between products, so that they leave the cores to whoever is measured next; a kernel
+# that OpenBLAS is told to take is not its best.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export OMP_WAIT_POLICY=passive LLAVA_BENCH_MODELS=${LLAVA_BENCH_MODELS:-build/bench-models}
 

@@ -5,8 +5,8 @@
 #   llava::image_files  where libjpeg and libpng are installed
 #   llava::eigen        where Eigen 3.4 is installed
 find_path(LLAVA_RAPIDJSON_INCLUDE_DIR rapidjson/reader.h DOC "Folder that holds rapidjson/reader.h")
-set(LLAVA_RAPIDJSON_SENTENCE
-    "llava: RapidJSON's headers were not found. Install rapidjson-dev, or set LLAVA_RAPIDJSON_INCLUDE_DIR to the folder that holds rapidjson/reader.h.")
+string(CONCAT LLAVA_RAPIDJSON_SENTENCE "llava: RapidJSON's headers were not found. Install rapidjson-dev, or set "
+  "LLAVA_RAPIDJSON_INCLUDE_DIR to the folder that holds rapidjson/reader.h.")
 find_package(Threads REQUIRED)
 
 find_package(JPEG QUIET)

@@ -52,7 +52,8 @@ install_missing() {
     if command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
       as_root=(sudo)
     else
-      printf 'Packages are missing, and this user cannot install them. As root:\n  apt-get update && %s\n' "${line[*]}" >&2
+      printf 'Packages are missing, and this user cannot install them. As root:\n  apt-get update && %s\n' \
+        "${line[*]}" >&2
       exit 1
     fi
   fi

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A variant of LLaVA-1.5 with a projector of its own, as types: it keeps every fourth feature, so that a picture takes a
-// quarter of the tokens. Without a folder the program only says what such a model would be.
+// A variant of LLaVA-1.5 with a projector of its own, as types: it keeps every fourth feature, so that a picture takes
+// a quarter of the tokens. Without a folder the program only says what such a model would be.
 //   02_variant [MODEL]
 #include <llava.hpp>
 

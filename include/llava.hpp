@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava.hpp: LLaVA, the open vision-language assistant, as templates. This header is the index: the path of a picture and
-/// a question from top to bottom, and all that a program needs. Nothing to link. Opt-in, with what they link:
+/// llava.hpp: LLaVA, the open vision-language assistant, as templates. This header is the index: the path of a picture
+/// and a question from top to bottom, and all that a program needs. Nothing to link. Opt-in, with what they link:
 ///   llava/image/file.hpp           JPEG and PNG files (libjpeg-turbo, libpng)
 ///   llava/chat_model.hpp, fwd.hpp  cheap headers for code that only calls
 #pragma once

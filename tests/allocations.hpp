@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the test program allocates with new, counted, and refused on request. The operators stand in tests/allocations.cpp.
+/// What the test program allocates with new, counted, and refused on request. The operators stand in
+/// tests/allocations.cpp.
 #pragma once
 #include <atomic>
 #include <cstddef>

@@ -6,9 +6,9 @@
 
 #include "llava_catch.hpp"
 
-/// Calls `call()`, which returns a result, with allocation 0, 1, 2 … refused, until none is any more or there were `most`;
-/// steps of `stride` where calls are many. Then it answers with errc::out_of_memory, or does without. Returns how many were
-/// refused. `code` is what the call's own error has, where it is one.
+/// Calls `call()`, which returns a result, with allocation 0, 1, 2 … refused, until none is any more or there were
+/// `most`; steps of `stride` where calls are many. Then it answers with errc::out_of_memory, or does without. Returns
+/// how many were refused. `code` is what the call's own error has, where it is one.
 template <class Call>
 int refuse_each(Call&& call, int most = 2000, int stride = 1, llava::errc code = llava::errc::out_of_memory) {
   int refusals = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Other people's matrix products, as backends that have only matmul. Each stands in a source file of its own, which CMake
-/// compiles where it finds the library; eigen.cpp for the instruction set of the machine that builds it, because Eigen's is
-/// the compiler's.
+/// Other people's matrix products, as backends that have only matmul. Each stands in a source file of its own, which
+/// CMake compiles where it finds the library; eigen.cpp for the instruction set of the machine that builds it, because
+/// Eigen's is the compiler's.
 #pragma once
 #include <llava/backend/eigen/queue.hpp>
 #include <llava/backend/host_queue.hpp>

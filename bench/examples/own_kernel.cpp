@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel of one's own against the library's: a queue that is simd's in everything but the op it replaces, and one line.
+// A kernel of one's own against the library's: a queue that is simd's in everything but the op it replaces, and one
+// line.
 //   bench_own_kernel [--threads=N]
 #include "../ops/matmul.hpp"
 

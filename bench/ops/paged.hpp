@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One layer of a KV cache of one sequence, its blocks in a shuffled order, and the rows of a step that ends at `depth`.
-/// As many layers follow each other as it takes for no cache to hold them: `layer(i)`.
+/// One layer of a KV cache of one sequence, its blocks in a shuffled order, and the rows of a step that ends at
+/// `depth`. As many layers follow each other as it takes for no cache to hold them: `layer(i)`.
 #pragma once
 #include <llava/ops/attention.hpp>
 

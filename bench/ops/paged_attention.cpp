@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention through the KV cache: a decode row at a depth, and a whole prompt (causal), in LLaMA-7B's and a grouped shape.
+// Attention through the KV cache: a decode row at a depth, and a whole prompt (causal), in LLaMA-7B's and a grouped
+// shape.
 #include "../backends.hpp"
 #include "paged.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Models that were found right before anything is timed: a subject answers on the bundled model, where its logits are held
-/// against the scalar backend's in f32.
+/// Models that were found right before anything is timed: a subject answers on the bundled model, where its logits are
+/// held against the scalar backend's in f32.
 #pragma once
 #include <llava/backend/scalar.hpp>
 
@@ -19,8 +19,8 @@ inline llava::image some_picture(int side) {
 /// Logits of a question about a picture on the bundled model: those of f32 on the scalar backend, made once.
 const std::vector<float>& reference_logits(const llava::image& picture, const std::string& prompt);
 
-/// A sentence when a subject's logits on the bundled model are not the reference's. A model whose type has its sizes cannot
-/// open that one; it is held against itself only.
+/// A sentence when a subject's logits on the bundled model are not the reference's. A model whose type has its sizes
+/// cannot open that one; it is held against itself only.
 template <class Subject>
 std::string mistake_on_tiny() {
   if constexpr (requires { Subject::model::text; }) return {};

@@ -11,8 +11,9 @@
 
 namespace bench {
 
-/// From its making on: pages of files that are mapped count as the program's own do, once they are touched. Linux keeps this
-/// as VmHWM and starts anew from what is held now when 5 is written to clear_refs (proc(5)); elsewhere nothing is known.
+/// From its making on: pages of files that are mapped count as the program's own do, once they are touched. Linux keeps
+/// this as VmHWM and starts anew from what is held now when 5 is written to clear_refs (proc(5)); elsewhere nothing is
+/// known.
 class peak_memory {
  public:
   peak_memory() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Checkpoints of true shapes with random weights: a folder in llava-hf's layout, cheap to write (a few seconds a gigabyte)
-/// and of no use but to be measured. Names and shapes of the weights are those that the stages themselves give; the
-/// tokenizer is the bundled model's, whose words are the first of the vocabulary.
+/// Checkpoints of true shapes with random weights: a folder in llava-hf's layout, cheap to write (a few seconds a
+/// gigabyte) and of no use but to be measured. Names and shapes of the weights are those that the stages themselves
+/// give; the tokenizer is the bundled model's, whose words are the first of the vocabulary.
 #pragma once
 #include <cstdio>
 #include <filesystem>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// LLaVA-1.5-7B's shapes, 8 of the 32 layers (multiply prefill and decode by about four) or --layers, on simd in every format;
-// policies that put the vision tower and the head into 8 bits too; and sizes that are fixed when a program is compiled.
+// LLaVA-1.5-7B's shapes, 8 of the 32 layers (multiply prefill and decode by about four) or --layers, on simd in every
+// format; policies that put the vision tower and the head into 8 bits too; and sizes that are fixed when a program is
+// compiled.
 #include "stages.hpp"
 
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The stages of a model as cases: encode, prefill of N tokens, decode at depth N, first token, load, end to end without and
-/// with load. The model is one that was found right (checked_model.hpp); and a decode row must give the bytes of the same row
-/// in a prefill (R14), where the backend promises that.
+/// The stages of a model as cases: encode, prefill of N tokens, decode at depth N, first token, load, end to end
+/// without and with load. The model is one that was found right (checked_model.hpp); and a decode row must give the
+/// bytes of the same row in a prefill (R14), where the backend promises that.
 #pragma once
 #include <thread>
 
@@ -124,8 +124,8 @@ llava::open_options packed_options(const std::string& folder) {
   return how;
 }
 
-/// Opening a folder whose files the system has in memory; `packed`: with the file that keeps what the backend has laid out,
-/// written beforehand. Counter: peak_GB, the most memory that it takes.
+/// Opening a folder whose files the system has in memory; `packed`: with the file that keeps what the backend has laid
+/// out, written beforehand. Counter: peak_GB, the most memory that it takes.
 struct load {
   bool packed;
   model_shape shape;
@@ -150,8 +150,9 @@ struct load {
   }
 };
 
-/// A picture and a prompt of `prompt` tokens (bytes, to the tokenizer), `answer` new tokens, in a new session; the model is
-/// open. With one new token: the time to the first. Counter: the prompt's length, the picture's tokens among it.
+/// A picture and a prompt of `prompt` tokens (bytes, to the tokenizer), `answer` new tokens, in a new session; the
+/// model is open. With one new token: the time to the first. Counter: the prompt's length, the picture's tokens among
+/// it.
 struct end_to_end {
   int prompt, answer;
   model_shape shape;
@@ -215,8 +216,8 @@ struct end_to_end {
   }
 };
 
-/// What a program does that is asked one question: opens the model, from its packed file where it has one, which the system
-/// has in memory, and answers. Counter: peak_GB, the most memory that it takes.
+/// What a program does that is asked one question: opens the model, from its packed file where it has one, which the
+/// system has in memory, and answers. Counter: peak_GB, the most memory that it takes.
 struct with_load {
   end_to_end inner;
   std::string name() const { return "with_load" + std::to_string(inner.answer) + "/" + inner.shape.name; }

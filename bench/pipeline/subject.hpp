@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What stages are benched with: a model type, a backend and weights. `choice<M, B, F>` names them; `F` is a format or a
-/// policy of one's own with a `static constexpr std::string_view name`.
+/// What stages are benched with: a model type, a backend and weights. `choice<M, B, F>` names them; `F` is a format or
+/// a policy of one's own with a `static constexpr std::string_view name`.
 #pragma once
 #include <llava.hpp>
 #include <memory>

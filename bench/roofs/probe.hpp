@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a probe of one instruction set offers: loops whose work can be counted, each with its count. They return a number
-/// that depends on all of the work, so that none of it can be left out.
+/// What a probe of one instruction set offers: loops whose work can be counted, each with its count. They return a
+/// number that depends on all of the work, so that none of it can be left out.
 #pragma once
 
 namespace bench {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the subcommands of `llava` share: the options that open a model, pictures from the command line, a progress bar.
+/// What the subcommands of `llava` share: the options that open a model, pictures from the command line, a progress
+/// bar.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <llava/chat_model.hpp>

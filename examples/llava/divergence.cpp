@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava eval divergence: how far a model with other weights is from itself, on a text: Kullback–Leibler divergence of the
-/// next token's distribution, how often the likeliest token is the same, and both perplexities.
+/// llava eval divergence: how far a model with other weights is from itself, on a text: Kullback–Leibler divergence of
+/// the next token's distribution, how often the likeliest token is the same, and both perplexities.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

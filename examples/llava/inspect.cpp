@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::string_view npy_start("\x93NUMPY\1\0", 8);
 
-/// A .npy file of version 1.0: little-endian, C order. https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+/// A .npy file of version 1.0: little-endian, C order.
+/// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 template <class T>
 void write_npy(const std::string& file, const std::vector<T>& values, const std::vector<std::size_t>& shape) {
   std::string header = std::string("{'descr': '") + (std::is_floating_point_v<T> ? "<f4" : "<i4") +

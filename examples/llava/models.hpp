@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The pipelines that the command is made of: llava::any on each backend, with each type of weights, one translation unit
-/// each. The list stands in examples/CMakeLists.txt.
+/// The pipelines that the command is made of: llava::any on each backend, with each type of weights, one translation
+/// unit each. The list stands in examples/CMakeLists.txt.
 #pragma once
 #include <llava/chat_model.hpp>
 #include <llava/pipeline/options.hpp>

@@ -32,7 +32,8 @@ std::map<std::string, quantiser> quantisers() {
 volatile std::sig_atomic_t signal_seen = 0;
 extern "C" void see_signal(int number) { signal_seen = number; }
 
-/// The first signal that asks to end is kept, the second ends at once. What the program was started to ignore it ignores.
+/// The first signal that asks to end is kept, the second ends at once. What the program was started to ignore it
+/// ignores.
 void ask_on_signals() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before {

@@ -211,8 +211,9 @@ constexpr std::string_view first_broken_rule(const projector_config& c) { return
 /// @}
 
 /// @name Fields
-/// visit(name, pointer to member) for every number that a fixed model states and its files must confirm. The size of the
-/// vocabulary and of the context are not among them: uploads of one model differ in padding, so both come from the files.
+/// visit(name, pointer to member) for every number that a fixed model states and its files must confirm. The size of
+/// the vocabulary and of the context are not among them: uploads of one model differ in padding, so both come from the
+/// files.
 /// @{
 
 /// Of the vision tower.

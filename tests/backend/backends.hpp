@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One test body for all backends: for_each_backend([]<class B>() { … }), with a device<B> that holds memory, a queue and
-/// threads; and references in double precision to hold the results against (R15).
+/// One test body for all backends: for_each_backend([]<class B>() { … }), with a device<B> that holds memory, a queue
+/// and threads; and references in double precision to hold the results against (R15).
 #pragma once
 #include <closeness.hpp>
 #include <cstring>

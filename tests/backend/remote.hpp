@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// remote: a backend for tests that behaves like a device. Its memory cannot be read outside an op (a look at it is a
-/// fault), and its work is put off until something is downloaded. What runs is the scalar backend. A stage that peeks at
-/// an element, or relies on an op having run, fails here. So do the checks of an op: its error comes late.
+/// fault), and its work is put off until something is downloaded. What runs is the scalar backend. A stage that peeks
+/// at an element, or relies on an op having run, fails here. So do the checks of an op: its error comes late.
 #pragma once
 #include <sys/mman.h>
 

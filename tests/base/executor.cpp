@@ -53,7 +53,8 @@ TEST_CASE("thread_pool: made and dropped at once", "[base][threads]") {
 }
 
 TEST_CASE("thread_pool: takes what the system gives, and never more than its most", "[base][threads]") {
-  // A process that may have no more threads: in a child, since the limit stays. A sanitizer needs memory of its own for them.
+  // A process that may have no more threads: in a child, since the limit stays. A sanitizer needs memory of its own for
+  // them.
   const pid_t child = is_sanitized ? -1 : ::fork();
   if (child == 0) {
     rlimit none{0, 0};

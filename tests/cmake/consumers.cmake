@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# Builds and runs the program in CONSUMER_DIR in every way that the library can come to it: add_subdirectory, FetchContent,
-# find_package, pkg-config and a compiler alone. A pipeline costs its compiler 15 s, so the last two, which bring no
-# llava_instantiate(), link the one that the way before them has compiled, and parse the rest of the library.
+# Builds and runs the program in CONSUMER_DIR in every way that the library can come to it: add_subdirectory,
+# FetchContent, find_package, pkg-config and a compiler alone. A pipeline costs its compiler 15 s, so the last two,
+# which bring no llava_instantiate(), link the one that the way before them has compiled, and parse the rest of the
+# library.
 #   cmake -DSOURCE_DIR=… -DWORK_DIR=… -DCONSUMER_DIR=… -DCXX=… -DGENERATOR=… -DRAPIDJSON=… -P consumers.cmake
-foreach(variable CXXFLAGS CPPFLAGS LDFLAGS DESTDIR CMAKE_BUILD_TYPE CMAKE_PREFIX_PATH CMAKE_INSTALL_PREFIX llava_DIR llava_ROOT)
+foreach(variable CXXFLAGS CPPFLAGS LDFLAGS DESTDIR CMAKE_BUILD_TYPE CMAKE_PREFIX_PATH CMAKE_INSTALL_PREFIX llava_DIR
+  llava_ROOT)
   unset(ENV{${variable}})  # what the caller's other builds want is not asked here
 endforeach()
 
@@ -25,7 +27,8 @@ set(build ${WORK_DIR}/build)  # one folder for all, so that ccache sees the same
 # The consumer by CMake; what remains in `build` are its objects.
 function(consume by)
   file(REMOVE_RECURSE ${build})
-  run(${CMAKE_COMMAND} -S ${CONSUMER_DIR} -B ${build} ${common} -DLLAVA_BY=${by} -DLLAVA_SOURCE_DIR=${SOURCE_DIR} ${ARGN})
+  run(${CMAKE_COMMAND} -S ${CONSUMER_DIR} -B ${build} ${common} -DLLAVA_BY=${by} -DLLAVA_SOURCE_DIR=${SOURCE_DIR}
+    ${ARGN})
   run(${CMAKE_COMMAND} --build ${build})
   run(${build}/consumer)
   message(STATUS "consumers: ${by}")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the fuzz targets share (R1). Each is one loader: whatever the bytes, it gives a value or an error of one sentence,
-/// under AddressSanitizer and UndefinedBehaviorSanitizer. Built by the preset `fuzz`, run by tests/fuzz/run.py.
+/// What the fuzz targets share (R1). Each is one loader: whatever the bytes, it gives a value or an error of one
+/// sentence, under AddressSanitizer and UndefinedBehaviorSanitizer. Built by the preset `fuzz`, run by
+/// tests/fuzz/run.py.
 #pragma once
 #include <sys/mman.h>
 #include <unistd.h>

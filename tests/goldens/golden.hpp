@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Holds every stage of a pipeline against what transformers computed with the same folder in fp32 (tests/oracle/goldens.py),
-/// with the tolerances of R15: pixels equal, features within a cosine of 0.9999, logits within 1e-4 of the largest,
-/// 64 greedy tokens equal.
+/// Holds every stage of a pipeline against what transformers computed with the same folder in fp32
+/// (tests/oracle/goldens.py), with the tolerances of R15: pixels equal, features within a cosine of 0.9999, logits
+/// within 1e-4 of the largest, 64 greedy tokens equal.
 #pragma once
 #include <closeness.hpp>
 #include <llava.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Holds original folders against what LLaVA's own program said (tests/oracle/original_program.py): prompts, ids, greedy
-/// tokens and text, all equal.
+/// Holds original folders against what LLaVA's own program said (tests/oracle/original_program.py): prompts, ids,
+/// greedy tokens and text, all equal.
 #pragma once
 #include <temporary_folder.hpp>
 
@@ -16,7 +16,8 @@ inline std::vector<std::int32_t> ids_of(const llava::json_value& list) {
   return ids;
 }
 
-/// Layers that add nothing, and a head that answers each token's embedding with the next token of `chain`: 16-bit weights.
+/// Layers that add nothing, and a head that answers each token's embedding with the next token of `chain`: 16-bit
+/// weights.
 inline void make_say(const std::string& folder, const std::vector<std::int32_t>& chain) {
   std::vector<llava::safetensors_plan> plan;
   std::vector<std::vector<std::byte>> contents;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A real language model: LLAVA_SMOLLM2=DIR, a folder that tests/oracle/smollm2_folder.py --answers made. Part of the tests
-/// only where that is set when CMake configures.
+/// A real language model: LLAVA_SMOLLM2=DIR, a folder that tests/oracle/smollm2_folder.py --answers made. Part of the
+/// tests only where that is set when CMake configures.
 #include <cstdlib>
 
 #include <llava/backend/simd.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program that is compiled for OpenMP: a product of the eigen backend runs on our threads alone, and afterwards OpenMP has as
-// many threads as before.
+// A program that is compiled for OpenMP: a product of the eigen backend runs on our threads alone, and afterwards
+// OpenMP has as many threads as before.
 #include <llava/backend/eigen.hpp>
 
 #include <cstdio>

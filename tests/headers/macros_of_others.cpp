@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs bring macros: everything is included here between others' definitions of common words. Only headers of the standard
-// library, and of the optional libraries, came before; RapidJSON comes with ours.
+// Programs bring macros: everything is included here between others' definitions of common words. Only headers of the
+// standard library, and of the optional libraries, came before; RapidJSON comes with ours.
 #include <algorithm>
 #include <array>
 #include <atomic>

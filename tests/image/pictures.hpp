@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Pictures by formula and the checksums of tests/oracle/pillow_vectors.py, which says what the files in tests/data/image hold.
+/// Pictures by formula and the checksums of tests/oracle/pillow_vectors.py, which says what the files in
+/// tests/data/image hold.
 #pragma once
 #include <array>
 #include <cstdint>

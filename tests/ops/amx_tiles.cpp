@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels for AMX with its tile instructions written out in C++ (Intel's Software Developer's Manual, volume 2), so that they are
-// run on every machine with AVX-512 VNNI, whose kernels must give the same bytes.
+// The kernels for AMX with its tile instructions written out in C++ (Intel's Software Developer's Manual, volume 2), so
+// that they are run on every machine with AVX-512 VNNI, whose kernels must give the same bytes.
 #include <llava_catch.hpp>
 
 #include <algorithm>

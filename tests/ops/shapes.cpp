@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What an op is given and does not fit is the queue's error, of one sentence, on every backend; nothing is touched then.
+/// What an op is given and does not fit is the queue's error, of one sentence, on every backend; nothing is touched
+/// then.
 #include <functional>
 #include <llava/quant/q8_0.hpp>
 
@@ -21,8 +22,8 @@ vector_view<T> v(std::ptrdiff_t n) {
 }
 vector_view<const std::int32_t> ints(std::ptrdiff_t n) { return v<const std::int32_t>(n); }
 
-/// Calls test(refuses), with refuses(sentence, op) for every kind of queue: op(queue) leaves that error and no other. The
-/// queues of simd differ in their kernels alone.
+/// Calls test(refuses), with refuses(sentence, op) for every kind of queue: op(queue) leaves that error and no other.
+/// The queues of simd differ in their kernels alone.
 template <class Test>
 void on_every_queue(Test&& test) {
   const auto run = [&]<class B>() {

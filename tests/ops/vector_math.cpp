@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The functions that activations use, over floats of every size: what backend/simd/kernels/common.inc says of their errors.
+/// The functions that activations use, over floats of every size: what backend/simd/kernels/common.inc says of their
+/// errors.
 #include <algorithm>
 #include <bit>
 #include <limits>

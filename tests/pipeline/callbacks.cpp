@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a caller's functions may do while an answer is made: ask elsewhere, throw, change the past; and what they may not.
+/// What a caller's functions may do while an answer is made: ask elsewhere, throw, change the past; and what they may
+/// not.
 #include <new>
 #include <stdexcept>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Many answers in a small KV cache: who is done gives its part back, who finds no room waits, and nobody's answer is lost.
+/// Many answers in a small KV cache: who is done gives its part back, who finds no room waits, and nobody's answer is
+/// lost.
 #include "tiny_model.hpp"
 
 using namespace tiny;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A projector and ops of one's own, right and wrong, in the bundled model: what is wrong is an error of opening, or of the
-/// question where only a real run shows it, and the next question is answered.
+/// A projector and ops of one's own, right and wrong, in the bundled model: what is wrong is an error of opening, or of
+/// the question where only a real run shows it, and the next question is answered.
 #include "tiny_model.hpp"
 
 using llava::matrix_view, llava::vector_view, llava::rows_of;
@@ -89,7 +89,8 @@ std::string sentence(const llava::result<T>& r) {
 
 }  // namespace
 
-// Threads are an op's that its queue has accepted and runs: nobody else has them, and so nobody computes in a planning run.
+// Threads are an op's that its queue has accepted and runs: nobody else has them, and so nobody computes in a planning
+// run.
 static_assert(!std::is_constructible_v<llava::workers, llava::executor&>, "llava: only a queue makes workers");
 
 TEST_CASE("own projector: a number of rows that cannot be is an error of opening", "[pipeline]") {

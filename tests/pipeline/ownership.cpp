@@ -109,7 +109,8 @@ TEST_CASE("what owns memory and files gives back what it had when it takes anoth
   a = std::move(same);
   CHECK(a.bytes().size() == 2);
 
-  auto x = *llava::host_memory().try_allocate(100, "x"), y = *llava::host_memory().try_allocate(std::size_t{2} << 20, "y");
+  auto x = *llava::host_memory().try_allocate(100, "x");
+  auto y = *llava::host_memory().try_allocate(std::size_t{2} << 20, "y");
   x = std::move(y);
   CHECK(x.size() == std::size_t{2} << 20);
   CHECK(y.size() == 0);

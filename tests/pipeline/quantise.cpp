@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Weights in blocks through the whole pipeline: quantised when opened, in a folder of their own, kept in a packed file.
+/// Weights in blocks through the whole pipeline: quantised when opened, in a folder of their own, kept in a packed
+/// file.
 #include "tiny_model.hpp"
 
 #include <closeness.hpp>
@@ -62,8 +63,8 @@ double features_cosine(const std::string& folder) {
 TEST_CASE("R16: image features in 8 bits, with channels and tokens that stand out", "[pipeline]") {
   CHECK(features_cosine(tiny::folder) >= 0.999);
 
-  // The same function with activations of which every 29th channel is 10 or 30 times larger: norms are scaled up, the columns
-  // of the linears that read them down.
+  // The same function with activations of which every 29th channel is 10 or 30 times larger: norms are scaled up, the
+  // columns of the linears that read them down.
   for (const float factor : {10.f, 30.f}) {
     INFO("channels " << factor);
     temporary_folder f("outliers");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// R12: each allocation of every public call is refused once. The call answers with errc::out_of_memory (or does without), leaves
-/// everything as it was, and the next call works.
+/// R12: each allocation of every public call is refused once. The call answers with errc::out_of_memory (or does
+/// without), leaves everything as it was, and the next call works.
 #include <llava/image/file.hpp>
 #include <llava/pipeline/quantise.hpp>
 #include <refuse_each.hpp>

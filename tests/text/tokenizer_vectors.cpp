@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokenizers against the reference's: SentencePiece, transformers 4 in Python, the tokenizers library. The vectors are
-// made by tests/oracle/tokenizer_vectors.py, which describes their format. LLAVA_TOKENIZER_VECTORS may name a folder with
-// those of real vocabularies, which are too big to be kept here.
+// made by tests/oracle/tokenizer_vectors.py, which describes their format. LLAVA_TOKENIZER_VECTORS may name a folder
+// with those of real vocabularies, which are too big to be kept here.
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// host_queue: the queue of backends whose memory is the program's own. Ops run when they are called, on the executor's
-/// threads, so first in is first out. In a planning arena an op takes its scratch memory and does nothing else. An op is
+/// threads, so first in is first out. In a planning arena an op takes its scratch memory and does nothing else. An op
+/// is
 ///
 ///   void op(queue& q, matrix_view<float> y, …) {
 ///     if (!q.accepts(ops::op_shapes(y, …))) return;      its operands fit, and no op before it failed
@@ -77,7 +78,8 @@ class host_queue {
     if (state_) state_ = std::move(e);
   }
 
-  /// Waits until everything queued has run, gives the first error away, and forgets it: nothing is to be waited for here.
+  /// Waits until everything queued has run, gives the first error away, and forgets it: nothing is to be waited for
+  /// here.
   result<void> finish() {
     is_good();
     if (workspace_.overrun()) workspace_.forget_overrun();

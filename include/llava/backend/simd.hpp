@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The simd backend: the instruction set is chosen when a program runs, among AVX-512, AVX2, NEON and plain C++. No compiler
-/// flag is needed. Products with floats add in as many lanes as a register has: their bytes are those of an instruction set.
+/// The simd backend: the instruction set is chosen when a program runs, among AVX-512, AVX2, NEON and plain C++. No
+/// compiler flag is needed. Products with floats add in as many lanes as a register has: their bytes are those of an
+/// instruction set.
 #pragma once
 #include <llava/backend/simd/block_matmul.hpp>
 #include <llava/backend/simd/ops.hpp>

@@ -171,8 +171,8 @@ inline const char* reason_in(int, const char* buffer) { return buffer; }
 }
 }  // namespace detail
 
-/// `return fail_of_system(errno, "llava: cannot open ", file)`: the error of a call that the system refused, with its reason
-/// at the end: "llava: cannot open x: No such file or directory".
+/// `return fail_of_system(errno, "llava: cannot open ", file)`: the error of a call that the system refused, with its
+/// reason at the end: "llava: cannot open x: No such file or directory".
 template <class... Parts>
 error fail_of_system(int number, const Parts&... parts) {
   return detail::failed_of_system(number, text_of(parts...));

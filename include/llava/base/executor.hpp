@@ -2,12 +2,12 @@
 /// executor: where the pieces of an op run. Pieces are independent and no piece waits for another, so any pool will do:
 /// a host passes its own by deriving from `executor`. What an op computes does not depend on how its pieces are spread.
 ///
-/// What an executor can run at the same time is asked for once, when a model is opened: its scratch memory is made for that
-/// many pieces, and a host's pool may grow later.
+/// What an executor can run at the same time is asked for once, when a model is opened: its scratch memory is made for
+/// that many pieces, and a host's pool may grow later.
 ///
-/// thread_pool is ours: workers that spin for a moment after a job, because the next op follows within microseconds, and
-/// then sleep. A worker that the system has put aside costs nothing unless it holds a piece; then the caller spins for a
-/// moment too and sleeps, so that its own processor is free for that worker.
+/// thread_pool is ours: workers that spin for a moment after a job, because the next op follows within microseconds,
+/// and then sleep. A worker that the system has put aside costs nothing unless it holds a piece; then the caller spins
+/// for a moment too and sleeps, so that its own processor is free for that worker.
 #pragma once
 #include <pthread.h>
 #include <sys/sysinfo.h>
@@ -30,8 +30,8 @@ class executor {
   virtual ~executor() = default;
   /// How many pieces can run at the same time; at least 1.
   virtual int concurrency() const = 0;
-  /// Calls piece(0) … piece(pieces - 1), in any order, on any threads, and returns when all have returned. May be called
-  /// from several threads at once. Pieces neither throw nor allocate.
+  /// Calls piece(0) … piece(pieces - 1), in any order, on any threads, and returns when all have returned. May be
+  /// called from several threads at once. Pieces neither throw nor allocate.
   virtual void parallel_for(int pieces, function_ref<void(int)> piece) = 0;
 };
 
@@ -44,9 +44,9 @@ class serial_executor final : public executor {
   }
 };
 
-/// Runs piece(i, slot) for i in [0, n), in no order. Each thread takes the next piece when it has done one, so that a thread
-/// which the system has put aside delays no more than its own piece; no two pieces that run at the same time have the same
-/// slot, a number below concurrency() (for scratch memory, which pieces do not allocate themselves).
+/// Runs piece(i, slot) for i in [0, n), in no order. Each thread takes the next piece when it has done one, so that a
+/// thread which the system has put aside delays no more than its own piece; no two pieces that run at the same time
+/// have the same slot, a number below concurrency() (for scratch memory, which pieces do not allocate themselves).
 template <class F>
 void parallel_for_dynamic(executor& threads, std::ptrdiff_t n, F&& piece) {
   const std::ptrdiff_t runners = n < threads.concurrency() ? n : threads.concurrency();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What stands around the body of a public `try_` function.
 ///
-/// guarded(body): where exceptions exist, memory that the standard library was refused becomes errc::out_of_memory, with a
-/// sentence that needs no memory. Without exceptions a refused allocation ends the program; sizes that files and options
-/// state are checked before anything is allocated for them.
+/// guarded(body): where exceptions exist, memory that the standard library was refused becomes errc::out_of_memory,
+/// with a sentence that needs no memory. Without exceptions a refused allocation ends the program; sizes that files and
+/// options state are checked before anything is allocated for them.
 ///
-/// call_back(f): calls a function of the caller's inside such a body. What it throws passes guarded() unchanged, whatever it
-/// is. A guarded function that calls back is not called by another one.
+/// call_back(f): calls a function of the caller's inside such a body. What it throws passes guarded() unchanged,
+/// whatever it is. A guarded function that calls back is not called by another one.
 ///
 /// reentry_guard: an object that is at work, and a callback that asks it again.
 #pragma once

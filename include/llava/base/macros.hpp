@@ -4,8 +4,8 @@
 /// regions in which a compiler may use a wider instruction set.
 #pragma once
 
-// Every header comes here before its first line of code. `#error` would not stop a compiler, which would go on to hundreds of
-// errors; a header that cannot be there does, and its name is what is said.
+// Every header comes here before its first line of code. `#error` would not stop a compiler, which would go on to
+// hundreds of errors; a header that cannot be there does, and its name is what is said.
 #if __cplusplus < 202002L
 #include "llava: these headers are C++20: compile with -std=c++20"
 #endif
@@ -14,8 +14,8 @@
 #define LLAVA_VERSION_MINOR 1
 #define LLAVA_VERSION_PATCH 0
 
-/// Ops hold what they are given against their contracts (ops/shapes.hpp), unless a program defines LLAVA_UNCHECKED for all of
-/// its translation units: then a shape that is wrong is undefined behaviour.
+/// Ops hold what they are given against their contracts (ops/shapes.hpp), unless a program defines LLAVA_UNCHECKED for
+/// all of its translation units: then a shape that is wrong is undefined behaviour.
 #if defined(LLAVA_UNCHECKED)
 #define LLAVA_CHECKED 0
 #define LLAVA_ABI abi_0_1_unchecked
@@ -25,7 +25,8 @@
 #endif
 
 /// Everything lives in `llava::abi_0_1`, inline, and in another namespace where an option changes what is compiled:
-/// translation units that differ in it fail to link instead of sharing a struct or a function that they see differently.
+/// translation units that differ in it fail to link instead of sharing a struct or a function that they see
+/// differently.
 #define LLAVA_BEGIN \
   namespace llava { \
   inline namespace LLAVA_ABI {

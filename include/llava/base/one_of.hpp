@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A choice is a type. Where a file makes the choice, one_of<A, B, C> holds one of a list of types, and visit_choice calls
-/// a function with the type chosen; a plain type is its own choice, so that the same stage code serves both.
+/// A choice is a type. Where a file makes the choice, one_of<A, B, C> holds one of a list of types, and visit_choice
+/// calls a function with the type chosen; a plain type is its own choice, so that the same stage code serves both.
 #pragma once
 #include <string>
 #include <string_view>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// path_view: a path as a parameter: a text, or a std::filesystem::path, whose header costs a second to parse and is not
-/// included here. Borrowed: it must not outlive what it was made from.
+/// path_view: a path as a parameter: a text, or a std::filesystem::path, whose header costs a second to parse and is
+/// not included here. Borrowed: it must not outlive what it was made from.
 #pragma once
 #include <concepts>
 #include <string_view>

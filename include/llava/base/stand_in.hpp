@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What often lies in the place of a file that was not fetched: the pointer of Git LFS, or an HTML page of a server. Whoever
-/// finds that a file is not what it should be asks here what it is.
+/// What often lies in the place of a file that was not fetched: the pointer of Git LFS, or an HTML page of a server.
+/// Whoever finds that a file is not what it should be asks here what it is.
 #pragma once
 #include <string_view>
 

@@ -83,8 +83,8 @@ inline result<void> try_accept(const std::vector<std::string>& mistakes, std::st
   return fail(errc::mismatch, std::move(sentence));
 }
 
-/// The weights of a model in the making, from one folder or from several (a vision tower may have its own). First check() for
-/// each of them and its stages, then try_accept, then try_fill, in the same way. Stages have each(visit).
+/// The weights of a model in the making, from one folder or from several (a vision tower may have its own). First
+/// check() for each of them and its stages, then try_accept, then try_fill, in the same way. Stages have each(visit).
 class weight_binding {
  public:
   /// What must be converted is, on `threads` into `to`; what `packed` holds already laid out is used there.
@@ -116,8 +116,8 @@ class weight_binding {
     detail::add_unread(source, names, d, has_tower, std::move(read), mistakes_);
   }
 
-  /// All mistakes in one error; or that more than `budget` bytes would have to be allocated. Weights used where they are
-  /// mapped count nothing.
+  /// All mistakes in one error; or that more than `budget` bytes would have to be allocated. Weights used where they
+  /// are mapped count nothing.
   result<void> try_accept(std::uint64_t budget) const {
     LLAVA_CHECK(llava::try_accept(mistakes_, folder_));
     if (needed_ > budget)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Folders of the file system: whether there is one, and what names stand in it. Not <filesystem>'s iterator, which ends the
-/// program where it is refused memory.
+/// Folders of the file system: whether there is one, and what names stand in it. Not <filesystem>'s iterator, which
+/// ends the program where it is refused memory.
 #pragma once
 #include <dirent.h>
 #include <sys/stat.h>

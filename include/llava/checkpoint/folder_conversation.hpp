@@ -7,7 +7,8 @@
 /// called "default".
 ///
 /// Original folders have none that counts; the reference goes by the model's name. That is, in this order: what our own
-/// writers put down (`llava_model_name` in config.json), the name in the Hugging Face cache, the folder's, links resolved.
+/// writers put down (`llava_model_name` in config.json), the name in the Hugging Face cache, the folder's, links
+/// resolved.
 #pragma once
 #include <initializer_list>
 #include <string>

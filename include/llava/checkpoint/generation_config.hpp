@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a folder says about generating: the tokens that begin a prompt and end an answer, sampling, penalties.
 /// generation_config.json says it alone where there is one. Without it config.json does, before its text_config and the
-/// defaults of the language model; of the settings a value that is the default then counts as not stated. As transformers
-/// 4.57 reads them.
+/// defaults of the language model; of the settings a value that is the default then counts as not stated. As
+/// transformers 4.57 reads them.
 ///
-/// Keys that change the logits and are not built here are errors unless they change nothing. Keys of a search (num_beams,
-/// penalty_alpha, …) are not read: answers here are greedy or sampled. Nor is max_length, since max_new_tokens goes before it.
+/// Keys that change the logits and are not built here are errors unless they change nothing. Keys of a search
+/// (num_beams, penalty_alpha, …) are not read: answers here are greedy or sampled. Nor is max_length, since
+/// max_new_tokens goes before it.
 #pragma once
 #include <string>
 #include <vector>

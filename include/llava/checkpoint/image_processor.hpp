@@ -3,8 +3,9 @@
 /// processor_config.json, which goes first, as in transformers 5.
 ///
 /// What the keys mean depends on the class that the file names, so a class of transformers is a row of a table: what it
-/// does when a key is absent, and which keys it looks at. A key that it does not look at is ignored here as well. The slow
-/// classes of transformers 4.57, on Pillow, are followed (docs/fidelity.md). What cannot be done is told with key and class.
+/// does when a key is absent, and which keys it looks at. A key that it does not look at is ignored here as well. The
+/// slow classes of transformers 4.57, on Pillow, are followed (docs/fidelity.md). What cannot be done is told with key
+/// and class.
 #pragma once
 #include <string>
 #include <string_view>
@@ -114,8 +115,8 @@ class image_processor_reader {
     return o_.read(key, to);
   }
 
-  /// 336, [336, 336], {"shortest_edge": 336} or {"height": 336, "width": 336}, as far as the class takes them. `both` says
-  /// whether it is one side or both.
+  /// 336, [336, 336], {"shortest_edge": 336} or {"height": 336, "width": 336}, as far as the class takes them. `both`
+  /// says whether it is one side or both.
   result<void> try_read_size(const char* key, bool takes_edge, bool takes_number, int& size, bool& both) const {
     const json_value* v = o_.find(key);
     if (!v) return {};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// JSON of a checkpoint's small files, read by RapidJSON's iterative parser: no recursion on input, at most 64 levels, no
-/// number of more than 4096 characters, valid UTF-8 (R9), and no more memory than 64 MiB and four times the text (R1). Of a
-/// key that stands twice in an object the last value counts, as in Python; safetensors forbids it (R2). json_object reads
-/// the members of one object; what is not as it should be is told with file and key.
+/// JSON of a checkpoint's small files, read by RapidJSON's iterative parser: no recursion on input, at most 64 levels,
+/// no number of more than 4096 characters, valid UTF-8 (R9), and no more memory than 64 MiB and four times the text
+/// (R1). Of a key that stands twice in an object the last value counts, as in Python; safetensors forbids it (R2).
+/// json_object reads the members of one object; what is not as it should be is told with file and key.
 #pragma once
 #include <algorithm>
 #include <charconv>

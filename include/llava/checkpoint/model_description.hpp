@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// model_description: all that a folder's small files say about a model. try_describe_model reads them:
-///   llava-hf folders     config.json with text_config and vision_config       (transformers' LlavaForConditionalGeneration)
+///   llava-hf folders     config.json with text_config and vision_config  (transformers' LlavaForConditionalGeneration)
 ///   original folders     config.json with mm_… keys, tower inside or beside   (haotian-liu/LLaVA)
 ///   text-only folders    LLaMA, Mistral, Qwen2
 /// Absent keys have the values that transformers gives them.

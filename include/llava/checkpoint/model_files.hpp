@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What of a folder belongs to its model: the small files at its top, and the vision tower that config.json places below it. A
-/// folder may be the clone of a repository (.git, .cache, examples, other formats of the same weights): that is left.
+/// What of a folder belongs to its model: the small files at its top, and the vision tower that config.json places
+/// below it. A folder may be the clone of a repository (.git, .cache, examples, other formats of the same weights):
+/// that is left.
 #pragma once
 #include <algorithm>
 #include <cerrno>
@@ -78,8 +79,8 @@ inline result<void> try_copy_model_files(new_folder& to, const std::string& fold
   });
 }
 
-/// Puts down in config.json of the new folder what the model is called, so that the folder's own name does not matter: the
-/// reference takes the conversation template and the tokenizer of an original folder by it.
+/// Puts down in config.json of the new folder what the model is called, so that the folder's own name does not matter:
+/// the reference takes the conversation template and the tokenizer of an original folder by it.
 inline result<void> try_put_down_name(const new_folder& to, const std::string& name) {
   const std::string file = to.folder() + "/config.json";
   LLAVA_TRY(json, json_document::try_read(file));

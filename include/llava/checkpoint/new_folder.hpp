@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// new_folder: a folder that appears when it is whole. It is filled beside its place, and renamed when it is done. Where an
-/// empty folder is there already (a mounted one, the target of a link), it is filled inside that, and its files are moved up at
-/// the end, config.json last: a folder without it is no model. Nothing that was there is ever replaced, and whoever ends
-/// before leaves nothing (partial_folder.hpp).
+/// new_folder: a folder that appears when it is whole. It is filled beside its place, and renamed when it is done.
+/// Where an empty folder is there already (a mounted one, the target of a link), it is filled inside that, and its
+/// files are moved up at the end, config.json last: a folder without it is no model. Nothing that was there is ever
+/// replaced, and whoever ends before leaves nothing (partial_folder.hpp).
 #pragma once
 #include <filesystem>
 #include <string>

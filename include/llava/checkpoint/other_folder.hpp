@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a folder holds when it is no model that this library opens: an adapter, a GGUF file, weights pickled by torch. Asked
-/// when something of a model was not found, so that the error says what is there instead.
+/// What a folder holds when it is no model that this library opens: an adapter, a GGUF file, weights pickled by torch.
+/// Asked when something of a model was not found, so that the error says what is there instead.
 #pragma once
 #include <unistd.h>
 

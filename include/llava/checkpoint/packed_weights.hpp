@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// packed_weights: the weights of a model as a backend lays them out, kept in a file, so that the next start maps them instead
-/// of quantising and laying them out again. The file is a safetensors file of its own making, of format "llava packed weights":
+/// packed_weights: the weights of a model as a backend lays them out, kept in a file, so that the next start maps them
+/// instead of quantising and laying them out again. The file is a safetensors file of its own making, of format "llava
+/// packed weights":
 ///   <tensor>    U8, in the layout that its entry of `__metadata__` names ("q4_0 in panels of 16, 1"); alignment 64
 ///   checksums   U8, 8 bytes for each of those, in the order of their names
 ///   source      U8, a text: identity() of the files that the weights came from
-/// One that is not of this source, or damaged, counts as absent and is replaced. It is replaced in one step, so whoever has
-/// the old one mapped keeps it, and several programs may do it at once. Any other file is an error and stays as it is.
+/// One that is not of this source, or damaged, counts as absent and is replaced. It is replaced in one step, so whoever
+/// has the old one mapped keeps it, and several programs may do it at once. Any other file is an error and stays as it
+/// is.
 #pragma once
 #include <sys/stat.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// partial_folder: where something is made before it is moved to its place: "PREFIX0123456789abcdef", the number drawn, so that
-/// threads, processes and machines never share one. It is locked while its owner lives and removed at its end. What a crash
-/// has left has no lock, and is removed when the next one with the same prefix is made: nothing grows.
+/// partial_folder: where something is made before it is moved to its place: "PREFIX0123456789abcdef", the number drawn,
+/// so that threads, processes and machines never share one. It is locked while its owner lives and removed at its end.
+/// What a crash has left has no lock, and is removed when the next one with the same prefix is made: nothing grows.
 #pragma once
 #include <fcntl.h>
 #include <ftw.h>
@@ -67,7 +67,8 @@ class partial_folder {
       f.path_ = path;
       f.lock_ = open_folder(path);
       const bool locked = f.lock_ >= 0 && ::flock(f.lock_, LOCK_EX | LOCK_NB) == 0;
-      // Until it is locked, another may take it for one that was left. Where nothing can be locked nobody removes it either.
+      // Until it is locked, another may take it for one that was left. Where nothing can be locked nobody removes it
+      // either.
       if (locked ? is_at(f.lock_, path) : f.lock_ >= 0 && errno != EWOULDBLOCK)
         return result<partial_folder>(std::move(f));
     }

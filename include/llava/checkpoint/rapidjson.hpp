@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// RapidJSON's reader and writer, where a program has made a macro of a name that RapidJSON calls an event: X11's `Bool`.
-/// Nothing else includes RapidJSON, and nothing else says that name.
+/// RapidJSON's reader and writer, where a program has made a macro of a name that RapidJSON calls an event: X11's
+/// `Bool`. Nothing else includes RapidJSON, and nothing else says that name.
 #pragma once
 #include <llava/base/macros.hpp>
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// safetensors: u64 length, a JSON header, raw data. https://github.com/huggingface/safetensors (format section of its
-/// README). Everything that the format forbids is refused (R2): headers over 100,000,000 bytes or not beginning with '{',
-/// duplicate names, holes, overlaps, data past the end, sizes that are not those of shape and type.
+/// README). Everything that the format forbids is refused (R2): headers over 100,000,000 bytes or not beginning with
+/// '{', duplicate names, holes, overlaps, data past the end, sizes that are not those of shape and type.
 ///
-/// An entry of `__metadata__` whose key is the name of a tensor names the block format of that tensor's rows, as our own
-/// `llava quantize` writes it: {"__metadata__": {"model.layers.0.mlp.up_proj.weight": "q4_0", …}, …}.
+/// An entry of `__metadata__` whose key is the name of a tensor names the block format of that tensor's rows, as our
+/// own `llava quantize` writes it: {"__metadata__": {"model.layers.0.mlp.up_proj.weight": "q4_0", …}, …}.
 ///
-/// safetensors_folder opens model.safetensors, or else the shards that model.safetensors.index.json names, by mapping: no
-/// data is read. The order is that of transformers: an index may be left from before.
+/// safetensors_folder opens model.safetensors, or else the shards that model.safetensors.index.json names, by mapping:
+/// no data is read. The order is that of transformers: an index may be left from before.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -146,8 +146,8 @@ class safetensors_file {
   void for_each(F&& f) const {
     for (const auto& [name, t] : tensors_) f(t);
   }
-  /// Size and time of the file, and a sum over its header and some bytes of every tensor: another text when it was written
-  /// anew with other weights, though none of the weights in between was looked at.
+  /// Size and time of the file, and a sum over its header and some bytes of every tensor: another text when it was
+  /// written anew with other weights, though none of the weights in between was looked at.
   std::string identity() const {
     std::vector<std::uint64_t> sums{detail::checksum_of(mapped_.bytes().first(header_bytes_))};
     mapped_.expect_scattered(true);

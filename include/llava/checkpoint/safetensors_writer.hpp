@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// safetensors_writer: a safetensors file, written front to back: what will be in it is said first, then the bytes of each
-/// tensor in that order, in pieces of any size. Nothing is kept in memory. Matrices in block formats are written as
-/// safetensors.hpp reads them: rows of bytes, and their format in `__metadata__`.
+/// safetensors_writer: a safetensors file, written front to back: what will be in it is said first, then the bytes of
+/// each tensor in that order, in pieces of any size. Nothing is kept in memory. Matrices in block formats are written
+/// as safetensors.hpp reads them: rows of bytes, and their format in `__metadata__`.
 #pragma once
 #include <fcntl.h>
 #include <unistd.h>

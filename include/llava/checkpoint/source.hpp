@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// checkpoint_source: something that holds named tensors. Their bytes are little-endian, row-major, alive as long as the
-/// source, and not always aligned for their type: who uses them in place looks first.
+/// checkpoint_source: something that holds named tensors. Their bytes are little-endian, row-major, alive as long as
+/// the source, and not always aligned for their type: who uses them in place looks first.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -14,8 +14,8 @@
 
 LLAVA_BEGIN
 
-/// A tensor as a file holds it. A matrix in a block format (quant/blocks.hpp) is stored as its rows, (N, bytes of a row) of
-/// uint8, and `format` is the name of the format.
+/// A tensor as a file holds it. A matrix in a block format (quant/blocks.hpp) is stored as its rows, (N, bytes of a
+/// row) of uint8, and `format` is the name of the format.
 struct stored_tensor {
   std::string name;
   dtype type = dtype::float32;

@@ -3,8 +3,8 @@
 ///   text.embed_tokens.weight, text.layers.0.self_attn.q_proj.weight …, text.norm.weight, text.lm_head.weight
 ///   vision.embeddings.patch_embedding.weight, vision.encoder.layers.0.layer_norm1.weight …
 ///   projector.0.weight, projector.2.weight … (mlp), projector.weight (linear)
-/// Which of the spellings a checkpoint uses is seen from its keys: they differ between versions of one layout. It says, too,
-/// which of a checkpoint's tensors a model may leave alone, and what no file but the tensors themselves says.
+/// Which of the spellings a checkpoint uses is seen from its keys: they differ between versions of one layout. It says,
+/// too, which of a checkpoint's tensors a model may leave alone, and what no file but the tensors themselves says.
 #pragma once
 #include <charconv>
 #include <initializer_list>
@@ -57,8 +57,9 @@ class tensor_names {
     return std::string(name);
   }
 
-  /// Whether a tensor of the files that no stage has asked for would be missed: one of the language model, of the projector or,
-  /// where the tower `is_here`, of the part of the tower that is run. Buffers that transformers passes over are not.
+  /// Whether a tensor of the files that no stage has asked for would be missed: one of the language model, of the
+  /// projector or, where the tower `is_here`, of the part of the tower that is run. Buffers that transformers passes
+  /// over are not.
   bool must_be_read(std::string_view name, const model_description& d, bool is_here) const {
     const auto under = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
     if (name.find("rotary_emb.inv_freq") != std::string_view::npos ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads the numbers of a language model as transformers' LlamaConfig, MistralConfig and Qwen2Config define them, in the
-/// forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
+/// Reads the numbers of a language model as transformers' LlamaConfig, MistralConfig and Qwen2Config define them, in
+/// the forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
 #pragma once
 #include <algorithm>
 #include <string>

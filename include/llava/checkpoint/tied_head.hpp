@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// config.json may say that the head is the embedding table (tie_word_embeddings) while the files hold a head of its own.
+/// config.json may say that the head is the embedding table (tie_word_embeddings) while the files hold a head of its
+/// own.
 #pragma once
 #include <algorithm>
 

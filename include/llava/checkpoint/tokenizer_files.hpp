@@ -2,9 +2,9 @@
 /// try_open_tokenizer: the tokenizer of a folder, as the reference program of that folder has it.
 ///
 ///   tokenizer.model   SentencePiece. Goes first in folders of the original layout: LLaVA's programs ask for the slow
-///                     tokenizer, LlamaTokenizer, which reads it, but where the model's name says mistral or mpt. Its ways
-///                     with `legacy` and special tokens are followed. Where it stands alone and nobody asks for the slow
-///                     one, bytes become text as in the fast tokenizer that transformers makes of it.
+///                     tokenizer, LlamaTokenizer, which reads it, but where the model's name says mistral or mpt. Its
+///                     ways with `legacy` and special tokens are followed. Where it stands alone and nobody asks for
+///                     the slow one, bytes become text as in the fast tokenizer that transformers makes of it.
 ///   tokenizer.json    goes first everywhere else, as in transformers; llava-hf folders often have both.
 #pragma once
 #include <algorithm>
@@ -66,7 +66,8 @@ inline void put_around(const tokenizer_settings& s, tokenizer_rules& r) {
   if (s.add_eos && r.eos >= 0) r.after.push_back(r.eos);
 }
 
-/// LlamaTokenizer of transformers 4, in Python, over SentencePiece; or else, with the same ids, what it is converted to.
+/// LlamaTokenizer of transformers 4, in Python, over SentencePiece; or else, with the same ids, what it is converted
+/// to.
 inline result<tokenizer> try_make_of_model(sentencepiece_bpe model, tokenizer_settings s, bool slow) {
   tokenizer_rules r;
   r.decoder.how = !slow ? decoding::byte_fallback : s.legacy ? decoding::slow_legacy : decoding::slow;
@@ -83,8 +84,8 @@ inline result<tokenizer> try_make_of_model(sentencepiece_bpe model, tokenizer_se
   }
   const auto find = [&](std::string_view piece) { return model.find(piece); };
   apply_settings(s, model.size(), find, r);
-  // Its special tokens are those that have a name or stand in the list of additional ones, whatever their flags say. The
-  // others, and additional ones beyond SentencePiece's pieces, are set off by spaces when decoded.
+  // Its special tokens are those that have a name or stand in the list of additional ones, whatever their flags say.
+  // The others, and additional ones beyond SentencePiece's pieces, are set off by spaces when decoded.
   for (added_token& a : r.added) {
     const bool named = std::find(s.named.begin(), s.named.end(), a.content) != s.named.end();
     const bool additional = std::find(s.additional.begin(), s.additional.end(), a.content) != s.additional.end();

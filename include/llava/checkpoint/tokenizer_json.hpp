@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer.json of the tokenizers library, for BPE models: LLaMA's (byte fallback, ▁ for a space) and the byte-level ones
-/// of GPT-2, Llama 3 and Qwen2. A component or pattern that is not known is an error that names it.
+/// tokenizer.json of the tokenizers library, for BPE models: LLaMA's (byte fallback, ▁ for a space) and the byte-level
+/// ones of GPT-2, Llama 3 and Qwen2. A component or pattern that is not known is an error that names it.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The normaliser, pre-tokeniser, post-processor and decoder of a tokenizer.json. What tokenizers of LLaVA's language models
-/// have is read; anything else is an error that names it.
+/// The normaliser, pre-tokeniser, post-processor and decoder of a tokenizer.json. What tokenizers of LLaVA's language
+/// models have is read; anything else is an error that names it.
 #pragma once
 #include <cstdint>
 #include <string>

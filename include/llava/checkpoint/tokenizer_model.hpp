@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer.model: a SentencePiece model, which is a protobuf message (sentencepiece_model.proto). Read by hand: pieces,
-/// trainer_spec and normalizer_spec; what else there is is passed over. Every length is held against what is left (R2).
+/// tokenizer.model: a SentencePiece model, which is a protobuf message (sentencepiece_model.proto). Read by hand:
+/// pieces, trainer_spec and normalizer_spec; what else there is is passed over. Every length is held against what is
+/// left (R2).
 ///
 /// BPE with identity normalisation is read. Other types and normalisers are errors that name them.
 #pragma once

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// tokenizer_settings: what the small files beside a tokenizer say.
 ///
-/// tokenizer_config.json says which tokens are special and what is put around a text. Where it has no added_tokens_decoder,
-/// special_tokens_map.json goes before it and added_tokens.json says the added tokens, for the slow tokenizer also
-/// tokenizer.json: transformers' order.
+/// tokenizer_config.json says which tokens are special and what is put around a text. Where it has no
+/// added_tokens_decoder, special_tokens_map.json goes before it and added_tokens.json says the added tokens, for the
+/// slow tokenizer also tokenizer.json: transformers' order.
 #pragma once
 #include <algorithm>
 #include <charconv>

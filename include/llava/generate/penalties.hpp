@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// token_penalties: what a repetition penalty and suppressed tokens do to the logits of the next token, in this order, as
-/// transformers' RepetitionPenaltyLogitsProcessor and SuppressTokensLogitsProcessor. A token is penalised once, however
-/// often it stands before. Numbers that are no row of the logits change nothing.
+/// token_penalties: what a repetition penalty and suppressed tokens do to the logits of the next token, in this order,
+/// as transformers' RepetitionPenaltyLogitsProcessor and SuppressTokensLogitsProcessor. A token is penalised once,
+/// however often it stands before. Numbers that are no row of the logits change nothing.
 #pragma once
 #include <algorithm>
 #include <cstdint>

@@ -72,8 +72,8 @@ using text_callback = function_ref<void(std::string_view)>;
 /// For whoever waits for the whole answer.
 inline constexpr auto no_text = [](std::string_view) {};
 
-/// Why an answer ended. Only a batch's answers end `cancelled`, each by its own hook, while the others go on: a session's
-/// question fails instead.
+/// Why an answer ended. Only a batch's answers end `cancelled`, each by its own hook, while the others go on: a
+/// session's question fails instead.
 enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full, cancelled };
 
 /// What came of a question.

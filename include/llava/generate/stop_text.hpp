@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// stop_text: ends an answer at the first of some texts, and holds back the end of what has come as long as it may be the
-/// beginning of one, so that no part of a stop text is ever streamed.
+/// stop_text: ends an answer at the first of some texts, and holds back the end of what has come as long as it may be
+/// the beginning of one, so that no part of a stop text is ever streamed.
 #pragma once
 #include <algorithm>
 #include <span>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// read_image, decode_image: JPEG and PNG files as `Image.open(f).convert("RGB")` of Pillow reads them, byte for byte: no
-/// rotation by EXIF, no colour profile, no gamma, alpha dropped. A file that is damaged, ends early or is larger than
-/// image_limits is an error. Opt-in: link libjpeg-turbo and libpng (target llava::image_files).
+/// read_image, decode_image: JPEG and PNG files as `Image.open(f).convert("RGB")` of Pillow reads them, byte for byte:
+/// no rotation by EXIF, no colour profile, no gamma, alpha dropped. A file that is damaged, ends early or is larger
+/// than image_limits is an error. Opt-in: link libjpeg-turbo and libpng (target llava::image_files).
 #pragma once
 #include <algorithm>
 #include <cctype>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// JPEG through libjpeg-turbo, with the settings of Pillow: the slow integer DCT, smooth upsampling, no EXIF rotation.
 /// Pictures of four colours become RGB as Pillow's convert("RGB") makes them; all are taken to be stored inverted, as
-/// Adobe does. As in Pillow, a picture that ends early is an error, while damaged data in its middle gives damaged pixels.
-/// A progressive file may refine its picture `jpeg_scans` times; more is an attack on time.
+/// Adobe does. As in Pillow, a picture that ends early is an error, while damaged data in its middle gives damaged
+/// pixels. A progressive file may refine its picture `jpeg_scans` times; more is an attack on time.
 ///
 /// libjpeg leaves by longjmp: no function that it may leave holds an object with a destructor.
 #pragma once

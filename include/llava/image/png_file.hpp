@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// PNG through libpng, as Pillow's convert("RGB") shows it: palettes expanded (black where they end), alpha dropped without
-/// blending, greys of few bits stretched, 16-bit colours cut to their high byte, gamma and colour profiles ignored.
-/// Greys of 16 bits (without alpha) are not scaled but clipped to 255: most pictures of that kind turn white in Pillow,
-/// and so they do here. A picture whose rows are all there is taken even if the file ends before its end mark.
+/// PNG through libpng, as Pillow's convert("RGB") shows it: palettes expanded (black where they end), alpha dropped
+/// without blending, greys of few bits stretched, 16-bit colours cut to their high byte, gamma and colour profiles
+/// ignored. Greys of 16 bits (without alpha) are not scaled but clipped to 255: most pictures of that kind turn white
+/// in Pillow, and so they do here. A picture whose rows are all there is taken even if the file ends before its end
+/// mark.
 ///
 /// libpng leaves by longjmp: no function that it may leave holds an object with a destructor.
 #pragma once

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// From any picture to the square that the vision tower sees, and the numbers that stand for its bytes.
 ///
-/// The square is byte for byte what haotian-liu/LLaVA and transformers' image processors on Pillow (CLIP, LLaVA, SigLIP)
-/// make; the two agree. Only the pixels that survive the crop are computed, and padding is a colour, not a picture: the
-/// memory needed depends on the tower's side and not on the aspect, so that a picture of 1 × 16384 is an ordinary one.
+/// The square is byte for byte what haotian-liu/LLaVA and transformers' image processors on Pillow (CLIP, LLaVA,
+/// SigLIP) make; the two agree. Only the pixels that survive the crop are computed, and padding is a colour, not a
+/// picture: the memory needed depends on the tower's side and not on the aspect, so that a picture of 1 × 16384 is an
+/// ordinary one.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -61,8 +62,8 @@ inline result<image> try_preprocess(const image& picture, const image_config& c)
 /// (3, 256): the number that stands for a byte in each channel.
 using byte_table = std::array<std::array<float, 256>, 3>;
 
-/// byte · rescale in double, rounded to float; then, unless c.normalise is false, minus mean and divided by std in float:
-/// what transformers computes on Pillow, from 4.37 to 5.23.
+/// byte · rescale in double, rounded to float; then, unless c.normalise is false, minus mean and divided by std in
+/// float: what transformers computes on Pillow, from 4.37 to 5.23.
 inline byte_table normalise_table(const image_config& c) {
   byte_table table{};
   for (std::size_t channel = 0; channel < 3; ++channel)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// resize: Pillow's Image.resize on 8-bit RGB, byte for byte, in the filters bicubic, bilinear and lanczos.
 ///
-/// Two passes, the result of the first rounded to bytes. Up to Pillow 12 the first goes across; Pillow 13 goes down first
-/// when that takes more than twice as many pixels away. The bytes differ by one or two, here and there. An output is the weighted sum of a window
-/// of inputs, the weights in fixed point with 22 bits. Both passes are one loop: the dot product of a contiguous run of
-/// pixels of one colour with a row of the axis' table. So that it multiplies 16-bit numbers (the cheapest vector product
-/// of every processor), a weight is split into a high and a low part; the sum is exact, so nothing depends on its order.
+/// Two passes, the result of the first rounded to bytes. Up to Pillow 12 the first goes across; Pillow 13 goes down
+/// first when that takes more than twice as many pixels away. The bytes differ by one or two, here and there. An output
+/// is the weighted sum of a window of inputs, the weights in fixed point with 22 bits. Both passes are one loop: the
+/// dot product of a contiguous run of pixels of one colour with a row of the axis' table. So that it multiplies 16-bit
+/// numbers (the cheapest vector product of every processor), a weight is split into a high and a low part; the sum is
+/// exact, so nothing depends on its order.
 ///
-/// A pass may compute a part of the output only, and its input may be a picture on a larger canvas of one colour: what the
-/// canvas adds is known beforehand. Cropping and padding so cost neither a copy nor the pixels that are cut away.
+/// A pass may compute a part of the output only, and its input may be a picture on a larger canvas of one colour: what
+/// the canvas adds is known beforehand. Cropping and padding so cost neither a copy nor the pixels that are cut away.
 /// A side that does not change gives windows of one input with weight 1: a copy, as in Pillow.
 #pragma once
 #include <algorithm>
@@ -65,14 +66,14 @@ inline constexpr int resize_block = 16;     // taps are padded to a multiple, so
 inline constexpr int resize_bits = 22;      // of a weight's fraction
 inline constexpr int resize_low_bits = 12;  // of them in the low part, which is signed
 
-/// One side of a resize: the whole canvas goes from `in` to `out`; `count` outputs from `from` on are wanted; the picture
-/// lies at `at` on the canvas and is `size` long.
+/// One side of a resize: the whole canvas goes from `in` to `out`; `count` outputs from `from` on are wanted; the
+/// picture lies at `at` on the canvas and is `size` long.
 struct resize_side {
   int in, out, from, count, at, size;
 };
 
-/// What one output is made of: `blocks` blocks of inputs from `first` on, both counted on the picture, and the sum of the
-/// weights that fall on the canvas beside it.
+/// What one output is made of: `blocks` blocks of inputs from `first` on, both counted on the picture, and the sum of
+/// the weights that fall on the canvas beside it.
 struct resize_window {
   int first = 0, blocks = 0;
   std::int32_t outside = 0;
@@ -146,8 +147,9 @@ inline std::int32_t dot(const std::int16_t* a, const std::int16_t* b, std::size_
   return sum;
 }
 
-/// One output: the window `i` of `axis` over `from`, one colour of the inputs from axis.begin on; `beside` is that colour of
-/// the canvas. No sum overflows: the parts of the weights are no larger than they, and 255 · Σ|weight| < 2^31.
+/// One output: the window `i` of `axis` over `from`, one colour of the inputs from axis.begin on; `beside` is that
+/// colour of the canvas. No sum overflows: the parts of the weights are no larger than they, and 255 · Σ|weight| <
+/// 2^31.
 inline std::uint8_t weighted_sum(const resize_axis& axis, std::size_t i, const std::int16_t* from,
                                  std::int32_t beside) {
   const resize_window& window = axis.windows[i];
@@ -172,8 +174,8 @@ inline weigh_side weigher(resampling filter) {
                                           : weigh<bicubic>;
 }
 
-/// The part of the resized canvas that `first` and `second` want, to `out`. The pass along the axis `first` is done first;
-/// `from` is the picture's first pixel.
+/// The part of the resized canvas that `first` and `second` want, to `out`. The pass along the axis `first` is done
+/// first; `from` is the picture's first pixel.
 inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps in,
                         const std::array<std::uint8_t, 3>& canvas, const resize_side& first, const resize_side& second,
                         std::uint8_t* out, resize_steps to) {
@@ -216,7 +218,8 @@ inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps
   }
 }
 
-/// The part of the resized canvas that `across` and `down` want, at (left, top) of `to`, as the release `pillow` makes it.
+/// The part of the resized canvas that `across` and `down` want, at (left, top) of `to`, as the release `pillow` makes
+/// it.
 inline void resize_part(weigh_side weigh, const image& picture, const std::array<std::uint8_t, 3>& canvas,
                         const resize_side& across, const resize_side& down, image& to, int left, int top, int pillow) {
   const std::uint8_t* from = picture.pixels().data();

@@ -36,8 +36,8 @@ inline result<image> try_pad_to_square(const image& picture, const std::array<st
   });
 }
 
-/// The middle side × side pixels. What is cut or added in odd numbers: one more is cut right and below, one more black row or
-/// column is added left and above.
+/// The middle side × side pixels. What is cut or added in odd numbers: one more is cut right and below, one more black
+/// row or column is added left and above.
 inline result<image> try_centre_crop(const image& picture, int side) {
   return guarded([&]() -> result<image> {
     LLAVA_CHECK(try_check_image_size(side, side, "the centre crop"));

@@ -42,7 +42,8 @@ struct decoder_layer {
   }
 };
 
-/// Numbers: fixed<&M::text> or loaded<text_config>. P: a weight policy. Act: the activation of the gate, or one_of several.
+/// Numbers: fixed<&M::text> or loaded<text_config>. P: a weight policy. Act: the activation of the gate, or one_of
+/// several.
 template <class B, class Numbers, class P, class Act>
 class decoder {
  public:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// kv_cache: keys and values of all sequences of a model, in blocks of 16 tokens that are counted, so that sequences may
-/// share a beginning. kv_sequence: the blocks of one sequence. It grows before a step, is cut back to forget, and is
-/// copied to fork: full blocks are shared, and a last block that is not full is left out, because its tokens can be
-/// computed again with the same bytes (R14) and then nobody ever writes to a shared block. A sequence owns its part of the
-/// pool, so it may outlive the model that it came from.
+/// kv_cache: keys and values of all sequences of a model, in blocks of 16 tokens that are counted, so that sequences
+/// may share a beginning. kv_sequence: the blocks of one sequence. It grows before a step, is cut back to forget, and
+/// is copied to fork: full blocks are shared, and a last block that is not full is left out, because its tokens can be
+/// computed again with the same bytes (R14) and then nobody ever writes to a shared block. A sequence owns its part of
+/// the pool, so it may outlive the model that it came from.
 #pragma once
 #include <cstdint>
 #include <memory>

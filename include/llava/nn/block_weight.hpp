@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight<B, F> for block formats: a matrix in the layout that backend B multiplies. Floats are quantised, rows of F are laid
-/// out as they are; both unit by unit, on all threads, without a second copy of the matrix. Rows that B multiplies as F
-/// stores them are used where the file is mapped.
+/// weight<B, F> for block formats: a matrix in the layout that backend B multiplies. Floats are quantised, rows of F
+/// are laid out as they are; both unit by unit, on all threads, without a second copy of the matrix. Rows that B
+/// multiplies as F stores them are used where the file is mapped.
 #pragma once
 #include <memory>
 #include <string>

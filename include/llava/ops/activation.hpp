@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Activations: y[i] = apply(x[i]), as small types. `apply` is an always-inline template over the number, so that the
-/// same five lines serve float and every vector of every instruction set; mathematics is found beside the number's type.
-/// Tolerance: NMSE ≤ 1e-7 against double (R15).
+/// same five lines serve float and every vector of every instruction set; mathematics is found beside the number's
+/// type. Tolerance: NMSE ≤ 1e-7 against double (R15).
 ///
 /// A new activation is a struct like these, here or in user code; nothing else changes.
 #pragma once

@@ -2,13 +2,13 @@
 /// attention(queue, y, q, k, v, attention_parameters): every query sees every key (the vision tower).
 ///   q (R, H·d), k, v (T, H·d) f32, T ≥ 1; y (R, H·d), an operand (operand.hpp), may not overlap the others
 ///
-/// paged_attention(queue, y, q, cache, rows, attention_parameters): token t sees positions [max(0, p − window + 1), p] of its
-/// own sequence, p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
-///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, in which these tokens' own keys already
-///   stand, in B's layout for it
+/// paged_attention(queue, y, q, cache, rows, attention_parameters): token t sees positions [max(0, p − window + 1), p]
+/// of its own sequence, p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
+///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, in which these tokens' own keys
+///   already stand, in B's layout for it
 ///
-/// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's type.
-/// rope(queue, x, angles): turns the heads of x (T, n·d) f32 in place, in pairs half a head apart (rotate-half).
+/// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's
+/// type. rope(queue, x, angles): turns the heads of x (T, n·d) f32 in place, in pairs half a head apart (rotate-half).
 /// rope_angles(queue, angles, positions, inverse_frequencies): angles[t] = (cos(p·f_0) …, sin(p·f_0) …)  (T, d).
 ///
 /// Softmax in f32, NMSE ≤ 1e-6; the whole ≤ 1e-7 in f32, ≤ 5e-4 with an f16 cache, against double (R15). Keys are taken
@@ -35,8 +35,9 @@ struct attention_parameters {
   int window = 0;     ///< keys that a token sees, its own among them; 0: all
 };
 
-/// A backend says with `template <class T> using kv_layout = …` how a layer of the cache lies in its memory: a type with a `view`
-/// that its ops take, layer_bytes(heads, dim, blocks) and make_view(memory of the layer, heads, dim, blocks).
+/// A backend says with `template <class T> using kv_layout = …` how a layer of the cache lies in its memory: a type
+/// with a `view` that its ops take, layer_bytes(heads, dim, blocks) and make_view(memory of the layer, heads, dim,
+/// blocks).
 template <class B, class T>
 using kv_layout_of = typename B::template kv_layout<T>;
 template <class B, class T>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a backend is: a value that memory and queues are made from (which instruction set, which device), cheap to copy. Its
-/// type has a `queue` (one per step: first in, first out; it has an arena and an executor), a `layout<F>` for each block
-/// format that it multiplies (quant/layout.hpp), and the ops of this folder, found beside the queue's type. An op that is
-/// missing is a compile error that names it.
+/// What a backend is: a value that memory and queues are made from (which instruction set, which device), cheap to
+/// copy. Its type has a `queue` (one per step: first in, first out; it has an arena and an executor), a `layout<F>` for
+/// each block format that it multiplies (quant/layout.hpp), and the ops of this folder, found beside the queue's type.
+/// An op that is missing is a compile error that names it.
 ///
 ///   b.memory()                         where weights, caches and activations are: an object of the program's lifetime
 ///   B::queue(b, executor, arena)       a queue
@@ -11,8 +11,9 @@
 ///   b.try_check()                      if there: whether this machine has what b names; asked when a model is opened
 ///
 /// Ops return nothing and may run later, so the queue keeps the first error: operands that do not fit their op
-/// (ops/shapes.hpp), more memory than was planned, what a device reports. Ops after it do nothing. finish() waits for all of
-/// them and gives the error away; the queue is then as good as new. What was downloaded is to be believed after that only.
+/// (ops/shapes.hpp), more memory than was planned, what a device reports. Ops after it do nothing. finish() waits for
+/// all of them and gives the error away; the queue is then as good as new. What was downloaded is to be believed after
+/// that only.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -42,8 +43,8 @@ concept backend = std::copyable<B> && std::constructible_from<typename B::queue,
   { q.finish() } -> std::same_as<result<void>>;
 };
 
-/// Whether a row of B's results depends on that row alone: not on the rows beside it, on chunks or on threads (R14). So it
-/// is, unless the backend says `static constexpr bool batch_deterministic = false`.
+/// Whether a row of B's results depends on that row alone: not on the rows beside it, on chunks or on threads (R14). So
+/// it is, unless the backend says `static constexpr bool batch_deterministic = false`.
 template <class B>
 inline constexpr bool is_batch_deterministic = [] {
   if constexpr (requires { B::batch_deterministic; })
@@ -58,8 +59,8 @@ concept has_matmuls = has_matmul<B, typename P::text> && has_matmul<B, typename 
     has_matmul<B, typename P::projector> && has_matmul<B, typename P::head>;
 }  // namespace ops
 
-/// Whether B has every op that a pipeline with weight policy P calls. The first one missing is a compile error that names
-/// it and its contract.
+/// Whether B has every op that a pipeline with weight policy P calls. The first one missing is a compile error that
+/// names it and its contract.
 template <backend B, class P>
 constexpr bool check_backend() {
   if constexpr (!ops::has_matmuls<B, P>)

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// matmul(queue, y, x, w, epilogue): y[t, n] =, += or *= act(Σ_k x[t, k] · w[n, k] + bias[n]), as `update` says
-///   x (T, K) an operand (operand.hpp) · w (N, K) in a weight format, as checkpoints store it or as the backend has laid it
-///   out · y (T, N) f32 or an operand, not overlapping x · bias (N) or empty · T, N, K of any size
-///   Sums are of f32, in an order that a backend chooses by K alone: a row does not depend on the other rows, on how they are
-///   cut into pieces, or on threads (R14). Tolerance against double: NMSE ≤ 1e-7 in f32, 5e-4 in half (R15).
+///   x (T, K) an operand (operand.hpp) · w (N, K) in a weight format, as checkpoints store it or as the backend has
+///   laid it out · y (T, N) f32 or an operand, not overlapping x · bias (N) or empty · T, N, K of any size
+///   Sums are of f32, in an order that a backend chooses by K alone: a row does not depend on the other rows, on how
+///   they are cut into pieces, or on threads (R14). Tolerance against double: NMSE ≤ 1e-7 in f32, 5e-4 in half (R15).
 ///
-/// With w in a block format, x is first made into integers, group by group along K (quant/activations.hpp), and
-///   y[t, n] = act(S[n] · Σ_g scale(t, g) · (Σ_{k in g} code(t, k) · w[n, k]) + bias[n]) …      where rows have scales, S[n];
-///                                                                              S · Σ + bias is one fused multiply-add
-///   y[t, n] = act(Σ_b (scale(t, b) · d[n, b]) · (Σ_{k in b} code(t, k) · w[n, k]) + bias[n]) … where blocks have, d[n, b]
-///   The inner sums are whole numbers and exact; the outer ones have one accumulator, fused, b or g ascending. So every
-///   backend that keeps to it gives the same bytes. Tolerance against double: NMSE ≤ 5e-4 (R15).
+/// With w in a block format, x is first made into integers, group by group along K (quant/activations.hpp). Then, where
+/// rows have scales, S[n], or blocks have, d[n, b]:
+///   y[t, n] = act(S[n] · Σ_g scale(t, g) · (Σ_{k in g} code(t, k) · w[n, k]) + bias[n])
+///   y[t, n] = act(Σ_b (scale(t, b) · d[n, b]) · (Σ_{k in b} code(t, k) · w[n, k]) + bias[n])
+/// S · Σ + bias is one fused multiply-add. The inner sums are whole numbers and exact; the outer ones have one
+/// accumulator, fused, b or g ascending. So every backend that keeps to it gives the same bytes. Tolerance against
+/// double: NMSE ≤ 5e-4 (R15).
 #pragma once
 #include <cstdint>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Operands of products: what feeds a matmul with weights in format F is of the type that backend B multiplies them with,
-/// operand_of<B, F>: norms, attention, gates and patchify write it. Where B's units take floats, as on a CPU, it is float for
-/// every F. What is no operand (the residual stream, features, image tokens, logits) is f32 everywhere.
+/// Operands of products: what feeds a matmul with weights in format F is of the type that backend B multiplies them
+/// with, operand_of<B, F>: norms, attention, gates and patchify write it. Where B's units take floats, as on a CPU, it
+/// is float for every F. What is no operand (the residual stream, features, image tokens, logits) is f32 everywhere.
 #pragma once
 #include <type_traits>
 

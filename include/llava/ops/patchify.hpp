@@ -2,8 +2,8 @@
 /// patchify(queue, patches, rgb, table, side, patch): a square picture becomes rows of a patch convolution. P is
 /// ⌊S / p⌋²: pixels right of and below the last whole patch are left out, as by a convolution without padding.
 ///   rgb (S·S·3) u8, interleaved · table (3, 256) f32: the normalised value of each byte, per channel
-///   patches (P, 3·p·p), an operand: patches row by row, inside one channel, row, column: the order of the convolution's weights;
-///   P = (S / p)²: pixels behind the last whole patch of a row or column are not looked at
+///   patches (P, 3·p·p), an operand: patches row by row, inside one channel, row, column: the order of the
+///   convolution's weights; P = (S / p)²: pixels behind the last whole patch of a row or column are not looked at
 /// Bytes are looked up, so the result is exactly what the table's maker computed.
 #pragma once
 #include <cstdint>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// queue_of<B>: the queue of backend B. The concepts of this folder (has_matmul<B, F>, has_rms_norm<B>, …) are all asked of a
-/// backend. Asked of a queue, they would be false without a word, as if the op were missing: here that is a compile error.
+/// queue_of<B>: the queue of backend B. The concepts of this folder (has_matmul<B, F>, has_rms_norm<B>, …) are all
+/// asked of a backend. Asked of a queue, they would be false without a word, as if the op were missing: here that is a
+/// compile error.
 #pragma once
 #include <concepts>
 

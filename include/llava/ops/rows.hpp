@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Ops that move or add whole rows.
-///   embed(queue, y, table, ids):   y[t] = table[ids[t]] where ids[t] ≥ 0, untouched elsewhere      y (T, D) · table (V, D)
+///   embed(queue, y, table, ids):   y[t] = table[ids[t]] where ids[t] ≥ 0, untouched elsewhere  y (T, D) · table (V, D)
 ///   take_rows(queue, y, x, from):  y[t] = x[from[t]] where from[t] ≥ 0, untouched elsewhere        y (T, D) · x (R, D)
 ///     ids and from (T); one beyond the last row is an error of the queue, and nothing is then written
 ///   add(queue, y, x):              y += x                                                          both (T, D)
 ///   copy(queue, y, x):             y = x, rounded where y's type is another                        same size
-///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's, as many elements in both,
-///   view contiguous. upload reads its source before it returns; download waits for everything queued before it, and writes
-///   nothing where the queue has failed. These two are the only way by which host code sees an element.
+///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's, as many elements in
+///   both, view contiguous. upload reads its source before it returns; download waits for everything queued before it,
+///   and writes nothing where the queue has failed. These two are the only way by which host code sees an element.
 /// The splice of image tokens into a prompt is embed followed by take_rows.
 #pragma once
 #include <cstdint>

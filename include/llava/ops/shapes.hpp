@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// shapes: what an op is given, held against its contract. Beside each contract of this folder stands a function that does it,
-/// once for all backends, and every op asks its queue first, before it takes memory or looks at an extent:
+/// shapes: what an op is given, held against its contract. Beside each contract of this folder stands a function that
+/// does it, once for all backends, and every op asks its queue first, before it takes memory or looks at an extent:
 ///   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
 /// The first rule that is broken becomes the error of the queue:
 ///   llava: matmul: x is (4, 100), expected (4, 128), since w is (256, 128)
-/// Shapes and numbers that the host knows are checked; what stands in memory is not. An op of one's own does the same with
-/// rules of its own (docs/an-op-of-your-own.md). Where LLAVA_UNCHECKED is defined nothing is compared.
+/// Shapes and numbers that the host knows are checked; what stands in memory is not. An op of one's own does the same
+/// with rules of its own (docs/an-op-of-your-own.md). Where LLAVA_UNCHECKED is defined nothing is compared.
 #pragma once
 #include <cstddef>
 #include <initializer_list>

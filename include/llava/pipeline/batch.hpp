@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// batch<M, B, P>: several answers at the same time. Each step takes decode rows of those that are answering and chunks of
-/// prompts of those that are beginning, together at most max_batch_tokens rows and max_sequences sequences. An answer is
-/// byte for byte the one that its question would get alone (R14).
+/// batch<M, B, P>: several answers at the same time. Each step takes decode rows of those that are answering and chunks
+/// of prompts of those that are beginning, together at most max_batch_tokens rows and max_sequences sequences. An
+/// answer is byte for byte the one that its question would get alone (R14).
 ///
-/// All answers share the model's KV cache. One that is finished gives its part back. One for which there is no room waits for
-/// those that go on; when none can, the one that was added last gives its part back and is computed again later, with the same
-/// bytes. So an answer ends early (finish_reason::context_full, with what it has) only when it has all that sessions outside
-/// the batch have left, and that is not enough.
+/// All answers share the model's KV cache. One that is finished gives its part back. One for which there is no room
+/// waits for those that go on; when none can, the one that was added last gives its part back and is computed again
+/// later, with the same bytes. So an answer ends early (finish_reason::context_full, with what it has) only when it has
+/// all that sessions outside the batch have left, and that is not enough.
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -51,14 +51,14 @@ class batch {
     });
   }
 
-  /// One step for as many as fit. False when every answer is finished. An answer whose stop was requested ends with what it
-  /// has; a step is interrupted once that holds for all that are in it.
+  /// One step for as many as fit. False when every answer is finished. An answer whose stop was requested ends with
+  /// what it has; a step is interrupted once that holds for all that are in it.
   result<bool> try_step() {
     return alone([&] { return step(); });
   }
 
-  /// Steps until every answer is finished; answers, or what stands in their place, in the order of adding. Errors: those of
-  /// a step, which are of the whole batch; the next call goes on.
+  /// Steps until every answer is finished; answers, or what stands in their place, in the order of adding. Errors:
+  /// those of a step, which are of the whole batch; the next call goes on.
   result<std::vector<result<answer>>> try_run() {
     return alone([&]() -> result<std::vector<result<answer>>> {
       for (;;) {
@@ -138,8 +138,8 @@ class batch {
     return true;
   }
 
-  /// The rows of the next step, with room for their tokens. Those that answer come first, one token each; prompts share what
-  /// is left. False when there is none.
+  /// The rows of the next step, with room for their tokens. Those that answer come first, one token each; prompts share
+  /// what is left. False when there is none.
   bool choose_parts() {
     const step_limits& limits = model_.state().limits;
     parts_.clear(), stops_.clear(), drawing_.clear(), owners_.clear();
@@ -163,8 +163,8 @@ class batch {
     return !parts_.empty();
   }
 
-  /// When no row can go on: takes the last one's part of the cache, or ends the only one that has a part. False when all are
-  /// finished.
+  /// When no row can go on: takes the last one's part of the cache, or ends the only one that has a part. False when
+  /// all are finished.
   bool make_room() {
     row *first = nullptr, *last = nullptr;  // of those that have a part; if none has, the first of all
     for (auto& r : rows_) {

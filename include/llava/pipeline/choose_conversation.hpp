@@ -13,7 +13,8 @@
 
 LLAVA_BEGIN
 
-/// The conversation that the folder asks for, where the model's type leaves it open; the description says which it became.
+/// The conversation that the folder asks for, where the model's type leaves it open; the description says which it
+/// became.
 template <class Conversation>
 void choose_conversation(Conversation& conversation, model_description& d, const tokenizer& words) {
   conversation_choice& c = d.conversation;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// generation: one answer in the making: the choice of each next token, its text, and when to end. Sessions drive one,
-/// batches several; neither changes what it produces. Logits that are not numbers, and a hook that leaves nothing to choose
-/// from, are errors: no token is made up. rules_in_force says what the caller and the folder together want.
+/// batches several; neither changes what it produces. Logits that are not numbers, and a hook that leaves nothing to
+/// choose from, are errors: no token is made up. rules_in_force says what the caller and the folder together want.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -23,8 +23,8 @@
 
 LLAVA_BEGIN
 
-/// The caller's settings, and the folder's where they are not set. A temperature given is used whether or not the folder
-/// samples; none given is the folder's if it samples, and greedy if not.
+/// The caller's settings, and the folder's where they are not set. A temperature given is used whether or not the
+/// folder samples; none given is the folder's if it samples, and greedy if not.
 inline generation_rules rules_in_force(const generation_settings& s, const generation_defaults& folder) {
   generation_rules r;
   r.max_new_tokens = s.max_new_tokens.value_or(folder.max_new_tokens > 0 ? folder.max_new_tokens : r.max_new_tokens);
@@ -58,8 +58,9 @@ class generation {
   generation(const generation&) = delete;
   generation& operator=(const generation&) = delete;
 
-  /// The prompt that is answered. A repetition penalty counts all of it, a picture as its `<image>`. In original folders it
-  /// counts BOS alone: LLaVA gives transformers 4.37 embeddings, which puts that one token in the place of a prompt.
+  /// The prompt that is answered. A repetition penalty counts all of it, a picture as its `<image>`. In original
+  /// folders it counts BOS alone: LLaVA gives transformers 4.37 embeddings, which puts that one token in the place of a
+  /// prompt.
   void begin(std::span<const prompt_token> prompt) {
     result_.prompt_tokens = static_cast<int>(prompt.size());
     if (!penalties_.in_force()) return;
@@ -143,7 +144,8 @@ class generation {
                 " tokens: its weights are damaged, or its values overflow the formats of weights and KV cache"));
   }
   bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
-  /// Room for any usual answer, so that decoding allocates nothing; max_new_tokens may be a number that no memory holds.
+  /// Room for any usual answer, so that decoding allocates nothing; max_new_tokens may be a number that no memory
+  /// holds.
   std::size_t usual_length() const { return static_cast<std::size_t>(std::clamp(rules_.max_new_tokens, 0, 4096)); }
   static float logprob(std::span<const float> logits, std::int32_t token) {
     const float largest = *std::max_element(logits.begin(), logits.end());
@@ -165,8 +167,8 @@ class generation {
   bool changed_ = false;  // by penalties or the hook: the logits of the next token
 };
 
-/// Draws the next token of each row of `rows` (R, V) into `tokens` (R). `logits` (R · V) is room for the values of the rows
-/// whose generations want them, one row after another. No hook sees what a failed queue has left there.
+/// Draws the next token of each row of `rows` (R, V) into `tokens` (R). `logits` (R · V) is room for the values of the
+/// rows whose generations want them, one row after another. No hook sees what a failed queue has left there.
 template <class Q>
 result<void> draw_tokens(Q& q, matrix_view<float> rows, std::span<generation* const> generations,
                          std::span<float> logits, std::span<std::int32_t> tokens) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// open<M, B, F>(folder): the model type M, on backend B, with weights F (a format or a policy), from a folder or the name
-/// of one in the Hugging Face cache. A backend that is more than its type (an instruction set, a device) is the last argument:
-/// open<M, simd, F>(folder, {}, {.isa = simd_isa::avx2}). What cannot work is a compile error of one sentence.
+/// open<M, B, F>(folder): the model type M, on backend B, with weights F (a format or a policy), from a folder or the
+/// name of one in the Hugging Face cache. A backend that is more than its type (an instruction set, a device) is the
+/// last argument: open<M, simd, F>(folder, {}, {.isa = simd_isa::avx2}). What cannot work is a compile error of one
+/// sentence.
 #pragma once
 #include <llava/base/path_view.hpp>
 #include <llava/pipeline/batch.hpp>

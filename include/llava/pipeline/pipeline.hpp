@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// pipeline<M, B, P>: an opened model, on backend B, with weights by policy P. An immutable handle that is cheap to copy;
-/// its const calls may come from any thread.
+/// pipeline<M, B, P>: an opened model, on backend B, with weights by policy P. An immutable handle that is cheap to
+/// copy; its const calls may come from any thread.
 ///
 ///   picture -> preprocess -> vit -> projector -> image tokens (P, D) -> splice -> step -> logits (V) -> token -> text
 ///

@@ -2,8 +2,9 @@
 /// From the text of a prompt to its tokens, pictures included: the splice.
 ///
 /// llava-hf folders have a token `<image>`: the whole text is tokenised once and each such token becomes the rows of a
-/// picture. Original folders have none: the text is cut at `<image>`, every piece is tokenised for itself, and the BOS of
-/// all but the first is dropped (LLaVA's tokenizer_image_token). Without a picture `<image>` is text like any other (R10).
+/// picture. Original folders have none: the text is cut at `<image>`, every piece is tokenised for itself, and the BOS
+/// of all but the first is dropped (LLaVA's tokenizer_image_token). Without a picture `<image>` is text like any other
+/// (R10).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -39,9 +40,9 @@ inline result<void> try_check_image_token(const tokenizer& words, const model_de
                       "; take config.json and the tokenizer's files from one place"));
 }
 
-/// A question with one `<image>` per picture: as it places them itself, by `<image>` or by `<image-placeholder>`, or else in
-/// front, each on a line. `start_end`: what is put for a placeholder or in front is `<im_start><image><im_end>`, as in the
-/// reference (mm_use_im_start_end); `<image>` stays as it was written.
+/// A question with one `<image>` per picture: as it places them itself, by `<image>` or by `<image-placeholder>`, or
+/// else in front, each on a line. `start_end`: what is put for a placeholder or in front is
+/// `<im_start><image><im_end>`, as in the reference (mm_use_im_start_end); `<image>` stays as it was written.
 inline result<std::string> try_place_images(std::string_view question, std::size_t pictures, bool start_end = false) {
   if (pictures == 0) return std::string(question);
   const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
@@ -112,7 +113,8 @@ inline result<std::vector<prompt_token>> try_splice(std::span<const std::int32_t
   return tokens;
 }
 
-/// That the model has a row of embeddings for every token. A tokenizer may know more: they do no harm until one is used.
+/// That the model has a row of embeddings for every token. A tokenizer may know more: they do no harm until one is
+/// used.
 inline result<void> try_check_rows(const tokenizer& words, std::span<const prompt_token> tokens, int vocab) {
   for (const prompt_token& t : tokens)
     if (!t.is_image() && t.id >= vocab)

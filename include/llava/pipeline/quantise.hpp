@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// try_quantise<M, B, F>: a model folder, written anew with weights as policy F holds them. Opt-in: it parses <filesystem>.
-/// The stages say which tensors are weights and in which format F has them, as when they are loaded; a tensor that two
-/// stages share (tied embeddings) stays dense if one of them needs it so. All else of the model is copied as it is
-/// (checkpoint/model_files.hpp).
+/// try_quantise<M, B, F>: a model folder, written anew with weights as policy F holds them. Opt-in: it parses
+/// <filesystem>. The stages say which tensors are weights and in which format F has them, as when they are loaded; a
+/// tensor that two stages share (tied embeddings) stays dense if one of them needs it so. All else of the model is
+/// copied as it is (checkpoint/model_files.hpp).
 ///
-/// Works tensor by tensor, some rows at a time on all threads; memory stays small. The new folder appears when it is whole.
+/// Works tensor by tensor, some rows at a time on all threads; memory stays small. The new folder appears when it is
+/// whole.
 #pragma once
 #include <algorithm>
 #include <map>
@@ -206,10 +207,10 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
 
 }  // namespace detail
 
-/// Writes the model of `name` (a folder, or a repository in the Hugging Face cache) to the new folder `to`, with weights as F, a
-/// format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is full. After an error
-/// there is no folder `to`, or it is empty as before. `options.report` is called while it works, and may end it: a program that
-/// wants to end on a signal returns false from there.
+/// Writes the model of `name` (a folder, or a repository in the Hugging Face cache) to the new folder `to`, with
+/// weights as F, a format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is
+/// full. After an error there is no folder `to`, or it is empty as before. `options.report` is called while it works,
+/// and may end it: a program that wants to end on a signal returns false from there.
 template <class M, class B, class F>
 result<void> try_quantise(path_view name, const std::string& to, const open_options& options = {}) {
   return guarded([&] { return detail::quantise<M, B, policy_of<F>>(name, to, options); });

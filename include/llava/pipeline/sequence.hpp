@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// sequence: the tokens of one conversation, their pictures, and the part of them whose keys and values are cached. A new
-/// prompt keeps the longest common beginning and forgets the rest.
+/// sequence: the tokens of one conversation, their pictures, and the part of them whose keys and values are cached. A
+/// new prompt keeps the longest common beginning and forgets the rest.
 #pragma once
 #include <memory>
 #include <span>

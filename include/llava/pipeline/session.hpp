@@ -3,9 +3,9 @@
 /// pipeline::session(), cheap to make, fork and drop. The prompt is always the one that the reference builds from all
 /// turns; what of it was computed before is reused.
 ///
-/// A call that fails or is cancelled leaves the conversation as it was; so does what a callback throws, which passes by. One
-/// session is used by one thread at a time. A callback may not ask the session that is answering it (errc::busy), nor move or
-/// destroy it; it may ask a fork.
+/// A call that fails or is cancelled leaves the conversation as it was; so does what a callback throws, which passes
+/// by. One session is used by one thread at a time. A callback may not ask the session that is answering it
+/// (errc::busy), nor move or destroy it; it may ask a fork.
 #pragma once
 #include <algorithm>
 #include <iterator>

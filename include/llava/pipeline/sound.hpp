@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Whether a pipeline can be made from a model, a backend and a weight policy: if not, one static_assert says why, in one
-/// sentence, and nothing is instantiated after it.
+/// Whether a pipeline can be made from a model, a backend and a weight policy: if not, one static_assert says why, in
+/// one sentence, and nothing is instantiated after it.
 #pragma once
 #include <llava/ops/backend.hpp>
 #include <llava/pipeline/numbers.hpp>

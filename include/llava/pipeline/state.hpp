@@ -87,8 +87,8 @@ struct pipeline_state {
     return result<std::unique_ptr<pipeline_state>>(std::move(state));
   }
 
-  /// Image tokens of a picture. `see(queue, features)` is called with the tower's features (features, Dv); `tokens` may be
-  /// null when they are all that is wanted.
+  /// Image tokens of a picture. `see(queue, features)` is called with the tower's features (features, Dv); `tokens` may
+  /// be null when they are all that is wanted.
   template <class See>
   result<void> try_encode(const image& picture, const std::stop_token& stop, See&& see, image_tokens* tokens) {
     if (!vit_) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
@@ -110,7 +110,8 @@ struct pipeline_state {
 
  private:
   /// The choices that config.json makes, where M leaves them open. Where M has made them, the activation must agree; a
-  /// projector of one's own is what a variant is for, and the names and shapes of its weights are held against the files.
+  /// projector of one's own is what a variant is for, and the names and shapes of its weights are held against the
+  /// files.
   result<void> try_choose(const std::string& folder) {
     const auto choose = [&](auto& choice, std::string_view what, std::string_view name) -> result<void> {
       using C = std::remove_reference_t<decltype(choice)>;
@@ -210,8 +211,9 @@ struct pipeline_state {
     return {};
   }
 
-  /// Bytes of activations: the largest step and a picture are run on a queue that computes nothing. Its ops hold what they
-  /// are given against their contracts, so most mistakes in a projector or an op of one's own are errors of opening.
+  /// Bytes of activations: the largest step and a picture are run on a queue that computes nothing. Its ops hold what
+  /// they are given against their contracts, so most mistakes in a projector or an op of one's own are errors of
+  /// opening.
   result<std::size_t> try_plan() {
     typename B::queue planning(backend, *threads, arena{});
     LLAVA_CHECK(plan_step(planning, *decoder_, cache, limits, [](auto& q, matrix_view<float> logits) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// One step of the language model over any rows of any sequences: prefill chunks and decode rows alike.
 ///
-///   tokens (T) of text and pictures -> x (T, D) -> decoder -> the rows asked for (R, D) -> logits (R, V) -> what follows
+///   tokens (T) of text and pictures -> x (T, D) -> decoder -> the rows asked for (R, D) -> logits (R, V) -> what
+///   follows
 ///
-/// A row's result does not depend on the other rows of its step (R14), so how a prompt is cut into chunks and who shares
-/// a step are free choices.
+/// A row's result does not depend on the other rows of its step (R14), so how a prompt is cut into chunks and who
+/// shares a step are free choices.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -156,8 +157,8 @@ result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step
 }  // namespace detail
 
 /// Runs a step. `finish(queue, logits)` is called with logits (R, V) while they exist, unless R is 0, and returns
-/// result<void>. After an error of it or of an op, or when `go_on` said so (errc::cancelled), the caches hold what they held.
-/// The caller has reserved room in the caches and keeps within the limits.
+/// result<void>. After an error of it or of an op, or when `go_on` said so (errc::cancelled), the caches hold what they
+/// held. The caller has reserved room in the caches and keeps within the limits.
 template <class Q, class Decoder, class Cache, class GoOn, class Finish>
 result<void> run_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging,
                       std::span<const step_part> parts, GoOn&& go_on, Finish&& finish) {
@@ -169,8 +170,8 @@ result<void> run_step(Q& q, const Decoder& decoder, const Cache& cache, step_sta
   return {};
 }
 
-/// The largest step on a planning queue: afterwards the arena's peak is what a workspace needs. The error of an op whose
-/// operands do not fit.
+/// The largest step on a planning queue: afterwards the arena's peak is what a workspace needs. The error of an op
+/// whose operands do not fit.
 template <class Q, class Decoder, class Cache, class Finish>
 result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m, Finish&& finish) {
   step_staging largest(m);

@@ -3,10 +3,10 @@
 ///   stage(projector_config)                   its numbers; or stage(projector_config, P), with what P's object chose
 ///   each(visit)                               its weights, named "projector.…": visit(name, slot, dims)
 ///   rows(features)                            how many image tokens come from that many features; at least 1
-///   forward(queue, y, x)                      x (features, Dv), an operand of products with F -> y (rows(features), D) f32,
-///                                             all of it written by ops
-/// and, in the list of `any`, a `name`, by which config.json chooses it. docs/adding-a-projector.md shows a new one. What it
-/// gets wrong is an error of opening a model, where `forward` is run once with shapes alone.
+///   forward(queue, y, x)                      x (features, Dv), an operand of products with F -> y (rows(features), D)
+///                                             f32, all of it written by ops
+/// and, in the list of `any`, a `name`, by which config.json chooses it. docs/adding-a-projector.md shows a new one.
+/// What it gets wrong is an error of opening a model, where `forward` is run once with shapes alone.
 #pragma once
 #include <concepts>
 #include <string_view>

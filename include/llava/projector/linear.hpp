@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// linear_projector: one linear layer ("linear", LLaVA v1). identity_projector: features are tokens already ("identity").
+/// linear_projector: one linear layer ("linear", LLaVA v1). identity_projector: features are tokens already
+/// ("identity").
 #pragma once
 #include <llava/nn/linear.hpp>
 #include <llava/ops/rows.hpp>

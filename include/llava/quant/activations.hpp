@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Activations as integers, for products with block formats: a row of x is cut into groups of `group` elements along K, each
-/// with a scale, and this is the definition that every backend keeps to the bit:
+/// Activations as integers, for products with block formats: a row of x is cut into groups of `group` elements along K,
+/// each with a scale, and this is the definition that every backend keeps to the bit:
 ///   m = max|x| in the group;  scale = m / L;  code = x · (L / m), to the nearest whole number, ties to even
-/// L is 127 for codes of 8 bits, and 8191 for those of 16: 32 products of two such codes are the most that an i32 can hold.
-/// A group whose m is under 1e-30 or over 3e38 has scale and codes 0; where K ends inside a group, the rest is zeros. What is
-/// not a number counts in no maximum and becomes −L.
+/// L is 127 for codes of 8 bits, and 8191 for those of 16: 32 products of two such codes are the most that an i32 can
+/// hold. A group whose m is under 1e-30 or over 3e38 has scale and codes 0; where K ends inside a group, the rest is
+/// zeros. What is not a number counts in no maximum and becomes −L.
 #pragma once
 #include <cmath>
 #include <cstddef>

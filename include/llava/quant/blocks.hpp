@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/// block_format: weights (N, K) as small integers with scales. A row stands alone: `header_bytes`, then a block for every 32
-/// elements along K; where K ends inside a block, the elements behind it are zeros. A format is a tag F with
+/// block_format: weights (N, K) as small integers with scales. A row stands alone: `header_bytes`, then a block for
+/// every 32 elements along K; where K ends inside a block, the elements behind it are zeros. A format is a tag F with
 ///   name                                    by which files and options call it
 ///   header_bytes, block_bytes               of a row, of 32 elements
 ///   bits                                    of a code as it is stored: 16, 8, or 4 for codes −8 … 7
-///   activation_group                        elements of an activation row that share a scale (ops/matmul.hpp): 32 or 128
-///   has_row_scale                           true (4 bits only): elements are whole numbers of one f32 scale for the whole
-///                                           row; false: every block has its own scale
+///   activation_group                        elements of an activation row that share a scale (ops/matmul.hpp): 32 or
+///                                           128
+///   has_row_scale                           true (4 bits only): elements are whole numbers of one f32 scale for the
+///                                           whole row; false: every block has its own scale
 ///   encode(x, n, row)                       n floats become a row
 ///   row_scale(row)                          the scale of the row; 1 where blocks have theirs
 ///   block_scale(block)                      the scale of a block, an f16; 1 where the row has it
-///   decode(block, values)                   32 integers in [−128, 127], at 16 bits in [−8191, 8191], where rows have scales
-///                                           in [−2048, 2048]; element k is values[k % 32] · scale
-///   head, beside                            optional: the formats that weights<F> gives a head, and what stands beside the
-///                                           text (tower and projector), instead of f16
-///   activation                              optional, at 8 bits: std::int16_t, when activations beside it have 14 bits too
+///   decode(block, values)                   32 integers in [−128, 127], at 16 bits in [−8191, 8191], where rows have
+///                                           scales in [−2048, 2048]; element k is values[k % 32] · scale
+///   head, beside                            optional: the formats that weights<F> gives a head, and what stands beside
+///                                           the text (tower and projector), instead of f16
+///   activation                              optional, at 8 bits: std::int16_t, when activations beside it have 14 bits
+///                                           too
 ///   codes(block)                            4 bits only: the 16 bytes of nibbles.hpp
 ///   factor(block), offset(block)            where rows have scales: whole numbers of 8 bits that make of a code c the
 ///                                           integer that decode gives, factor · (c − 8) − 8 · offset
@@ -34,11 +36,13 @@ inline constexpr int block_elements = 32;
 /// Blocks that hold n elements.
 constexpr std::ptrdiff_t blocks_of(std::ptrdiff_t n) { return (n + block_elements - 1) / block_elements; }
 
-/// The largest of codes as integers, of weights at 16 bits and of activations: 32 products of two of them fit into an i32.
+/// The largest of codes as integers, of weights at 16 bits and of activations: 32 products of two of them fit into an
+/// i32.
 template <class Code>
 inline constexpr int largest_code = sizeof(Code) == 2 ? 8191 : 127;
 
-/// A number as a code: to the nearest whole one, ties to even, no farther from 0 than the largest; NaN becomes the least.
+/// A number as a code: to the nearest whole one, ties to even, no farther from 0 than the largest; NaN becomes the
+/// least.
 template <class Code>
 Code whole_code(float x) {
   constexpr auto most = static_cast<float>(largest_code<Code>);

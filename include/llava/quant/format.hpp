@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the view of what is
-/// stored, and its size. The dense formats are the element types themselves: f32, f16, bf16. The others are integers with
-/// scales, in blocks along K: quant/blocks.hpp.
+/// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the view of what
+/// is stored, and its size. The dense formats are the element types themselves: f32, f16, bf16. The others are integers
+/// with scales, in blocks along K: quant/blocks.hpp.
 ///
-/// weights<F> is the policy that gives every stage its format. F alone means: F for all when F is dense; for a quantised
-/// F the text linears in F, the head in F::head where F has one (the 4-bit formats: q8_0), tower and projector in F::beside
-/// where F has one (q16_0: itself), and all else in f16. A derived policy overrides a stage:
+/// weights<F> is the policy that gives every stage its format. F alone means: F for all when F is dense; for a
+/// quantised F the text linears in F, the head in F::head where F has one (the 4-bit formats: q8_0), tower and
+/// projector in F::beside where F has one (q16_0: itself), and all else in f16. A derived policy overrides a stage:
 ///   struct mixed : llava::weights<llava::q4_0> { using head = llava::f16; };
 #pragma once
 #include <cstddef>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_layout: how a backend keeps the rows of a block format in its memory; `B::layout<F>` names it. Rows are laid down by
-/// units, so that many threads can do it and a file can hold the result:
+/// weight_layout: how a backend keeps the rows of a block format in its memory; `B::layout<F>` names it. Rows are laid
+/// down by units, so that many threads can do it and a file can hold the result:
 ///   view                                  what the backend's matmul takes
-///   name                                  of the layout and its version: a file that holds it is good for that name only
+///   name                                  of the layout and its version: a file that holds it is good for that name
+///                                         only
 ///   unit                                  rows of w in a unit; the last unit may have fewer
 ///   unit_bytes(columns)                   of a unit
 ///   pack(to, stored, rows, columns)       `rows` ≤ unit stored rows, one after another, become a unit

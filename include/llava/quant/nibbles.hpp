@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// nibbles: how the 4-bit formats keep the 32 codes of a block in 16 bytes, as GGUF does: byte i holds code i in its low
-/// half and code i + 16 in its high half. A code c in 0 … 15 stands for c − 8.
+/// nibbles: how the 4-bit formats keep the 32 codes of a block in 16 bytes, as GGUF does: byte i holds code i in its
+/// low half and code i + 16 in its high half. A code c in 0 … 15 stands for c − 8.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// q16_0: 16-bit weights as whole numbers, so that products of integers, of which x86 processors make up to twice as many as of
-/// floats, take the place of f16's:
+/// q16_0: 16-bit weights as whole numbers, so that products of integers, of which x86 processors make up to twice as
+/// many as of floats, take the place of f16's:
 ///   block (66 bytes): f16 scale d, a power of two · 32 × i16 code q in ±8191;  element = d · q
-/// A format of this library's own; its name goes on where GGUF's q8_0 ends. What it loses is usually less than f16 has lost already:
-/// an f16 that is at least a quarter of its block's largest stays what it is, and a smaller one is off by at most 2⁻¹³ of that
-/// largest. Activations beside it have 14 bits as well (quant/activations.hpp).
+/// A format of this library's own; its name goes on where GGUF's q8_0 ends. What it loses is usually less than f16 has
+/// lost already: an f16 that is at least a quarter of its block's largest stays what it is, and a smaller one is off by
+/// at most 2⁻¹³ of that largest. Activations beside it have 14 bits as well (quant/activations.hpp).
 ///
 /// Made from floats: d is the smallest power of two, from 2⁻²⁴ to 2¹⁵, for which every |x / d| rounds to at most 8191;
 /// q = x / d rounded, ties to even. What is larger than d can reach becomes ±8191 d, what is not a number −8191 d.

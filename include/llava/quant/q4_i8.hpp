@@ -2,14 +2,14 @@
 /// q4_i8: 4-bit weights with two levels of scales, the lower of them integers, and an offset for each block:
 ///   row: f32 scale S · blocks (18 bytes): i8 factor f · i8 offset o · 16 bytes of codes c (nibbles.hpp)
 ///   element = S · (f · (c − 8) − 8 · o)
-/// So a product with 8-bit activations stays exact in integers as far as the activations share a scale, 128 elements, where
-/// q4_0 must go to floats after 32. What that saves pays for the offset, which costs little, since a product holds 8 · Σ x
-/// anyway; and codes reach from a block's least element to its largest: at q4_0's size and speed, a quarter to two fifths
-/// less of squared error. A format of this library's own.
+/// So a product with 8-bit activations stays exact in integers as far as the activations share a scale, 128 elements,
+/// where q4_0 must go to floats after 32. What that saves pays for the offset, which costs little, since a product
+/// holds 8 · Σ x anyway; and codes reach from a block's least element to its largest: at q4_0's size and speed, a
+/// quarter to two fifths less of squared error. A format of this library's own.
 ///
-/// Made from floats: S lets factor 127 reach over the widest block. A block's codes first reach over all of it; then, twice, a
-/// straight line is fitted to elements over codes by least squares, and codes are made anew; the best of the three is kept.
-/// At last S is fitted to all codes.
+/// Made from floats: S lets factor 127 reach over the widest block. A block's codes first reach over all of it; then,
+/// twice, a straight line is fitted to elements over codes by least squares, and codes are made anew; the best of the
+/// three is kept. At last S is fitted to all codes.
 #pragma once
 #include <cmath>
 

@@ -40,8 +40,9 @@ struct q8_0 {
   }
 };
 
-/// The same weights beside activations of 14 bits instead of 8, which cause most of what a model with q8_0 loses: products cost what
-/// q16_0's cost, a token still reads 8.5 bits a weight. Good enough for every stage of a model, which is its default.
+/// The same weights beside activations of 14 bits instead of 8, which cause most of what a model with q8_0 loses:
+/// products cost what q16_0's cost, a token still reads 8.5 bits a weight. Good enough for every stage of a model,
+/// which is its default.
 struct q8_0_a16 : q8_0 {
   using activation = std::int16_t;
   using head = q8_0_a16;

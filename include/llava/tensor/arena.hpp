@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// arena: activations of one step, taken in order and given back in reverse. It is made once, of a size found by running
-/// the step's own code in a planning arena, which hands out addresses that nobody may touch and remembers the peak: so
-/// the peak is known from max_batch_tokens, without a second description of what a step needs, and a step allocates
-/// nothing.
+/// arena: activations of one step, taken in order and given back in reverse. It is made once, of a size found by
+/// running the step's own code in a planning arena, which hands out addresses that nobody may touch and remembers the
+/// peak: so the peak is known from max_batch_tokens, without a second description of what a step needs, and a step
+/// allocates nothing.
 ///
-/// Whoever takes more than there is gets an address that nobody may touch, and the arena has overrun: its queue makes that
-/// the error of the step, and nothing that would touch the address runs.
+/// Whoever takes more than there is gets an address that nobody may touch, and the arena has overrun: its queue makes
+/// that the error of the step, and nothing that would touch the address runs.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// memory: where a backend keeps weights, caches and activations. buffer: owned bytes of one. A failed allocation is a typed
-/// error: a model which does not fit is refused instead of ending the program (R12).
+/// memory: where a backend keeps weights, caches and activations. buffer: owned bytes of one. A failed allocation is a
+/// typed error: a model which does not fit is refused instead of ending the program (R12).
 ///
-/// host_memory: the program's own. Its large buffers are zero pages of the system until they are touched, so a generous KV
-/// cache costs nothing before it is used, and are the system's again at once when a model is closed.
+/// host_memory: the program's own. Its large buffers are zero pages of the system until they are touched, so a generous
+/// KV cache costs nothing before it is used, and are the system's again at once when a model is closed.
 #pragma once
 #include <sys/mman.h>
 
@@ -20,7 +20,8 @@ LLAVA_BEGIN
 
 class buffer;
 
-/// A kind of memory: the program's, or that of one device. It has no state, and its object lives as long as the program.
+/// A kind of memory: the program's, or that of one device. It has no state, and its object lives as long as the
+/// program.
 class memory {
  public:
   /// Every buffer begins at a multiple of so many bytes: a cache line, and the widest vector.
@@ -101,8 +102,8 @@ class host_memory final : public memory {
   }
 
  private:
-  /// Buffers of so many bytes are pages of their own. calloc would at times take what another buffer has left, and write
-  /// zeros to all of it.
+  /// Buffers of so many bytes are pages of their own. calloc would at times take what another buffer has left, and
+  /// write zeros to all of it.
   static constexpr std::size_t pages_from = std::size_t{1} << 20;
 
   std::byte* allocate(std::size_t bytes) const noexcept override {

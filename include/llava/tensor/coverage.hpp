@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// coverage: which elements of a matrix a planning run would have written. Memory that only some user's code writes, like the
-/// image tokens of his projector, is so known to be written whole before anything is computed.
+/// coverage: which elements of a matrix a planning run would have written. Memory that only some user's code writes,
+/// like the image tokens of his projector, is so known to be written whole before anything is computed.
 #pragma once
 #include <cstddef>
 #include <cstdint>

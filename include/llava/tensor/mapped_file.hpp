@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// mapped_file: the bytes of a file, read-only, as memory: nothing is read before it is looked at, and what was read is the
-/// system's to drop. The file must not be shortened while it is mapped.
+/// mapped_file: the bytes of a file, read-only, as memory: nothing is read before it is looked at, and what was read is
+/// the system's to drop. The file must not be shortened while it is mapped.
 #pragma once
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -64,8 +64,8 @@ class mapped_file {
   }
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
-  /// Says that bytes are looked at here and there, or one after the other again. The system reads some MB around what is looked
-  /// at otherwise: 2,800 samples of a file of 13 GB took 40 s without this, 0.05 with it.
+  /// Says that bytes are looked at here and there, or one after the other again. The system reads some MB around what
+  /// is looked at otherwise: 2,800 samples of a file of 13 GB took 40 s without this, 0.05 with it.
   void expect_scattered(bool scattered) const {
     if (data_) ::madvise(data_, size_, scattered ? MADV_RANDOM : MADV_NORMAL);
   }

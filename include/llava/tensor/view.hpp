@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// view<T, Shape>: a pointer into memory that something else owns, with its shape. Rows (steps along the first axis) may
-/// lie `pitch` elements apart, so that a slice of columns is a view too; inside a row elements are contiguous.
+/// view<T, Shape>: a pointer into memory that something else owns, with its shape. Rows (steps along the first axis)
+/// may lie `pitch` elements apart, so that a slice of columns is a view too; inside a row elements are contiguous.
 ///
 /// The memory may belong to a device: only ops look at it. On a host backend operator() reads and writes elements.
 #pragma once

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_slot: a weight of a model in the making, seen by whoever fills it. What reads checkpoints and what computes meet
-/// here: neither knows the other's types, and code that fills slots is compiled once, whatever they are slots of.
+/// weight_slot: a weight of a model in the making, seen by whoever fills it. What reads checkpoints and what computes
+/// meet here: neither knows the other's types, and code that fills slots is compiled once, whatever they are slots of.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -43,8 +43,8 @@ struct host_values {
 /// A weight that is filled once. What only block formats do is answered here as dense weights answer it.
 class weight_slot {
  public:
-  /// Takes the values of a tensor into `to`, the backend's memory, converted on `threads` where they must be. Where they are
-  /// used in place the caller keeps them alive and unchanged. Errors name the tensor.
+  /// Takes the values of a tensor into `to`, the backend's memory, converted on `threads` where they must be. Where
+  /// they are used in place the caller keeps them alive and unchanged. Errors name the tensor.
   virtual result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
                                 executor* threads = nullptr) = 0;
   /// Memory that try_fill would take for these values.

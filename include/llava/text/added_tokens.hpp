@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// added_tokens: tokens that are cut out of a text before the rest is encoded: `</s>`, `<image>`, `<|im_start|>`. The first
-/// in the text goes first, the longest of those that begin at one place. Contents have at most 1024 bytes.
+/// added_tokens: tokens that are cut out of a text before the rest is encoded: `</s>`, `<image>`, `<|im_start|>`. The
+/// first in the text goes first, the longest of those that begin at one place. Contents have at most 1024 bytes.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Byte-pair encoding of one word: neighbours are joined, the best pair first, the leftmost of equals, until none may be.
-/// A heap of pairs keeps it at n log n for words of any length (R10); no recursion.
+/// Byte-pair encoding of one word: neighbours are joined, the best pair first, the leftmost of equals, until none may
+/// be. A heap of pairs keeps it at n log n for words of any length (R10); no recursion.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -30,8 +30,8 @@ inline constexpr std::uint32_t no_symbol = 0xffffffff;
 /// The longest word that is merged as one; words beyond it are cut (1 GiB).
 inline constexpr std::size_t longest_word = std::size_t{1} << 30;
 
-/// Merges `symbols` in place. `find(left, right, merge)` says whether two neighbours may join. What is left is linked by
-/// `after`, from symbol 0 to no_symbol. At most longest_word symbols.
+/// Merges `symbols` in place. `find(left, right, merge)` says whether two neighbours may join. What is left is linked
+/// by `after`, from symbol 0 to no_symbol. At most longest_word symbols.
 template <class Find>
 void merge_pairs(std::vector<bpe_symbol>& symbols, Find&& find) {
   struct candidate {

@@ -242,9 +242,9 @@ std::string_view stop_string(const T& conversation) {
   });
 }
 
-/// The turns of a conversation that was begun with a picture, as the reference's demo writes them: `<image>` at the head of
-/// the first text, or a turn of its own in the templates that mark pictures with tags. `<image>` that the person typed in
-/// the first text is taken out.
+/// The turns of a conversation that was begun with a picture, as the reference's demo writes them: `<image>` at the
+/// head of the first text, or a turn of its own in the templates that mark pictures with tags. `<image>` that the
+/// person typed in the first text is taken out.
 template <class T>
 std::vector<message> with_image(const T& conversation, std::span<const message> turns) {
   std::vector<message> out(turns.begin(), turns.end());

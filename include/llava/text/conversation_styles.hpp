@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The styles of conversation templates: how the texts of a template T and turns become a prompt, and where an answer is
-/// cut. A style is a type with prompt(texts, turns) and stop(texts): code that is compiled once, for all its templates.
+/// The styles of conversation templates: how the texts of a template T and turns become a prompt, and where an answer
+/// is cut. A style is a type with prompt(texts, turns) and stop(texts): code that is compiled once, for all its
+/// templates.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -17,7 +17,7 @@ LLAVA_BEGIN
 enum class decoding : std::uint8_t {
   spaced,      ///< tokenizer.json without a decoder: tokens with a space between them
   byte_level,  ///< all bytes together are the text, U+FFFD for what is not UTF-8
-  byte_fallback,  ///< ▁ is a space; byte pieces that follow each other are text if they are UTF-8 together, else all U+FFFD
+  byte_fallback,  ///< ▁ is a space; byte pieces that follow each other are text if UTF-8 together, else all U+FFFD
   metaspace,      ///< ▁ is a space, but for those of the first token
   sentencepiece,  ///< as the SentencePiece library: ▁ is a space, but for one at the start; U+FFFD for each wrong byte
   slow_legacy,    ///< as LlamaTokenizer of transformers 4, legacy: SentencePiece between special tokens
@@ -122,7 +122,7 @@ class text_decoder {
     held_.erase(0, at);
   }
 
-  // --- the tokenizers library -------------------------------------------------------------------------------------------
+  // --- the tokenizers library ----------------------------------------------------------------------------------------
   void push_byte_fallback(const decoded_token& t, std::string& out) {
     if (rules_.bytes && t.kind == decoded_token::byte) {
       held_ += static_cast<char>(t.value);  // one wrong byte later makes U+FFFD of all, so they wait
@@ -155,7 +155,7 @@ class text_decoder {
     out += text;
   }
 
-  // --- the SentencePiece library ----------------------------------------------------------------------------------------
+  // --- the SentencePiece library -------------------------------------------------------------------------------------
   void push_sentencepiece(const decoded_token& t, std::string& out) {
     if (t.kind == decoded_token::byte) {
       const std::size_t before = out.size();
@@ -190,9 +190,10 @@ class text_decoder {
     mark_dropped_ = run_has_text_ = false;
   }
 
-  // --- transformers' LlamaTokenizer of Python ---------------------------------------------------------------------------
-  // Tokens that stand apart are joined to the groups between them by spaces. In a group, runs between special tokens are
-  // SentencePiece's; legacy puts a space in front of a run that a special token follows, so that such a run has to wait.
+  // --- transformers' LlamaTokenizer of Python ------------------------------------------------------------------------
+  // Tokens that stand apart are joined to the groups between them by spaces. In a group, runs between special tokens
+  // are SentencePiece's; legacy puts a space in front of a run that a special token follows, so that such a run has to
+  // wait.
   void push_slow(const decoded_token& t, std::string& out) {
     if (t.apart) {
       end_group(false, out);

@@ -106,7 +106,8 @@ inline std::string nfc(std::string_view s) {
     at += c.bytes;
   }
   const auto mark = [](char32_t c) { return detail::combining_class(c) != 0; };
-  // Canonical order of each run of marks: by class, and equal classes as they came. A number holds class, place and mark.
+  // Canonical order of each run of marks: by class, and equal classes as they came. A number holds class, place and
+  // mark.
   std::vector<std::uint64_t> run;
   for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end();
        at = std::find_if(at, text.end(), mark)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// prefix_matcher: which of a set of texts begins at a place, the longest first. For the tokens that are cut out of a text
-/// before it is encoded.
+/// prefix_matcher: which of a set of texts begins at a place, the longest first. For the tokens that are cut out of a
+/// text before it is encoded.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -21,7 +21,8 @@ class prefix_matcher {
   static constexpr std::size_t longest = 1024;
 
   prefix_matcher() = default;
-  /// Texts with the number that stands for each. Empty texts never match; of equal texts the one with the largest number counts.
+  /// Texts with the number that stands for each. Empty texts never match; of equal texts the one with the largest
+  /// number counts.
   explicit prefix_matcher(std::vector<std::pair<std::string, std::int32_t>> texts) : texts_(std::move(texts)) {
     std::sort(texts_.begin(), texts_.end());
     for (const auto& [text, number] : texts_)

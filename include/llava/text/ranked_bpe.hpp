@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// ranked_bpe: BPE by a list of merges, the earlier in the list the sooner (Sennrich, 2016), as the tokenizers library does
-/// it. Words are of bytes (GPT-2, Llama 3, Qwen2) or of characters (LLaMA's tokenizer.json, with byte fallback).
+/// ranked_bpe: BPE by a list of merges, the earlier in the list the sooner (Sennrich, 2016), as the tokenizers library
+/// does it. Words are of bytes (GPT-2, Llama 3, Qwen2) or of characters (LLaMA's tokenizer.json, with byte fallback).
 ///
 /// For words of bytes the texts of the vocabulary are the bytes themselves, not the letters that GPT-2 writes for them:
 /// a reader translates them with bytes_of_letters.
@@ -19,7 +19,8 @@
 
 LLAVA_BEGIN
 
-/// The letter that GPT-2's vocabularies write for a byte: printable ones stand for themselves, the others follow U+0100.
+/// The letter that GPT-2's vocabularies write for a byte: printable ones stand for themselves, the others follow
+/// U+0100.
 constexpr char32_t letter_of_byte(unsigned char b) {
   const auto plain = [](int x) { return (x >= '!' && x <= '~') || (x >= 0xa1 && x <= 0xac) || x >= 0xae; };
   if (plain(b)) return b;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// sentencepiece_bpe: BPE as the SentencePiece library does it (Kudo and Richardson, 2018), the tokenizer of LLaMA, Vicuna,
-/// Mistral and Yi. Spaces become ▁, a ▁ may be put in front, and of all neighbours that make a piece the two of the best
-/// score join first, the leftmost of equals. What is no piece becomes bytes, or the unknown token.
+/// sentencepiece_bpe: BPE as the SentencePiece library does it (Kudo and Richardson, 2018), the tokenizer of LLaMA,
+/// Vicuna, Mistral and Yi. Spaces become ▁, a ▁ may be put in front, and of all neighbours that make a piece the two of
+/// the best score join first, the leftmost of equals. What is no piece becomes bytes, or the unknown token.
 ///
 /// Normalisation other than of spaces, models of type unigram and spaces put behind are not done here: the reader of a
 /// model says so.
@@ -57,7 +57,8 @@ struct sentencepiece_model {
 /// BPE as SentencePiece does it: the pair whose piece has the best score is joined first.
 class sentencepiece_bpe {
  public:
-  /// Fails on pieces that are empty or stand twice, on none or several unknown ones, and on byte pieces that are missing.
+  /// Fails on pieces that are empty or stand twice, on none or several unknown ones, and on byte pieces that are
+  /// missing.
   static result<sentencepiece_bpe> try_make(sentencepiece_model model);
 
   std::size_t size() const { return pieces_.size(); }
@@ -80,7 +81,8 @@ class sentencepiece_bpe {
   void encode(std::string_view text, bool prefix, std::vector<std::int32_t>& out) const {
     if (text.empty()) return;
     const std::string marked = normalised(text, prefix);
-    // No merge crosses the beginning of a run of ▁ when no piece does: word by word is the same, and stays in the cache.
+    // No merge crosses the beginning of a run of ▁ when no piece does: word by word is the same, and stays in the
+    // cache.
     for (std::size_t first = 0; first < marked.size();) {
       std::size_t end = marked.size();
       if (words_) {

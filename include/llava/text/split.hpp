@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How text is cut into words before merges: the patterns of GPT-2, Llama 3 and Qwen2, matched by hand in one pass. Words
-/// cover the text without gaps. Text is valid UTF-8; time is linear.
+/// How text is cut into words before merges: the patterns of GPT-2, Llama 3 and Qwen2, matched by hand in one pass.
+/// Words cover the text without gaps. Text is valid UTF-8; time is linear.
 #pragma once
 #include <cstdint>
 #include <string_view>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// stream_decoder: the text of ids as they come. A piece never ends inside a UTF-8 character, and all pieces together are
-/// what decode gives for all ids, whatever the ids are. What a later id can still change waits: the beginning of a
+/// stream_decoder: the text of ids as they come. A piece never ends inside a UTF-8 character, and all pieces together
+/// are what decode gives for all ids, whatever the ids are. What a later id can still change waits: the beginning of a
 /// character, and in tokenizer.json with byte fallback a run of byte tokens, which is text only when it is as a whole.
 #pragma once
 #include <cstdint>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer: text to ids and back, as the reference's tokenizer of the same folder does it. It holds either kind of BPE
-/// and knows no file format: try_open_tokenizer (checkpoint/) reads one from a folder.
+/// tokenizer: text to ids and back, as the reference's tokenizer of the same folder does it. It holds either kind of
+/// BPE and knows no file format: try_open_tokenizer (checkpoint/) reads one from a folder.
 ///
 ///   text → added tokens cut out → stretches normalised → words → ids; ids that a prompt begins with in front
 ///
 /// Any bytes may be given. What is not UTF-8 counts as U+FFFD: one for each byte with SentencePiece, which is what that
 /// library does, and one for each stretch that begins a character otherwise, which is what the tokenizers library gets
-/// from Python's bytes.decode(errors="replace"). Nothing recurses; time grows as n log n (R10). Const calls are safe from
-/// any thread.
+/// from Python's bytes.decode(errors="replace"). Nothing recurses; time grows as n log n (R10). Const calls are safe
+/// from any thread.
 #pragma once
 #include <algorithm>
 #include <cstdint>

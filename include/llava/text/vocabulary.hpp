@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// vocabulary: ids and their texts, both ways; merge_table: which two ids make a third. Open addressing: a lookup makes no
-/// copy and mostly one step.
+/// vocabulary: ids and their texts, both ways; merge_table: which two ids make a third. Open addressing: a lookup makes
+/// no copy and mostly one step.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -37,8 +37,8 @@ struct word_rules {
     return marks_spaces ? marked(out) : out;
   }
 
-  /// Calls word(text) for each word of a normalised stretch. `at_start`: nothing stands before it in the whole text. Words
-  /// may be cut before ▁ when `may_cut` says that it makes no difference.
+  /// Calls word(text) for each word of a normalised stretch. `at_start`: nothing stands before it in the whole text.
+  /// Words may be cut before ▁ when `may_cut` says that it makes no difference.
   template <class Word>
   void each_word(std::string_view text, bool at_start, bool may_cut, Word&& word) const {
     if (text.empty()) return;

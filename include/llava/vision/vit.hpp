@@ -3,8 +3,8 @@
 ///
 ///   rgb (S·S·3) -> patches (P, 3·p·p) -> tokens (1 + P, Dv) -> layers_run() of the layers -> features (P, Dv)
 ///
-/// Layer: h += out(attention(LN1 h)); h += fc2(act(fc1(LN2 h))). With select_layer −2 the last layer of the checkpoint is
-/// never run nor read. Follows transformers' CLIPVisionModel and SiglipVisionModel.
+/// Layer: h += out(attention(LN1 h)); h += fc2(act(fc1(LN2 h))). With select_layer −2 the last layer of the checkpoint
+/// is never run nor read. Follows transformers' CLIPVisionModel and SiglipVisionModel.
 #pragma once
 #include <cmath>
 #include <string>
@@ -62,8 +62,8 @@ class vit {
       layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
   }
 
-  /// features (features(), Dv) of one picture. rgb (S·S·3) bytes and table (3, 256) are the backend's memory. `go_on` is
-  /// asked before every layer; false ends the work, and the features are then not written.
+  /// features (features(), Dv) of one picture. rgb (S·S·3) bytes and table (3, 256) are the backend's memory. `go_on`
+  /// is asked before every layer; false ends the work, and the features are then not written.
   template <class Q, class GoOn>
   bool forward(Q& q, matrix_view<float> features, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
                GoOn&& go_on) const {

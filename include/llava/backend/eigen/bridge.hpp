@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Between this library's views and Eigen, without a copy, both ways:
-///   as_map(view)      the view's memory as an Eigen::Map: a matrix (rows, columns), row-major, `pitch` elements from row to
-///                     row; a vector (n) as a column
-///   as_view(object)   an Eigen object's memory as a view: a row-major Matrix, Array, Map, Ref or block of one whose elements
-///                     are neighbours inside a row, or a vector
+///   as_map(view)      the view's memory as an Eigen::Map: a matrix (rows, columns), row-major, `pitch` elements from
+///                     row to row; a vector (n) as a column
+///   as_view(object)   an Eigen object's memory as a view: a row-major Matrix, Array, Map, Ref or block of one whose
+///                     elements are neighbours inside a row, or a vector
 /// Extents that one side knows at compile time the other knows too: shape<576, dyn> ↔ Matrix<float, 576, Dynamic>.
 /// Elements that are const on one side are const on the other; f16 and bf16 are Eigen::half and Eigen::bfloat16.
 ///
-/// Neither owns anything: what was given must outlive what is returned, so that as_view takes no temporary that owns its
-/// elements. What cannot be seen without a copy (column-major matrices) is a compile error of one sentence.
+/// Neither owns anything: what was given must outlive what is returned, so that as_view takes no temporary that owns
+/// its elements. What cannot be seen without a copy (column-major matrices) is a compile error of one sentence.
 #pragma once
 #include <Eigen/Core>
 #include <type_traits>

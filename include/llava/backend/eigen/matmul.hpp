@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the eigen backend (contract: ops/matmul.hpp, without its order of addition): Eigen's product of maps. 16-bit
-/// weights are converted to f32 a block of columns at a time. Eigen chooses its order of addition by the sizes of the
-/// product and by the instruction set that the program is compiled for, so a row may depend on the rows beside it.
+/// matmul of the eigen backend (contract: ops/matmul.hpp, without its order of addition): Eigen's product of maps.
+/// 16-bit weights are converted to f32 a block of columns at a time. Eigen chooses its order of addition by the sizes
+/// of the product and by the instruction set that the program is compiled for, so a row may depend on the rows beside
+/// it.
 ///
-/// Eigen takes its own scratch memory from the heap. In a program that is compiled for OpenMP it would start threads of its own
-/// inside each of ours, and be ten times slower: it is told not to, unless the program has called Eigen::setNbThreads().
+/// Eigen takes its own scratch memory from the heap. In a program that is compiled for OpenMP it would start threads of
+/// its own inside each of ours, and be ten times slower: it is told not to, unless the program has called
+/// Eigen::setNbThreads().
 #pragma once
 #include <llava/backend/eigen/bridge.hpp>
 #include <llava/backend/eigen/queue.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The kernels of block formats for AVX-512 with VNNI and AMX: sixteen rows of x meet a panel in one instruction. All others
-/// are those of avx512.hpp.
+/// The kernels of block formats for AVX-512 with VNNI and AMX: sixteen rows of x meet a panel in one instruction. All
+/// others are those of avx512.hpp.
 #pragma once
 #if defined(__x86_64__)
 #include <llava/backend/simd/avx512vnni.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What kernels are called with: plain pointers and sizes. A kernel is text in kernels/*.inc that is compiled once for each
-/// instruction set, inside that set's namespace and target region; it calls nothing outside them, because the linker keeps
-/// one copy of an inline function, and that copy must run on every machine.
+/// What kernels are called with: plain pointers and sizes. A kernel is text in kernels/*.inc that is compiled once for
+/// each instruction set, inside that set's namespace and target region; it calls nothing outside them, because the
+/// linker keeps one copy of an inline function, and that copy must run on every machine.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,8 +25,8 @@ struct matmul_arguments {
   update how;
 };
 
-/// Elements along K whose products are added up before they join the output: a few rows of x and of w, so long, are in a
-/// first-level cache.
+/// Elements along K whose products are added up before they join the output: a few rows of x and of w, so long, are in
+/// a first-level cache.
 inline constexpr std::ptrdiff_t depth_at_once = 1024;
 /// From one packed row of w to the next: a power of two would put them all into the same sets of a first-level cache.
 inline constexpr std::ptrdiff_t packed_pitch = depth_at_once + 16;
@@ -41,8 +41,8 @@ constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
   return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4 / depth_at_once * packed_pitch);
 }
 
-/// Attention of some query rows over blocks of 16 keys. Row i is head i % group of token i / group: heads that share a key
-/// head lie side by side.
+/// Attention of some query rows over blocks of 16 keys. Row i is head i % group of token i / group: heads that share a
+/// key head lie side by side.
 template <class T>
 struct attention_arguments {
   const float* queries;  // first token, at the first of these heads

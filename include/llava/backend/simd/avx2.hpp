@@ -97,8 +97,9 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-/// A product has twelve sums of sixteen registers: rows of x and one of w take the others, and converting a weight on the way
-/// costs nothing. Attention's eight cover the latency of a multiplication, and four rows are what a group of queries often has.
+/// A product has twelve sums of sixteen registers: rows of x and one of w take the others, and converting a weight on
+/// the way costs nothing. Attention's eight cover the latency of a multiplication, and four rows are what a group of
+/// queries often has.
 inline constexpr int product_rows = 3, attention_rows = 4, block_rows = 4, panels_at_once = 1;
 template <class F>
 using packed_number = F;

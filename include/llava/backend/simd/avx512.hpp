@@ -84,7 +84,8 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-/// Twenty-four sums of thirty-two registers. Converting a weight takes the units that multiply, so it is done once for all rows.
+/// Twenty-four sums of thirty-two registers. Converting a weight takes the units that multiply, so it is done once for
+/// all rows.
 inline constexpr int product_rows = 6, attention_rows = 12;
 template <class F>
 using packed_number = float;

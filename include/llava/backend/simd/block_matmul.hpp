@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the simd backend with weights in a block format (contract: ops/matmul.hpp): the rows of x become integers, then
-/// every piece takes its own panels, all rows at a time.
+/// matmul of the simd backend with weights in a block format (contract: ops/matmul.hpp): the rows of x become integers,
+/// then every piece takes its own panels, all rows at a time.
 #pragma once
 #include <algorithm>
 

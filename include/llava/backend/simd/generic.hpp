@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The kernels in plain C++, for a machine with none of the instruction sets above; the compiler makes of them what it can.
-/// Without a fused multiply-add in hardware products are rounded before they are added: same bytes on one build (R14), not
-/// those of the others.
+/// The kernels in plain C++, for a machine with none of the instruction sets above; the compiler makes of them what it
+/// can. Without a fused multiply-add in hardware products are rounded before they are added: same bytes on one build
+/// (R14), not those of the others.
 #pragma once
 #include <bit>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The instruction sets that the simd backend is compiled for, and which of them a machine has. The choice is made at run
-/// time, once per queue: no compiler flag is needed, and one program runs everywhere.
+/// The instruction sets that the simd backend is compiled for, and which of them a machine has. The choice is made at
+/// run time, once per queue: no compiler flag is needed, and one program runs everywhere.
 #pragma once
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
@@ -18,8 +18,8 @@ LLAVA_BEGIN
 enum class simd_isa : unsigned char { generic, neon, avx2, avx512, avx512vnni, amx };
 
 #if defined(__x86_64__)
-/// Whether the processor multiplies tiles of bytes, and the system lets this process have them: Linux must be asked, once, for
-/// all threads (arch_prctl, ARCH_REQ_XCOMP_PERM of XTILEDATA).
+/// Whether the processor multiplies tiles of bytes, and the system lets this process have them: Linux must be asked,
+/// once, for all threads (arch_prctl, ARCH_REQ_XCOMP_PERM of XTILEDATA).
 inline bool may_use_tiles() {
 #if defined(__linux__)
   static const bool yes = [] {
@@ -51,8 +51,8 @@ inline bool is_supported(simd_isa isa) {
   return isa == simd_isa::generic;
 }
 
-/// The widest one there is. Not AMX, which has been checked with its instructions emulated and never on a processor that has
-/// them: simd_as<simd_isa::amx> asks for it.
+/// The widest one there is. Not AMX, which has been checked with its instructions emulated and never on a processor
+/// that has them: simd_as<simd_isa::amx> asks for it.
 inline simd_isa best_isa() {
   for (simd_isa isa : {simd_isa::avx512vnni, simd_isa::avx512, simd_isa::avx2, simd_isa::neon})
     if (is_supported(isa)) return isa;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The ops of the simd backend: each cuts its work into independent pieces and calls the kernels of the queue's instruction
-/// set (contracts: ops/*.hpp). How many pieces there are changes no byte.
+/// The ops of the simd backend: each cuts its work into independent pieces and calls the kernels of the queue's
+/// instruction set (contracts: ops/*.hpp). How many pieces there are changes no byte.
 #pragma once
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd/queue.hpp>
@@ -41,8 +41,8 @@ inline constexpr std::ptrdiff_t attention_run = 96;
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
-  // A piece is a run of columns, so that no two write the same. Small enough that threads end together, and for few rows, which
-  // only read weights, large enough to be read as streams.
+  // A piece is a run of columns, so that no two write the same. Small enough that threads end together, and for few
+  // rows, which only read weights, large enough to be read as streams.
   const std::ptrdiff_t rows = x.extent(0), columns = w.extent(0), threads = q.concurrency();
   const std::ptrdiff_t units = (columns + 31) / 32, most = rows <= few_rows ? 8 * threads : 4 * threads;
   std::ptrdiff_t run = (units + most - 1) / most;  // units of a piece
@@ -128,7 +128,8 @@ void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, 
   });
 }
 
-/// Keys and values of each head are laid into blocks like the cache's, so that one kernel serves both kinds of attention.
+/// Keys and values of each head are laid into blocks like the cache's, so that one kernel serves both kinds of
+/// attention.
 inline void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, matrix_view<const float> k,
                       matrix_view<const float> v, const attention_parameters p) {
   if (!q.accepts(ops::attention_shapes(y, queries, k, v, p))) return;

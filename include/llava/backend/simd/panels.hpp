@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// panels<F>: how the simd backend keeps block formats: a unit is a panel of 16 rows of w, which are 16 columns of y and the 16
-/// lanes of a vector. Every instruction set reads the same bytes:
+/// panels<F>: how the simd backend keeps block formats: a unit is a panel of 16 rows of w, which are 16 columns of y
+/// and the 16 lanes of a vector. Every instruction set reads the same bytes:
 ///   codes   of each block: 4 bytes of each of 16 rows, and again, along K
 ///             16 bits: (16 steps, 16 rows, 2) i16
 ///             8 bits: (8 steps, 16 rows, 4) i8
-///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15 for −8 … 7
+///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15
+///             for −8 … 7
 ///   scales  of each block: 16 f16, or, where rows have scales, 16 pairs of i8: factor, offset
 ///   row scales: 16 f32, where rows have scales
 /// each plane behind the other, its size rounded up to 64 bytes. Rows that w does not have are zeros.
