@@ -60,6 +60,7 @@ llava::result<llava::chat_model> model_options::try_open() const {
   llava::open_options options;
   options.threads = threads;
   options.packed_file = packed_file;
+  options.conversation = conversation;
   options.report = [&](const llava::progress& p) {
     bar.show(p);
     return true;
@@ -69,9 +70,7 @@ llava::result<llava::chat_model> model_options::try_open() const {
     LLAVA_TRY(stored, try_stored_dtype(path));
     weights = stored;
   }
-  LLAVA_TRY(model, try_open_model(path, backend, weights, options));
-  if (!conversation.empty()) LLAVA_CHECK(model.try_choose_conversation(conversation));
-  return std::move(model);
+  return try_open_model(path, backend, weights, options);
 }
 
 llava::result<llava::chat_model> model_options::try_open_to_ask() const {

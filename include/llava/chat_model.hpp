@@ -50,7 +50,6 @@ struct erased_session {
 struct erased_model {
   virtual ~erased_model() = default;
   virtual std::unique_ptr<erased_session> session() const = 0;
-  virtual result<void> try_choose_conversation(std::string_view) = 0;
   virtual result<std::string> try_prompt(std::span<const image>, std::string_view) const = 0;
   virtual std::vector<std::int32_t> encode(std::string_view, bool) const = 0;
   virtual std::string decode(std::span<const std::int32_t>, bool) const = 0;
@@ -127,9 +126,6 @@ class chat_model {
   explicit chat_model(std::shared_ptr<detail::erased_model> m) : model_(std::move(m)) {}
 
   chat_session session() const { return chat_session(model_->session()); }
-  /// Another conversation template, by the reference's name ("vicuna_v1"), where the model's type leaves it open. To be
-  /// called before the model is shared.
-  result<void> try_choose_conversation(std::string_view name) { return model_->try_choose_conversation(name); }
 
   /// The prompt that a first question becomes.
   result<std::string> try_prompt(std::span<const image> pictures, std::string_view question) const {

@@ -79,13 +79,13 @@ void check_original_folder(const llava::json_value& about, const std::vector<con
   llava::open_options options;
   options.threads = 2;
   options.kv_tokens = 2048;
-  auto model = Pipeline::try_open(path, options);
-  if (!model) FAIL(model.error().what());
   const record pictures(of);
   for (const llava::json_value* q : questions) {
     const std::string &query = *q->find("query")->text(), *const mode = q->find("mode")->text();
     INFO("query " << query << ", template " << (mode ? *mode : std::string("by the name")));
-    if (mode) REQUIRE(model->try_choose_conversation(*mode));
+    options.conversation = mode ? *mode : std::string();
+    const auto model = Pipeline::try_open(path, options);
+    if (!model) FAIL(model.error().what());
     CHECK(*model->try_prompt(1, query) == *q->find("prompt")->text());
     CHECK(llava::prompt_ids(model->words(), model->description(), *q->find("prompt")->text(), true) ==
           ids_of(*q->find("input_ids")));

@@ -138,9 +138,21 @@ TEST_CASE(
   CHECK(chat.save().turns.empty());
   CHECK(model.try_prompt(1, "What?").error().sentence() == answer.error().sentence());
   CHECK(chat.try_generate("What?", {}));
-  REQUIRE(model.try_choose_conversation("mpt"));
-  CHECK(model.description().conversation.name == "mpt");
-  CHECK(chat.try_ask(tiny::picture(1), "What?"));
+
+  llava::open_options named = tiny::options();
+  named.conversation = "mpt";
+  const auto other = tiny::model_type::try_open(f.path.string(), named);
+  REQUIRE(other);
+  CHECK(other->description().conversation.name == "mpt");
+  CHECK(other->description().conversation.reason == "it was asked for");
+  auto other_chat = other->session();
+  other_chat.settings.max_new_tokens = 2;
+  CHECK(other_chat.try_ask(tiny::picture(1), "What?"));
+  named.conversation = "nonsense";
+  const auto refused = tiny::model_type::try_open(f.path.string(), named);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == llava::errc::not_found);
+  CHECK(refused.error().sentence().find("no conversation template is called 'nonsense'; known: ") != std::string::npos);
 }
 
 TEST_CASE("the prompt's own BOS is the only one, and a system turn that was restored stays in front", "[pipeline]") {

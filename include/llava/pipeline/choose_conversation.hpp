@@ -13,11 +13,24 @@
 
 LLAVA_BEGIN
 
-/// The conversation that the folder asks for, where the model's type leaves it open; the description says which it
-/// became.
+/// The conversation that was asked for by name, or else the one that the folder asks for, where the model's type leaves
+/// it open; the description says which it became. Errors: a name that is not known, or a type that leaves nothing open.
 template <class Conversation>
-void choose_conversation(Conversation& conversation, model_description& d, const tokenizer& words) {
+result<void> try_choose_conversation(Conversation& conversation, model_description& d, const tokenizer& words,
+                                     std::string_view asked) {
   conversation_choice& c = d.conversation;
+  if (!asked.empty()) {
+    if constexpr (requires { conversation.choose(asked); }) {
+      if (!conversation.choose(asked))
+        return fail(errc::not_found,
+                    text_of("llava: no conversation template is called '", asked, "'; known: ", conversation.names()));
+      c = {std::string(asked), "it was asked for", false, {}};
+      return {};
+    } else {
+      return fail(errc::unsupported,
+                  "llava: this model's conversation template is part of its type; llava::any leaves it open");
+    }
+  }
   if constexpr (requires { conversation.own(); }) {
     if (c.own.text.empty()) {
       conversation.choose(c.name);
@@ -32,10 +45,11 @@ void choose_conversation(Conversation& conversation, model_description& d, const
   } else {
     c.own = {};
     if constexpr (requires { conversation.choose(c.name); })
-      if (conversation.choose(c.name)) return;
+      if (conversation.choose(c.name)) return {};
     c.name = visit_choice(conversation, [](const auto& t) { return std::string(t.name); });
     c.reason = "the model's type says so", c.guessed = false;
   }
+  return {};
 }
 
 LLAVA_END

@@ -42,7 +42,6 @@ struct erased_model_of final : erased_model {
   std::unique_ptr<erased_session> session() const override {
     return std::make_unique<erased_session_of<M, B, P>>(model.session());
   }
-  result<void> try_choose_conversation(std::string_view name) override { return model.try_choose_conversation(name); }
   result<std::string> try_prompt(std::span<const image> pictures, std::string_view question) const override {
     return model.try_prompt(pictures.size(), question);
   }

@@ -31,6 +31,9 @@ struct open_options {
   /// A file that keeps weights in block formats as the backend lays them out. When it is there and made from these
   /// weights it is mapped, and opening takes no time; otherwise it is written after loading. Empty: none.
   std::string packed_file{};
+  /// The conversation template, by the reference's name ("vicuna_v1"), where the model's type leaves it open. Empty:
+  /// what the folder asks for.
+  std::string conversation{};
   /// Called while weights are loaded; may end it by returning false. None: nobody wants to know.
   std::function<bool(const progress&)> report{};
 };

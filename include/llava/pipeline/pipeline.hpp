@@ -46,21 +46,6 @@ class pipeline {
   /// Positions that a conversation may have.
   int context() const { return state_->context; }
 
-  /// Another conversation template, by the reference's name, where M leaves it open. To be called before the model is
-  /// shared with other threads.
-  result<void> try_choose_conversation(std::string_view name) {
-    if constexpr (requires { state_->conversation.choose(name); }) {
-      if (state_->conversation.choose(name)) {
-        state_->description.conversation = {std::string(name), "it was asked for", false, {}};
-        return {};
-      }
-      return fail(errc::not_found, text_of("llava: no conversation template is called '", name,
-                                           "'; known: ", state_->conversation.names()));
-    } else {
-      return fail(errc::unsupported,
-                  "llava: this model's conversation template is part of its type; llava::any leaves it open");
-    }
-  }
   /// The prompt that a first question about so many pictures becomes.
   result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
     return guarded([&]() -> result<std::string> {

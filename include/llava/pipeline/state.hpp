@@ -81,6 +81,7 @@ struct pipeline_state {
                   text_of("llava: ", folder, "/config.json says mm_use_im_start_end, but its tokenizer ",
                           "has no <im_start> and <im_end>"));
     LLAVA_CHECK(state->try_choose(folder));
+    LLAVA_CHECK(try_choose_conversation(state->conversation, state->description, state->words, options.conversation));
     state->threads = make_executor(options);
     LLAVA_CHECK(state->try_load(folder, options));
     LLAVA_CHECK(state->try_make_room(options));
@@ -132,7 +133,6 @@ struct pipeline_state {
       if constexpr (requires { projector_choice_.choose(std::string_view{}); })
         LLAVA_CHECK(choose(projector_choice_, "projector", description.projector_type));
     }
-    choose_conversation(conversation, description, words);
     return {};
   }
 

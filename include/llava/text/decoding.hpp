@@ -15,8 +15,8 @@ LLAVA_BEGIN
 
 /// Whose way of decoding: SentencePiece's, or the steps of a tokenizer.json.
 enum class decoding : std::uint8_t {
-  spaced,      ///< tokenizer.json without a decoder: tokens with a space between them
-  byte_level,  ///< all bytes together are the text, U+FFFD for what is not UTF-8
+  spaced,         ///< tokenizer.json without a decoder: tokens with a space between them
+  byte_level,     ///< all bytes together are the text, U+FFFD for what is not UTF-8
   byte_fallback,  ///< ▁ is a space; byte pieces that follow each other are text if UTF-8 together, else all U+FFFD
   metaspace,      ///< ▁ is a space, but for those of the first token
   sentencepiece,  ///< as the SentencePiece library: ▁ is a space, but for one at the start; U+FFFD for each wrong byte
