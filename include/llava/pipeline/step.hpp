@@ -51,9 +51,9 @@ struct step_part {
 
 /// The largest step: what the arena is made for.
 struct step_limits {
-  int tokens = 512;     ///< T
-  int sequences = 16;   ///< S
-  int blocks = 256;     ///< M, of the longest sequence
+  int tokens = 512;  ///< T
+  int sequences = 16;
+  int blocks = 256;     ///< of the longest sequence
   int logit_rows = 16;  ///< R
 };
 
@@ -76,7 +76,7 @@ struct step_staging {
     logit_rows.assign(static_cast<std::size_t>(m.logit_rows), 0);
   }
 
-  /// Lays the parts out one after another; the caches have room already. Returns M.
+  /// Lays the parts out one after another; the caches have room already. Returns the blocks of the longest.
   int fill(std::span<const step_part> parts) {
     for (auto* v : {&ids, &positions, &sequences, &kv_slots, &blocks, &logit_rows}) v->clear();
     std::size_t longest = 1;
@@ -135,7 +135,7 @@ result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step
   const step_rows rows{uploaded(q, staging.positions),
                        uploaded(q, staging.sequences),
                        uploaded(q, staging.kv_slots),
-                       {blocks.data(), dynamic_shape<2>(sequences, longest)}};   // (S, M)
+                       {blocks.data(), dynamic_shape<2>(sequences, longest)}};   // (sequences, longest)
   const matrix_view<float> x = take_matrix(q, tokens, decoder.config().hidden);  // (T, D)
   decoder.embed_tokens(q, x, uploaded(q, staging.ids));
   for (std::size_t s = 0; s < parts.size(); ++s)
