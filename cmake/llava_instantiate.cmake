@@ -6,8 +6,7 @@
 #
 # adds to `app` a source that compiles this one pipeline and a header <llava_open/any_simd_f16.hpp> that declares
 #
-#   llava::result<llava::chat_model> llava_open_any_simd_f16(llava::path_view folder, const llava::open_options&
-#   options);
+#   llava::result<llava::chat_model> llava_open_any_simd_f16(llava::path_view, const llava::open_options&);
 #
 # NAME is, when absent, made of MODEL, BACKEND and WEIGHTS without `llava::`. HEADER is what defines a MODEL, BACKEND or
 # WEIGHTS of your own.
