@@ -167,7 +167,8 @@ class weight_pool<B, F> {
     const array<> values(rows_, columns_, 0.05f);
     llava::thread_pool threads;
     llava::weight<B, F> one;
-    const llava::host_values from{llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())};
+    const llava::stored_rows from({llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())},
+                                  columns_);
     if (!one.try_fill(from, {rows_, columns_}, "bench", llava::host_memory(), &threads))
       std::abort();  // floats, and memory for one matrix
     for (std::size_t i = 0; i < count_; ++i) std::memcpy(pool.data() + i * bytes_, one.packed().data(), bytes_);

@@ -23,8 +23,8 @@ template <class B, class F>
 weight<B, F> quantised(const sizes& s, executor* threads = nullptr) {
   const auto w = random_values(static_cast<std::size_t>(s.columns * s.inner), 2);
   weight<B, F> made;
-  REQUIRE(made.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(w.data())}, {s.columns, s.inner}, "w",
-                        B().memory(), threads));
+  REQUIRE(made.try_fill(stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(w.data())}, s.inner),
+                        {s.columns, s.inner}, "w", B().memory(), threads));
   return made;
 }
 
@@ -109,8 +109,8 @@ TEMPLATE_TEST_CASE("R14: the largest sums that a block can have fit its integers
     const auto dx = d.put(x, s.rows);
     const auto y = d.put(std::vector<float>(static_cast<std::size_t>(s.rows * s.columns)), s.rows);
     weight<B, TestType> made;
-    REQUIRE(made.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(w.data())}, {s.columns, s.inner}, "w",
-                          d.backend.memory()));
+    REQUIRE(made.try_fill(stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(w.data())}, s.inner),
+                          {s.columns, s.inner}, "w", d.backend.memory()));
     matmul(d.queue, y.matrix(), matrix_view<const float>(dx.matrix()), made.view(), epilogue<>{});
     return d.get(y);
   };

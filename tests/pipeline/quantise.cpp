@@ -43,7 +43,7 @@ void write_changed(const temporary_folder& folder, Change&& change) {
   REQUIRE(to);
   from->for_each([&](const stored_tensor& t) {
     std::vector<float> values(t.bytes.size() / size_of(t.type));
-    REQUIRE(llava::detail::convert({t.type, t.bytes.data()}, 0, values.data(), values.size()));
+    llava::stored_rows({t.type, t.bytes.data()}, 1).read(0, static_cast<std::int64_t>(values.size()), values.data());
     change(t.name, t.dims, values);
     REQUIRE(to->try_write(std::as_bytes(std::span<const float>(values))));
   });

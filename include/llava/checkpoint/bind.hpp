@@ -109,7 +109,7 @@ class weight_binding {
       const stored_tensor& t = *source.find(stored);
       total_ += static_cast<std::uint64_t>(dims.size());
       if (packed_->find(t.name, slot.packed_layout()).empty())
-        needed_ += slot.bytes_needed({t.type, t.bytes.data(), t.format}, dims);
+        needed_ += slot.bytes_needed(rows_of_tensor(t, dims), dims);
     };
     (stages.each(visitor(check_one)), ...);
     for (std::size_t i = before; where != folder_ && i < mistakes_.size(); ++i) mistakes_[i] += ", of " + where;
@@ -135,7 +135,7 @@ class weight_binding {
       if (!filled) return;
       const stored_tensor& t = *source.find(names.file_name(name));
       if (!slot.try_map(packed_->find(t.name, slot.packed_layout()), dims))
-        filled = slot.try_fill({t.type, t.bytes.data(), t.format}, dims, t.name, *memory_, threads_);
+        filled = slot.try_fill(rows_of_tensor(t, dims), dims, t.name, *memory_, threads_);
       if (!slot.packed().empty()) laid_out_.push_back({t.name, slot.packed_layout(), slot.packed()});
       done_ += static_cast<std::uint64_t>(dims.size());
       if (filled && !report({"loading weights", done_, total_}))
@@ -153,6 +153,9 @@ class weight_binding {
   }
 
  private:
+  static stored_rows rows_of_tensor(const stored_tensor& t, const tensor_dims& dims) {
+    return {{t.type, t.bytes.data(), t.format}, dims.columns()};
+  }
   /// What stages are walked with: one type, so that the walk of a stage is compiled once.
   using visitor = function_ref<void(const std::string&, weight_slot&, const tensor_dims&)>;
 

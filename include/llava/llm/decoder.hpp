@@ -73,7 +73,7 @@ class decoder {
   /// To be called once, when the weights are in place.
   result<void> try_prepare(const memory& to) {
     const std::vector<float> f = rope_frequencies(*n_);
-    return frequencies_.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(f.data())},
+    return frequencies_.try_fill(stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(f.data())}, 1),
                                  tensor_dims{static_cast<std::int64_t>(f.size())}, "rope frequencies", to);
   }
 

@@ -22,17 +22,14 @@ class weight<B, F> final : public weight_slot {
   }
   std::int64_t stored_row_bytes(std::int64_t columns) const override { return block_view<F>::row_bytes(columns); }
 
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
+  result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* threads = nullptr) override {
     const std::ptrdiff_t rows = dims.rows(), columns = dims.columns();
     if (in_place(from)) {
-      view_ = layout::make_view(from.bytes, rows, columns);
+      view_ = layout::make_view(from.in_place().bytes, rows, columns);
       return {};
     }
-    if (from.format.empty() && from.type != dtype::float32 && from.type != dtype::float16 &&
-        from.type != dtype::bfloat16)
-      return fail(errc::unsupported,
-                  text_of("llava: ", name, " is stored as ", name_of(from.type), "; weights must be f32, f16 or bf16"));
+    if (!is_stored(from) && !from.unreadable().empty()) return detail::not_floats(name, from.unreadable());
     LLAVA_TRY(made, to.try_allocate(static_cast<std::size_t>(layout_bytes<layout>(rows, columns)), name));
     serial_executor alone;
     LLAVA_CHECK(try_pack(from, rows, columns, made, threads ? *threads : alone));
@@ -54,21 +51,23 @@ class weight<B, F> final : public weight_slot {
   }
   std::span<const std::byte> packed() const override { return packed_; }
 
-  std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) const override {
+  std::size_t bytes_needed(const row_source& from, const tensor_dims& dims) const override {
     return in_place(from) ? 0 : static_cast<std::size_t>(layout_bytes<layout>(dims.rows(), dims.columns()));
   }
 
  private:
-  static bool in_place(const host_values& from) {
-    return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && from.format == F::name;
+  static bool in_place(const row_source& from) {
+    return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && is_stored(from);
   }
+  /// Whether its rows are in this format already.
+  static bool is_stored(const row_source& from) { return from.in_place().bytes && from.in_place().format == F::name; }
 
   /// Lays a run of units at a time, each thread its units. Memory of a device is loaded when a run is done.
-  static result<void> try_pack(const host_values& from, std::ptrdiff_t rows, std::ptrdiff_t columns, buffer& packed,
+  static result<void> try_pack(const row_source& from, std::ptrdiff_t rows, std::ptrdiff_t columns, buffer& packed,
                                executor& threads) {
     const std::ptrdiff_t units = (rows + layout::unit - 1) / layout::unit, bytes = layout::unit_bytes(columns);
     const std::ptrdiff_t run = B::reads_host_memory ? units : 64;
-    const bool encodes = from.format.empty();
+    const bool encodes = !is_stored(from);
     const std::ptrdiff_t runners = encodes ? threads.concurrency() : 0,
                          unit_stored = layout::unit * stored_bytes(columns);
     std::vector<float> lines(static_cast<std::size_t>(runners * columns));
@@ -87,13 +86,13 @@ class weight<B, F> final : public weight_slot {
     }
     return {};
   }
-  static void pack_unit(const host_values& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
+  static void pack_unit(const row_source& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
                         std::byte* to, float* line, std::byte* stored) {
     const std::ptrdiff_t count = rows - first < layout::unit ? rows - first : layout::unit;
     const std::ptrdiff_t row_bytes = stored_bytes(columns);
-    if (from.format == F::name) return layout::pack(to, from.bytes + first * row_bytes, count, columns);
+    if (is_stored(from)) return layout::pack(to, from.in_place().bytes + first * row_bytes, count, columns);
     for (std::ptrdiff_t r = 0; r < count; ++r) {
-      detail::convert(from, static_cast<std::size_t>((first + r) * columns), line, static_cast<std::size_t>(columns));
+      from.read(first + r, 1, line);
       F::encode(line, columns, stored + r * row_bytes);
     }
     layout::pack(to, stored, count, columns);

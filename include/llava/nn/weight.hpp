@@ -3,9 +3,10 @@
 /// positions). Both begin empty and are filled once. A weight whose stored type is F is used where the file is mapped,
 /// when the backend can read there; otherwise it is converted into the backend's memory, a piece at a time.
 #pragma once
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
-#include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <llava/quant/format.hpp>
@@ -15,44 +16,33 @@
 LLAVA_BEGIN
 
 namespace detail {
-template <class From, class To>
-void convert(const std::byte* from, To* to, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    From value;
-    std::memcpy(&value, from + i * sizeof(From), sizeof(From));
-    to[i] = from_float<To>(to_float(value));
-  }
-}
-template <class To>
-bool convert(host_values from, std::size_t first, To* to, std::size_t n) {
-  const std::byte* bytes = from.bytes + first * size_of(from.type);
-  switch (from.type) {
-    case dtype::float32:
-      convert<f32>(bytes, to, n);
-      return true;
-    case dtype::float16:
-      convert<f16>(bytes, to, n);
-      return true;
-    case dtype::bfloat16:
-      convert<bf16>(bytes, to, n);
-      return true;
-    default:
-      return false;
-  }
+/// The error of rows that hold no floats.
+inline error not_floats(std::string_view name, std::string_view stored) {
+  return fail(errc::unsupported,
+              text_of("llava: ", name, " is stored as ", stored, "; weights must be f32, f16 or bf16"));
 }
 
-/// Converts `count` values into a new buffer.
+/// Reads `rows` rows into a new buffer, some at a time.
 template <class To>
-result<buffer> converted(host_values from, std::size_t count, std::string_view name, const memory& to) {
-  LLAVA_TRY(made, to.try_allocate(count * sizeof(To), name));
-  constexpr std::size_t piece = std::size_t{1} << 16;
-  std::vector<To> staging(count < piece ? count : piece);
-  for (std::size_t at = 0; at < count; at += piece) {
-    const std::size_t n = count - at < piece ? count - at : piece;
-    if (!convert(from, at, staging.data(), n))
-      return fail(errc::unsupported,
-                  text_of("llava: ", name, " is stored as ", name_of(from.type), "; weights must be f32, f16 or bf16"));
-    LLAVA_CHECK(made.try_load(at * sizeof(To), reinterpret_cast<const std::byte*>(staging.data()), n * sizeof(To)));
+result<buffer> converted(const row_source& from, std::int64_t rows, std::int64_t columns, std::string_view name,
+                         const memory& to) {
+  if (!from.unreadable().empty()) return not_floats(name, from.unreadable());
+  LLAVA_TRY(made, to.try_allocate(static_cast<std::size_t>(rows * columns) * sizeof(To), name));
+  constexpr std::int64_t values_at_once = 1 << 16;
+  const std::int64_t run =
+      (std::min)(rows, (std::max)(std::int64_t{1}, values_at_once / (std::max)(columns, std::int64_t{1})));
+  std::vector<float> floats(static_cast<std::size_t>(run * columns));
+  std::vector<To> rounded(std::is_same_v<To, float> ? 0 : floats.size());
+  for (std::int64_t first = 0; first < rows; first += run) {
+    const std::int64_t count = (std::min)(run, rows - first);
+    const auto n = static_cast<std::size_t>(count * columns);
+    from.read(first, count, floats.data());
+    const auto* bytes = reinterpret_cast<const std::byte*>(floats.data());
+    if constexpr (!std::is_same_v<To, float>) {
+      for (std::size_t i = 0; i < n; ++i) rounded[i] = from_float<To>(floats[i]);
+      bytes = reinterpret_cast<const std::byte*>(rounded.data());
+    }
+    LLAVA_CHECK(made.try_load(static_cast<std::size_t>(first * columns) * sizeof(To), bytes, n * sizeof(To)));
   }
   return std::move(made);
 }
@@ -62,15 +52,15 @@ result<buffer> converted(host_values from, std::size_t count, std::string_view n
 template <class B, class F>
 class weight final : public weight_slot {
  public:
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
+  result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* = nullptr) override {
     const dynamic_shape<2> extents(dims.rows(), dims.columns());
-    const bool aligned = reinterpret_cast<std::uintptr_t>(from.bytes) % alignof(F) == 0;
-    if (B::reads_host_memory && from.type == dtype_of<F> && aligned) {
-      view_ = {reinterpret_cast<const F*>(from.bytes), extents};
+    if (const std::byte* bytes = from.in_place().bytes;
+        fits_in_place(from) && reinterpret_cast<std::uintptr_t>(bytes) % alignof(F) == 0) {
+      view_ = {reinterpret_cast<const F*>(bytes), extents};
       return {};
     }
-    LLAVA_TRY(made, detail::converted<F>(from, static_cast<std::size_t>(dims.size()), name, to));
+    LLAVA_TRY(made, detail::converted<F>(from, dims.rows(), dims.columns(), name, to));
     owned_ = std::move(made);
     view_ = {reinterpret_cast<const F*>(owned_.data()), extents};
     return {};
@@ -78,12 +68,17 @@ class weight final : public weight_slot {
 
   typename format<F>::view view() const { return view_; }  // (N, K)
 
-  std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) const override {
-    if (B::reads_host_memory && from.type == dtype_of<F>) return 0;
+  std::size_t bytes_needed(const row_source& from, const tensor_dims& dims) const override {
+    if (fits_in_place(from)) return 0;
     return format<F>::bytes(static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(dims.columns()));
   }
 
  private:
+  static bool fits_in_place(const row_source& from) {
+    const host_values values = from.in_place();
+    return B::reads_host_memory && values.bytes && values.format.empty() && values.type == dtype_of<F>;
+  }
+
   buffer owned_;
   typename format<F>::view view_{};
 };
@@ -92,9 +87,9 @@ class weight final : public weight_slot {
 template <class B>
 class parameter final : public weight_slot {
  public:
-  result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
+  result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* = nullptr) override {
-    LLAVA_TRY(made, detail::converted<float>(from, static_cast<std::size_t>(dims.size()), name, to));
+    LLAVA_TRY(made, detail::converted<float>(from, dims.rows(), dims.columns(), name, to));
     owned_ = std::move(made);
     columns_ = dims.rank == 1 ? dims.rows() : dims.columns();
     rows_ = dims.rank == 1 ? 1 : dims.rows();
@@ -103,7 +98,7 @@ class parameter final : public weight_slot {
 
   vector_view<const float> view() const { return {data(), dynamic_shape<1>(rows_ * columns_)}; }   // (n)
   matrix_view<const float> matrix() const { return {data(), dynamic_shape<2>(rows_, columns_)}; }  // (rows, columns)
-  std::size_t bytes_needed(const host_values&, const tensor_dims& dims) const override {
+  std::size_t bytes_needed(const row_source&, const tensor_dims& dims) const override {
     return static_cast<std::size_t>(dims.size()) * sizeof(float);
   }
 

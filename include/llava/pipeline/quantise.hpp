@@ -35,8 +35,7 @@ struct row_conversion {
   std::int64_t rows = 0, columns = 0;
   std::size_t row_bytes = 0;  // after
   bool is_dense = true;
-  void (*convert)(const host_values& from, std::size_t first, std::int64_t columns, float* line,
-                  std::byte* to) = nullptr;
+  void (*convert)(const row_source& from, std::int64_t row, std::int64_t columns, float* line, std::byte* to) = nullptr;
 };
 
 /// The conversion that a slot asks for; `convert` is null where values stay as they are.
@@ -44,13 +43,12 @@ template <class B, class F>
 row_conversion conversion_for(const weight<B, F>&, const tensor_dims& dims) {
   row_conversion c{dims.rows(), dims.columns(), 0, format<F>::is_dense, nullptr};
   c.row_bytes = format<F>::bytes(1, static_cast<std::size_t>(dims.columns()));
-  c.convert = [](const host_values& from, std::size_t first, std::int64_t columns, float* line, std::byte* to) {
-    if constexpr (block_format<F>) {
-      detail::convert(from, first, line, static_cast<std::size_t>(columns));
+  c.convert = [](const row_source& from, std::int64_t row, std::int64_t columns, float* line, std::byte* to) {
+    from.read(row, 1, line);
+    if constexpr (block_format<F>)
       F::encode(line, columns, to);
-    } else {
-      detail::convert(from, first, reinterpret_cast<F*>(to), static_cast<std::size_t>(columns));
-    }
+    else
+      for (std::int64_t i = 0; i < columns; ++i) reinterpret_cast<F*>(to)[i] = from_float<F>(line[i]);
   };
   return c;
 }
@@ -125,12 +123,12 @@ inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor
       std::max<std::int64_t>(threads.concurrency(), (std::int64_t{4} << 20) / static_cast<std::int64_t>(how.row_bytes));
   std::vector<std::byte> bytes(static_cast<std::size_t>((std::min)(run, how.rows)) * how.row_bytes);
   std::vector<float> lines(static_cast<std::size_t>(threads.concurrency() * how.columns));
-  const host_values from{t.type, t.bytes.data()};
+  const stored_rows from({t.type, t.bytes.data()}, how.columns);
   for (std::int64_t first = 0; first < how.rows; first += run) {
     const std::int64_t count = (std::min)(run, how.rows - first);
     parallel_for_dynamic(threads, count, [&](std::ptrdiff_t r, std::ptrdiff_t slot) {
-      how.convert(from, static_cast<std::size_t>((first + r) * how.columns), how.columns,
-                  lines.data() + slot * how.columns, bytes.data() + static_cast<std::size_t>(r) * how.row_bytes);
+      how.convert(from, first + r, how.columns, lines.data() + slot * how.columns,
+                  bytes.data() + static_cast<std::size_t>(r) * how.row_bytes);
     });
     LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count) * how.row_bytes}));
   }

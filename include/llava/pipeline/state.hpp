@@ -161,8 +161,9 @@ struct pipeline_state {
       else
         projector_.emplace(description.projector);
       const auto table = normalise_table(description.image);
-      LLAVA_CHECK(pixel_table.try_fill({dtype::float32, reinterpret_cast<const std::byte*>(table.data())},
-                                       tensor_dims{3, 256}, "pixel table", backend.memory()));
+      LLAVA_CHECK(
+          pixel_table.try_fill(stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(table.data())}, 256),
+                               tensor_dims{3, 256}, "pixel table", backend.memory()));
     }
     // walk(files, their folder, stages…)
     const auto each_source = [&](auto&& walk) {

@@ -9,10 +9,10 @@
 #include <string>
 #include <string_view>
 
-#include <llava/base/dtype.hpp>
 #include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
 #include <llava/tensor/buffer.hpp>
+#include <llava/tensor/row_source.hpp>
 
 LLAVA_BEGIN
 
@@ -33,22 +33,15 @@ struct tensor_dims {
   constexpr std::int64_t size() const { return rows() * columns(); }
 };
 
-/// Values in the program's memory, of a type known at run time, perhaps not aligned for it.
-struct host_values {
-  dtype type = dtype::float32;
-  const std::byte* bytes = nullptr;
-  std::string_view format{};  ///< the block format of the rows, if they are in one; `type` says nothing then
-};
-
 /// A weight that is filled once. What only block formats do is answered here as dense weights answer it.
 class weight_slot {
  public:
   /// Takes the values of a tensor into `to`, the backend's memory, converted on `threads` where they must be. Where
   /// they are used in place the caller keeps them alive and unchanged. Errors name the tensor.
-  virtual result<void> try_fill(host_values from, const tensor_dims& dims, std::string_view name, const memory& to,
-                                executor* threads = nullptr) = 0;
+  virtual result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name,
+                                const memory& to, executor* threads = nullptr) = 0;
   /// Memory that try_fill would take for these values.
-  virtual std::size_t bytes_needed(const host_values& from, const tensor_dims& dims) const = 0;
+  virtual std::size_t bytes_needed(const row_source& from, const tensor_dims& dims) const = 0;
 
   /// Whether values stored in a block format of that name can fill it; "" is no block format.
   virtual bool takes(std::string_view stored_format) const { return stored_format.empty(); }

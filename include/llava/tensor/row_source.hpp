@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/// row_source: where the rows of a weight come from: a tensor of a file, or what is computed from several. Whoever
+/// fills a weight reads it row by row, or uses the values where they lie.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include <llava/base/dtype.hpp>
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+
+/// Values in the program's memory, of a type known at run time, perhaps not aligned for it.
+struct host_values {
+  dtype type = dtype::float32;
+  const std::byte* bytes = nullptr;
+  std::string_view format{};  ///< the block format of the rows, if they are in one; `type` says nothing then
+};
+
+/// The rows of a matrix, or the elements of a vector as rows of one.
+class row_source {
+ public:
+  /// All rows one after another, where they lie so in memory; otherwise `bytes` is null.
+  virtual host_values in_place() const noexcept { return {}; }
+  /// The name of what they are stored as, where no floats can be read of it; empty: they can.
+  virtual std::string_view unreadable() const noexcept { return {}; }
+  /// Rows first … first + count − 1 as floats, (count, columns). Called from several threads at once.
+  virtual void read(std::int64_t first, std::int64_t count, float* to) const noexcept = 0;
+
+ protected:
+  ~row_source() = default;
+};
+
+/// The rows of one tensor in memory, `columns` values each.
+class stored_rows final : public row_source {
+ public:
+  stored_rows(const host_values& values, std::int64_t columns) : values_(values), columns_(columns) {}
+
+  host_values in_place() const noexcept override { return values_; }
+  std::string_view unreadable() const noexcept override {
+    const bool readable =
+        values_.type == dtype::float32 || values_.type == dtype::float16 || values_.type == dtype::bfloat16;
+    return !values_.format.empty() ? values_.format : readable ? std::string_view() : name_of(values_.type);
+  }
+  void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
+    const auto n = static_cast<std::size_t>(count * columns_);
+    const std::byte* from = values_.bytes + static_cast<std::size_t>(first * columns_) * size_of(values_.type);
+    if (values_.type == dtype::float32)
+      std::memcpy(to, from, n * sizeof(float));
+    else if (values_.type == dtype::float16)
+      convert<f16>(from, to, n);
+    else
+      convert<bf16>(from, to, n);
+  }
+
+ private:
+  template <class From>
+  static void convert(const std::byte* from, float* to, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+      From value;
+      std::memcpy(&value, from + i * sizeof(From), sizeof(From));
+      to[i] = to_float(value);
+    }
+  }
+
+  host_values values_;
+  std::int64_t columns_;
+};
+
+LLAVA_END
