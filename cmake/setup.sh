@@ -81,7 +81,7 @@ step() {
 
 # configure PRESET; build PRESET [TARGET]. The compiler can be chosen with CXX as long as build/PRESET does not exist.
 configure() {
-  [ -e "build/$1/build.ninja" ] || step "configuring build/$1" cmake --preset "$1"
+  [ -e "build/$1/build.ninja" ] && [ -e "build/$1/CMakeCache.txt" ] || step "configuring build/$1" cmake --preset "$1"
 }
 build() {
   step "building ${2:-everything} in build/$1" cmake --build --preset "$1" ${2:+--target "$2"}

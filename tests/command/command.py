@@ -243,7 +243,10 @@ class Eval(unittest.TestCase):
     def test_a_bar_is_shown_on_a_terminal_alone(self):
         # All scenes on one thread of the slow backend: longer than the two seconds that a bar waits, on any machine.
         words = [LLAVA, "eval", "scenes", "--threads", "1", "--dtype", "f32", "--backend", "scalar"]
-        main, other = pty.openpty()
+        try:
+            main, other = pty.openpty()
+        except OSError as reason:
+            self.skipTest(f"this machine gives out no terminal: {reason}")
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=other)
         os.close(other)
         seen = b""
