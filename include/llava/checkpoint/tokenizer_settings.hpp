@@ -63,8 +63,7 @@ class tokenizer_settings_reader {
     if (!has_decoder && file_exists(added)) {
       LLAVA_TRY(json, json_document::try_read(added));
       for (const auto& [content, id] : json.value().members()) {
-        if (!id.whole() || *id.whole() < 0 || *id.whole() > INT32_MAX)
-          return fail(errc::invalid_format, text_of("llava: ", added, ": ids must be whole numbers"));
+        if (!is_id(&id)) return fail(errc::invalid_format, text_of("llava: ", added, ": ids must be whole numbers"));
         added_token a;
         a.content = content;
         a.id = static_cast<std::int32_t>(*id.whole());
@@ -79,6 +78,7 @@ class tokenizer_settings_reader {
   }
 
  private:
+  static bool is_id(const json_value* v) { return v && v->whole() && *v->whole() >= 0 && *v->whole() <= INT32_MAX; }
   bool is_named(std::string_view content) const {
     return std::find(s_.named.begin(), s_.named.end(), content) != s_.named.end();
   }
@@ -159,8 +159,7 @@ class tokenizer_settings_reader {
     if (!list) return {};
     for (const json_value& token : list->items()) {
       const json_value* id = token.find("id");
-      if (!id || !id->whole() || *id->whole() < 0 || *id->whole() > INT32_MAX)
-        return o.wrong("added_tokens", "a list of tokens with their ids");
+      if (!is_id(id)) return o.wrong("added_tokens", "a list of tokens with their ids");
       added_token a;
       a.id = static_cast<std::int32_t>(*id->whole());
       LLAVA_CHECK(try_read_token(o, "added_tokens", token, a));
