@@ -24,7 +24,7 @@ int main() {
   const std::vector<float> x(rows * inner, 1.f), w(columns * inner, 1.f);
   std::vector<float> y(rows * columns);
   std::vector<std::byte> memory(1 << 20);
-  llava::eigen::queue q(threads, llava::arena(memory.data(), memory.size()));
+  llava::eigen::queue q(llava::eigen{}, threads, llava::arena(memory.data(), memory.size()));
   using extents = llava::dynamic_shape<2>;
   matmul(q, llava::matrix_view<float>(y.data(), extents(rows, columns)),
          llava::matrix_view<const float>(x.data(), extents(rows, inner)),
