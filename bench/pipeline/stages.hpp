@@ -30,26 +30,22 @@ class stepper {
       part.tokens = std::span<const llava::prompt_token>(ids).subspan(at, n);
       part.logit_rows = at + n == ids.size() ? 1 : 0;
       if (!cache_.try_reserve(cache_.tokens() + static_cast<int>(n))) std::abort();  // options() has room for all
-      const auto ran = run_step(
-          lent_->queue, *state_.decoder_, state_.cache, lent_->staging, std::span<const llava::step_part>(&part, 1),
-          [] { return true; },
-          [&](auto& q, llava::matrix_view<float> rows) {
-            logits_.resize(static_cast<std::size_t>(rows.size()));
-            download(q, std::span<float>(logits_), llava::matrix_view<const float>(rows));
-            return q.finish();
-          });
+      const auto ran = run_step(*lent_, *state_.decoder_, state_.cache, {std::span<const llava::step_part>(&part, 1)},
+                                [] { return true; });
       if (!ran) std::fprintf(stderr, "%s\n", ran.error().what()), std::abort();
       at += n;
     }
   }
   void forget(int tokens) { cache_.truncate(tokens); }
-  const std::vector<float>& logits() const { return logits_; }
+  std::vector<float> logits() const {
+    const auto values = lent_->results.logits;
+    return {values.data(), values.data() + values.size()};
+  }
 
  private:
   typename Subject::model_type::state_type& state_;
   llava::kv_sequence cache_;
   typename llava::workspace_pool<backend>::lease lent_;
-  std::vector<float> logits_;
 };
 
 /// Picture to image tokens.

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /// remote: a backend for tests that behaves like a device. Its memory cannot be read outside an op (a look at it is a
 /// fault), and its work is put off until something is downloaded. What runs is the scalar backend. A stage that peeks
-/// at an element, or relies on an op having run, fails here. So do the checks of an op: its error comes late.
+/// at an element, or relies on an op having run, fails here. So do the checks of an op: its error comes late. What a
+/// step computes is recorded, and run again for the next step of its shape, as a device's graph would be.
 #pragma once
 #include <sys/mman.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <llava/backend/scalar.hpp>
+#include <llava/pipeline/packed_step.hpp>
+#include <utility>
 #include <vector>
 
 namespace remote_backend {
@@ -46,6 +51,9 @@ class memory final : public llava::memory {
 };
 inline constexpr memory the_memory{};
 
+/// What the queues of this program have done since it began.
+inline struct counts { int uploads = 0, downloads = 0, recorded = 0, replayed = 0; } done;
+
 /// Ops are closures that wait.
 class queue {
  public:
@@ -60,10 +68,34 @@ class queue {
     if (workspace().planning())
       op(scalar_);  // takes what it takes
     else
-      waiting_.push_back([this, op, used = workspace().used()] {
+      push([this, op, used = workspace().used()] {
         workspace().release(used);  // where the arena stood when the op was called
         op(scalar_);
       });
+  }
+
+  /// The ops of one compute: those of the last time, if there was one of this shape.
+  template <class Ops>
+  void replay(const llava::step_shape& shape, Ops&& ops) {
+    if (workspace().planning()) return ops();
+    for (const auto& [of, graph] : graphs_)
+      if (of == shape) {
+        ++done.replayed;
+        waiting_.insert(waiting_.end(), graph.begin(), graph.end());
+        return;
+      }
+    ++done.recorded;
+    std::vector<std::function<void()>> graph;
+    recording_ = &graph;
+    ops();
+    recording_ = nullptr;
+    graphs_.emplace_back(shape, std::move(graph));
+  }
+  /// For upload and download, which no graph holds.
+  void transfer(int& count) {
+    if (workspace().planning()) return;
+    if (recording_) std::fputs("remote: an upload or a download in the compute of a step\n", stderr), std::abort();
+    ++count;
   }
   llava::result<void> finish() {
     drain();
@@ -82,7 +114,14 @@ class queue {
   }
 
  private:
+  void push(std::function<void()> op) {
+    if (recording_) recording_->push_back(op);
+    waiting_.push_back(std::move(op));
+  }
+
   llava::scalar_backend::queue scalar_;
+  std::vector<std::pair<llava::step_shape, std::vector<std::function<void()>>>> graphs_;
+  std::vector<std::function<void()>>* recording_ = nullptr;
   std::deque<std::function<void()>> waiting_;
 };
 
@@ -143,13 +182,19 @@ inline void sample(queue& q, llava::vector_view<std::int32_t> ids, llava::matrix
                    llava::vector_view<const llava::sample_draw> draws) {
   q.later([=](auto& s) { sample(s, ids, logits, draws); });
 }
+inline void logprobs(queue& q, llava::vector_view<float> y, llava::matrix_view<const float> logits,
+                     llava::vector_view<const std::int32_t> ids) {
+  q.later([=](auto& s) { logprobs(s, y, logits, ids); });
+}
 
 template <class T, class S>
 void upload(queue& q, llava::view<T, S> to, std::span<const T> from) {
+  q.transfer(done.uploads);
   q.later([to, kept = std::vector<T>(from.begin(), from.end())](auto& s) { upload(s, to, std::span<const T>(kept)); });
 }
 template <class T, class S>
 void download(queue& q, std::span<T> to, llava::view<const T, S> from) {
+  q.transfer(done.downloads);
   q.later([=](auto& s) { download(s, to, from); });
   q.drain();
 }

@@ -50,6 +50,8 @@ class workers {
 /// What the queues of host backends share: threads, an arena, and the first error.
 class host_queue {
  public:
+  static constexpr bool runs_at_once = true;
+
   template <class B>
   host_queue(const B&, executor& threads, arena workspace) : threads_(&threads), workspace_(workspace) {}
   host_queue(const host_queue&) = delete;

@@ -78,7 +78,7 @@ struct step_rows {
   vector_view<const std::int32_t> positions;  // (T) place in the sequence, from 0
   vector_view<const std::int32_t> sequences;  // (T) row of `blocks`
   vector_view<const std::int32_t> kv_slots;   // (T) where key and value go: block · 16 + offset
-  matrix_view<const std::int32_t> blocks;  // (sequences, blocks of the longest) block of positions 16 m … 16 m + 15
+  matrix_view<const std::int32_t> blocks;     // (sequences, most blocks) block of positions 16 m … 16 m + 15
 };
 
 namespace ops {

@@ -9,6 +9,10 @@
 ///   B::kv_layout<T>                    how a layer of the KV cache of T lies in memory (attention.hpp)
 ///   B::operand<F>                      element type of what feeds products with weights in format F (operand.hpp)
 ///   b.try_check()                      if there: whether this machine has what b names; asked when a model is opened
+///   queue::runs_at_once                if there and true: an op has run when its call returns, so that a question is
+///                                      cancelled between two layers, and not only between two steps
+///   q.replay(shape, ops)               if there: runs ops(), which calls ops of the queue alone. For a shape that it
+///                                      has met (==) the queue may run again what it queued then, without calling ops()
 ///
 /// Ops return nothing and may run later, so the queue keeps the first error: operands that do not fit their op
 /// (ops/shapes.hpp), more memory than was planned, what a device reports. Ops after it do nothing. finish() waits for
@@ -91,7 +95,7 @@ constexpr bool check_backend() {
     static_assert(ops::has_patchify<B, typename P::vision>,
                   "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
   else if constexpr (!ops::has_sample<B>)
-    static_assert(ops::has_sample<B>, "llava: the backend has no sample (contract: llava/ops/sample.hpp)");
+    static_assert(ops::has_sample<B>, "llava: the backend lacks sample or logprobs (contract: llava/ops/sample.hpp)");
   else
     return true;
   return false;

@@ -6,6 +6,10 @@
 /// `uniform` from what is left, tokens taken by falling probability and then by number.
 ///
 /// A row from which nothing can be drawn gets logits_not_numbers or no_token_left instead of a token.
+///
+/// logprobs(queue, y, logits, ids): the natural logarithm of a token's probability, by the logits as they are
+///   y (R) f32 · logits (R, V) f32 · ids (R) i32
+///   y[r] = log softmax(logits[r])[ids[r]]; NaN where ids[r] < 0
 #pragma once
 #include <cstdint>
 
@@ -40,10 +44,22 @@ inline shapes sample_shapes(vector_view<const std::int32_t> ids, matrix_view<con
   return s;
 }
 
+inline shapes logprobs_shapes(vector_view<const float> y, matrix_view<const float> logits,
+                              vector_view<const std::int32_t> ids) {
+  shapes s("logprobs");
+  const operand rows{"logits", logits};
+  s.expect({"y", y}, logits.extent(0), rows);
+  s.expect({"ids", ids}, logits.extent(0), rows);
+  s.writes(y);
+  return s;
+}
+
 template <class B>
 concept has_sample = requires(queue_of<B>& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
-                              vector_view<const sample_draw> draws) {
+                              vector_view<const sample_draw> draws, vector_view<float> y,
+                              vector_view<const std::int32_t> drawn) {
   sample(q, ids, logits, draws);
+  logprobs(q, y, logits, drawn);
 };
 }  // namespace ops
 

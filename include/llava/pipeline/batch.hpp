@@ -85,6 +85,7 @@ class batch {
     generation_hooks hooks;
     generation made;
     std::optional<error> failed;  // instead of an answer
+    step_part part;               // in the step
     row(const pipeline<M, B, P>& model, const generation_settings& settings, const generation_hooks& h)
         : asked(model), hooks(h), made(model.words(), model.description(), settings, h) {}
     sequence& tokens() { return asked.tokens(); }
@@ -111,26 +112,17 @@ class batch {
     while (!choose_parts())
       if (!make_room()) return false;
     LLAVA_TRY(lent, state.workspaces->try_lend());
-    drawn_.assign(owners_.size(), 0);
-    const bool wants_logits =
-        std::any_of(drawing_.begin(), drawing_.end(), [](const generation* g) { return g->wants_logits(); });
-    const auto vocab = static_cast<std::size_t>(state.decoder_->vocab());
-    if (wants_logits) logits_.resize(owners_.size() * vocab);
     const auto go_on = [&] {
-      return std::any_of(stops_.begin(), stops_.end(), [](const auto* s) { return !s->stop_requested(); });
+      return std::any_of(chosen_.begin(), chosen_.end(), [](const row* r) { return !r->hooks.stop.stop_requested(); });
     };
-    auto ran =
-        run_step(lent->queue, *state.decoder_, state.cache, lent->staging, std::span<const step_part>(parts_), go_on,
-                 [&](auto& q, matrix_view<float> logits) { return draw_tokens(q, logits, drawing_, logits_, drawn_); });
+    auto ran = try_draw(*lent, state, parts_, drawing_, go_on);
     if (!ran && ran.error().code() == errc::cancelled) return true;  // the next step ends them
     LLAVA_CHECK(std::move(ran));
     for (std::size_t i = 0; i < owners_.size(); ++i) {
       row& r = *owners_[i];
-      const auto text =
-          r.made.try_push(drawn_[i], wants_logits ? std::span<const float>(logits_).subspan(i * vocab, vocab)
-                                                  : std::span<const float>{});
+      const auto text = r.made.try_push(lent->results, i);
       if (text)
-        r.tokens().tokens.push_back({drawn_[i], 0});
+        r.tokens().tokens.push_back({r.made.last(), 0});
       else
         r.failed = text.error();
       if (r.done()) r.give_back();
@@ -142,24 +134,31 @@ class batch {
   /// what is left. False when there is none.
   bool choose_parts() {
     const step_limits& limits = model_.state().limits;
-    parts_.clear(), stops_.clear(), drawing_.clear(), owners_.clear();
+    chosen_.clear();
     std::size_t left = static_cast<std::size_t>(limits.tokens);
     for (const bool prefill : {false, true})
       for (auto& r : rows_) {
         const bool is_prefill = r->tokens().pending() > 1;
         if (r->done() || is_prefill != prefill || left == 0 ||
-            parts_.size() == static_cast<std::size_t>(limits.sequences))
+            chosen_.size() == static_cast<std::size_t>(limits.sequences))
           continue;
         if (r->hooks.stop.stop_requested()) {
           r->end(finish_reason::cancelled);
           continue;
         }
-        const step_part part = r->tokens().next(left, 1);
-        if (!part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size()))) continue;  // waits
-        left -= part.tokens.size();
-        parts_.push_back(part), stops_.push_back(&r->hooks.stop);
-        if (part.logit_rows) owners_.push_back(r.get()), drawing_.push_back(&r->made);
+        r->part = r->tokens().next(left, 1);
+        if (!r->tokens().cache.try_reserve(r->tokens().cache.tokens() + static_cast<int>(r->part.tokens.size())))
+          continue;  // waits
+        left -= r->part.tokens.size();
+        chosen_.push_back(r.get());
       }
+    std::partition(chosen_.begin(), chosen_.end(),
+                   [](const row* r) { return r->made.changes_logits(); });  // see try_draw
+    parts_.clear(), drawing_.clear(), owners_.clear();
+    for (row* r : chosen_) {
+      parts_.push_back(r->part);
+      if (r->part.logit_rows) owners_.push_back(r), drawing_.push_back(&r->made);
+    }
     return !parts_.empty();
   }
 
@@ -183,12 +182,11 @@ class batch {
 
   pipeline<M, B, P> model_;
   std::vector<std::unique_ptr<row>> rows_;
-  std::vector<step_part> parts_;
-  std::vector<const std::stop_token*> stops_;  // of the rows of parts_
-  std::vector<generation*> drawing_;
-  std::vector<row*> owners_;
-  std::vector<std::int32_t> drawn_;
-  std::vector<float> logits_;
+  // Of the step:
+  std::vector<row*> chosen_;
+  std::vector<step_part> parts_;      // of the chosen
+  std::vector<row*> owners_;          // of the rows of logits
+  std::vector<generation*> drawing_;  // likewise
   bool busy_ = false;
 };
 

@@ -80,8 +80,9 @@ class generation {
   std::int32_t last() const { return result_.tokens.back(); }
   answer& result() { return result_; }
 
-  /// Whether the logits themselves are needed on the host, for penalties, for a hook or for probabilities.
-  bool wants_logits() const { return changes_logits() || settings_.logprobs; }
+  bool wants_logprobs() const { return settings_.logprobs; }
+  /// Whether the logits are needed on the host before a token is drawn, for penalties or for a hook.
+  bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
   /// Applies the penalties and lets the hook change the logits (V), if they are numbers.
   void change_logits(std::span<float> logits) {
     changed_ = changes_logits() && std::all_of(logits.begin(), logits.end(),
@@ -94,13 +95,14 @@ class generation {
     return {rules_.temperature, rules_.top_p, rules_.top_k, uniform(settings_.seed, result_.tokens.size())};
   }
 
-  /// Takes the token that was drawn, with the logits (V) it was drawn from when they are wanted, and returns new text.
-  /// Errors: there was nothing to draw from.
-  llava::result<std::string_view> try_push(std::int32_t token, std::span<const float> logits) {
+  /// Takes row `row` of a step's results, the token that was drawn, and returns new text. Errors: there was nothing to
+  /// draw from.
+  llava::result<std::string_view> try_push(const step_results& drawn, std::size_t row) {
+    const std::int32_t token = drawn.ids[row];
     if (token < 0) return nothing_drawn(token);
     result_.tokens.push_back(token);
     penalties_.add(token);
-    if (settings_.logprobs) result_.logprobs.push_back(logprob(logits, token));
+    if (settings_.logprobs) result_.logprobs.push_back(drawn.logprobs[row]);
     if (!settings_.ignore_eos && std::find(model_.eos.begin(), model_.eos.end(), token) != model_.eos.end()) {
       end(finish_reason::eos);
       return std::string_view();
@@ -143,16 +145,9 @@ class generation {
                 result_.tokens.size(),
                 " tokens: its weights are damaged, or its values overflow the formats of weights and KV cache"));
   }
-  bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
   /// Room for any usual answer, so that decoding allocates nothing; max_new_tokens may be a number that no memory
   /// holds.
   std::size_t usual_length() const { return static_cast<std::size_t>(std::clamp(rules_.max_new_tokens, 0, 4096)); }
-  static float logprob(std::span<const float> logits, std::int32_t token) {
-    const float largest = *std::max_element(logits.begin(), logits.end());
-    double sum = 0;
-    for (float l : logits) sum += std::exp(static_cast<double>(l - largest));
-    return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(token)] - largest) - std::log(sum));
-  }
 
   const model_description& model_;
   generation_settings settings_;
@@ -167,31 +162,26 @@ class generation {
   bool changed_ = false;  // by penalties or the hook: the logits of the next token
 };
 
-/// Draws the next token of each row of `rows` (R, V) into `tokens` (R). `logits` (R · V) is room for the values of the
-/// rows whose generations want them, one row after another. No hook sees what a failed queue has left there.
-template <class Q>
-result<void> draw_tokens(Q& q, matrix_view<float> rows, std::span<generation* const> generations,
-                         std::span<float> logits, std::span<std::int32_t> tokens) {
-  arena_scope scope(q.workspace());
-  const std::ptrdiff_t n = rows.extent(0), vocab = rows.extent(1);
-  const vector_view<sample_draw> draws(q.workspace().template take<sample_draw>(n), dynamic_shape<1>(n));  // (R)
-  const vector_view<std::int32_t> ids(q.workspace().template take<std::int32_t>(n), dynamic_shape<1>(n));  // (R)
-  for (std::ptrdiff_t r = 0; r < n; ++r) {
-    generation& g = *generations[static_cast<std::size_t>(r)];
-    const sample_draw draw = g.draw();
-    upload(q, vector_view<sample_draw>(draws.data() + r, dynamic_shape<1>(1)), std::span<const sample_draw>(&draw, 1));
-    if (!g.wants_logits()) continue;
-    const std::span<float> values =
-        logits.subspan(static_cast<std::size_t>(r * vocab), static_cast<std::size_t>(vocab));
-    const vector_view<float> row(rows.row(r), dynamic_shape<1>(vocab));  // (V)
-    download(q, values, vector_view<const float>(row));
-    LLAVA_CHECK(q.finish());
-    g.change_logits(values);
-    upload(q, row, std::span<const float>(values));
+/// Runs a step and draws from each row of logits the next token of a generation: w.results.ids (R), with their
+/// logprobs where one of the generations wants them. Those that change their logits come first.
+template <class Workspace, class State, class GoOn>
+result<void> try_draw(Workspace& w, const State& state, std::span<const step_part> parts,
+                      std::span<generation* const> generations, GoOn&& go_on) {
+  step_request asked{parts};
+  w.draws.clear();
+  for (const generation* g : generations) {
+    w.draws.push_back(g->draw());
+    asked.logprobs = asked.logprobs || g->wants_logprobs();
+    asked.changed_rows += g->changes_logits();
   }
-  sample(q, ids, rows, draws);
-  download(q, tokens, vector_view<const std::int32_t>(ids));
-  return q.finish();
+  asked.draws = w.draws;
+  const auto change = [&](matrix_view<float> logits) {
+    for (std::ptrdiff_t r = 0; r < logits.extent(0); ++r)
+      generations[static_cast<std::size_t>(r)]->change_logits(
+          {logits.row(r), static_cast<std::size_t>(logits.extent(1))});
+  };
+  asked.on_logits = change;
+  return run_step(w, *state.decoder_, state.cache, asked, go_on);
 }
 
 LLAVA_END

@@ -8,7 +8,7 @@
 
 #include <llava/image/image.hpp>
 #include <llava/llm/kv_cache.hpp>
-#include <llava/pipeline/step.hpp>
+#include <llava/pipeline/step_part.hpp>
 
 LLAVA_BEGIN
 

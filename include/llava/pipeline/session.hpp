@@ -164,11 +164,10 @@ class session {
     sequence_.tokens.reserve(most);
     sequence_.cache.expect(static_cast<int>(most));
     LLAVA_TRY(lent, state.workspaces->try_lend());
-    std::vector<float> logits(g.wants_logits() ? static_cast<std::size_t>(state.decoder_->vocab()) : 0);
     while (!g.done()) {
-      LLAVA_TRY(token, try_next(*lent, g, logits));
-      LLAVA_TRY(text, g.try_push(token, logits));
-      sequence_.tokens.push_back({token, 0});
+      LLAVA_CHECK(try_next(*lent, g));
+      LLAVA_TRY(text, g.try_push(lent->results, 0));
+      sequence_.tokens.push_back({g.last(), 0});
       call_back([&] { on_text(text); });
       if (!g.done() && static_cast<int>(sequence_.tokens.size()) > model_.context()) g.end(finish_reason::context_full);
     }
@@ -187,16 +186,11 @@ class session {
       const std::size_t rows = (std::min)(sequence_.pending(), static_cast<std::size_t>(state.limits.logit_rows));
       step_part part = sequence_.next(rows, static_cast<int>(rows));
       part.logit_rows = static_cast<int>(rows);
-      const std::size_t at = all.size();
-      all.resize(at + rows * static_cast<std::size_t>(state.decoder_->vocab()));
-      LLAVA_CHECK(try_step(*lent, part, [&](auto& q, matrix_view<float> values) {
-        const auto vocab = static_cast<std::size_t>(values.extent(1));
-        for (std::size_t r = 0; r < rows; ++r)
-          download(
-              q, std::span<float>(all).subspan(at + r * vocab, vocab),
-              vector_view<const float>(values.row(static_cast<std::ptrdiff_t>(r)), dynamic_shape<1>(values.extent(1))));
-        return q.finish();
-      }));
+      LLAVA_CHECK(try_reserve(part));
+      LLAVA_CHECK(run_step(*lent, *state.decoder_, state.cache, {std::span<const step_part>(&part, 1)}, go_on()));
+      const matrix_view<const float> values = lent->results.logits;
+      for (std::ptrdiff_t r = 0; r < values.extent(0); ++r)
+        all.insert(all.end(), values.row(r), values.row(r) + values.extent(1));
     }
     return all;
   }
@@ -240,26 +234,24 @@ class session {
     return {};
   }
 
-  template <class Finish>
-  result<void> try_step(workspace<B>& w, const step_part& part, Finish&& finish) {
-    auto& state = model_.state();
-    LLAVA_CHECK(part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size())));
-    const auto go_on = [&] { return !hooks.stop.stop_requested(); };
-    return run_step(w.queue, *state.decoder_, state.cache, w.staging, std::span<const step_part>(&part, 1), go_on,
-                    finish);
+  static result<void> try_reserve(const step_part& part) {
+    return part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size()));
+  }
+  auto go_on() const {
+    return [this] { return !hooks.stop.stop_requested(); };
   }
 
   /// Computes what is pending and draws the next token.
-  result<std::int32_t> try_next(workspace<B>& w, generation& g, std::span<float> logits) {
-    std::int32_t token = 0;
+  result<void> try_next(workspace<B>& w, generation& g) {
     while (sequence_.pending() > 0) {
       const step_part part = sequence_.next(static_cast<std::size_t>(model_.state().limits.tokens), 1);
-      LLAVA_CHECK(try_step(w, part, [&](auto& q, matrix_view<float> rows) {
-        generation* one[] = {&g};
-        return draw_tokens(q, rows, std::span<generation* const>(one), logits, std::span<std::int32_t>(&token, 1));
-      }));
+      LLAVA_CHECK(try_reserve(part));
+      generation* const one[] = {&g};
+      LLAVA_CHECK(try_draw(w, model_.state(), std::span<const step_part>(&part, 1),
+                           std::span<generation* const>(one).first(static_cast<std::size_t>(part.logit_rows)),
+                           go_on()));
     }
-    return token;
+    return {};
   }
 
   pipeline<M, B, P> model_;

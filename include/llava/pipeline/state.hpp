@@ -217,12 +217,7 @@ struct pipeline_state {
   /// opening.
   result<std::size_t> try_plan() {
     typename B::queue planning(backend, *threads, arena{});
-    LLAVA_CHECK(plan_step(planning, *decoder_, cache, limits, [](auto& q, matrix_view<float> logits) {
-      const dynamic_shape<1> rows(logits.extent(0));
-      const vector_view<const sample_draw> draws(q.workspace().template take<sample_draw>(rows[0]), rows);  // (R)
-      sample(q, {q.workspace().template take<std::int32_t>(rows[0]), rows}, logits, draws);
-      return result<void>{};
-    }));
+    LLAVA_CHECK(plan_step(planning, *decoder_, cache, limits));
     if (vit_) LLAVA_CHECK(try_plan_picture(planning));
     return planning.workspace().peak();
   }

@@ -1,184 +1,212 @@
 // SPDX-License-Identifier: Apache-2.0
 /// One step of the language model over any rows of any sequences: prefill chunks and decode rows alike.
 ///
-///   tokens (T) of text and pictures -> x (T, D) -> decoder -> the rows asked for (R, D) -> logits (R, V) -> what
-///   follows
+///   pack      numbers of the step -> one upload; image tokens -> their rows of one matrix
+///   compute   tokens (T) and image tokens -> x (T, D) -> decoder -> rows asked for (R, D) -> logits (R, V) -> ids (R)
+///   read      one download of what was drawn
+///
+/// `compute` is ops alone, the same for all steps of one shape, so a backend may record it and run it again (a captured
+/// graph). Where the program changes logits, compute is two, with a read and an upload between.
 ///
 /// A row's result does not depend on the other rows of its step (R14), so how a prompt is cut into chunks and who
 /// shares a step are free choices.
 #pragma once
-#include <algorithm>
-#include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include <llava/base/error.hpp>
-#include <llava/llm/kv_cache.hpp>
+#include <llava/base/function_ref.hpp>
+#include <llava/ops/attention.hpp>
 #include <llava/ops/rows.hpp>
+#include <llava/ops/sample.hpp>
+#include <llava/pipeline/packed_step.hpp>
 #include <llava/tensor/arena.hpp>
-#include <llava/tensor/buffer.hpp>
 
 LLAVA_BEGIN
 
-/// One position of a prompt: a token of the vocabulary, or a row of a picture's image tokens.
-struct prompt_token {
-  std::int32_t id = 0;   ///< ≥ 0: token; < 0: picture number −1 − id of the sequence
-  std::int32_t row = 0;  ///< row of the picture's image tokens; 0 for text
+/// For a step whose logits nobody changes.
+inline constexpr auto unchanged_logits = [](matrix_view<float>) {};
 
-  static constexpr prompt_token of_image(int image, int row) { return {-1 - image, row}; }
-  constexpr bool is_image() const { return id < 0; }
-  constexpr int image() const { return -1 - id; }
-  friend constexpr bool operator==(const prompt_token&, const prompt_token&) = default;
+/// What a step is asked for.
+struct step_request {
+  std::span<const step_part> parts;
+  std::span<const sample_draw> draws{};  ///< (R) how tokens are drawn; empty: none is, and logits are given instead
+  bool logprobs = false;                 ///< of the tokens drawn
+  int changed_rows = 0;                  ///< so many first rows of logits go to on_logits before tokens are drawn
+  function_ref<void(matrix_view<float>)> on_logits = unchanged_logits;  ///< changes (changed_rows, V)
 };
 
-/// What the projector made of one picture, in the backend's memory.
-struct image_tokens {
-  buffer memory;
-  int rows = 0, width = 0;
-  matrix_view<const float> view() const {  // (rows, D)
-    return {reinterpret_cast<const float*>(memory.data()), dynamic_shape<2>(rows, width)};
-  }
-};
+/// What a step gives, in the program's memory: valid until the next step.
+struct step_results {
+  std::span<const std::int32_t> ids;  ///< (R) the tokens drawn
+  std::span<const float> logprobs;    ///< (R) if asked for
+  matrix_view<const float> logits;    ///< (R, V) if no token is drawn
 
-/// A sequence's part in a step: tokens that follow what its cache holds, and how many of their last rows want logits.
-struct step_part {
-  kv_sequence* cache = nullptr;
-  std::span<const prompt_token> tokens;
-  std::span<const std::shared_ptr<const image_tokens>> images;
-  int logit_rows = 0;
-};
-
-/// The largest step: what the arena is made for.
-struct step_limits {
-  int tokens = 512;  ///< T
-  int sequences = 16;
-  int blocks = 256;     ///< of the longest sequence
-  int logit_rows = 16;  ///< R
-};
-
-/// The numbers of a step in the program's memory, before they are uploaded. Made once for the largest step.
-struct step_staging {
-  std::vector<std::int32_t> ids, image_rows, positions, sequences, kv_slots, blocks, logit_rows;
-
-  explicit step_staging(const step_limits& m) {
-    for (auto* v : {&ids, &image_rows, &positions, &sequences, &kv_slots})
-      v->reserve(static_cast<std::size_t>(m.tokens));
-    blocks.reserve(static_cast<std::size_t>(m.sequences) * static_cast<std::size_t>(m.blocks));
-    logit_rows.reserve(static_cast<std::size_t>(m.logit_rows));
-  }
-
-  /// Zeros of the largest step's size: for planning.
-  void fill_largest(const step_limits& m) {
-    for (auto* v : {&ids, &image_rows, &positions, &sequences, &kv_slots})
-      v->assign(static_cast<std::size_t>(m.tokens), 0);
-    blocks.assign(static_cast<std::size_t>(m.sequences) * static_cast<std::size_t>(m.blocks), 0);
-    logit_rows.assign(static_cast<std::size_t>(m.logit_rows), 0);
-  }
-
-  /// Lays the parts out one after another; the caches have room already. Returns the blocks of the longest.
-  int fill(std::span<const step_part> parts) {
-    for (auto* v : {&ids, &positions, &sequences, &kv_slots, &blocks, &logit_rows}) v->clear();
-    std::size_t longest = 1;
-    for (const auto& p : parts) longest = (std::max)(longest, p.cache->blocks().size());
-    for (std::size_t s = 0; s < parts.size(); ++s) {
-      const auto& p = parts[s];
-      for (std::size_t i = 0; i < p.tokens.size(); ++i) {
-        const int position = p.cache->tokens() + static_cast<int>(i);
-        ids.push_back(p.tokens[i].is_image() ? -1 : p.tokens[i].id);
-        positions.push_back(position);
-        sequences.push_back(static_cast<std::int32_t>(s));
-        kv_slots.push_back(p.cache->slot(position));
-        if (i + static_cast<std::size_t>(p.logit_rows) >= p.tokens.size())
-          logit_rows.push_back(static_cast<std::int32_t>(ids.size() - 1));
-      }
-      blocks.insert(blocks.end(), p.cache->blocks().begin(), p.cache->blocks().end());
-      blocks.resize((s + 1) * longest, 0);
-    }
-    return static_cast<int>(longest);
-  }
-
-  /// image_rows[t] = the row of picture `image` of part `s` that token t is, or −1. False when there is none.
-  bool fill_image(std::span<const step_part> parts, std::size_t s, int image) {
-    image_rows.clear();
-    bool any = false;
-    for (std::size_t i = 0; i < parts.size(); ++i)
-      for (const prompt_token& t : parts[i].tokens) {
-        const bool here = i == s && t.is_image() && t.image() == image;
-        image_rows.push_back(here ? t.row : -1);
-        any = any || here;
-      }
-    return any;
-  }
+  std::vector<std::byte> drawn;      // ids and logprobs, as they were downloaded
+  std::vector<float> logits_memory;  // what `logits` is part of
 };
 
 namespace detail {
-/// The numbers of `host` in the arena.
+/// Runs ops(), the ops of one compute, on a queue that may have kept them from before.
+template <class Q, class Ops>
+void compute(Q& q, const step_shape& shape, Ops&& ops) {
+  if constexpr (requires { q.replay(shape, ops); })
+    q.replay(shape, ops);
+  else
+    ops();
+}
+
+/// Whether ops of a queue have run when their calls return: then a step can end between two layers.
 template <class Q>
-vector_view<const std::int32_t> uploaded(Q& q, const std::vector<std::int32_t>& host) {
-  const auto n = static_cast<std::ptrdiff_t>(host.size());
-  const vector_view<std::int32_t> v(q.workspace().template take<std::int32_t>(n), dynamic_shape<1>(n));  // (n)
-  upload(q, v, std::span<const std::int32_t>(host));
-  return v;
-}
-}  // namespace detail
+inline constexpr bool runs_at_once = [] {
+  if constexpr (requires { Q::runs_at_once; })
+    return static_cast<bool>(Q::runs_at_once);
+  else
+    return false;
+}();
 
-namespace detail {
-/// What a step does with what `staging` holds; on a planning queue, what it takes. The caller finishes the queue.
-template <class Q, class Decoder, class Cache, class GoOn, class Finish>
-result<void> compute_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging, int sequences,
-                          int longest, std::span<const step_part> parts, GoOn&& go_on, Finish&& finish) {
-  arena_scope scope(q.workspace());
-  const auto tokens = static_cast<std::ptrdiff_t>(staging.ids.size());
-  const auto wanted = static_cast<std::ptrdiff_t>(staging.logit_rows.size());
-  const vector_view<const std::int32_t> blocks = uploaded(q, staging.blocks);
-  const step_rows rows{uploaded(q, staging.positions),
-                       uploaded(q, staging.sequences),
-                       uploaded(q, staging.kv_slots),
-                       {blocks.data(), dynamic_shape<2>(sequences, longest)}};   // (sequences, longest)
-  const matrix_view<float> x = take_matrix(q, tokens, decoder.config().hidden);  // (T, D)
-  decoder.embed_tokens(q, x, uploaded(q, staging.ids));
-  for (std::size_t s = 0; s < parts.size(); ++s)
-    for (std::size_t i = 0; i < parts[s].images.size(); ++i) {
-      if (!staging.fill_image(parts, s, static_cast<int>(i))) continue;
-      arena_scope image_scope(q.workspace());
-      take_rows(q, x, parts[s].images[i]->view(), uploaded(q, staging.image_rows));
+/// Image tokens of the step to the rows of `images` (T, D) that their tokens have.
+template <class Q>
+void copy_images(Q& q, matrix_view<float> images, std::span<const step_part> parts) {
+  std::ptrdiff_t t = 0;
+  for (const step_part& p : parts)
+    for (std::size_t i = 0; i < p.tokens.size();) {
+      const prompt_token first = p.tokens[i];
+      std::size_t n = 1;  // tokens that are neighbours in the picture too
+      while (first.is_image() && i + n < p.tokens.size() &&
+             p.tokens[i + n] == prompt_token{first.id, first.row + static_cast<std::int32_t>(n)})
+        ++n;
+      const auto rows = static_cast<std::ptrdiff_t>(n);
+      if (first.is_image())
+        copy(q, rows_of(images, t, rows),
+             rows_of(p.images[static_cast<std::size_t>(first.image())]->view(), first.row, rows));
+      i += n, t += rows;
     }
+}
 
-  if (!decoder.forward(q, x, rows, cache, go_on)) return fail(errc::cancelled, "llava: the question was cancelled");
-  if (wanted == 0) return {};
-  const matrix_view<float> last = take_matrix(q, wanted, x.extent(1));         // (R, D)
-  const matrix_view<float> all = take_matrix(q, wanted, decoder.head_rows());  // (R, head_rows())
-  const matrix_view<float> logits(all.data(), dynamic_shape<2>(wanted, decoder.vocab()), all.pitch());  // (R, V)
-  take_rows(q, last, x, uploaded(q, staging.logit_rows));
-  decoder.head(q, all, last);
-  return finish(q, logits);
+/// Where a step is while it runs, in the arena: the same addresses for the same shape.
+template <class Q>
+struct step_memory {
+  vector_view<std::byte> input_bytes, output_bytes;
+  step_inputs in;
+  step_outputs out;
+  matrix_view<float> images;  // (T, D)
+  matrix_view<float> logits;  // (R, rows of the head)
+
+  step_memory(Q& q, const step_shape& s, int width, int head_rows)
+      : input_bytes(take(q, step_inputs::bytes(s))),
+        output_bytes(take(q, step_outputs::bytes(s))),
+        in(input_bytes.data(), s),
+        out(output_bytes.data(), s),
+        images(take_matrix(q, s.tokens, width)),
+        logits(take_matrix(q, s.logit_rows, head_rows)) {}
+
+ private:
+  static vector_view<std::byte> take(Q& q, std::size_t bytes) {
+    const auto n = static_cast<std::ptrdiff_t>(bytes);
+    return {q.workspace().template take<std::byte>(n), dynamic_shape<1>(n)};
+  }
+};
+
+/// The ops from token ids to logits. False when `go_on` ended them.
+template <class Q, class Decoder, class Cache, class GoOn>
+bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const Cache& cache, GoOn&& go_on) {
+  arena_scope scope(q.workspace());
+  const matrix_view<float> x = take_matrix(q, m.images.extent(0), m.images.extent(1));  // (T, D)
+  decoder.embed_tokens(q, x, m.in.ids);
+  take_rows(q, x, m.images, m.in.image_rows);
+  if (!decoder.forward(q, x, step_rows{m.in.positions, m.in.sequences, m.in.kv_slots, m.in.blocks}, cache, go_on))
+    return false;
+  if (m.in.logit_rows.size() == 0) return true;
+  const matrix_view<float> last = take_matrix(q, m.in.logit_rows.size(), x.extent(1));  // (R, D)
+  take_rows(q, last, x, m.in.logit_rows);
+  decoder.head(q, m.logits, last);
+  return true;
+}
+
+/// All of a step whose numbers are packed; on a planning queue, what it takes.
+template <class Q, class Decoder, class Cache, class GoOn>
+result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packed, const Decoder& decoder,
+                        const Cache& cache, const step_request& asked, GoOn&& go_on, step_results& results) {
+  arena_scope scope(q.workspace());
+  const step_memory<Q> m(q, shape, decoder.config().hidden, decoder.head_rows());
+  const matrix_view<float> logits(m.logits.data(), dynamic_shape<2>(shape.logit_rows, decoder.vocab()),
+                                  m.logits.pitch());  // (R, V)
+  upload(q, m.input_bytes, packed);
+  copy_images(q, m.images, asked.parts);
+
+  bool whole = go_on();
+  const auto to_logits = [&] {
+    if constexpr (runs_at_once<Q>)
+      whole = whole && compute_logits(q, m, decoder, cache, go_on);
+    else
+      compute_logits(q, m, decoder, cache, [] { return true; });
+  };
+  const auto draw = [&] {
+    sample(q, m.out.ids, logits, m.in.draws);
+    if (shape.logprobs) logprobs(q, m.out.logprobs, logits, m.out.ids);
+  };
+  const auto cancelled = [] { return fail(errc::cancelled, "llava: the question was cancelled"); };
+  if (!whole) return cancelled();
+  const int host_rows = shape.draws ? asked.changed_rows : shape.logit_rows;
+  if (host_rows == 0) {
+    compute(q, shape, [&] {
+      to_logits();
+      if (shape.draws && whole) draw();
+    });
+    if (!whole) return cancelled();
+  } else {
+    step_shape half = shape;
+    half.draws = half.logprobs = false;
+    compute(q, half, to_logits);
+    if (!whole) return cancelled();
+    const matrix_view<float> wanted = rows_of(m.logits, 0, host_rows);
+    results.logits_memory.resize(static_cast<std::size_t>(wanted.size()));
+    download(q, std::span<float>(results.logits_memory), matrix_view<const float>(wanted));
+    LLAVA_CHECK(q.finish());
+    const matrix_view<float> host(results.logits_memory.data(), dynamic_shape<2>(host_rows, decoder.vocab()),
+                                  m.logits.pitch());
+    results.logits = host;
+    if (!shape.draws) return {};
+    asked.on_logits(host);
+    upload(q, wanted, std::span<const float>(results.logits_memory));
+    half = shape;
+    half.to_logits = false;
+    compute(q, half, draw);
+  }
+  if (!shape.draws) return q.finish();
+  results.drawn.resize(step_outputs::bytes(shape));
+  download(q, std::span<std::byte>(results.drawn), vector_view<const std::byte>(m.output_bytes));
+  const step_outputs drawn(results.drawn.data(), shape);
+  results.ids = {drawn.ids.data(), static_cast<std::size_t>(drawn.ids.size())};
+  results.logprobs = {drawn.logprobs.data(), static_cast<std::size_t>(drawn.logprobs.size())};
+  return q.finish();
 }
 }  // namespace detail
 
-/// Runs a step. `finish(queue, logits)` is called with logits (R, V) while they exist, unless R is 0, and returns
-/// result<void>. After an error of it or of an op, or when `go_on` said so (errc::cancelled), the caches hold what they
-/// held. The caller has reserved room in the caches and keeps within the limits.
-template <class Q, class Decoder, class Cache, class GoOn, class Finish>
-result<void> run_step(Q& q, const Decoder& decoder, const Cache& cache, step_staging& staging,
-                      std::span<const step_part> parts, GoOn&& go_on, Finish&& finish) {
-  const int longest = staging.fill(parts);
-  LLAVA_CHECK(
-      detail::compute_step(q, decoder, cache, staging, static_cast<int>(parts.size()), longest, parts, go_on, finish));
-  LLAVA_CHECK(q.finish());
-  for (const auto& p : parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
+/// Runs a step on a workspace (its queue, `packed` and `results`). After an error, or when `go_on` said so
+/// (errc::cancelled), the caches hold what they held. The caller has reserved room in the caches and keeps within the
+/// limits. `go_on` is asked before the step, and before every layer where ops run at once.
+template <class Workspace, class Decoder, class Cache, class GoOn>
+result<void> run_step(Workspace& w, const Decoder& decoder, const Cache& cache, const step_request& asked,
+                      GoOn&& go_on) {
+  step_shape shape = w.packed.fill(asked.parts, asked.draws);
+  shape.draws = !asked.draws.empty();
+  shape.logprobs = shape.draws && asked.logprobs;
+  LLAVA_CHECK(detail::run_packed(w.queue, shape, w.packed.bytes(), decoder, cache, asked, go_on, w.results));
+  for (const step_part& p : asked.parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
   return {};
 }
 
 /// The largest step on a planning queue: afterwards the arena's peak is what a workspace needs. The error of an op
 /// whose operands do not fit.
-template <class Q, class Decoder, class Cache, class Finish>
-result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m, Finish&& finish) {
-  step_staging largest(m);
-  largest.fill_largest(m);
-  LLAVA_CHECK(detail::compute_step(
-      q, decoder, cache, largest, m.sequences, m.blocks, std::span<const step_part>{}, [] { return true; }, finish));
-  return q.finish();
+template <class Q, class Decoder, class Cache>
+result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m) {
+  const step_shape largest{m.tokens, m.sequences, m.blocks, m.logit_rows, true, true, true};
+  const std::vector<std::byte> numbers(step_inputs::bytes(largest));
+  step_results nothing;
+  return detail::run_packed(
+      q, largest, numbers, decoder, cache, {}, [] { return true; }, nothing);
 }
 
 LLAVA_END

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// workspace: what one running step needs and a model keeps between steps: a queue with its arena, and staging. A model
-/// makes one for every thread that asks at the same time, and no more.
+/// workspace: what one running step needs and a model keeps between steps: a queue with its arena, and the step's
+/// numbers and results in the program's memory. A model makes one for every thread that asks at the same time, and no more.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -17,10 +17,14 @@ template <class B>
 struct workspace {
   buffer memory;
   typename B::queue queue;
-  step_staging staging;
+  packed_step packed;
+  step_results results;
+  std::vector<sample_draw> draws;  // of the next step's tokens
 
   workspace(const B& backend, buffer m, executor& threads, const step_limits& limits)
-      : memory(std::move(m)), queue(backend, threads, arena(memory.data(), memory.size())), staging(limits) {}
+      : memory(std::move(m)), queue(backend, threads, arena(memory.data(), memory.size())), packed(limits) {
+    draws.reserve(static_cast<std::size_t>(limits.logit_rows));
+  }
 };
 
 /// Lends workspaces. Safe from several threads.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// sample of the scalar backend (contract: ops/sample.hpp).
+/// sample and logprobs of the scalar backend (contract: ops/sample.hpp).
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -58,6 +58,14 @@ inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_d
   }
   return order[kept - 1];
 }
+
+/// log softmax(row)[token]
+inline float logprob(const float* row, std::ptrdiff_t vocab, std::int32_t token) {
+  const float largest = *std::max_element(row, row + vocab);
+  double sum = 0;
+  for (std::ptrdiff_t i = 0; i < vocab; ++i) sum += std::exp(static_cast<double>(row[i] - largest));
+  return static_cast<float>(static_cast<double>(row[token] - largest) - std::log(sum));
+}
 }  // namespace detail
 
 inline void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
@@ -70,6 +78,16 @@ inline void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const fl
   q.submit([&](workers) {
     for (std::ptrdiff_t r = 0; r < ids.extent(0); ++r)
       ids(r) = detail::draw(logits.row(r), static_cast<std::int32_t>(vocab), draws(r), order, weight);
+  });
+}
+
+inline void logprobs(queue& q, vector_view<float> y, matrix_view<const float> logits,
+                     vector_view<const std::int32_t> ids) {
+  if (!q.accepts(ops::logprobs_shapes(y, logits, ids))) return;
+  q.submit([&](workers) {
+    for (std::ptrdiff_t r = 0; r < y.extent(0); ++r)
+      y(r) = ids(r) < 0 ? std::numeric_limits<float>::quiet_NaN()
+                        : detail::logprob(logits.row(r), logits.extent(1), ids(r));
   });
 }
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/// packed_step: all numbers of a step in one block of bytes, which one upload brings to the backend; and the results
+/// that one download brings back. Where each number stands follows from the step's shape alone.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <llava/ops/sample.hpp>
+#include <llava/pipeline/step_part.hpp>
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+/// The largest step: what memory is made for.
+struct step_limits {
+  int tokens = 512;  ///< T
+  int sequences = 16;
+  int blocks = 256;     ///< of the longest sequence
+  int logit_rows = 16;  ///< R
+};
+
+/// What a step computes. Steps of one shape are the same ops on the same addresses, with other numbers.
+struct step_shape {
+  int tokens = 0;         ///< T
+  int sequences = 0;      ///< S
+  int blocks = 0;         ///< columns of the table of blocks, the same in all steps of a model
+  int logit_rows = 0;     ///< R
+  bool to_logits = true;  ///< the layers and the logits are computed
+  bool draws = false;     ///< a token of each row of logits is drawn
+  bool logprobs = false;  ///< so is its log-probability
+  friend bool operator==(const step_shape&, const step_shape&) = default;
+};
+
+/// The numbers of a step, one array after another, in the program's memory or the backend's.
+struct step_inputs {
+  vector_view<std::int32_t> ids;         ///< (T) token, or −1 where an image token stands
+  vector_view<std::int32_t> image_rows;  ///< (T) row of the step's image tokens, or −1
+  vector_view<std::int32_t> positions;   ///< (T) place in the sequence
+  vector_view<std::int32_t> sequences;   ///< (T) row of `blocks`
+  vector_view<std::int32_t> kv_slots;    ///< (T) where key and value go
+  matrix_view<std::int32_t> blocks;      ///< (S, blocks), 0 after a sequence's last
+  vector_view<std::int32_t> logit_rows;  ///< (R) the rows of x whose logits are wanted
+  vector_view<sample_draw> draws;        ///< (R)
+
+  step_inputs(std::byte* at, const step_shape& s) {
+    const auto next = [&]<class T>(vector_view<T>& v, int n) {
+      v = {reinterpret_cast<T*>(at), dynamic_shape<1>(n)};
+      at += static_cast<std::size_t>(n) * sizeof(T);
+    };
+    for (auto* v : {&ids, &image_rows, &positions, &sequences, &kv_slots}) next(*v, s.tokens);
+    vector_view<std::int32_t> table;
+    next(table, s.sequences * s.blocks);
+    blocks = {table.data(), dynamic_shape<2>(s.sequences, s.blocks)};
+    next(logit_rows, s.logit_rows);
+    next(draws, s.logit_rows);
+  }
+  static constexpr std::size_t bytes(const step_shape& s) {
+    const auto integers = 5 * std::int64_t{s.tokens} + std::int64_t{s.sequences} * s.blocks + s.logit_rows;
+    return static_cast<std::size_t>(integers) * sizeof(std::int32_t) +
+           static_cast<std::size_t>(s.logit_rows) * sizeof(sample_draw);
+  }
+};
+
+/// What is drawn in a step: likewise.
+struct step_outputs {
+  vector_view<std::int32_t> ids;  ///< (R)
+  vector_view<float> logprobs;    ///< (R), unless they are not asked for
+
+  step_outputs(std::byte* at, const step_shape& s)
+      : ids(reinterpret_cast<std::int32_t*>(at), dynamic_shape<1>(s.logit_rows)),
+        logprobs(reinterpret_cast<float*>(at) + s.logit_rows, dynamic_shape<1>(s.logprobs ? s.logit_rows : 0)) {}
+  static constexpr std::size_t bytes(const step_shape& s) {
+    return static_cast<std::size_t>(s.logit_rows) * (sizeof(std::int32_t) + (s.logprobs ? sizeof(float) : 0));
+  }
+};
+
+/// A step's numbers in the program's memory, before they are uploaded. Made once for the largest step.
+class packed_step {
+ public:
+  explicit packed_step(const step_limits& m) : blocks_(m.blocks) {
+    bytes_.reserve(step_inputs::bytes({m.tokens, m.sequences, m.blocks, m.logit_rows}));
+  }
+
+  /// Lays the parts out one after another; the caches have room already. draws: (R), or empty.
+  step_shape fill(std::span<const step_part> parts, std::span<const sample_draw> draws) {
+    step_shape shape;
+    for (const step_part& p : parts) {
+      shape.tokens += static_cast<int>(p.tokens.size());
+      shape.logit_rows += (std::min)(p.logit_rows, static_cast<int>(p.tokens.size()));
+    }
+    shape.sequences = static_cast<int>(parts.size());
+    shape.blocks = blocks_;
+    bytes_.assign(step_inputs::bytes(shape), std::byte{0});
+    const step_inputs in(bytes_.data(), shape);
+    std::int32_t t = 0, r = 0;
+    for (std::int32_t s = 0; s < shape.sequences; ++s) {
+      const step_part& p = parts[static_cast<std::size_t>(s)];
+      for (std::size_t i = 0; i < p.tokens.size(); ++i, ++t) {
+        const prompt_token& token = p.tokens[i];
+        const int position = p.cache->tokens() + static_cast<int>(i);
+        in.ids(t) = token.is_image() ? -1 : token.id;
+        in.image_rows(t) = token.is_image() ? t : -1;
+        in.positions(t) = position;
+        in.sequences(t) = s;
+        in.kv_slots(t) = p.cache->slot(position);
+        if (i + static_cast<std::size_t>(p.logit_rows) >= p.tokens.size()) in.logit_rows(r++) = t;
+      }
+      std::copy(p.cache->blocks().begin(), p.cache->blocks().end(), in.blocks.row(s));
+    }
+    std::copy(draws.begin(), draws.end(), in.draws.data());
+    return shape;
+  }
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  int blocks_;
+  std::vector<std::byte> bytes_;
+};
+
+LLAVA_END

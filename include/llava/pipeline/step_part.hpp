@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What a step is made of: positions of prompts, image tokens, and the part that each sequence takes.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <llava/llm/kv_cache.hpp>
+#include <llava/tensor/buffer.hpp>
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+/// One position of a prompt: a token of the vocabulary, or a row of a picture's image tokens.
+struct prompt_token {
+  std::int32_t id = 0;   ///< ≥ 0: token; < 0: picture number −1 − id of the sequence
+  std::int32_t row = 0;  ///< row of the picture's image tokens; 0 for text
+
+  static constexpr prompt_token of_image(int image, int row) { return {-1 - image, row}; }
+  constexpr bool is_image() const { return id < 0; }
+  constexpr int image() const { return -1 - id; }
+  friend constexpr bool operator==(const prompt_token&, const prompt_token&) = default;
+};
+
+/// What the projector made of one picture, in the backend's memory.
+struct image_tokens {
+  buffer memory;
+  int rows = 0, width = 0;
+  matrix_view<const float> view() const {  // (rows, D)
+    return {reinterpret_cast<const float*>(memory.data()), dynamic_shape<2>(rows, width)};
+  }
+};
+
+/// A sequence's part in a step: tokens that follow what its cache holds, and how many of their last rows want logits.
+struct step_part {
+  kv_sequence* cache = nullptr;
+  std::span<const prompt_token> tokens;
+  std::span<const std::shared_ptr<const image_tokens>> images;
+  int logit_rows = 0;
+};
+
+LLAVA_END
