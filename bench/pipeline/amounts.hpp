@@ -18,16 +18,16 @@ struct amounts {
 template <class State>
 amounts amounts_of(State& state) {
   amounts a;
-  state.decoder_->each([&](const std::string& name, auto&, const llava::tensor_dims& dims) {
+  state.stages.text->each([&](const std::string& name, auto&, const llava::tensor_dims& dims) {
     if (dims.rank < 2 || name.find("embed_tokens") != std::string::npos) return;
     (name.find("lm_head") != std::string::npos ? a.head : a.layers) += static_cast<double>(dims.size());
   });
-  if (state.decoder_->config().tied) a.head = 1. * state.decoder_->vocab() * state.decoder_->config().hidden;
-  if (!state.vit_) return a;
-  state.vit_->each([&](const std::string& name, auto&, const llava::tensor_dims& dims) {
+  if (state.stages.text->config().tied) a.head = 1. * state.stages.text->vocab() * state.stages.text->config().hidden;
+  if (!state.stages.tower) return a;
+  state.stages.tower->each([&](const std::string& name, auto&, const llava::tensor_dims& dims) {
     if (dims.rank >= 2 && name.find("position") == std::string::npos) a.vision += static_cast<double>(dims.size());
   });
-  state.projector_->each([&](const std::string&, auto&, const llava::tensor_dims& dims) {
+  state.stages.projector->each([&](const std::string&, auto&, const llava::tensor_dims& dims) {
     if (dims.rank >= 2) a.projector += static_cast<double>(dims.size());
   });
   return a;
@@ -42,7 +42,7 @@ double bytes_of(double weights) {
 template <class P, class State>
 work encode_work(State& state) {
   const amounts a = amounts_of(state);
-  const llava::vision_config& v = state.vit_->config();
+  const llava::vision_config& v = state.stages.tower->config();
   const double tokens = v.tokens(), attention = 4. * tokens * tokens * v.hidden * v.layers_run();
   return {2. * tokens * a.vision + attention + 2. * v.features() * a.projector,
           bytes_of<typename P::vision>(a.vision) + bytes_of<typename P::projector>(a.projector),
@@ -53,7 +53,7 @@ work encode_work(State& state) {
 template <class P, class State>
 work step_work(State& state, double tokens, double past) {
   const amounts a = amounts_of(state);
-  const llava::text_config& t = state.decoder_->config();
+  const llava::text_config& t = state.stages.text->config();
   const double seen = tokens * past + tokens * (tokens + 1) / 2;  // keys, over all rows
   const double kv = 2. * t.kv_heads * t.head_dim * t.layers * sizeof(typename P::kv_cache);
   return {2. * tokens * a.layers + 2. * a.head + 4. * seen * t.heads * t.head_dim * t.layers,

@@ -59,7 +59,7 @@ class random_model {
   /// Every weight of the stages, the tower's last layer too, which LLaVA does not run but checkpoints hold.
   static std::vector<tensor> tensors(const model_shape& shape) {
     std::vector<tensor> all;
-    const llava::tensor_names names(llava::naming::llava_hf, llava::safetensors_folder{});
+    const llava::tensor_names names(llava::tensor_spelling::llava_hf, llava::safetensors_folder{});
     const auto visit = [&](const std::string& name, auto&, const llava::tensor_dims& dims) {
       all.push_back({names.file_name(name), {}, static_cast<std::size_t>(dims.size())});
       for (int i = 0; i < dims.rank; ++i) all.back().dims.push_back(dims.extent[static_cast<std::size_t>(i)]);

@@ -22,7 +22,7 @@ class stepper {
   /// So many more tokens, in chunks of the largest step; the logits of the last.
   void run(int tokens) {
     std::vector<llava::prompt_token> ids;
-    for (int i = 0; i < tokens; ++i) ids.push_back({(cache_.tokens() + i) * 7919 % state_.decoder_->vocab(), 0});
+    for (int i = 0; i < tokens; ++i) ids.push_back({(cache_.tokens() + i) * 7919 % state_.stages.text->vocab(), 0});
     for (std::size_t at = 0; at < ids.size();) {
       const std::size_t n = std::min(ids.size() - at, static_cast<std::size_t>(state_.limits.tokens));
       llava::step_part part;
@@ -30,8 +30,8 @@ class stepper {
       part.tokens = std::span<const llava::prompt_token>(ids).subspan(at, n);
       part.logit_rows = at + n == ids.size() ? 1 : 0;
       if (!cache_.try_reserve(cache_.tokens() + static_cast<int>(n))) std::abort();  // options() has room for all
-      const auto ran = run_step(*lent_, *state_.decoder_, state_.cache, {std::span<const llava::step_part>(&part, 1)},
-                                [] { return true; });
+      const auto ran = run_step(*lent_, *state_.stages.text, state_.cache,
+                                {std::span<const llava::step_part>(&part, 1)}, [] { return true; });
       if (!ran) std::fprintf(stderr, "%s\n", ran.error().what()), std::abort();
       at += n;
     }

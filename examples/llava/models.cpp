@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <llava/checkpoint/hub_cache.hpp>
-#include <llava/checkpoint/safetensors.hpp>
+#include <llava/checkpoint/checkpoint.hpp>
 #include <map>
 
 llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
@@ -25,10 +25,10 @@ std::vector<std::string> compiled_dtypes() {
 
 llava::result<std::string> try_stored_dtype(std::string_view name) {
   LLAVA_TRY(folder, llava::try_resolve_model_folder(name));
-  LLAVA_TRY(files, llava::safetensors_folder::try_open(folder));
+  LLAVA_TRY(files, llava::try_open_tensors(folder));
   // A quantised folder has dense tensors too; what was quantised says how it is to be opened.
   std::map<std::string, std::size_t> dense, blocks;
-  files.for_each([&](const llava::stored_tensor& t) {
+  files->for_each([&](const llava::stored_tensor& t) {
     if (!t.format.empty())
       blocks[t.format] += t.bytes.size();
     else if (t.type == llava::dtype::float32 || t.type == llava::dtype::float16 || t.type == llava::dtype::bfloat16)

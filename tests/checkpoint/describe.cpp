@@ -36,7 +36,7 @@ TEST_CASE("llava-hf/llava-1.5-7b-hf: what its config.json leaves out has transfo
     "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_processor_type": "CLIPImageProcessor", "image_std": [0.26862954, 0.26130258, 0.27577711],
     "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 336}})");
   const auto d = described(f);
-  CHECK(d.names == llava::naming::llava_hf);
+  CHECK(d.spelling == llava::tensor_spelling::llava_hf);
   CHECK(d.text.layers == 32);
   CHECK(d.text.hidden == 4096);
   CHECK(d.text.ffn == 11008);
@@ -77,7 +77,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
     "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
     "resample": 3, "size": 336})");
   const auto d = described(f);
-  CHECK(d.names == llava::naming::original);
+  CHECK(d.spelling == llava::tensor_spelling::original);
   CHECK(d.image.shape == llava::aspect::pad);
   CHECK(d.image.crop == 336);
   CHECK(d.projector.depth == 2);

@@ -10,19 +10,19 @@ namespace {
 using namespace llava;
 
 /// Tensors that have a name and nothing else.
-struct named_tensors {
+struct named_tensors final : tensor_source {
   std::map<std::string, stored_tensor, std::less<>> all;
   named_tensors(std::initializer_list<const char*> names) {
     for (const char* name : names) all[name].name = name;
   }
-  const stored_tensor* find(std::string_view name) const {
+  const stored_tensor* find(std::string_view name) const override {
     const auto found = all.find(name);
     return found == all.end() ? nullptr : &found->second;
   }
-  template <class F>
-  void for_each(F&& f) const {
-    for (const auto& [name, t] : all) f(t);
+  void for_each(function_ref<void(const stored_tensor&)> visit) const override {
+    for (const auto& [name, t] : all) visit(t);
   }
+  std::string identity() const override { return {}; }
 };
 
 const named_tensors of_llava_hf{"language_model.model.norm.weight", "language_model.lm_head.weight",
@@ -34,7 +34,7 @@ const named_tensors of_original{"model.norm.weight", "lm_head.weight", "model.mm
 }  // namespace
 
 TEST_CASE("every name is a name of the file, whatever it is") {
-  const tensor_names hf(naming::llava_hf, of_llava_hf), original(naming::original, of_original);
+  const tensor_names hf(tensor_spelling::llava_hf, of_llava_hf), original(tensor_spelling::original, of_original);
   for (const auto& [ours, in_hf, in_original] : {
            std::tuple{"text.norm.weight", "language_model.model.norm.weight", "model.norm.weight"},
            {"text.lm_head.weight", "language_model.lm_head.weight", "lm_head.weight"},
@@ -60,57 +60,24 @@ TEST_CASE("every name is a name of the file, whatever it is") {
   }
 }
 
-TEST_CASE("llava-hf: a projector is as deep as the files have layers, and never less than two") {
-  const auto depth_of = [](naming n, const named_tensors& tensors) {
-    model_description d;
-    d.projector.depth = 1, d.projector_type = "mlp_gelu";
-    tensor_names(n, tensors).read_depth(tensors, d);
-    return d.projector.depth;
-  };
-  CHECK(depth_of(naming::llava_hf, of_llava_hf) == 2);
-  CHECK(depth_of(naming::llava_hf, {}) == 2);
-  CHECK(depth_of(naming::llava_hf, {"multi_modal_projector.linear_1.weight", "multi_modal_projector.linear_2.weight",
-                                    "multi_modal_projector.linear_3.weight"}) == 3);
-  CHECK(depth_of(naming::llava_hf,
-                 {"model.multi_modal_projector.linear_1.weight", "model.multi_modal_projector.linear_3.weight",
-                  "model.multi_modal_projector.linear_4.weight", "model.multi_modal_projector.linear_6.weight"}) == 4);
-  CHECK(depth_of(naming::original, {"model.mm_projector.4.weight"}) == 1);
-}
-
-TEST_CASE("what a model would miss is told from what no program reads") {
-  model_description d;
-  d.vision.layers = 24, d.vision.select_layer = -2;
-  const tensor_names hf(naming::llava_hf, of_llava_hf), original(naming::original, of_original);
-  const std::string hf_tower = "vision_tower.vision_model.",
-                    original_tower = "model.vision_tower.vision_tower.vision_model.";
-  for (const char* name :
-       {"language_model.model.layers.32.mlp.up_proj.weight", "language_model.model.layers.0.self_attn.q_proj.bias",
-        "language_model.lm_head.weight", "language_model.lm_head.bias", "multi_modal_projector.linear_3.weight",
-        "multi_modal_projector.norm.weight"}) {
-    INFO(name);
-    CHECK(hf.must_be_read(name, d, true));
-    CHECK(hf.must_be_read(name, d, false));
+TEST_CASE("from the files' names back to ours") {
+  const tensor_names hf(tensor_spelling::llava_hf, of_llava_hf), original(tensor_spelling::original, of_original);
+  for (const char* ours :
+       {"text.norm.weight", "text.layers.31.mlp.up_proj.weight", "text.embed_tokens.weight", "text.lm_head.weight",
+        "projector.0.weight", "projector.4.bias", "projector.weight", "projector.1.weight", "projector.norm.weight",
+        "vision.embeddings.patch_embedding.weight", "vision.encoder.layers.3.mlp.fc1.bias"}) {
+    INFO(ours);
+    CHECK(hf.name_of(hf.file_name(ours)) == ours);
+    CHECK(original.name_of(original.file_name(ours)) == ours);
   }
-  for (const char* name : {"model.layers.32.mlp.up_proj.weight", "model.mm_projector.4.weight", "lm_head.weight",
-                           "model.image_newline", "model.vision_resampler.layers.0.weight"})
-    CHECK(original.must_be_read(name, d, false));
-  for (const char* name : {"language_model.model.layers.0.self_attn.rotary_emb.inv_freq",
-                           "vision_tower.vision_model.embeddings.position_ids", "optimizer.step", "logit_scale"})
-    CHECK_FALSE(hf.must_be_read(name, d, true));
-  for (const auto& [rest, must] : {std::pair<const char*, bool>{"encoder.layers.22.mlp.fc1.weight_scale", true},
-                                   {"encoder.layers.x.mlp.fc1.weight", true},
-                                   {"encoder.layers.23.mlp.fc1.weight", false},
-                                   {"embeddings.patch_embedding.bias", true},
-                                   {"pre_layrnorm.weight", true},
-                                   {"post_layernorm.weight", false},
-                                   {"head.mlp.fc1.weight", false}}) {
-    INFO(rest);
-    CHECK(hf.must_be_read(hf_tower + rest, d, true) == must);
-    CHECK(original.must_be_read(original_tower + rest, d, true) == must);
-    CHECK_FALSE(hf.must_be_read(hf_tower + rest, d, false));  // the tower is read from a folder of its own
-    CHECK_FALSE(original.must_be_read(original_tower + rest, d, false));
+  for (const char* theirs : {"optimizer.step", "logit_scale", "vision_tower.vision_projection.weight", "model"}) {
+    INFO(theirs);
+    CHECK(hf.name_of(theirs).empty());
+    CHECK(original.name_of(theirs).empty());
   }
-  d.text.tied = true;
-  CHECK_FALSE(hf.must_be_read("language_model.lm_head.weight", d, true));
-  CHECK(hf.must_be_read("language_model.lm_head.bias", d, true));
+  CHECK(original.name_of("model.image_newline") == "text.image_newline");  // something of the model's, whatever it is
+  // A tower alone, whose names have no prefix.
+  const named_tensors alone{"embeddings.patch_embedding.weight", "encoder.layers.0.mlp.fc1.bias"};
+  CHECK(tensor_names(tensor_spelling::original, alone).name_of("encoder.layers.0.mlp.fc1.bias") ==
+        "vision.encoder.layers.0.mlp.fc1.bias");
 }

@@ -35,7 +35,6 @@ inline void read_projector_type(std::string_view name, model_description& d) {
 }
 
 inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, model_description& d) {
-  d.names = naming::llava_hf;
   d.has_vision = true;
   LLAVA_TRY(text, root.object("text_config"));
   LLAVA_CHECK(try_read_text_config(text, "llama", d));
@@ -78,7 +77,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
 
 inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower,
                                           model_description& d) {
-  d.names = naming::original;
+  d.spelling = tensor_spelling::original, d.prompt = prompt_rule::original;
   d.has_vision = true;
   LLAVA_CHECK(try_read_text_config(root, "llama", d));
   std::string where = folder + "/" + tower;
@@ -165,7 +164,7 @@ inline result<model_description> try_describe_model(const std::string& folder) {
                   text_of("llava: ", file, ": \"model_type\" is ", type, ", and there is neither ",
                           "text_config (of transformers' layout) nor mm_vision_tower (of the original)"));
     } else {
-      d.names = naming::text_only;
+      d.spelling = tensor_spelling::original, d.prompt = prompt_rule::tokenizer;
       LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
       LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
     }

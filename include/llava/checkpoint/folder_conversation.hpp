@@ -70,7 +70,7 @@ inline result<std::string> try_read_chat_template(const json_object& o) {
 
 /// Sets d.conversation of a folder of transformers.
 inline result<void> try_read_folder_conversation(const std::string& folder, model_description& d) {
-  const bool of_processor = d.names == naming::llava_hf;
+  const bool of_processor = d.prompt == prompt_rule::processor;
   d.conversation.own.parts_first = of_processor;
   for (const std::string_view file :
        {"chat_template.json", "chat_template.jinja", "processor_config.json", "tokenizer_config.json"}) {

@@ -14,8 +14,18 @@
 
 LLAVA_BEGIN
 
-/// Whose tensor names and prompt rules a folder follows.
-enum class naming : std::uint8_t { llava_hf, original, text_only };
+/// How tensors are called (tensor_names.hpp).
+enum class tensor_spelling : std::uint8_t {
+  llava_hf,  ///< transformers' LlavaForConditionalGeneration
+  original,  ///< LLaVA's own, and every language model alone
+};
+
+/// Whose ways a prompt becomes tokens.
+enum class prompt_rule : std::uint8_t {
+  processor,  ///< transformers' LlavaProcessor: `<image>` is a token of the vocabulary
+  original,   ///< LLaVA's program: the text is cut at `<image>`
+  tokenizer,  ///< transformers' tokenizer alone: a model without pictures
+};
 
 /// How a folder has its answers generated, where the caller says nothing (generation_config.hpp).
 struct generation_defaults {
@@ -30,7 +40,8 @@ struct generation_defaults {
 
 /// All that a folder's small files say about a model.
 struct model_description {
-  naming names = naming::llava_hf;
+  tensor_spelling spelling = tensor_spelling::llava_hf;
+  prompt_rule prompt = prompt_rule::processor;
   bool has_vision = false;
   vision_config vision;
   text_config text;
@@ -41,7 +52,7 @@ struct model_description {
   std::string text_activation;    ///< of the gate: "silu"
   conversation_choice conversation;
   std::string model_name;         ///< of an original folder: what the reference takes template and tokenizer by
-  std::int32_t image_token = -1;  ///< id of `<image>` in llava-hf folders
+  std::int32_t image_token = -1;  ///< id of `<image>` where the prompt's rule is the processor's
   bool slow_tokenizer = false;    ///< the reference reads tokenizer.model where there is one, and not tokenizer.json
   int longest_prompt = 0;         ///< tokens of a prompt with pictures (tokenizer_model_max_length); 0: the context's
   bool image_start_end = false;   ///< pictures that we place stand between `<im_start>` and `<im_end>`

@@ -19,7 +19,7 @@
 #include <llava/checkpoint/checksum.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/other_folder.hpp>
-#include <llava/checkpoint/source.hpp>
+#include <llava/checkpoint/tensor_source.hpp>
 #include <llava/tensor/mapped_file.hpp>
 
 LLAVA_BEGIN
@@ -171,7 +171,7 @@ class safetensors_file {
 };
 
 /// A folder's weights.
-class safetensors_folder {
+class safetensors_folder final : public tensor_source {
  public:
   static result<safetensors_folder> try_open(const std::string& folder) {
     return guarded([&]() -> result<safetensors_folder> {
@@ -188,17 +188,15 @@ class safetensors_folder {
     });
   }
 
-  const stored_tensor* find(std::string_view name) const {
+  const stored_tensor* find(std::string_view name) const override {
     for (const auto& f : files_)
       if (const stored_tensor* t = f.find(name)) return t;
     return nullptr;
   }
-  template <class F>
-  void for_each(F&& f) const {
-    for (const auto& file : files_) file.for_each(f);
+  void for_each(function_ref<void(const stored_tensor&)> visit) const override {
+    for (const auto& file : files_) file.for_each(visit);
   }
-  /// Of all files.
-  std::string identity() const {
+  std::string identity() const override {
     std::string all;
     for (const auto& file : files_) all += file.identity() + "\n";
     return all;

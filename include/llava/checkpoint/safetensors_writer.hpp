@@ -16,7 +16,7 @@
 #include <llava/base/error.hpp>
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/rapidjson.hpp>
-#include <llava/checkpoint/source.hpp>
+#include <llava/checkpoint/tensor_source.hpp>
 
 LLAVA_BEGIN
 

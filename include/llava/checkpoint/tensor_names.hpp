@@ -3,8 +3,7 @@
 ///   text.embed_tokens.weight, text.layers.0.self_attn.q_proj.weight …, text.norm.weight, text.lm_head.weight
 ///   vision.embeddings.patch_embedding.weight, vision.encoder.layers.0.layer_norm1.weight …
 ///   projector.0.weight, projector.2.weight … (mlp), projector.weight (linear)
-/// Which of the spellings a checkpoint uses is seen from its keys: they differ between versions of one layout. It says,
-/// too, which of a checkpoint's tensors a model may leave alone, and what no file but the tensors themselves says.
+/// Which of the prefixes a checkpoint uses is seen from its keys: they differ between versions of one layout.
 #pragma once
 #include <charconv>
 #include <initializer_list>
@@ -14,21 +13,31 @@
 
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
-#include <llava/checkpoint/source.hpp>
+#include <llava/checkpoint/tensor_source.hpp>
 
 LLAVA_BEGIN
 
-/// From our names of weights to those of a checkpoint.
+namespace detail {
+/// The number between `prefix` and the next dot, or −1.
+inline int number_behind(std::string_view name, std::string_view prefix) {
+  int number = -1;
+  if (name.substr(0, prefix.size()) != prefix) return -1;
+  const char *first = name.data() + prefix.size(), *last = name.data() + name.size();
+  const auto [end, failure] = std::from_chars(first, last, number);
+  return failure == std::errc() && end != last && *end == '.' ? number : -1;
+}
+}  // namespace detail
+
+/// From our names of weights to those of a checkpoint, and back.
 class tensor_names {
  public:
-  template <checkpoint_source Source>
-  tensor_names(naming names, const Source& source) : names_(names) {
+  tensor_names(tensor_spelling spelling, const tensor_source& source) : spelling_(spelling) {
     const auto first = [&](std::string_view probe, std::initializer_list<const char*> prefixes) {
       for (const char* p : prefixes)
         if (source.find(std::string(p) + std::string(probe))) return std::string(p);
       return std::string(*prefixes.begin());
     };
-    if (names == naming::llava_hf) {
+    if (spelling == tensor_spelling::llava_hf) {
       text_ = first("norm.weight", {"language_model.model.", "model.language_model."});
       head_ = first("lm_head.weight", {"language_model.", "", "model."});
       const bool in_model = text_ == "model.language_model.";
@@ -57,49 +66,40 @@ class tensor_names {
     return std::string(name);
   }
 
-  /// Whether a tensor of the files that no stage has asked for would be missed: one of the language model, of the
-  /// projector or, where the tower `is_here`, of the part of the tower that is run. Buffers that transformers passes
-  /// over are not.
-  bool must_be_read(std::string_view name, const model_description& d, bool is_here) const {
-    const auto under = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
-    if (name.find("rotary_emb.inv_freq") != std::string_view::npos ||
-        name.find("position_ids") != std::string_view::npos)
-      return false;
-    if (is_here && under(vision_)) {
-      name.remove_prefix(vision_.size());
-      const auto layer = number_behind(name, "encoder.layers.");
-      return under("embeddings.") || under("pre_layrnorm.") || (under("encoder.") && layer < d.vision.layers_run());
-    }
-    if (under("vision_tower.") || under("model.vision_tower.")) return false;
-    if (d.text.tied && name == head_ + "lm_head.weight") return false;
-    return under(text_) || under(projector_) || under(head_ + "lm_head.");
+  /// The other way: our name of a tensor of the language model, the projector or the tower. Empty: it is of none of
+  /// them, or nothing of ours is stored under such a name.
+  std::string name_of(std::string_view stored) const {
+    const auto under = [&](const std::string& prefix) { return stored.substr(0, prefix.size()) == prefix; };
+    const auto rest = [&](const std::string& prefix) { return stored.substr(prefix.size()); };
+    if (under(head_ + "lm_head.")) return text_of("text.", rest(head_));
+    if (!vision_.empty() && under(vision_)) return text_of("vision.", rest(vision_));
+    if (is_of_tower(stored)) return {};  // of what no tower runs
+    if (under(projector_)) return text_of("projector.", own_layer_name(rest(projector_)));
+    if (under(text_)) return text_of("text.", rest(text_));
+    return vision_.empty() ? text_of("vision.", stored) : std::string();
   }
 
-  /// Layers of a projector: llava-hf's config.json has no number for them. Two are of every such model.
-  template <checkpoint_source Source>
-  void read_depth(const Source& source, model_description& d) const {
-    if (names_ != naming::llava_hf || d.projector_type != "mlp_gelu") return;
-    d.projector.depth = 2;
-    while (source.find(file_name(text_of("projector.", 2 * d.projector.depth, ".weight")))) ++d.projector.depth;
+  /// Whether a tensor belongs to a vision tower, by its name.
+  static bool is_of_tower(std::string_view stored) {
+    return stored.substr(0, 13) == "vision_tower." || stored.substr(0, 19) == "model.vision_tower.";
   }
 
  private:
-  /// The number between `prefix` and the next dot, or −1.
-  static int number_behind(std::string_view name, std::string_view prefix) {
-    int number = -1;
-    if (name.substr(0, prefix.size()) != prefix) return -1;
-    const char *first = name.data() + prefix.size(), *last = name.data() + name.size();
-    const auto [end, failure] = std::from_chars(first, last, number);
-    return failure == std::errc() && end != last && *end == '.' ? number : -1;
-  }
   /// llava-hf counts the layers: what is 0, 2, 4 … in a torch Sequential is linear_1, linear_2, linear_3 … there.
   std::string layer_name(std::string_view name) const {
-    const int number = names_ == naming::llava_hf ? number_behind(name, "") : -1;
+    const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_behind(name, "") : -1;
     if (number < 0 || number % 2 != 0) return std::string(name);
     return text_of("linear_", number / 2 + 1, name.substr(name.find('.')));
   }
 
-  naming names_;
+  std::string own_layer_name(std::string_view name) const {
+    const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_behind(name, "linear_") : -1;
+    if (number < 1 || number > most_layers) return std::string(name);
+    return text_of(2 * (number - 1), name.substr(name.find('.')));
+  }
+
+  static constexpr int most_layers = 1 << 30;
+  tensor_spelling spelling_;
   std::string text_, head_, vision_, projector_;
 };
 

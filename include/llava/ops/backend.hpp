@@ -57,6 +57,16 @@ inline constexpr bool is_batch_deterministic = [] {
     return true;
 }();
 
+/// Whether an op of a queue has run when its call returns: so it is where the queue says `static constexpr bool
+/// runs_at_once = true`. Then work can end between two layers.
+template <class Q>
+inline constexpr bool runs_at_once = [] {
+  if constexpr (requires { Q::runs_at_once; })
+    return static_cast<bool>(Q::runs_at_once);
+  else
+    return false;
+}();
+
 namespace ops {
 template <class B, class P>
 concept has_matmuls = has_matmul<B, typename P::text> && has_matmul<B, typename P::vision> &&

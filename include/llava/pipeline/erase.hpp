@@ -58,16 +58,16 @@ struct erased_model_of final : erased_model {
   }
   stage_shapes shapes() const override {
     const auto& s = model.state();
-    if (!s.vit_) return {0, 0, 0, 0, s.decoder_->config().hidden};
-    const vision_config& v = s.vit_->config();
-    return {v.image, v.features(), v.hidden, s.projector_->rows(v.features()), s.decoder_->config().hidden};
+    if (!s.stages.tower) return {0, 0, 0, 0, s.stages.text->config().hidden};
+    const vision_config& v = s.stages.tower->config();
+    return {v.image, v.features(), v.hidden, s.stages.projector->rows(v.features()), s.stages.text->config().hidden};
   }
   chat_description description() const override {
     const conversation_choice& c = model.description().conversation;
     return {c.name, c.reason, c.guessed, rules_in_force({}, model.description().generation)};
   }
   std::string_view backend() const override { return B::name; }
-  int vocab() const override { return model.state().decoder_->vocab(); }
+  int vocab() const override { return model.state().stages.text->vocab(); }
 };
 
 }  // namespace detail

@@ -65,7 +65,7 @@ class generation {
     result_.prompt_tokens = static_cast<int>(prompt.size());
     if (!penalties_.in_force()) return;
     std::vector<std::int32_t> before;
-    if (model_.names == naming::original) {
+    if (model_.prompt == prompt_rule::original) {
       before.push_back(model_.bos);
     } else {
       before.reserve(prompt.size());
@@ -181,7 +181,7 @@ result<void> try_draw(Workspace& w, const State& state, std::span<const step_par
           {logits.row(r), static_cast<std::size_t>(logits.extent(1))});
   };
   asked.on_logits = change;
-  return run_step(w, *state.decoder_, state.cache, asked, go_on);
+  return run_step(w, *state.stages.text, state.cache, asked, go_on);
 }
 
 LLAVA_END

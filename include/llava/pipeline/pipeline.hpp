@@ -41,15 +41,15 @@ class pipeline {
   }
 
   /// What was opened: numbers, names, defaults.
-  const model_description& description() const { return state_->description; }
-  const tokenizer& words() const { return state_->words; }
+  const model_description& description() const { return state_->opened.description; }
+  const tokenizer& words() const { return state_->opened.words; }
   /// Positions that a conversation may have.
   int context() const { return state_->context; }
 
   /// The prompt that a first question about so many pictures becomes.
   result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
     return guarded([&]() -> result<std::string> {
-      LLAVA_TRY(text, try_place_images(question, pictures, state_->description.image_start_end));
+      LLAVA_TRY(text, try_place_images(question, pictures, description().image_start_end));
       const message turns[] = {{role::user, std::move(text), static_cast<int>(pictures)}, {role::assistant, {}, 0}};
       return llava::try_prompt(state_->conversation, turns);
     });
@@ -64,37 +64,41 @@ class pipeline {
 
   /// The square picture that the tower sees.
   result<image> try_preprocess(const image& picture) const {
-    if (!state_->vit_) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
-    return guarded([&] { return llava::try_preprocess(picture, state_->description.image); });
+    return guarded([&] { return state_->try_square(picture); });
   }
   /// (3, S, S)
   result<std::vector<float>> try_pixels(const image& picture) const {
     return guarded([&]() -> result<std::vector<float>> {
-      LLAVA_TRY(square, try_preprocess(picture));
-      return pixel_values(square, normalise_table(state_->description.image));
+      LLAVA_TRY(square, state_->try_square(picture));
+      return pixel_values(square, normalise_table(description().image));
     });
   }
   /// (features, Dv): what the tower gives to the projector.
   result<std::vector<float>> try_features(const image& picture) const {
     return guarded([&]() -> result<std::vector<float>> {
-      std::vector<float> features;
-      LLAVA_CHECK(state_->try_encode(
-          picture, {},
-          [&](auto& q, matrix_view<const float> rows) {
-            features.resize(static_cast<std::size_t>(rows.size()));
-            download(q, std::span<float>(features), rows);
-          },
-          nullptr));
+      LLAVA_TRY(square, state_->try_square(picture));
+      LLAVA_TRY(lent, state_->workspaces->try_lend());
+      arena_scope scope(lent->queue.workspace());
+      LLAVA_TRY(rows, llava::try_features(lent->queue, state_->stages, square.pixels(), [] { return true; }));
+      std::vector<float> features(static_cast<std::size_t>(rows.size()));
+      download(lent->queue, std::span<float>(features), rows);
+      LLAVA_CHECK(lent->queue.finish());
       return features;
     });
   }
   /// The image tokens (rows, D), kept in the backend's memory.
   result<std::shared_ptr<const image_tokens>> try_encode(const image& picture, std::stop_token stop = {}) const {
     return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
-      auto tokens = std::make_shared<image_tokens>();
-      LLAVA_CHECK(state_->try_encode(
-          picture, stop, [](auto&, matrix_view<const float>) {}, tokens.get()));
-      return std::shared_ptr<const image_tokens>(std::move(tokens));
+      LLAVA_TRY(square, state_->try_square(picture));
+      LLAVA_TRY(tokens, image_tokens::try_make(state_->backend.memory(), state_->image_rows,
+                                               state_->stages.text->config().hidden));
+      LLAVA_TRY(lent, state_->workspaces->try_lend());
+      arena_scope scope(lent->queue.workspace());
+      LLAVA_TRY(features, llava::try_features(lent->queue, state_->stages, square.pixels(),
+                                              [&] { return !stop.stop_requested(); }));
+      project(lent->queue, state_->stages, tokens.view(), features);
+      LLAVA_CHECK(lent->queue.finish());
+      return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
     });
   }
   /// (rows, D)
@@ -103,7 +107,7 @@ class pipeline {
       LLAVA_TRY(tokens, try_encode(picture));
       std::vector<float> values(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width));
       LLAVA_TRY(lent, state_->workspaces->try_lend());
-      download(lent->queue, std::span<float>(values), tokens->view());
+      download(lent->queue, std::span<float>(values), matrix_view<const float>(tokens->view()));
       LLAVA_CHECK(lent->queue.finish());
       return values;
     });

@@ -15,7 +15,7 @@
 
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
-#include <llava/pipeline/step.hpp>
+#include <llava/pipeline/step_part.hpp>
 #include <llava/text/conversation_styles.hpp>
 #include <llava/text/tokenizer.hpp>
 
@@ -26,9 +26,13 @@ inline constexpr std::string_view image_placeholder = "<image-placeholder>";
 /// LLaVA's IMAGE_TOKEN_INDEX, where a folder has no token for it.
 inline constexpr std::int32_t image_token_index = -200;
 
-/// That a llava-hf folder's tokenizer makes of `<image>` the token that its config.json says, and nothing else of it.
-inline result<void> try_check_image_token(const tokenizer& words, const model_description& d, std::string_view folder) {
-  if (d.names != naming::llava_hf) return {};
+/// That the tokenizer has the tokens that config.json speaks of: `<image>` is the one that it says, and nothing else
+/// is; `<im_start>` and `<im_end>` where pictures stand between them.
+inline result<void> try_check_tokens(const tokenizer& words, const model_description& d, std::string_view folder) {
+  if (d.image_start_end && !(words.find("<im_start>") && words.find("<im_end>")))
+    return fail(errc::mismatch, text_of("llava: ", folder, "/config.json says mm_use_im_start_end, but its tokenizer ",
+                                        "has no <im_start> and <im_end>"));
+  if (d.prompt != prompt_rule::processor) return {};
   encode_options plain;
   plain.add_special = false;
   const std::vector<std::int32_t> ids = words.encode(image_marker, plain);
@@ -69,13 +73,13 @@ inline result<std::string> try_place_images(std::string_view question, std::size
 inline std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d, std::string_view prompt,
                                             bool has_images, bool by_chat_template = false) {
   encode_options how;
-  if (d.names != naming::original && words.bos() >= 0) {
+  if (d.prompt != prompt_rule::original && words.bos() >= 0) {
     const std::string bos = words.piece(words.bos());
     how.add_special = bos.empty() || prompt.substr(0, bos.size()) != bos;
   }
-  if (d.names == naming::text_only && by_chat_template) how.add_special = false;
+  if (d.prompt == prompt_rule::tokenizer && by_chat_template) how.add_special = false;
   if (!has_images) how.never = image_marker;
-  if (!has_images || d.names == naming::llava_hf) return words.encode(prompt, how);
+  if (!has_images || d.prompt == prompt_rule::processor) return words.encode(prompt, how);
 
   std::vector<std::int32_t> ids;
   bool drop_first = false;

@@ -15,16 +15,12 @@
 
 #include <llava/base/path_view.hpp>
 #include <llava/checkpoint/bind.hpp>
-#include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/model_files.hpp>
 #include <llava/checkpoint/new_folder.hpp>
-#include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
-#include <llava/checkpoint/tied_head.hpp>
-#include <llava/llm/decoder.hpp>
-#include <llava/pipeline/numbers.hpp>
 #include <llava/pipeline/options.hpp>
-#include <llava/vision/vit.hpp>
+#include <llava/pipeline/stages.hpp>
 
 LLAVA_BEGIN
 
@@ -76,43 +72,40 @@ class quantise_plan {
     safetensors_plan to;
   };
 
-  /// Walks a stage.
-  template <checkpoint_source Source, class Stage>
-  void add(const Source& source, const tensor_names& names, Stage& stage) {
-    stage.each([&]<class Slot>(const std::string& name, Slot& slot, const tensor_dims& dims) {
-      const std::string& stored = asked_.emplace_back(names.file_name(name));
-      std::string mistake = mismatch_of(source, stored, slot, dims);
+  /// Walks the stages.
+  template <class Stages>
+  quantise_plan(const checkpoint& from, Stages& stages) {
+    std::vector<std::string> asked;
+    stages.each([&]<class Slot>(const std::string& name, Slot& slot, const tensor_dims& dims) {
+      asked.push_back(name);
+      std::string mistake = mismatch_of(from.tensors, name, slot, dims);
       if (!mistake.empty()) {
         mistakes_.push_back(std::move(mistake));
         return;
       }
-      const stored_tensor& t = *source.find(stored);
+      const stored_tensor& t = *from.tensors.find(name);
       row_conversion how = conversion_for(slot, dims);
       const dtype type = format_of_slot<Slot>::type;
       if (!t.format.empty() || (how.is_dense && t.type == type)) how.convert = nullptr;
-      safetensors_plan to{stored, type, t.dims, std::string(format_of_slot<Slot>::name)};
+      safetensors_plan to{t.name, type, t.dims, std::string(format_of_slot<Slot>::name)};
       if (!how.is_dense) to.dims = {static_cast<std::size_t>(dims.rows()), how.row_bytes};
-      if (!how.convert) to = {stored, t.type, t.dims, t.format};
-      const auto [at, is_new] = entries_.try_emplace(stored, entry{how, to});
+      if (!how.convert) to = {t.name, t.type, t.dims, t.format};
+      const auto [at, is_new] = entries_.try_emplace(&t, entry{how, to});
       if (!is_new && how.is_dense) at->second = {how, to};  // shared, and one of the two must have it dense
     });
+    add_unread(from.tensors, from.description, std::move(asked), mistakes_);
   }
 
-  /// After all stages.
-  template <checkpoint_source Source>
-  void add_unread(const Source& source, const tensor_names& names, const model_description& d) {
-    detail::add_unread(source, names, d, d.has_vision && d.vision_folder.empty(), asked_, mistakes_);
-  }
-
-  const entry* find(const std::string& name) const {
-    const auto found = entries_.find(name);
+  /// A tensor of the checkpoint; null: it is copied.
+  const entry* find(const stored_tensor& t) const {
+    const auto found = entries_.find(&t);
     return found == entries_.end() ? nullptr : &found->second;
   }
   const std::vector<std::string>& mistakes() const { return mistakes_; }
 
  private:
-  std::map<std::string, entry> entries_;
-  std::vector<std::string> asked_, mistakes_;
+  std::map<const stored_tensor*, entry> entries_;
+  std::vector<std::string> mistakes_;
 };
 
 /// Writes one tensor, a run of rows at a time.
@@ -137,46 +130,18 @@ inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor
 
 template <class M, class B, class P>
 result<void> quantise(std::string_view name, const std::string& to, const open_options& options) {
-  using numbers = detail::numbers<M>;
   LLAVA_CHECK(try_check(options));
-  LLAVA_TRY(folder, try_resolve_model_folder(name));
-  LLAVA_TRY(description, try_describe_model(folder));
-  LLAVA_TRY(files, safetensors_folder::try_open(folder));
-  settle_tied_head(files, description);
-  const tensor_names names(description.names, files);
-  names.read_depth(files, description);
-  LLAVA_CHECK(try_confirm<M>(description, folder));
-
-  quantise_plan plan;
-  if (description.has_vision) {
-    typename M::projector projector{};
-    if constexpr (requires { projector.choose(std::string_view{}); }) projector.choose(description.projector_type);
-    using projector_stage = typename M::projector::template stage<B, typename P::projector>;
-    auto stage = [&] {
-      if constexpr (std::is_constructible_v<projector_stage, projector_config, typename M::projector>)
-        return projector_stage(description.projector, projector);
-      else
-        return projector_stage(description.projector);
-    }();
-    plan.add(files, names, stage);
-    if (description.vision_folder.empty()) {
-      vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation> tower(
-          numbers_from<typename numbers::vision>(description.vision), {});
-      plan.add(files, names, tower);
-    }
-  }
-  decoder<B, typename numbers::text, P, typename M::text_activation> text(
-      numbers_from<typename numbers::text>(description.text), {}, description.text.vocab, description.text.vocab);
-  plan.add(files, names, text);
-  plan.add_unread(files, names, description);
-  LLAVA_CHECK(try_accept(plan.mistakes(), folder));
+  LLAVA_TRY(from, try_open_checkpoint(name));
+  LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(from)));
+  const quantise_plan plan(from, stages);
+  LLAVA_CHECK(try_accept(plan.mistakes(), from.path));
 
   // The widest types first, so that every tensor begins aligned for its own.
   std::vector<std::pair<const stored_tensor*, quantise_plan::entry>> work;
   std::uint64_t total = 0, done = 0;
   result<void> outcome;
-  files.for_each([&](const stored_tensor& t) {
-    const auto* planned = plan.find(t.name);
+  from.tensors.files().for_each([&](const stored_tensor& t) {
+    const auto* planned = plan.find(t);
     work.emplace_back(&t, planned ? *planned : quantise_plan::entry{{}, {t.name, t.type, t.dims, t.format}});
     total += t.bytes.size();
     if (t.bytes.size() != work.back().second.to.bytes() && !work.back().second.how.convert)
@@ -189,15 +154,15 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   for (const auto& [tensor, entry] : work) tensors.push_back(entry.to);
 
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(try_copy_model_files(made, folder));
-  LLAVA_CHECK(try_put_down_name(made, description.model_name));
+  LLAVA_CHECK(try_copy_model_files(made, from.path));
+  LLAVA_CHECK(try_put_down_name(made, from.description.model_name));
   LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
   const std::shared_ptr<executor> threads = make_executor(options);
   for (const auto& [tensor, entry] : work) {
     LLAVA_CHECK(try_write_rows(file, *tensor, entry.how, *threads));
     done += tensor->bytes.size();
     if (!report_progress(options, {"quantising weights", done, total}))
-      return fail(errc::cancelled, text_of("llava: quantising ", folder, " was cancelled"));
+      return fail(errc::cancelled, text_of("llava: quantising ", from.path, " was cancelled"));
   }
   LLAVA_CHECK(file.try_finish());
   return made.try_commit();

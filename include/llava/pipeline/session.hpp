@@ -187,7 +187,7 @@ class session {
       step_part part = sequence_.next(rows, static_cast<int>(rows));
       part.logit_rows = static_cast<int>(rows);
       LLAVA_CHECK(try_reserve(part));
-      LLAVA_CHECK(run_step(*lent, *state.decoder_, state.cache, {std::span<const step_part>(&part, 1)}, go_on()));
+      LLAVA_CHECK(run_step(*lent, *state.stages.text, state.cache, {std::span<const step_part>(&part, 1)}, go_on()));
       const matrix_view<const float> values = lent->results.logits;
       for (std::ptrdiff_t r = 0; r < values.extent(0); ++r)
         all.insert(all.end(), values.row(r), values.row(r) + values.extent(1));
@@ -210,7 +210,7 @@ class session {
       rows.push_back(images.back()->rows);
     }
     const model_description& d = model_.description();
-    const std::int32_t marker = d.names == naming::llava_hf ? d.image_token : image_token_index;
+    const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
     LLAVA_TRY(tokens,
               try_splice(prompt_ids(model_.words(), d, prompt, !pictures.empty(), by_chat_template), marker, rows));
     LLAVA_CHECK(try_check_rows(model_.words(), tokens, d.text.vocab));

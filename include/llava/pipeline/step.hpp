@@ -17,6 +17,7 @@
 #include <llava/base/error.hpp>
 #include <llava/base/function_ref.hpp>
 #include <llava/ops/attention.hpp>
+#include <llava/ops/backend.hpp>
 #include <llava/ops/rows.hpp>
 #include <llava/ops/sample.hpp>
 #include <llava/pipeline/packed_step.hpp>
@@ -56,15 +57,6 @@ void compute(Q& q, const step_shape& shape, Ops&& ops) {
     ops();
 }
 
-/// Whether ops of a queue have run when their calls return: then a step can end between two layers.
-template <class Q>
-inline constexpr bool runs_at_once = [] {
-  if constexpr (requires { Q::runs_at_once; })
-    return static_cast<bool>(Q::runs_at_once);
-  else
-    return false;
-}();
-
 /// Image tokens of the step to the rows of `images` (T, D) that their tokens have.
 template <class Q>
 void copy_images(Q& q, matrix_view<float> images, std::span<const step_part> parts) {
@@ -79,7 +71,8 @@ void copy_images(Q& q, matrix_view<float> images, std::span<const step_part> par
       const auto rows = static_cast<std::ptrdiff_t>(n);
       if (first.is_image())
         copy(q, rows_of(images, t, rows),
-             rows_of(p.images[static_cast<std::size_t>(first.image())]->view(), first.row, rows));
+             rows_of(matrix_view<const float>(p.images[static_cast<std::size_t>(first.image())]->view()), first.row,
+                     rows));
       i += n, t += rows;
     }
 }

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
+#include <llava/base/error.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/tensor/buffer.hpp>
 #include <llava/tensor/view.hpp>
@@ -26,8 +28,14 @@ struct prompt_token {
 struct image_tokens {
   buffer memory;
   int rows = 0, width = 0;
-  matrix_view<const float> view() const {  // (rows, D)
-    return {reinterpret_cast<const float*>(memory.data()), dynamic_shape<2>(rows, width)};
+
+  static result<image_tokens> try_make(const llava::memory& where, int rows, int width) {
+    const auto bytes = static_cast<std::size_t>(rows) * static_cast<std::size_t>(width) * sizeof(float);
+    LLAVA_TRY(made, where.try_allocate(bytes, "image tokens"));
+    return image_tokens{std::move(made), rows, width};
+  }
+  matrix_view<float> view() const {  // (rows, D)
+    return {reinterpret_cast<float*>(memory.data()), dynamic_shape<2>(rows, width)};
   }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// workspace: what one running step needs and a model keeps between steps: a queue with its arena, and the step's
-/// numbers and results in the program's memory. A model makes one for every thread that asks at the same time, and no more.
+/// workspace: what one running step needs and a model keeps between steps: a queue with its arena, and the numbers and
+/// results of the step in the program's memory. A model makes one for every thread that asks at the same time, and no
+/// more.
 #pragma once
 #include <memory>
 #include <mutex>

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/// model_stages<M, B, P>: tower, projector and language model of a checkpoint, without weights yet.
+#pragma once
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <llava/base/error.hpp>
+#include <llava/checkpoint/checkpoint.hpp>
+#include <llava/image/preprocess.hpp>
+#include <llava/llm/decoder.hpp>
+#include <llava/nn/weight.hpp>
+#include <llava/pipeline/numbers.hpp>
+#include <llava/vision/vit.hpp>
+
+LLAVA_BEGIN
+
+/// The stages of a model. Those of pictures are absent in a text-only one.
+template <class M, class B, class P>
+struct model_stages {
+  using numbers = detail::numbers<M>;
+  using tower_type = vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation>;
+  using projector_type = typename M::projector::template stage<B, typename P::projector>;
+  using decoder_type = decoder<B, typename numbers::text, P, typename M::text_activation>;
+
+  std::optional<tower_type> tower;
+  std::optional<projector_type> projector;
+  std::optional<decoder_type> text;
+  parameter<B> pixel_table;  ///< (3, 256): what stands for the bytes of each channel
+
+  /// Makes the choices that config.json makes, where M leaves them open. Where M has made them, the activations must
+  /// agree. A projector of one's own is what a variant is for: the names and shapes of its weights are held against the
+  /// files. Errors: the checkpoint is not what M says.
+  static result<model_stages> try_make(const checkpoint& from) {
+    const model_description& d = from.description;
+    LLAVA_CHECK(try_confirm<M>(d, from.path));
+    model_stages s;
+    typename M::text_activation text_activation{};
+    LLAVA_CHECK(try_choose(text_activation, "text activation", d.text_activation, from.path));
+    // LLaVA's own program cuts table and head to the tokenizer's tokens.
+    const int rows = d.text.vocab, tokens = static_cast<int>(from.words.size());
+    s.text.emplace(detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
+                   d.prompt == prompt_rule::original ? (std::min)(rows, tokens) : rows);
+    if (!d.has_vision) return result<model_stages>(std::move(s));
+    typename M::vision_activation vision_activation{};
+    LLAVA_CHECK(try_choose(vision_activation, "vision activation", d.vision_activation, from.path));
+    s.tower.emplace(detail::numbers_from<typename numbers::vision>(d.vision), vision_activation);
+    typename M::projector projector{};
+    if constexpr (requires { projector.choose(std::string_view{}); })
+      LLAVA_CHECK(try_choose(projector, "projector", d.projector_type, from.path));
+    if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
+      s.projector.emplace(d.projector, projector);
+    else
+      s.projector.emplace(d.projector);
+    return result<model_stages>(std::move(s));
+  }
+
+  /// What stages need beside their weights. To be called once, when those are in place.
+  result<void> try_prepare(const model_description& d, const memory& to) {
+    LLAVA_CHECK(text->try_prepare(to));
+    if (!tower) return {};
+    const auto table = normalise_table(d.image);
+    return pixel_table.try_fill(stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(table.data())}, 256),
+                                tensor_dims{3, 256}, "pixel table", to);
+  }
+
+  /// Every weight: visit(our name, slot, dims).
+  template <class Visit>
+  void each(Visit&& visit) {
+    if (tower) tower->each(visit);
+    if (projector) projector->each(visit);
+    text->each(visit);
+  }
+
+ private:
+  template <class Choice>
+  static result<void> try_choose(Choice& choice, std::string_view what, std::string_view name,
+                                 const std::string& folder) {
+    std::string known;
+    if constexpr (requires { choice.choose(name); }) {
+      if (choice.choose(name)) return {};
+      known = Choice::names();
+    } else {
+      if (Choice::name == name) return {};
+      known = Choice::name;
+    }
+    return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name,
+                                           "' is not one of this model type's; known: ", known));
+  }
+};
+
+LLAVA_END
