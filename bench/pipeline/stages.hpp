@@ -15,9 +15,8 @@ namespace bench {
 template <class Subject>
 class stepper {
  public:
-  using backend = typename Subject::backend;
   explicit stepper(const typename Subject::model_type& model)
-      : state_(model.state()), cache_(state_.blocks), lent_(*state_.workspaces->try_lend()) {}
+      : state_(model.state()), cache_(state_.blocks), lent_(*state_.try_lend()) {}
 
   /// So many more tokens, in chunks of the largest step; the logits of the last.
   void run(int tokens) {
@@ -30,8 +29,7 @@ class stepper {
       part.tokens = std::span<const llava::prompt_token>(ids).subspan(at, n);
       part.logit_rows = at + n == ids.size() ? 1 : 0;
       if (!cache_.try_reserve(cache_.tokens() + static_cast<int>(n))) std::abort();  // options() has room for all
-      const auto ran = run_step(*lent_, *state_.stages.text, state_.cache,
-                                {std::span<const llava::step_part>(&part, 1)}, [] { return true; });
+      const auto ran = lent_->run({std::span<const llava::step_part>(&part, 1)}, [] { return true; });
       if (!ran) std::fprintf(stderr, "%s\n", ran.error().what()), std::abort();
       at += n;
     }
@@ -43,9 +41,9 @@ class stepper {
   }
 
  private:
-  typename Subject::model_type::state_type& state_;
+  const typename Subject::model_type::state_type& state_;
   llava::kv_sequence cache_;
-  typename llava::workspace_pool<backend>::lease lent_;
+  llava::workspace_pool::lease lent_;
 };
 
 /// Picture to image tokens.

@@ -14,6 +14,8 @@ class image;
 class tokenizer;
 class chat_model;
 class chat_session;
+class session;
+class batch;
 struct answer;
 struct generation_settings;
 struct generation_hooks;
@@ -29,9 +31,5 @@ struct llava_1_5_7b;
 struct llava_1_5_13b;
 template <class T>
 class result;
-template <class M, class B, class P>
-class session;
-template <class M, class B, class P>
-class batch;
 
 LLAVA_END

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/checkpoint/bind.hpp>
-#include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/tensor_facts.hpp>
 
 #include <llava_catch.hpp>
 

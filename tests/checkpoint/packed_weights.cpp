@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/checkpoint/packed_weights.hpp>
+#include <llava/checkpoint/partial_folder.hpp>
+#include <llava/checkpoint/safetensors.hpp>
+#include <llava/checkpoint/safetensors_writer.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds and runs the program in CONSUMER_DIR in every way that the library can come to it: add_subdirectory,
-# FetchContent, find_package, pkg-config and a compiler alone. A pipeline costs its compiler 15 s, so the last two,
-# which bring no llava_instantiate(), link the one that the way before them has compiled, and parse the rest of the
-# library.
+# FetchContent, find_package, pkg-config and a compiler alone; two of them with llava::compiled. A pipeline costs its
+# compiler 15 s, so the last two, which bring no llava_instantiate(), link the one that the way before them has made,
+# and parse the rest of the library.
 #   cmake -DSOURCE_DIR=… -DWORK_DIR=… -DCONSUMER_DIR=… -DCXX=… -DGENERATOR=… -DRAPIDJSON=… -P consumers.cmake
 foreach(variable CXXFLAGS CPPFLAGS LDFLAGS DESTDIR CMAKE_BUILD_TYPE CMAKE_PREFIX_PATH CMAKE_INSTALL_PREFIX llava_DIR
   llava_ROOT)
@@ -31,7 +31,7 @@ function(consume by)
     ${ARGN})
   run(${CMAKE_COMMAND} --build ${build})
   run(${build}/consumer)
-  message(STATUS "consumers: ${by}")
+  message(STATUS "consumers: ${by} ${ARGN}")
 endfunction()
 
 # The consumer by a compiler and flags: links the pipeline in `build`.
@@ -48,7 +48,7 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK_DIR})
 file(MAKE_DIRECTORY ${WORK_DIR})
-consume(add_subdirectory)
+consume(add_subdirectory -DLLAVA_LINK=llava::compiled)
 consume(FetchContent)
 compile("the compiler alone" -I${SOURCE_DIR}/include -I${RAPIDJSON})
 
@@ -56,6 +56,7 @@ set(prefix "${WORK_DIR}/a prefix with spaces")
 run(${CMAKE_COMMAND} -S ${SOURCE_DIR} -B ${WORK_DIR}/library ${common} "-DCMAKE_INSTALL_INCLUDEDIR=headers of others"
     -DLLAVA_BUILD_TESTS=OFF -DLLAVA_BUILD_EXAMPLES=OFF -DLLAVA_BUILD_BENCH=OFF)
 run(${CMAKE_COMMAND} --install ${WORK_DIR}/library --prefix ${prefix})
+consume(find_package -DCMAKE_PREFIX_PATH=${prefix} -DLLAVA_LINK=llava::compiled)
 consume(find_package -DCMAKE_PREFIX_PATH=${prefix})
 
 find_program(PKG_CONFIG pkg-config)

@@ -2,6 +2,7 @@
 /// The bundled model answers as it does in transformers, token for token: conversations about scenes, recorded by
 /// tests/oracle/tiny_answers.py, and questions of easy-VQA where LLAVA_EASY_VQA names the data folder of that package.
 #include <llava.hpp>
+#include <llava/checkpoint/json.hpp>
 #include <llava/image/file.hpp>
 #include <llava_catch.hpp>
 

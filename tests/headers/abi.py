@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-OPTIONS = ["LLAVA_UNCHECKED"]
+OPTIONS = ["LLAVA_UNCHECKED", "LLAVA_COMPILED"]
 HEAD = "#include <llava/base/error.hpp>\nint number(llava::result<int>);\n"
 UNITS = [f"{HEAD}int main() {{ return number(0); }}\n", f"{HEAD}int number(llava::result<int> r) {{ return *r; }}\n"]
 

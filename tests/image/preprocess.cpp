@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/image/preprocess.hpp>
+#include <llava/image/resize.hpp>
+#include <llava/image/square.hpp>
 
 #include <cstring>
 

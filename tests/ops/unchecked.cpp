@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// LLAVA_UNCHECKED: operands are not compared. What else a queue finds is an error as before.
+#undef LLAVA_COMPILED  // llava::compiled is compiled with the checks
 #define LLAVA_UNCHECKED
 #include <llava/backend/scalar.hpp>
 #include <llava_catch.hpp>

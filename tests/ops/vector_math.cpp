@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The functions that activations use, over floats of every size: what backend/simd/kernels/common.inc says of their
 /// errors.
+#include <llava/backend/simd/matmul_inl.hpp>
 #include <algorithm>
 #include <bit>
 #include <limits>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a folder's generation_config.json does to answers, and what a caller's settings do to it.
+#include <llava/pipeline/generation.hpp>
 #include <temporary_folder.hpp>
 
 #include "../goldens/golden.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What opening a folder checks, and says.
+#include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
 #include <temporary_folder.hpp>
 

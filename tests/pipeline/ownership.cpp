@@ -2,6 +2,7 @@
 /// Whatever owns something may be moved into whatever else of its type, in any order, while models come and go: under
 /// AddressSanitizer nothing is used after it was freed, and what the target had is given back at once.
 #include <llava/checkpoint/safetensors_writer.hpp>
+#include <llava/tensor/mapped_file.hpp>
 #include <temporary_folder.hpp>
 
 #include "tiny_model.hpp"

@@ -4,6 +4,8 @@
 #include "tiny_model.hpp"
 
 #include <closeness.hpp>
+#include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/safetensors.hpp>
 #include <llava/pipeline/quantise.hpp>
 #include <temporary_folder.hpp>
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <llava/text/utf8.hpp>
+
 #include "tiny_model.hpp"
 
 #include <climits>

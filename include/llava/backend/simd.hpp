@@ -3,7 +3,6 @@
 /// compiler flag is needed. Products with floats add in as many lanes as a register has: their bytes are those of an
 /// instruction set.
 #pragma once
-#include <llava/backend/simd/block_matmul.hpp>
 #include <llava/backend/simd/ops.hpp>
 #include <llava/ops/backend.hpp>
 

@@ -4,18 +4,18 @@
 /// expected, what was found and what to do. It never holds a pointer or the text of another library's exception.
 #pragma once
 #include <cerrno>
-#include <charconv>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #if __has_include(<exception>)
 #include <exception>
 #endif
@@ -62,32 +62,62 @@ class error : public std::exception {
   std::string sentence_;  // empty: no_memory
 };
 
-/// A value or the error that stands in its place.
+/// A value or the error that stands in its place. A union by hand: there are dozens of T, and std::variant takes a
+/// compiler several times as long for each.
 template <class T>
 class [[nodiscard]] result {
  public:
   using value_type = T;
-  result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  result(llava::error e) : state_(std::in_place_index<1>, std::move(e)) {}
+  result(T value) : has_value_(true) { std::construct_at(&value_, std::move(value)); }
+  result(llava::error e) : has_value_(false) { std::construct_at(&error_, std::move(e)); }
+  result(result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) : has_value_(other.has_value_) {
+    if (has_value_)
+      std::construct_at(&value_, std::move(other.value_));
+    else
+      std::construct_at(&error_, std::move(other.error_));
+  }
+  result(const result& other) requires std::copy_constructible<T> : has_value_(other.has_value_) {
+    if (has_value_)
+      std::construct_at(&value_, other.value_);
+    else
+      std::construct_at(&error_, other.error_);
+  }
+  result& operator=(result&& other) noexcept {
+    static_assert(std::is_nothrow_move_constructible_v<T>, "llava: a result whose value may throw is not assigned to");
+    if (this == &other) return *this;
+    std::destroy_at(this);
+    return *std::construct_at(this, std::move(other));
+  }
+  result& operator=(const result& other) requires std::copy_constructible<T> { return *this = result(other); }
+  ~result() {
+    if (has_value_)
+      std::destroy_at(&value_);
+    else
+      std::destroy_at(&error_);
+  }
 
-  explicit operator bool() const noexcept { return has_value(); }
-  T& operator*() & noexcept { return *std::get_if<0>(&state_); }
-  const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
-  T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
-  T* operator->() noexcept { return std::get_if<0>(&state_); }
-  const T* operator->() const noexcept { return std::get_if<0>(&state_); }
-  bool has_value() const noexcept { return state_.index() == 0; }
+  explicit operator bool() const noexcept { return has_value_; }
+  T& operator*() & noexcept { return value_; }
+  const T& operator*() const& noexcept { return value_; }
+  T&& operator*() && noexcept { return std::move(value_); }
+  T* operator->() noexcept { return std::addressof(value_); }
+  const T* operator->() const noexcept { return std::addressof(value_); }
+  bool has_value() const noexcept { return has_value_; }
 #if LLAVA_EXCEPTIONS
   /// The value; throws the error that stands in its place.
   T& value() & { return has_value() ? **this : throw error(); }
   const T& value() const& { return has_value() ? **this : throw error(); }
   T&& value() && { return has_value() ? *std::move(*this) : throw std::move(*this).error(); }
 #endif
-  const llava::error& error() const& noexcept { return *std::get_if<1>(&state_); }
-  llava::error&& error() && noexcept { return std::move(*std::get_if<1>(&state_)); }
+  const llava::error& error() const& noexcept { return error_; }
+  llava::error&& error() && noexcept { return std::move(error_); }
 
  private:
-  std::variant<T, llava::error> state_;
+  union {
+    T value_;
+    llava::error error_;
+  };
+  bool has_value_;
 };
 
 /// Success or an error.
@@ -133,12 +163,19 @@ class text_part {
   text_part(const char* text) : text_(text) {}
   text_part(char c) : text_(digits_, 1) { digits_[0] = c; }
   template <std::integral N>
-  text_part(N n)
-      : text_(digits_, static_cast<std::size_t>(std::to_chars(digits_, digits_ + sizeof digits_, n).ptr - digits_)) {}
+  text_part(N n) : text_part(n < 0, n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n)) {}
   text_part(const text_part&) = delete;
   std::string_view text() const { return text_; }
 
  private:
+  text_part(bool negative, std::uint64_t magnitude) {
+    char* first = digits_ + sizeof digits_;
+    do *--first = static_cast<char>('0' + magnitude % 10);
+    while (magnitude /= 10);
+    if (negative) *--first = '-';
+    text_ = {first, static_cast<std::size_t>(digits_ + sizeof digits_ - first)};
+  }
+
   char digits_[24];
   std::string_view text_;
 };

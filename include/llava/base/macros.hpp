@@ -18,10 +18,29 @@
 /// all of its translation units: then a shape that is wrong is undefined behaviour.
 #if defined(LLAVA_UNCHECKED)
 #define LLAVA_CHECKED 0
-#define LLAVA_ABI abi_0_1_unchecked
 #else
 #define LLAVA_CHECKED 1
+#endif
+
+/// What does not depend on a type of the user's is declared in one header and defined in another, `…_inl.hpp`. Without
+/// more, the first includes the second. A program that links llava::compiled defines LLAVA_COMPILED for all of its
+/// translation units: the definitions then stand in that library alone (cmake/compiled/).
+#if defined(LLAVA_COMPILED)
+#define LLAVA_HEADER_ONLY 0
+#define LLAVA_INLINE
+#else
+#define LLAVA_HEADER_ONLY 1
+#define LLAVA_INLINE inline
+#endif
+
+#if LLAVA_CHECKED && LLAVA_HEADER_ONLY
 #define LLAVA_ABI abi_0_1
+#elif LLAVA_CHECKED
+#define LLAVA_ABI abi_0_1_compiled
+#elif LLAVA_HEADER_ONLY
+#define LLAVA_ABI abi_0_1_unchecked
+#else
+#define LLAVA_ABI abi_0_1_unchecked_compiled
 #endif
 
 /// Everything lives in `llava::abi_0_1`, inline, and in another namespace where an option changes what is compiled:

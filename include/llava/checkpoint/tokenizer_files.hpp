@@ -20,6 +20,8 @@
 #include <llava/checkpoint/tokenizer_model.hpp>
 #include <llava/checkpoint/tokenizer_settings.hpp>
 #include <llava/checkpoint/vision_config.hpp>
+#include <llava/text/tokenizer.hpp>
+#include <llava/text/tokenizer_state.hpp>
 
 LLAVA_BEGIN
 

@@ -12,7 +12,7 @@
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/tokenizer_json_parts.hpp>
 #include <llava/checkpoint/tokenizer_model.hpp>
-#include <llava/text/tokenizer.hpp>
+#include <llava/text/tokenizer_state.hpp>
 
 LLAVA_BEGIN
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <llava/checkpoint/json.hpp>
-#include <llava/text/tokenizer.hpp>
+#include <llava/text/tokenizer_state.hpp>
 
 LLAVA_BEGIN
 

@@ -2,18 +2,15 @@
 /// How an answer is generated, and what comes back. Nothing set is greedy, unless the model's folder samples.
 #pragma once
 #include <cstdint>
-#include <functional>
-#include <limits>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <llava/base/error.hpp>
 #include <llava/base/function_ref.hpp>
-#include <llava/base/guard.hpp>
+#include <llava/base/hook.hpp>
 #include <llava/base/macros.hpp>
 
 LLAVA_BEGIN
@@ -43,28 +40,14 @@ struct generation_rules {
 };
 
 /// Errors: a number that has no meaning, NaN among them.
-inline result<void> try_check(const generation_settings& s) {
-  return guarded([&]() -> result<void> {
-    const auto wrong = [](std::string_view name, std::string_view range) {
-      return fail(errc::invalid_argument, text_of("llava: generation_settings::", name, " must be ", range));
-    };
-    constexpr float largest = (std::numeric_limits<float>::max)();
-    if (s.temperature && !(*s.temperature >= 0.f && *s.temperature <= largest))
-      return wrong("temperature", "0 (greedy) or a positive number");
-    if (s.top_p && !(*s.top_p >= 0.f && *s.top_p <= 1.f)) return wrong("top_p", "0 to 1");
-    if (s.top_k && *s.top_k < 0) return wrong("top_k", "0 (all tokens) or a positive number");
-    if (s.repetition_penalty && !(*s.repetition_penalty > 0.f && *s.repetition_penalty <= largest))
-      return wrong("repetition_penalty", "a positive number; 1 is none");
-    return {};
-  });
-}
+LLAVA_INLINE result<void> try_check(const generation_settings& s);
 
 /// What a host may do while an answer is generated. Called on the asking thread.
 struct generation_hooks {
   /// Changes the logits (V) of the next token before it is chosen: grammars, penalties. It costs a copy of the logits.
-  std::function<void(std::span<float>)> on_logits{};
-  /// Ends the generation, in prefill too, when a stop is requested from any thread.
-  std::stop_token stop{};
+  hook<void(std::span<float>)> on_logits{};
+  /// Ends the generation, in prefill too, when a stop is requested from any thread: a std::stop_token.
+  stop_signal stop{};
 };
 
 /// Takes text as it comes, in whole UTF-8 characters.

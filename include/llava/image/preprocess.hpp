@@ -6,82 +6,32 @@
 /// picture: the memory needed depends on the tower's side and not on the aspect, so that a picture of 1 × 16384 is an
 /// ordinary one.
 #pragma once
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
 
+#include <llava/base/error.hpp>
 #include <llava/config.hpp>
-#include <llava/image/resize.hpp>
-#include <llava/image/square.hpp>
+#include <llava/image/image.hpp>
 
 LLAVA_BEGIN
 
-namespace detail {
-
-/// The middle of one side, at most `crop` long: `in` becomes `out`, the picture lies in the middle of `in`.
-inline resize_side middle(int in, int out, int crop, int size) {
-  const int count = (std::min)(out, crop);
-  return {in, out, (out - count) / 2, count, (in - size) / 2, size};
-}
-
-/// The side that belongs to `side` when `shorter` becomes `shortest`: truncated.
-inline int scaled_side(int side, int shorter, int shortest) {
-  return static_cast<int>(static_cast<double>(std::int64_t{shortest} * side) / shorter);
-}
-
-inline result<image> try_make_square(const image& picture, const image_config& c) {
-  if (const std::string_view broken = first_broken_rule(c); !broken.empty())
-    return fail(errc::invalid_argument, std::string(broken));
-  if (picture.empty()) return fail(errc::invalid_argument, "llava: the picture is empty; there is nothing to see");
-  LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
-
-  const bool pads = c.shape == aspect::pad;
-  const int longer = (std::max)(picture.width(), picture.height());
-  const int in_width = pads ? longer : picture.width(), in_height = pads ? longer : picture.height();
-  const int shorter = (std::min)(in_width, in_height);
-  const auto resized = [&](int side) {
-    return c.resize == 0 ? side : c.shape == aspect::stretch ? c.resize : scaled_side(side, shorter, c.resize);
-  };
-  const resize_side across = middle(in_width, resized(in_width), c.crop, picture.width());
-  const resize_side down = middle(in_height, resized(in_height), c.crop, picture.height());
-  image square(c.crop, c.crop);
-  resize_part(weigher(c.filter), picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
-              (c.crop - down.count + 1) / 2, c.pillow);
-  return square;
-}
-
-}  // namespace detail
-
 /// (S, S, 3): the square picture that the tower sees: of what c.shape says is resized the middle c.crop × c.crop, black
 /// where there is nothing.
-inline result<image> try_preprocess(const image& picture, const image_config& c) {
-  return guarded([&] { return detail::try_make_square(picture, c); });
-}
+LLAVA_INLINE result<image> try_preprocess(const image& picture, const image_config& c);
 
 /// (3, 256): the number that stands for a byte in each channel.
 using byte_table = std::array<std::array<float, 256>, 3>;
 
 /// byte · rescale in double, rounded to float; then, unless c.normalise is false, minus mean and divided by std in
 /// float: what transformers computes on Pillow, from 4.37 to 5.23.
-inline byte_table normalise_table(const image_config& c) {
-  byte_table table{};
-  for (std::size_t channel = 0; channel < 3; ++channel)
-    for (std::size_t byte = 0; byte < 256; ++byte) {
-      const auto scaled = static_cast<float>(static_cast<double>(byte) * c.rescale);
-      table[channel][byte] =
-          c.normalise ? (scaled - static_cast<float>(c.mean[channel])) / static_cast<float>(c.std[channel]) : scaled;
-    }
-  return table;
-}
+LLAVA_INLINE byte_table normalise_table(const image_config& c);
 
 /// (3, S, S): the numbers of all pixels, colours apart.
-inline std::vector<float> pixel_values(const image& square, const byte_table& table) {
-  const std::size_t n = square.pixels().size() / 3;
-  std::vector<float> values(n * 3);
-  for (std::size_t channel = 0; channel < 3; ++channel)
-    for (std::size_t i = 0; i < n; ++i) values[channel * n + i] = table[channel][square.pixels()[i * 3 + channel]];
-  return values;
-}
+LLAVA_INLINE std::vector<float> pixel_values(const image& square, const byte_table& table);
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/image/preprocess_inl.hpp>
+#endif

@@ -3,11 +3,8 @@
 /// positions). Both begin empty and are filled once. A weight whose stored type is F is used where the file is mapped,
 /// when the backend can read there; otherwise it is converted into the backend's memory, a piece at a time.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <string_view>
-#include <type_traits>
-#include <vector>
 
 #include <llava/quant/format.hpp>
 #include <llava/tensor/view.hpp>
@@ -17,35 +14,11 @@ LLAVA_BEGIN
 
 namespace detail {
 /// The error of rows that hold no floats.
-inline error not_floats(std::string_view name, std::string_view stored) {
-  return fail(errc::unsupported,
-              text_of("llava: ", name, " is stored as ", stored, "; weights must be f32, f16 or bf16"));
-}
+LLAVA_INLINE error not_floats(std::string_view name, std::string_view stored);
 
-/// Reads `rows` rows into a new buffer, some at a time.
-template <class To>
-result<buffer> converted(const row_source& from, std::int64_t rows, std::int64_t columns, std::string_view name,
-                         const memory& to) {
-  if (!from.unreadable().empty()) return not_floats(name, from.unreadable());
-  LLAVA_TRY(made, to.try_allocate(static_cast<std::size_t>(rows * columns) * sizeof(To), name));
-  constexpr std::int64_t values_at_once = 1 << 16;
-  const std::int64_t run =
-      (std::min)(rows, (std::max)(std::int64_t{1}, values_at_once / (std::max)(columns, std::int64_t{1})));
-  std::vector<float> floats(static_cast<std::size_t>(run * columns));
-  std::vector<To> rounded(std::is_same_v<To, float> ? 0 : floats.size());
-  for (std::int64_t first = 0; first < rows; first += run) {
-    const std::int64_t count = (std::min)(run, rows - first);
-    const auto n = static_cast<std::size_t>(count * columns);
-    from.read(first, count, floats.data());
-    const auto* bytes = reinterpret_cast<const std::byte*>(floats.data());
-    if constexpr (!std::is_same_v<To, float>) {
-      for (std::size_t i = 0; i < n; ++i) rounded[i] = from_float<To>(floats[i]);
-      bytes = reinterpret_cast<const std::byte*>(rounded.data());
-    }
-    LLAVA_CHECK(made.try_load(static_cast<std::size_t>(first * columns) * sizeof(To), bytes, n * sizeof(To)));
-  }
-  return std::move(made);
-}
+/// Reads `rows` rows as f32, f16 or bf16 into a new buffer, some at a time.
+LLAVA_INLINE result<buffer> try_convert(const row_source& from, dtype to, std::int64_t rows, std::int64_t columns,
+                                        std::string_view name, const memory& where);
 }  // namespace detail
 
 /// A matrix of format F in a backend's memory, or where its file is mapped. Block formats: nn/block_weight.hpp.
@@ -60,7 +33,7 @@ class weight final : public weight_slot {
       view_ = {reinterpret_cast<const F*>(bytes), extents};
       return {};
     }
-    LLAVA_TRY(made, detail::converted<F>(from, dims.rows(), dims.columns(), name, to));
+    LLAVA_TRY(made, detail::try_convert(from, dtype_of<F>, dims.rows(), dims.columns(), name, to));
     owned_ = std::move(made);
     view_ = {reinterpret_cast<const F*>(owned_.data()), extents};
     return {};
@@ -89,7 +62,7 @@ class parameter final : public weight_slot {
  public:
   result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* = nullptr) override {
-    LLAVA_TRY(made, detail::converted<float>(from, dims.rows(), dims.columns(), name, to));
+    LLAVA_TRY(made, detail::try_convert(from, dtype::float32, dims.rows(), dims.columns(), name, to));
     owned_ = std::move(made);
     columns_ = dims.rank == 1 ? dims.rows() : dims.columns();
     rows_ = dims.rank == 1 ? 1 : dims.rows();
@@ -109,3 +82,7 @@ class parameter final : public weight_slot {
 };
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/nn/weight_inl.hpp>
+#endif

@@ -72,22 +72,8 @@ class shapes {
   const memory_rows& written() const { return written_; }
 
  private:
-  static std::string text(const extents& e) {
-    return e.rank == 1 ? text_of('(', e.first, ')') : text_of('(', e.first, ", ", e.second, ')');
-  }
-  [[gnu::cold, gnu::noinline]] void differ(const operand& x, const extents& wanted,
-                                           std::initializer_list<operand> since) {
-    std::string words = text_of(x.name, " is ", text(x.is), ", expected ", text(wanted));
-    const char* joint = ", since ";
-    for (const operand& o : since) {
-      words += text_of(joint, o.name, " is ", text(o.is));
-      joint = " and ";
-    }
-    break_rule(words);
-  }
-  [[gnu::cold, gnu::noinline]] void break_rule(const std::string& words) {
-    if (fit()) sentence_ = text_of("llava: ", op_, ": ", words);
-  }
+  [[gnu::cold]] void differ(const operand& x, const extents& wanted, std::initializer_list<operand> since);
+  [[gnu::cold]] void break_rule(const std::string& words);
 
   const char* op_;
   memory_rows written_;
@@ -97,3 +83,7 @@ class shapes {
 }  // namespace ops
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/ops/shapes_inl.hpp>
+#endif

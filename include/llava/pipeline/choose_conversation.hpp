@@ -3,15 +3,19 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-#include <llava/base/one_of.hpp>
+#include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/text/chat_conversation.hpp>
+#include <llava/text/conversation.hpp>
 #include <llava/text/tokenizer.hpp>
 
 LLAVA_BEGIN
+
+namespace detail {
+/// A folder's own template, with the texts of the tokens that it may name.
+LLAVA_INLINE chat_conversation own_conversation(const chat_template_text& own, const tokenizer& words);
+}  // namespace detail
 
 /// The conversation that was asked for by name, or else the one that the folder asks for, where the model's type leaves
 /// it open; the description says which it became. Errors: a name that is not known, or a type that leaves nothing open.
@@ -35,21 +39,21 @@ result<void> try_choose_conversation(Conversation& conversation, model_descripti
     if (c.own.text.empty()) {
       conversation.choose(c.name);
     } else {
-      std::vector<std::pair<std::string, std::string>> tokens{{"image_token", std::string(image_marker)}};
-      for (const auto& [name, id] : {std::pair("bos_token", words.bos()), std::pair("eos_token", words.eos()),
-                                     std::pair("unk_token", words.unk()), std::pair("pad_token", words.pad())})
-        if (id >= 0) tokens.emplace_back(name, words.piece(id));
-      conversation.choose(chat_conversation(c.own, std::move(tokens)));
+      conversation.choose(detail::own_conversation(c.own, words));
     }
     c.name = conversation.name();
   } else {
     c.own = {};
     if constexpr (requires { conversation.choose(c.name); })
       if (conversation.choose(c.name)) return {};
-    c.name = visit_choice(conversation, [](const auto& t) { return std::string(t.name); });
+    c.name = detail::form_of_conversation(conversation).name;
     c.reason = "the model's type says so", c.guessed = false;
   }
   return {};
 }
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/pipeline/choose_conversation_inl.hpp>
+#endif

@@ -15,10 +15,9 @@
 #include <llava/generate/random.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/generate/stop_text.hpp>
-#include <llava/ops/rows.hpp>
 #include <llava/ops/sample.hpp>
-#include <llava/pipeline/step.hpp>
-#include <llava/tensor/arena.hpp>
+#include <llava/pipeline/step_request.hpp>
+#include <llava/pipeline/workspace.hpp>
 #include <llava/text/stream_decoder.hpp>
 
 LLAVA_BEGIN
@@ -164,9 +163,8 @@ class generation {
 
 /// Runs a step and draws from each row of logits the next token of a generation: w.results.ids (R), with their
 /// logprobs where one of the generations wants them. Those that change their logits come first.
-template <class Workspace, class State, class GoOn>
-result<void> try_draw(Workspace& w, const State& state, std::span<const step_part> parts,
-                      std::span<generation* const> generations, GoOn&& go_on) {
+inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std::span<generation* const> generations,
+                             function_ref<bool()> go_on) {
   step_request asked{parts};
   w.draws.clear();
   for (const generation* g : generations) {
@@ -181,7 +179,7 @@ result<void> try_draw(Workspace& w, const State& state, std::span<const step_par
           {logits.row(r), static_cast<std::size_t>(logits.extent(1))});
   };
   asked.on_logits = change;
-  return run_step(w, *state.stages.text, state.cache, asked, go_on);
+  return w.run(asked, go_on);
 }
 
 LLAVA_END

@@ -5,8 +5,7 @@
 /// sentence.
 #pragma once
 #include <llava/base/path_view.hpp>
-#include <llava/pipeline/batch.hpp>
-#include <llava/pipeline/session.hpp>
+#include <llava/pipeline/pipeline.hpp>
 
 LLAVA_BEGIN
 

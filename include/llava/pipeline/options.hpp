@@ -2,12 +2,12 @@
 /// How a model is opened.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
+#include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
-#include <llava/base/guard.hpp>
+#include <llava/base/hook.hpp>
 #include <llava/base/progress.hpp>
 
 LLAVA_BEGIN
@@ -35,38 +35,20 @@ struct open_options {
   /// what the folder asks for.
   std::string conversation{};
   /// Called while weights are loaded; may end it by returning false. None: nobody wants to know.
-  std::function<bool(const progress&)> report{};
+  hook<bool(const progress&)> report{};
 };
 
 /// Errors: a number that is out of its range, a host's executor that runs nothing.
-inline result<void> try_check(const open_options& o) {
-  struct option {
-    std::string_view name;
-    int value, least, most;
-  };
-  const option options[] = {{"threads", o.threads, 0, thread_pool::most_threads},
-                            {"max_batch_tokens", o.max_batch_tokens, 1, 1 << 16},
-                            {"max_sequences", o.max_sequences, 1, 1 << 12},
-                            {"kv_tokens", o.kv_tokens, 0, 1 << 24}};
-  for (const option& n : options)
-    if (n.value < n.least || n.value > n.most)
-      return fail(errc::invalid_argument,
-                  text_of("llava: open_options::", n.name, " is ", n.value, "; it must be ", n.least, " to ", n.most));
-  if (o.threads_of_host && o.threads_of_host->concurrency() < 1)
-    return fail(errc::invalid_argument, text_of("llava: the concurrency() of open_options::threads_of_host is ",
-                                                o.threads_of_host->concurrency(), "; it must be 1 or more"));
-  return {};
-}
+LLAVA_INLINE result<void> try_check(const open_options& o);
 
 /// What the options say that ops run on, of a concurrency that does not change.
-inline std::shared_ptr<executor> make_executor(const open_options& o) {
-  if (o.threads_of_host) return std::make_shared<steady_executor>(o.threads_of_host);
-  return std::make_shared<thread_pool>(o.threads);
-}
+LLAVA_INLINE std::shared_ptr<executor> make_executor(const open_options& o);
 
 /// Tells whoever wants to know; false to stop.
-inline bool report_progress(const open_options& o, const progress& p) {
-  return !o.report || call_back([&] { return o.report(p); });
-}
+LLAVA_INLINE bool report_progress(const open_options& o, const progress& p);
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/pipeline/options_inl.hpp>
+#endif

@@ -8,23 +8,20 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <llava/base/guard.hpp>
 #include <llava/base/path_view.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/image/preprocess.hpp>
 #include <llava/ops/backend.hpp>
+#include <llava/pipeline/batch.hpp>
 #include <llava/pipeline/prompt.hpp>
+#include <llava/pipeline/session.hpp>
 #include <llava/pipeline/sound.hpp>
 #include <llava/pipeline/state.hpp>
-#include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
-
-template <class M, class B, class P>
-class session;
-template <class M, class B, class P>
-class batch;
 
 /// An opened model; see the head of this file.
 template <class M, class B, class P, bool Sound = detail::is_sound<M, B, P>()>
@@ -36,7 +33,7 @@ class pipeline {
   static result<pipeline> try_open(path_view folder, const open_options& options, const B& backend = {}) {
     return guarded([&]() -> result<pipeline> {
       LLAVA_TRY(state, state_type::try_open(folder, options, backend));
-      return pipeline(std::shared_ptr<state_type>(std::move(state)));
+      return pipeline(std::shared_ptr<const state_type>(std::move(state)));
     });
   }
 
@@ -48,78 +45,38 @@ class pipeline {
 
   /// The prompt that a first question about so many pictures becomes.
   result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
-    return guarded([&]() -> result<std::string> {
-      LLAVA_TRY(text, try_place_images(question, pictures, description().image_start_end));
-      const message turns[] = {{role::user, std::move(text), static_cast<int>(pictures)}, {role::assistant, {}, 0}};
-      return llava::try_prompt(state_->conversation, turns);
-    });
+    return state_->try_first_prompt(pictures, question);
   }
 
-  llava::session<M, B, P> session() const { return llava::session<M, B, P>(*this); }
-  llava::batch<M, B, P> batch() const { return llava::batch<M, B, P>(*this); }
+  llava::session session() const { return llava::session(state_); }
+  llava::batch batch() const { return llava::batch(state_); }
 
   /// @name Stages
   /// Each stage's result in the program's memory, to be held against another program.
   /// @{
 
   /// The square picture that the tower sees.
-  result<image> try_preprocess(const image& picture) const {
-    return guarded([&] { return state_->try_square(picture); });
-  }
+  result<image> try_preprocess(const image& picture) const { return state_->try_square(picture); }
   /// (3, S, S)
-  result<std::vector<float>> try_pixels(const image& picture) const {
-    return guarded([&]() -> result<std::vector<float>> {
-      LLAVA_TRY(square, state_->try_square(picture));
-      return pixel_values(square, normalise_table(description().image));
-    });
-  }
+  result<std::vector<float>> try_pixels(const image& picture) const { return state_->try_pixels(picture); }
   /// (features, Dv): what the tower gives to the projector.
-  result<std::vector<float>> try_features(const image& picture) const {
-    return guarded([&]() -> result<std::vector<float>> {
-      LLAVA_TRY(square, state_->try_square(picture));
-      LLAVA_TRY(lent, state_->workspaces->try_lend());
-      arena_scope scope(lent->queue.workspace());
-      LLAVA_TRY(rows, llava::try_features(lent->queue, state_->stages, square.pixels(), [] { return true; }));
-      std::vector<float> features(static_cast<std::size_t>(rows.size()));
-      download(lent->queue, std::span<float>(features), rows);
-      LLAVA_CHECK(lent->queue.finish());
-      return features;
-    });
-  }
+  result<std::vector<float>> try_features(const image& picture) const { return state_->try_features_of(picture); }
   /// The image tokens (rows, D), kept in the backend's memory.
-  result<std::shared_ptr<const image_tokens>> try_encode(const image& picture, std::stop_token stop = {}) const {
-    return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
-      LLAVA_TRY(square, state_->try_square(picture));
-      LLAVA_TRY(tokens, image_tokens::try_make(state_->backend.memory(), state_->image_rows,
-                                               state_->stages.text->config().hidden));
-      LLAVA_TRY(lent, state_->workspaces->try_lend());
-      arena_scope scope(lent->queue.workspace());
-      LLAVA_TRY(features, llava::try_features(lent->queue, state_->stages, square.pixels(),
-                                              [&] { return !stop.stop_requested(); }));
-      project(lent->queue, state_->stages, tokens.view(), features);
-      LLAVA_CHECK(lent->queue.finish());
-      return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
-    });
+  result<std::shared_ptr<const image_tokens>> try_encode(const image& picture, const stop_signal& stop = {}) const {
+    return state_->try_see(picture, stop);
   }
   /// (rows, D)
-  result<std::vector<float>> try_image_tokens(const image& picture) const {
-    return guarded([&]() -> result<std::vector<float>> {
-      LLAVA_TRY(tokens, try_encode(picture));
-      std::vector<float> values(static_cast<std::size_t>(tokens->rows) * static_cast<std::size_t>(tokens->width));
-      LLAVA_TRY(lent, state_->workspaces->try_lend());
-      download(lent->queue, std::span<float>(values), matrix_view<const float>(tokens->view()));
-      LLAVA_CHECK(lent->queue.finish());
-      return values;
-    });
-  }
+  result<std::vector<float>> try_image_tokens(const image& picture) const { return state_->try_image_tokens(picture); }
   /// @}
 
-  /// For session and batch.
-  state_type& state() const { return *state_; }
+  /// For whoever drives the stages himself.
+  const state_type& state() const { return *state_; }
+  /// The same without its types.
+  std::shared_ptr<const opened_model> shared() const { return state_; }
 
  private:
-  explicit pipeline(std::shared_ptr<state_type> s) : state_(std::move(s)) {}
-  std::shared_ptr<state_type> state_;
+  explicit pipeline(std::shared_ptr<const state_type> s) : state_(std::move(s)) {}
+  std::shared_ptr<const state_type> state_;
 };
 
 /// What stands for a pipeline that cannot be made, so that the lines after its one error add none.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// session<M, B, P>: one conversation with a model: its turns, its pictures, its part of the KV cache. Made by
+/// session: one conversation with a model: its turns, its pictures, its part of the KV cache. Made by
 /// pipeline::session(), cheap to make, fork and drop. The prompt is always the one that the reference builds from all
 /// turns; what of it was computed before is reused.
 ///
@@ -7,28 +7,28 @@
 /// by. One session is used by one thread at a time. A callback may not ask the session that is answering it
 /// (errc::busy), nor move or destroy it; it may ask a fork.
 #pragma once
-#include <algorithm>
-#include <iterator>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include <llava/base/guard.hpp>
+#include <llava/base/error.hpp>
 #include <llava/conversation_state.hpp>
-#include <llava/pipeline/generation.hpp>
-#include <llava/pipeline/pipeline.hpp>
-#include <llava/pipeline/prompt.hpp>
+#include <llava/generate/settings.hpp>
 #include <llava/pipeline/sequence.hpp>
-#include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
 
+class opened_model;
+class workspace;
+class generation;
+
 /// One conversation with a model.
-template <class M, class B, class P>
 class session {
  public:
-  explicit session(pipeline<M, B, P> model) : model_(std::move(model)), sequence_(model_.state().blocks) {}
+  explicit session(std::shared_ptr<const opened_model> model);
   session(session&&) noexcept = default;
   /// What it had is given back before it takes another's.
   session& operator=(session&& other) noexcept {
@@ -42,26 +42,7 @@ class session {
 
   /// Asks about new pictures, and all that came before. The question may place them with `<image>` or
   /// `<image-placeholder>`; otherwise they come first, each on a line.
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text) {
-    return alone([&]() -> result<answer> {
-      LLAVA_TRY(text, try_place_images(question, pictures.size(), model_.description().image_start_end));
-      conversation_state next = history_;
-      next.turns.push_back({role::user, std::move(text), static_cast<int>(pictures.size())});
-      next.pictures.insert(next.pictures.end(), pictures.begin(), pictures.end());
-      next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
-      LLAVA_TRY(prompt, llava::try_prompt(model_.state().conversation, next.turns));
-      const bool by_chat_template = !model_.description().conversation.own.text.empty();
-      LLAVA_TRY(done, generate(prompt, next.pictures, on_text, by_chat_template));
-      next.turns.back().text = done.text;
-      // A callback may have cut or replaced what came before: the turn follows what is there now.
-      history_.turns.reserve(history_.turns.size() + 2);
-      history_.pictures.reserve(history_.pictures.size() + pictures.size());
-      std::move(next.turns.end() - 2, next.turns.end(), std::back_inserter(history_.turns));
-      std::move(next.pictures.end() - static_cast<std::ptrdiff_t>(pictures.size()), next.pictures.end(),
-                std::back_inserter(history_.pictures));
-      return std::move(done);
-    });
-  }
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text);
   result<answer> try_ask(const image& picture, std::string_view question, text_callback on_text = no_text) {
     return try_ask(std::span<const image>(&picture, 1), question, on_text);
   }
@@ -71,20 +52,13 @@ class session {
 
   /// Continues a prompt that the caller has written himself; the conversation's turns are not touched.
   result<answer> try_generate(std::string_view prompt, std::span<const image> pictures,
-                              text_callback on_text = no_text) {
-    return alone([&] { return generate(prompt, pictures, on_text); });
-  }
+                              text_callback on_text = no_text);
 
   /// Logits of every position of a prompt, (T, V), T with pictures: what evaluation and comparison need.
-  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) {
-    return alone([&] { return logits(prompt, pictures); });
-  }
+  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures);
 
   /// For batch, inside its guard: takes a prompt without computing it; its number of tokens.
-  result<std::size_t> try_prepare(std::string_view prompt, std::span<const image> pictures) {
-    LLAVA_CHECK(try_set_prompt(prompt, pictures));
-    return sequence_.tokens.size();
-  }
+  result<std::size_t> try_prepare(std::string_view prompt, std::span<const image> pictures);
   sequence& tokens() { return sequence_; }
 
   /// @name The conversation
@@ -92,32 +66,11 @@ class session {
   /// @{
   const conversation_state& save() const { return history_; }
   /// Errors: turns in which not as many pictures stand as there are; nothing changes then.
-  result<void> try_restore(conversation_state state) {
-    std::size_t images = 0;
-    for (const message& turn : state.turns) images += images_in(turn);
-    if (images != state.pictures.size())
-      return fail(errc::mismatch,
-                  text_of("llava: the conversation to be restored has ", images, " <image> for ", state.pictures.size(),
-                          " pictures; a turn whose <image> is only text has message::images = 0"));
-    history_ = std::move(state);
-    return {};
-  }
+  result<void> try_restore(conversation_state state);
   /// Forgets all but the first `turns` turns and their pictures.
-  void truncate(std::size_t turns) {
-    if (turns >= history_.turns.size()) return;
-    std::size_t pictures = 0;
-    for (std::size_t i = 0; i < turns; ++i) pictures += images_in(history_.turns[i]);
-    history_.turns.resize(turns);
-    history_.pictures.resize((std::min)(pictures, history_.pictures.size()));
-  }
+  void truncate(std::size_t turns);
   /// Another conversation with the same past; what both have in common is computed and kept once.
-  session fork() const {
-    session other(model_, sequence_.fork());
-    other.history_ = history_;
-    other.settings = settings;
-    other.hooks = hooks;
-    return other;
-  }
+  session fork() const;
   /// @}
 
 #if LLAVA_EXCEPTIONS
@@ -137,127 +90,27 @@ class session {
 #endif
 
  private:
-  session(pipeline<M, B, P> model, sequence tokens) : model_(std::move(model)), sequence_(std::move(tokens)) {}
+  session(std::shared_ptr<const opened_model> model, sequence tokens);
 
   /// The body of a question, guarded; an error when another is being answered.
   template <class F>
-  auto alone(F&& body) -> decltype(body()) {
-    const reentry_guard entered(busy_);
-    if (!entered)
-      return fail(errc::busy,
-                  "llava: this session was asked by a callback of its own answer; ask a fork() of it, or "
-                  "wait for the answer");
-    return guarded(body);
-  }
-
+  auto alone(F&& body) -> decltype(body());
   result<answer> generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text,
-                          bool by_chat_template = false) {
-    LLAVA_CHECK(try_check(settings));
-    LLAVA_CHECK(try_set_prompt(prompt, pictures, by_chat_template));
-    auto& state = model_.state();
-    generation g(model_.words(), model_.description(), settings, hooks);
-    g.begin(sequence_.tokens);
-    g.result().reused_tokens = sequence_.cache.tokens();
-    const std::size_t most =
-        (std::min)(sequence_.tokens.size() + static_cast<std::size_t>((std::max)(g.rules().max_new_tokens, 0)),
-                   static_cast<std::size_t>(model_.context()) + 1);
-    sequence_.tokens.reserve(most);
-    sequence_.cache.expect(static_cast<int>(most));
-    LLAVA_TRY(lent, state.workspaces->try_lend());
-    while (!g.done()) {
-      LLAVA_CHECK(try_next(*lent, g));
-      LLAVA_TRY(text, g.try_push(lent->results, 0));
-      sequence_.tokens.push_back({g.last(), 0});
-      call_back([&] { on_text(text); });
-      if (!g.done() && static_cast<int>(sequence_.tokens.size()) > model_.context()) g.end(finish_reason::context_full);
-    }
-    const std::string_view held_back = g.finish();
-    call_back([&] { on_text(held_back); });
-    return std::move(g.result());
-  }
-
-  result<std::vector<float>> logits(std::string_view prompt, std::span<const image> pictures) {
-    LLAVA_CHECK(try_set_prompt(prompt, pictures));
-    auto& state = model_.state();
-    sequence_.cache.truncate(0);
-    std::vector<float> all;
-    LLAVA_TRY(lent, state.workspaces->try_lend());
-    while (sequence_.pending() > 0) {
-      const std::size_t rows = (std::min)(sequence_.pending(), static_cast<std::size_t>(state.limits.logit_rows));
-      step_part part = sequence_.next(rows, static_cast<int>(rows));
-      part.logit_rows = static_cast<int>(rows);
-      LLAVA_CHECK(try_reserve(part));
-      LLAVA_CHECK(run_step(*lent, *state.stages.text, state.cache, {std::span<const step_part>(&part, 1)}, go_on()));
-      const matrix_view<const float> values = lent->results.logits;
-      for (std::ptrdiff_t r = 0; r < values.extent(0); ++r)
-        all.insert(all.end(), values.row(r), values.row(r) + values.extent(1));
-    }
-    return all;
-  }
-
+                          bool by_chat_template = false);
+  result<std::vector<float>> logits(std::string_view prompt, std::span<const image> pictures);
   /// Tokens and pictures of a prompt become the sequence's, keeping what is common.
-  result<void> try_set_prompt(std::string_view prompt, std::span<const image> pictures, bool by_chat_template = false) {
-    std::vector<std::shared_ptr<const image_tokens>> images;
-    std::vector<int> rows;
-    std::size_t same = 0;  // leading pictures that are those of before
-    for (const image& picture : pictures) {
-      if (same == images.size() && same < sequence_.pictures.size() && sequence_.pictures[same] == picture) {
-        images.push_back(sequence_.images[same++]);
-      } else {
-        LLAVA_TRY(tokens, model_.try_encode(picture, hooks.stop));
-        images.push_back(std::move(tokens));
-      }
-      rows.push_back(images.back()->rows);
-    }
-    const model_description& d = model_.description();
-    const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
-    LLAVA_TRY(tokens,
-              try_splice(prompt_ids(model_.words(), d, prompt, !pictures.empty(), by_chat_template), marker, rows));
-    LLAVA_CHECK(try_check_rows(model_.words(), tokens, d.text.vocab));
-    if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
-    if (static_cast<int>(tokens.size()) > model_.context())
-      return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),
-                                              " tokens, pictures included; the context holds ", model_.context()));
-    if (!pictures.empty() && d.longest_prompt > 0 && tokens.size() > static_cast<std::size_t>(d.longest_prompt))
-      return fail(errc::context_full,
-                  text_of("llava: the prompt has ", tokens.size(), " tokens, pictures included; config.json's ",
-                          "tokenizer_model_max_length is ", d.longest_prompt, ", where the reference cuts it off"));
-    // A different picture in the same place has the same tokens: what follows it is not common.
-    for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
-      if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {
-        sequence_.cache.truncate((std::min)(sequence_.cache.tokens(), static_cast<int>(i)));
-        break;
-      }
-    sequence_.replace(std::move(tokens));
-    sequence_.pictures.assign(pictures.begin(), pictures.end());
-    sequence_.images = std::move(images);
-    return {};
-  }
-
-  static result<void> try_reserve(const step_part& part) {
-    return part.cache->try_reserve(part.cache->tokens() + static_cast<int>(part.tokens.size()));
-  }
-  auto go_on() const {
-    return [this] { return !hooks.stop.stop_requested(); };
-  }
-
+  result<void> try_set_prompt(std::string_view prompt, std::span<const image> pictures, bool by_chat_template = false);
   /// Computes what is pending and draws the next token.
-  result<void> try_next(workspace<B>& w, generation& g) {
-    while (sequence_.pending() > 0) {
-      const step_part part = sequence_.next(static_cast<std::size_t>(model_.state().limits.tokens), 1);
-      LLAVA_CHECK(try_reserve(part));
-      generation* const one[] = {&g};
-      LLAVA_CHECK(try_draw(w, model_.state(), std::span<const step_part>(&part, 1),
-                           std::span<generation* const>(one).first(static_cast<std::size_t>(part.logit_rows)),
-                           go_on()));
-    }
-    return {};
-  }
+  result<void> try_next(workspace& w, generation& g);
 
-  pipeline<M, B, P> model_;
+  std::shared_ptr<const opened_model> model_;
   sequence sequence_;
   conversation_state history_;
   bool busy_ = false;
 };
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/pipeline/session_inl.hpp>
+#endif

@@ -1,50 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-/// pipeline_state: what an opened model owns: the checkpoint, its stages with their weights, the pool of KV blocks and
-/// the workspaces. Only the last two change after opening, and they lock.
+/// pipeline_state<M, B, P>: an opened model of one type: its stages with their weights, and its KV cache.
 #pragma once
 #include <algorithm>
 #include <limits>
 #include <memory>
-#include <optional>
-#include <stop_token>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <llava/checkpoint/bind.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/packed_weights.hpp>
-#include <llava/image/preprocess.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/pipeline/choose_conversation.hpp>
 #include <llava/pipeline/encode.hpp>
+#include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/prompt.hpp>
 #include <llava/pipeline/stages.hpp>
 #include <llava/pipeline/step.hpp>
 #include <llava/pipeline/workspace.hpp>
+#include <llava/text/conversation.hpp>
 
 LLAVA_BEGIN
 
-/// What an opened model owns.
+/// An opened model of one type.
 template <class M, class B, class P>
-struct pipeline_state {
+struct pipeline_state final : opened_model {
   using cache_type = kv_cache<kv_layout_of<B, typename P::kv_cache>>;
 
   [[no_unique_address]] B backend;
-  checkpoint opened;      // its files are mapped while the weights are used
-  packed_weights packed;  // likewise, when a file keeps them
+  packed_weights packed;  // mapped while the weights are used, when a file keeps them
   typename M::conversation conversation{};
-  std::shared_ptr<executor> threads;
   model_stages<M, B, P> stages;
-  int context = 0;
-  int image_rows = 0;  // image tokens of a picture
-  step_limits limits;
   cache_type cache;
-  std::shared_ptr<kv_blocks> blocks;
-  std::optional<workspace_pool<B>> workspaces;
+  std::size_t arena_bytes = 0;
 
   pipeline_state(const B& b, checkpoint c, model_stages<M, B, P> s)
-      : backend(b), opened(std::move(c)), stages(std::move(s)) {}
+      : opened_model(std::move(c)), backend(b), stages(std::move(s)) {}
 
   static result<std::unique_ptr<pipeline_state>> try_open(std::string_view name, const open_options& options,
                                                           const B& backend) {
@@ -62,13 +58,76 @@ struct pipeline_state {
     return result<std::unique_ptr<pipeline_state>>(std::move(state));
   }
 
-  /// (S, S, 3): what the tower sees.
-  result<image> try_square(const image& picture) const {
-    if (!stages.tower) return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
-    return try_preprocess(picture, opened.description.image);
+  std::string_view backend_name() const override { return B::name; }
+  stage_shapes shapes() const override {
+    const int hidden = stages.text->config().hidden;
+    if (!stages.tower) return {0, 0, 0, 0, hidden};
+    const vision_config& v = stages.tower->config();
+    return {v.image, v.features(), v.hidden, image_rows, hidden};
+  }
+  int vocab() const override { return stages.text->vocab(); }
+  result<std::string> try_prompt(std::span<const message> turns) const override {
+    return llava::try_prompt(conversation, turns);
   }
 
  private:
+  /// A queue with its arena.
+  class own_workspace final : public workspace {
+    buffer memory_;  // outlives the queue
+
+   public:
+    typename B::queue queue;
+
+    own_workspace(const pipeline_state& state, buffer memory)
+        : workspace(state.limits),
+          memory_(std::move(memory)),
+          queue(state.backend, *state.threads, arena(memory_.data(), memory_.size())),
+          state_(&state) {}
+    result<void> run(const step_request& asked, function_ref<bool()> go_on) override {
+      return run_step(queue, packed, *state_->stages.text, state_->cache, asked, go_on, results);
+    }
+    void settle() noexcept override { static_cast<void>(queue.finish()); }
+
+   private:
+    const pipeline_state* state_;
+  };
+
+  result<std::vector<float>> try_features(const image& square) const override {
+    LLAVA_TRY(lent, try_lend());
+    auto& q = queue_of(lent);
+    arena_scope scope(q.workspace());
+    LLAVA_TRY(rows, llava::try_features(q, stages, square.pixels(), [] { return true; }));
+    return try_read(q, rows);
+  }
+  result<image_tokens> try_encode(const image& square, const stop_signal& stop) const override {
+    LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), image_rows, stages.text->config().hidden));
+    LLAVA_TRY(lent, try_lend());
+    auto& q = queue_of(lent);
+    arena_scope scope(q.workspace());
+    LLAVA_TRY(features, llava::try_features(q, stages, square.pixels(), [&] { return !stop.stop_requested(); }));
+    project(q, stages, tokens.view(), features);
+    LLAVA_CHECK(q.finish());
+    return result<image_tokens>(std::move(tokens));
+  }
+  result<std::vector<float>> try_values(const image_tokens& tokens) const override {
+    LLAVA_TRY(lent, try_lend());
+    return try_read(queue_of(lent), matrix_view<const float>(tokens.view()));
+  }
+
+  result<std::unique_ptr<workspace>> try_make_workspace() const override {
+    LLAVA_TRY(memory, backend.memory().try_allocate(arena_bytes, "activations"));
+    return std::unique_ptr<workspace>(std::make_unique<own_workspace>(*this, std::move(memory)));
+  }
+  static typename B::queue& queue_of(const workspace_pool::lease& lent) {
+    return static_cast<own_workspace&>(*lent).queue;
+  }
+  static result<std::vector<float>> try_read(typename B::queue& q, matrix_view<const float> rows) {
+    std::vector<float> values(static_cast<std::size_t>(rows.size()));
+    download(q, std::span<float>(values), rows);
+    LLAVA_CHECK(q.finish());
+    return result<std::vector<float>>(std::move(values));
+  }
+
   result<void> try_load(const open_options& options) {
     [[maybe_unused]] std::string source;
     if constexpr (has_block_weights<P>)
@@ -102,12 +161,12 @@ struct pipeline_state {
     limits.logit_rows = limits.sequences;
     limits.blocks = context / kv_block + 1;
 
-    LLAVA_TRY(arena_bytes, try_plan());
+    LLAVA_TRY(planned, try_plan());
+    arena_bytes = planned;
     if (options.memory_budget && cache.bytes() + arena_bytes > options.memory_budget)
       return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (",
                                                arena_bytes, " bytes) are over the memory budget of ",
                                                options.memory_budget, "; ask for fewer kv_tokens or max_batch_tokens"));
-    workspaces.emplace(backend, *threads, limits, arena_bytes);
     return {};
   }
 

@@ -15,37 +15,15 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
-#include <llava/base/function_ref.hpp>
 #include <llava/ops/attention.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/ops/rows.hpp>
 #include <llava/ops/sample.hpp>
 #include <llava/pipeline/packed_step.hpp>
+#include <llava/pipeline/step_request.hpp>
 #include <llava/tensor/arena.hpp>
 
 LLAVA_BEGIN
-
-/// For a step whose logits nobody changes.
-inline constexpr auto unchanged_logits = [](matrix_view<float>) {};
-
-/// What a step is asked for.
-struct step_request {
-  std::span<const step_part> parts;
-  std::span<const sample_draw> draws{};  ///< (R) how tokens are drawn; empty: none is, and logits are given instead
-  bool logprobs = false;                 ///< of the tokens drawn
-  int changed_rows = 0;                  ///< so many first rows of logits go to on_logits before tokens are drawn
-  function_ref<void(matrix_view<float>)> on_logits = unchanged_logits;  ///< changes (changed_rows, V)
-};
-
-/// What a step gives, in the program's memory: valid until the next step.
-struct step_results {
-  std::span<const std::int32_t> ids;  ///< (R) the tokens drawn
-  std::span<const float> logprobs;    ///< (R) if asked for
-  matrix_view<const float> logits;    ///< (R, V) if no token is drawn
-
-  std::vector<std::byte> drawn;      // ids and logprobs, as they were downloaded
-  std::vector<float> logits_memory;  // what `logits` is part of
-};
 
 namespace detail {
 /// Runs ops(), the ops of one compute, on a queue that may have kept them from before.
@@ -177,16 +155,16 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
 }
 }  // namespace detail
 
-/// Runs a step on a workspace (its queue, `packed` and `results`). After an error, or when `go_on` said so
-/// (errc::cancelled), the caches hold what they held. The caller has reserved room in the caches and keeps within the
-/// limits. `go_on` is asked before the step, and before every layer where ops run at once.
-template <class Workspace, class Decoder, class Cache, class GoOn>
-result<void> run_step(Workspace& w, const Decoder& decoder, const Cache& cache, const step_request& asked,
-                      GoOn&& go_on) {
-  step_shape shape = w.packed.fill(asked.parts, asked.draws);
+/// Runs a step on a queue, with room for its numbers. After an error, or when `go_on` said so (errc::cancelled), the
+/// caches hold what they held. The caller has reserved room in the caches and keeps within the limits. `go_on` is asked
+/// before the step, and before every layer where ops run at once.
+template <class Q, class Decoder, class Cache, class GoOn>
+result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const Cache& cache, const step_request& asked,
+                      GoOn&& go_on, step_results& results) {
+  step_shape shape = packed.fill(asked.parts, asked.draws);
   shape.draws = !asked.draws.empty();
   shape.logprobs = shape.draws && asked.logprobs;
-  LLAVA_CHECK(detail::run_packed(w.queue, shape, w.packed.bytes(), decoder, cache, asked, go_on, w.results));
+  LLAVA_CHECK(detail::run_packed(q, shape, packed.bytes(), decoder, cache, asked, go_on, results));
   for (const step_part& p : asked.parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
   return {};
 }

@@ -45,6 +45,9 @@ struct step_part {
   std::span<const prompt_token> tokens;
   std::span<const std::shared_ptr<const image_tokens>> images;
   int logit_rows = 0;
+
+  /// Room in the cache for the tokens; on failure nothing changes.
+  result<void> try_reserve() const { return cache->try_reserve(cache->tokens() + static_cast<int>(tokens.size())); }
 };
 
 LLAVA_END

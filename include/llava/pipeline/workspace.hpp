@@ -5,57 +5,63 @@
 #pragma once
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <utility>
 #include <vector>
 
-#include <llava/base/executor.hpp>
-#include <llava/pipeline/step.hpp>
+#include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
+#include <llava/pipeline/packed_step.hpp>
+#include <llava/pipeline/step_request.hpp>
 
 LLAVA_BEGIN
 
-/// A queue with an arena, lent to one step at a time.
-template <class B>
-struct workspace {
-  buffer memory;
-  typename B::queue queue;
-  packed_step packed;
-  step_results results;
-  std::vector<sample_draw> draws;  // of the next step's tokens
+/// Where steps run, one at a time.
+class workspace {
+ public:
+  virtual ~workspace() = default;
 
-  workspace(const B& backend, buffer m, executor& threads, const step_limits& limits)
-      : memory(std::move(m)), queue(backend, threads, arena(memory.data(), memory.size())), packed(limits) {
+  /// Runs a step (pipeline/step.hpp); its results are in `results`.
+  virtual result<void> run(const step_request& asked, function_ref<bool()> go_on) = 0;
+  /// Waits for what was begun; an error that nobody asked for is forgotten.
+  virtual void settle() noexcept = 0;
+
+  step_results results;
+  std::vector<sample_draw> draws;  ///< of the next step, for whoever asks
+
+ protected:
+  explicit workspace(const step_limits& limits) : packed(limits) {
     draws.reserve(static_cast<std::size_t>(limits.logit_rows));
   }
+  packed_step packed;
 };
 
 /// Lends workspaces. Safe from several threads.
-template <class B>
 class workspace_pool {
  public:
-  workspace_pool(const B& backend, executor& threads, const step_limits& limits, std::size_t arena_bytes)
-      : backend_(backend), threads_(&threads), limits_(limits), arena_bytes_(arena_bytes) {}
+  using maker = function_ref<result<std::unique_ptr<workspace>>()>;
 
-  /// Gives a workspace back when it goes: drained, and without an error that nobody asked for.
+  /// Gives a workspace back when it goes, settled.
   class lease {
    public:
-    lease(workspace_pool& pool, std::unique_ptr<workspace<B>> w) : pool_(&pool), workspace_(std::move(w)) {}
+    lease(workspace_pool& pool, std::unique_ptr<workspace> w) : pool_(&pool), workspace_(std::move(w)) {}
     lease(lease&&) noexcept = default;
     lease& operator=(lease&&) = delete;
     ~lease() {
       if (!workspace_) return;
-      static_cast<void>(workspace_->queue.finish());
+      workspace_->settle();
       const std::lock_guard<std::mutex> lock(pool_->mutex_);
       pool_->idle_.push_back(std::move(workspace_));  // there is room: see try_lend
     }
-    workspace<B>* operator->() const { return workspace_.get(); }
-    workspace<B>& operator*() const { return *workspace_; }
+    workspace* operator->() const { return workspace_.get(); }
+    workspace& operator*() const { return *workspace_; }
 
    private:
     workspace_pool* pool_;
-    std::unique_ptr<workspace<B>> workspace_;
+    std::unique_ptr<workspace> workspace_;
   };
 
-  result<lease> try_lend() {
+  /// One that is idle, or else a new one.
+  result<lease> try_lend(maker make) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (!idle_.empty()) {
@@ -64,8 +70,7 @@ class workspace_pool {
         return result<lease>(std::move(l));
       }
     }
-    LLAVA_TRY(memory, backend_.memory().try_allocate(arena_bytes_, "activations"));
-    auto made = std::make_unique<workspace<B>>(backend_, std::move(memory), *threads_, limits_);
+    LLAVA_TRY(made, make());
     const std::lock_guard<std::mutex> lock(mutex_);
     idle_.reserve(made_ + 1);
     ++made_;
@@ -73,12 +78,8 @@ class workspace_pool {
   }
 
  private:
-  [[no_unique_address]] B backend_;
-  executor* threads_;
-  step_limits limits_;
-  std::size_t arena_bytes_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<workspace<B>>> idle_;
+  std::vector<std::unique_ptr<workspace>> idle_;
   std::size_t made_ = 0;  // workspaces there are, lent ones too
 };
 

@@ -61,77 +61,37 @@ namespace conversation_styles {
 /// "system###Human: text###Assistant:"
 struct single {
   static std::string_view stop(const template_texts& t) { return t.separator; }
-  static std::string prompt(const template_texts& t, std::span<const message> turns) {
-    std::string out = std::string(t.system) + std::string(t.separator);
-    const auto say = [&](role who, std::string_view text) {
-      out.append(t.roles[static_cast<std::size_t>(who)]).append(":");
-      if (!text.empty()) out.append(" ").append(text).append(t.separator);
-    };
-    role from = role::user;
-    for (const std::string_view text : t.demonstration)
-      say(from, text), from = from == role::user ? role::assistant : role::user;
-    for (const message& m : turns) say(m.from, m.text);
-    return out;
-  }
+  static std::string prompt(const template_texts& t, std::span<const message> turns);
 };
 
 /// "system USER: text ASSISTANT: text</s>USER: …": turns end with the first and the second separator in turn.
 struct two {
   static std::string_view stop(const template_texts& t) { return t.separator2; }
-  static std::string prompt(const template_texts& t, std::span<const message> turns) {
-    std::string out = std::string(t.system) + std::string(t.separator);
-    for (std::size_t i = 0; i < turns.size(); ++i) {
-      out.append(t.roles[static_cast<std::size_t>(turns[i].from)]).append(":");
-      if (!turns[i].text.empty()) out.append(" ").append(turns[i].text).append(i % 2 == 0 ? t.separator : t.separator2);
-    }
-    return out;
-  }
+  static std::string prompt(const template_texts& t, std::span<const message> turns);
 };
 
 /// "system<|im_end|>role text<|im_end|>…": roles bring their own line ends.
 struct mpt {
   static std::string_view stop(const template_texts& t) { return t.separator; }
-  static std::string prompt(const template_texts& t, std::span<const message> turns) {
-    std::string out = std::string(t.system_role) + std::string(t.system) + std::string(t.separator);
-    for (const message& m : turns) {
-      out.append(t.roles[static_cast<std::size_t>(m.from)]);
-      if (!m.text.empty()) out.append(m.text).append(t.separator);
-    }
-    return out;
-  }
+  static std::string prompt(const template_texts& t, std::span<const message> turns);
 };
 
 /// "[INST] <<SYS>>…<</SYS>> text [/INST] text </s><s>[INST] …"; the first separator is taken off the front again.
 struct llama_2 {
   static std::string_view stop(const template_texts& t) { return t.separator; }
-  static std::string prompt(const template_texts& t, std::span<const message> turns) {
-    std::string out;
-    for (std::size_t i = 0; i < turns.size(); ++i) {
-      if (turns[i].text.empty()) continue;
-      std::string text = turns[i].text;
-      if (i == 0 && !t.system.empty()) text = "<<SYS>>\n" + std::string(t.system) + "\n<</SYS>>\n\n" + text;
-      if (i % 2 == 0)
-        out.append(t.separator).append("[INST] ").append(text).append(" [/INST]");
-      else
-        out.append(" ").append(text).append(" ").append(t.separator2);
-    }
-    // The reference strips characters, not the text: any of the separator's.
-    const std::size_t first = t.separator.empty() ? 0 : out.find_first_not_of(t.separator);
-    return first == std::string::npos ? std::string() : out.substr(first);
-  }
+  static std::string prompt(const template_texts& t, std::span<const message> turns);
 };
 
 /// Texts alone, each with its separator.
 struct plain {
   static std::string_view stop(const template_texts& t) { return t.separator; }
-  static std::string prompt(const template_texts& t, std::span<const message> turns) {
-    std::string out(t.system);
-    for (std::size_t i = 0; i < turns.size(); ++i)
-      if (!turns[i].text.empty()) out.append(turns[i].text).append(i % 2 == 0 ? t.separator : t.separator2);
-    return out;
-  }
+  static std::string prompt(const template_texts& t, std::span<const message> turns);
 };
 
 }  // namespace conversation_styles
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/text/conversation_styles_inl.hpp>
+#endif

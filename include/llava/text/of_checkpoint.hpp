@@ -30,10 +30,8 @@ class of_checkpoint {
   const chat_conversation* own() const { return own_ ? &*own_ : nullptr; }
   std::string_view name() const { return own_ ? std::string_view("chat_template") : named_.name(); }
   static std::string names() { return list::names(); }
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return named_.visit(f);
-  }
+  /// The reference's template, where the folder's own is not chosen.
+  const conversation_form& form() const { return named_.form(); }
 
  private:
   template <class... T>

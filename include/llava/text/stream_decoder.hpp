@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include <llava/text/decoding.hpp>
 #include <llava/text/tokenizer.hpp>
 
 LLAVA_BEGIN

@@ -9,74 +9,51 @@
 /// from Python's bytes.decode(errors="replace"). Nothing recurses; time grows as n log n (R10). Const calls are safe
 /// from any thread.
 #pragma once
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <llava/base/error.hpp>
-#include <llava/base/guard.hpp>
-#include <llava/text/added_tokens.hpp>
-#include <llava/text/decoding.hpp>
-#include <llava/text/ranked_bpe.hpp>
-#include <llava/text/sentencepiece_bpe.hpp>
-#include <llava/text/words.hpp>
+#include <llava/text/encode_options.hpp>
 
 LLAVA_BEGIN
 
-/// What a tokenizer has beside its model.
-struct tokenizer_rules {
-  std::vector<added_token> added;
-  std::vector<std::int32_t> before, after;  ///< put around every text: BOS, perhaps EOS
-  std::int32_t bos = -1, eos = -1, unknown = -1, pad = -1;
-  word_rules words;        ///< of ranked_bpe
-  decoding_rules decoder;  ///< slow and slow_legacy are LlamaTokenizer's way to encode, too
-};
+class ranked_bpe;
+class sentencepiece_bpe;
+class text_decoder;
+struct decoding_rules;
+struct tokenizer_rules;
+namespace detail {
+class tokenizer_state;
+}
 
-/// What a tokenizer does beside merging.
-struct encode_options {
-  bool add_special = true;  ///< BOS and the like around the text
-  bool parse_special =
-      true;  ///< special tokens in the text are tokens, as in the reference; otherwise they are text (R10)
-  std::string_view never{};  ///< an added token that is to be text all the same
-};
-
-/// Texts to ids and back. Immutable; its const calls may come from any thread.
+/// Texts to ids and back. Immutable; copies share what it holds; const calls may come from any thread.
 class tokenizer {
  public:
   /// One that has no tokens.
-  tokenizer() = default;
-  /// Fails on rules that name ids far beyond the model's, and on added tokens of more than 1024 bytes.
-  static result<tokenizer> try_make(sentencepiece_bpe model, tokenizer_rules rules) {
-    return guarded([&]() -> result<tokenizer> {
-      rules.decoder.collapses = model.remove_extra_whitespaces();
-      rules.decoder.dummy_prefix = model.add_dummy_prefix() && rules.decoder.how != decoding::slow;
-      return try_make_any(std::move(model), std::move(rules));
-    });
-  }
-  static result<tokenizer> try_make(ranked_bpe model, tokenizer_rules rules) {
-    return guarded([&]() -> result<tokenizer> { return try_make_any(std::move(model), std::move(rules)); });
-  }
+  tokenizer();
+  /// Fails on rules that name ids far beyond the model's, and on added tokens of more than 1024 bytes. Model and rules:
+  /// text/tokenizer_state.hpp.
+  static result<tokenizer> try_make(sentencepiece_bpe model, tokenizer_rules rules);
+  static result<tokenizer> try_make(ranked_bpe model, tokenizer_rules rules);
 
   /// Number of ids, added tokens included.
-  std::size_t size() const { return (std::max)(model_size(), added_.size()); }
+  std::size_t size() const;
   /// @name Ids of named tokens, −1 when there is none
   /// @{
-  std::int32_t bos() const { return rules_.bos; }
-  std::int32_t eos() const { return rules_.eos; }
-  std::int32_t unk() const { return rules_.unknown; }
-  std::int32_t pad() const { return rules_.pad; }
+  std::int32_t bos() const;
+  std::int32_t eos() const;
+  std::int32_t unk() const;
+  std::int32_t pad() const;
   /// @}
   /// Left out by decode(…, true).
-  bool is_special(std::int32_t id) const {
-    const added_token* a = added_.find(id);
-    return a && a->special;
-  }
+  bool is_special(std::int32_t id) const;
   /// The id of an added token or a piece of the vocabulary, written as the vocabulary writes it.
   std::optional<std::int32_t> find(std::string_view piece) const;
   /// The text that the vocabulary has for an id; empty when there is no such id.
@@ -84,173 +61,23 @@ class tokenizer {
 
   /// The ids of a text: what the reference calls input_ids.
   std::vector<std::int32_t> encode(std::string_view text, const encode_options& options = {}) const;
-
   /// The text of ids. Ids that do not exist have none.
-  std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const {
-    text_decoder state(decoding(), skip_special);
-    std::string out;
-    for (const std::int32_t id : ids) push(state, id, out);
-    state.finish(out);
-    return out;
-  }
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
 
   /// @name One token at a time
   /// What stream_decoder is made of.
   /// @{
-  decoding_rules decoding() const {
-    decoding_rules d = rules_.decoder;
-    if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) d.unknown_surface = m->unknown_surface();
-    return d;
-  }
+  decoding_rules decoding() const;
   void push(text_decoder& state, std::int32_t id, std::string& out) const;
   /// @}
 
  private:
-  template <class Model>
-  static result<tokenizer> try_make_any(Model model, tokenizer_rules rules) {
-    const auto most = static_cast<std::int64_t>(model_size_of(model)) + 65536;
-    const auto unsound = [&](std::int64_t id) { return id >= most; };
-    bool bad = unsound(rules.bos) || unsound(rules.eos) || unsound(rules.pad) || unsound(rules.unknown);
-    for (const auto* ids : {&rules.before, &rules.after})
-      for (const std::int32_t id : *ids) bad = bad || id < 0 || unsound(id);
-    if (bad)
-      return fail(errc::invalid_format,
-                  text_of("llava: a token that is put around texts has an id that does not fit the ",
-                          model_size_of(model), " of the vocabulary"));
-    LLAVA_TRY(added, added_tokens::try_make(std::move(rules.added), static_cast<std::int32_t>(most),
-                                            [&](std::string_view content) { return rules.words.normalised(content); }));
-    tokenizer t;
-    t.added_ = std::move(added);
-    t.model_ = std::move(model);
-    t.rules_ = std::move(rules);
-    return t;
-  }
-  static std::size_t model_size_of(const sentencepiece_bpe& m) { return m.size(); }
-  static std::size_t model_size_of(const ranked_bpe& m) { return m.words().size(); }
-  std::size_t model_size() const {
-    if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) return m->size();
-    const auto* r = std::get_if<ranked_bpe>(&model_);
-    return r ? r->words().size() : 0;
-  }
-
-  void encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
-                   std::vector<std::int32_t>& out) const;
-  void encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o,
-                   std::vector<std::int32_t>& out) const;
-
-  std::variant<std::monostate, sentencepiece_bpe, ranked_bpe> model_;
-  added_tokens added_;
-  tokenizer_rules rules_;  // `added` has been moved out
+  explicit tokenizer(std::shared_ptr<const detail::tokenizer_state> state) : state_(std::move(state)) {}
+  std::shared_ptr<const detail::tokenizer_state> state_;
 };
 
-inline std::optional<std::int32_t> tokenizer::find(std::string_view piece) const {
-  if (const added_token* a = added_.find(piece)) return a->id;
-  std::int32_t id = -1;
-  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) id = m->find(piece);
-  if (const auto* m = std::get_if<ranked_bpe>(&model_)) {
-    const auto bytes = m->byte_level() ? bytes_of_letters(piece) : std::optional(std::string(piece));
-    if (bytes) id = m->words().find(*bytes);
-  }
-  return id < 0 ? std::nullopt : std::optional(id);
-}
-
-inline std::string tokenizer::piece(std::int32_t id) const {
-  if (const added_token* a = added_.find(id)) return std::string(added_.text(*a));
-  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) return std::string(m->piece(id));
-  const auto* m = std::get_if<ranked_bpe>(&model_);
-  if (!m) return {};
-  const std::string_view text = m->words().text(id);
-  if (!m->byte_level() || m->words().find(text) != id) return std::string(text);
-  std::string letters;
-  for (const char b : text) append_utf8(letters, letter_of_byte(static_cast<unsigned char>(b)));
-  return letters;
-}
-
-inline void tokenizer::push(text_decoder& state, std::int32_t id, std::string& out) const {
-  if (id < 0 || static_cast<std::size_t>(id) >= size()) return;
-  decoded_token t;
-  std::string bytes;
-  const added_token* a = added_.find(id);
-  if (a) {
-    t.piece = added_.text(*a);
-    t.special = a->special;
-    t.apart = a->apart;
-  }
-  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) {
-    if (!a) t.piece = m->piece(id);
-    const piece_type type = static_cast<std::size_t>(id) < m->size() ? m->type(id) : piece_type::user_defined;
-    t.kind = type == piece_type::byte      ? decoded_token::byte
-             : type == piece_type::control ? decoded_token::control
-             : type == piece_type::unknown ? decoded_token::unknown
-                                           : decoded_token::text;
-    if (rules_.decoder.how != decoding::sentencepiece && t.piece.substr(0, space_mark.size()) == space_mark)
-      t.known_without_mark = m->find(t.piece.substr(space_mark.size())) >= 0;
-  } else if (const auto* r = std::get_if<ranked_bpe>(&model_)) {
-    if (!a) t.piece = r->words().text(id);
-    // The library's decoder takes the letters of an added token for bytes, too.
-    if (a && rules_.decoder.how == decoding::byte_level)
-      if (auto own = bytes_of_letters(t.piece)) t.piece = bytes = std::move(*own);
-    if (rules_.decoder.how == decoding::byte_fallback && byte_of_piece(t.piece) >= 0) t.kind = decoded_token::byte;
-  }
-  if (t.kind == decoded_token::byte) t.value = static_cast<unsigned char>(byte_of_piece(t.piece));
-  if (a || !t.piece.empty()) state.push(t, out);
-}
-
-inline void tokenizer::encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
-                                   std::vector<std::int32_t>& out) const {
-  const bool slow = rules_.decoder.how == decoding::slow || rules_.decoder.how == decoding::slow_legacy;
-  const cut_options cut{o.parse_special, o.never, slow ? whitespace_rule::python : whitespace_rule::unicode};
-  const auto token = [&](const added_token& a) { out.push_back(a.id); };
-  if (rules_.decoder.how != decoding::slow) {
-    added_.cut_out(
-        text, added_tokens::as_written, cut,
-        [&](std::string_view s, bool) { model.encode(s, model.add_dummy_prefix(), out); }, token);
-    return;
-  }
-  // Not legacy: one ▁ in front of the text, and none where text goes on behind a token. ▁ in the text is a space.
-  if (text.empty()) return;
-  std::string marked(space_mark);
-  for (std::size_t at = text.find(space_mark); at != std::string_view::npos; at = text.find(space_mark)) {
-    marked.append(text.substr(0, at)).append(" ");
-    text.remove_prefix(at + space_mark.size());
-  }
-  marked += text;
-  const auto first = static_cast<std::ptrdiff_t>(out.size());
-  added_.cut_out(
-      marked, added_tokens::as_written, cut, [&](std::string_view s, bool) { model.encode(s, false, out); }, token);
-  const auto count = static_cast<std::ptrdiff_t>(out.size()) - first;
-  if (count > 1 && piece(out[static_cast<std::size_t>(first)]) == space_mark &&
-      is_special(out[static_cast<std::size_t>(first) + 1]))
-    out.erase(out.begin() + first);
-}
-
-inline void tokenizer::encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o,
-                                   std::vector<std::int32_t>& out) const {
-  const cut_options cut{o.parse_special, o.never, whitespace_rule::unicode};
-  const auto token = [&](const added_token& a) { out.push_back(a.id); };
-  const auto word = [&](std::string_view w) { model.encode(w, out); };
-  added_.cut_out(
-      text, added_tokens::as_written, cut,
-      [&](std::string_view stretch, bool at_start) {
-        const std::string normal = rules_.words.normalised(stretch);
-        added_.cut_out(
-            normal, added_tokens::normalised, cut,
-            [&](std::string_view s, bool first) {
-              rules_.words.each_word(s, at_start && first, model.splits_at_marks(), word);
-            },
-            token);
-      },
-      token);
-}
-
-inline std::vector<std::int32_t> tokenizer::encode(std::string_view text, const encode_options& options) const {
-  std::vector<std::int32_t> out;
-  if (options.add_special) out = rules_.before;
-  if (const auto* m = std::get_if<sentencepiece_bpe>(&model_))
-    encode_with(*m, valid_utf8(text, invalid_utf8::by_byte), options, out);
-  if (const auto* m = std::get_if<ranked_bpe>(&model_)) encode_with(*m, valid_utf8(text), options, out);
-  if (options.add_special) out.insert(out.end(), rules_.after.begin(), rules_.after.end());
-  return out;
-}
-
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/text/tokenizer_inl.hpp>
+#endif

@@ -3,13 +3,7 @@
 /// the scalar backend, through the base class.
 #pragma once
 #include <llava/backend/scalar/queue.hpp>
-#include <llava/backend/simd/amx.hpp>
-#include <llava/backend/simd/avx2.hpp>
-#include <llava/backend/simd/avx512.hpp>
-#include <llava/backend/simd/avx512vnni.hpp>
-#include <llava/backend/simd/generic.hpp>
 #include <llava/backend/simd/isa.hpp>
-#include <llava/backend/simd/neon.hpp>
 
 LLAVA_BEGIN
 

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the simd backend with weights in a block format (contract: ops/matmul.hpp): the rows of x become integers,
-/// then every piece takes its own panels, all rows at a time.
+/// matmul of the simd backend with weights in a block format: the rows of x become integers, then every piece takes its
+/// own panels, all rows at a time. A program that links llava::compiled includes it where it has a block format or an
+/// activation of its own.
 #pragma once
 #include <algorithm>
 
-#include <llava/backend/simd/queue.hpp>
-#include <llava/ops/matmul.hpp>
+#include <llava/backend/simd/amx.hpp>
+#include <llava/backend/simd/avx2.hpp>
+#include <llava/backend/simd/avx512vnni.hpp>
+#include <llava/backend/simd/generic.hpp>
+#include <llava/backend/simd/neon.hpp>
+#include <llava/backend/simd/ops.hpp>
 
 LLAVA_BEGIN
 

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of sample.hpp.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <llava/backend/scalar/sample.hpp>
+
+LLAVA_BEGIN
+
+namespace scalar_backend {
+
+namespace detail {
+/// One row; `order` is room for V numbers, `weight` for V floats.
+inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_draw& d, std::int32_t* order,
+                         float* weight) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  std::int32_t best = 0;
+  for (std::int32_t i = 0; i < vocab; ++i) {
+    if (!(logits[i] < infinity)) return logits_not_numbers;
+    if (logits[i] > logits[best]) best = i;
+  }
+  if (logits[best] == -infinity) return no_token_left;
+  if (!(d.temperature > 0.f)) return best;
+
+  for (std::int32_t i = 0; i < vocab; ++i) order[i] = i;
+  const auto larger = [&](std::int32_t a, std::int32_t b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  };
+  // transformers drops what is below the k-th largest logit, so equals of the k-th stay.
+  std::int32_t kept = vocab;
+  if (d.top_k > 0 && d.top_k < vocab) {
+    std::nth_element(order, order + (d.top_k - 1), order + vocab, larger);
+    const float least = logits[order[d.top_k - 1]];
+    kept = static_cast<std::int32_t>(
+        std::partition(order + d.top_k, order + vocab, [&](std::int32_t i) { return logits[i] >= least; }) - order);
+  }
+  std::sort(order, order + kept, larger);
+
+  const float largest = logits[best];
+  float total = 0.f;
+  for (std::int32_t i = 0; i < kept; ++i) total += weight[i] = std::exp((logits[order[i]] - largest) / d.temperature);
+  if (d.top_p < 1.f) {
+    float reached = 0.f;
+    std::int32_t n = 0;
+    while (n < kept && reached < d.top_p * total) reached += weight[n++];
+    kept = std::max<std::int32_t>(n, 1);
+    total = 0.f;
+    for (std::int32_t i = 0; i < kept; ++i) total += weight[i];
+  }
+  const float goal = d.uniform * total;
+  float passed = 0.f;
+  for (std::int32_t i = 0; i < kept; ++i) {
+    passed += weight[i];
+    if (passed > goal) return order[i];
+  }
+  return order[kept - 1];
+}
+
+/// log softmax(row)[token]
+inline float logprob(const float* row, std::ptrdiff_t vocab, std::int32_t token) {
+  const float largest = *std::max_element(row, row + vocab);
+  double sum = 0;
+  for (std::ptrdiff_t i = 0; i < vocab; ++i) sum += std::exp(static_cast<double>(row[i] - largest));
+  return static_cast<float>(static_cast<double>(row[token] - largest) - std::log(sum));
+}
+}  // namespace detail
+
+LLAVA_INLINE void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
+                         vector_view<const sample_draw> draws) {
+  if (!q.accepts(ops::sample_shapes(ids, logits, draws))) return;
+  const std::ptrdiff_t vocab = logits.extent(1);
+  arena_scope scope(q.workspace());
+  auto* order = q.workspace().take<std::int32_t>(vocab);
+  auto* weight = q.workspace().take<float>(vocab);
+  q.submit([&](workers) {
+    for (std::ptrdiff_t r = 0; r < ids.extent(0); ++r)
+      ids(r) = detail::draw(logits.row(r), static_cast<std::int32_t>(vocab), draws(r), order, weight);
+  });
+}
+
+LLAVA_INLINE void logprobs(queue& q, vector_view<float> y, matrix_view<const float> logits,
+                           vector_view<const std::int32_t> ids) {
+  if (!q.accepts(ops::logprobs_shapes(y, logits, ids))) return;
+  q.submit([&](workers) {
+    for (std::ptrdiff_t r = 0; r < y.extent(0); ++r)
+      y(r) = ids(r) < 0 ? std::numeric_limits<float>::quiet_NaN()
+                        : detail::logprob(logits.row(r), logits.extent(1), ids(r));
+  });
+}
+
+}  // namespace scalar_backend
+
+LLAVA_END

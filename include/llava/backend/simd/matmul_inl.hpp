@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/// matmul of the simd backend with weights in f32, f16 or bf16. A program that links llava::compiled includes it where
+/// it has an activation of its own.
+#pragma once
+#include <llava/backend/simd/ops.hpp>
+#include <llava/backend/simd/with_kernels.hpp>
+
+LLAVA_BEGIN
+
+namespace simd_backend {
+
+template <floating F, class A>
+void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
+  if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
+  // A piece is a run of columns, so that no two write the same. Small enough that threads end together, and for few
+  // rows, which only read weights, large enough to be read as streams.
+  const std::ptrdiff_t rows = x.extent(0), columns = w.extent(0), threads = q.concurrency();
+  const std::ptrdiff_t units = (columns + 31) / 32, most = rows <= few_rows ? 8 * threads : 4 * threads;
+  std::ptrdiff_t run = (units + most - 1) / most;  // units of a piece
+  if (rows > few_rows && run > packed_columns / 32) run = packed_columns / 32;
+  const std::ptrdiff_t pieces = units ? (units + run - 1) / run : 0, scratch_size = matmul_scratch(rows);
+  arena_scope scope(q.workspace());
+  float* scratch = q.workspace().take<float>(threads * scratch_size);
+  q.submit([&](workers on) {
+    const matmul_arguments<F> a{x.data(),  w.data(),  e.bias.empty() ? nullptr : e.bias.data(),
+                                y.data(),  x.pitch(), w.pitch(),
+                                y.pitch(), rows,      x.extent(1),
+                                columns,   e.how};
+    detail::with_kernels(q, [&]<class K>(K) {
+      on.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+        const std::ptrdiff_t first = piece * run * 32, last = first + run * 32;
+        K::template matmul<A>(a, first, last < columns ? last : columns, scratch + slot * scratch_size);
+      });
+    });
+  });
+}
+
+}  // namespace simd_backend
+
+LLAVA_END

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of bind.hpp.
+#pragma once
+#include <algorithm>
+
+#include <llava/checkpoint/bind.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+/// "(4096, 1024)"
+template <class Extents>
+std::string text_of_dims(const Extents& extents, std::size_t rank) {
+  std::string s = "(";
+  for (std::size_t i = 0; i < rank; ++i) s += (i ? ", " : "") + std::to_string(extents[i]);
+  return s + ")";
+}
+
+inline std::string_view type_of(const stored_tensor& t) {
+  return t.foreign_type.empty() ? name_of(t.type) : t.foreign_type;
+}
+
+LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const std::string& name,
+                                     const weight_slot& slot, const tensor_dims& dims) {
+  const stored_tensor* t = tensors.find(name);
+  if (!t) {
+    const std::string_view where = tensors.folder_of(name);
+    return text_of(tensors.file_name(name), ": missing, expected ",
+                   text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), where.empty() ? "" : ", of ", where);
+  }
+  if (!slot.takes(t->format))
+    return text_of(t->name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ",
+                   t->format);
+  if (!t->format.empty()) {
+    const std::int64_t stored[] = {dims.rows(), slot.stored_row_bytes(dims.columns())};
+    if (t->type == dtype::uint8 && t->foreign_type.empty() && t->dims.size() == 2 &&
+        t->dims[0] == static_cast<std::size_t>(stored[0]) && t->dims[1] == static_cast<std::size_t>(stored[1]))
+      return {};
+    return text_of(t->name, ": expected ", t->format, " rows of ", text_of_dims(stored, 2), " bytes, found ",
+                   text_of_dims(t->dims, t->dims.size()), " of ", type_of(*t), " in ", t->file);
+  }
+  if (t->type != dtype::float32 && t->type != dtype::float16 && t->type != dtype::bfloat16)
+    return text_of(t->name, ": expected f32, f16 or bf16, found ", type_of(*t), " in ", t->file);
+  bool equal = t->dims.size() == static_cast<std::size_t>(dims.rank);
+  for (std::size_t i = 0; equal && i < t->dims.size(); ++i)
+    equal = t->dims[i] == static_cast<std::size_t>(dims.extent[i]);
+  if (!equal)
+    return text_of(t->name, ": expected ", text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), ", found ",
+                   text_of_dims(t->dims, t->dims.size()), " in ", t->file);
+  return {};
+}
+
+LLAVA_INLINE bool must_be_read(std::string_view name, const model_description& d) {
+  const auto under = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
+  if (name.find("rotary_emb.inv_freq") != std::string_view::npos || name.find("position_ids") != std::string_view::npos)
+    return false;
+  if (under("vision."))
+    return d.has_vision &&
+           (under("vision.embeddings.") || under("vision.pre_layrnorm.") ||
+            (under("vision.encoder.") && number_behind(name, "vision.encoder.layers.") < d.vision.layers_run()));
+  return !(d.text.tied && name == "text.lm_head.weight");
+}
+
+LLAVA_INLINE void add_unread(const checkpoint_tensors& tensors, const model_description& d,
+                             std::vector<std::string> read, std::vector<std::string>& mistakes) {
+  std::sort(read.begin(), read.end());
+  tensors.for_each([&](const std::string& name, const stored_tensor& t) {
+    if (!std::binary_search(read.begin(), read.end(), name) && must_be_read(name, d))
+      mistakes.push_back(text_of(t.name, ": stands in ", t.file, ", and nothing of this model reads it"));
+  });
+}
+
+}  // namespace detail
+
+LLAVA_INLINE result<void> try_accept(const std::vector<std::string>& mistakes, std::string_view folder) {
+  if (mistakes.empty()) return {};
+  constexpr std::size_t most = 20;
+  std::string sentence = text_of("llava: ", mistakes.size(), " tensors of ", folder, " do not fit this model:");
+  for (std::size_t i = 0; i < mistakes.size() && i < most; ++i) sentence += "\n  " + mistakes[i];
+  if (mistakes.size() > most) sentence += text_of("\n  and ", mistakes.size() - most, " more");
+  return fail(errc::mismatch, std::move(sentence));
+}
+
+namespace detail {
+inline stored_rows rows_of_tensor(const stored_tensor& t, const tensor_dims& dims) {
+  return {{t.type, t.bytes.data(), t.format}, dims.columns()};
+}
+}  // namespace detail
+
+LLAVA_INLINE void weight_binding::check_one(const std::string& name, weight_slot& slot, const tensor_dims& dims) {
+  read_.push_back(name);
+  std::string mistake = detail::mismatch_of(*tensors_, name, slot, dims);
+  if (!mistake.empty()) {
+    mistakes_.push_back(std::move(mistake));
+    return;
+  }
+  const stored_tensor& t = *tensors_->find(name);
+  total_ += static_cast<std::uint64_t>(dims.size());
+  if (packed_->find(t.name, slot.packed_layout()).empty())
+    needed_ += slot.bytes_needed(detail::rows_of_tensor(t, dims), dims);
+}
+
+LLAVA_INLINE result<void> weight_binding::try_accept(std::uint64_t budget) const {
+  LLAVA_CHECK(llava::try_accept(mistakes_, path_));
+  if (needed_ > budget)
+    return fail(errc::out_of_memory, text_of("llava: the weights of ", path_, " need ", needed_,
+                                             " bytes in this format, ", budget, " are left of the memory budget"));
+  return {};
+}
+
+LLAVA_INLINE result<void> weight_binding::try_fill_one(const std::string& name, weight_slot& slot,
+                                                       const tensor_dims& dims, const progress_callback& report) {
+  const stored_tensor& t = *tensors_->find(name);
+  if (!slot.try_map(packed_->find(t.name, slot.packed_layout()), dims))
+    LLAVA_CHECK(slot.try_fill(detail::rows_of_tensor(t, dims), dims, t.name, *memory_, threads_));
+  if (!slot.packed().empty()) laid_out_.push_back({t.name, slot.packed_layout(), slot.packed()});
+  done_ += static_cast<std::uint64_t>(dims.size());
+  if (!report({"loading weights", done_, total_}))
+    return fail(errc::cancelled, text_of("llava: loading ", path_, " was cancelled"));
+  return {};
+}
+
+LLAVA_INLINE std::vector<packed_weights::item> weight_binding::not_kept() const {
+  for (const packed_weights::item& i : laid_out_)
+    if (packed_->find(i.name, i.layout).empty()) return laid_out_;
+  return {};
+}
+
+LLAVA_END

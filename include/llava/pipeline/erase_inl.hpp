@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of erase.hpp.
+#pragma once
+#include <memory>
+#include <utility>
+
+#include <llava/base/guard.hpp>
+#include <llava/image/preprocess.hpp>
+#include <llava/pipeline/erase.hpp>
+#include <llava/pipeline/generation.hpp>
+#include <llava/pipeline/prompt.hpp>
+#include <llava/pipeline/session.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+struct erased_session_of final : erased_session {
+  session s;
+  explicit erased_session_of(session made) : s(std::move(made)) {}
+
+  result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text,
+                         const generation_settings& settings, const generation_hooks& hooks) override {
+    s.settings = settings, s.hooks = hooks;
+    return s.try_ask(pictures, question, on_text);
+  }
+  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text,
+                              const generation_settings& settings, const generation_hooks& hooks) override {
+    s.settings = settings, s.hooks = hooks;
+    return s.try_generate(prompt, pictures, on_text);
+  }
+  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) override {
+    return s.try_logits(prompt, pictures);
+  }
+  const conversation_state& save() const override { return s.save(); }
+  result<void> try_restore(conversation_state state) override { return s.try_restore(std::move(state)); }
+  void truncate(std::size_t turns) override { s.truncate(turns); }
+  std::unique_ptr<erased_session> fork() const override { return std::make_unique<erased_session_of>(s.fork()); }
+};
+
+struct erased_model_of final : erased_model {
+  std::shared_ptr<const opened_model> model;
+  explicit erased_model_of(std::shared_ptr<const opened_model> m) : model(std::move(m)) {}
+
+  std::unique_ptr<erased_session> session() const override {
+    return std::make_unique<erased_session_of>(llava::session(model));
+  }
+  result<std::string> try_prompt(std::span<const image> pictures, std::string_view question) const override {
+    return model->try_first_prompt(pictures.size(), question);
+  }
+  std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const override {
+    return prompt_ids(model->opened.words, model->opened.description, prompt, has_images);
+  }
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special) const override {
+    return model->opened.words.decode(ids, skip_special);
+  }
+  result<std::vector<float>> try_pixels(const image& picture) const override { return model->try_pixels(picture); }
+  result<std::vector<float>> try_features(const image& picture) const override {
+    return model->try_features_of(picture);
+  }
+  result<std::vector<float>> try_image_tokens(const image& picture) const override {
+    return model->try_image_tokens(picture);
+  }
+  stage_shapes shapes() const override { return model->shapes(); }
+  chat_description description() const override {
+    const model_description& d = model->opened.description;
+    return {d.conversation.name, d.conversation.reason, d.conversation.guessed, rules_in_force({}, d.generation)};
+  }
+  std::string_view backend() const override { return model->backend_name(); }
+  int vocab() const override { return model->vocab(); }
+};
+
+}  // namespace detail
+
+LLAVA_INLINE chat_model erase(std::shared_ptr<const opened_model> model) {
+  return chat_model(std::make_shared<detail::erased_model_of>(std::move(model)));
+}
+
+LLAVA_END

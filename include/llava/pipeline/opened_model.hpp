@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/// opened_model: what conversations need of an opened model, whatever its type, its backend and its weights. Sessions
+/// and batches stand on it, so they are compiled once. Only workspaces and the blocks of the KV cache change after
+/// opening, and they lock.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/base/executor.hpp>
+#include <llava/base/hook.hpp>
+#include <llava/chat_model.hpp>
+#include <llava/checkpoint/checkpoint.hpp>
+#include <llava/image/image.hpp>
+#include <llava/llm/kv_cache.hpp>
+#include <llava/pipeline/step_part.hpp>
+#include <llava/pipeline/workspace.hpp>
+#include <llava/text/conversation_styles.hpp>
+
+LLAVA_BEGIN
+
+/// An opened model.
+class opened_model {
+ public:
+  virtual ~opened_model() = default;
+  opened_model(const opened_model&) = delete;
+  opened_model& operator=(const opened_model&) = delete;
+
+  /// What was opened; its files are mapped while the weights are used.
+  checkpoint opened;
+  std::shared_ptr<executor> threads;
+  int context = 0;     ///< positions that a conversation may have
+  int image_rows = 0;  ///< image tokens of a picture
+  step_limits limits;
+  std::shared_ptr<kv_blocks> blocks;
+
+  virtual std::string_view backend_name() const = 0;
+  virtual stage_shapes shapes() const = 0;
+  virtual int vocab() const = 0;
+
+  /// @name For sessions and batches
+  /// @{
+
+  /// A place for steps.
+  result<workspace_pool::lease> try_lend() const {
+    return workspaces_.try_lend([this] { return try_make_workspace(); });
+  }
+  /// The prompt that these turns become.
+  virtual result<std::string> try_prompt(std::span<const message> turns) const = 0;
+  /// The image tokens of a picture, in the backend's memory.
+  result<std::shared_ptr<const image_tokens>> try_see(const image& picture, const stop_signal& stop) const;
+  /// @}
+
+  /// @name What pipeline and chat_model have
+  /// Described in pipeline.hpp.
+  /// @{
+  result<std::string> try_first_prompt(std::size_t pictures, std::string_view question) const;
+  result<image> try_square(const image& picture) const;
+  result<std::vector<float>> try_pixels(const image& picture) const;
+  result<std::vector<float>> try_features_of(const image& picture) const;
+  result<std::vector<float>> try_image_tokens(const image& picture) const;
+  /// @}
+
+ protected:
+  explicit opened_model(checkpoint c) : opened(std::move(c)) {}
+  virtual result<std::unique_ptr<workspace>> try_make_workspace() const = 0;
+  /// (features, Dv) of a square picture.
+  virtual result<std::vector<float>> try_features(const image& square) const = 0;
+  /// Image tokens of a square picture.
+  virtual result<image_tokens> try_encode(const image& square, const stop_signal& stop) const = 0;
+  /// (rows, D)
+  virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
+
+ private:
+  mutable workspace_pool workspaces_;
+};
+
+LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/pipeline/opened_model_inl.hpp>
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of prompt.hpp.
+#pragma once
+#include <algorithm>
+
+#include <llava/pipeline/prompt.hpp>
+
+LLAVA_BEGIN
+
+LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_description& d,
+                                           std::string_view folder) {
+  if (d.image_start_end && !(words.find("<im_start>") && words.find("<im_end>")))
+    return fail(errc::mismatch, text_of("llava: ", folder, "/config.json says mm_use_im_start_end, but its tokenizer ",
+                                        "has no <im_start> and <im_end>"));
+  if (d.prompt != prompt_rule::processor) return {};
+  encode_options plain;
+  plain.add_special = false;
+  const std::vector<std::int32_t> ids = words.encode(image_marker, plain);
+  if (std::count(ids.begin(), ids.end(), d.image_token) == 1) return {};
+  const auto own = words.find(image_marker);
+  return fail(errc::mismatch,
+              text_of("llava: ", folder, "/config.json says that <image> is the token ", d.image_token, ", and ",
+                      own ? text_of("its tokenizer says ", *own) : std::string("its tokenizer has no such token"),
+                      "; take config.json and the tokenizer's files from one place"));
+}
+
+LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std::size_t pictures, bool start_end) {
+  if (pictures == 0) return std::string(question);
+  const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
+  std::string text;
+  for (std::size_t at = 0; at < question.size();) {
+    const std::size_t end = (std::min)(question.find(image_placeholder, at), question.size());
+    text.append(question.substr(at, end - at));
+    if (end == question.size()) break;
+    text.append(marker);
+    at = end + image_placeholder.size();
+  }
+  const auto markers = static_cast<std::size_t>(count_image_markers(text));
+  if (markers == pictures) return text;
+  if (markers != 0)
+    return fail(errc::mismatch, text_of("llava: the question has ", markers, " <image> for ", pictures, " pictures"));
+  std::string in_front;
+  for (std::size_t i = 0; i < pictures; ++i) in_front.append(marker).append("\n");
+  return in_front + text;
+}
+
+LLAVA_INLINE std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d,
+                                                  std::string_view prompt, bool has_images, bool by_chat_template) {
+  encode_options how;
+  if (d.prompt != prompt_rule::original && words.bos() >= 0) {
+    const std::string bos = words.piece(words.bos());
+    how.add_special = bos.empty() || prompt.substr(0, bos.size()) != bos;
+  }
+  if (d.prompt == prompt_rule::tokenizer && by_chat_template) how.add_special = false;
+  if (!has_images) how.never = image_marker;
+  if (!has_images || d.prompt == prompt_rule::processor) return words.encode(prompt, how);
+
+  std::vector<std::int32_t> ids;
+  bool drop_first = false;
+  for (std::size_t at = 0, chunk = 0;; ++chunk) {
+    const std::size_t end = (std::min)(prompt.find(image_marker, at), prompt.size());
+    const std::vector<std::int32_t> piece = words.encode(prompt.substr(at, end - at), {});
+    if (chunk == 0)
+      drop_first = !piece.empty() && piece.front() == words.bos();
+    else
+      ids.push_back(image_token_index);
+    ids.insert(ids.end(), piece.begin() + (chunk > 0 && drop_first && !piece.empty() ? 1 : 0), piece.end());
+    if (end == prompt.size()) return ids;
+    at = end + image_marker.size();
+  }
+}
+
+LLAVA_INLINE result<std::vector<prompt_token>> try_splice(std::span<const std::int32_t> ids, std::int32_t image_token,
+                                                          std::span<const int> rows) {
+  std::vector<prompt_token> tokens;
+  tokens.reserve(ids.size());
+  std::size_t image = 0;
+  for (std::int32_t id : ids) {
+    if (id != image_token || rows.empty()) {
+      tokens.push_back({id, 0});
+      continue;
+    }
+    if (image < rows.size())
+      for (int r = 0; r < rows[image]; ++r) tokens.push_back(prompt_token::of_image(static_cast<int>(image), r));
+    ++image;
+  }
+  if (image != rows.size())
+    return fail(errc::mismatch, text_of("llava: the prompt has ", image, " <image> for ", rows.size(),
+                                        " pictures; write one <image> for each, or none and they come first"));
+  return tokens;
+}
+
+LLAVA_INLINE result<void> try_check_rows(const tokenizer& words, std::span<const prompt_token> tokens, int vocab) {
+  for (const prompt_token& t : tokens)
+    if (!t.is_image() && t.id >= vocab)
+      return fail(errc::mismatch, text_of("llava: the prompt has the token ", t.id, ", '", words.piece(t.id),
+                                          "', and the model has embeddings of ", vocab, " tokens; leave it out"));
+  return {};
+}
+
+LLAVA_END

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of session.hpp.
+#pragma once
+#include <algorithm>
+#include <iterator>
+
+#include <llava/base/guard.hpp>
+#include <llava/generate/settings_inl.hpp>
+#include <llava/pipeline/generation.hpp>
+#include <llava/pipeline/opened_model.hpp>
+#include <llava/pipeline/prompt.hpp>
+#include <llava/pipeline/session.hpp>
+
+LLAVA_BEGIN
+
+LLAVA_INLINE session::session(std::shared_ptr<const opened_model> model)
+    : model_(std::move(model)), sequence_(model_->blocks) {}
+LLAVA_INLINE session::session(std::shared_ptr<const opened_model> model, sequence tokens)
+    : model_(std::move(model)), sequence_(std::move(tokens)) {}
+
+template <class F>
+auto session::alone(F&& body) -> decltype(body()) {
+  const reentry_guard entered(busy_);
+  if (!entered)
+    return fail(errc::busy,
+                "llava: this session was asked by a callback of its own answer; ask a fork() of it, or "
+                "wait for the answer");
+  return guarded(body);
+}
+
+LLAVA_INLINE result<answer> session::try_ask(std::span<const image> pictures, std::string_view question,
+                                             text_callback on_text) {
+  return alone([&]() -> result<answer> {
+    LLAVA_TRY(text, try_place_images(question, pictures.size(), model_->opened.description.image_start_end));
+    conversation_state next = history_;
+    next.turns.push_back({role::user, std::move(text), static_cast<int>(pictures.size())});
+    next.pictures.insert(next.pictures.end(), pictures.begin(), pictures.end());
+    next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
+    LLAVA_TRY(prompt, model_->try_prompt(next.turns));
+    const bool by_chat_template = !model_->opened.description.conversation.own.text.empty();
+    LLAVA_TRY(done, generate(prompt, next.pictures, on_text, by_chat_template));
+    next.turns.back().text = done.text;
+    // A callback may have cut or replaced what came before: the turn follows what is there now.
+    history_.turns.reserve(history_.turns.size() + 2);
+    history_.pictures.reserve(history_.pictures.size() + pictures.size());
+    std::move(next.turns.end() - 2, next.turns.end(), std::back_inserter(history_.turns));
+    std::move(next.pictures.end() - static_cast<std::ptrdiff_t>(pictures.size()), next.pictures.end(),
+              std::back_inserter(history_.pictures));
+    return std::move(done);
+  });
+}
+
+LLAVA_INLINE result<answer> session::try_generate(std::string_view prompt, std::span<const image> pictures,
+                                                  text_callback on_text) {
+  return alone([&] { return generate(prompt, pictures, on_text); });
+}
+
+LLAVA_INLINE result<std::vector<float>> session::try_logits(std::string_view prompt, std::span<const image> pictures) {
+  return alone([&] { return logits(prompt, pictures); });
+}
+
+LLAVA_INLINE result<std::size_t> session::try_prepare(std::string_view prompt, std::span<const image> pictures) {
+  LLAVA_CHECK(try_set_prompt(prompt, pictures));
+  return sequence_.tokens.size();
+}
+
+LLAVA_INLINE result<void> session::try_restore(conversation_state state) {
+  std::size_t images = 0;
+  for (const message& turn : state.turns) images += images_in(turn);
+  if (images != state.pictures.size())
+    return fail(errc::mismatch,
+                text_of("llava: the conversation to be restored has ", images, " <image> for ", state.pictures.size(),
+                        " pictures; a turn whose <image> is only text has message::images = 0"));
+  history_ = std::move(state);
+  return {};
+}
+
+LLAVA_INLINE void session::truncate(std::size_t turns) {
+  if (turns >= history_.turns.size()) return;
+  std::size_t pictures = 0;
+  for (std::size_t i = 0; i < turns; ++i) pictures += images_in(history_.turns[i]);
+  history_.turns.resize(turns);
+  history_.pictures.resize((std::min)(pictures, history_.pictures.size()));
+}
+
+LLAVA_INLINE session session::fork() const {
+  session other(model_, sequence_.fork());
+  other.history_ = history_;
+  other.settings = settings;
+  other.hooks = hooks;
+  return other;
+}
+
+LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span<const image> pictures,
+                                              text_callback on_text, bool by_chat_template) {
+  LLAVA_CHECK(try_check(settings));
+  LLAVA_CHECK(try_set_prompt(prompt, pictures, by_chat_template));
+  generation g(model_->opened.words, model_->opened.description, settings, hooks);
+  g.begin(sequence_.tokens);
+  g.result().reused_tokens = sequence_.cache.tokens();
+  const std::size_t most =
+      (std::min)(sequence_.tokens.size() + static_cast<std::size_t>((std::max)(g.rules().max_new_tokens, 0)),
+                 static_cast<std::size_t>(model_->context) + 1);
+  sequence_.tokens.reserve(most);
+  sequence_.cache.expect(static_cast<int>(most));
+  LLAVA_TRY(lent, model_->try_lend());
+  while (!g.done()) {
+    LLAVA_CHECK(try_next(*lent, g));
+    LLAVA_TRY(text, g.try_push(lent->results, 0));
+    sequence_.tokens.push_back({g.last(), 0});
+    call_back([&] { on_text(text); });
+    if (!g.done() && static_cast<int>(sequence_.tokens.size()) > model_->context) g.end(finish_reason::context_full);
+  }
+  const std::string_view held_back = g.finish();
+  call_back([&] { on_text(held_back); });
+  return std::move(g.result());
+}
+
+LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt, std::span<const image> pictures) {
+  LLAVA_CHECK(try_set_prompt(prompt, pictures));
+  sequence_.cache.truncate(0);
+  std::vector<float> all;
+  const auto go_on = [this] { return !hooks.stop.stop_requested(); };
+  LLAVA_TRY(lent, model_->try_lend());
+  while (sequence_.pending() > 0) {
+    const std::size_t rows = (std::min)(sequence_.pending(), static_cast<std::size_t>(model_->limits.logit_rows));
+    step_part part = sequence_.next(rows, static_cast<int>(rows));
+    part.logit_rows = static_cast<int>(rows);
+    LLAVA_CHECK(part.try_reserve());
+    LLAVA_CHECK(lent->run({std::span<const step_part>(&part, 1)}, go_on));
+    const matrix_view<const float> values = lent->results.logits;
+    for (std::ptrdiff_t r = 0; r < values.extent(0); ++r)
+      all.insert(all.end(), values.row(r), values.row(r) + values.extent(1));
+  }
+  return all;
+}
+
+LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::span<const image> pictures,
+                                                  bool by_chat_template) {
+  std::vector<std::shared_ptr<const image_tokens>> images;
+  std::vector<int> rows;
+  std::size_t same = 0;  // leading pictures that are those of before
+  for (const image& picture : pictures) {
+    if (same == images.size() && same < sequence_.pictures.size() && sequence_.pictures[same] == picture) {
+      images.push_back(sequence_.images[same++]);
+    } else {
+      LLAVA_TRY(tokens, model_->try_see(picture, hooks.stop));
+      images.push_back(std::move(tokens));
+    }
+    rows.push_back(images.back()->rows);
+  }
+  const model_description& d = model_->opened.description;
+  const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
+  LLAVA_TRY(tokens,
+            try_splice(prompt_ids(model_->opened.words, d, prompt, !pictures.empty(), by_chat_template), marker, rows));
+  LLAVA_CHECK(try_check_rows(model_->opened.words, tokens, d.text.vocab));
+  if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
+  if (static_cast<int>(tokens.size()) > model_->context)
+    return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),
+                                            " tokens, pictures included; the context holds ", model_->context));
+  if (!pictures.empty() && d.longest_prompt > 0 && tokens.size() > static_cast<std::size_t>(d.longest_prompt))
+    return fail(errc::context_full,
+                text_of("llava: the prompt has ", tokens.size(), " tokens, pictures included; config.json's ",
+                        "tokenizer_model_max_length is ", d.longest_prompt, ", where the reference cuts it off"));
+  // A different picture in the same place has the same tokens: what follows it is not common.
+  for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
+    if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {
+      sequence_.cache.truncate((std::min)(sequence_.cache.tokens(), static_cast<int>(i)));
+      break;
+    }
+  sequence_.replace(std::move(tokens));
+  sequence_.pictures.assign(pictures.begin(), pictures.end());
+  sequence_.images = std::move(images);
+  return {};
+}
+
+LLAVA_INLINE result<void> session::try_next(workspace& w, generation& g) {
+  const auto go_on = [this] { return !hooks.stop.stop_requested(); };
+  while (sequence_.pending() > 0) {
+    const step_part part = sequence_.next(static_cast<std::size_t>(model_->limits.tokens), 1);
+    LLAVA_CHECK(part.try_reserve());
+    generation* const one[] = {&g};
+    LLAVA_CHECK(try_draw(w, std::span<const step_part>(&part, 1),
+                         std::span<generation* const>(one).first(static_cast<std::size_t>(part.logit_rows)), go_on));
+  }
+  return {};
+}
+
+LLAVA_END
