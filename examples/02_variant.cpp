@@ -27,7 +27,7 @@ struct thinned_mlp {
     void forward(Q& q, llava::matrix_view<float> y,
                  llava::matrix_view<const operand> x) const {  // (P, Dv) -> (P / 4, D)
       const llava::matrix_view<const operand> first_of_four(
-          x.data(), llava::dynamic_shape<2>(x.extent(0) / 4, x.extent(1)), 4 * x.pitch());
+          x.data(), llava::dynamic_shape<2>(x.extent(0) / 4, x.extent(1)), 4 * x.stride());
       inner_.forward(q, y, first_of_four);
     }
 

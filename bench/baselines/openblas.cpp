@@ -12,7 +12,7 @@ void matmul(openblas_queue& q, matrix_view<float> y, matrix_view<const float> x,
     openblas_set_num_threads(on.concurrency());
     const auto number = [](std::ptrdiff_t n) { return static_cast<blasint>(n); };
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, number(x.extent(0)), number(w.extent(0)), number(x.extent(1)),
-                1.f, x.data(), number(x.pitch()), w.data(), number(w.pitch()), 0.f, y.data(), number(y.pitch()));
+                1.f, x.data(), number(x.stride()), w.data(), number(w.stride()), 0.f, y.data(), number(y.stride()));
   });
 }
 

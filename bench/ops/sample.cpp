@@ -10,7 +10,7 @@ namespace {
 struct sample_case {
   const char* how;
   std::ptrdiff_t rows, vocab;
-  llava::sample_draw draw;
+  llava::sampling_params draw;
 
   std::string name() const {
     return std::string("sample/") + how + "/R" + std::to_string(rows) + "/V" + std::to_string(vocab);
@@ -20,12 +20,12 @@ struct sample_case {
     bench::device<B> d;
     const bench::array<> logits(rows, vocab, 5.f);
     const bench::array<std::int32_t> ids(1, rows);
-    const bench::array<llava::sample_draw> draws(1, rows);
-    for (llava::sample_draw& one : draws.values()) one = draw;
+    const bench::array<llava::sampling_params> draws(1, rows);
+    for (llava::sampling_params& one : draws.values()) one = draw;
     // With uniform = 0 the most probable token is drawn, whatever else is kept: the largest logit is right for all.
     const auto op = [&](std::size_t) {
       sample(d.queue, ids.vector(), llava::matrix_view<const float>(logits),
-             llava::vector_view<const llava::sample_draw>(draws));
+             llava::vector_view<const llava::sampling_params>(draws));
       d.finish();
     };
     op(0);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <llava.hpp>
+#include <llava/checkpoint/safetensors.hpp>
 #include <string>
 #include <vector>
 

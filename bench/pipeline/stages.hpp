@@ -206,7 +206,7 @@ struct end_to_end {
   template <class Model>
   static int text_tokens(const Model& model, const std::string& question) {
     return static_cast<int>(
-        llava::prompt_ids(model.words(), model.description(), *model.try_prompt(1, question), true).size());
+        llava::prompt_ids(model.tokenizer(), model.description(), *model.try_prompt(1, question), true).size());
   }
 };
 

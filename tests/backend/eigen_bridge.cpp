@@ -22,7 +22,7 @@ static_assert(check_backend<eigen, weights<f32>>() && check_backend<eigen, weigh
 static_assert(!is_batch_deterministic<eigen> && is_batch_deterministic<scalar>,
               "llava: a backend is batch-deterministic unless it says that it is not");
 
-TEST_CASE("as_map sees a view's memory, rows apart by its pitch", "[eigen]") {
+TEST_CASE("as_map sees a view's memory, rows apart by its stride", "[eigen]") {
   std::vector<float> values = counted(24);
   const matrix_view<float> whole(values.data(), dynamic_shape<2>(4, 6));
   const matrix_view<float> slice(values.data() + 2, dynamic_shape<2>(4, 3), 6);  // columns 2 … 4
@@ -63,7 +63,7 @@ TEST_CASE("extents that one side knows, the other knows too", "[eigen]") {
   using back = decltype(as_view(as_map(x)));
   static_assert(std::is_same_v<back, view<float, shape<3, dyn>>>, "llava: there and back is the same type");
   const auto again = as_view(as_map(x));
-  CHECK((again.data() == x.data() && again.extents().agrees(x.extents()) && again.pitch() == x.pitch()));
+  CHECK((again.data() == x.data() && again.extents().agrees(x.extents()) && again.stride() == x.stride()));
 
   const view<float, shape<12, 1>> column(values.data(), shape<12, 1>());
   CHECK(as_map(column)(7, 0) == 7.f);
@@ -82,7 +82,7 @@ TEST_CASE("as_view sees an Eigen object's memory", "[eigen]") {
   CHECK(m(1, 2) == 100.f);
 
   const auto block = as_view(m.block(1, 1, 2, 3));
-  CHECK((block.extent(0) == 2 && block.extent(1) == 3 && block.pitch() == 5 && !block.contiguous()));
+  CHECK((block.extent(0) == 2 && block.extent(1) == 3 && block.stride() == 5 && !block.contiguous()));
   CHECK((block(0, 1) == 100.f && block(1, 2) == m(2, 3)));
   CHECK(as_view(m.row(2))(4) == 14.f);  // a vector
 

@@ -163,8 +163,8 @@ void embed(queue& q, P... p) {
   q.later([=](auto& s) { embed(s, p...); });
 }
 template <class... P>
-void take_rows(queue& q, P... p) {
-  q.later([=](auto& s) { take_rows(s, p...); });
+void gather_rows(queue& q, P... p) {
+  q.later([=](auto& s) { gather_rows(s, p...); });
 }
 template <class... P>
 void add(queue& q, P... p) {
@@ -179,7 +179,7 @@ void patchify(queue& q, P... p) {
   q.later([=](auto& s) { patchify(s, p...); });
 }
 inline void sample(queue& q, llava::vector_view<std::int32_t> ids, llava::matrix_view<const float> logits,
-                   llava::vector_view<const llava::sample_draw> draws) {
+                   llava::vector_view<const llava::sampling_params> draws) {
   q.later([=](auto& s) { sample(s, ids, logits, draws); });
 }
 inline void logprobs(queue& q, llava::vector_view<float> y, llava::matrix_view<const float> logits,

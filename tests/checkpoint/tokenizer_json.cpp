@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <llava/checkpoint/tokenizer_json.hpp>
+#include <llava/text/tokenizer.hpp>
 #include <llava_catch.hpp>
 
 namespace {

@@ -80,7 +80,7 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
       CHECK(largest_error(*model.try_image_tokens(pictures[i]), row(tokens, i, pictures.size())) <= b.error);
     }
   }
-  CHECK(llava::prompt_ids(model.words(), model.description(), prompt, !pictures.empty()) ==
+  CHECK(llava::prompt_ids(model.tokenizer(), model.description(), prompt, !pictures.empty()) ==
         expected.template values<std::int32_t>(name + ".input_ids"));
 
   auto chat = model.session();

@@ -87,7 +87,7 @@ void check_original_folder(const llava::json_value& about, const std::vector<con
     const auto model = Pipeline::try_open(path, options);
     if (!model) FAIL(model.error().what());
     CHECK(*model->try_prompt(1, query) == *q->find("prompt")->text());
-    CHECK(llava::prompt_ids(model->words(), model->description(), *q->find("prompt")->text(), true) ==
+    CHECK(llava::prompt_ids(model->tokenizer(), model->description(), *q->find("prompt")->text(), true) ==
           ids_of(*q->find("input_ids")));
     auto chat = model->session();
     chat.settings.max_new_tokens = 24;

@@ -57,7 +57,7 @@ TEST_CASE("the bundled model's answers are transformers', token for token") {
       CHECK(answer->text == *turn.find("answer")->text());
       ++compared;
     }
-    const auto ids = llava::prompt_ids(model->words(), model->description(), *record->find("prompt")->text(), true);
+    const auto ids = llava::prompt_ids(model->tokenizer(), model->description(), *record->find("prompt")->text(), true);
     CHECK(ids == numbers(*record->find("input_ids")));
   }
   CHECK(compared >= 400);

@@ -14,7 +14,7 @@ void grow(llava::kv_sequence& s, int tokens) {
 }  // namespace
 
 TEST_CASE("kv_sequence: slots are distinct and follow its blocks", "[llm]") {
-  const auto pool = std::make_shared<llava::kv_blocks>(4, 16);
+  const auto pool = std::make_shared<llava::block_allocator>(4, 16);
   llava::kv_sequence s(pool);
   grow(s, 40);
   std::set<int> slots;
@@ -25,7 +25,7 @@ TEST_CASE("kv_sequence: slots are distinct and follow its blocks", "[llm]") {
 }
 
 TEST_CASE("R12: a full cache refuses with a sentence and changes nothing", "[llm]") {
-  const auto pool = std::make_shared<llava::kv_blocks>(3, 16);
+  const auto pool = std::make_shared<llava::block_allocator>(3, 16);
   llava::kv_sequence a(pool), b(pool);
   grow(a, 32);
   const auto refused = b.try_reserve(17);
@@ -38,7 +38,7 @@ TEST_CASE("R12: a full cache refuses with a sentence and changes nothing", "[llm
 }
 
 TEST_CASE("kv_sequence: dropping gives blocks back", "[llm]") {
-  const auto pool = std::make_shared<llava::kv_blocks>(3, 16);
+  const auto pool = std::make_shared<llava::block_allocator>(3, 16);
   {
     llava::kv_sequence s(pool);
     grow(s, 48);
@@ -50,7 +50,7 @@ TEST_CASE("kv_sequence: dropping gives blocks back", "[llm]") {
 }
 
 TEST_CASE("kv_sequence: a fork shares full blocks and never writes to them", "[llm]") {
-  const auto pool = std::make_shared<llava::kv_blocks>(6, 16);
+  const auto pool = std::make_shared<llava::block_allocator>(6, 16);
   llava::kv_sequence a(pool);
   grow(a, 37);
   llava::kv_sequence b = a.fork();

@@ -22,7 +22,7 @@ struct halved_mlp {
     int rows(int features) const { return features / 2; }
     template <class Q>
     void forward(Q& q, llava::matrix_view<float> y, llava::matrix_view<const float> x) const {
-      inner_.forward(q, y, {x.data(), llava::dynamic_shape<2>(x.extent(0) / 2, x.extent(1)), 2 * x.pitch()});
+      inner_.forward(q, y, {x.data(), llava::dynamic_shape<2>(x.extent(0) / 2, x.extent(1)), 2 * x.stride()});
     }
 
    private:

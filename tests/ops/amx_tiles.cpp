@@ -24,15 +24,15 @@ struct tile_unit {
     REQUIRE(shapes[0] == 1);
   }
   void clear(int tile) { std::memset(bytes[tile], 0, sizeof(bytes[tile])); }
-  void load(int tile, const void* from, std::ptrdiff_t pitch) {
+  void load(int tile, const void* from, std::ptrdiff_t stride) {
     clear(tile);
     for (int r = 0; r < rows(tile); ++r)
-      std::memcpy(bytes[tile][r], static_cast<const char*>(from) + r * pitch,
+      std::memcpy(bytes[tile][r], static_cast<const char*>(from) + r * stride,
                   static_cast<std::size_t>(row_bytes(tile)));
   }
-  void store(int tile, void* to, std::ptrdiff_t pitch) const {
+  void store(int tile, void* to, std::ptrdiff_t stride) const {
     for (int r = 0; r < rows(tile); ++r)
-      std::memcpy(static_cast<char*>(to) + r * pitch, bytes[tile][r], static_cast<std::size_t>(row_bytes(tile)));
+      std::memcpy(static_cast<char*>(to) + r * stride, bytes[tile][r], static_cast<std::size_t>(row_bytes(tile)));
   }
   /// sums (M, N) += a (M, 4 K) · b (K, 4 N), elements of a with a sign, of b with one or without.
   template <class B>
@@ -62,8 +62,8 @@ tile_unit tiles;
 #define _tile_loadconfig(from) tiles.configure(from)
 #define _tile_release() tiles = tile_unit()
 #define _tile_zero(tile) tiles.clear(tile)
-#define _tile_loadd(tile, from, pitch) tiles.load(tile, from, pitch)
-#define _tile_stored(tile, to, pitch) tiles.store(tile, to, pitch)
+#define _tile_loadd(tile, from, stride) tiles.load(tile, from, stride)
+#define _tile_stored(tile, to, stride) tiles.store(tile, to, stride)
 #define _tile_dpbssd(sums, a, b) tiles.multiply<std::int8_t>(sums, a, b)
 #define _tile_dpbsud(sums, a, b) tiles.multiply<std::uint8_t>(sums, a, b)
 #define amx amx_emulated  // a namespace of its own: other files have the real one

@@ -60,7 +60,7 @@ TEMPLATE_TEST_CASE("R15: activations against double", "[ops]", silu, gelu, quick
   for_each_backend([&]<class B>() { CHECK(nmse(activated<B, TestType>(x, up), expected) < 1e-12); });
 }
 
-TEST_CASE("embed and take_rows: a negative number leaves its row alone", "[ops]") {
+TEST_CASE("embed and gather_rows: a negative number leaves its row alone", "[ops]") {
   for_each_backend([&]<class B>() {
     device<B> d;
     const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
@@ -69,8 +69,8 @@ TEST_CASE("embed and take_rows: a negative number leaves its row alone", "[ops]"
     const auto x = d.put(std::vector<float>{1, 2, 3, 4, 5, 6}, 2);
     const auto y = d.put(std::vector<float>(12, 9.f), 4);
     embed(d.queue, y.matrix(), matrix_view<const f16>(table.matrix()), vector_view<const std::int32_t>(ids.vector()));
-    take_rows(d.queue, y.matrix(), matrix_view<const float>(x.matrix()),
-              vector_view<const std::int32_t>(from.vector()));
+    gather_rows(d.queue, y.matrix(), matrix_view<const float>(x.matrix()),
+                vector_view<const std::int32_t>(from.vector()));
     const auto t = random_values<f16>(15, 1);
     const std::vector<float> expected{to_float(t[12]), to_float(t[13]), to_float(t[14]), 4, 5, 6,
                                       to_float(t[0]),  to_float(t[1]),  to_float(t[2]),  1, 2, 3};

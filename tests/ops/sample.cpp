@@ -7,14 +7,14 @@ using namespace llava;
 
 namespace {
 /// What each backend draws; they all draw the same.
-std::int32_t drawn(const std::vector<float>& logits, const sample_draw& how) {
+std::int32_t drawn(const std::vector<float>& logits, const sampling_params& how) {
   std::vector<std::int32_t> ids;
   for_each_backend([&]<class B>() {
     device<B> d;
     const auto l = d.put(logits, 1);
-    const auto h = d.put(std::vector<sample_draw>{how}, 1);
+    const auto h = d.put(std::vector<sampling_params>{how}, 1);
     const auto id = d.put(std::vector<std::int32_t>{-1}, 1);
-    sample(d.queue, id.vector(), matrix_view<const float>(l.matrix()), vector_view<const sample_draw>(h.vector()));
+    sample(d.queue, id.vector(), matrix_view<const float>(l.matrix()), vector_view<const sampling_params>(h.vector()));
     ids.push_back(d.get(id)[0]);
   });
   for (std::int32_t id : ids) CHECK(id == ids[0]);
@@ -57,7 +57,7 @@ TEST_CASE("sample: temperature sharpens and flattens", "[ops]") {
 
 TEST_CASE("sample: logits from which nothing can be drawn give no token", "[ops]") {
   const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
-  for (const sample_draw& how : {sample_draw{}, sample_draw{1.f, 0.9f, 2, 0.5f}}) {
+  for (const sampling_params& how : {sampling_params{}, sampling_params{1.f, 0.9f, 2, 0.5f}}) {
     for (const auto& logits : {std::vector<float>{nan, nan, nan},
                                {nan, 1, 2},
                                {2, 1, nan},

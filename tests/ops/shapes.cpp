@@ -181,10 +181,10 @@ TEST_CASE("shapes: rows", "[ops]") {
             [&](auto& q) { embed(q, m(4, 15), table, ints(4)); });
     refuses("llava: embed: ids is (5), expected (4), since y is (4, 16)",
             [&](auto& q) { embed(q, m(4, 16), table, ints(5)); });
-    refuses("llava: take_rows: y is (4, 15), expected (4, 16), since x is (9, 16)",
-            [](auto& q) { take_rows(q, m(4, 15), x(9, 16), ints(4)); });
-    refuses("llava: take_rows: from is (9), expected (4), since y is (4, 16)",
-            [](auto& q) { take_rows(q, m(4, 16), x(9, 16), ints(9)); });
+    refuses("llava: gather_rows: y is (4, 15), expected (4, 16), since x is (9, 16)",
+            [](auto& q) { gather_rows(q, m(4, 15), x(9, 16), ints(4)); });
+    refuses("llava: gather_rows: from is (9), expected (4), since y is (4, 16)",
+            [](auto& q) { gather_rows(q, m(4, 16), x(9, 16), ints(9)); });
     refuses("llava: add: x is (4, 15), expected (4, 16), since y is (4, 16)",
             [](auto& q) { add(q, m(4, 16), x(4, 15)); });
     refuses("llava: copy: x is (5, 16), expected (4, 16), since y is (4, 16)",
@@ -199,7 +199,7 @@ TEST_CASE("shapes: rows", "[ops]") {
     refuses("llava: download: host is (3), expected (4), since the view is (2, 2)",
             [&](auto& q) { download(q, std::span<float>(host), x(2, 2)); });
     const matrix_view<const float> apart(nowhere(), dynamic_shape<2>(3, 1), 2);
-    refuses("llava: download: the view's rows do not follow one another: its pitch is 2",
+    refuses("llava: download: the view's rows do not follow one another: its stride is 2",
             [&](auto& q) { download(q, std::span<float>(host), apart); });
   });
 }
@@ -217,7 +217,7 @@ TEST_CASE("shapes: patchify and sample", "[ops]") {
     refuses("llava: patchify: table is (1, 256), expected (3, 256)", cut(m(4, 48), 192, x(1, 256), 8, 4));
 
     const auto drawn = [](std::ptrdiff_t ids, auto logits, std::ptrdiff_t draws) {
-      return [=](auto& q) { sample(q, v<std::int32_t>(ids), logits, v<const sample_draw>(draws)); };
+      return [=](auto& q) { sample(q, v<std::int32_t>(ids), logits, v<const sampling_params>(draws)); };
     };
     refuses("llava: sample: logits have no columns", drawn(2, x(2, 0), 2));
     refuses("llava: sample: ids is (3), expected (2), since logits is (2, 9)", drawn(3, x(2, 9), 2));
@@ -244,7 +244,7 @@ TEST_CASE("queue: after an error nothing runs, until finish() has given it away"
   });
 }
 
-TEST_CASE("embed and take_rows: a number beyond the last row is an error, and writes nothing", "[ops]") {
+TEST_CASE("embed and gather_rows: a number beyond the last row is an error, and writes nothing", "[ops]") {
   for_each_backend([]<class B>() {
     device<B> d;
     const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
@@ -255,11 +255,11 @@ TEST_CASE("embed and take_rows: a number beyond the last row is an error, and wr
     auto ran = d.queue.finish();
     REQUIRE_FALSE(ran);
     CHECK(ran.error().sentence() == "llava: embed: ids[1] is 5; there are 5 rows");
-    take_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
-              vector_view<const std::int32_t>(from.vector()));
+    gather_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
+                vector_view<const std::int32_t>(from.vector()));
     ran = d.queue.finish();
     REQUIRE_FALSE(ran);
-    CHECK(ran.error().sentence() == "llava: take_rows: from[0] is 2; there are 2 rows");
+    CHECK(ran.error().sentence() == "llava: gather_rows: from[0] is 2; there are 2 rows");
     CHECK(d.get(y) == std::vector<float>(6, 9.f));
   });
 }
@@ -270,8 +270,8 @@ TEST_CASE("queue: an op that takes more memory than there is is an error", "[ops
     const auto logits = d.put(random_values(2000, 1), 1), few = d.put(random_values(20, 1), 1);
     const auto draws = d.put(std::vector<float>(4), 1);  // all zero: greedy
     const auto ids = d.put(std::vector<std::int32_t>{-1}, 1);
-    const vector_view<const sample_draw> draw(reinterpret_cast<const sample_draw*>(draws.memory.data()),
-                                              dynamic_shape<1>(1));
+    const vector_view<const sampling_params> draw(reinterpret_cast<const sampling_params*>(draws.memory.data()),
+                                                  dynamic_shape<1>(1));
     sample(d.queue, ids.vector(), matrix_view<const float>(logits.matrix()), draw);
     const auto ran = d.queue.finish();
     REQUIRE_FALSE(ran);

@@ -25,9 +25,9 @@ TEST_CASE("LLAVA_UNCHECKED: no operand is compared, and ops compute what they co
   CHECK(std::vector<float>(memory, memory + 4) == std::vector<float>{11, 22, 33, 44});
 
   const std::int32_t ids[] = {0, 2};
-  take_rows(queue, y, matrix_view<const float>(x, dynamic_shape<2>(2, 2)), {ids, dynamic_shape<1>(2)});
+  gather_rows(queue, y, matrix_view<const float>(x, dynamic_shape<2>(2, 2)), {ids, dynamic_shape<1>(2)});
   CHECK_FALSE(queue.finish());  // a row that is not there
-  queue.workspace().take<float>(33);
+  queue.workspace().allocate<float>(33);
   add(queue, y, y);
   CHECK_FALSE(queue.finish());  // memory that is not there
   CHECK(memory[0] == 11);

@@ -115,7 +115,7 @@ TEST_CASE("own projector: image tokens that no op writes are an error of opening
            " image tokens, as its rows() says, but no op writes all of number " + std::to_string(first);
   };
   const auto columns = [](auto x, std::ptrdiff_t first, std::ptrdiff_t count) {
-    return decltype(x)(x.data() + first, llava::dynamic_shape<2>(x.extent(0), count), x.pitch());
+    return decltype(x)(x.data() + first, llava::dynamic_shape<2>(x.extent(0), count), x.stride());
   };
   CHECK(opening({49, [](auto&, auto, auto, auto&) {}}) == unwritten(49, 0));
   CHECK(opening({98, [](auto& q, auto y, auto x, auto& mlp) { mlp(q, rows_of(y, 0, 49), x); }}) == unwritten(98, 49));
@@ -143,7 +143,7 @@ TEST_CASE("own projector: operands and memory that do not fit are errors of open
         "llava: the projector: no");
   CHECK(opening({49,
                  [](auto& q, auto y, auto x, auto& mlp) {
-                   llava::take_matrix(q, -1, 128);
+                   llava::allocate_matrix(q, -1, 128);
                    mlp(q, y, x);
                  }})
             .starts_with("llava: the projector: a step takes "));
@@ -177,7 +177,7 @@ TEST_CASE("own projector: what only a real run shows is an error of the question
 
   const behaviour wrong[] = {{49,
                               [](auto& q, auto y, auto x, auto& mlp) {
-                                if (!q.workspace().planning()) llava::take_matrix(q, 100000, 128);
+                                if (!q.workspace().planning()) llava::allocate_matrix(q, 100000, 128);
                                 mlp(q, y, x);
                               }},
                              {49, [](auto& q, auto y, auto x, auto& mlp) { mlp(q, rows_of(y, 0, 48), x); }}};

@@ -45,7 +45,7 @@ TEST_CASE("with mm_use_im_start_end what we place is marked, and the tokenizer m
   REQUIRE(model);
   const std::string prompt = *model->try_prompt(1, "What?");
   CHECK(prompt.find("<im_start><image><im_end>\nWhat?") != std::string::npos);
-  const auto ids = llava::prompt_ids(model->words(), model->description(), prompt, true);
+  const auto ids = llava::prompt_ids(model->tokenizer(), model->description(), prompt, true);
   const auto at = std::find(ids.begin(), ids.end(), llava::image_token_index);
   REQUIRE((at != ids.begin() && at + 1 < ids.end()));
   CHECK(at[-1] == 398);
@@ -163,8 +163,8 @@ TEST_CASE("the prompt's own BOS is the only one, and a system turn that was rest
           "{{ '<image>' if c.type == 'image' else c.text }}{% endfor %};{% endfor %}");
   const auto model = opened(f);
   CHECK(*model.try_prompt(1, "What?") == "<s>user <image>What?;");
-  const auto ids = llava::prompt_ids(model.words(), model.description(), *model.try_prompt(1, "What?"), true);
-  CHECK(std::count(ids.begin(), ids.end(), model.words().bos()) == 1);
+  const auto ids = llava::prompt_ids(model.tokenizer(), model.description(), *model.try_prompt(1, "What?"), true);
+  CHECK(std::count(ids.begin(), ids.end(), model.tokenizer().bos()) == 1);
 
   auto chat = model.session();
   chat.settings.max_new_tokens = 2;
@@ -173,7 +173,7 @@ TEST_CASE("the prompt's own BOS is the only one, and a system turn that was rest
   REQUIRE(answer);
   CHECK(chat.save().turns.size() == 3);
   const auto whole =
-      llava::prompt_ids(model.words(), model.description(), "<s>system Be brief.;user <image>What?;", true);
+      llava::prompt_ids(model.tokenizer(), model.description(), "<s>system Be brief.;user <image>What?;", true);
   CHECK(static_cast<std::size_t>(answer->prompt_tokens) == whole.size() - 1 + 9);  // a picture is nine tokens
 }
 

@@ -19,7 +19,7 @@ TEST_CASE("session: streamed pieces are the answer", "[pipeline]") {
   CHECK(llava::stripped(streamed) == a.text);
   CHECK_FALSE(a.text.empty());
   CHECK(a.reason == llava::finish_reason::eos);
-  CHECK(model().words().decode(a.tokens, true).find(a.text) != std::string::npos);
+  CHECK(model().tokenizer().decode(a.tokens, true).find(a.text) != std::string::npos);
 }
 
 TEST_CASE("session: a second question reuses the first one's tokens and gives what a new session gives", "[pipeline]") {
@@ -71,7 +71,7 @@ TEST_CASE("R10: <image> in a question without a picture is text; with pictures t
   chat.settings.max_new_tokens = 2;
   const auto prompt = model().try_prompt(0, "what is <image> here?");
   REQUIRE(prompt);
-  for (const std::int32_t id : llava::prompt_ids(model().words(), model().description(), *prompt, false))
+  for (const std::int32_t id : llava::prompt_ids(model().tokenizer(), model().description(), *prompt, false))
     CHECK(id != model().description().image_token);
   CHECK(chat.try_ask("what is <image> here?"));
 

@@ -7,10 +7,10 @@ using namespace llava;
 
 TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[tensor]") {
   arena planning;
-  const auto take = [&] { return matrix_view<float>(planning.take<float>(64), dynamic_shape<2>(4, 16)); };
+  const auto take = [&] { return matrix_view<float>(planning.allocate<float>(64), dynamic_shape<2>(4, 16)); };
   const matrix_view<float> before = take(), y = take(), behind = take();
   const auto columns = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
-    return matrix_view<float>(y.data() + first, dynamic_shape<2>(4, count), y.pitch());
+    return matrix_view<float>(y.data() + first, dynamic_shape<2>(4, count), y.stride());
   };
   const auto missing = [&](std::initializer_list<matrix_view<float>> written) {
     coverage seen(y);
@@ -43,22 +43,22 @@ TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[
 TEST_CASE("arena: what is not there has overrun, and no address of it is the arena's", "[tensor]") {
   alignas(64) std::byte memory[256];
   arena a(memory, sizeof memory);
-  CHECK(reinterpret_cast<std::byte*>(a.take<float>(32)) == memory);
+  CHECK(reinterpret_cast<std::byte*>(a.allocate<float>(32)) == memory);
   CHECK_FALSE(a.overrun());
   {
     arena_scope scope(a);
-    const auto* beyond = reinterpret_cast<std::byte*>(a.take<float>(33));
+    const auto* beyond = reinterpret_cast<std::byte*>(a.allocate<float>(33));
     CHECK((beyond < memory || beyond >= memory + sizeof memory));
     CHECK(a.overrun());
   }
   a.forget_overrun();
   CHECK_FALSE(a.overrun());
-  CHECK(reinterpret_cast<std::byte*>(a.take<float>(32)) == memory + 128);
+  CHECK(reinterpret_cast<std::byte*>(a.allocate<float>(32)) == memory + 128);
 
   for (const std::ptrdiff_t n : {std::ptrdiff_t{-1}, PTRDIFF_MAX, PTRDIFF_MAX / 4}) {
     arena planning;
-    planning.take<float>(n);
-    planning.take<float>(n);
+    planning.allocate<float>(n);
+    planning.allocate<float>(n);
     CHECK(planning.overrun());
   }
 }

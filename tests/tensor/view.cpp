@@ -39,12 +39,12 @@ TEST_CASE("view: row-major, rows may lie apart, static shapes become dynamic one
 TEST_CASE("arena: planning finds the peak, scopes give back, addresses are aligned", "[tensor]") {
   const auto use = [](arena& a) {
     arena_scope outer(a);
-    a.take<float>(10);
+    a.allocate<float>(10);
     {
       arena_scope inner(a);
-      a.take<double>(100);
+      a.allocate<double>(100);
     }
-    a.take<char>(1);
+    a.allocate<char>(1);
   };
   arena planning;
   use(planning);
@@ -57,7 +57,7 @@ TEST_CASE("arena: planning finds the peak, scopes give back, addresses are align
   arena real(memory->data(), memory->size());
   use(real);
   CHECK(real.peak() == planning.peak());
-  CHECK(reinterpret_cast<std::uintptr_t>(real.take<float>(3)) % 64 == 0);
+  CHECK(reinterpret_cast<std::uintptr_t>(real.allocate<float>(3)) % 64 == 0);
 }
 
 TEST_CASE("buffer: a large one is untouched pages, also where another was filled and given back", "[tensor]") {

@@ -6,7 +6,7 @@
 ///   void op(queue& q, matrix_view<float> y, …) {
 ///     if (!q.accepts(ops::op_shapes(y, …))) return;      its operands fit, and no op before it failed
 ///     arena_scope scope(q.workspace());
-///     float* scratch = q.workspace().take<float>(…);
+///     float* scratch = q.workspace().allocate<float>(…);
 ///     q.submit([&](workers on) { … });                   only here is memory touched, and only here are there threads
 ///   }
 ///

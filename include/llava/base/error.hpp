@@ -162,8 +162,10 @@ class text_part {
   text_part(const std::string& text) : text_(text) {}
   text_part(const char* text) : text_(text) {}
   text_part(char c) : text_(digits_, 1) { digits_[0] = c; }
-  template <std::integral N>
+  template <std::signed_integral N>
   text_part(N n) : text_part(n < 0, n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n)) {}
+  template <std::unsigned_integral N>
+  text_part(N n) : text_part(false, n) {}
   text_part(const text_part&) = delete;
   std::string_view text() const { return text_; }
 

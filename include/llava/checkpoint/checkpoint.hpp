@@ -17,7 +17,7 @@ LLAVA_BEGIN
 struct checkpoint {
   std::string path;  ///< for errors
   model_description description;
-  tokenizer words;
+  llava::tokenizer tokenizer;
   checkpoint_tensors tensors;
 };
 

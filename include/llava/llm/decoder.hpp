@@ -88,7 +88,7 @@ class decoder {
   template <class Q, class Cache, class GoOn>
   bool forward(Q& q, matrix_view<float> x, const step_rows& rows, const Cache& cache, GoOn&& go_on) const {
     arena_scope scope(q.workspace());
-    const matrix_view<float> angles = take_matrix(q, x.extent(0), n_->head_dim);  // (T, d)
+    const matrix_view<float> angles = allocate_matrix(q, x.extent(0), n_->head_dim);  // (T, d)
     rope_angles(q, angles, rows.positions, frequencies_.view());
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (!go_on()) return false;
@@ -103,7 +103,7 @@ class decoder {
   void head(Q& q, matrix_view<float> logits, matrix_view<const float> x) const {
     using operand = operand_of<B, typename P::head>;
     arena_scope scope(q.workspace());
-    const matrix_view<operand> h = take_matrix<operand>(q, x.extent(0), x.extent(1));  // (R, D)
+    const matrix_view<operand> h = allocate_matrix<operand>(q, x.extent(0), x.extent(1));  // (R, D)
     rms_norm(q, h, x, norm_.view(), n_->eps);
     matmul(q, logits, matrix_view<const operand>(h), head_.view(), epilogue<>{});
   }
@@ -115,15 +115,15 @@ class decoder {
     using operand = operand_of<B, typename P::text>;
     arena_scope scope(q.workspace());
     const std::ptrdiff_t tokens = x.extent(0);
-    const matrix_view<operand> h = take_matrix<operand>(q, tokens, n_->hidden);  // (T, D)
+    const matrix_view<operand> h = allocate_matrix<operand>(q, tokens, n_->hidden);  // (T, D)
     {
       arena_scope attention_scope(q.workspace());
       const std::ptrdiff_t width = std::ptrdiff_t{n_->heads} * n_->head_dim;
       const std::ptrdiff_t kv_width = std::ptrdiff_t{n_->kv_heads} * n_->head_dim;
-      const matrix_view<float> queries = take_matrix(q, tokens, width);           // (T, H·d)
-      const matrix_view<float> keys = take_matrix(q, tokens, kv_width);           // (T, KV·d)
-      const matrix_view<float> values = take_matrix(q, tokens, kv_width);         // (T, KV·d)
-      const matrix_view<operand> mixed = take_matrix<operand>(q, tokens, width);  // (T, H·d)
+      const matrix_view<float> queries = allocate_matrix(q, tokens, width);                      // (T, H·d)
+      const matrix_view<float> keys = allocate_matrix(q, tokens, kv_width);                      // (T, KV·d)
+      const matrix_view<float> values = allocate_matrix(q, tokens, kv_width);                    // (T, KV·d)
+      const matrix_view<operand> attention_output = allocate_matrix<operand>(q, tokens, width);  // (T, H·d)
       rms_norm(q, h, x, w.norm1.view(), n_->eps);
       w.q.forward(q, queries, h);
       w.k.forward(q, keys, h);
@@ -131,11 +131,11 @@ class decoder {
       rope(q, queries, angles);
       rope(q, keys, angles);
       store_kv(q, keys, values, rows, cache);
-      paged_attention(q, mixed, queries, cache, rows,
+      paged_attention(q, attention_output, queries, cache, rows,
                       attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim)), window});
-      add_linear(q, x, mixed, w.o);
+      add_linear(q, x, attention_output, w.o);
     }
-    const matrix_view<operand> gated = take_matrix<operand>(q, tokens, n_->ffn);  // (T, I)
+    const matrix_view<operand> gated = allocate_matrix<operand>(q, tokens, n_->ffn);  // (T, I)
     rms_norm(q, h, x, w.norm2.view(), n_->eps);
     visit_choice(act_, [&](auto act) { w.gate.forward(q, gated, h, act); });
     w.up.forward(q, gated, h, no_activation{}, update::multiply);

@@ -20,10 +20,11 @@
 LLAVA_BEGIN
 
 /// Which blocks are in use. Safe from several threads; blocks are given out lowest first.
-class kv_blocks {
+class block_allocator {
  public:
   /// `longest`: tokens of the longest sequence, for the sentence of a full cache.
-  explicit kv_blocks(int count, int longest) : references_(static_cast<std::size_t>(count), 0), longest_(longest) {
+  explicit block_allocator(int count, int longest)
+      : references_(static_cast<std::size_t>(count), 0), longest_(longest) {
     free_.reserve(references_.size());
     for (int b = count; b-- > 0;) free_.push_back(b);
   }
@@ -36,7 +37,7 @@ class kv_blocks {
   }
 
   /// A block, or −1 when all are taken.
-  int take() {
+  int allocate() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (free_.empty()) return -1;
     const int b = free_.back();
@@ -97,7 +98,7 @@ class kv_cache {
 /// The blocks of one sequence of tokens; of no use once moved from.
 class kv_sequence {
  public:
-  explicit kv_sequence(std::shared_ptr<kv_blocks> pool) : pool_(std::move(pool)) {}
+  explicit kv_sequence(std::shared_ptr<block_allocator> pool) : pool_(std::move(pool)) {}
   kv_sequence(kv_sequence&& other) noexcept
       : pool_(std::move(other.pool_)),
         blocks_(std::exchange(other.blocks_, {})),
@@ -125,7 +126,7 @@ class kv_sequence {
   result<void> try_reserve(int tokens) {
     const std::size_t before = blocks_.size();
     while (static_cast<int>(blocks_.size()) * kv_block < tokens) {
-      const int b = pool_->take();
+      const int b = pool_->allocate();
       if (b < 0) {
         while (blocks_.size() > before) pop();
         return fail(errc::context_full,
@@ -167,7 +168,7 @@ class kv_sequence {
     blocks_.pop_back();
   }
 
-  std::shared_ptr<kv_blocks> pool_;
+  std::shared_ptr<block_allocator> pool_;
   std::vector<std::int32_t> blocks_;
   int tokens_ = 0;
 };

@@ -157,12 +157,12 @@ concept has_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y
   attention(q, y, x, x, x, attention_parameters{});
 };
 template <class B, class T, class F>
-concept has_paged_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<float> turned,
+concept has_paged_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<float> rotated,
                                        matrix_view<const float> x, kv_view_of<B, T> c, step_rows r) {
   paged_attention(q, y, x, c, r, attention_parameters{});
   store_kv(q, x, x, r, c);
-  rope(q, turned, x);
-  rope_angles(q, turned, r.positions, vector_view<const float>{});
+  rope(q, rotated, x);
+  rope_angles(q, rotated, r.positions, vector_view<const float>{});
 };
 }  // namespace ops
 

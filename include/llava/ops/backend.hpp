@@ -100,7 +100,7 @@ constexpr bool check_backend() {
   else if constexpr (!ops::has_rows<B>)
     static_assert(
         ops::has_rows<B>,
-        "llava: the backend lacks one of take_rows, add, copy, upload, download (contract: llava/ops/rows.hpp)");
+        "llava: the backend lacks one of gather_rows, add, copy, upload, download (contract: llava/ops/rows.hpp)");
   else if constexpr (!ops::has_patchify<B, typename P::vision>)
     static_assert(ops::has_patchify<B, typename P::vision>,
                   "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");

@@ -16,8 +16,8 @@ using operand_of = typename B::template operand<F>;
 
 /// Room for a matrix of one step.
 template <class T = float, class Q>
-matrix_view<T> take_matrix(Q& q, std::ptrdiff_t rows, std::ptrdiff_t columns) {
-  return {q.workspace().template take<T>(rows * columns), dynamic_shape<2>(rows, columns)};  // (rows, columns)
+matrix_view<T> allocate_matrix(Q& q, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+  return {q.workspace().template allocate<T>(rows * columns), dynamic_shape<2>(rows, columns)};  // (rows, columns)
 }
 
 /// x as an operand: x itself where that is what it is, otherwise a copy that lives as long as the caller's arena_scope.
@@ -26,7 +26,7 @@ matrix_view<const T> as_operand(Q& q, const matrix_view<X>& x) {
   if constexpr (std::is_same_v<std::remove_const_t<X>, T>) {
     return x;
   } else {
-    const matrix_view<T> y = take_matrix<T>(q, x.extent(0), x.extent(1));
+    const matrix_view<T> y = allocate_matrix<T>(q, x.extent(0), x.extent(1));
     copy(q, y, matrix_view<const std::remove_const_t<X>>(x));
     return y;
   }

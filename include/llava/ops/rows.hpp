@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Ops that move or add whole rows.
-///   embed(queue, y, table, ids):   y[t] = table[ids[t]] where ids[t] ≥ 0, untouched elsewhere  y (T, D) · table (V, D)
-///   take_rows(queue, y, x, from):  y[t] = x[from[t]] where from[t] ≥ 0, untouched elsewhere        y (T, D) · x (R, D)
+///   embed(queue, y, table, ids):     y[t] = table[ids[t]] where ids[t] ≥ 0, untouched elsewhere y (T, D), table (V, D)
+///   gather_rows(queue, y, x, from):  y[t] = x[from[t]] where from[t] ≥ 0, untouched elsewhere    y (T, D), x (R, D)
 ///     ids and from (T); one beyond the last row is an error of the queue, and nothing is then written
-///   add(queue, y, x):              y += x                                                          both (T, D)
-///   copy(queue, y, x):             y = x, rounded where y's type is another                        same size
+///   add(queue, y, x):                y += x                                                        both (T, D)
+///   copy(queue, y, x):               y = x, rounded where y's type is another                      same size
 ///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's, as many elements in
 ///   both, view contiguous. upload reads its source before it returns; download waits for everything queued before it,
 ///   and writes nothing where the queue has failed. These two are the only way by which host code sees an element.
-/// The splice of image tokens into a prompt is embed followed by take_rows.
+/// The splice of image tokens into a prompt is embed followed by gather_rows.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -28,9 +28,9 @@ shapes embed_shapes(matrix_view<const float> y, const Table& table, vector_view<
   s.writes(y);
   return s;
 }
-inline shapes take_rows_shapes(matrix_view<const float> y, matrix_view<const float> x,
-                               vector_view<const std::int32_t> from) {
-  shapes s("take_rows");
+inline shapes gather_rows_shapes(matrix_view<const float> y, matrix_view<const float> x,
+                                 vector_view<const std::int32_t> from) {
+  shapes s("gather_rows");
   s.expect({"y", y}, {y.extent(0), x.extent(1)}, operand{"x", x});
   s.expect({"from", from}, y.extent(0), operand{"y", y});
   s.writes(y);
@@ -52,8 +52,8 @@ shapes copy_shapes(const view<Y, S>& y, const view<X, S>& x) {
 template <class T, class S>
 shapes transfer_shapes(const char* op, const view<T, S>& device, std::size_t host) {
   shapes s(op);
-  s.require(device.contiguous() || device.empty(), "the view's rows do not follow one another: its pitch is ",
-            device.pitch());
+  s.require(device.contiguous() || device.empty(), "the view's rows do not follow one another: its stride is ",
+            device.stride());
   s.expect({"host", static_cast<std::ptrdiff_t>(host)}, device.size(), operand{"the view", device});
   return s;
 }
@@ -73,7 +73,7 @@ template <class B>
 concept has_rows = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
                             vector_view<const std::int32_t> from, vector_view<float> line, std::span<float> out,
                             std::span<const float> in) {
-  take_rows(q, y, x, from);
+  gather_rows(q, y, x, from);
   add(q, y, x);
   copy(q, y, x);
   upload(q, line, in);

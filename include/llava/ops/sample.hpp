@@ -19,7 +19,7 @@
 LLAVA_BEGIN
 
 /// How one row of logits becomes a token.
-struct sample_draw {
+struct sampling_params {
   float temperature = 0.f;
   float top_p = 1.f;
   std::int32_t top_k = 0;
@@ -34,7 +34,7 @@ inline constexpr std::int32_t no_token_left = -2;       ///< every logit is −i
 
 namespace ops {
 inline shapes sample_shapes(vector_view<const std::int32_t> ids, matrix_view<const float> logits,
-                            vector_view<const sample_draw> draws) {
+                            vector_view<const sampling_params> draws) {
   shapes s("sample");
   const operand rows{"logits", logits};
   s.require(logits.extent(1) > 0 || logits.extent(0) == 0, "logits have no columns");
@@ -56,7 +56,7 @@ inline shapes logprobs_shapes(vector_view<const float> y, matrix_view<const floa
 
 template <class B>
 concept has_sample = requires(queue_of<B>& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
-                              vector_view<const sample_draw> draws, vector_view<float> y,
+                              vector_view<const sampling_params> draws, vector_view<float> y,
                               vector_view<const std::int32_t> drawn) {
   sample(q, ids, logits, draws);
   logprobs(q, y, logits, drawn);

@@ -21,7 +21,7 @@ struct batch::row {
   std::optional<error> failed;  // instead of an answer
   step_part part;               // in the step
   row(const std::shared_ptr<const opened_model>& model, const generation_settings& settings, const generation_hooks& h)
-      : asked(model), hooks(h), made(model->opened.words, model->opened.description, settings, h) {}
+      : asked(model), hooks(h), made(model->opened.tokenizer, model->opened.description, settings, h) {}
   sequence& tokens() { return asked.tokens(); }
   bool done() const { return made.done() || failed; }
   void end(finish_reason why) {

@@ -23,10 +23,10 @@ template <class M, class B, class P, class Q, class GoOn>
 result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages,
                                               std::span<const std::uint8_t> pixels, GoOn&& go_on) {
   const auto& tower = *stages.tower;
-  const matrix_view<float> features = take_matrix(q, tower.config().features(), tower.config().hidden);  // (P, Dv)
+  const matrix_view<float> features = allocate_matrix(q, tower.config().features(), tower.config().hidden);  // (P, Dv)
   arena_scope scope(q.workspace());
   const auto bytes = static_cast<std::ptrdiff_t>(pixels.size());
-  const vector_view<std::uint8_t> rgb(q.workspace().template take<std::uint8_t>(bytes), dynamic_shape<1>(bytes));
+  const vector_view<std::uint8_t> rgb(q.workspace().template allocate<std::uint8_t>(bytes), dynamic_shape<1>(bytes));
   bool whole = go_on();
   if (whole) {
     upload(q, rgb, pixels);
@@ -57,7 +57,7 @@ result<int> try_plan_picture(Q& q, const model_stages<M, B, P>& stages, int cont
     return fail(errc::mismatch, text_of("llava: the projector makes ", made, " image tokens of ", features,
                                         " features, expected 1 to ", context, ", the model's context: see its rows()"));
   arena_scope scope(q.workspace());
-  const matrix_view<float> tokens = take_matrix(q, made, stages.text->config().hidden);  // (rows, D)
+  const matrix_view<float> tokens = allocate_matrix(q, made, stages.text->config().hidden);  // (rows, D)
   const std::vector<std::uint8_t> black(static_cast<std::size_t>(std::int64_t{tower.image} * tower.image * 3));
   LLAVA_TRY(seen, try_features(q, stages, black, [] { return true; }));
   LLAVA_CHECK(q.finish());

@@ -49,10 +49,10 @@ struct erased_model_of final : erased_model {
     return model->try_first_prompt(pictures.size(), question);
   }
   std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const override {
-    return prompt_ids(model->opened.words, model->opened.description, prompt, has_images);
+    return prompt_ids(model->opened.tokenizer, model->opened.description, prompt, has_images);
   }
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const override {
-    return model->opened.words.decode(ids, skip_special);
+    return model->opened.tokenizer.decode(ids, skip_special);
   }
   result<std::vector<float>> try_pixels(const image& picture) const override { return model->try_pixels(picture); }
   result<std::vector<float>> try_features(const image& picture) const override {

@@ -90,7 +90,7 @@ class generation {
     penalties_.apply(logits);
     if (hooks_.on_logits) call_back([&] { hooks_.on_logits(logits); });
   }
-  sample_draw draw() const {
+  sampling_params draw() const {
     return {rules_.temperature, rules_.top_p, rules_.top_k, uniform(settings_.seed, result_.tokens.size())};
   }
 

@@ -36,7 +36,7 @@ class opened_model {
   int context = 0;     ///< positions that a conversation may have
   int image_rows = 0;  ///< image tokens of a picture
   step_limits limits;
-  std::shared_ptr<kv_blocks> blocks;
+  std::shared_ptr<block_allocator> blocks;
 
   virtual std::string_view backend_name() const = 0;
   virtual stage_shapes shapes() const = 0;

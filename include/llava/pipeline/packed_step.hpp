@@ -42,7 +42,7 @@ struct step_inputs {
   vector_view<std::int32_t> kv_slots;    ///< (T) where key and value go
   matrix_view<std::int32_t> blocks;      ///< (S, blocks), 0 after a sequence's last
   vector_view<std::int32_t> logit_rows;  ///< (R) the rows of x whose logits are wanted
-  vector_view<sample_draw> draws;        ///< (R)
+  vector_view<sampling_params> draws;    ///< (R)
 
   step_inputs(std::byte* at, const step_shape& s) {
     const auto next = [&]<class T>(vector_view<T>& v, int n) {
@@ -59,7 +59,7 @@ struct step_inputs {
   static constexpr std::size_t bytes(const step_shape& s) {
     const auto integers = 5 * std::int64_t{s.tokens} + std::int64_t{s.sequences} * s.blocks + s.logit_rows;
     return static_cast<std::size_t>(integers) * sizeof(std::int32_t) +
-           static_cast<std::size_t>(s.logit_rows) * sizeof(sample_draw);
+           static_cast<std::size_t>(s.logit_rows) * sizeof(sampling_params);
   }
 };
 
@@ -84,7 +84,7 @@ class packed_step {
   }
 
   /// Lays the parts out one after another; the caches have room already. draws: (R), or empty.
-  step_shape fill(std::span<const step_part> parts, std::span<const sample_draw> draws);
+  step_shape fill(std::span<const step_part> parts, std::span<const sampling_params> draws);
 
   std::span<const std::byte> bytes() const { return bytes_; }
 

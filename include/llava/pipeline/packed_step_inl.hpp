@@ -7,7 +7,7 @@
 
 LLAVA_BEGIN
 
-LLAVA_INLINE step_shape packed_step::fill(std::span<const step_part> parts, std::span<const sample_draw> draws) {
+LLAVA_INLINE step_shape packed_step::fill(std::span<const step_part> parts, std::span<const sampling_params> draws) {
   step_shape shape;
   for (const step_part& p : parts) {
     shape.tokens += static_cast<int>(p.tokens.size());

@@ -39,7 +39,7 @@ class pipeline {
 
   /// What was opened: numbers, names, defaults.
   const model_description& description() const { return state_->opened.description; }
-  const tokenizer& words() const { return state_->opened.words; }
+  const llava::tokenizer& tokenizer() const { return state_->opened.tokenizer; }
   /// Positions that a conversation may have.
   int context() const { return state_->context; }
 

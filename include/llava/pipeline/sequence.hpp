@@ -19,7 +19,7 @@ struct sequence {
   std::vector<image> pictures;                              ///< of the prompt, in order
   std::vector<std::shared_ptr<const image_tokens>> images;  ///< what the projector made of them
 
-  explicit sequence(std::shared_ptr<kv_blocks> pool) : cache(std::move(pool)) {}
+  explicit sequence(std::shared_ptr<block_allocator> pool) : cache(std::move(pool)) {}
 
   sequence fork() const {
     sequence other(*this, cache.fork());

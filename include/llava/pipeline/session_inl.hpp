@@ -95,7 +95,7 @@ LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span
                                               text_callback on_text, bool by_chat_template) {
   LLAVA_CHECK(try_check(settings));
   LLAVA_CHECK(try_set_prompt(prompt, pictures, by_chat_template));
-  generation g(model_->opened.words, model_->opened.description, settings, hooks);
+  generation g(model_->opened.tokenizer, model_->opened.description, settings, hooks);
   g.begin(sequence_.tokens);
   g.result().reused_tokens = sequence_.cache.tokens();
   const std::size_t most =
@@ -151,9 +151,9 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
   }
   const model_description& d = model_->opened.description;
   const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
-  LLAVA_TRY(tokens,
-            try_splice(prompt_ids(model_->opened.words, d, prompt, !pictures.empty(), by_chat_template), marker, rows));
-  LLAVA_CHECK(try_check_rows(model_->opened.words, tokens, d.text.vocab));
+  LLAVA_TRY(tokens, try_splice(prompt_ids(model_->opened.tokenizer, d, prompt, !pictures.empty(), by_chat_template),
+                               marker, rows));
+  LLAVA_CHECK(try_check_rows(model_->opened.tokenizer, tokens, d.text.vocab));
   if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
   if (static_cast<int>(tokens.size()) > model_->context)
     return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),

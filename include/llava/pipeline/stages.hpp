@@ -41,7 +41,7 @@ struct model_stages {
     typename M::text_activation text_activation{};
     LLAVA_CHECK(try_choose(text_activation, "text activation", d.text_activation, from.path));
     // LLaVA's own program cuts table and head to the tokenizer's tokens.
-    const int rows = d.text.vocab, tokens = static_cast<int>(from.words.size());
+    const int rows = d.text.vocab, tokens = static_cast<int>(from.tokenizer.size());
     s.text.emplace(detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
                    d.prompt == prompt_rule::original ? (std::min)(rows, tokens) : rows);
     if (!d.has_vision) return result<model_stages>(std::move(s));

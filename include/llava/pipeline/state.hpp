@@ -48,9 +48,9 @@ struct pipeline_state final : opened_model {
     if constexpr (requires { backend.try_check(); }) LLAVA_CHECK(backend.try_check());
     LLAVA_TRY(opened, try_open_checkpoint(name));
     LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(opened)));
-    LLAVA_CHECK(try_check_tokens(opened.words, opened.description, opened.path));
+    LLAVA_CHECK(try_check_tokens(opened.tokenizer, opened.description, opened.path));
     auto state = std::make_unique<pipeline_state>(backend, std::move(opened), std::move(stages));
-    LLAVA_CHECK(try_choose_conversation(state->conversation, state->opened.description, state->opened.words,
+    LLAVA_CHECK(try_choose_conversation(state->conversation, state->opened.description, state->opened.tokenizer,
                                         options.conversation));
     state->threads = make_executor(options);
     LLAVA_CHECK(state->try_load(options));
@@ -155,7 +155,7 @@ struct pipeline_state final : opened_model {
     const int count = kv_tokens / kv_block + (kv_tokens % kv_block ? 1 : 0);
     LLAVA_TRY(made, cache_type::try_make(opened.description.text, count, backend.memory()));
     cache = std::move(made);
-    blocks = std::make_shared<kv_blocks>(count, context);
+    blocks = std::make_shared<block_allocator>(count, context);
     limits.tokens = options.max_batch_tokens;
     limits.sequences = (std::min)(options.max_sequences, limits.tokens);
     limits.logit_rows = limits.sequences;

@@ -69,13 +69,13 @@ struct step_memory {
         output_bytes(take(q, step_outputs::bytes(s))),
         in(input_bytes.data(), s),
         out(output_bytes.data(), s),
-        images(take_matrix(q, s.tokens, width)),
-        logits(take_matrix(q, s.logit_rows, head_rows)) {}
+        images(allocate_matrix(q, s.tokens, width)),
+        logits(allocate_matrix(q, s.logit_rows, head_rows)) {}
 
  private:
   static vector_view<std::byte> take(Q& q, std::size_t bytes) {
     const auto n = static_cast<std::ptrdiff_t>(bytes);
-    return {q.workspace().template take<std::byte>(n), dynamic_shape<1>(n)};
+    return {q.workspace().template allocate<std::byte>(n), dynamic_shape<1>(n)};
   }
 };
 
@@ -83,14 +83,14 @@ struct step_memory {
 template <class Q, class Decoder, class Cache, class GoOn>
 bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const Cache& cache, GoOn&& go_on) {
   arena_scope scope(q.workspace());
-  const matrix_view<float> x = take_matrix(q, m.images.extent(0), m.images.extent(1));  // (T, D)
+  const matrix_view<float> x = allocate_matrix(q, m.images.extent(0), m.images.extent(1));  // (T, D)
   decoder.embed_tokens(q, x, m.in.ids);
-  take_rows(q, x, m.images, m.in.image_rows);
+  gather_rows(q, x, m.images, m.in.image_rows);
   if (!decoder.forward(q, x, step_rows{m.in.positions, m.in.sequences, m.in.kv_slots, m.in.blocks}, cache, go_on))
     return false;
   if (m.in.logit_rows.size() == 0) return true;
-  const matrix_view<float> last = take_matrix(q, m.in.logit_rows.size(), x.extent(1));  // (R, D)
-  take_rows(q, last, x, m.in.logit_rows);
+  const matrix_view<float> last = allocate_matrix(q, m.in.logit_rows.size(), x.extent(1));  // (R, D)
+  gather_rows(q, last, x, m.in.logit_rows);
   decoder.head(q, m.logits, last);
   return true;
 }
@@ -102,7 +102,7 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
   arena_scope scope(q.workspace());
   const step_memory<Q> m(q, shape, decoder.config().hidden, decoder.head_rows());
   const matrix_view<float> logits(m.logits.data(), dynamic_shape<2>(shape.logit_rows, decoder.vocab()),
-                                  m.logits.pitch());  // (R, V)
+                                  m.logits.stride());  // (R, V)
   upload(q, m.input_bytes, packed);
   copy_images(q, m.images, asked.parts);
 
@@ -136,7 +136,7 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
     download(q, std::span<float>(results.logits_memory), matrix_view<const float>(wanted));
     LLAVA_CHECK(q.finish());
     const matrix_view<float> host(results.logits_memory.data(), dynamic_shape<2>(host_rows, decoder.vocab()),
-                                  m.logits.pitch());
+                                  m.logits.stride());
     results.logits = host;
     if (!shape.draws) return {};
     asked.on_logits(host);

@@ -19,9 +19,9 @@ inline constexpr auto unchanged_logits = [](matrix_view<float>) {};
 /// What a step is asked for.
 struct step_request {
   std::span<const step_part> parts;
-  std::span<const sample_draw> draws{};  ///< (R) how tokens are drawn; empty: none is, and logits are given instead
-  bool logprobs = false;                 ///< of the tokens drawn
-  int changed_rows = 0;                  ///< so many first rows of logits go to on_logits before tokens are drawn
+  std::span<const sampling_params> draws{};  ///< (R) how tokens are drawn; empty: none is, and logits are given instead
+  bool logprobs = false;                     ///< of the tokens drawn
+  int changed_rows = 0;                      ///< so many first rows of logits go to on_logits before tokens are drawn
   function_ref<void(matrix_view<float>)> on_logits = unchanged_logits;  ///< changes (changed_rows, V)
 };
 

@@ -26,7 +26,7 @@ class workspace {
   virtual void settle() noexcept = 0;
 
   step_results results;
-  std::vector<sample_draw> draws;  ///< of the next step, for whoever asks
+  std::vector<sampling_params> draws;  ///< of the next step, for whoever asks
 
  protected:
   explicit workspace(const step_limits& limits) : packed(limits) {

@@ -34,7 +34,7 @@ struct mlp_gelu {
     void forward(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x) const {  // (P, Dv) -> (P, D)
       arena_scope scope(q.workspace());
       for (std::size_t i = 0; i + 1 < layers_.size(); ++i) {
-        const auto inner = take_matrix<operand_of<B, F>>(q, x.extent(0), config_.hidden);  // (P, D)
+        const auto inner = allocate_matrix<operand_of<B, F>>(q, x.extent(0), config_.hidden);  // (P, D)
         layers_[i].forward(q, inner, x, gelu{});
         x = inner;
       }

@@ -34,7 +34,7 @@ class arena {
 
   /// Room for n elements.
   template <class T>
-  T* take(std::ptrdiff_t n) {
+  T* allocate(std::ptrdiff_t n) {
     constexpr std::size_t largest = (endless - alignment) / sizeof(T);
     const bool is_size = n >= 0 && static_cast<std::size_t>(n) <= largest;
     const std::size_t bytes =

@@ -11,10 +11,10 @@
 
 LLAVA_BEGIN
 
-/// The memory of a view of any type: rows of so many bytes, `pitch` bytes apart.
+/// The memory of a view of any type: rows of so many bytes, `stride` bytes apart.
 struct memory_rows {
   std::uintptr_t at = 0;
-  std::ptrdiff_t rows = 0, bytes = 0, pitch = 0;
+  std::ptrdiff_t rows = 0, bytes = 0, stride = 0;
 
   constexpr memory_rows() = default;
   template <class T, class S>
@@ -22,7 +22,7 @@ struct memory_rows {
       : at(reinterpret_cast<std::uintptr_t>(v.data())),
         rows(S::rank == 1 ? 1 : v.extent(0)),
         bytes((S::rank == 1 ? v.size() : v.size() / (rows ? rows : 1)) * std::ptrdiff_t{sizeof(T)}),
-        pitch(v.pitch() * std::ptrdiff_t{sizeof(T)}) {}
+        stride(v.stride() * std::ptrdiff_t{sizeof(T)}) {}
 };
 
 /// The elements of a contiguous matrix, each written or not yet. Its memory is never looked at.
@@ -38,11 +38,11 @@ class coverage {
     const auto size = static_cast<std::ptrdiff_t>(written_.size());
     const auto start = static_cast<std::ptrdiff_t>(m.at - at_);  // bytes from the first element on
     const std::ptrdiff_t before = -(start + m.bytes);            // rows that end there lie before it
-    for (std::ptrdiff_t r = before > 0 && m.pitch > 0 ? before / m.pitch : 0; r < m.rows; ++r) {
-      const std::ptrdiff_t from = start + r * m.pitch, first = from / element, last = (from + m.bytes) / element;
+    for (std::ptrdiff_t r = before > 0 && m.stride > 0 ? before / m.stride : 0; r < m.rows; ++r) {
+      const std::ptrdiff_t from = start + r * m.stride, first = from / element, last = (from + m.bytes) / element;
       for (std::ptrdiff_t i = first > 0 ? first : 0; i < last && i < size; ++i)
         written_[static_cast<std::size_t>(i)] = true;
-      if (last >= size || m.pitch <= 0) break;  // no other row is inside
+      if (last >= size || m.stride <= 0) break;  // no other row is inside
     }
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// view<T, Shape>: a pointer into memory that something else owns, with its shape. Rows (steps along the first axis)
-/// may lie `pitch` elements apart, so that a slice of columns is a view too; inside a row elements are contiguous.
+/// may lie `stride` elements apart, so that a slice of columns is a view too; inside a row elements are contiguous.
 ///
 /// The memory may belong to a device: only ops look at it. On a host backend operator() reads and writes elements.
 #pragma once
@@ -20,32 +20,32 @@ class view {
   static constexpr int rank = Shape::rank;
 
   constexpr view() = default;
-  constexpr view(T* data, Shape extents) : data_(data), shape_(extents), pitch_(row_size(extents)) {}
-  constexpr view(T* data, Shape extents, std::ptrdiff_t pitch) : data_(data), shape_(extents), pitch_(pitch) {}
+  constexpr view(T* data, Shape extents) : data_(data), shape_(extents), stride_(row_size(extents)) {}
+  constexpr view(T* data, Shape extents, std::ptrdiff_t stride) : data_(data), shape_(extents), stride_(stride) {}
 
   /// Known extents may be forgotten and elements may become const.
   template <class U, class Other>
   requires(std::is_convertible_v<U (*)[], T (*)[]>&& Other::rank ==
            Shape::rank) constexpr view(const view<U, Other>& other)
-      : data_(other.data()), shape_(other.extents()), pitch_(other.pitch()) {}
+      : data_(other.data()), shape_(other.extents()), stride_(other.stride()) {}
 
   constexpr T* data() const { return data_; }
   constexpr Shape extents() const { return shape_; }
   constexpr std::ptrdiff_t extent(int axis) const { return shape_[axis]; }
   constexpr std::ptrdiff_t size() const { return shape_.size(); }
-  constexpr std::ptrdiff_t pitch() const { return pitch_; }
+  constexpr std::ptrdiff_t stride() const { return stride_; }
   constexpr bool empty() const { return data_ == nullptr || size() == 0; }
-  constexpr bool contiguous() const { return pitch_ == row_size(shape_); }
+  constexpr bool contiguous() const { return stride_ == row_size(shape_); }
 
   /// First element of a row.
-  constexpr T* row(std::ptrdiff_t i) const { return data_ + i * pitch_; }
+  constexpr T* row(std::ptrdiff_t i) const { return data_ + i * stride_; }
 
   template <class... I>
   requires(sizeof...(I) == Shape::rank) constexpr T& operator()(I... index) const {
     const std::ptrdiff_t at[] = {static_cast<std::ptrdiff_t>(index)...};
     std::ptrdiff_t offset = 0;
     for (int axis = 1; axis < rank; ++axis) offset = offset * shape_[axis] + at[axis];
-    return data_[at[0] * (rank == 1 ? 1 : pitch_) + offset];
+    return data_[at[0] * (rank == 1 ? 1 : stride_) + offset];
   }
 
  private:
@@ -57,7 +57,7 @@ class view {
 
   T* data_ = nullptr;
   [[no_unique_address]] Shape shape_{};
-  std::ptrdiff_t pitch_ = 0;
+  std::ptrdiff_t stride_ = 0;
 };
 
 /// What ops take: of the shape only the rank is known.
@@ -73,7 +73,7 @@ constexpr matrix_view<T> rows_of(const view<T, Shape>& x, std::ptrdiff_t first, 
   static_assert(Shape::rank == 2, "llava: rows_of cuts a matrix");
   const std::ptrdiff_t rows = x.extent(0), from = first < 0 ? 0 : first < rows ? first : rows;
   const std::ptrdiff_t left = rows - from, taken = count < 0 || first < 0 ? 0 : count < left ? count : left;
-  return {x.row(from), dynamic_shape<2>(taken, x.extent(1)), x.pitch()};
+  return {x.row(from), dynamic_shape<2>(taken, x.extent(1)), x.stride()};
 }
 
 LLAVA_END

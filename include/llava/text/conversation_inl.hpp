@@ -24,11 +24,11 @@ LLAVA_INLINE std::string names_of_forms(std::span<const conversation_form> forms
 }
 
 LLAVA_INLINE error unknown_form(std::span<const conversation_form> forms, std::string_view name) {
-  const result<void> unknown = guarded([&]() -> result<void> {
+  result<void> unknown = guarded([&]() -> result<void> {
     return fail(errc::not_found,
                 text_of("llava: no conversation template is called '", name, "'; known: ", names_of_forms(forms)));
   });
-  return unknown.error();
+  return std::move(unknown).error();
 }
 
 LLAVA_INLINE result<std::string> try_prompt(const conversation_form& form, std::span<const message> turns) {

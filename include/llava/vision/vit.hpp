@@ -69,10 +69,11 @@ class vit {
                GoOn&& go_on) const {
     arena_scope scope(q.workspace());
     const int first = n_->class_token ? 1 : 0;
-    const matrix_view<float> h = take_matrix(q, n_->tokens(), n_->hidden);  // (1 + P, Dv)
+    const matrix_view<float> h = allocate_matrix(q, n_->tokens(), n_->hidden);  // (1 + P, Dv)
     {
       arena_scope patch_scope(q.workspace());
-      const matrix_view<operand> patches = take_matrix<operand>(q, n_->patches(), n_->patch_values());  // (P, 3·p·p)
+      const matrix_view<operand> patches =
+          allocate_matrix<operand>(q, n_->patches(), n_->patch_values());  // (P, 3·p·p)
       patchify(q, patches, rgb, table, n_->image, n_->patch);
       patches_.forward(q, rows_of(h, first, n_->patches()), patches);
     }
@@ -96,12 +97,12 @@ class vit {
   void run(Q& q, matrix_view<float> h, const vit_layer<B, F>& w) const {
     arena_scope scope(q.workspace());
     const std::ptrdiff_t tokens = h.extent(0), width = h.extent(1);
-    const matrix_view<operand> x = take_matrix<operand>(q, tokens, width);  // (1 + P, Dv)
+    const matrix_view<operand> x = allocate_matrix<operand>(q, tokens, width);  // (1 + P, Dv)
     {
       arena_scope attention_scope(q.workspace());
-      const matrix_view<float> queries = take_matrix(q, tokens, width);
-      const matrix_view<float> keys = take_matrix(q, tokens, width);
-      const matrix_view<float> values = take_matrix(q, tokens, width);
+      const matrix_view<float> queries = allocate_matrix(q, tokens, width);
+      const matrix_view<float> keys = allocate_matrix(q, tokens, width);
+      const matrix_view<float> values = allocate_matrix(q, tokens, width);
       w.norm1.forward(q, x, h, n_->eps);
       w.q.forward(q, queries, x);
       w.k.forward(q, keys, x);
@@ -110,7 +111,7 @@ class vit {
                 attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim()))});
       add_linear(q, h, x, w.out);
     }
-    const matrix_view<operand> inner = take_matrix<operand>(q, tokens, n_->ffn);  // (1 + P, 4·Dv)
+    const matrix_view<operand> inner = allocate_matrix<operand>(q, tokens, n_->ffn);  // (1 + P, 4·Dv)
     w.norm2.forward(q, x, h, n_->eps);
     visit_choice(act_, [&](auto act) { w.fc1.forward(q, inner, x, act); });
     add_linear(q, h, inner, w.fc2);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Between this library's views and Eigen, without a copy, both ways:
-///   as_map(view)      the view's memory as an Eigen::Map: a matrix (rows, columns), row-major, `pitch` elements from
+///   as_map(view)      the view's memory as an Eigen::Map: a matrix (rows, columns), row-major, `stride` elements from
 ///                     row to row; a vector (n) as a column
 ///   as_view(object)   an Eigen object's memory as a view: a row-major Matrix, Array, Map, Ref or block of one whose
 ///                     elements are neighbours inside a row, or a vector
@@ -74,7 +74,8 @@ auto as_map(const view<T, shape<Rows, Columns>>& x) {
   using stride = std::conditional_t<Columns == 1, Eigen::InnerStride<>, Eigen::OuterStride<>>;
   using element = typename matrix::Scalar;
   return Eigen::Map<eigen_backend::as_const_as<T, matrix>, Eigen::Unaligned, stride>(
-      reinterpret_cast<eigen_backend::as_const_as<T, element>*>(x.data()), x.extent(0), x.extent(1), stride(x.pitch()));
+      reinterpret_cast<eigen_backend::as_const_as<T, element>*>(x.data()), x.extent(0), x.extent(1),
+      stride(x.stride()));
 }
 
 /// (n), as a column

@@ -41,8 +41,8 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   const std::ptrdiff_t blocks = (columns + block_columns - 1) / block_columns;
   const std::ptrdiff_t pieces = blocks < q.concurrency() ? blocks : q.concurrency();
   arena_scope scope(q.workspace());
-  float* converted = q.workspace().template take<float>(converts ? pieces * block_columns * inner : 0);
-  float* sums = q.workspace().template take<float>(e.how != update::assign ? pieces * block_columns * rows : 0);
+  float* converted = q.workspace().template allocate<float>(converts ? pieces * block_columns * inner : 0);
+  float* sums = q.workspace().template allocate<float>(e.how != update::assign ? pieces * block_columns * rows : 0);
   q.submit([&](workers on) {
     on.split(pieces, pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
       [[maybe_unused]] const own_thread_only here;
@@ -50,7 +50,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
         const std::ptrdiff_t first = b * block_columns, left = columns - first;
         const std::ptrdiff_t n = left < block_columns ? left : block_columns;
         const matrix_view<const F> part = rows_of(w, first, n);                                          // (n, K)
-        const matrix_view<float> out(y.data() + first, dynamic_shape<2>(rows, n), y.pitch());            // (T, n)
+        const matrix_view<float> out(y.data() + first, dynamic_shape<2>(rows, n), y.stride());           // (T, n)
         const matrix_view<float> aside(sums + piece * block_columns * rows, dynamic_shape<2>(rows, n));  // (T, n)
         const matrix_view<float> sum = e.how != update::assign ? aside : out;
         if constexpr (converts) {

@@ -27,7 +27,7 @@ void attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, mat
   if (!q.accepts(ops::attention_shapes(y, queries, k, v, p))) return;
   const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / p.heads;
   arena_scope scope(q.workspace());
-  float* scores = q.workspace().take<float>(tokens);  // (T)
+  float* scores = q.workspace().allocate<float>(tokens);  // (T)
   q.submit([&](workers) {
     for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t)
       for (std::ptrdiff_t at = 0; at < p.heads * d; at += d) {  // first column of the head
@@ -51,7 +51,7 @@ void paged_attention(queue& q, matrix_view<Y> y, matrix_view<const float> querie
                      const attention_parameters p) {
   if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, p))) return;
   arena_scope scope(q.workspace());
-  float* scores = q.workspace().take<float>(rows.blocks.extent(1) * kv_block);  // (longest sequence)
+  float* scores = q.workspace().allocate<float>(rows.blocks.extent(1) * kv_block);  // (longest sequence)
   q.submit([&](workers) {
     const std::ptrdiff_t d = cache.dim;
     for (std::ptrdiff_t t = 0; t < queries.extent(0); ++t) {

@@ -55,9 +55,9 @@ void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w,
   constexpr int group = F::activation_group;
   const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
   arena_scope scope(q.workspace());
-  auto* codes = q.workspace().take<activation_integer<F>>(rows * groups * group);    // (T, K)
-  auto* scales = q.workspace().take<float>(rows * groups);                           // (T, groups)
-  auto* line = q.workspace().take<float>(std::is_same_v<X, float> ? 0 : w.columns);  // (K)
+  auto* codes = q.workspace().allocate<activation_integer<F>>(rows * groups * group);    // (T, K)
+  auto* scales = q.workspace().allocate<float>(rows * groups);                           // (T, groups)
+  auto* line = q.workspace().allocate<float>(std::is_same_v<X, float> ? 0 : w.columns);  // (K)
   q.submit([&](workers on) {
     for (std::ptrdiff_t t = 0; t < rows; ++t) {
       const float* values = line;

@@ -32,11 +32,11 @@ void embed(queue& q, matrix_view<float> y, matrix_view<const F> table, vector_vi
   });
 }
 
-inline void take_rows(queue& q, matrix_view<float> y, matrix_view<const float> x,
-                      vector_view<const std::int32_t> from) {
-  if (!q.accepts(ops::take_rows_shapes(y, x, from))) return;
+inline void gather_rows(queue& q, matrix_view<float> y, matrix_view<const float> x,
+                        vector_view<const std::int32_t> from) {
+  if (!q.accepts(ops::gather_rows_shapes(y, x, from))) return;
   q.submit([&](workers) {
-    if (!detail::are_rows(q, "take_rows", "from", from, x.extent(0))) return;
+    if (!detail::are_rows(q, "gather_rows", "from", from, x.extent(0))) return;
     for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
       if (from(t) >= 0) std::memcpy(y.row(t), x.row(from(t)), static_cast<std::size_t>(y.extent(1)) * sizeof(float));
   });

@@ -9,7 +9,7 @@ LLAVA_BEGIN
 namespace scalar_backend {
 
 LLAVA_INLINE void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
-                         vector_view<const sample_draw> draws);
+                         vector_view<const sampling_params> draws);
 LLAVA_INLINE void logprobs(queue& q, vector_view<float> y, matrix_view<const float> logits,
                            vector_view<const std::int32_t> ids);
 

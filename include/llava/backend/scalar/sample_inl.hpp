@@ -13,7 +13,7 @@ namespace scalar_backend {
 
 namespace detail {
 /// One row; `order` is room for V numbers, `weight` for V floats.
-inline std::int32_t draw(const float* logits, std::int32_t vocab, const sample_draw& d, std::int32_t* order,
+inline std::int32_t draw(const float* logits, std::int32_t vocab, const sampling_params& d, std::int32_t* order,
                          float* weight) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   std::int32_t best = 0;
@@ -68,12 +68,12 @@ inline float logprob(const float* row, std::ptrdiff_t vocab, std::int32_t token)
 }  // namespace detail
 
 LLAVA_INLINE void sample(queue& q, vector_view<std::int32_t> ids, matrix_view<const float> logits,
-                         vector_view<const sample_draw> draws) {
+                         vector_view<const sampling_params> draws) {
   if (!q.accepts(ops::sample_shapes(ids, logits, draws))) return;
   const std::ptrdiff_t vocab = logits.extent(1);
   arena_scope scope(q.workspace());
-  auto* order = q.workspace().take<std::int32_t>(vocab);
-  auto* weight = q.workspace().take<float>(vocab);
+  auto* order = q.workspace().allocate<std::int32_t>(vocab);
+  auto* weight = q.workspace().allocate<float>(vocab);
   q.submit([&](workers) {
     for (std::ptrdiff_t r = 0; r < ids.extent(0); ++r)
       ids(r) = detail::draw(logits.row(r), static_cast<std::int32_t>(vocab), draws(r), order, weight);

@@ -20,7 +20,7 @@ struct matmul_arguments {
   const F* w;
   const float* bias;  // or null
   float* y;
-  std::ptrdiff_t x_pitch, w_pitch, y_pitch;
+  std::ptrdiff_t x_stride, w_stride, y_stride;
   std::ptrdiff_t rows, inner, columns;  // T, K, N
   update how;
 };
@@ -29,7 +29,7 @@ struct matmul_arguments {
 /// a first-level cache.
 inline constexpr std::ptrdiff_t depth_at_once = 1024;
 /// From one packed row of w to the next: a power of two would put them all into the same sets of a first-level cache.
-inline constexpr std::ptrdiff_t packed_pitch = depth_at_once + 16;
+inline constexpr std::ptrdiff_t packed_stride = depth_at_once + 16;
 /// Of w at a time: for a second-level cache, and the columns of y that this is at most.
 inline constexpr std::ptrdiff_t packed_bytes = std::ptrdiff_t{256} << 10, packed_columns = 128;
 /// Up to so many rows, weights are read where they are.
@@ -38,7 +38,7 @@ inline constexpr std::ptrdiff_t few_rows = 16;
 inline constexpr int second_cache = 2;
 /// Floats of scratch that a thread needs for so many rows.
 constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
-  return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4 / depth_at_once * packed_pitch);
+  return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4 / depth_at_once * packed_stride);
 }
 
 /// Attention of some query rows over blocks of 16 keys. Row i is head i % group of token i / group: heads that share a
@@ -47,10 +47,10 @@ template <class T>
 struct attention_arguments {
   const float* queries;  // first token, at the first of these heads
   float* y;              // likewise
-  std::ptrdiff_t q_pitch, y_pitch;
+  std::ptrdiff_t q_stride, y_stride;
   const T* keys;                  // of block 0, at this key head: (d, 16)
   const T* values;                // likewise: (16, d)
-  std::ptrdiff_t block_pitch;     // elements from one block to the next
+  std::ptrdiff_t block_stride;    // elements from one block to the next
   const std::int32_t* blocks;     // which block holds positions 16 m … ; null: block m
   const std::int32_t* positions;  // of each token: its last key; null: `last` for all
   std::ptrdiff_t last;

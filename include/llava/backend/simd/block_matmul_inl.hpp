@@ -40,14 +40,14 @@ void with_block_kernels(const queue& q, F&& call) {
 
 /// Room for T rows of K activations as integers beside F, so many of which lie together.
 template <class F>
-quantised_rows take_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t together) {
+quantised_rows allocate_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t together) {
   const std::ptrdiff_t blocks = blocks_of(inner), groups = (inner + F::activation_group - 1) / F::activation_group;
   quantised_rows q;
   q.together = std::clamp<std::ptrdiff_t>(rows, 1, together);
   const std::ptrdiff_t whole = (rows + q.together - 1) / q.together * q.together;
-  q.codes = a.take<std::byte>(whole * blocks * activation_bytes<F>);
-  q.starts = a.take<std::int32_t>(whole * blocks);
-  q.scales = a.take<float>(whole * groups);
+  q.codes = a.allocate<std::byte>(whole * blocks * activation_bytes<F>);
+  q.starts = a.allocate<std::int32_t>(whole * blocks);
+  q.scales = a.allocate<float>(whole * groups);
   q.blocks = blocks, q.groups = groups;
   return q;
 }
@@ -62,12 +62,12 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
   const std::ptrdiff_t most = 16 * q.concurrency(), pieces = groups < most ? groups : most;
   detail::with_block_kernels(q, [&]<class K>(K) {
     arena_scope scope(q.workspace());
-    const quantised_rows xs = detail::take_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
+    const quantised_rows xs = detail::allocate_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
     const std::ptrdiff_t room = together * rows * panels<F>::unit;
-    float* sums = q.workspace().take<float>(q.concurrency() * room);
+    float* sums = q.workspace().allocate<float>(q.concurrency() * room);
     q.submit([&](workers on) {
       const block_arguments<F> a{
-          xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.pitch(), rows, w.columns, w.rows, e.how};
+          xs, w.data, e.bias.empty() ? nullptr : e.bias.data(), y.data(), y.stride(), rows, w.columns, w.rows, e.how};
       on.split(rows, rows < 8 ? 1 : 2 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });

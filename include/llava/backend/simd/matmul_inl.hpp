@@ -20,12 +20,12 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   if (rows > few_rows && run > packed_columns / 32) run = packed_columns / 32;
   const std::ptrdiff_t pieces = units ? (units + run - 1) / run : 0, scratch_size = matmul_scratch(rows);
   arena_scope scope(q.workspace());
-  float* scratch = q.workspace().take<float>(threads * scratch_size);
+  float* scratch = q.workspace().allocate<float>(threads * scratch_size);
   q.submit([&](workers on) {
-    const matmul_arguments<F> a{x.data(),  w.data(),  e.bias.empty() ? nullptr : e.bias.data(),
-                                y.data(),  x.pitch(), w.pitch(),
-                                y.pitch(), rows,      x.extent(1),
-                                columns,   e.how};
+    const matmul_arguments<F> a{x.data(),   w.data(),   e.bias.empty() ? nullptr : e.bias.data(),
+                                y.data(),   x.stride(), w.stride(),
+                                y.stride(), rows,       x.extent(1),
+                                columns,    e.how};
     detail::with_kernels(q, [&]<class K>(K) {
       on.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
         const std::ptrdiff_t first = piece * run * 32, last = first + run * 32;

@@ -90,13 +90,13 @@ LLAVA_INLINE void attention(queue& q, matrix_view<float> y, matrix_view<const fl
   const std::ptrdiff_t heads = p.heads;
   const std::ptrdiff_t tokens = k.extent(0), d = queries.extent(1) / heads, blocks = (tokens + kv_block - 1) / kv_block;
   arena_scope scope(q.workspace());
-  float* keys = q.workspace().take<float>(heads * blocks * kv_block * d);    // (H, blocks, d, 16)
-  float* values = q.workspace().take<float>(heads * blocks * kv_block * d);  // (H, blocks, 16, d)
+  float* keys = q.workspace().allocate<float>(heads * blocks * kv_block * d);    // (H, blocks, d, 16)
+  float* values = q.workspace().allocate<float>(heads * blocks * kv_block * d);  // (H, blocks, 16, d)
   q.submit([&](workers on) {
     detail::with_kernels(q, [&]<class K>(K) {
       on.share(heads * blocks, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t h = piece / blocks, t = piece % blocks * kv_block, at = piece * kv_block * d;
-        K::lay_block(keys + at, values + at, k.row(t) + h * d, k.pitch(), v.row(t) + h * d, v.pitch(), d, tokens - t);
+        K::lay_block(keys + at, values + at, k.row(t) + h * d, k.stride(), v.row(t) + h * d, v.stride(), d, tokens - t);
       });
       const std::ptrdiff_t runs = (queries.extent(0) + detail::attention_run - 1) / detail::attention_run;
       on.share(heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
@@ -104,8 +104,8 @@ LLAVA_INLINE void attention(queue& q, matrix_view<float> y, matrix_view<const fl
                              last = first + detail::attention_run, at = h * blocks * kv_block * d;
         const attention_arguments<float> a{queries.data() + h * d,
                                            y.data() + h * d,
-                                           queries.pitch(),
-                                           y.pitch(),
+                                           queries.stride(),
+                                           y.stride(),
                                            keys + at,
                                            values + at,
                                            kv_block * d,
@@ -142,8 +142,8 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
           while (last < end && rows.sequences(last) == s) ++last;
           const attention_arguments<T> a{queries.data() + kv * group * d,
                                          y.data() + kv * group * d,
-                                         queries.pitch(),
-                                         y.pitch(),
+                                         queries.stride(),
+                                         y.stride(),
                                          cache.keys + kv * d * kv_block,
                                          cache.values + kv * d * kv_block,
                                          std::ptrdiff_t{cache.heads} * d * kv_block,

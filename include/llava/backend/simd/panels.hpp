@@ -114,7 +114,7 @@ struct block_arguments {
   const std::byte* panels;
   const float* bias;  // or null
   float* y;
-  std::ptrdiff_t y_pitch;
+  std::ptrdiff_t y_stride;
   std::ptrdiff_t rows, inner, columns;  // T, K, N
   update how;
 };
