@@ -41,7 +41,7 @@ class stepper {
   }
 
  private:
-  const typename Subject::model_type::state_type& state_;
+  typename Subject::model_type::state_type& state_;
   llava::kv_sequence cache_;
   llava::workspace_pool::lease lent_;
 };

@@ -33,7 +33,7 @@ class pipeline {
   static result<pipeline> try_open(path_view folder, const open_options& options, const B& backend = {}) {
     return guarded([&]() -> result<pipeline> {
       LLAVA_TRY(state, state_type::try_open(folder, options, backend));
-      return pipeline(std::shared_ptr<const state_type>(std::move(state)));
+      return pipeline(std::shared_ptr<state_type>(std::move(state)));
     });
   }
 
@@ -70,13 +70,13 @@ class pipeline {
   /// @}
 
   /// For whoever drives the stages himself.
-  const state_type& state() const { return *state_; }
+  state_type& state() const { return *state_; }
   /// The same without its types.
   std::shared_ptr<const opened_model> shared() const { return state_; }
 
  private:
-  explicit pipeline(std::shared_ptr<const state_type> s) : state_(std::move(s)) {}
-  std::shared_ptr<const state_type> state_;
+  explicit pipeline(std::shared_ptr<state_type> s) : state_(std::move(s)) {}
+  std::shared_ptr<state_type> state_;
 };
 
 /// What stands for a pipeline that cannot be made, so that the lines after its one error add none.
