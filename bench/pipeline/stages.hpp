@@ -33,17 +33,17 @@ class stepper {
       if (!ran) std::fprintf(stderr, "%s\n", ran.error().what()), std::abort();
       at += n;
     }
+    const auto row = lent_->results.logits;  // (1, V)
+    logits_.assign(row.data(), row.data() + row.size());
   }
   void forget(int tokens) { cache_.truncate(tokens); }
-  std::vector<float> logits() const {
-    const auto values = lent_->results.logits;
-    return {values.data(), values.data() + values.size()};
-  }
+  const std::vector<float>& logits() const { return logits_; }
 
  private:
   typename Subject::model_type::state_type& state_;
   llava::kv_sequence cache_;
   llava::workspace_pool::lease lent_;
+  std::vector<float> logits_;
 };
 
 /// Picture to image tokens.
