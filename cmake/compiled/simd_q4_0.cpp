@@ -2,13 +2,5 @@
 #include <llava/backend/simd/block_matmul_inl.hpp>
 #include <llava/quant/q4_0.hpp>
 
-namespace llava::simd_backend {
-using y = matrix_view<float>;
-using x = matrix_view<const float>;
-using w = panel_view<q4_0>;
-template void matmul(queue&, y, x, w, epilogue<no_activation>);
-template void matmul(queue&, y, x, w, epilogue<quick_gelu>);
-template void matmul(queue&, y, x, w, epilogue<gelu>);
-template void matmul(queue&, y, x, w, epilogue<gelu_tanh>);
-template void matmul(queue&, y, x, w, epilogue<silu>);
-}  // namespace llava::simd_backend
+using w = llava::simd_backend::panel_view<llava::q4_0>;
+#include "simd_products.inc"

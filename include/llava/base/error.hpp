@@ -62,8 +62,8 @@ class error : public std::exception {
   std::string sentence_;  // empty: no_memory
 };
 
-/// A value or the error that stands in its place. A union by hand: there are dozens of T, and std::variant takes a
-/// compiler several times as long for each.
+/// A value or the error that stands in its place. A union by hand, since there are dozens of T and std::variant costs
+/// compile time for each.
 template <class T>
 class [[nodiscard]] result {
  public:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a caller leaves with the library: a function to be called later (hook), and somebody to be asked whether to
-/// stop (stop_signal). Standard types do the same, and take three times as long to parse as all of error.hpp.
+/// stop (stop_signal). Standard types do the same, and their headers take longer to parse than the rest of
+/// chat_model.hpp.
 #pragma once
 #include <cstddef>
 #include <memory>

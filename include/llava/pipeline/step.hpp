@@ -65,15 +65,15 @@ struct step_memory {
   matrix_view<float> logits;  // (R, rows of the head)
 
   step_memory(Q& q, const step_shape& s, int width, int head_rows)
-      : input_bytes(take(q, step_inputs::bytes(s))),
-        output_bytes(take(q, step_outputs::bytes(s))),
+      : input_bytes(allocate(q, step_inputs::bytes(s))),
+        output_bytes(allocate(q, step_outputs::bytes(s))),
         in(input_bytes.data(), s),
         out(output_bytes.data(), s),
         images(allocate_matrix(q, s.tokens, width)),
         logits(allocate_matrix(q, s.logit_rows, head_rows)) {}
 
  private:
-  static vector_view<std::byte> take(Q& q, std::size_t bytes) {
+  static vector_view<std::byte> allocate(Q& q, std::size_t bytes) {
     const auto n = static_cast<std::ptrdiff_t>(bytes);
     return {q.workspace().template allocate<std::byte>(n), dynamic_shape<1>(n)};
   }
