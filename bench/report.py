@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the JSON of Google Benchmark programs (bench_ops, bench_pipeline) to a table and a picture.
+"""From the JSON of Google Benchmark programs (bench_ops, bench_pipeline) to a table and a figure.
 
-    report.py RESULT.json... --table TABLE.md --picture ROOFLINE.svg
+    report.py RESULT.json... --table TABLE.md --figure ROOFLINE.svg
     report.py --self-test
 
-The table has a row for each work and a column for each backend: time, and % of the roof. The picture is a roofline: each
+The table has a row for each work and a column for each backend: time, and % of the roof. The figure is a roofline: each
 benchmark that counts FLOPs and bytes is a point, FLOPs per byte against FLOP/s, under the roofs that its program measured.
 """
 import argparse
@@ -66,7 +66,7 @@ def table(context, works):
     return "\n".join(lines) + "\n"
 
 
-def picture(context, works):
+def figure(context, works):
     r = roofs(context)
     points = [(work, s, b["FLOP/s"] / b["bytes/s"], b["FLOP/s"]) for work, of in works.items() for s, b in of.items()
               if b.get("FLOP/s") and b.get("bytes/s")]
@@ -132,7 +132,7 @@ def self_test():
     assert list(works) == ["matmul/T1"] and works["matmul/T1"]["avx2"]["real_time"] == 20
     text = table(context, works)
     assert "| matmul/T1 | 20 µs, 50 % | 2 s |" in text, text
-    svg = picture(context, works)
+    svg = figure(context, works)
     assert svg.count("<title>") == 1 and "f32: 100" in svg and "10.0 GB/s" in svg
     print("fine")
 
@@ -141,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="*")
     parser.add_argument("--table", type=pathlib.Path)
-    parser.add_argument("--picture", type=pathlib.Path)
+    parser.add_argument("--figure", type=pathlib.Path)
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.self_test:
@@ -151,8 +151,8 @@ def main():
     context, works = read(args.results)
     if args.table:
         args.table.write_text(table(context, works), encoding="utf-8")
-    if args.picture:
-        args.picture.write_text(picture(context, works), encoding="utf-8")
+    if args.figure:
+        args.figure.write_text(figure(context, works), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 Prints a line for each work and format, medians of alternating runs:
     encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof% (spread of ours, of the rival's)
 encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many times
-faster ours is, roof% ours. end-to-end: a picture, a prompt, 64 new tokens, the model open. with-load: the same and opening
+faster ours is, roof% ours. end-to-end: an image, a prompt, 64 new tokens, the model open. with-load: the same and opening
 the model, whose files the system has in memory: ours from its packed file, the rival's whole process. Works that one of the
 two cannot do are named on standard error. Where ik_llama.cpp or OpenVINO GenAI is installed, prefill and decode are held
 against it too, in lines that end with its name.
@@ -50,7 +50,7 @@ def run(command):
 
 
 def read_ours(document):
-    """{work: (value, roof%)} of a bench_pipeline report, and "prompt": its tokens, those of the picture among them."""
+    """{work: (value, roof%)} of a bench_pipeline report, and "prompt": its tokens, those of the image among them."""
     found = {}
     for b in document["benchmarks"]:
         if b.get("error_occurred"):
@@ -74,7 +74,7 @@ def ours(args, form):
 
 
 def read_rival_chat(text):
-    """{"encode": seconds, "end-to-end": from the picture to the last token, "prompt": its tokens} of llama-mtmd-cli's log."""
+    """{"encode": seconds, "end-to-end": from the image to the last token, "prompt": its tokens} of llama-mtmd-cli's log."""
     encode = re.search(r"batch encoding done in (\d+) ms", text)
     answer = re.search(r"(?<!prompt) eval time = *([0-9.]+) ms / *\d+ runs", text)
     if not encode:
@@ -98,7 +98,7 @@ def rival(args, text, vision, prompt_tokens):
         return found
     question = "?" * (prompt_tokens - 576 - TEMPLATE)
     start = time.monotonic()
-    out, log = run([args.rival / "llama-mtmd-cli", "-m", text, "--mmproj", vision, "--image", args.picture, "-p", question, "-n", "64",
+    out, log = run([args.rival / "llama-mtmd-cli", "-m", text, "--mmproj", vision, "--image", args.image, "-p", question, "-n", "64",
                     "-t", args.threads, "--ignore-eos", "--temp", "0", "-c", "4096", "-ub", "640", "--chat-template", "vicuna",
                     "--perf", "-lv", "4"])
     found["with-load"] = time.monotonic() - start
@@ -200,7 +200,7 @@ def main():
     parser.add_argument("--ours", type=pathlib.Path)
     parser.add_argument("--rival", type=pathlib.Path)
     parser.add_argument("--models", type=pathlib.Path)
-    parser.add_argument("--picture", type=pathlib.Path)
+    parser.add_argument("--image", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--formats", default="")

@@ -58,4 +58,4 @@ if ! [ -x "$rival/$llama/bin/llama-mtmd-cli" ]; then
   step "building llama.cpp" cmake --build "$rival/$llama" --target llama-bench llama-mtmd-cli llama-quantize
 fi
 "$rival/venv/bin/python" bench/rival.py --ours build/release/bench/bench_pipeline --rival "$rival/$llama/bin" \
-  --models build/bench-models --picture examples/tiny/pictures/three-shapes.png "${options[@]+"${options[@]}"}"
+  --models build/bench-models --image examples/tiny/images/three-shapes.png "${options[@]+"${options[@]}"}"

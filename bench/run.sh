@@ -4,7 +4,7 @@
 # its 32 layers. Writes to build/bench-results/:
 #   ops.json, pipeline.json   what Google Benchmark reports, with the roofs that each program probed
 #   table.md                  time and % of the roof, a column for each backend
-#   roofline.svg              the same as a picture
+#   roofline.svg              the same as a figure
 #
 #   bench/run.sh [--quick] [--threads=N] [--formats=f16,…] [--layers=32]
 #
@@ -55,7 +55,7 @@ else
   bench ops '.*' 0.3
   bench pipeline '.*' 3
 fi
-python3 bench/report.py "${results[@]}" --table "$out/table.md" --picture "$out/roofline.svg"
+python3 bench/report.py "${results[@]}" --table "$out/table.md" --figure "$out/roofline.svg"
 echo "Written: $out/table.md, $out/roofline.svg, ${results[*]}"
 [ "$code" -eq 0 ] || echo "A benchmark gave up: its sentence stands above." >&2
 exit "$code"

@@ -28,7 +28,7 @@ need() {
 }
 
 # One list for both scripts, since both configure the same preset: compiler, CMake, Ninja, the libraries of JSON, of
-# picture files and of the command line, and what the tests are written with.
+# image files and of the command line, and what the tests are written with.
 need_to_build() {
   need g++ "${CXX:-g++}"
   need cmake cmake

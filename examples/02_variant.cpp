@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A variant of LLaVA-1.5 with a projector of its own, as types: it keeps every fourth feature, so that a picture takes
+// A variant of LLaVA-1.5 with a projector of its own, as types: it keeps every fourth feature, so that an image takes
 // a quarter of the tokens. Without a folder the program only says what such a model would be.
 //   02_variant [MODEL]
 #include <llava.hpp>
@@ -48,7 +48,7 @@ struct mixed : llava::weights<llava::f16> {
 // [variant]
 
 int main(int argc, char** argv) {
-  std::printf("%d image tokens a picture, %d key heads\n",
+  std::printf("%d image tokens an image, %d key heads\n",
               thinned_mlp::stage<llava::simd, llava::f16>(mine::projection).rows(mine::vision.features()),
               mine::text.kv_heads);
   if (argc < 2) return 0;

@@ -28,8 +28,8 @@ int main(int argc, char** argv) {
 
   std::vector<std::uint8_t> red(96 * 64 * 3);
   for (std::size_t i = 0; i < red.size(); i += 3) red[i] = 220;
-  const auto picture = llava::try_image_from_rgb(96, 64, std::as_bytes(std::span(red)));
-  if (!picture) return 1;
+  const auto img = llava::try_image_from_rgb(96, 64, std::as_bytes(std::span(red)));
+  if (!img) return 1;
 
   std::stop_source stop;
   std::jthread timer([&](std::stop_token done) {
@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
   });
   auto chat = model->session();
   chat.hooks.stop = stop.get_token();
-  const auto answer = chat.try_ask(*picture, "What color is the background?");
+  const auto answer = chat.try_ask(*img, "What color is the background?");
   if (!answer) return std::fprintf(stderr, "%s\n", answer.error().what()), 1;
   std::printf("%s\n", answer->text.c_str());
 }

@@ -3,7 +3,7 @@
 //
 // The folder's 16-bit weights are quantised while it is opened. With PACKED_FILE the result is kept there, and the next
 // start maps it instead.
-//   04_weights MODEL PICTURE QUESTION [PACKED_FILE]
+//   04_weights MODEL IMAGE QUESTION [PACKED_FILE]
 #include <llava.hpp>
 #include <llava/image/file.hpp>
 
@@ -17,7 +17,7 @@ struct mixed : llava::weights<llava::q4_i8> {
 // [mixed]
 
 int main(int argc, char** argv) try {
-  if (argc < 4) throw std::invalid_argument("usage: 04_weights MODEL PICTURE QUESTION [PACKED_FILE]");
+  if (argc < 4) throw std::invalid_argument("usage: 04_weights MODEL IMAGE QUESTION [PACKED_FILE]");
   llava::open_options options;
   if (argc > 4) options.packed_file = argv[4];
   auto model = llava::open<llava::any, llava::simd, mixed>(argv[1], options);

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Asks the bundled model about a picture. On a fresh Debian 12 it installs and builds what it needs first.
+# Asks the bundled model about an image. On a fresh Debian 12 it installs and builds what it needs first.
 #
 #   examples/run.sh [IMAGE [QUESTION]]
 #
 # The last line it prints is the answer.
 set -euo pipefail
-picture=$(realpath -- "${1:-$(dirname -- "$0")/tiny/pictures/three-shapes.png}")
+image=$(realpath -- "${1:-$(dirname -- "$0")/tiny/images/three-shapes.png}")
 question=${2:-How many shapes are there?}
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
@@ -16,5 +16,5 @@ install_missing
 configure release
 build release llava_command
 
-echo "$(realpath --relative-base=. -- "$picture"): $question"
-build/release/llava ask --model-path examples/tiny --image-file "$picture" --query "$question" --temperature 0
+echo "$(realpath --relative-base=. -- "$image"): $question"
+build/release/llava ask --model-path examples/tiny --image-file "$image" --query "$question" --temperature 0

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava.hpp: LLaVA, the open vision-language assistant, as templates. This header is the index: the path of a picture
+/// llava.hpp: LLaVA, the open vision-language assistant, as templates. This header is the index: the path of an image
 /// and a question from top to bottom, and all that a program needs. Nothing to link. Opt-in, with what they link:
 ///   llava/image/file.hpp           JPEG and PNG files (libjpeg-turbo, libpng)
 ///   llava/chat_model.hpp, fwd.hpp  cheap headers for code that only calls
@@ -10,6 +10,7 @@
 #include <llava/base/error.hpp>                // result, error
 #include <llava/base/executor.hpp>             // executor, thread_pool
 #include <llava/config.hpp>                    // vision_config, text_config, image_config, projector_config, with
+#include <llava/config_rules.hpp>              // first_broken_rule
 #include <llava/quant/format.hpp>              // f32, f16, bf16; weights<F>
 #include <llava/quant/q16_0.hpp>               // q16_0: 16 bits as whole numbers, ours
 #include <llava/quant/q4_0.hpp>                // q4_0: GGUF's
@@ -20,7 +21,7 @@
 #include <llava/backend/scalar.hpp>            // scalar
 #include <llava/backend/simd.hpp>              // simd, simd_as<isa>
 
-// A picture becomes features, features become image tokens.
+// An image becomes features, features become image tokens.
 #include <llava/image/preprocess.hpp>          // image, try_preprocess
 #include <llava/vision/vit.hpp>                // vit
 #include <llava/projector/any_projector.hpp>   // any_projector

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products at the shapes of CLIP ViT-L/14-336 and of LLaMA-7B, for a decode row, a few rows, and a whole picture or
+// Products at the shapes of CLIP ViT-L/14-336 and of LLaMA-7B, for a decode row, a few rows, and a whole image or
 // prompt.
 #include "matmul.hpp"
 

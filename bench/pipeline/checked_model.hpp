@@ -8,16 +8,16 @@
 
 namespace bench {
 
-/// A picture of the tower's size, so that preprocessing is next to nothing.
-inline llava::image some_picture(int side) {
-  llava::image picture(side, side);
-  for (std::size_t i = 0; i < picture.pixels().size(); ++i)
-    picture.pixels()[i] = static_cast<std::uint8_t>(128.f + 127.f * random_at(i));
-  return picture;
+/// An image of the tower's size, so that preprocessing is next to nothing.
+inline llava::image some_image(int side) {
+  llava::image img(side, side);
+  for (std::size_t i = 0; i < img.pixels().size(); ++i)
+    img.pixels()[i] = static_cast<std::uint8_t>(128.f + 127.f * random_at(i));
+  return img;
 }
 
-/// Logits of a question about a picture on the bundled model: those of f32 on the scalar backend, made once.
-const std::vector<float>& reference_logits(const llava::image& picture, const std::string& prompt);
+/// Logits of a question about an image on the bundled model: those of f32 on the scalar backend, made once.
+const std::vector<float>& reference_logits(const llava::image& img, const std::string& prompt);
 
 /// A sentence when a subject's logits on the bundled model are not the reference's. A model whose type has its sizes
 /// cannot open that one; it is held against itself only.
@@ -26,12 +26,12 @@ std::string mistake_on_tiny() {
   if constexpr (requires { Subject::model::text; }) return {};
   auto model = Subject::model_type::try_open(LLAVA_EXAMPLES_DIR "/tiny", options());
   if (!model) return model.error().what();
-  const llava::image picture = some_picture(84);
+  const llava::image img = some_image(84);
   const std::string prompt = *model->try_prompt(1, "How many shapes are there?");
   auto chat = model->session();
-  const auto logits = chat.try_logits(prompt, std::span<const llava::image>(&picture, 1));
+  const auto logits = chat.try_logits(prompt, std::span<const llava::image>(&img, 1));
   if (!logits) return logits.error().what();
-  const auto& expected = reference_logits(picture, prompt);
+  const auto& expected = reference_logits(img, prompt);
   nmse error;
   for (std::size_t i = 0; i < expected.size(); ++i)
     error.add(static_cast<double>((*logits)[i]), static_cast<double>(expected[i]));

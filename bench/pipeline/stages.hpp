@@ -46,15 +46,15 @@ class stepper {
   std::vector<float> logits_;
 };
 
-/// Picture to image tokens.
+/// Image to image tokens.
 struct encode {
   model_shape shape;
   std::string name() const { return "encode/" + shape.name; }
   template <class Subject>
   void run(benchmark::State& state) const {
     with_model<Subject>(state, shape, [&](auto& model) {
-      const llava::image picture = some_picture(shape.vision.image);
-      const auto once = [&](std::size_t) { return model.try_encode(picture); };
+      const llava::image img = some_image(shape.vision.image);
+      const auto once = [&](std::size_t) { return model.try_encode(img); };
       const auto tokens = once(0);
       if (!tokens) return give_up(state, tokens.error().what());
       bool finite = true;
@@ -144,8 +144,8 @@ struct load {
   }
 };
 
-/// A picture and a prompt of `prompt` tokens (bytes, to the tokenizer), `answer` new tokens, in a new session; the
-/// model is open. With one new token: the time to the first. Counter: the prompt's length, the picture's tokens among
+/// An image and a prompt of `prompt` tokens (bytes, to the tokenizer), `answer` new tokens, in a new session; the
+/// model is open. With one new token: the time to the first. Counter: the prompt's length, the image's tokens among
 /// it.
 struct end_to_end {
   int prompt, answer;
@@ -196,7 +196,7 @@ struct end_to_end {
     auto chat = model.session();
     chat.settings.max_new_tokens = answer;
     chat.settings.ignore_eos = true;
-    LLAVA_TRY(answered, chat.try_ask(some_picture(shape.vision.image), question));
+    LLAVA_TRY(answered, chat.try_ask(some_image(shape.vision.image), question));
     if (static_cast<int>(answered.tokens.size()) != answer)
       return llava::fail(llava::errc::mismatch, "an answer that is too short");
     return answered;

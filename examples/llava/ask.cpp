@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava ask: one question about pictures, with the reference's options (LLaVA's run_llava).
+/// llava ask: one question about images, with the reference's options (LLaVA's run_llava).
 #include <chrono>
 
 #include "command.hpp"
@@ -43,16 +43,16 @@ void ask(const ask_options& o) {
 }  // namespace
 
 void add_ask(CLI::App& app) {
-  CLI::App& command = *app.add_subcommand("ask", "Ask a question about pictures");
+  CLI::App& command = *app.add_subcommand("ask", "Ask a question about images");
   const auto o = std::make_shared<ask_options>();
   o->settings.temperature = 0.2f;  // run_llava's own; it leaves the rest to the model's folder
   o->settings.top_p = 1.f;
   o->settings.max_new_tokens = 512;
   o->model.add_to(command);
   command.add_option("--image-file", o->images,
-                     "Picture, or several with --sep between them; none: a question about text");
-  command.add_option("--query", o->query, "The question; <image> in it says where a picture goes")->required();
-  command.add_option("--sep", o->separator, "What separates pictures")->capture_default_str();
+                     "Image, or several with --sep between them; none: a question about text");
+  command.add_option("--query", o->query, "The question; <image> in it says where an image goes")->required();
+  command.add_option("--sep", o->separator, "What separates images")->capture_default_str();
   command.add_option("--temperature", o->settings.temperature, "0: the likeliest token each time")
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();

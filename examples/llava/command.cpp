@@ -89,14 +89,14 @@ llava::result<std::vector<llava::image>> try_read_images(const std::optional<std
     end = separator.empty() ? files->size() : std::min(files->find(separator, at), files->size());
     if (end == at)
       return llava::fail(llava::errc::invalid_argument,
-                         llava::text_of("llava: picture ", images.size() + 1, " of '", *files, "' has an empty name"));
-    auto picture = llava::try_read_image(files->substr(at, end - at));
-    if (!picture && picture.error().code() == llava::errc::not_found && (at > 0 || end < files->size()))
+                         llava::text_of("llava: image ", images.size() + 1, " of '", *files, "' has an empty name"));
+    auto img = llava::try_read_image(files->substr(at, end - at));
+    if (!img && img.error().code() == llava::errc::not_found && (at > 0 || end < files->size()))
       return llava::fail(llava::errc::not_found,
-                         llava::text_of(picture.error().sentence(), "; '", separator,
-                                        "' separates pictures: if it is part of a name, choose another with --sep"));
-    if (!picture) return std::move(picture).error();
-    images.push_back(*std::move(picture));
+                         llava::text_of(img.error().sentence(), "; '", separator,
+                                        "' separates images: if it is part of a name, choose another with --sep"));
+    if (!img) return std::move(img).error();
+    images.push_back(*std::move(img));
     if (end == files->size()) return images;
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the subcommands of `llava` share: the options that open a model, pictures from the command line, a progress
+/// What the subcommands of `llava` share: the options that open a model, images from the command line, a progress
 /// bar.
 #pragma once
 #include <CLI/CLI.hpp>
@@ -24,7 +24,7 @@ struct model_options {
   llava::result<llava::chat_model> try_open_to_ask() const;
 };
 
-/// Reads the pictures of "a.png,b.jpg", cut at `separator`; none when no names were given. An empty name is an error.
+/// Reads the images of "a.png,b.jpg", cut at `separator`; none when no names were given. An empty name is an error.
 llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
                                                          const std::string& separator);
 

@@ -36,17 +36,17 @@ struct evaluation {
 /// Asks one conversation. A wrong answer stays in the conversation, as it would in a chat.
 llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conversation& c, std::size_t number,
                                 evaluation& e, std::mutex& lock) {
-  std::vector<llava::image> pictures;
-  for (const std::string& file : c.pictures) {
-    LLAVA_TRY(picture, llava::try_read_image(file));
-    pictures.push_back(std::move(picture));
+  std::vector<llava::image> images;
+  for (const std::string& file : c.images) {
+    LLAVA_TRY(img, llava::try_read_image(file));
+    images.push_back(std::move(img));
   }
   chat.truncate(0);
   std::string records;
   std::vector<std::pair<std::string, bool>> marks;
   for (const expected_turn& turn : c.turns) {
-    LLAVA_TRY(a, chat.try_ask(pictures, turn.text));
-    pictures.clear();  // the conversation has them now
+    LLAVA_TRY(a, chat.try_ask(images, turn.text));
+    images.clear();  // the conversation has them now
     marks.emplace_back(turn.kind, a.text == turn.answer);
     records += std::string(answers_start) + std::to_string(number) + ", \"prompt\": " + json_text(turn.text) +
                ", \"text\": " + json_text(a.text) + ", \"answer\": " + json_text(turn.answer) +
@@ -73,11 +73,11 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
     if (const auto free = try_check_output(o.answers, answers_start); !free) give_up(free.error());
   if (o.limit > 0 && static_cast<std::size_t>(o.limit) < questions.size())
     questions.resize(static_cast<std::size_t>(o.limit));
-  // Questions about one picture follow one another, so that it is encoded once.
+  // Questions about one image follow one another, so that it is encoded once.
   std::vector<std::size_t> order(questions.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return std::tie(questions[a].pictures, a) < std::tie(questions[b].pictures, b);
+    return std::tie(questions[a].images, a) < std::tie(questions[b].images, b);
   });
 
   const int workers =
@@ -91,7 +91,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
   std::mutex lock;
   std::atomic<std::size_t> next{0}, done{0};
   std::vector<llava::result<void>> outcomes(static_cast<std::size_t>(workers));
-  constexpr std::size_t run_length = 16;  // neighbours share their picture
+  constexpr std::size_t run_length = 16;  // neighbours share their image
   {
     progress_bar bar;
     std::vector<std::jthread> threads;
@@ -150,11 +150,11 @@ void add_eval(CLI::App& app) {
 
   CLI::App& scenes = *eval.add_subcommand(
       "scenes",
-      "Scenes of two to four shapes: colour, count, relation, comparison, captions, two pictures, follow-up turns");
+      "Scenes of two to four shapes: colour, count, relation, comparison, captions, two images, follow-up turns");
   const auto s = std::make_shared<eval_options>();
   s->data = "examples/tiny/scenes";
   add_common(scenes, *s);
-  scenes.add_option("--data", s->data, "Folder of questions.jsonl and its pictures")->capture_default_str();
+  scenes.add_option("--data", s->data, "Folder of questions.jsonl and its images")->capture_default_str();
   scenes.callback([s] { run(*s, value_or_give_up(try_read_scenes(s->data))); });
 
   add_divergence(eval);

@@ -34,7 +34,7 @@ llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::s
   LLAVA_TRY(text, llava::try_read_text_file(file));
   LLAVA_TRY(questions, llava::try_parse_json(file, text));
   std::vector<expected_conversation> all;
-  for (const llava::json_value& q : questions.items()) {  // [question, answer, picture]
+  for (const llava::json_value& q : questions.items()) {  // [question, answer, image]
     const auto& parts = q.items();
     if (parts.size() != 3 || !parts[0].text() || !parts[1].text() || !parts[2].whole())
       return malformed(file, all.size());
@@ -73,7 +73,7 @@ llava::result<std::vector<expected_conversation>> try_read_scenes(const std::str
     if (!images || !turns) return malformed(file, all.size());
     for (const llava::json_value& name : images->items()) {
       if (!name.text()) return malformed(file, all.size());
-      c.pictures.push_back(folder + "/" + *name.text());
+      c.images.push_back(folder + "/" + *name.text());
     }
     for (const llava::json_value& turn : turns->items()) {
       const std::string *question = text_at(turn, "text"), *answer = text_at(turn, "answer"),

@@ -48,12 +48,12 @@ void inspect(const inspect_options& o) {
     return write_npy(o.out, logits, {1, logits.size() / vocab, vocab});
   }
   if (images.empty())
-    give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage looks at a picture: pass --image"));
+    give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage looks at an image: pass --image"));
   std::vector<float> all;
-  for (const llava::image& picture : images) {
-    const std::vector<float> one = value_or_give_up(o.stage == "pixels"     ? model.try_pixels(picture)
-                                                    : o.stage == "features" ? model.try_features(picture)
-                                                                            : model.try_image_tokens(picture));
+  for (const llava::image& img : images) {
+    const std::vector<float> one = value_or_give_up(o.stage == "pixels"     ? model.try_pixels(img)
+                                                    : o.stage == "features" ? model.try_features(img)
+                                                                            : model.try_image_tokens(img));
     all.insert(all.end(), one.begin(), one.end());
   }
   const llava::stage_shapes shapes = model.shapes();
@@ -83,9 +83,9 @@ void add_inspect(CLI::App& app) {
   const auto o = std::make_shared<inspect_options>();
   o->model.dtype = "f32";
   o->model.add_to(command, "MODEL,--model-path");
-  command.add_option("--image,--image-file", o->images, "Picture, or several with --sep between them");
-  command.add_option("--sep", o->separator, "What separates pictures")->capture_default_str();
-  command.add_option("--prompt", o->prompt, "The whole prompt as its text stands, with one <image> per picture");
+  command.add_option("--image,--image-file", o->images, "Image, or several with --sep between them");
+  command.add_option("--sep", o->separator, "What separates images")->capture_default_str();
+  command.add_option("--prompt", o->prompt, "The whole prompt as its text stands, with one <image> per image");
   command.add_option("--stage", o->stage, "What to write")
       ->required()
       ->check(CLI::IsMember({"pixels", "features", "image_tokens", "input_ids", "logits"}));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The `llava` command: ask a model about pictures, hold it against the original, measure it.
+/// The `llava` command: ask a model about images, hold it against the original, measure it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -34,7 +34,7 @@ int code_after_output(int code) {
 
 int main(int argc, char** argv) {
   keep_standard_streams_apart();
-  CLI::App app("LLaVA: ask a vision-language model about pictures");
+  CLI::App app("LLaVA: ask a vision-language model about images");
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
                                         "." + std::to_string(LLAVA_VERSION_PATCH));
   app.require_subcommand(1);

@@ -19,7 +19,7 @@ LLAVA_BEGIN
 
 /// The extents of what the stages make.
 struct stage_shapes {
-  int image = 0;          ///< side S of the square picture
+  int image = 0;          ///< side S of the square image
   int features = 0;       ///< rows of the tower's features
   int vision_hidden = 0;  ///< Dv
   int image_tokens = 0;   ///< rows of the projector's output
@@ -71,27 +71,26 @@ class chat_session {
   generation_settings settings;
   generation_hooks hooks;
 
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text) {
-    return session_->try_ask(pictures, question, on_text, settings, hooks);
+  result<answer> try_ask(std::span<const image> images, std::string_view question, text_callback on_text = no_text) {
+    return session_->try_ask(images, question, on_text, settings, hooks);
   }
-  result<answer> try_ask(const image& picture, std::string_view question, text_callback on_text = no_text) {
-    return try_ask(std::span<const image>(&picture, 1), question, on_text);
+  result<answer> try_ask(const image& img, std::string_view question, text_callback on_text = no_text) {
+    return try_ask(std::span<const image>(&img, 1), question, on_text);
   }
   result<answer> try_ask(std::string_view question, text_callback on_text = no_text) {
     return try_ask(std::span<const image>(), question, on_text);
   }
   /// Continues a prompt as its text stands.
-  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures,
-                              text_callback on_text = no_text) {
-    return session_->try_generate(prompt, pictures, on_text, settings, hooks);
+  result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text = no_text) {
+    return session_->try_generate(prompt, images, on_text, settings, hooks);
   }
   /// Logits (T, V) of every position of a prompt.
-  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) {
-    return session_->try_logits(prompt, pictures);
+  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> images) {
+    return session_->try_logits(prompt, images);
   }
   const conversation_state& save() const { return session_->save(); }
   result<void> try_restore(conversation_state state) { return session_->try_restore(std::move(state)); }
-  /// Forgets all but the first `turns` turns and their pictures.
+  /// Forgets all but the first `turns` turns and their images.
   void truncate(std::size_t turns) { session_->truncate(turns); }
   chat_session fork() const {
     chat_session other(session_->fork());
@@ -103,11 +102,11 @@ class chat_session {
 #if LLAVA_EXCEPTIONS
   /// The same, throwing llava::error.
   /// @{
-  answer ask(std::span<const image> pictures, std::string_view question, text_callback on_text = no_text) {
-    return value_or_throw(try_ask(pictures, question, on_text));
+  answer ask(std::span<const image> images, std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(images, question, on_text));
   }
-  answer ask(const image& picture, std::string_view question, text_callback on_text = no_text) {
-    return value_or_throw(try_ask(picture, question, on_text));
+  answer ask(const image& img, std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(img, question, on_text));
   }
   answer ask(std::string_view question, text_callback on_text = no_text) {
     return value_or_throw(try_ask(question, on_text));
@@ -128,10 +127,10 @@ class chat_model {
   chat_session session() const { return chat_session(model_->session()); }
 
   /// The prompt that a first question becomes.
-  result<std::string> try_prompt(std::span<const image> pictures, std::string_view question) const {
-    return model_->try_prompt(pictures, question);
+  result<std::string> try_prompt(std::span<const image> images, std::string_view question) const {
+    return model_->try_prompt(images, question);
   }
-  /// The reference's input_ids of a prompt, one image token per picture.
+  /// The reference's input_ids of a prompt, one image token per image.
   std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const {
     return model_->encode(prompt, has_images);
   }
@@ -140,9 +139,9 @@ class chat_model {
   }
   /// @name Stages: (3, S, S), (features, Dv), (rows, D)
   /// @{
-  result<std::vector<float>> try_pixels(const image& picture) const { return model_->try_pixels(picture); }
-  result<std::vector<float>> try_features(const image& picture) const { return model_->try_features(picture); }
-  result<std::vector<float>> try_image_tokens(const image& picture) const { return model_->try_image_tokens(picture); }
+  result<std::vector<float>> try_pixels(const image& img) const { return model_->try_pixels(img); }
+  result<std::vector<float>> try_features(const image& img) const { return model_->try_features(img); }
+  result<std::vector<float>> try_image_tokens(const image& img) const { return model_->try_image_tokens(img); }
   stage_shapes shapes() const { return model_->shapes(); }
   /// @}
   chat_description description() const { return model_->description(); }

@@ -8,10 +8,10 @@
 
 LLAVA_BEGIN
 
-/// The turns of a conversation and its pictures: what save() gives and restore() takes.
+/// The turns of a conversation and its images: what save() gives and restore() takes.
 struct conversation_state {
-  std::vector<message> turns;   ///< perhaps system; user, assistant, user, … texts hold one `<image>` per picture
-  std::vector<image> pictures;  ///< in the order of these
+  std::vector<message> turns;  ///< perhaps system; user, assistant, user, … texts hold one `<image>` per image
+  std::vector<image> images;   ///< in the order of these
 };
 
 LLAVA_END

@@ -106,7 +106,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
 TEST_CASE("R1: numbers that make no model are told with file and key") {
   temporary_folder f("negatives");
   f.copy(golden);
-  const std::string config = f.read("config.json"), pictures = f.read("preprocessor_config.json");
+  const std::string config = f.read("config.json"), images = f.read("preprocessor_config.json");
   CHECK(error_of(f).empty());
   struct row {
     const char *from, *to, *fragment;
@@ -138,7 +138,7 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
         {"\"patch_size\": 14", "\"patch_size\": 0", "vision.patch must be"},
         {"\"patch_size\": 14", "\"patch_size\": 43", "vision.patch must be"},
         {"\"image_size\": 42", "\"image_size\": 2147483646", "vision.image must be"},
-        {"\"image_size\": 42", "\"image_size\": 28", "prepares pictures of 42 pixels for a tower of 28"},
+        {"\"image_size\": 42", "\"image_size\": 28", "prepares images of 42 pixels for a tower of 28"},
         {"\"num_channels\": 3", "\"num_channels\": 1", "num_channels"},
         {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9", "vision.select_layer must name"},
         {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]", "a list; known: one layer"},
@@ -167,7 +167,7 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
                        {"0.27577711", "\"x\"", "three numbers"},
                        {",\n    0.27577711", "", "three numbers"}}) {
     INFO(r.to);
-    const std::string changed = replaced(pictures, r.from, r.to);
+    const std::string changed = replaced(images, r.from, r.to);
     REQUIRE_FALSE(changed.empty());
     f.write("preprocessor_config.json", changed);
     const std::string sentence = error_of(f);
@@ -246,8 +246,7 @@ TEST_CASE("windows: none in LLaMA, one for all layers of Mistral, one for the la
   CHECK(wrong(R"("model_type": "mistral", "sliding_window": 0)").find("null, or at least 1") != std::string::npos);
 }
 
-TEST_CASE(
-    "original folders: the slow tokenizer but for names of mistral and mpt, and the longest prompt with pictures") {
+TEST_CASE("original folders: the slow tokenizer but for names of mistral and mpt, and the longest prompt with images") {
   const auto write = [](temporary_folder& f, const std::string& more) {
     f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
     f.write("config.json", replaced(f.read("config.json"), "\"mm_hidden_size\":", more + "\"mm_hidden_size\":"));

@@ -4,7 +4,7 @@
 
 #include <temporary_folder.hpp>
 
-#include "../image/pictures.hpp"
+#include "../image/images.hpp"
 
 namespace {
 
@@ -24,22 +24,22 @@ struct folder : temporary_folder {
   }
 };
 
-std::string crc_of_values(const llava::image_config& c, const llava::image& picture) {
-  const auto square = llava::try_preprocess(picture, c);
+std::string crc_of_values(const llava::image_config& c, const llava::image& img) {
+  const auto square = llava::try_preprocess(img, c);
   REQUIRE(square);
   const std::vector<float> values = llava::pixel_values(*square, llava::normalise_table(c));
-  return pictures::crc({reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * sizeof(float)});
+  return images::crc({reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * sizeof(float)});
 }
 
 }  // namespace
 
 TEST_CASE("a processor's class says what its keys mean: the numbers of transformers 4.57, or a sentence") {
-  const llava::image made[] = {pictures::draw("noise", 1, 61, 40),  pictures::draw("scene", 2, 40, 61),
-                               pictures::draw("noise", 3, 50, 50),  pictures::draw("gradient", 4, 20, 17),
-                               pictures::draw("noise", 5, 30, 140), pictures::draw("scene", 6, 300, 31)};
+  const llava::image made[] = {images::draw("noise", 1, 61, 40),  images::draw("scene", 2, 40, 61),
+                               images::draw("noise", 3, 50, 50),  images::draw("gradient", 4, 20, 17),
+                               images::draw("noise", 5, 30, 140), images::draw("scene", 6, 300, 31)};
   folder f("vectors");
   std::size_t compared = 0, refused = 0;
-  for (const auto& line : pictures::lines("processors.txt")) {
+  for (const auto& line : images::lines("processors.txt")) {
     const std::string text = line.str(), json = text.substr(0, text.find('\t')),
                       expected = text.substr(text.find('\t') + 1);
     INFO(json);
@@ -54,10 +54,10 @@ TEST_CASE("a processor's class says what its keys mean: the numbers of transform
     }
     if (!d) FAIL(d.error().what());
     std::istringstream crcs(expected);
-    for (const llava::image& picture : made) {
+    for (const llava::image& img : made) {
       std::string crc;
       REQUIRE(crcs >> crc);
-      CHECK(crc_of_values(d->image, picture) == crc);
+      CHECK(crc_of_values(d->image, img) == crc);
     }
     ++compared;
   }

@@ -76,7 +76,7 @@ TEST_CASE("R12: prompts without memory", "[text]") {
         }) > 10);
 }
 
-TEST_CASE("R12: pictures are resized, padded and cropped without memory", "[image]") {
+TEST_CASE("R12: images are resized, padded and cropped without memory", "[image]") {
   const llava::image p = *llava::try_image_from_rgb(4, 3, std::vector<std::byte>(36));
   CHECK(refuse_each([&] { return llava::try_pad_to_square(p, {1, 2, 3}); }) > 0);
   CHECK(refuse_each([&] { return llava::try_centre_crop(p, 2); }) > 0);

@@ -107,10 +107,10 @@ def main():
             if of_onednn != [p for p in ("oneDNN", "OpenMP") if p not in present]:
                 wrong.append(f"{words}: what is said to be missing for oneDNN: {of_onednn}")
 
-    # The tests need picture files unless they are told that there are none: an error, of one sentence.
+    # The tests need image files unless they are told that there are none: an error, of one sentence.
     code, said = project.configure_with(everything - {"JPEG"}, "-DLLAVA_TEST_IMAGE_FILES=ON")
     if code == 0 or said.count("CMake Error") != 1 or "-DLLAVA_TEST_IMAGE_FILES=OFF" not in said:
-        wrong.append(f"without libjpeg, tests of picture files: {said[-1500:]}")
+        wrong.append(f"without libjpeg, tests of image files: {said[-1500:]}")
 
     # A build type where none is given, and nothing else where one is.
     for folder, options, build_type, flags in [("plain", [], "Release", "-O2"),

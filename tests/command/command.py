@@ -16,7 +16,7 @@ import unittest
 
 LLAVA = sys.argv.pop(1) if len(sys.argv) > 1 else "build/release/llava"
 TINY = "examples/tiny"
-PICTURE, OTHER = f"{TINY}/pictures/three-shapes.png", f"{TINY}/pictures/tall.jpg"
+IMAGE, OTHER = f"{TINY}/images/three-shapes.png", f"{TINY}/images/tall.jpg"
 
 
 def llava(*words):
@@ -41,12 +41,12 @@ def npy(path):
 
 class Ask(unittest.TestCase):
     def test_answers_on_standard_output_and_nothing_else(self):
-        done = ask("--image-file", PICTURE, "--query", "How many shapes are there?")
+        done = ask("--image-file", IMAGE, "--query", "How many shapes are there?")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertTrue(done.stdout.strip() and done.stdout.count("\n") == 1)
 
     def test_json_is_one_object_and_follows_the_seed(self):
-        words = ("--image-file", f"{PICTURE},{OTHER}", "--query", "describe the second picture.", "--json")
+        words = ("--image-file", f"{IMAGE},{OTHER}", "--query", "describe the second picture.", "--json")
         one, two = json.loads(ask(*words).stdout), json.loads(ask(*words).stdout)
         self.assertEqual(one["text"], two["text"])
         self.assertEqual(one["finish_reason"], "eos")
@@ -78,12 +78,12 @@ class Ask(unittest.TestCase):
             self.assertEqual(about(f"{folder}/q8"), ("llava_v1", "config.json says llava_model_name llava-v1.5-7b", False, ""))
 
     def test_every_backend_and_dtype_gives_the_same_answer(self):
-        answers = {ask("--image-file", PICTURE, "--query", "What color is the star?", "--backend", b, "--dtype", d, "--threads", "1").stdout
+        answers = {ask("--image-file", IMAGE, "--query", "What color is the star?", "--backend", b, "--dtype", d, "--threads", "1").stdout
                    for b, d in (("simd", "f16"), ("simd", "f32"), ("scalar", "f16"), ("scalar", "f32"))}
         self.assertEqual(len(answers), 1)
 
     def test_a_quantised_folder_opens_as_what_it_is_and_answers(self):
-        question = ("--image-file", PICTURE, "--query", "How many shapes are there?", "--temperature", "0")
+        question = ("--image-file", IMAGE, "--query", "How many shapes are there?", "--temperature", "0")
         expected = ask(*question[:4]).stdout
         with tempfile.TemporaryDirectory() as folder:
             for dtype in ("q16_0", "q8_0", "q4_0", "q4_i8"):
@@ -101,7 +101,7 @@ class Ask(unittest.TestCase):
                 self.assertIn(f"open the model with weights of {dtype}", wrong.stderr)
             finer = llava("ask", "--model-path", f"{folder}/q8_0", "--dtype", "q8_0_a16", *question)
             self.assertEqual((finer.returncode, finer.stdout), (0, expected))
-            self.assertEqual(sorted(os.listdir(made)), sorted(set(os.listdir(TINY)) - {"pictures", "scenes", "training.json"}))
+            self.assertEqual(sorted(os.listdir(made)), sorted(set(os.listdir(TINY)) - {"images", "scenes", "training.json"}))
             again = llava("quantize", TINY, "--to", "q8_0", "-o", f"{folder}/q8_0")
             self.assertEqual(again.returncode, 1)
             self.assertIn("is there already", again.stderr)
@@ -127,7 +127,7 @@ class Ask(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             notes = pathlib.Path(folder, "notes")
             notes.write_text("mine")
-            for words in (("inspect", TINY, "--stage", "pixels", "--image", PICTURE, "--out", str(notes)),
+            for words in (("inspect", TINY, "--stage", "pixels", "--image", IMAGE, "--out", str(notes)),
                           ("eval", "scenes", "--limit", "1", "--answers-file", str(notes)),
                           ("ask", "--model-path", TINY, "--dtype", "q8_0", "--packed-file", str(notes), "--query", "x"),
                           ("quantize", TINY, "--to", "q8_0", "-o", str(notes))):
@@ -136,7 +136,7 @@ class Ask(unittest.TestCase):
                 self.assertIn(f"{notes} is there already", done.stderr)
                 self.assertEqual(notes.read_text(), "mine")
             # What the command itself has written, it writes anew.
-            for words in (("inspect", TINY, "--stage", "pixels", "--image", PICTURE, "--out", f"{folder}/ours"),
+            for words in (("inspect", TINY, "--stage", "pixels", "--image", IMAGE, "--out", f"{folder}/ours"),
                           ("eval", "scenes", "--limit", "1", "--answers-file", f"{folder}/ours")):
                 codes = [llava(*words).returncode for _ in range(2)]
                 self.assertEqual((codes, sorted(os.listdir(folder))), ([0, 0], ["notes", "ours"]))
@@ -146,23 +146,23 @@ class Ask(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["notes"])
 
     def test_the_reference_s_options(self):
-        done = ask("--image-file", f"{PICTURE};{OTHER}", "--sep", ";", "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
+        done = ask("--image-file", f"{IMAGE};{OTHER}", "--sep", ";", "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
                    "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new-tokens", "3")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_errors_are_one_sentence_on_standard_error(self):
         for words, sentence in (
-                (("--image-file", "absent.png"), "cannot open the picture absent.png: No such file or directory"),
-                (("--image-file", "a, b.png"), "No such file or directory; ',' separates pictures: if it is part of a name, choose another with --sep"),
-                (("--image-file", "https://x.org/a,b.png"), "a picture cannot be given as a URL"),
-                (("--image-file", "data:image/png;base64,AAAA"), "a picture cannot be given as a data: URL"),
-                (("--image-file", "-"), "a picture cannot be given as \"-\" (standard input)"),
+                (("--image-file", "absent.png"), "cannot open the image absent.png: No such file or directory"),
+                (("--image-file", "a, b.png"), "No such file or directory; ',' separates images: if it is part of a name, choose another with --sep"),
+                (("--image-file", "https://x.org/a,b.png"), "an image cannot be given as a URL"),
+                (("--image-file", "data:image/png;base64,AAAA"), "an image cannot be given as a data: URL"),
+                (("--image-file", "-"), "an image cannot be given as \"-\" (standard input)"),
                 (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
-                (("--image-file", ""), "picture 1 of '' has an empty name"),
-                (("--image-file", f"{PICTURE},"), "has an empty name"),
+                (("--image-file", ""), "image 1 of '' has an empty name"),
+                (("--image-file", f"{IMAGE},"), "has an empty name"),
                 (("--top-p", "nan"), "generation_settings::top_p must be"),
-                (("--image-file", PICTURE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
-                (("--image-file", f"{PICTURE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 pictures")):
+                (("--image-file", IMAGE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
+                (("--image-file", f"{IMAGE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 images")):
             words = words if "--query" in words else (*words, "--query", "x")
             done = ask(*words)
             self.assertEqual((done.returncode, done.stdout), (1, ""), words)
@@ -210,14 +210,14 @@ class Inspect(unittest.TestCase):
 
     def test_stages_have_their_shapes(self):
         prompt = "A USER: <image>\nHow many? ASSISTANT:"
-        self.assertEqual(self.stage("pixels", "--image", PICTURE)[0], (1, 3, 84, 84))
-        self.assertEqual(self.stage("features", "--image", f"{PICTURE},{OTHER}")[0], (2, 49, 128))
-        self.assertEqual(self.stage("image_tokens", "--image", PICTURE)[0], (1, 49, 128))
-        (_, count), ids = self.stage("input_ids", "--image", PICTURE, "--prompt", prompt)
+        self.assertEqual(self.stage("pixels", "--image", IMAGE)[0], (1, 3, 84, 84))
+        self.assertEqual(self.stage("features", "--image", f"{IMAGE},{OTHER}")[0], (2, 49, 128))
+        self.assertEqual(self.stage("image_tokens", "--image", IMAGE)[0], (1, 49, 128))
+        (_, count), ids = self.stage("input_ids", "--image", IMAGE, "--prompt", prompt)
         self.assertEqual(ids[0], 1)
-        self.assertEqual(self.stage("logits", "--image", PICTURE, "--prompt", prompt)[0], (1, count + 48, 768))
+        self.assertEqual(self.stage("logits", "--image", IMAGE, "--prompt", prompt)[0], (1, count + 48, 768))
 
-    def test_a_prompt_without_its_picture_is_text(self):
+    def test_a_prompt_without_its_image_is_text(self):
         (_, count), ids = self.stage("input_ids", "--prompt", "see <image> here")
         self.assertNotIn(766, ids)
         self.assertGreater(count, 5)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <llava/config.hpp>
+#include <llava/config_rules.hpp>
+#include <llava/pipeline/config_fields.hpp>
 #include <llava_catch.hpp>
 
 using namespace llava;

@@ -5,7 +5,7 @@
 
 Everyone is given the same random seed, so that two runs try the same. A finding stays in the build folder and its path is
 printed. An input is at most 64 KiB, and no single allocation may be larger than 64 MiB and four times that (R1), except for
-the pixels of a picture. For a release: --runs 2000000, which is ten million and more in all.
+the pixels of an image. For a release: --runs 2000000, which is ten million and more in all.
 """
 import argparse
 import json
@@ -22,9 +22,9 @@ CONFIGS = ("config.json", "preprocessor_config.json", "generation_config.json", 
            "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
-def pictures():
-    """The small ones of tests/data/image/pictures.pack."""
-    pack = (DATA / "image" / "pictures.pack").read_bytes()
+def images():
+    """The small ones of tests/data/image/images.pack."""
+    pack = (DATA / "image" / "images.pack").read_bytes()
     for line in (DATA / "image" / "decode.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             at, size = map(int, line.split()[1:3])
@@ -56,7 +56,7 @@ def seeds(target):
                 if (folder / name).exists():
                     yield bytes([number]) + (folder / name).read_bytes()
     elif target == "image_file":
-        yield from pictures()
+        yield from images()
     elif target == "chat_template":
         for template, _ in json.loads((DATA / "text" / "chat_templates.json").read_text(encoding="utf-8"))["vectors"]:
             yield template.encode()

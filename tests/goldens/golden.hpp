@@ -35,7 +35,7 @@ class record {
     std::memcpy(v.data(), t->bytes.data(), t->bytes.size());
     return v;
   }
-  llava::image picture(const std::string& name) const {
+  llava::image test_image(const std::string& name) const {
     const llava::stored_tensor* t = tensors_.find("picture." + name);
     if (!t) FAIL(name << " is missing");
     return *llava::try_image_from_rgb(static_cast<int>(t->dims[1]), static_cast<int>(t->dims[0]), t->bytes);
@@ -65,26 +65,26 @@ template <class Pipeline>
 void check_case(const Pipeline& model, const record& expected, const llava::json_value& about, const bounds& b) {
   const std::string name = *about.find("name")->text(), &prompt = *about.find("prompt")->text();
   INFO("case " << name);
-  std::vector<llava::image> pictures;
-  for (const llava::json_value& picture : about.find("pictures")->items())
-    pictures.push_back(expected.picture(*picture.text()));
+  std::vector<llava::image> images;
+  for (const llava::json_value& img : about.find("pictures")->items())
+    images.push_back(expected.test_image(*img.text()));
 
   if (expected.has(name + ".pixel_values")) {
     const auto pixels = expected.template values<float>(name + ".pixel_values");
     const auto features = expected.template values<float>(name + ".features"),
                tokens = expected.template values<float>(name + ".image_tokens");
-    for (std::size_t i = 0; i < pictures.size(); ++i) {
-      CHECK(*model.try_pixels(pictures[i]) == row(pixels, i, pictures.size()));
-      CHECK(cosine(*model.try_features(pictures[i]), row(features, i, pictures.size())) >= b.cosine);
-      CHECK(largest_error(*model.try_features(pictures[i]), row(features, i, pictures.size())) <= b.error);
-      CHECK(largest_error(*model.try_image_tokens(pictures[i]), row(tokens, i, pictures.size())) <= b.error);
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      CHECK(*model.try_pixels(images[i]) == row(pixels, i, images.size()));
+      CHECK(cosine(*model.try_features(images[i]), row(features, i, images.size())) >= b.cosine);
+      CHECK(largest_error(*model.try_features(images[i]), row(features, i, images.size())) <= b.error);
+      CHECK(largest_error(*model.try_image_tokens(images[i]), row(tokens, i, images.size())) <= b.error);
     }
   }
-  CHECK(llava::prompt_ids(model.tokenizer(), model.description(), prompt, !pictures.empty()) ==
+  CHECK(llava::prompt_ids(model.tokenizer(), model.description(), prompt, !images.empty()) ==
         expected.template values<std::int32_t>(name + ".input_ids"));
 
   auto chat = model.session();
-  const auto logits = chat.try_logits(prompt, pictures);
+  const auto logits = chat.try_logits(prompt, images);
   if (!logits) FAIL(logits.error().what());
   const auto last = expected.template values<float>(name + ".logits");
   const auto tokens = static_cast<std::size_t>(*about.find("tokens")->whole());
@@ -95,7 +95,7 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
   const auto greedy = expected.template values<std::int32_t>(name + ".greedy");
   chat.settings.ignore_eos = true;
   chat.settings.max_new_tokens = static_cast<int>(greedy.size());
-  const auto answer = chat.try_generate(prompt, pictures);
+  const auto answer = chat.try_generate(prompt, images);
   if (!answer) FAIL(answer.error().what());
   CHECK(greedy.size() == 64);
   CHECK(answer->tokens == greedy);

@@ -59,7 +59,7 @@ inline void make_say(const std::string& folder, const std::vector<std::int32_t>&
   REQUIRE(to->try_finish());
 }
 
-/// A folder as the program was given it; asked about its pictures.
+/// A folder as the program was given it; asked about its images.
 template <class Pipeline>
 void check_original_folder(const llava::json_value& about, const std::vector<const llava::json_value*>& questions) {
   const std::string &name = *about.find("name")->text(), &of = *about.find("of")->text();
@@ -79,7 +79,7 @@ void check_original_folder(const llava::json_value& about, const std::vector<con
   llava::open_options options;
   options.threads = 2;
   options.kv_tokens = 2048;
-  const record pictures(of);
+  const record images(of);
   for (const llava::json_value* q : questions) {
     const std::string &query = *q->find("query")->text(), *const mode = q->find("mode")->text();
     INFO("query " << query << ", template " << (mode ? *mode : std::string("by the name")));
@@ -91,7 +91,7 @@ void check_original_folder(const llava::json_value& about, const std::vector<con
           ids_of(*q->find("input_ids")));
     auto chat = model->session();
     chat.settings.max_new_tokens = 24;
-    const auto answer = chat.try_ask(pictures.picture(*q->find("picture")->text()), query);
+    const auto answer = chat.try_ask(images.test_image(*q->find("picture")->text()), query);
     if (!answer) FAIL(answer.error().what());
     CHECK(answer->tokens == ids_of(*q->find("tokens")));
     CHECK(answer->text == *q->find("text")->text());

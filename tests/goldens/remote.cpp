@@ -6,7 +6,7 @@ namespace {
 template <class B>
 using on = llava::pipeline<llava::any, B, llava::weights<llava::f32>>;
 
-/// Logits of every position of a question about a picture, by the bundled model.
+/// Logits of every position of a question about an image, by the bundled model.
 template <class B>
 std::vector<float> bundled_logits() {
   llava::open_options options;
@@ -14,7 +14,7 @@ std::vector<float> bundled_logits() {
   const auto model = on<B>::try_open(LLAVA_EXAMPLES_DIR "/tiny", options);
   if (!model) FAIL(model.error().what());
   const auto logits = model->session().try_logits(*model->try_prompt(1, "What is in the picture?"),
-                                                  std::vector{golden::record("clip_mha").picture("wide")});
+                                                  std::vector{golden::record("clip_mha").test_image("wide")});
   if (!logits) FAIL(logits.error().what());
   return *logits;
 }

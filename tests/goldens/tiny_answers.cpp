@@ -20,7 +20,7 @@ std::vector<std::int32_t> numbers(const llava::json_value& list) {
   return all;
 }
 
-llava::image picture(const llava::json_value& record, const llava::json_value& which) {
+llava::image test_image(const llava::json_value& record, const llava::json_value& which) {
   const bool scene = *record.find("source")->text() == "scenes";
   const std::string file =
       scene ? tiny + "/scenes/" + *which.text()
@@ -45,9 +45,9 @@ TEST_CASE("the bundled model's answers are transformers', token for token") {
     if (*record->find("source")->text() == "easy_vqa" && !std::getenv("LLAVA_EASY_VQA")) continue;
     auto chat = model->session();
     chat.settings.max_new_tokens = 64;
-    std::vector<llava::image> pictures;
-    for (const llava::json_value& which : record->find("images")->items()) pictures.push_back(picture(*record, which));
-    std::span<const llava::image> fresh(pictures);
+    std::vector<llava::image> images;
+    for (const llava::json_value& which : record->find("images")->items()) images.push_back(test_image(*record, which));
+    std::span<const llava::image> fresh(images);
     for (const llava::json_value& turn : record->find("turns")->items()) {
       const auto answer = chat.try_ask(fresh, *turn.find("text")->text());
       fresh = {};  // the conversation has them now

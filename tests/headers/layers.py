@@ -11,24 +11,25 @@ import re
 
 from headers import includes, main, without_comments, without_strings
 
-CORE = "base config tensor quant ops nn image vision projector llm generate text checkpoint"
+CORE = "base config config_rules tensor quant ops nn image vision projector llm generate text checkpoint"
 ABOVE = f"{CORE} chat_model conversation_state fwd pipeline"
 ALLOWED = {name: set(may.split()) for name, may in {
     "base": "",
     "config": "base",
+    "config_rules": "base config",
     "fwd": "base",
     "tensor": "base",
     "quant": "base tensor",
     "ops": "base tensor quant",
     "backend": "base tensor quant ops",
     "nn": "base config tensor quant ops",
-    "image": "base config tensor ops",
+    "image": "base config config_rules tensor ops",
     "vision": "base config tensor quant ops nn",
     "projector": "base config tensor quant ops nn",
     "llm": "base config tensor quant ops nn",
     "generate": "base tensor ops",
     "text": "base",
-    "checkpoint": "base config tensor quant text",
+    "checkpoint": "base config config_rules tensor quant text",
     "models": "base config projector text ops",
     "conversation_state": "base image text",
     "chat_model": "base conversation_state generate image",
@@ -43,7 +44,7 @@ ALLOWED = {name: set(may.split()) for name, may in {
 OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sentence in [
     (r"(cpuid|immintrin|x86intrin|[a-z]mmintrin|arm_neon|arm_sve)\.h", r"backend/simd(/|\.)", "only backend/simd/ knows instruction sets"),
     (r"rapidjson/", r"(checkpoint|serve|train|eval)/", "RapidJSON stays in checkpoint/ (and serve/, train/, eval/)"),
-    (r"(jpeglib|jerror|png|webp/.*)\.h", r"image/(\w+_)?file\.hpp", "picture libraries stay in image/file.hpp and image/*_file.hpp"),
+    (r"(jpeglib|jerror|png|webp/.*)\.h", r"image/(\w+_)?file\.hpp", "image libraries stay in image/file.hpp and image/*_file.hpp"),
     (r"Eigen/", r"backend/eigen(/|\.)", "Eigen stays in backend/eigen"),
     (r"(cuda|cublas|cudnn|mma|cooperative_groups|cub/|nvtx)", r"backend/cuda(/|\.)", "CUDA stays in backend/cuda"),
     (r"boost/", r"serve/", "Boost stays in serve/"),
@@ -164,7 +165,7 @@ BAD = [
     (one("nn/attention.hpp", "#include <immintrin.h>"), "only backend/simd/ knows instruction sets"),
     (one("backend/eigen.hpp", "#include <arm_neon.h>"), "only backend/simd/ knows instruction sets"),
     (one("text/bpe.hpp", "#include <rapidjson/reader.h>"), "RapidJSON stays in checkpoint/"),
-    (one("image/preprocess.hpp", "#include <png.h>"), "picture libraries stay in image/file.hpp"),
+    (one("image/preprocess.hpp", "#include <png.h>"), "image libraries stay in image/file.hpp"),
     (one("ops/matmul.hpp", "#include <Eigen/Core>"), "Eigen stays in backend/eigen"),
     (one("text/bpe.hpp", "#include <regex>"), "std::regex"),
     (one("base/progress.hpp", "#  include <iostream>"), "never prints"),

@@ -6,17 +6,17 @@
 #include <filesystem>
 #include <map>
 
-#include "pictures.hpp"
+#include "images.hpp"
 
 namespace {
 
 std::span<const std::byte> bytes_of(std::string_view s) { return std::as_bytes(std::span(s.data(), s.size())); }
 
-/// name -> the encoded picture
+/// name -> the encoded image
 std::map<std::string, std::string> encoded() {
-  const std::string pack = pictures::read("pictures.pack");
+  const std::string pack = images::read("images.pack");
   std::map<std::string, std::string> all;
-  for (auto& line : pictures::lines("decode.txt")) {
+  for (auto& line : images::lines("decode.txt")) {
     std::string name;
     std::size_t at = 0, size = 0;
     REQUIRE(line >> name >> at >> size);
@@ -40,7 +40,7 @@ std::string big_endian(std::uint32_t v) {
 TEST_CASE("JPEG and PNG files are read as Pillow reads them, and become its squares") {
   const auto files = encoded();
   std::size_t read = 0, refused = 0;
-  for (auto& line : pictures::lines("decode.txt")) {
+  for (auto& line : images::lines("decode.txt")) {
     std::string name, first;
     std::size_t at = 0, size = 0;
     REQUIRE(line >> name >> at >> size >> first);
@@ -57,19 +57,19 @@ TEST_CASE("JPEG and PNG files are read as Pillow reads them, and become its squa
     REQUIRE(decoded);
     CHECK(decoded->width() == std::stoi(first));
     CHECK(decoded->height() == height);
-    CHECK(pictures::crc(*decoded) == expected);
-    CHECK(pictures::crc(*llava::try_preprocess(*decoded, pictures::setting("clip", "pad", 336, 336))) == pad);
-    CHECK(pictures::crc(*llava::try_preprocess(*decoded, pictures::setting("clip", "crop", 224, 224))) == crop);
-    CHECK(pictures::crc(*llava::try_preprocess(*decoded, pictures::setting("half", "stretch", 384, 384))) == stretch);
+    CHECK(images::crc(*decoded) == expected);
+    CHECK(images::crc(*llava::try_preprocess(*decoded, images::setting("clip", "pad", 336, 336))) == pad);
+    CHECK(images::crc(*llava::try_preprocess(*decoded, images::setting("clip", "crop", 224, 224))) == crop);
+    CHECK(images::crc(*llava::try_preprocess(*decoded, images::setting("half", "stretch", 384, 384))) == stretch);
     ++read;
   }
   CHECK(read >= 200);
   CHECK(refused >= 10);
 }
 
-TEST_CASE("a file that ends early is an error where it is one for Pillow, and never half a picture (R4)") {
+TEST_CASE("a file that ends early is an error where it is one for Pillow, and never half an image (R4)") {
   const auto files = encoded();
-  for (auto& line : pictures::lines("cuts.txt")) {
+  for (auto& line : images::lines("cuts.txt")) {
     std::string name, first;
     std::size_t kept = 0;
     REQUIRE(line >> name >> kept >> first);
@@ -84,11 +84,11 @@ TEST_CASE("a file that ends early is an error where it is one for Pillow, and ne
     std::string expected;
     REQUIRE(line >> height >> expected);
     REQUIRE(decoded);
-    CHECK(pictures::crc(*decoded) == expected);
+    CHECK(images::crc(*decoded) == expected);
   }
 }
 
-TEST_CASE("every cut and a damage at every byte give a picture or one sentence (R4)") {
+TEST_CASE("every cut and a damage at every byte give an image or one sentence (R4)") {
   const auto files = encoded();
   for (const char* name :
        {"png-2-8-5x6", "png-3-8-5x6-adam7", "png-0-16-5x6", "jpeg-8x8-progressive", "jpeg-8x8-s2", "jpeg-8x8-cmyk"}) {
@@ -106,7 +106,7 @@ TEST_CASE("every cut and a damage at every byte give a picture or one sentence (
   }
 }
 
-TEST_CASE("a picture that is too large is refused before its pixels are allocated (R4)") {
+TEST_CASE("an image that is too large is refused before its pixels are allocated (R4)") {
   const auto files = encoded();
   const auto resized = [&](std::uint32_t width, std::uint32_t height) {
     std::string png = files.at("png-2-8-5x6");
@@ -124,7 +124,7 @@ TEST_CASE("a picture that is too large is refused before its pixels are allocate
   CHECK(error_of(std::string((20 << 20) + 1, 'x')).find("at most 20971520") != std::string::npos);
 }
 
-TEST_CASE("a JPEG that refines its picture too often is refused (R4)") {
+TEST_CASE("a JPEG that refines its image too often is refused (R4)") {
   std::string jpeg = encoded().at("jpeg-64x48-progressive");
   const std::size_t last = jpeg.rfind("\xff\xda"), end = jpeg.rfind("\xff\xd9");
   REQUIRE(last < end);
@@ -134,7 +134,7 @@ TEST_CASE("a JPEG that refines its picture too often is refused (R4)") {
   CHECK(error_of(many + "\xff\xd9").find("too often") != std::string::npos);
 }
 
-TEST_CASE("what is no picture is named (R4)") {
+TEST_CASE("what is no image is named (R4)") {
   using namespace std::string_literals;
   CHECK(error_of("").find("x.png is empty") != std::string::npos);
   CHECK(error_of("GIF89a").find("a GIF; save it as JPEG or PNG") != std::string::npos);
@@ -151,16 +151,16 @@ TEST_CASE("what is no picture is named (R4)") {
   CHECK(error_of("<!DOCTYPE html><html>").find("x.png is an HTML page") != std::string::npos);
 }
 
-TEST_CASE("what names a picture elsewhere than in a file is told in one sentence") {
+TEST_CASE("what names an image elsewhere than in a file is told in one sentence") {
   const auto error_of_name = [](const std::string& name) { return llava::try_read_image(name).error().sentence(); };
   const std::string rest = "; save it as a file, and give the file's name",
-                    start = "llava: a picture cannot be given as ";
+                    start = "llava: an image cannot be given as ";
   CHECK(error_of_name("https://llava-vl.github.io/static/images/view.jpg") == start + "a URL" + rest);
   CHECK(error_of_name("S3://bucket/x.png") == start + "a URL" + rest);
   CHECK(error_of_name("-") == start + "\"-\" (standard input)" + rest);
   CHECK(error_of_name("data:image/png;base64," + std::string(100000, 'A')) == start + "a data: URL" + rest);
   CHECK(error_of_name("absent://") == start + "a URL" + rest);
-  CHECK(error_of_name("://x.png") == "llava: cannot open the picture ://x.png: No such file or directory");
+  CHECK(error_of_name("://x.png") == "llava: cannot open the image ://x.png: No such file or directory");
 }
 
 TEST_CASE("files: absent, a folder, a name with a zero byte, and one that is there") {

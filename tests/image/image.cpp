@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/image/image.hpp>
 
-#include "pictures.hpp"
+#include "images.hpp"
 
 TEST_CASE("image is a value") {
-  llava::image a = pictures::draw("noise", 1, 5, 4);
+  llava::image a = images::draw("noise", 1, 5, 4);
   const llava::image b = a;
   CHECK(a == b);
   a.row(3)[14] ^= 1;
   CHECK_FALSE(a == b);
   llava::image taken = std::move(a);
-  CHECK(a.empty());  // NOLINT: what a moved-from picture is
+  CHECK(a.empty());  // NOLINT: what a moved-from image is
   CHECK(a.width() == 0);
   CHECK(taken.width() == 5);
   CHECK(llava::image(0, 5).empty());
@@ -19,13 +19,13 @@ TEST_CASE("image is a value") {
 }
 
 TEST_CASE("raw RGB comes in with any stride, and only when all of it is there (R4)") {
-  const llava::image picture = pictures::draw("scene", 2, 7, 5);
+  const llava::image img = images::draw("scene", 2, 7, 5);
   std::vector<std::uint8_t> apart(4 * 32 + 21, 99);
-  for (int y = 0; y < 5; ++y) std::memcpy(apart.data() + y * 32, picture.row(y), 21);
+  for (int y = 0; y < 5; ++y) std::memcpy(apart.data() + y * 32, img.row(y), 21);
   const auto bytes = std::as_bytes(std::span<const std::uint8_t>(apart));
   const auto read = llava::try_image_from_rgb(7, 5, bytes, 32);
   REQUIRE(read);
-  CHECK(*read == picture);
+  CHECK(*read == img);
   CHECK(llava::try_image_from_rgb(7, 5, bytes.first(bytes.size() - 1), 32).error().code() ==
         llava::errc::invalid_argument);
   CHECK(llava::try_image_from_rgb(7, 5, bytes, 20).error().code() == llava::errc::invalid_argument);

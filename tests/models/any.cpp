@@ -46,7 +46,7 @@ llava::result<llava::pipeline<M, llava::simd, llava::weights<llava::f32>>> try_o
 
 TEST_CASE("a projector of one's own is found by its name in both layouts, and any says which it knows") {
   const std::vector<std::uint8_t> rgb(3 * 50 * 40, 90);
-  const llava::image picture = *llava::try_image_from_rgb(50, 40, std::as_bytes(std::span<const std::uint8_t>(rgb)));
+  const llava::image img = *llava::try_image_from_rgb(50, 40, std::as_bytes(std::span<const std::uint8_t>(rgb)));
   for (const std::string layout : {"clip_mha", "original_folder"}) {
     INFO(layout);
     temporary_folder f("own_" + layout);
@@ -60,7 +60,7 @@ TEST_CASE("a projector of one's own is found by its name in both layouts, and an
     f.write("config.json", config);
     const auto own = try_open<open_to_more>(f.path.string());
     if (!own) FAIL(own.error().what());
-    const std::vector<float> all = *usual->try_image_tokens(picture), half = *own->try_image_tokens(picture);
+    const std::vector<float> all = *usual->try_image_tokens(img), half = *own->try_image_tokens(img);
     const auto width = static_cast<std::size_t>(usual->description().text.hidden);
     const std::size_t rows = all.size() / width;
     REQUIRE(half.size() == rows / 2 * width);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the example pictures of the bundled model "tiny", in the style of its scenes.
 
-    python tests/oracle/draw_pictures.py examples/tiny/pictures
+    python tests/oracle/draw_pictures.py examples/tiny/images
 
 writes four PNG pictures and one JPEG; one of them is wide and one is tall.
 

@@ -69,9 +69,9 @@ WRONG = [
     (SIGLIP | {"size": EDGE}, '"size" is of shortest_edge; known: {"height": …, "width": …} for SiglipImageProcessor'),
     (SIGLIP | {"size": 42}, '"size" must be {"height": …, "width": …} for SiglipImageProcessor'),
     (VIT | {"size": EDGE}, '"size" is of shortest_edge; known: {"height": …, "width": …}, or a number for ViTImageProcessor'),
-    (CLIP | {"size": BOTH, "crop_size": None}, "prepares pictures of 224 pixels for a tower of 42"),
-    ({"image_processor_type": "SiglipImageProcessor"}, "prepares pictures of 224 pixels for a tower of 42"),
-    (CLIP | {"image_processor_type": "LlavaNextImageProcessor"}, "LlavaNextImageProcessor, which cuts a picture into tiles (any resolution)"),
+    (CLIP | {"size": BOTH, "crop_size": None}, "prepares images of 224 pixels for a tower of 42"),
+    ({"image_processor_type": "SiglipImageProcessor"}, "prepares images of 224 pixels for a tower of 42"),
+    (CLIP | {"image_processor_type": "LlavaNextImageProcessor"}, "LlavaNextImageProcessor, which cuts an image into tiles (any resolution)"),
     (CLIP | {"image_processor_type": "NoSuchImageProcessor"}, "NoSuchImageProcessor; known: CLIPImageProcessor, LlavaImageProcessor, SiglipImageProcessor, ViT"),
 ]
 REFUSED = [

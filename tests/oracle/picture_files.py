@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures by formula, and PNG and JPEG files of every kind, for pillow_vectors.py.
 
-The formulas are over whole numbers; tests/image/pictures.hpp repeats them. PNG files and JPEG files of odd sampling are
+The formulas are over whole numbers; tests/image/images.hpp repeats them. PNG files and JPEG files of odd sampling are
 written by this module itself, with fixed seeds, the others by Pillow. A file whose name begins with broken- is to be refused.
 """
 import io

@@ -6,7 +6,7 @@
 
 The pictures are those of picture_files.py.
 
-    pictures.pack   the encoded pictures, one behind the other
+    images.pack   the encoded pictures, one behind the other
     decode.txt      name offset bytes width height crc, then the crc of the square that each setting gives:
                     pad 336, crop 224 (CLIP), stretch 384 (SigLIP); or: name offset bytes error
     cuts.txt        name kept-bytes width height crc, or error: files that end early
@@ -117,7 +117,7 @@ def write_files():
             for kept in sorted({*range(len(data) - 40, len(data)), *range(8, len(data), len(data) // 23)}):
                 whole = decoded(data[:kept])
                 cuts.append(f"{name} {kept} " + ("error" if whole is None else f"{w} {h} {crc(whole)}"))
-    (OUT / "pictures.pack").write_bytes(pack)
+    (OUT / "images.pack").write_bytes(pack)
     (OUT / "decode.txt").write_text(VERSIONS + "\n".join(lines) + "\n")
     (OUT / "cuts.txt").write_text(VERSIONS + "\n".join(cuts) + "\n")
 

@@ -10,7 +10,7 @@ TEST_CASE("decode: no allocation between one token and the next", "[pipeline]") 
   chat.settings.max_new_tokens = 60;
   std::vector<long> at;
   at.reserve(100);
-  tiny::value(chat.try_ask(tiny::picture(1), "What is in the picture?",
+  tiny::value(chat.try_ask(tiny::test_image(1), "What is in the picture?",
                            [&](std::string_view) { at.push_back(allocations::made.load()); }));
   REQUIRE(at.size() >= 60);
   CHECK(at.front() > 0);

@@ -23,7 +23,7 @@ TEST_CASE("a session that is asked by its own callback says so, and its answer i
           "[pipeline]") {
   auto alone = model().session();
   alone.settings = few();
-  const llava::answer expected = value(alone.try_ask(picture(1), question));
+  const llava::answer expected = value(alone.try_ask(test_image(1), question));
 
   auto chat = model().session();
   chat.settings = few();
@@ -40,11 +40,12 @@ TEST_CASE("a session that is asked by its own callback says so, and its answer i
     refused.push_back(logits.error().code());
   };
   SECTION("from the text") {
-    CHECK(value(chat.try_ask(picture(1), question, [&](std::string_view) { ask_itself(); })).tokens == expected.tokens);
+    CHECK(value(chat.try_ask(test_image(1), question, [&](std::string_view) { ask_itself(); })).tokens ==
+          expected.tokens);
   }
   SECTION("from the logits") {
     chat.hooks.on_logits = [&](std::span<float>) { ask_itself(); };
-    CHECK(value(chat.try_ask(picture(1), question)).tokens == expected.tokens);
+    CHECK(value(chat.try_ask(test_image(1), question)).tokens == expected.tokens);
   }
   CHECK(refused == std::vector<llava::errc>(3, llava::errc::busy));
   CHECK(chat.save().turns.size() == 2);
@@ -55,7 +56,7 @@ TEST_CASE("a session that is asked by its own callback says so, and its answer i
 TEST_CASE("a callback may ask a fork, and another session", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
-  value(chat.try_ask(picture(1), question));
+  value(chat.try_ask(test_image(1), question));
   auto expected = chat.fork();
   const auto second = value(expected.try_ask("How many shapes are there?")).tokens;
   std::vector<std::int32_t> forked, fresh;
@@ -64,7 +65,7 @@ TEST_CASE("a callback may ask a fork, and another session", "[pipeline]") {
     forked = value(chat.fork().try_ask("How many shapes are there?")).tokens;
     auto other = model().session();
     other.settings = few();
-    fresh = value(other.try_ask(picture(1), question)).tokens;
+    fresh = value(other.try_ask(test_image(1), question)).tokens;
   });
   CHECK(value(answer).tokens == second);
   CHECK(forked == second);
@@ -74,19 +75,19 @@ TEST_CASE("a callback may ask a fork, and another session", "[pipeline]") {
 TEST_CASE("a turn that is being answered follows what a callback left of the past", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
-  value(chat.try_ask(picture(1), question));
-  value(chat.try_ask(picture(2), "And here?", [&](std::string_view) { chat.truncate(0); }));
+  value(chat.try_ask(test_image(1), question));
+  value(chat.try_ask(test_image(2), "And here?", [&](std::string_view) { chat.truncate(0); }));
   REQUIRE(chat.save().turns.size() == 2);
   CHECK(chat.save().turns[0].text == "<image>\nAnd here?");
-  REQUIRE(chat.save().pictures.size() == 1);
-  CHECK(chat.save().pictures[0] == picture(2));
+  REQUIRE(chat.save().images.size() == 1);
+  CHECK(chat.save().images[0] == test_image(2));
   CHECK(chat.try_ask("And now?"));
 }
 
 TEST_CASE("what a callback throws passes by unchanged, and the conversation is as before", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
-  value(chat.try_ask(picture(1), question));
+  value(chat.try_ask(test_image(1), question));
   auto expected = chat.fork();
   const auto next = value(expected.try_ask("And now?")).tokens;
   const auto throwing = [&](auto thrown) { return chat.try_ask("And now?", [&](std::string_view) { throw thrown; }); };
@@ -140,7 +141,7 @@ TEST_CASE("a hook that leaves nothing to choose from, or no numbers, is an error
     chat.settings.temperature = temperature;
     const auto error_with = [&](auto hook) {
       chat.hooks.on_logits = hook;
-      const auto a = chat.try_ask(picture(1), question);
+      const auto a = chat.try_ask(test_image(1), question);
       REQUIRE_FALSE(a);
       CHECK(a.error().code() == llava::errc::invalid_argument);
       return a.error().sentence();
@@ -153,7 +154,7 @@ TEST_CASE("a hook that leaves nothing to choose from, or no numbers, is an error
           }).find("the logits hook made a logit NaN") != std::string::npos);
     CHECK(error_with([](std::span<float> l) { l[7] = infinity; }).find("+infinity") != std::string::npos);
     chat.hooks = {};
-    CHECK(value(chat.try_ask(picture(1), question)).tokens.size() == 4);
+    CHECK(value(chat.try_ask(test_image(1), question)).tokens.size() == 4);
     chat.truncate(0);
   }
   // In a batch the others go on.
@@ -186,15 +187,15 @@ TEST_CASE("settings without meaning are refused before anything is computed", "[
   refused([](auto& s) { s.top_k = -1; }, "top_k");
 }
 
-TEST_CASE("a conversation is restored with the pictures that its turns speak of, or not at all", "[pipeline]") {
+TEST_CASE("a conversation is restored with the images that its turns speak of, or not at all", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
-  value(chat.try_ask("what does <image> mean?"));  // text: there is no picture with it
+  value(chat.try_ask("what does <image> mean?"));  // text: there is no image with it
   auto other = model().session();
   other.settings = few();
   REQUIRE(other.try_restore(chat.save()));
   chat.truncate(0);
-  value(chat.try_ask(picture(1), question));
+  value(chat.try_ask(test_image(1), question));
   value(chat.try_ask("And now?"));
   const llava::conversation_state state = chat.save();
   REQUIRE(other.try_restore(state));
@@ -208,14 +209,14 @@ TEST_CASE("a conversation is restored with the pictures that its turns speak of,
     return done.error().sentence();
   };
   llava::conversation_state without = state;
-  without.pictures.clear();
-  CHECK(refused(without).find("1 <image> for 0 pictures") != std::string::npos);
+  without.images.clear();
+  CHECK(refused(without).find("1 <image> for 0 images") != std::string::npos);
   llava::conversation_state by_hand;
   by_hand.turns = {{llava::role::user, "<image>\nWhat is it?"}, {llava::role::assistant, "A square."}};
-  CHECK(refused(by_hand).find("1 <image> for 0 pictures") != std::string::npos);
-  by_hand.pictures = {picture(1), picture(2)};
-  CHECK(refused(by_hand).find("1 <image> for 2 pictures") != std::string::npos);
-  by_hand.pictures.resize(1);
+  CHECK(refused(by_hand).find("1 <image> for 0 images") != std::string::npos);
+  by_hand.images = {test_image(1), test_image(2)};
+  CHECK(refused(by_hand).find("1 <image> for 2 images") != std::string::npos);
+  by_hand.images.resize(1);
   REQUIRE(other.try_restore(by_hand));
   CHECK(value(other.try_ask("Which colour?")).prompt_tokens > 49);
 }

@@ -13,7 +13,7 @@ using llava::json_value, llava::message, llava::role;
 
 const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny", text_llama = LLAVA_TEST_DATA "/goldens/text_llama";
 
-std::vector<message> turns_of(const json_value& list, bool has_pictures) {
+std::vector<message> turns_of(const json_value& list, bool has_images) {
   std::vector<message> turns;
   for (const json_value& t : list.items()) {
     const std::string& name = *t.items()[0].text();
@@ -21,7 +21,7 @@ std::vector<message> turns_of(const json_value& list, bool has_pictures) {
                      : name == "assistant" ? role::assistant
                      : name == "system"    ? role::system
                                            : role::tool;
-    turns.push_back({who, *t.items()[1].text(), has_pictures ? static_cast<int>(*t.items()[2].whole()) : 0});
+    turns.push_back({who, *t.items()[1].text(), has_images ? static_cast<int>(*t.items()[2].whole()) : 0});
   }
   turns.push_back({role::assistant, {}, 0});
   return turns;
@@ -54,11 +54,11 @@ TEST_CASE("a folder's chat template gives transformers' prompts and ids") {
   CHECK_FALSE(described->conversation.guessed);
   std::size_t prompts = 0, ids_compared = 0;
   for (const json_value& r : json->value().find("prompts")->items()) {
-    const bool has_pictures = *r.find("folder")->text() == "tiny";
+    const bool has_images = *r.find("folder")->text() == "tiny";
     const json_value* known = json->value().find("templates")->find(*r.find("template")->text());
     const std::string text = known ? *known->text() : described->conversation.own.text;
-    const auto turns = turns_of(*r.find("turns"), has_pictures);
-    const auto prompt = conversation(text, has_pictures).try_prompt(turns);
+    const auto turns = turns_of(*r.find("turns"), has_images);
+    const auto prompt = conversation(text, has_images).try_prompt(turns);
     INFO(*r.find("template")->text() << ": " << turns[0].text);
     ++prompts;
     if (r.find("prompt")->is_null()) {
@@ -67,14 +67,14 @@ TEST_CASE("a folder's chat template gives transformers' prompts and ids") {
     }
     REQUIRE(prompt);
     CHECK(*prompt == *r.find("prompt")->text());
-    std::size_t pictures = 0;
-    for (const message& t : turns) pictures += llava::images_in(t);
-    if (pictures == 0 && prompt->find("<image>") != std::string::npos)
+    std::size_t images = 0;
+    for (const message& t : turns) images += llava::images_in(t);
+    if (images == 0 && prompt->find("<image>") != std::string::npos)
       continue;  // there it is text here, and no token (R10)
     std::vector<std::int32_t> ids;
     for (const json_value& id : r.find("ids")->items()) ids.push_back(static_cast<std::int32_t>(*id.whole()));
-    CHECK(llava::prompt_ids(has_pictures ? words : words_alone, has_pictures ? *described : *alone, *prompt,
-                            pictures > 0, true) == ids);
+    CHECK(llava::prompt_ids(has_images ? words : words_alone, has_images ? *described : *alone, *prompt, images > 0,
+                            true) == ids);
     ++ids_compared;
   }
   CHECK(prompts == 84);
@@ -111,7 +111,7 @@ TEST_CASE("a template that takes texts only gets texts, one that takes parts onl
                     parts =
                         "{% for m in messages %}{% for c in m.content | selectattr('type', 'equalto', 'text') %}{{ "
                         "c.text }}{% endfor %}{% endfor %}",
-                    pictures =
+                    images =
                         "{% for m in messages %}{% for c in m.content %}{{ '<image>' if c.type == 'image' else c.text "
                         "}}{% endfor %}{% endfor %}";
   const std::vector<message> seen{{role::user, "<image>\nWhat?"}, {role::assistant, ""}},
@@ -120,7 +120,7 @@ TEST_CASE("a template that takes texts only gets texts, one that takes parts onl
     CHECK(prompt_of(texts, seen, parts_first) == "user <image>\nWhat?;");
     CHECK(prompt_of(printed, seen, parts_first) == "user <image>\nWhat?;");
     CHECK(prompt_of(trimmed, seen, parts_first) == "<image>\nWhat?;");
-    CHECK(prompt_of(pictures, seen, parts_first) == "<image>What?");
+    CHECK(prompt_of(images, seen, parts_first) == "<image>What?");
     CHECK(prompt_of(parts, said, parts_first) == "What?");
     CHECK(prompt_of(texts, said, parts_first) == "user What?;");
   }

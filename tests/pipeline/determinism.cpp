@@ -8,8 +8,8 @@ using namespace tiny;
 
 namespace {
 
-std::string prompt_of(std::string_view question, std::size_t pictures = 1) {
-  return *model().try_prompt(pictures, question);
+std::string prompt_of(std::string_view question, std::size_t images = 1) {
+  return *model().try_prompt(images, question);
 }
 
 std::vector<float> logits(const model_type& m, const std::string& prompt, const llava::image& p) {
@@ -27,12 +27,12 @@ bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST_CASE("R14: logits are the same bytes whatever the threads and the size of a chunk", "[pipeline]") {
   const std::string prompt = prompt_of("What is in the picture?");
-  const std::vector<float> expected = logits(model(), prompt, picture(1));
+  const std::vector<float> expected = logits(model(), prompt, test_image(1));
   for (int threads : {1, 2, 3})
     for (int chunk : {1, 5, 16, 64, 640}) {
       if (is_sanitized && (threads != 2 || (chunk != 16 && chunk != 640))) continue;
       INFO("threads " << threads << ", chunk " << chunk);
-      CHECK(same_bytes(logits(open(options(threads, chunk)), prompt, picture(1)), expected));
+      CHECK(same_bytes(logits(open(options(threads, chunk)), prompt, test_image(1)), expected));
     }
 }
 
@@ -47,7 +47,7 @@ TEST_CASE("R14: an answer in a batch is the one it gets alone", "[pipeline]") {
     auto together = m.batch();
     std::vector<llava::answer> alone;
     for (int i = 0; i < rows; ++i) {
-      const llava::image p = picture(i % 4);
+      const llava::image p = test_image(i % 4);
       const std::string prompt = prompt_of(questions[i % 5]);
       llava::generation_settings s;
       s.max_new_tokens = 5 + i % 7;
@@ -74,13 +74,13 @@ TEST_CASE("R14: sessions that ask at the same time get what they get alone", "[p
   std::vector<std::vector<std::int32_t>> expected(4), got(4);
   for (int i = 0; i < 4; ++i)
     expected[static_cast<std::size_t>(i)] =
-        value(model().session().try_ask(picture(i), "What is in the picture?")).tokens;
+        value(model().session().try_ask(test_image(i), "What is in the picture?")).tokens;
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i)
       threads.emplace_back([&, i] {
         for (int turn = 0; turn < 3; ++turn) {
-          auto a = model().session().try_ask(picture(i), "What is in the picture?");
+          auto a = model().session().try_ask(test_image(i), "What is in the picture?");
           if (a) got[static_cast<std::size_t>(i)] = a->tokens;
         }
       });

@@ -7,22 +7,22 @@ using namespace tiny;
 namespace {
 
 template <class S>
-concept has_all_of_a_session = requires(S s, const S& c, std::span<const llava::image> pictures,
-                                        const llava::image& picture, std::string_view text,
-                                        llava::text_callback on_text, llava::conversation_state state) {
+concept has_all_of_a_session = requires(S s, const S& c, std::span<const llava::image> images, const llava::image& img,
+                                        std::string_view text, llava::text_callback on_text,
+                                        llava::conversation_state state) {
   s.settings.max_new_tokens;
   s.hooks.on_logits;
-  { s.try_ask(pictures, text, on_text) } -> std::same_as<llava::result<llava::answer>>;
-  { s.try_ask(picture, text) } -> std::same_as<llava::result<llava::answer>>;
+  { s.try_ask(images, text, on_text) } -> std::same_as<llava::result<llava::answer>>;
+  { s.try_ask(img, text) } -> std::same_as<llava::result<llava::answer>>;
   { s.try_ask(text) } -> std::same_as<llava::result<llava::answer>>;
-  { s.try_generate(text, pictures, on_text) } -> std::same_as<llava::result<llava::answer>>;
-  { s.try_logits(text, pictures) } -> std::same_as<llava::result<std::vector<float>>>;
+  { s.try_generate(text, images, on_text) } -> std::same_as<llava::result<llava::answer>>;
+  { s.try_logits(text, images) } -> std::same_as<llava::result<std::vector<float>>>;
   { c.save() } -> std::same_as<const llava::conversation_state&>;
   { s.try_restore(state) } -> std::same_as<llava::result<void>>;
   s.truncate(std::size_t{2});
   { c.fork() } -> std::same_as<S>;
-  { s.ask(pictures, text, on_text) } -> std::same_as<llava::answer>;
-  { s.ask(picture, text) } -> std::same_as<llava::answer>;
+  { s.ask(images, text, on_text) } -> std::same_as<llava::answer>;
+  { s.ask(img, text) } -> std::same_as<llava::answer>;
   { s.ask(text) } -> std::same_as<llava::answer>;
   s.restore(state);
 };
@@ -44,10 +44,10 @@ TEST_CASE("erase: a conversation is the same with and without its type", "[pipel
     CHECK(found.tokens == expected.tokens);
     CHECK(found.reused_tokens == expected.reused_tokens);
   };
-  ask(picture(1), "What is in the picture?");
+  ask(test_image(1), "What is in the picture?");
   ask("How many shapes are there?");
   CHECK(chat.save().turns.size() == 4);
-  CHECK(chat.save().pictures == plain.save().pictures);
+  CHECK(chat.save().images == plain.save().images);
 
   llava::chat_session other = erased.session();
   CHECK_FALSE(other.try_restore({chat.save().turns, {}}));

@@ -68,20 +68,20 @@ TEST_CASE("a folder's penalties give transformers' answers, and in original fold
     const auto opened = tiny::open_folder(folder.path.string());
     const golden::record record(model);
     std::string prompt;
-    std::vector<llava::image> pictures;
+    std::vector<llava::image> images;
     for (const llava::json_value& c : record.cases())
       if (*c.find("name")->text() == name) {
         prompt = *c.find("prompt")->text();
-        for (const auto& p : c.find("pictures")->items()) pictures.push_back(record.picture(*p.text()));
+        for (const auto& p : c.find("pictures")->items()) images.push_back(record.test_image(*p.text()));
       }
 
     auto chat = opened.session();
-    CHECK(tiny::value(chat.try_generate(prompt, pictures)).tokens == ids(expected.find("tokens")));
+    CHECK(tiny::value(chat.try_generate(prompt, images)).tokens == ids(expected.find("tokens")));
     auto together = opened.batch();
-    REQUIRE(together.try_add(prompt, pictures));
+    REQUIRE(together.try_add(prompt, images));
     llava::generation_settings none;
     none.repetition_penalty = 1.f, none.suppress_tokens.emplace();
-    REQUIRE(together.try_add(prompt, pictures, none));
+    REQUIRE(together.try_add(prompt, images, none));
     const auto both = tiny::values(together.try_run());
     CHECK(both[0].tokens == ids(expected.find("tokens")));
     const auto usual = record.values<std::int32_t>(name + ".greedy");
@@ -93,7 +93,7 @@ TEST_CASE("a folder's penalties give transformers' answers, and in original fold
     other.settings.repetition_penalty = penalty;
     other.settings.suppress_tokens = suppressed;
     other.settings.max_new_tokens = 16;
-    CHECK(tiny::value(other.try_generate(prompt, pictures)).tokens == ids(expected.find("tokens")));
+    CHECK(tiny::value(other.try_generate(prompt, images)).tokens == ids(expected.find("tokens")));
   }
 }
 

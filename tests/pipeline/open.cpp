@@ -108,8 +108,8 @@ TEST_CASE("a token beyond the rows of embeddings does no harm until a prompt has
   auto chat = model->session();
   chat.settings.max_new_tokens = 2;
   CHECK(chat.try_ask("hello"));
-  for (const auto& answered :
-       {chat.try_ask("hello <extra>"), chat.try_generate("<extra>", {}), chat.try_ask(tiny::picture(1), "<extra>")}) {
+  for (const auto& answered : {chat.try_ask("hello <extra>"), chat.try_generate("<extra>", {}),
+                               chat.try_ask(tiny::test_image(1), "<extra>")}) {
     REQUIRE_FALSE(answered);
     CHECK(answered.error().code() == llava::errc::mismatch);
     CHECK(answered.error().sentence() ==
@@ -183,14 +183,14 @@ TEST_CASE("loading reports its progress and can be ended") {
   CHECK(ended.error().code() == llava::errc::cancelled);
 }
 
-TEST_CASE("a language model alone answers, and refuses pictures in one sentence") {
+TEST_CASE("a language model alone answers, and refuses images in one sentence") {
   auto model = tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/text_llama", tiny::options());
   REQUIRE(model);
   auto chat = model->session();
   chat.settings.max_new_tokens = 4;
   chat.settings.ignore_eos = true;
   CHECK(tiny::value(chat.try_ask("hello")).tokens.size() == 4);
-  CHECK(chat.try_ask(tiny::picture(1), "hello").error().sentence().find("no vision tower") != std::string::npos);
+  CHECK(chat.try_ask(tiny::test_image(1), "hello").error().sentence().find("no vision tower") != std::string::npos);
 }
 
 TEST_CASE("a projector of llava-hf with three layers is run with three") {
@@ -204,7 +204,7 @@ TEST_CASE("a projector of llava-hf with three layers is run with three") {
   const auto three = tiny::model_type::try_open(f.path.string(), tiny::options());
   if (!three) FAIL(three.error().what());
   CHECK(three->description().projector.depth == 3);
-  const auto before = two->try_image_tokens(tiny::picture(1)), after = three->try_image_tokens(tiny::picture(1));
+  const auto before = two->try_image_tokens(tiny::test_image(1)), after = three->try_image_tokens(tiny::test_image(1));
   REQUIRE((before && after && before->size() == after->size()));
   double largest = 0;
   for (std::size_t i = 0; i < before->size(); ++i) {

@@ -41,8 +41,8 @@ TEST_CASE("a backend is a value: an instruction set is said when a model is open
   const auto plain = model_type::try_open(folder, options(), {.isa = llava::simd_isa::generic});
   REQUIRE(plain);
   CHECK(plain->state().backend.isa == llava::simd_isa::generic);
-  CHECK(tiny::value(plain->session().try_ask(picture(1), "What color is the square?")).text ==
-        tiny::value(model().session().try_ask(picture(1), "What color is the square?")).text);
+  CHECK(tiny::value(plain->session().try_ask(test_image(1), "What color is the square?")).text ==
+        tiny::value(model().session().try_ask(test_image(1), "What color is the square?")).text);
 
   const auto absent = llava::is_supported(llava::simd_isa::neon) ? llava::simd_isa::avx2 : llava::simd_isa::neon;
   const auto refused = model_type::try_open(folder, options(), {.isa = absent});
@@ -62,9 +62,9 @@ TEST_CASE("a host's executor may grow and shrink after opening", "[pipeline]") {
   llava::open_options o = options();
   o.threads_of_host = host;
   const model_type m = open(o);
-  const auto expected = value(model().session().try_ask(picture(1), "What is in the picture?")).tokens;
+  const auto expected = value(model().session().try_ask(test_image(1), "What is in the picture?")).tokens;
   for (const int said : {2, 64, 1, 0, -5}) {
     host->said = said;
-    CHECK(value(m.session().try_ask(picture(1), "What is in the picture?")).tokens == expected);
+    CHECK(value(m.session().try_ask(test_image(1), "What is in the picture?")).tokens == expected);
   }
 }

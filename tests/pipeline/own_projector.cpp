@@ -153,7 +153,7 @@ TEST_CASE("own op: it plans, and computes on all threads", "[pipeline]") {
   now = {24, [](auto& q, auto y, auto x, auto&) { mean_of_two(q, y, rows_of(x, 0, 48)); }};
   const auto model = model_type::try_open(tiny::folder, tiny::options());
   REQUIRE(model);
-  const auto features = model->try_features(tiny::picture(1)), tokens = model->try_image_tokens(tiny::picture(1));
+  const auto features = model->try_features(tiny::test_image(1)), tokens = model->try_image_tokens(tiny::test_image(1));
   REQUIRE(features);
   REQUIRE(tokens);
   REQUIRE(tokens->size() == 24 * 128);
@@ -162,7 +162,7 @@ TEST_CASE("own op: it plans, and computes on all threads", "[pipeline]") {
     CHECK((*tokens)[i] == 0.5f * ((*features)[at] + (*features)[at + 128]));
   }
   auto chat = model->session();
-  CHECK(tiny::value(chat.try_ask(tiny::picture(1), "What is in the picture?")).prompt_tokens > 24);
+  CHECK(tiny::value(chat.try_ask(tiny::test_image(1), "What is in the picture?")).prompt_tokens > 24);
   now = {};
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("own projector: what only a real run shows is an error of the question
   const auto model = model_type::try_open(tiny::folder, tiny::options());
   REQUIRE(model);
   auto chat = model->session();
-  const auto ask = [&](int picture = 2) { return chat.try_ask(tiny::picture(picture), "What is in the picture?"); };
+  const auto ask = [&](int img = 2) { return chat.try_ask(tiny::test_image(img), "What is in the picture?"); };
   const llava::answer expected = tiny::value(ask());
   chat.truncate(0);
 
@@ -187,7 +187,7 @@ TEST_CASE("own projector: what only a real run shows is an error of the question
   for (std::size_t i = 0; i < 2; ++i) {
     now = wrong[i];
     CHECK(sentence(ask(3)).starts_with(sentences[i]));  // not one whose tokens are kept
-    CHECK(sentence(model->try_image_tokens(tiny::picture(2))).starts_with(sentences[i]));
+    CHECK(sentence(model->try_image_tokens(tiny::test_image(2))).starts_with(sentences[i]));
     CHECK(chat.save().turns.empty());
     now = {};
     CHECK(tiny::value(ask()).tokens == expected.tokens);
@@ -200,7 +200,7 @@ TEST_CASE("own op: a step that fails is an error, and the conversation stays as 
   REQUIRE(model);
   const std::string failed = "llava: rms_norm: w is (127), expected (128), since x is (";
   auto chat = model->session();
-  const llava::answer first = tiny::value(chat.try_ask(tiny::picture(1), "What is in the picture?"));
+  const llava::answer first = tiny::value(chat.try_ask(tiny::test_image(1), "What is in the picture?"));
   auto twin = chat.fork();
   const llava::answer second = tiny::value(twin.try_ask("How many shapes are there?"));
 
@@ -218,8 +218,8 @@ TEST_CASE("own op: a step that fails is an error, and the conversation stays as 
 
   auto questions = model->batch();
   const std::string prompt = *model->try_prompt(1, "What is in the picture?");
-  const llava::image picture = tiny::picture(1);
-  REQUIRE(questions.try_add(prompt, std::span(&picture, 1)));
+  const llava::image img = tiny::test_image(1);
+  REQUIRE(questions.try_add(prompt, std::span(&img, 1)));
   norms_until_failure = 3;
   CHECK(sentence(questions.try_run()).starts_with(failed));
   const auto answers = questions.try_run();  // goes on
@@ -229,6 +229,6 @@ TEST_CASE("own op: a step that fails is an error, and the conversation stays as 
 
   auto scored = model->session();
   norms_until_failure = 3;
-  CHECK(sentence(scored.try_logits(prompt, std::span(&picture, 1))).starts_with(failed));
-  CHECK(scored.try_logits(prompt, std::span(&picture, 1)));
+  CHECK(sentence(scored.try_logits(prompt, std::span(&img, 1))).starts_with(failed));
+  CHECK(scored.try_logits(prompt, std::span(&img, 1)));
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where pictures go in a question, and what a folder with mm_use_im_start_end makes of them.
+/// Where images go in a question, and what a folder with mm_use_im_start_end makes of them.
 #include <temporary_folder.hpp>
 
 #include "tiny_model.hpp"
 
 namespace {
 
-std::string placed(std::string_view question, std::size_t pictures, bool start_end = false) {
-  const auto text = llava::try_place_images(question, pictures, start_end);
+std::string placed(std::string_view question, std::size_t images, bool start_end = false) {
+  const auto text = llava::try_place_images(question, images, start_end);
   return text ? *text : text.error().sentence();
 }
 
 }  // namespace
 
-TEST_CASE("pictures come first, each on a line, or where the question has them", "[pipeline]") {
+TEST_CASE("images come first, each on a line, or where the question has them", "[pipeline]") {
   CHECK(placed("What?", 0) == "What?");
   CHECK(placed("What?", 2) == "<image>\n<image>\nWhat?");
   CHECK(placed("", 1) == "<image>\n");
@@ -22,7 +22,7 @@ TEST_CASE("pictures come first, each on a line, or where the question has them",
   CHECK(placed("<image> or <image-placeholder>", 2) == "<image> or <image>");
   CHECK(placed("<image-placeholder", 1) == "<image>\n<image-placeholder");
   CHECK(placed("a word: <image-placeholder>", 0) == "a word: <image-placeholder>");
-  CHECK(placed("<image-placeholder>", 2).find("1 <image> for 2 pictures") != std::string::npos);
+  CHECK(placed("<image-placeholder>", 2).find("1 <image> for 2 images") != std::string::npos);
 }
 
 TEST_CASE("with mm_use_im_start_end what we place is marked, and the tokenizer must know the marks", "[pipeline]") {
@@ -101,7 +101,7 @@ TEST_CASE(
   CHECK(llava::erase(model).vocab() == 380);
 }
 
-TEST_CASE("tokenizer_model_max_length: a longer prompt with pictures is an error, one of text alone is not",
+TEST_CASE("tokenizer_model_max_length: a longer prompt with images is an error, one of text alone is not",
           "[pipeline]") {
   temporary_folder f("longest");
   f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
@@ -112,14 +112,14 @@ TEST_CASE("tokenizer_model_max_length: a longer prompt with pictures is an error
   chat.settings.max_new_tokens = 1;
   const std::string question = "What is in the picture, and what is beside it?";
   CHECK(chat.try_generate(question, {}));
-  const auto answer = chat.try_ask(tiny::picture(1), question);
+  const auto answer = chat.try_ask(tiny::test_image(1), question);
   REQUIRE_FALSE(answer);
   INFO(answer.error().sentence());
   CHECK(answer.error().code() == llava::errc::context_full);
   CHECK(answer.error().sentence().find("tokenizer_model_max_length is 20, where the reference cuts it off") !=
         std::string::npos);
-  const llava::image picture = tiny::picture(1);
-  CHECK(chat.try_generate("<image>", std::span<const llava::image>(&picture, 1)));  // as long as is allowed
+  const llava::image img = tiny::test_image(1);
+  CHECK(chat.try_generate("<image>", std::span<const llava::image>(&img, 1)));  // as long as is allowed
 }
 
 TEST_CASE(
@@ -131,7 +131,7 @@ TEST_CASE(
   auto model = opened(f);
   auto chat = model.session();
   chat.settings.max_new_tokens = 2;
-  const auto answer = chat.try_ask(tiny::picture(1), "What?");
+  const auto answer = chat.try_ask(tiny::test_image(1), "What?");
   REQUIRE_FALSE(answer);
   CHECK(answer.error().sentence() ==
         "llava: " + (f / "chat_template.jinja") + ": line 2: the filter 'xmlattr' is not known here");
@@ -147,7 +147,7 @@ TEST_CASE(
   CHECK(other->description().conversation.reason == "it was asked for");
   auto other_chat = other->session();
   other_chat.settings.max_new_tokens = 2;
-  CHECK(other_chat.try_ask(tiny::picture(1), "What?"));
+  CHECK(other_chat.try_ask(tiny::test_image(1), "What?"));
   named.conversation = "nonsense";
   const auto refused = tiny::model_type::try_open(f.path.string(), named);
   REQUIRE_FALSE(refused);
@@ -169,12 +169,12 @@ TEST_CASE("the prompt's own BOS is the only one, and a system turn that was rest
   auto chat = model.session();
   chat.settings.max_new_tokens = 2;
   REQUIRE(chat.try_restore({{{llava::role::system, "Be brief."}}, {}}));
-  const auto answer = chat.try_ask(tiny::picture(1), "What?");
+  const auto answer = chat.try_ask(tiny::test_image(1), "What?");
   REQUIRE(answer);
   CHECK(chat.save().turns.size() == 3);
   const auto whole =
       llava::prompt_ids(model.tokenizer(), model.description(), "<s>system Be brief.;user <image>What?;", true);
-  CHECK(static_cast<std::size_t>(answer->prompt_tokens) == whole.size() - 1 + 9);  // a picture is nine tokens
+  CHECK(static_cast<std::size_t>(answer->prompt_tokens) == whole.size() - 1 + 9);  // an image is nine tokens
 }
 
 TEST_CASE("a tokenizer alone: what its chat template wrote gets no BOS, what the caller wrote does", "[pipeline]") {

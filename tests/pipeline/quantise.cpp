@@ -25,8 +25,8 @@ std::vector<float> logits_of(const std::string& folder, const open_options& opti
   auto model = Model::try_open(folder, options);
   if (!model) FAIL(model.error().what());
   auto chat = model->session();
-  const image pictures[] = {tiny::picture(3)};
-  auto logits = chat.try_logits("USER: <image>\nHow many shapes are there? ASSISTANT:", pictures);
+  const image images[] = {tiny::test_image(3)};
+  auto logits = chat.try_logits("USER: <image>\nHow many shapes are there? ASSISTANT:", images);
   if (!logits) FAIL(logits.error().what());
   return *std::move(logits);
 }
@@ -57,7 +57,7 @@ double features_cosine(const std::string& folder) {
   const auto exact = pipeline<any, simd, weights<f32>>::try_open(folder, tiny::options());
   const auto small = model_8::try_open(folder, tiny::options());
   REQUIRE((exact && small));
-  return cosine(*small->try_features(tiny::picture(3)), *exact->try_features(tiny::picture(3)));
+  return cosine(*small->try_features(tiny::test_image(3)), *exact->try_features(tiny::test_image(3)));
 }
 
 }  // namespace
@@ -92,14 +92,14 @@ TEST_CASE("R16: image features in 8 bits, with channels and tokens that stand ou
   CHECK(features_cosine(f.path.string()) >= 0.995);
 }
 
-TEST_CASE("R15: q16_0 in every stage answers as 16-bit weights may, and its picture features as 32-bit ones",
+TEST_CASE("R15: q16_0 in every stage answers as 16-bit weights may, and its image features as 32-bit ones",
           "[pipeline]") {
   using exact_model = pipeline<any, simd, weights<f32>>;
   using model_16 = pipeline<any, simd, weights<q16_0>>;
   const auto exact = exact_model::try_open(tiny::folder, tiny::options());
   const auto small = model_16::try_open(tiny::folder, tiny::options());
   REQUIRE((exact && small));
-  CHECK(cosine(*small->try_features(tiny::picture(3)), *exact->try_features(tiny::picture(3))) >= 0.9999);
+  CHECK(cosine(*small->try_features(tiny::test_image(3)), *exact->try_features(tiny::test_image(3))) >= 0.9999);
   CHECK(largest_error(logits_of<model_16>(tiny::folder), logits_of<exact_model>(tiny::folder)) <= 2e-3);
 }
 
@@ -110,7 +110,7 @@ TEST_CASE("quantise: a folder opens as what its weights became, with the logits 
   if (!done) FAIL(done.error().what());
   CHECK(std::filesystem::exists(f / "made/tokenizer.model"));
   CHECK(std::filesystem::exists(f / "made/preprocessor_config.json"));
-  CHECK_FALSE(std::filesystem::exists(f / "made/pictures"));  // folders beside the model are not of it
+  CHECK_FALSE(std::filesystem::exists(f / "made/images"));  // folders beside the model are not of it
   const std::vector<float> stored = logits_of<model_8>(f / "made"), loaded = logits_of<model_8>(tiny::folder);
   CHECK(stored == loaded);
   CHECK(largest_error(stored, logits_of<tiny::model_type>(tiny::folder)) < 0.05);

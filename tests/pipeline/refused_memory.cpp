@@ -24,10 +24,10 @@ llava::generation_settings few() {
 TEST_CASE("R12: an answer without memory is an error, and the conversation is as before", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
-  value(chat.try_ask(picture(1), "What is in the picture?"));
+  value(chat.try_ask(test_image(1), "What is in the picture?"));
   auto expected = chat.fork();
-  const auto next = value(expected.try_ask(picture(2), "And here?")).tokens;
-  const llava::image second = picture(2);
+  const auto next = value(expected.try_ask(test_image(2), "And here?")).tokens;
+  const llava::image second = test_image(2);
   const auto question = [&]() -> llava::result<llava::answer> {
     auto a = chat.try_ask(second, "And here?");
     if (a) chat.truncate(2);
@@ -35,9 +35,9 @@ TEST_CASE("R12: an answer without memory is an error, and the conversation is as
   };
   CHECK(refuse_each(question) > 20);
   CHECK(chat.save().turns.size() == 2);
-  CHECK(value(chat.try_ask(picture(2), "And here?")).tokens == next);
+  CHECK(value(chat.try_ask(test_image(2), "And here?")).tokens == next);
 
-  const llava::image p = picture(3);
+  const llava::image p = test_image(3);
   const std::string prompt = *model().try_prompt(1, "hello");
   CHECK(refuse_each([&] { return chat.try_generate(prompt, std::span<const llava::image>(&p, 1)); }) > 10);
   CHECK(refuse_each([&] { return chat.try_logits("hello", {}); }) > 3);
@@ -63,7 +63,7 @@ TEST_CASE("R12: a batch without memory goes on when there is some again", "[pipe
 }
 
 TEST_CASE("R12: stages and prompts without memory", "[pipeline]") {
-  const llava::image p = picture(1);
+  const llava::image p = test_image(1);
   CHECK(refuse_each([&] { return model().try_prompt(1, "What is in the picture?"); }) > 0);
   CHECK(refuse_each([&] { return model().try_preprocess(p); }) > 0);
   CHECK(refuse_each([&] { return model().try_pixels(p); }) > 0);
@@ -98,9 +98,9 @@ TEST_CASE("R12: opening and quantising without memory, and nothing is left behin
   CHECK(refusals > 20);
 }
 
-TEST_CASE("R12: a picture's file without memory", "[image]") {
-  const std::string file = folder + "/pictures/three-shapes.png";
+TEST_CASE("R12: an image's file without memory", "[image]") {
+  const std::string file = folder + "/images/three-shapes.png";
   CHECK(refuse_each([&] { return llava::try_read_image(file); }) > 1);
-  const llava::image p = picture(1);
+  const llava::image p = test_image(1);
   CHECK(refuse_each([&] { return llava::try_image_from_rgb(p.width(), p.height(), std::as_bytes(p.pixels())); }) > 0);
 }

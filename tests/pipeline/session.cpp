@@ -15,7 +15,8 @@ constexpr std::string_view question = "What is in the picture?";
 TEST_CASE("session: streamed pieces are the answer", "[pipeline]") {
   auto chat = model().session();
   std::string streamed;
-  const llava::answer a = value(chat.try_ask(picture(1), question, [&](std::string_view piece) { streamed += piece; }));
+  const llava::answer a =
+      value(chat.try_ask(test_image(1), question, [&](std::string_view piece) { streamed += piece; }));
   CHECK(llava::stripped(streamed) == a.text);
   CHECK_FALSE(a.text.empty());
   CHECK(a.reason == llava::finish_reason::eos);
@@ -24,9 +25,9 @@ TEST_CASE("session: streamed pieces are the answer", "[pipeline]") {
 
 TEST_CASE("session: a second question reuses the first one's tokens and gives what a new session gives", "[pipeline]") {
   auto chat = model().session();
-  value(chat.try_ask(picture(2), question));
+  value(chat.try_ask(test_image(2), question));
   const llava::answer second = value(chat.try_ask("How many shapes are there?"));
-  CHECK(second.reused_tokens > 49);  // the picture at least
+  CHECK(second.reused_tokens > 49);  // the image at least
 
   auto fresh = model().session();
   fresh.restore(chat.save());
@@ -36,21 +37,21 @@ TEST_CASE("session: a second question reuses the first one's tokens and gives wh
   CHECK(again.tokens == second.tokens);
 }
 
-TEST_CASE("session: another picture in the same place is not mistaken for the first", "[pipeline]") {
+TEST_CASE("session: another image in the same place is not mistaken for the first", "[pipeline]") {
   auto chat = model().session();
-  const llava::answer red = value(chat.try_ask(picture(0), "What color is the shape?"));
+  const llava::answer red = value(chat.try_ask(test_image(0), "What color is the shape?"));
   chat.truncate(0);
-  const llava::answer blue = value(chat.try_ask(picture(1), "What color is the shape?"));
+  const llava::answer blue = value(chat.try_ask(test_image(1), "What color is the shape?"));
   auto fresh = model().session();
-  CHECK(value(fresh.try_ask(picture(1), "What color is the shape?")).tokens == blue.tokens);
+  CHECK(value(fresh.try_ask(test_image(1), "What color is the shape?")).tokens == blue.tokens);
   CHECK(blue.reused_tokens < blue.prompt_tokens - 49);
   chat.truncate(0);
-  CHECK(value(chat.try_ask(picture(0), "What color is the shape?")).tokens == red.tokens);
+  CHECK(value(chat.try_ask(test_image(0), "What color is the shape?")).tokens == red.tokens);
 }
 
 TEST_CASE("session: forks share their past and part from there", "[pipeline]") {
   auto chat = model().session();
-  value(chat.try_ask(picture(3), question));
+  value(chat.try_ask(test_image(3), question));
   auto other = chat.fork();
   const llava::answer a = value(chat.try_ask("How many shapes are there?"));
   const llava::answer b = value(other.try_ask("How many shapes are there?"));
@@ -66,7 +67,7 @@ TEST_CASE("session: text alone is a question too", "[pipeline]") {
   CHECK(a.tokens.size() <= 8);
 }
 
-TEST_CASE("R10: <image> in a question without a picture is text; with pictures the counts must agree", "[pipeline]") {
+TEST_CASE("R10: <image> in a question without an image is text; with images the counts must agree", "[pipeline]") {
   auto chat = model().session();
   chat.settings.max_new_tokens = 2;
   const auto prompt = model().try_prompt(0, "what is <image> here?");
@@ -75,11 +76,11 @@ TEST_CASE("R10: <image> in a question without a picture is text; with pictures t
     CHECK(id != model().description().image_token);
   CHECK(chat.try_ask("what is <image> here?"));
 
-  const llava::image two[] = {picture(0), picture(1)};
+  const llava::image two[] = {test_image(0), test_image(1)};
   const auto refused = chat.try_ask(two, "only one <image> here");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == llava::errc::mismatch);
-  CHECK(refused.error().sentence().find("1 <image> for 2 pictures") != std::string::npos);
+  CHECK(refused.error().sentence().find("1 <image> for 2 images") != std::string::npos);
   CHECK(chat.save().turns.size() == 2);  // the failed question left no trace
 }
 
@@ -87,7 +88,7 @@ TEST_CASE("session: stop texts, length, and ids beyond eos", "[pipeline]") {
   auto chat = model().session();
   chat.settings.ignore_eos = true;
   chat.settings.max_new_tokens = 20;
-  const llava::answer all = value(chat.try_ask(picture(1), question));
+  const llava::answer all = value(chat.try_ask(test_image(1), question));
   CHECK(all.tokens.size() == 20);
   CHECK(all.reason == llava::finish_reason::length);
   REQUIRE(all.text.size() > 4);
@@ -95,7 +96,7 @@ TEST_CASE("session: stop texts, length, and ids beyond eos", "[pipeline]") {
   chat.truncate(0);
   const std::string stop = all.text.substr(all.text.size() / 2, 2);
   chat.settings.stop = {stop};
-  const llava::answer cut = value(chat.try_ask(picture(1), question));
+  const llava::answer cut = value(chat.try_ask(test_image(1), question));
   CHECK(cut.reason == llava::finish_reason::stop_text);
   CHECK(cut.text == llava::stripped(all.text.substr(0, all.text.find(stop))));
 }
@@ -109,7 +110,7 @@ TEST_CASE("session: the logits hook decides, and log-probabilities are of what i
     for (std::size_t i = 0; i < logits.size(); ++i)
       if (i != 300) logits[i] = -1e30f;
   };
-  const llava::answer a = value(chat.try_ask(picture(1), question));
+  const llava::answer a = value(chat.try_ask(test_image(1), question));
   CHECK(a.tokens == std::vector<std::int32_t>{300, 300, 300});
   for (float p : a.logprobs) CHECK(p == 0.f);
 }
@@ -119,10 +120,10 @@ TEST_CASE("R1: any number of new tokens may be asked for", "[pipeline]") {
     auto chat = model().session();
     chat.settings.max_new_tokens = most;
     chat.settings.logprobs = true;
-    const llava::answer a = value(chat.try_ask(picture(1), question));
+    const llava::answer a = value(chat.try_ask(test_image(1), question));
     CHECK(a.tokens.empty() == (most <= 0));
     auto together = model().batch();
-    const llava::image p = picture(1);
+    const llava::image p = test_image(1);
     const auto added =
         together.try_add(*model().try_prompt(1, question), std::span<const llava::image>(&p, 1), chat.settings);
     CHECK(static_cast<bool>(added) == (most <= 0));  // a batch promises all of them, or refuses
@@ -136,7 +137,7 @@ TEST_CASE("session: sampling follows its seed", "[pipeline]") {
     chat.settings.seed = seed;
     chat.settings.ignore_eos = true;
     chat.settings.max_new_tokens = 24;
-    return value(chat.try_ask(picture(1), question)).tokens;
+    return value(chat.try_ask(test_image(1), question)).tokens;
   };
   CHECK(sampled(1) == sampled(1));
   CHECK(sampled(1) != sampled(2));
@@ -144,7 +145,7 @@ TEST_CASE("session: sampling follows its seed", "[pipeline]") {
 
 TEST_CASE("R11: a question can be cancelled from another thread, and the conversation is as before", "[pipeline]") {
   auto chat = model().session();
-  value(chat.try_ask(picture(1), question));
+  value(chat.try_ask(test_image(1), question));
   chat.settings.ignore_eos = true;
   chat.settings.max_new_tokens = 100000;
   std::stop_source stop;
@@ -161,14 +162,14 @@ TEST_CASE("R11: a question can be cancelled from another thread, and the convers
   chat.hooks.stop = {};
   chat.settings = {};
   auto fresh = model().session();
-  value(fresh.try_ask(picture(1), question));
+  value(fresh.try_ask(test_image(1), question));
   CHECK(value(chat.try_ask("and now?")).tokens == value(fresh.try_ask("and now?")).tokens);
 }
 
 TEST_CASE("R11: answers of a batch are cancelled each by its own stop, in a step too, and the others go on",
           "[pipeline]") {
   const std::string prompt = *model().try_prompt(1, question);
-  const llava::image p = picture(1);
+  const llava::image p = test_image(1);
   llava::generation_settings longest;
   longest.ignore_eos = true;
   longest.max_new_tokens = 100;
@@ -213,7 +214,7 @@ TEST_CASE("R11: a batch's step ends at the next layer when nobody waits for it a
   llava::open_options o = options();
   o.threads_of_host = threads;
   const model_type m = open(o);
-  const std::string text = "A text without a picture, long enough for a step.";
+  const std::string text = "A text without an image, long enough for a step.";
   const auto step = [&] {
     auto batch = m.batch();
     llava::generation_hooks hooks;
@@ -249,7 +250,7 @@ TEST_CASE("session: an answer ends where the context ends", "[pipeline]") {
   const model_type m = open(small);
   auto chat = m.session();
   chat.settings.ignore_eos = true;
-  const llava::answer a = value(chat.try_ask(picture(1), question));
+  const llava::answer a = value(chat.try_ask(test_image(1), question));
   CHECK(a.reason == llava::finish_reason::context_full);
   CHECK(a.prompt_tokens + static_cast<int>(a.tokens.size()) == 161);
 }

@@ -23,7 +23,7 @@ const on<B>& model_on() {
   return model;
 }
 
-/// Sixteen tokens after a picture and a question; per token, what the device was asked for.
+/// Sixteen tokens after an image and a question; per token, what the device was asked for.
 template <class B>
 llava::answer ask(bool hooked, bool logprobs, std::vector<remote_backend::counts>& per_token) {
   auto chat = model_on<B>().session();
@@ -32,7 +32,7 @@ llava::answer ask(bool hooked, bool logprobs, std::vector<remote_backend::counts
   chat.settings.logprobs = logprobs;
   if (hooked) chat.hooks.on_logits = [](std::span<float> logits) { std::swap(logits[300], logits[301]); };
   per_token.reserve(32);
-  return value(chat.try_ask(picture(1), "What is in the picture?",
+  return value(chat.try_ask(test_image(1), "What is in the picture?",
                             [&](std::string_view) { per_token.push_back(remote_backend::done); }));
 }
 }  // namespace
@@ -70,16 +70,16 @@ TEST_CASE("a step with rows of all kinds gives each row what it gets alone", "[p
       if (i == 4) s.repetition_penalty = 1.5f;
       llava::generation_hooks h;
       if (i % 3 == 0) h.on_logits = [i](std::span<float> logits) { logits[static_cast<std::size_t>(300 + i)] = 50.f; };
-      const llava::image p = picture(i);
-      const auto pictures = std::span<const llava::image>(&p, i == 5 ? 0 : 1);
-      const std::string prompt = *model.try_prompt(pictures.size(), i % 2 ? "What is it?" : "What is in the picture?");
+      const llava::image p = test_image(i);
+      const auto images = std::span<const llava::image>(&p, i == 5 ? 0 : 1);
+      const std::string prompt = *model.try_prompt(images.size(), i % 2 ? "What is it?" : "What is in the picture?");
       if (together) {
-        CHECK(all.try_add(prompt, pictures, s, h));
+        CHECK(all.try_add(prompt, images, s, h));
       } else {
         auto alone = model.session();
         alone.settings = s;
         alone.hooks = h;
-        answers.push_back(value(alone.try_generate(prompt, pictures)));
+        answers.push_back(value(alone.try_generate(prompt, images)));
       }
     }
     return together ? values(all.try_run()) : answers;

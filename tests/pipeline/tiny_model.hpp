@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The bundled model, opened once for all tests of the pipeline, and pictures made by a formula.
+/// The bundled model, opened once for all tests of the pipeline, and images made by a formula.
 #pragma once
 #include <llava.hpp>
 #include <llava_catch.hpp>
@@ -33,7 +33,7 @@ inline const model_type& model() {
 }
 
 /// A square of one colour on white, at a place that `seed` chooses.
-inline llava::image picture(int seed, int width = 100, int height = 80) {
+inline llava::image test_image(int seed, int width = 100, int height = 80) {
   static constexpr std::uint8_t colours[][3] = {{220, 30, 30}, {30, 60, 200}, {20, 160, 60}, {230, 200, 30}};
   std::vector<std::uint8_t> rgb(static_cast<std::size_t>(width * height) * 3, 255);
   const int side = 24, left = 5 + seed * 13 % (width - side - 10), top = 5 + seed * 7 % (height - side - 10);

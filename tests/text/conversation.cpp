@@ -109,7 +109,7 @@ TEST_CASE("the template plain has texts alone") {
 }
 
 TEST_CASE(
-    "a conversation begun with a picture has it in the first text, or in a turn of its own where pictures are tagged") {
+    "a conversation begun with an image has it in the first text, or in a turn of its own where images are tagged") {
   std::vector<message> typed = turns;
   for (const char* text : {"Q1", " \n Q1<image>\t", "<image>Q<image>1\u3000"}) {
     typed[0].text = text;

@@ -13,6 +13,7 @@
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/text_config.hpp>
 #include <llava/checkpoint/vision_config.hpp>
+#include <llava/config_rules.hpp>
 
 LLAVA_BEGIN
 
@@ -175,7 +176,7 @@ inline result<model_description> try_describe_model(const std::string& folder) {
     if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
     if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
     if (d.has_vision && d.image.crop != d.vision.image)
-      return fail(errc::mismatch, text_of("llava: ", folder, " prepares pictures of ", d.image.crop,
+      return fail(errc::mismatch, text_of("llava: ", folder, " prepares images of ", d.image.crop,
                                           " pixels for a tower of ", d.vision.image));
     return d;
   });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Which conversation a folder asks for.
 ///
-/// Folders of transformers, with pictures or without: their `chat_template`. It counts where transformers looks for
+/// Folders of transformers, with images or without: their `chat_template`. It counts where transformers looks for
 /// it first: of a processor chat_template.json, chat_template.jinja, processor_config.json, tokenizer_config.json; of
 /// a tokenizer alone chat_template.jinja, tokenizer_config.json. Of several templates in one file it is the one
 /// called "default".

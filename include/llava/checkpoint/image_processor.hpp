@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads what a folder says about the preprocessing of pictures: preprocessor_config.json, or "image_processor" inside
+/// Reads what a folder says about the preprocessing of images: preprocessor_config.json, or "image_processor" inside
 /// processor_config.json, which goes first, as in transformers 5.
 ///
 /// What the keys mean depends on the class that the file names, so a class of transformers is a row of a table: what it
@@ -188,7 +188,7 @@ inline result<void> try_read_image_processor(const json_object& o, std::string t
     if (type.empty()) type = otherwise;
   }
   if (type.rfind("LlavaNext", 0) == 0 || type.rfind("LlavaOnevision", 0) == 0)
-    return o.unsupported(key, text_of(type, ", which cuts a picture into tiles (any resolution)"),
+    return o.unsupported(key, text_of(type, ", which cuts an image into tiles (any resolution)"),
                          "CLIPImageProcessor, LlavaImageProcessor and others that give one square");
   const image_processor* p = find_image_processor(type);
   if (!p) {

@@ -24,7 +24,7 @@ enum class tensor_spelling : std::uint8_t {
 enum class prompt_rule : std::uint8_t {
   processor,  ///< transformers' LlavaProcessor: `<image>` is a token of the vocabulary
   original,   ///< LLaVA's program: the text is cut at `<image>`
-  tokenizer,  ///< transformers' tokenizer alone: a model without pictures
+  tokenizer,  ///< transformers' tokenizer alone: a model without images
 };
 
 /// How a folder has its answers generated, where the caller says nothing (generation_config.hpp).
@@ -54,8 +54,8 @@ struct model_description {
   std::string model_name;         ///< of an original folder: what the reference takes template and tokenizer by
   std::int32_t image_token = -1;  ///< id of `<image>` where the prompt's rule is the processor's
   bool slow_tokenizer = false;    ///< the reference reads tokenizer.model where there is one, and not tokenizer.json
-  int longest_prompt = 0;         ///< tokens of a prompt with pictures (tokenizer_model_max_length); 0: the context's
-  bool image_start_end = false;   ///< pictures that we place stand between `<im_start>` and `<im_end>`
+  int longest_prompt = 0;         ///< tokens of a prompt with images (tokenizer_model_max_length); 0: the context's
+  bool image_start_end = false;   ///< images that we place stand between `<im_start>` and `<im_end>`
   std::string vision_folder;      ///< where the tower's weights are, when not with the others
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< any of them ends an answer

@@ -21,7 +21,7 @@ LLAVA_BEGIN
 namespace detail {
 
 /// Formats that are recognised only to be named.
-inline std::string_view picture_format(std::string_view bytes) {
+inline std::string_view image_format(std::string_view bytes) {
   if (bytes.starts_with("GIF8")) return "a GIF";
   if (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP") return "a WebP";
   if (bytes.starts_with("BM")) return "a BMP";
@@ -30,8 +30,8 @@ inline std::string_view picture_format(std::string_view bytes) {
   return "neither JPEG nor PNG";
 }
 
-/// What names a picture elsewhere than in a file; empty: nothing of the kind.
-inline std::string_view picture_place(std::string_view name) {
+/// What names an image elsewhere than in a file; empty: nothing of the kind.
+inline std::string_view image_place(std::string_view name) {
   if (name == "-") return "\"-\" (standard input)";
   if (name.starts_with("data:")) return "a data: URL";
   const std::size_t colon = name.find("://");
@@ -43,8 +43,8 @@ inline std::string_view picture_place(std::string_view name) {
 
 }  // namespace detail
 
-/// A picture from the bytes of its file; `name` says which in errors.
-inline result<image> try_decode_image(std::span<const std::byte> bytes, std::string_view name = "the picture") {
+/// An image from the bytes of its file; `name` says which in errors.
+inline result<image> try_decode_image(std::span<const std::byte> bytes, std::string_view name = "the image") {
   if (bytes.empty())
     return fail(errc::invalid_format, text_of("llava: ", name, " is empty; a JPEG or PNG is expected"));
   if (bytes.size() > image_limits::encoded_bytes)
@@ -56,20 +56,20 @@ inline result<image> try_decode_image(std::span<const std::byte> bytes, std::str
   if (const std::string_view instead = stand_in(text); !instead.empty())
     return fail(errc::invalid_format, text_of("llava: ", name, " is ", instead));
   return fail(errc::unsupported,
-              text_of("llava: ", name, " is ", detail::picture_format(text), "; save it as JPEG or PNG"));
+              text_of("llava: ", name, " is ", detail::image_format(text), "; save it as JPEG or PNG"));
 }
 
 namespace detail {
-inline result<image> try_read_picture(const std::string& file) {
+inline result<image> try_read_image(const std::string& file) {
   if (file.find('\0') != std::string::npos)
-    return fail(errc::invalid_argument, "llava: the name of a picture's file holds a zero byte");
+    return fail(errc::invalid_argument, "llava: the name of an image's file holds a zero byte");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
   if (!in) {
     const int number = errno;
-    if (const std::string_view place = detail::picture_place(file); !place.empty())
-      return fail(errc::unsupported, text_of("llava: a picture cannot be given as ", place,
+    if (const std::string_view place = detail::image_place(file); !place.empty())
+      return fail(errc::unsupported, text_of("llava: an image cannot be given as ", place,
                                              "; save it as a file, and give the file's name"));
-    return fail_of_system(number, "llava: cannot open the picture ", file);
+    return fail_of_system(number, "llava: cannot open the image ", file);
   }
   std::vector<std::byte> bytes;
   std::byte part[1 << 14];
@@ -79,25 +79,25 @@ inline result<image> try_read_picture(const std::string& file) {
                                              " bytes, the most that are taken: make it smaller"));
     bytes.insert(bytes.end(), part, part + n);
   }
-  if (std::ferror(in.get())) return fail_of_system(errno, "llava: cannot read the picture ", file);
+  if (std::ferror(in.get())) return fail_of_system(errno, "llava: cannot read the image ", file);
   return try_decode_image(bytes, file);
 }
 }  // namespace detail
 
-/// A picture from its file.
+/// An image from its file.
 inline result<image> try_read_image(const std::string& file) {
-  return guarded([&] { return detail::try_read_picture(file); });
+  return guarded([&] { return detail::try_read_image(file); });
 }
 
 #if LLAVA_EXCEPTIONS
 /// @name The same, throwing llava::error
 /// @{
 
-/// A picture from the bytes of its file.
-inline image decode_image(std::span<const std::byte> bytes, std::string_view name = "the picture") {
+/// An image from the bytes of its file.
+inline image decode_image(std::span<const std::byte> bytes, std::string_view name = "the image") {
   return value_or_throw(try_decode_image(bytes, name));
 }
-/// A picture from its file.
+/// An image from its file.
 inline image read_image(const std::string& file) { return value_or_throw(try_read_image(file)); }
 /// @}
 #endif

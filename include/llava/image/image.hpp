@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// image: a picture in memory, 8-bit RGB, rows from the top, interleaved (H, W, 3). A value: copies are deep, equality
-/// compares sizes and bytes, a moved-from picture is empty. No picture is larger than image_limits.
+/// image: an image in memory, 8-bit RGB, rows from the top, interleaved (H, W, 3). A value: copies are deep, equality
+/// compares sizes and bytes, a moved-from image is empty. No image is larger than image_limits.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,20 +16,20 @@
 
 LLAVA_BEGIN
 
-/// The largest pictures that are taken (R4). A file is held against them before anything is allocated for its pixels.
+/// The largest images that are taken (R4). A file is held against them before anything is allocated for its pixels.
 namespace image_limits {
 inline constexpr std::size_t encoded_bytes = std::size_t{20} << 20;  ///< of a file
 inline constexpr int side = 16384;                                   ///< in pixels
 inline constexpr std::int64_t pixels = 89478485;                     ///< where Pillow begins to suspect a bomb
 }  // namespace image_limits
 
-/// Is this the size of a picture?
+/// Is this the size of an image?
 constexpr bool within_image_limits(std::int64_t width, std::int64_t height) {
   return width > 0 && height > 0 && width <= image_limits::side && height <= image_limits::side &&
          width * height <= image_limits::pixels;
 }
 
-/// A picture: 8-bit RGB, (H, W, 3).
+/// An image: 8-bit RGB, (H, W, 3).
 class image {
  public:
   image() = default;
@@ -71,7 +71,7 @@ class image {
   std::vector<std::uint8_t> pixels_;
 };
 
-/// An error when a picture of this size is not taken; `name` says which picture.
+/// An error when an image of this size is not taken; `name` says which image.
 inline result<void> try_check_image_size(std::int64_t width, std::int64_t height, std::string_view name) {
   if (width <= 0 || height <= 0)
     return fail(errc::invalid_format,
@@ -86,19 +86,18 @@ inline result<void> try_check_image_size(std::int64_t width, std::int64_t height
 /// Copies RGB pixels that are in memory. `stride` is the number of bytes from one row to the next; 0: rows follow one
 /// another. Bytes behind the last row's pixels need not exist.
 inline result<image> try_image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0) {
-  LLAVA_CHECK(try_check_image_size(width, height, "the picture"));
+  LLAVA_CHECK(try_check_image_size(width, height, "the image"));
   const std::size_t used = static_cast<std::size_t>(width) * 3;
   if (stride == 0) stride = used;
   // (H − 1) · stride + used ≤ size, without a product that could overflow
   if (stride < used || rgb.size() < used || (rgb.size() - used) / stride < static_cast<std::size_t>(height) - 1)
     return fail(errc::invalid_argument,
-                text_of("llava: a picture of ", width, " x ", height, " needs ", height, " rows of ", used, " bytes, ",
+                text_of("llava: an image of ", width, " x ", height, " needs ", height, " rows of ", used, " bytes, ",
                         stride, " apart; ", rgb.size(), " bytes were given"));
   return guarded([&]() -> result<image> {
-    image picture(width, height);
-    for (int y = 0; y < height; ++y)
-      std::memcpy(picture.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);
-    return picture;
+    image img(width, height);
+    for (int y = 0; y < height; ++y) std::memcpy(img.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);
+    return img;
   });
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// JPEG through libjpeg-turbo, with the settings of Pillow: the slow integer DCT, smooth upsampling, no EXIF rotation.
-/// Pictures of four colours become RGB as Pillow's convert("RGB") makes them; all are taken to be stored inverted, as
-/// Adobe does. As in Pillow, a picture that ends early is an error, while damaged data in its middle gives damaged
-/// pixels. A progressive file may refine its picture `jpeg_scans` times; more is an attack on time.
+/// Images of four colours become RGB as Pillow's convert("RGB") makes them; all are taken to be stored inverted, as
+/// Adobe does. As in Pillow, an image that ends early is an error, while damaged data in its middle gives damaged
+/// pixels. A progressive file may refine its image `jpeg_scans` times; more is an attack on time.
 ///
 /// libjpeg leaves by longjmp: no function that it may leave holds an object with a destructor.
 #pragma once
@@ -83,7 +83,7 @@ class jpeg_reader {
   std::string_view problem() const {
     switch (errors_.base.msg_code) {
       case JWRN_JPEG_EOF:
-        return "is truncated: the JPEG ends before its picture does";
+        return "is truncated: the JPEG ends before its image does";
       case JERR_EMPTY_IMAGE:
         return "is a JPEG without pixels";
       case JERR_IMAGE_TOO_BIG:
@@ -91,7 +91,7 @@ class jpeg_reader {
       case JERR_BAD_PRECISION:
         return "is a JPEG whose colours do not have 8 bits; save it with 8";
       case too_many_scans:
-        return "is a JPEG that refines its picture too often; save it again";
+        return "is a JPEG that refines its image too often; save it again";
       default:
         return "is not a JPEG that can be decoded; save it again";
     }
@@ -122,10 +122,10 @@ inline result<image> try_decode_jpeg(std::span<const std::byte> bytes, std::stri
   if (!reader.read_header(bytes)) return broken();
   LLAVA_CHECK(try_check_image_size(reader.width(), reader.height(), name));
   if (!reader.start()) return broken();
-  image picture(static_cast<int>(reader.width()), static_cast<int>(reader.height()));
-  std::vector<std::uint8_t> inks(reader.channels() == 4 ? static_cast<std::size_t>(picture.width()) * 4 : 0);
-  for (int y = 0; y < picture.height(); ++y) {
-    std::uint8_t* to = picture.row(y);
+  image img(static_cast<int>(reader.width()), static_cast<int>(reader.height()));
+  std::vector<std::uint8_t> inks(reader.channels() == 4 ? static_cast<std::size_t>(img.width()) * 4 : 0);
+  for (int y = 0; y < img.height(); ++y) {
+    std::uint8_t* to = img.row(y);
     if (!reader.read_row(inks.empty() ? to : inks.data())) return broken();
     for (std::size_t i = 0; i < inks.size(); i += 4) {
       const int light = inks[i + 3];  // stored inverted: 255 − black
@@ -134,7 +134,7 @@ inline result<image> try_decode_jpeg(std::span<const std::byte> bytes, std::stri
     }
   }
   if (!reader.finish()) return broken();
-  return picture;
+  return img;
 }
 
 }  // namespace detail

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// PNG through libpng, as Pillow's convert("RGB") shows it: palettes expanded (black where they end), alpha dropped
 /// without blending, greys of few bits stretched, 16-bit colours cut to their high byte, gamma and colour profiles
-/// ignored. Greys of 16 bits (without alpha) are not scaled but clipped to 255: most pictures of that kind turn white
-/// in Pillow, and so they do here. A picture whose rows are all there is taken even if the file ends before its end
+/// ignored. Greys of 16 bits (without alpha) are not scaled but clipped to 255: most images of that kind turn white
+/// in Pillow, and so they do here. An image whose rows are all there is taken even if the file ends before its end
 /// mark.
 ///
 /// libpng leaves by longjmp: no function that it may leave holds an object with a destructor.
@@ -120,7 +120,7 @@ inline result<image> try_decode_png(std::span<const std::byte> bytes, std::strin
   const auto fail_as = [&](std::string_view what) {
     return fail(errc::invalid_format, text_of("llava: ", name, what));
   };
-  constexpr std::string_view truncated = " is truncated: the PNG ends before its picture does";
+  constexpr std::string_view truncated = " is truncated: the PNG ends before its image does";
   constexpr std::string_view damaged = " is not a PNG that can be decoded: it is damaged; save it again";
   // Signature, length, "IHDR", width, height: checked before libpng is given anything.
   if (bytes.size() < 24) return fail_as(truncated);
@@ -132,18 +132,18 @@ inline result<image> try_decode_png(std::span<const std::byte> bytes, std::strin
   for (const std::size_t at_once : {std::size_t{1} << 16, std::size_t{1}}) {
     png_reader reader(bytes, at_once);
     if (!reader.read_header()) return fail_as(reader.truncated() ? truncated : damaged);
-    image picture(static_cast<int>(width), static_cast<int>(height));
-    std::uint8_t* pixels = picture.pixels().data();
+    image img(static_cast<int>(width), static_cast<int>(height));
+    std::uint8_t* pixels = img.pixels().data();
     if (!reader.read_pixels(pixels) || !reader.finish()) {
       if (reader.truncated()) continue;
       return fail_as(damaged);
     }
     if (reader.is_grey_16())  // from the back, so that nothing is overwritten before it is read
-      for (std::size_t i = picture.pixels().size() / 3; i-- > 0;) {
+      for (std::size_t i = img.pixels().size() / 3; i-- > 0;) {
         const std::uint8_t grey = pixels[2 * i] ? 255 : pixels[2 * i + 1];
         std::fill_n(pixels + 3 * i, 3, grey);
       }
-    return picture;
+    return img;
   }
   return fail_as(truncated);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// From any picture to the square that the vision tower sees, and the numbers that stand for its bytes.
+/// From any image to the square that the vision tower sees, and the numbers that stand for its bytes.
 ///
 /// The square is byte for byte what haotian-liu/LLaVA and transformers' image processors on Pillow (CLIP, LLaVA,
-/// SigLIP) make; the two agree. Only the pixels that survive the crop are computed, and padding is a colour, not a
-/// picture: the memory needed depends on the tower's side and not on the aspect, so that a picture of 1 × 16384 is an
+/// SigLIP) make; the two agree. Only the pixels that survive the crop are computed, and padding is a colour, not an
+/// image: the memory needed depends on the tower's side and not on the aspect, so that an image of 1 × 16384 is an
 /// ordinary one.
 #pragma once
 #include <array>
@@ -16,9 +16,9 @@
 
 LLAVA_BEGIN
 
-/// (S, S, 3): the square picture that the tower sees: of what c.shape says is resized the middle c.crop × c.crop, black
+/// (S, S, 3): the square image that the tower sees: of what c.shape says is resized the middle c.crop × c.crop, black
 /// where there is nothing.
-LLAVA_INLINE result<image> try_preprocess(const image& picture, const image_config& c);
+LLAVA_INLINE result<image> try_preprocess(const image& img, const image_config& c);
 
 /// (3, 256): the number that stands for a byte in each channel.
 using byte_table = std::array<std::array<float, 256>, 3>;

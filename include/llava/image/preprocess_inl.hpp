@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <llava/base/guard.hpp>
+#include <llava/config_rules.hpp>
 #include <llava/image/preprocess.hpp>
 #include <llava/image/resize.hpp>
 #include <llava/image/square.hpp>
@@ -12,7 +13,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The middle of one side, at most `crop` long: `in` becomes `out`, the picture lies in the middle of `in`.
+/// The middle of one side, at most `crop` long: `in` becomes `out`, the image lies in the middle of `in`.
 inline resize_side middle(int in, int out, int crop, int size) {
   const int count = (std::min)(out, crop);
   return {in, out, (out - count) / 2, count, (in - size) / 2, size};
@@ -23,31 +24,31 @@ inline int scaled_side(int side, int shorter, int shortest) {
   return static_cast<int>(static_cast<double>(std::int64_t{shortest} * side) / shorter);
 }
 
-inline result<image> try_make_square(const image& picture, const image_config& c) {
+inline result<image> try_make_square(const image& img, const image_config& c) {
   if (const std::string_view broken = first_broken_rule(c); !broken.empty())
     return fail(errc::invalid_argument, std::string(broken));
-  if (picture.empty()) return fail(errc::invalid_argument, "llava: the picture is empty; there is nothing to see");
+  if (img.empty()) return fail(errc::invalid_argument, "llava: the image is empty; there is nothing to see");
   LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
 
   const bool pads = c.shape == aspect::pad;
-  const int longer = (std::max)(picture.width(), picture.height());
-  const int in_width = pads ? longer : picture.width(), in_height = pads ? longer : picture.height();
+  const int longer = (std::max)(img.width(), img.height());
+  const int in_width = pads ? longer : img.width(), in_height = pads ? longer : img.height();
   const int shorter = (std::min)(in_width, in_height);
   const auto resized = [&](int side) {
     return c.resize == 0 ? side : c.shape == aspect::stretch ? c.resize : scaled_side(side, shorter, c.resize);
   };
-  const resize_side across = middle(in_width, resized(in_width), c.crop, picture.width());
-  const resize_side down = middle(in_height, resized(in_height), c.crop, picture.height());
+  const resize_side across = middle(in_width, resized(in_width), c.crop, img.width());
+  const resize_side down = middle(in_height, resized(in_height), c.crop, img.height());
   image square(c.crop, c.crop);
-  resize_part(weigher(c.filter), picture, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
+  resize_part(weigher(c.filter), img, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
               (c.crop - down.count + 1) / 2, c.pillow);
   return square;
 }
 
 }  // namespace detail
 
-LLAVA_INLINE result<image> try_preprocess(const image& picture, const image_config& c) {
-  return guarded([&] { return detail::try_make_square(picture, c); });
+LLAVA_INLINE result<image> try_preprocess(const image& img, const image_config& c) {
+  return guarded([&] { return detail::try_make_square(img, c); });
 }
 
 LLAVA_INLINE byte_table normalise_table(const image_config& c) {

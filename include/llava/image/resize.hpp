@@ -8,7 +8,7 @@
 /// numbers (the cheapest vector product of every processor), a weight is split into a high and a low part; the sum is
 /// exact, so nothing depends on its order.
 ///
-/// A pass may compute a part of the output only, and its input may be a picture on a larger canvas of one colour: what
+/// A pass may compute a part of the output only, and its input may be an image on a larger canvas of one colour: what
 /// the canvas adds is known beforehand. Cropping and padding so cost neither a copy nor the pixels that are cut away.
 /// A side that does not change gives windows of one input with weight 1: a copy, as in Pillow.
 #pragma once
@@ -67,12 +67,12 @@ inline constexpr int resize_bits = 22;      // of a weight's fraction
 inline constexpr int resize_low_bits = 12;  // of them in the low part, which is signed
 
 /// One side of a resize: the whole canvas goes from `in` to `out`; `count` outputs from `from` on are wanted; the
-/// picture lies at `at` on the canvas and is `size` long.
+/// image lies at `at` on the canvas and is `size` long.
 struct resize_side {
   int in, out, from, count, at, size;
 };
 
-/// What one output is made of: `blocks` blocks of inputs from `first` on, both counted on the picture, and the sum of
+/// What one output is made of: `blocks` blocks of inputs from `first` on, both counted on the image, and the sum of
 /// the weights that fall on the canvas beside it.
 struct resize_window {
   int first = 0, blocks = 0;
@@ -108,14 +108,14 @@ resize_axis weigh(const resize_side& side) {
     for (int j = first; j < last; ++j)
       sum += exact[static_cast<std::size_t>(j - first)] = Filter::weight((j - centre + 0.5) * inverse);
 
-    // Leading zeros would only be read in vain; a window beside the picture stays empty.
+    // Leading zeros would only be read in vain; a window beside the image stays empty.
     resize_window& window = axis.windows[i];
     int used_first = -1, used_last = 0;
     for (int j = first; j < last; ++j) {
       const double w = exact[static_cast<std::size_t>(j - first)];
       const double scaled = (sum != 0 ? w / sum : w) * (1 << resize_bits);
       const auto weight = static_cast<std::int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-      const int x = j - side.at;  // on the picture
+      const int x = j - side.at;  // on the image
       if (x < 0 || x >= side.size) {
         window.outside += weight;
         continue;
@@ -175,7 +175,7 @@ inline weigh_side weigher(resampling filter) {
 }
 
 /// The part of the resized canvas that `first` and `second` want, to `out`. The pass along the axis `first` is done
-/// first; `from` is the picture's first pixel.
+/// first; `from` is the image's first pixel.
 inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps in,
                         const std::array<std::uint8_t, 3>& canvas, const resize_side& first, const resize_side& second,
                         std::uint8_t* out, resize_steps to) {
@@ -220,28 +220,28 @@ inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps
 
 /// The part of the resized canvas that `across` and `down` want, at (left, top) of `to`, as the release `pillow` makes
 /// it.
-inline void resize_part(weigh_side weigh, const image& picture, const std::array<std::uint8_t, 3>& canvas,
+inline void resize_part(weigh_side weigh, const image& img, const std::array<std::uint8_t, 3>& canvas,
                         const resize_side& across, const resize_side& down, image& to, int left, int top, int pillow) {
-  const std::uint8_t* from = picture.pixels().data();
+  const std::uint8_t* from = img.pixels().data();
   std::uint8_t* out = to.row(top) + static_cast<std::size_t>(left) * 3;
   if (pillow >= 13 && down.out < down.in && down.in - down.out > 2 * (across.in - across.out))
-    resize_axes(weigh, from, {picture.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
+    resize_axes(weigh, from, {img.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
   else
-    resize_axes(weigh, from, {3, picture.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});
+    resize_axes(weigh, from, {3, img.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});
 }
 
 }  // namespace detail
 
-/// `picture` at width × height, as the release `pillow` of Pillow makes it.
+/// `image` at width × height, as the release `pillow` of Pillow makes it.
 template <class Filter = bicubic>
-result<image> try_resize(const image& picture, int width, int height, int pillow = 13) {
+result<image> try_resize(const image& img, int width, int height, int pillow = 13) {
   return guarded([&]() -> result<image> {
-    if (picture.empty()) return fail(errc::invalid_argument, "llava: an empty picture cannot be resized");
-    LLAVA_CHECK(try_check_image_size(width, height, "the resized picture"));
-    if (width == picture.width() && height == picture.height()) return picture;
+    if (img.empty()) return fail(errc::invalid_argument, "llava: an empty image cannot be resized");
+    LLAVA_CHECK(try_check_image_size(width, height, "the resized image"));
+    if (width == img.width() && height == img.height()) return img;
     image resized(width, height);
-    detail::resize_part(detail::weigh<Filter>, picture, {}, {picture.width(), width, 0, width, 0, picture.width()},
-                        {picture.height(), height, 0, height, 0, picture.height()}, resized, 0, 0, pillow);
+    detail::resize_part(detail::weigh<Filter>, img, {}, {img.width(), width, 0, width, 0, img.width()},
+                        {img.height(), height, 0, height, 0, img.height()}, resized, 0, 0, pillow);
     return resized;
   });
 }
@@ -249,8 +249,8 @@ result<image> try_resize(const image& picture, int width, int height, int pillow
 #if LLAVA_EXCEPTIONS
 /// The same, throwing llava::error.
 template <class Filter = bicubic>
-image resize(const image& picture, int width, int height, int pillow = 13) {
-  return value_or_throw(try_resize<Filter>(picture, width, height, pillow));
+image resize(const image& img, int width, int height, int pillow = 13) {
+  return value_or_throw(try_resize<Filter>(img, width, height, pillow));
 }
 #endif
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The two ways to a square without changing the aspect of what is seen: LLaVA's expand2square, and the centre crop of
 /// transformers' image processors. Both give the bytes that these give. `try_preprocess` does the same without the
-/// pictures in between; these are for looking at one step, and its tests.
+/// images in between; these are for looking at one step, and its tests.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -14,7 +14,7 @@
 
 LLAVA_BEGIN
 
-/// The colour beside a padded picture: int(mean · 255), (122, 116, 104) for CLIP.
+/// The colour beside a padded image: int(mean · 255), (122, 116, 104) for CLIP.
 inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
   std::array<std::uint8_t, 3> colour{};
   for (std::size_t i = 0; i < 3; ++i) colour[i] = static_cast<std::uint8_t>(std::clamp(c.mean[i] * 255, 0.0, 255.0));
@@ -22,32 +22,32 @@ inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
 }
 
 /// On a canvas as wide and high as the longer side, in the middle; the odd pixel goes right or below.
-inline result<image> try_pad_to_square(const image& picture, const std::array<std::uint8_t, 3>& colour) {
+inline result<image> try_pad_to_square(const image& img, const std::array<std::uint8_t, 3>& colour) {
   return guarded([&]() -> result<image> {
-    const int side = (std::max)(picture.width(), picture.height());
-    LLAVA_CHECK(try_check_image_size(side, side, "the picture, padded to a square,"));
-    if (picture.width() == picture.height()) return picture;
+    const int side = (std::max)(img.width(), img.height());
+    LLAVA_CHECK(try_check_image_size(side, side, "the image, padded to a square,"));
+    if (img.width() == img.height()) return img;
     image square(side, side);
     for (std::size_t i = 0; i < square.pixels().size(); ++i) square.pixels()[i] = colour[i % 3];
-    const int left = (side - picture.width()) / 2, top = (side - picture.height()) / 2;
-    for (int y = 0; y < picture.height(); ++y)
-      std::memcpy(square.row(top + y) + static_cast<std::size_t>(left) * 3, picture.row(y), picture.row_bytes());
+    const int left = (side - img.width()) / 2, top = (side - img.height()) / 2;
+    for (int y = 0; y < img.height(); ++y)
+      std::memcpy(square.row(top + y) + static_cast<std::size_t>(left) * 3, img.row(y), img.row_bytes());
     return square;
   });
 }
 
 /// The middle side × side pixels. What is cut or added in odd numbers: one more is cut right and below, one more black
 /// row or column is added left and above.
-inline result<image> try_centre_crop(const image& picture, int side) {
+inline result<image> try_centre_crop(const image& img, int side) {
   return guarded([&]() -> result<image> {
     LLAVA_CHECK(try_check_image_size(side, side, "the centre crop"));
     image square(side, side);
-    const int width = (std::min)(side, picture.width()), height = (std::min)(side, picture.height());
-    const int from_x = (picture.width() - width) / 2, from_y = (picture.height() - height) / 2;
+    const int width = (std::min)(side, img.width()), height = (std::min)(side, img.height());
+    const int from_x = (img.width() - width) / 2, from_y = (img.height() - height) / 2;
     const int to_x = (side - width + 1) / 2, to_y = (side - height + 1) / 2;
     for (int y = 0; y < height; ++y)
       std::memcpy(square.row(to_y + y) + static_cast<std::size_t>(to_x) * 3,
-                  picture.row(from_y + y) + static_cast<std::size_t>(from_x) * 3, static_cast<std::size_t>(width) * 3);
+                  img.row(from_y + y) + static_cast<std::size_t>(from_x) * 3, static_cast<std::size_t>(width) * 3);
     return square;
   });
 }

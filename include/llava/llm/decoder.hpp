@@ -16,6 +16,7 @@
 #include <llava/llm/rope.hpp>
 #include <llava/nn/linear.hpp>
 #include <llava/ops/attention.hpp>
+#include <llava/ops/rope.hpp>
 #include <llava/ops/rows.hpp>
 #include <llava/tensor/arena.hpp>
 

@@ -14,7 +14,7 @@
 #include <llava/base/error.hpp>
 #include <llava/base/guard.hpp>
 #include <llava/config.hpp>
-#include <llava/ops/attention.hpp>
+#include <llava/ops/kv_layout.hpp>
 #include <llava/tensor/buffer.hpp>
 
 LLAVA_BEGIN

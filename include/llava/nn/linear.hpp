@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /// linear: y = x · Wᵀ + b, as a checkpoint stores it: weight (out, in) and perhaps bias (out).
-/// affine: the scale and shift of a norm.
 #pragma once
 #include <string>
 
@@ -37,23 +36,5 @@ template <class B, class F, class Q>
 void add_linear(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x, const linear<B, F>& l) {
   l.forward(q, y, x, no_activation{}, update::add);
 }
-
-/// y = norm(x) · w + b: the weights of a LayerNorm.
-template <class B>
-struct affine {
-  parameter<B> weight, bias;  // (D)
-
-  template <class Visit>
-  void each(Visit&& visit, const std::string& name, std::int64_t width) {
-    visit(name + ".weight", weight, tensor_dims{width});
-    visit(name + ".bias", bias, tensor_dims{width});
-  }
-
-  /// LayerNorm.                                              x (T, D) -> y (T, D) f32 or an operand
-  template <class Q, class Y>
-  void forward(Q& q, matrix_view<Y> y, matrix_view<const float> x, float eps) const {
-    layer_norm(q, y, x, weight.view(), bias.view(), eps);
-  }
-};
 
 LLAVA_END

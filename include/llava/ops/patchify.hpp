@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// patchify(queue, patches, rgb, table, side, patch): a square picture becomes rows of a patch convolution. P is
+/// patchify(queue, patches, rgb, table, side, patch): a square image becomes rows of a patch convolution. P is
 /// ⌊S / p⌋²: pixels right of and below the last whole patch are left out, as by a convolution without padding.
 ///   rgb (S·S·3) u8, interleaved · table (3, 256) f32: the normalised value of each byte, per channel
 ///   patches (P, 3·p·p), an operand: patches row by row, inside one channel, row, column: the order of the

@@ -35,7 +35,7 @@ class batch {
   ~batch();
 
   /// Adds a prompt as its text stands; returns its number. Its answer is begun by the next step.
-  result<std::size_t> try_add(std::string_view prompt, std::span<const image> pictures,
+  result<std::size_t> try_add(std::string_view prompt, std::span<const image> images,
                               const generation_settings& settings = {}, const generation_hooks& hooks = {});
 
   /// One step for as many as fit. False when every answer is finished. An answer whose stop was requested ends with

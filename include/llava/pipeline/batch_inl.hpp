@@ -30,7 +30,7 @@ struct batch::row {
   }
   void give_back() {
     tokens().cache.truncate(0);
-    tokens().images.clear(), tokens().pictures.clear();
+    tokens().encoded.clear(), tokens().images.clear();
   }
 };
 
@@ -50,12 +50,12 @@ LLAVA_INLINE batch& batch::operator=(batch&& other) noexcept {
 }
 LLAVA_INLINE batch::~batch() = default;
 
-LLAVA_INLINE result<std::size_t> batch::try_add(std::string_view prompt, std::span<const image> pictures,
+LLAVA_INLINE result<std::size_t> batch::try_add(std::string_view prompt, std::span<const image> images,
                                                 const generation_settings& settings, const generation_hooks& hooks) {
   return alone([&]() -> result<std::size_t> {
     LLAVA_CHECK(try_check(settings));
     auto r = std::make_unique<row>(model_, settings, hooks);
-    LLAVA_TRY(tokens, r->asked.try_prepare(prompt, pictures));
+    LLAVA_TRY(tokens, r->asked.try_prepare(prompt, images));
     const int most = r->made.rules().max_new_tokens;
     if (static_cast<std::int64_t>(tokens) + most > model_->context)
       return fail(errc::context_full, text_of("llava: a prompt of ", tokens, " tokens and ", most,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A picture's way to its image tokens:
+/// An image's way to its image tokens:
 ///
 ///   pixels (S·S·3) -> tower -> features (P, Dv) -> projector -> image tokens (rows, D)
 #pragma once
@@ -17,7 +17,7 @@
 
 LLAVA_BEGIN
 
-/// features (P, Dv) of a square picture of the tower's size. They live as long as the caller's arena_scope. `go_on` is
+/// features (P, Dv) of a square image of the tower's size. They live as long as the caller's arena_scope. `go_on` is
 /// asked before the tower runs, and before every layer where ops run at once; false is errc::cancelled.
 template <class M, class B, class P, class Q, class GoOn>
 result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages,
@@ -39,17 +39,17 @@ result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>&
   return matrix_view<const float>(features);
 }
 
-/// Image tokens y (rows, D) of a picture's features.
+/// Image tokens y (rows, D) of an image's features.
 template <class M, class B, class P, class Q>
 void project(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, matrix_view<const float> features) {
   arena_scope scope(q.workspace());
   stages.projector->forward(q, y, as_operand<operand_of<B, typename P::projector>>(q, features));
 }
 
-/// A picture on a planning queue: how many image tokens it becomes. Errors: a projector that makes none, or more than
+/// An image on a planning queue: how many image tokens it becomes. Errors: a projector that makes none, or more than
 /// `context`; that does not write all of them; ops whose operands do not fit.
 template <class M, class B, class P, class Q>
-result<int> try_plan_picture(Q& q, const model_stages<M, B, P>& stages, int context) {
+result<int> try_plan_image(Q& q, const model_stages<M, B, P>& stages, int context) {
   const auto& tower = stages.tower->config();
   const int features = tower.features();
   const std::int64_t made = stages.projector->rows(features);

@@ -19,18 +19,18 @@ struct erased_session_of final : erased_session {
   session s;
   explicit erased_session_of(session made) : s(std::move(made)) {}
 
-  result<answer> try_ask(std::span<const image> pictures, std::string_view question, text_callback on_text,
+  result<answer> try_ask(std::span<const image> images, std::string_view question, text_callback on_text,
                          const generation_settings& settings, const generation_hooks& hooks) override {
     s.settings = settings, s.hooks = hooks;
-    return s.try_ask(pictures, question, on_text);
+    return s.try_ask(images, question, on_text);
   }
-  result<answer> try_generate(std::string_view prompt, std::span<const image> pictures, text_callback on_text,
+  result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text,
                               const generation_settings& settings, const generation_hooks& hooks) override {
     s.settings = settings, s.hooks = hooks;
-    return s.try_generate(prompt, pictures, on_text);
+    return s.try_generate(prompt, images, on_text);
   }
-  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> pictures) override {
-    return s.try_logits(prompt, pictures);
+  result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> images) override {
+    return s.try_logits(prompt, images);
   }
   const conversation_state& save() const override { return s.save(); }
   result<void> try_restore(conversation_state state) override { return s.try_restore(std::move(state)); }
@@ -45,8 +45,8 @@ struct erased_model_of final : erased_model {
   std::unique_ptr<erased_session> session() const override {
     return std::make_unique<erased_session_of>(llava::session(model));
   }
-  result<std::string> try_prompt(std::span<const image> pictures, std::string_view question) const override {
-    return model->try_first_prompt(pictures.size(), question);
+  result<std::string> try_prompt(std::span<const image> images, std::string_view question) const override {
+    return model->try_first_prompt(images.size(), question);
   }
   std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const override {
     return prompt_ids(model->opened.tokenizer, model->opened.description, prompt, has_images);
@@ -54,13 +54,9 @@ struct erased_model_of final : erased_model {
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const override {
     return model->opened.tokenizer.decode(ids, skip_special);
   }
-  result<std::vector<float>> try_pixels(const image& picture) const override { return model->try_pixels(picture); }
-  result<std::vector<float>> try_features(const image& picture) const override {
-    return model->try_features_of(picture);
-  }
-  result<std::vector<float>> try_image_tokens(const image& picture) const override {
-    return model->try_image_tokens(picture);
-  }
+  result<std::vector<float>> try_pixels(const image& img) const override { return model->try_pixels(img); }
+  result<std::vector<float>> try_features(const image& img) const override { return model->try_features_of(img); }
+  result<std::vector<float>> try_image_tokens(const image& img) const override { return model->try_image_tokens(img); }
   stage_shapes shapes() const override { return model->shapes(); }
   chat_description description() const override {
     const model_description& d = model->opened.description;

@@ -57,7 +57,7 @@ class generation {
   generation(const generation&) = delete;
   generation& operator=(const generation&) = delete;
 
-  /// The prompt that is answered. A repetition penalty counts all of it, a picture as its `<image>`. In original
+  /// The prompt that is answered. A repetition penalty counts all of it, an image as its `<image>`. In original
   /// folders it counts BOS alone: LLaVA gives transformers 4.37 embeddings, which puts that one token in the place of a
   /// prompt.
   void begin(std::span<const prompt_token> prompt) {

@@ -11,6 +11,7 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/config.hpp>
+#include <llava/pipeline/config_fields.hpp>
 
 LLAVA_BEGIN
 

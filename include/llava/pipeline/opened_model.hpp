@@ -34,7 +34,7 @@ class opened_model {
   checkpoint opened;
   std::shared_ptr<executor> threads;
   int context = 0;     ///< positions that a conversation may have
-  int image_rows = 0;  ///< image tokens of a picture
+  int image_rows = 0;  ///< image tokens of an image
   step_limits limits;
   std::shared_ptr<block_allocator> blocks;
 
@@ -51,26 +51,26 @@ class opened_model {
   }
   /// The prompt that these turns become.
   virtual result<std::string> try_prompt(std::span<const message> turns) const = 0;
-  /// The image tokens of a picture, in the backend's memory.
-  result<std::shared_ptr<const image_tokens>> try_see(const image& picture, const stop_signal& stop) const;
+  /// The image tokens of an image, in the backend's memory.
+  result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, const stop_signal& stop) const;
   /// @}
 
   /// @name What pipeline and chat_model have
   /// Described in pipeline.hpp.
   /// @{
-  result<std::string> try_first_prompt(std::size_t pictures, std::string_view question) const;
-  result<image> try_square(const image& picture) const;
-  result<std::vector<float>> try_pixels(const image& picture) const;
-  result<std::vector<float>> try_features_of(const image& picture) const;
-  result<std::vector<float>> try_image_tokens(const image& picture) const;
+  result<std::string> try_first_prompt(std::size_t images, std::string_view question) const;
+  result<image> try_square(const image& img) const;
+  result<std::vector<float>> try_pixels(const image& img) const;
+  result<std::vector<float>> try_features_of(const image& img) const;
+  result<std::vector<float>> try_image_tokens(const image& img) const;
   /// @}
 
  protected:
   explicit opened_model(checkpoint c) : opened(std::move(c)) {}
   virtual result<std::unique_ptr<workspace>> try_make_workspace() const = 0;
-  /// (features, Dv) of a square picture.
+  /// (features, Dv) of a square image.
   virtual result<std::vector<float>> try_features(const image& square) const = 0;
-  /// Image tokens of a square picture.
+  /// Image tokens of a square image.
   virtual result<image_tokens> try_encode(const image& square, const stop_signal& stop) const = 0;
   /// (rows, D)
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;

@@ -11,46 +11,46 @@
 
 LLAVA_BEGIN
 
-LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_see(const image& picture,
-                                                                               const stop_signal& stop) const {
+LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encode_image(const image& img,
+                                                                                        const stop_signal& stop) const {
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
-    LLAVA_TRY(square, try_square(picture));
+    LLAVA_TRY(square, try_square(img));
     LLAVA_TRY(tokens, try_encode(square, stop));
     return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
   });
 }
 
-LLAVA_INLINE result<std::string> opened_model::try_first_prompt(std::size_t pictures, std::string_view question) const {
+LLAVA_INLINE result<std::string> opened_model::try_first_prompt(std::size_t images, std::string_view question) const {
   return guarded([&]() -> result<std::string> {
-    LLAVA_TRY(text, try_place_images(question, pictures, opened.description.image_start_end));
-    const message turns[] = {{role::user, std::move(text), static_cast<int>(pictures)}, {role::assistant, {}, 0}};
+    LLAVA_TRY(text, try_place_images(question, images, opened.description.image_start_end));
+    const message turns[] = {{role::user, std::move(text), static_cast<int>(images)}, {role::assistant, {}, 0}};
     return try_prompt(turns);
   });
 }
 
-LLAVA_INLINE result<image> opened_model::try_square(const image& picture) const {
+LLAVA_INLINE result<image> opened_model::try_square(const image& img) const {
   if (!opened.description.has_vision)
     return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
-  return try_preprocess(picture, opened.description.image);
+  return try_preprocess(img, opened.description.image);
 }
 
-LLAVA_INLINE result<std::vector<float>> opened_model::try_pixels(const image& picture) const {
+LLAVA_INLINE result<std::vector<float>> opened_model::try_pixels(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(square, try_square(picture));
+    LLAVA_TRY(square, try_square(img));
     return pixel_values(square, normalise_table(opened.description.image));
   });
 }
 
-LLAVA_INLINE result<std::vector<float>> opened_model::try_features_of(const image& picture) const {
+LLAVA_INLINE result<std::vector<float>> opened_model::try_features_of(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(square, try_square(picture));
+    LLAVA_TRY(square, try_square(img));
     return try_features(square);
   });
 }
 
-LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const image& picture) const {
+LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(square, try_square(picture));
+    LLAVA_TRY(square, try_square(img));
     LLAVA_TRY(tokens, try_encode(square, {}));
     return try_values(tokens);
   });

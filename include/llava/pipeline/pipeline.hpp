@@ -2,7 +2,7 @@
 /// pipeline<M, B, P>: an opened model, on backend B, with weights by policy P. An immutable handle that is cheap to
 /// copy; its const calls may come from any thread.
 ///
-///   picture -> preprocess -> vit -> projector -> image tokens (P, D) -> splice -> step -> logits (V) -> token -> text
+///   image -> preprocess -> vit -> projector -> image tokens (P, D) -> splice -> step -> logits (V) -> token -> text
 ///
 /// What a conversation is made of stands in session.hpp; several at a time in batch.hpp.
 #pragma once
@@ -43,9 +43,9 @@ class pipeline {
   /// Positions that a conversation may have.
   int context() const { return state_->context; }
 
-  /// The prompt that a first question about so many pictures becomes.
-  result<std::string> try_prompt(std::size_t pictures, std::string_view question) const {
-    return state_->try_first_prompt(pictures, question);
+  /// The prompt that a first question about so many images becomes.
+  result<std::string> try_prompt(std::size_t images, std::string_view question) const {
+    return state_->try_first_prompt(images, question);
   }
 
   llava::session session() const { return llava::session(state_); }
@@ -55,18 +55,18 @@ class pipeline {
   /// Each stage's result in the program's memory, to be held against another program.
   /// @{
 
-  /// The square picture that the tower sees.
-  result<image> try_preprocess(const image& picture) const { return state_->try_square(picture); }
+  /// The square image that the tower sees.
+  result<image> try_preprocess(const image& img) const { return state_->try_square(img); }
   /// (3, S, S)
-  result<std::vector<float>> try_pixels(const image& picture) const { return state_->try_pixels(picture); }
+  result<std::vector<float>> try_pixels(const image& img) const { return state_->try_pixels(img); }
   /// (features, Dv): what the tower gives to the projector.
-  result<std::vector<float>> try_features(const image& picture) const { return state_->try_features_of(picture); }
+  result<std::vector<float>> try_features(const image& img) const { return state_->try_features_of(img); }
   /// The image tokens (rows, D), kept in the backend's memory.
-  result<std::shared_ptr<const image_tokens>> try_encode(const image& picture, const stop_signal& stop = {}) const {
-    return state_->try_see(picture, stop);
+  result<std::shared_ptr<const image_tokens>> try_encode(const image& img, const stop_signal& stop = {}) const {
+    return state_->try_encode_image(img, stop);
   }
   /// (rows, D)
-  result<std::vector<float>> try_image_tokens(const image& picture) const { return state_->try_image_tokens(picture); }
+  result<std::vector<float>> try_image_tokens(const image& img) const { return state_->try_image_tokens(img); }
   /// @}
 
   /// For whoever drives the stages himself.

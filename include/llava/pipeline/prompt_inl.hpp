@@ -24,8 +24,8 @@ LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_d
                       "; take config.json and the tokenizer's files from one place"));
 }
 
-LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std::size_t pictures, bool start_end) {
-  if (pictures == 0) return std::string(question);
+LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std::size_t images, bool start_end) {
+  if (images == 0) return std::string(question);
   const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
   std::string text;
   for (std::size_t at = 0; at < question.size();) {
@@ -36,11 +36,11 @@ LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std
     at = end + image_placeholder.size();
   }
   const auto markers = static_cast<std::size_t>(count_image_markers(text));
-  if (markers == pictures) return text;
+  if (markers == images) return text;
   if (markers != 0)
-    return fail(errc::mismatch, text_of("llava: the question has ", markers, " <image> for ", pictures, " pictures"));
+    return fail(errc::mismatch, text_of("llava: the question has ", markers, " <image> for ", images, " images"));
   std::string in_front;
-  for (std::size_t i = 0; i < pictures; ++i) in_front.append(marker).append("\n");
+  for (std::size_t i = 0; i < images; ++i) in_front.append(marker).append("\n");
   return in_front + text;
 }
 
@@ -86,7 +86,7 @@ LLAVA_INLINE result<std::vector<prompt_token>> try_splice(std::span<const std::i
   }
   if (image != rows.size())
     return fail(errc::mismatch, text_of("llava: the prompt has ", image, " <image> for ", rows.size(),
-                                        " pictures; write one <image> for each, or none and they come first"));
+                                        " images; write one <image> for each, or none and they come first"));
   return tokens;
 }
 

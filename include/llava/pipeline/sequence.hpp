@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// sequence: the tokens of one conversation, their pictures, and the part of them whose keys and values are cached. A
+/// sequence: the tokens of one conversation, their images, and the part of them whose keys and values are cached. A
 /// new prompt keeps the longest common beginning and forgets the rest.
 #pragma once
 #include <memory>
@@ -12,12 +12,12 @@
 
 LLAVA_BEGIN
 
-/// The tokens of one conversation, its pictures, and its part of the KV cache.
+/// The tokens of one conversation, its images, and its part of the KV cache.
 struct sequence {
   kv_sequence cache;
-  std::vector<prompt_token> tokens;                         ///< the first cache.tokens() of them are cached
-  std::vector<image> pictures;                              ///< of the prompt, in order
-  std::vector<std::shared_ptr<const image_tokens>> images;  ///< what the projector made of them
+  std::vector<prompt_token> tokens;                          ///< the first cache.tokens() of them are cached
+  std::vector<image> images;                                 ///< of the prompt, in order
+  std::vector<std::shared_ptr<const image_tokens>> encoded;  ///< what the projector made of them
 
   explicit sequence(std::shared_ptr<block_allocator> pool) : cache(std::move(pool)) {}
 
@@ -41,14 +41,14 @@ struct sequence {
   step_part next(std::size_t most, int logit_rows) {
     const std::span<const prompt_token> rest =
         std::span<const prompt_token>(tokens).subspan(static_cast<std::size_t>(cache.tokens()));
-    if (rest.size() > most) return {&cache, rest.first(most), images, 0};
-    return {&cache, rest, images, logit_rows};
+    if (rest.size() > most) return {&cache, rest.first(most), encoded, 0};
+    return {&cache, rest, encoded, logit_rows};
   }
   std::size_t pending() const { return tokens.size() - static_cast<std::size_t>(cache.tokens()); }
 
  private:
   sequence(const sequence& other, kv_sequence c)
-      : cache(std::move(c)), tokens(other.tokens), pictures(other.pictures), images(other.images) {}
+      : cache(std::move(c)), tokens(other.tokens), images(other.images), encoded(other.encoded) {}
 };
 
 LLAVA_END

@@ -28,59 +28,59 @@ auto session::alone(F&& body) -> decltype(body()) {
   return guarded(body);
 }
 
-LLAVA_INLINE result<answer> session::try_ask(std::span<const image> pictures, std::string_view question,
+LLAVA_INLINE result<answer> session::try_ask(std::span<const image> images, std::string_view question,
                                              text_callback on_text) {
   return alone([&]() -> result<answer> {
-    LLAVA_TRY(text, try_place_images(question, pictures.size(), model_->opened.description.image_start_end));
+    LLAVA_TRY(text, try_place_images(question, images.size(), model_->opened.description.image_start_end));
     conversation_state next = history_;
-    next.turns.push_back({role::user, std::move(text), static_cast<int>(pictures.size())});
-    next.pictures.insert(next.pictures.end(), pictures.begin(), pictures.end());
+    next.turns.push_back({role::user, std::move(text), static_cast<int>(images.size())});
+    next.images.insert(next.images.end(), images.begin(), images.end());
     next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
     LLAVA_TRY(prompt, model_->try_prompt(next.turns));
     const bool by_chat_template = !model_->opened.description.conversation.own.text.empty();
-    LLAVA_TRY(done, generate(prompt, next.pictures, on_text, by_chat_template));
+    LLAVA_TRY(done, generate(prompt, next.images, on_text, by_chat_template));
     next.turns.back().text = done.text;
     // A callback may have cut or replaced what came before: the turn follows what is there now.
     history_.turns.reserve(history_.turns.size() + 2);
-    history_.pictures.reserve(history_.pictures.size() + pictures.size());
+    history_.images.reserve(history_.images.size() + images.size());
     std::move(next.turns.end() - 2, next.turns.end(), std::back_inserter(history_.turns));
-    std::move(next.pictures.end() - static_cast<std::ptrdiff_t>(pictures.size()), next.pictures.end(),
-              std::back_inserter(history_.pictures));
+    std::move(next.images.end() - static_cast<std::ptrdiff_t>(images.size()), next.images.end(),
+              std::back_inserter(history_.images));
     return std::move(done);
   });
 }
 
-LLAVA_INLINE result<answer> session::try_generate(std::string_view prompt, std::span<const image> pictures,
+LLAVA_INLINE result<answer> session::try_generate(std::string_view prompt, std::span<const image> images,
                                                   text_callback on_text) {
-  return alone([&] { return generate(prompt, pictures, on_text); });
+  return alone([&] { return generate(prompt, images, on_text); });
 }
 
-LLAVA_INLINE result<std::vector<float>> session::try_logits(std::string_view prompt, std::span<const image> pictures) {
-  return alone([&] { return logits(prompt, pictures); });
+LLAVA_INLINE result<std::vector<float>> session::try_logits(std::string_view prompt, std::span<const image> images) {
+  return alone([&] { return logits(prompt, images); });
 }
 
-LLAVA_INLINE result<std::size_t> session::try_prepare(std::string_view prompt, std::span<const image> pictures) {
-  LLAVA_CHECK(try_set_prompt(prompt, pictures));
+LLAVA_INLINE result<std::size_t> session::try_prepare(std::string_view prompt, std::span<const image> images) {
+  LLAVA_CHECK(try_set_prompt(prompt, images));
   return sequence_.tokens.size();
 }
 
 LLAVA_INLINE result<void> session::try_restore(conversation_state state) {
-  std::size_t images = 0;
-  for (const message& turn : state.turns) images += images_in(turn);
-  if (images != state.pictures.size())
+  std::size_t markers = 0;
+  for (const message& turn : state.turns) markers += images_in(turn);
+  if (markers != state.images.size())
     return fail(errc::mismatch,
-                text_of("llava: the conversation to be restored has ", images, " <image> for ", state.pictures.size(),
-                        " pictures; a turn whose <image> is only text has message::images = 0"));
+                text_of("llava: the conversation to be restored has ", markers, " <image> for ", state.images.size(),
+                        " images; a turn whose <image> is only text has message::images = 0"));
   history_ = std::move(state);
   return {};
 }
 
 LLAVA_INLINE void session::truncate(std::size_t turns) {
   if (turns >= history_.turns.size()) return;
-  std::size_t pictures = 0;
-  for (std::size_t i = 0; i < turns; ++i) pictures += images_in(history_.turns[i]);
+  std::size_t images = 0;
+  for (std::size_t i = 0; i < turns; ++i) images += images_in(history_.turns[i]);
   history_.turns.resize(turns);
-  history_.pictures.resize((std::min)(pictures, history_.pictures.size()));
+  history_.images.resize((std::min)(images, history_.images.size()));
 }
 
 LLAVA_INLINE session session::fork() const {
@@ -91,10 +91,10 @@ LLAVA_INLINE session session::fork() const {
   return other;
 }
 
-LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span<const image> pictures,
+LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span<const image> images,
                                               text_callback on_text, bool by_chat_template) {
   LLAVA_CHECK(try_check(settings));
-  LLAVA_CHECK(try_set_prompt(prompt, pictures, by_chat_template));
+  LLAVA_CHECK(try_set_prompt(prompt, images, by_chat_template));
   generation g(model_->opened.tokenizer, model_->opened.description, settings, hooks);
   g.begin(sequence_.tokens);
   g.result().reused_tokens = sequence_.cache.tokens();
@@ -116,8 +116,8 @@ LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span
   return std::move(g.result());
 }
 
-LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt, std::span<const image> pictures) {
-  LLAVA_CHECK(try_set_prompt(prompt, pictures));
+LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt, std::span<const image> images) {
+  LLAVA_CHECK(try_set_prompt(prompt, images));
   sequence_.cache.truncate(0);
   std::vector<float> all;
   const auto go_on = [this] { return !hooks.stop.stop_requested(); };
@@ -135,42 +135,42 @@ LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt,
   return all;
 }
 
-LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::span<const image> pictures,
+LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::span<const image> images,
                                                   bool by_chat_template) {
-  std::vector<std::shared_ptr<const image_tokens>> images;
+  std::vector<std::shared_ptr<const image_tokens>> encoded;
   std::vector<int> rows;
-  std::size_t same = 0;  // leading pictures that are those of before
-  for (const image& picture : pictures) {
-    if (same == images.size() && same < sequence_.pictures.size() && sequence_.pictures[same] == picture) {
-      images.push_back(sequence_.images[same++]);
+  std::size_t same = 0;  // leading images that are those of before
+  for (const image& img : images) {
+    if (same == encoded.size() && same < sequence_.images.size() && sequence_.images[same] == img) {
+      encoded.push_back(sequence_.encoded[same++]);
     } else {
-      LLAVA_TRY(tokens, model_->try_see(picture, hooks.stop));
-      images.push_back(std::move(tokens));
+      LLAVA_TRY(tokens, model_->try_encode_image(img, hooks.stop));
+      encoded.push_back(std::move(tokens));
     }
-    rows.push_back(images.back()->rows);
+    rows.push_back(encoded.back()->rows);
   }
   const model_description& d = model_->opened.description;
   const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
-  LLAVA_TRY(tokens, try_splice(prompt_ids(model_->opened.tokenizer, d, prompt, !pictures.empty(), by_chat_template),
+  LLAVA_TRY(tokens, try_splice(prompt_ids(model_->opened.tokenizer, d, prompt, !images.empty(), by_chat_template),
                                marker, rows));
   LLAVA_CHECK(try_check_rows(model_->opened.tokenizer, tokens, d.text.vocab));
   if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
   if (static_cast<int>(tokens.size()) > model_->context)
     return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),
-                                            " tokens, pictures included; the context holds ", model_->context));
-  if (!pictures.empty() && d.longest_prompt > 0 && tokens.size() > static_cast<std::size_t>(d.longest_prompt))
+                                            " tokens, images included; the context holds ", model_->context));
+  if (!images.empty() && d.longest_prompt > 0 && tokens.size() > static_cast<std::size_t>(d.longest_prompt))
     return fail(errc::context_full,
-                text_of("llava: the prompt has ", tokens.size(), " tokens, pictures included; config.json's ",
+                text_of("llava: the prompt has ", tokens.size(), " tokens, images included; config.json's ",
                         "tokenizer_model_max_length is ", d.longest_prompt, ", where the reference cuts it off"));
-  // A different picture in the same place has the same tokens: what follows it is not common.
+  // A different image in the same place has the same tokens: what follows it is not common.
   for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
     if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {
       sequence_.cache.truncate((std::min)(sequence_.cache.tokens(), static_cast<int>(i)));
       break;
     }
   sequence_.replace(std::move(tokens));
-  sequence_.pictures.assign(pictures.begin(), pictures.end());
-  sequence_.images = std::move(images);
+  sequence_.images.assign(images.begin(), images.end());
+  sequence_.encoded = std::move(encoded);
   return {};
 }
 

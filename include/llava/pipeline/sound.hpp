@@ -2,6 +2,7 @@
 /// Whether a pipeline can be made from a model, a backend and a weight policy: if not, one static_assert says why, in
 /// one sentence, and nothing is instantiated after it.
 #pragma once
+#include <llava/config_rules.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/pipeline/numbers.hpp>
 #include <llava/projector/concept.hpp>

@@ -18,7 +18,7 @@
 
 LLAVA_BEGIN
 
-/// The stages of a model. Those of pictures are absent in a text-only one.
+/// The stages of a model. Those of images are absent in a text-only one.
 template <class M, class B, class P>
 struct model_stages {
   using numbers = detail::numbers<M>;

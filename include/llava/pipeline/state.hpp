@@ -170,14 +170,14 @@ struct pipeline_state final : opened_model {
     return {};
   }
 
-  /// Bytes of activations: the largest step and a picture are run on a queue that computes nothing. Its ops hold what
+  /// Bytes of activations: the largest step and an image are run on a queue that computes nothing. Its ops hold what
   /// they are given against their contracts, so most mistakes in a projector or an op of one's own are errors of
   /// opening.
   result<std::size_t> try_plan() {
     typename B::queue planning(backend, *threads, arena{});
     LLAVA_CHECK(plan_step(planning, *stages.text, cache, limits));
     if (stages.tower) {
-      LLAVA_TRY(rows, try_plan_picture(planning, stages, opened.description.text.context));
+      LLAVA_TRY(rows, try_plan_image(planning, stages, opened.description.text.context));
       image_rows = rows;
     }
     return planning.workspace().peak();

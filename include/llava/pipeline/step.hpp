@@ -15,8 +15,8 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
-#include <llava/ops/attention.hpp>
 #include <llava/ops/backend.hpp>
+#include <llava/ops/kv_layout.hpp>
 #include <llava/ops/rows.hpp>
 #include <llava/ops/sample.hpp>
 #include <llava/pipeline/packed_step.hpp>
@@ -42,14 +42,14 @@ void copy_images(Q& q, matrix_view<float> images, std::span<const step_part> par
   for (const step_part& p : parts)
     for (std::size_t i = 0; i < p.tokens.size();) {
       const prompt_token first = p.tokens[i];
-      std::size_t n = 1;  // tokens that are neighbours in the picture too
+      std::size_t n = 1;  // tokens that are neighbours in the image too
       while (first.is_image() && i + n < p.tokens.size() &&
              p.tokens[i + n] == prompt_token{first.id, first.row + static_cast<std::int32_t>(n)})
         ++n;
       const auto rows = static_cast<std::ptrdiff_t>(n);
       if (first.is_image())
         copy(q, rows_of(images, t, rows),
-             rows_of(matrix_view<const float>(p.images[static_cast<std::size_t>(first.image())]->view()), first.row,
+             rows_of(matrix_view<const float>(p.encoded[static_cast<std::size_t>(first.image())]->view()), first.row,
                      rows));
       i += n, t += rows;
     }

@@ -13,10 +13,10 @@
 
 LLAVA_BEGIN
 
-/// One position of a prompt: a token of the vocabulary, or a row of a picture's image tokens.
+/// One position of a prompt: a token of the vocabulary, or a row of an image's image tokens.
 struct prompt_token {
-  std::int32_t id = 0;   ///< ≥ 0: token; < 0: picture number −1 − id of the sequence
-  std::int32_t row = 0;  ///< row of the picture's image tokens; 0 for text
+  std::int32_t id = 0;   ///< ≥ 0: token; < 0: image number −1 − id of the sequence
+  std::int32_t row = 0;  ///< row of the image's image tokens; 0 for text
 
   static constexpr prompt_token of_image(int image, int row) { return {-1 - image, row}; }
   constexpr bool is_image() const { return id < 0; }
@@ -24,7 +24,7 @@ struct prompt_token {
   friend constexpr bool operator==(const prompt_token&, const prompt_token&) = default;
 };
 
-/// What the projector made of one picture, in the backend's memory.
+/// What the projector made of one image, in the backend's memory.
 struct image_tokens {
   buffer memory;
   int rows = 0, width = 0;
@@ -43,7 +43,7 @@ struct image_tokens {
 struct step_part {
   kv_sequence* cache = nullptr;
   std::span<const prompt_token> tokens;
-  std::span<const std::shared_ptr<const image_tokens>> images;
+  std::span<const std::shared_ptr<const image_tokens>> encoded;
   int logit_rows = 0;
 
   /// Room in the cache for the tokens; on failure nothing changes.

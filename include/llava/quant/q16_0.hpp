@@ -15,7 +15,7 @@
 
 LLAVA_BEGIN
 
-/// 16.5 bits a weight; for prefill and picture encoding faster than f16.
+/// 16.5 bits a weight; for prefill and image encoding faster than f16.
 struct q16_0 {
   static constexpr std::string_view name = "q16_0";
   static constexpr int bits = 16, header_bytes = 0, block_bytes = 66, activation_group = 32;

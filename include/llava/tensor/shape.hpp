@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// shape<576, dyn>: extents that are known where they can be and read where they must. Known ones take no space.
+/// shape<576, dyn>: extents that are known where they can be and read where they must. Known ones take no space, and an
+/// Eigen map of such a view has them as its own compile-time sizes (backend/eigen/bridge.hpp), which is what they gain.
 /// Row-major everywhere: the last axis is contiguous.
 #pragma once
 #include <array>

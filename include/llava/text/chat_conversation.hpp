@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// chat_conversation: turns become a prompt by a folder's chat template, as transformers' apply_chat_template gives it
-/// the messages: what a turn says as parts, its pictures first, as processors do; or as one text, as tokenizers do.
+/// the messages: what a turn says as parts, its images first, as processors do; or as one text, as tokenizers do.
 ///
 /// A template may know one of the two only. The other is tried after a problem, or when what comes out lacks the
-/// pictures or the last question. `<image>` on a line of its own in front of a turn is a part; elsewhere in the turn it
+/// images or the last question. `<image>` on a line of its own in front of a turn is a part; elsewhere in the turn it
 /// stays where the person has put it.
 #pragma once
 #include <memory>

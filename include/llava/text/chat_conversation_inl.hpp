@@ -42,7 +42,7 @@ class chat_renderer {
     for (const message& m : turns) n += images_in(m);
     return n;
   }
-  /// Whether the pictures and what was said last are in the prompt.
+  /// Whether the images and what was said last are in the prompt.
   static bool is_whole(std::string_view prompt, std::span<const message> turns) {
     if (const std::size_t n = count(turns); n > 0 && static_cast<std::size_t>(count_image_markers(prompt)) != n)
       return false;
@@ -51,7 +51,7 @@ class chat_renderer {
         return prompt.find(stripped(without_images(turns[i - 1]).text)) != std::string::npos;
     return true;
   }
-  /// The text of a turn behind the pictures that stand in front of it, and how many those are.
+  /// The text of a turn behind the images that stand in front of it, and how many those are.
   struct split_turn {
     std::string_view text;
     int images = 0;

@@ -35,7 +35,7 @@ struct conversation_form {
   template_texts texts;
   std::string (*prompt)(const template_texts&, std::span<const message>);
   std::string_view (*stop)(const template_texts&);
-  bool image_turn = false;  ///< pictures are a turn of their own
+  bool image_turn = false;  ///< images are a turn of their own
 };
 
 namespace detail {
@@ -136,8 +136,8 @@ std::string_view stop_string(const C& conversation) {
   return form.stop(form.texts);
 }
 
-/// The turns of a conversation that was begun with a picture, as the reference's demo writes them: `<image>` at the
-/// head of the first text, or a turn of its own in the templates that mark pictures with tags. `<image>` that the
+/// The turns of a conversation that was begun with an image, as the reference's demo writes them: `<image>` at the
+/// head of the first text, or a turn of its own in the templates that mark images with tags. `<image>` that the
 /// person typed in the first text is taken out.
 template <class C>
 std::vector<message> with_image(const C& conversation, std::span<const message> turns) {

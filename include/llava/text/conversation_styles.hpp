@@ -20,10 +20,10 @@ enum class role : std::uint8_t { user, assistant, system, tool };
 struct message {
   llava::role from = role::user;
   std::string text;  ///< empty: to be answered
-  int images = -1;   ///< pictures that stand in it; −1: one for each `<image>`
+  int images = -1;   ///< images that stand in it; −1: one for each `<image>`
 };
 
-/// What stands for a picture in the text of a prompt.
+/// What stands for an image in the text of a prompt.
 inline constexpr std::string_view image_marker = "<image>";
 
 /// How many `<image>` stand in a text.
@@ -35,7 +35,7 @@ inline int count_image_markers(std::string_view text) {
   return n;
 }
 
-/// How many pictures stand in a turn.
+/// How many images stand in a turn.
 inline std::size_t images_in(const message& turn) {
   return static_cast<std::size_t>(turn.images < 0 ? count_image_markers(turn.text) : turn.images);
 }

@@ -65,7 +65,7 @@ struct v1 : vicuna_v1 {
 struct llava_v1 : vicuna_v1 {
   static constexpr std::string_view name = "llava_v1", system = conversation_texts::human;
 };
-/// Vicuna after the first stage of training: pictures are a turn of their own.
+/// Vicuna after the first stage of training: images are a turn of their own.
 struct v1_mmtag : vicuna_v1 {
   static constexpr std::string_view name = "v1_mmtag", system = conversation_texts::marked;
   static constexpr bool image_turn = true;
@@ -77,7 +77,7 @@ struct llava_v0 {
   static constexpr std::string_view roles[] = {"Human", "Assistant"};
   using style = conversation_styles::single;
 };
-/// The same with pictures as a turn of their own.
+/// The same with images as a turn of their own.
 struct v0_mmtag : llava_v0 {
   static constexpr std::string_view name = "v0_mmtag", system = conversation_texts::marked;
   static constexpr bool image_turn = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// vit: the vision transformer of CLIP and SigLIP, from a square picture to the features that the projector takes.
+/// vit: the vision transformer of CLIP and SigLIP, from a square image to the features that the projector takes.
 ///
 ///   rgb (S·S·3) -> patches (P, 3·p·p) -> tokens (1 + P, Dv) -> layers_run() of the layers -> features (P, Dv)
 ///
@@ -12,6 +12,7 @@
 
 #include <llava/base/one_of.hpp>
 #include <llava/config.hpp>
+#include <llava/nn/affine.hpp>
 #include <llava/nn/linear.hpp>
 #include <llava/ops/attention.hpp>
 #include <llava/ops/patchify.hpp>
@@ -62,7 +63,7 @@ class vit {
       layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
   }
 
-  /// features (features(), Dv) of one picture. rgb (S·S·3) bytes and table (3, 256) are the backend's memory. `go_on`
+  /// features (features(), Dv) of one image. rgb (S·S·3) bytes and table (3, 256) are the backend's memory. `go_on`
   /// is asked before every layer; false ends the work, and the features are then not written.
   template <class Q, class GoOn>
   bool forward(Q& q, matrix_view<float> features, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,

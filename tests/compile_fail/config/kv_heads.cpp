@@ -10,10 +10,10 @@ struct mine : llava::llava_1_5_7b {
 #endif
 };
 
-void use(const llava::image& picture) {
+void use(const llava::image& img) {
   auto model = llava::try_open<mine, llava::scalar, llava::f16>("folder");
   auto chat = model->session();
   chat.settings.max_new_tokens = 5;
-  const auto answer = chat.try_ask(picture, "question");
+  const auto answer = chat.try_ask(img, "question");
   static_cast<void>(answer->text);
 }

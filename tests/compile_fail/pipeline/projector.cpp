@@ -22,7 +22,7 @@ struct mine : llava::llava_1_5_7b {
   using projector = half_a_projector;
 };
 
-void use(const llava::image& picture) {
+void use(const llava::image& img) {
   auto model = llava::try_open<mine, llava::scalar, llava::f16>("folder");
-  static_cast<void>(model->session().try_ask(picture, "question"));
+  static_cast<void>(model->session().try_ask(img, "question"));
 }

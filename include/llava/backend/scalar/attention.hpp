@@ -6,6 +6,7 @@
 #include <llava/backend/scalar/queue.hpp>
 #include <llava/base/dtype.hpp>
 #include <llava/ops/attention.hpp>
+#include <llava/ops/rope.hpp>
 
 LLAVA_BEGIN
 

@@ -8,6 +8,7 @@
 
 #include <llava/ops/attention.hpp>
 #include <llava/ops/matmul.hpp>
+#include <llava/ops/rope.hpp>
 
 LLAVA_BEGIN
 

@@ -8,6 +8,7 @@
 #include <llava/backend/simd/queue.hpp>
 #include <llava/ops/attention.hpp>
 #include <llava/ops/matmul.hpp>
+#include <llava/ops/rope.hpp>
 
 LLAVA_BEGIN
 

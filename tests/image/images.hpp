@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Pictures by formula and the checksums of tests/oracle/pillow_vectors.py, which says what the files in
+/// Images by formula and the checksums of tests/oracle/pillow_vectors.py, which says what the files in
 /// tests/data/image hold.
 #pragma once
 #include <array>
@@ -16,7 +16,7 @@
 #include <llava/image/image.hpp>
 #include <llava_catch.hpp>
 
-namespace pictures {
+namespace images {
 
 inline std::string path(const std::string& name) { return std::string(LLAVA_TEST_DATA "/image/").append(name); }
 
@@ -56,7 +56,7 @@ inline std::string crc(std::span<const std::uint8_t> bytes) {
   out << ~value;
   return out.str();
 }
-inline std::string crc(const llava::image& picture) { return crc(picture.pixels()); }
+inline std::string crc(const llava::image& img) { return crc(img.pixels()); }
 
 inline int noise(int x, int y, int c, int seed) {
   const auto u = [](int v) { return static_cast<std::uint32_t>(v); };
@@ -80,9 +80,9 @@ inline int gradient(int x, int y, int c, int seed) {
 }
 
 inline llava::image draw(std::string_view kind, int seed, int width, int height) {
-  llava::image picture(width, height);
-  REQUIRE(!picture.empty());
-  std::uint8_t* to = picture.pixels().data();
+  llava::image img(width, height);
+  REQUIRE(!img.empty());
+  std::uint8_t* to = img.pixels().data();
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x)
       for (int c = 0; c < 3; ++c) {
@@ -94,7 +94,7 @@ inline llava::image draw(std::string_view kind, int seed, int width, int height)
           v = (2 * blurred(x, y, c, seed, 64) + blurred(x, y, c, seed + 1, 16) + blurred(x, y, c, seed + 2, 4)) / 4;
         *to++ = static_cast<std::uint8_t>(v);
       }
-  return picture;
+  return img;
 }
 
 /// CLIP's or SigLIP's numbers with one way to the square.
@@ -107,4 +107,4 @@ inline llava::image_config setting(std::string_view numbers, std::string_view sh
   return c;
 }
 
-}  // namespace pictures
+}  // namespace images

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The rules that a model's numbers must obey. `first_broken_rule(config)` is the sentence of a static_assert where the
+/// numbers are fixed, and of an error where they are loaded.
+#pragma once
+#include <string_view>
+
+#include <llava/base/macros.hpp>
+#include <llava/config.hpp>
+
+LLAVA_BEGIN
+
+namespace rules {
+LLAVA_RULE(vision_image, vision_config, "llava: vision.image must be between 1 and 16384 pixels",
+           c.image > 0 && c.image <= 16384);
+LLAVA_RULE(vision_patch, vision_config, "llava: vision.patch must be between 1 and vision.image pixels",
+           c.patch > 0 && c.patch <= c.image);
+LLAVA_RULE(vision_hidden, vision_config, "llava: vision.hidden must be between 1 and 65536",
+           c.hidden > 0 && c.hidden <= 65536);
+LLAVA_RULE(vision_heads, vision_config, "llava: vision.hidden must be a multiple of vision.heads, at most 512 times it",
+           c.heads > 0 && c.hidden % c.heads == 0 && c.hidden / c.heads <= 512);
+LLAVA_RULE(vision_layers, vision_config, "llava: vision.layers must be between 1 and 1024",
+           c.layers > 0 && c.layers <= 1024);
+LLAVA_RULE(vision_ffn, vision_config, "llava: vision.ffn must be between 1 and 1048576", c.ffn > 0 && c.ffn <= 1048576);
+LLAVA_RULE(vision_eps, vision_config, "llava: vision.eps must lie between 0 and 1", c.eps > 0.f && c.eps < 1.f);
+LLAVA_RULE(vision_select_layer, vision_config, "llava: vision.select_layer must name a hidden state of the tower",
+           c.select_layer >= -1 - c.layers && c.select_layer <= c.layers);
+
+LLAVA_RULE(text_vocab, text_config, "llava: text.vocab must be between 1 and 16777216",
+           c.vocab > 0 && c.vocab <= 16777216);
+LLAVA_RULE(text_hidden, text_config, "llava: text.hidden must be between 1 and 131072",
+           c.hidden > 0 && c.hidden <= 131072);
+LLAVA_RULE(text_layers, text_config, "llava: text.layers must be between 1 and 1024", c.layers > 0 && c.layers <= 1024);
+LLAVA_RULE(text_heads, text_config, "llava: text.heads must be between 1 and 4096", c.heads > 0 && c.heads <= 4096);
+LLAVA_RULE(text_kv_heads, text_config,
+           "llava: text.heads must be a multiple of text.kv_heads (grouped-query attention)",
+           c.kv_heads > 0 && c.heads % c.kv_heads == 0);
+LLAVA_RULE(text_head_dim, text_config,
+           "llava: text.head_dim must be even and at most 512 (rotary embedding turns pairs)",
+           c.head_dim > 0 && c.head_dim % 2 == 0 && c.head_dim <= 512);
+LLAVA_RULE(text_ffn, text_config, "llava: text.ffn must be between 1 and 1048576", c.ffn > 0 && c.ffn <= 1048576);
+LLAVA_RULE(text_context, text_config, "llava: text.context must be between 1 and 16777216",
+           c.context > 0 && c.context <= 16777216);
+LLAVA_RULE(text_eps, text_config, "llava: text.eps must lie between 0 and 1", c.eps > 0.f && c.eps < 1.f);
+LLAVA_RULE(text_rope_theta, text_config, "llava: text.rope_theta must be between 1 and 1e30",
+           c.rope_theta >= 1.f && c.rope_theta <= 1e30f);
+LLAVA_RULE(text_rope_factor, text_config, "llava: text.rope_factor must be between 1 and 1e6",
+           c.rope_factor >= 1.f && c.rope_factor <= 1e6f);
+LLAVA_RULE(text_rope_frequencies, text_config,
+           "llava: text.rope_high_frequency must exceed text.rope_low_frequency (llama3 scaling)",
+           c.scaling != rope_scaling::llama3 || (c.rope_high_frequency > c.rope_low_frequency &&
+                                                 c.rope_low_frequency > 0.f && c.rope_original_context > 0));
+LLAVA_RULE(text_window, text_config, "llava: text.window and text.full_layers must not be negative",
+           c.window >= 0 && c.full_layers >= 0);
+
+LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 0 (as it is) and 16384 pixels",
+           c.resize >= 0 && c.resize <= 16384);
+LLAVA_RULE(image_crop, image_config, "llava: image.crop must be between 1 and 16384 pixels",
+           c.crop > 0 && c.crop <= 16384);
+LLAVA_RULE(image_std, image_config, "llava: image.std must be positive", c.std[0] > 0 && c.std[1] > 0 && c.std[2] > 0);
+LLAVA_RULE(image_filter, image_config, "llava: image.filter must be lanczos, bilinear or bicubic",
+           c.filter == resampling::lanczos || c.filter == resampling::bilinear || c.filter == resampling::bicubic);
+
+LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths must be between 1 and 131072",
+           c.vision_hidden > 0 && c.vision_hidden <= 131072 && c.hidden > 0 && c.hidden <= 131072);
+LLAVA_RULE(projector_depth, projector_config, "llava: projector.depth must be between 1 and 16 (mlpNx_gelu)",
+           c.depth >= 1 && c.depth <= 16);
+
+/// Rules, in the order in which they are told.
+template <class... Rules>
+struct list {
+  /// The sentence of the first rule that c breaks.
+  template <class Config>
+  static constexpr std::string_view first_broken(const Config& c) {
+    std::string_view sentence;
+    static_cast<void>(((Rules::holds(c) ? true : (sentence = Rules::sentence, false)) && ...));
+    return sentence;
+  }
+};
+using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, vision_layers, vision_ffn, vision_eps,
+                       vision_select_layer>;
+using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn,
+                     text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_window>;
+using of_image = list<image_resize, image_crop, image_std, image_filter>;
+using of_projector = list<projector_widths, projector_depth>;
+
+/// A static_assert for the first rule that *C breaks, and for no other.
+template <auto* C, class First, class... Rest>
+constexpr bool require(list<First, Rest...>) {
+  if constexpr (!First::holds(*C))
+    return First::template require<C>();
+  else if constexpr (sizeof...(Rest) > 0)
+    return require<C>(list<Rest...>{});
+  else
+    return true;
+}
+}  // namespace rules
+
+/// @name Rules
+/// The sentence of the first rule that `config` breaks; empty when it is sound.
+/// @{
+
+/// Of the vision tower.
+constexpr std::string_view first_broken_rule(const vision_config& c) { return rules::of_vision::first_broken(c); }
+/// Of the language model.
+constexpr std::string_view first_broken_rule(const text_config& c) { return rules::of_text::first_broken(c); }
+/// Of preprocessing.
+constexpr std::string_view first_broken_rule(const image_config& c) { return rules::of_image::first_broken(c); }
+/// Of the projector.
+constexpr std::string_view first_broken_rule(const projector_config& c) { return rules::of_projector::first_broken(c); }
+/// @}
+
+LLAVA_END

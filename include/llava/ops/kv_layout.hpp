@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The KV cache as ops see it: a pool of blocks of 16 tokens, one layer at a time, in the layout of the backend.
+///
+/// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's
+/// type.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include <llava/ops/shapes.hpp>
+#include <llava/tensor/view.hpp>
+
+LLAVA_BEGIN
+
+/// Tokens in a block of the KV cache.
+inline constexpr int kv_block = 16;
+/// A backend says with `template <class T> using kv_layout = …` how a layer of the cache lies in its memory: a type
+/// with a `view` that its ops take, layer_bytes(heads, dim, blocks) and make_view(memory of the layer, heads, dim,
+/// blocks).
+template <class B, class T>
+using kv_layout_of = typename B::template kv_layout<T>;
+template <class B, class T>
+using kv_view_of = typename kv_layout_of<B, T>::view;
+
+/// One layer of the block pool. Keys lie with tokens innermost, so that a block's scores are one vector:
+///   key   of slot s: keys[(s / 16 · KV + h) · d · 16 + i · 16 + s % 16]        blocks of (KV, d, 16)
+///   value of slot s: values[(s / 16 · KV + h) · 16 · d + s % 16 · d + i]       blocks of (KV, 16, d)
+template <class T>
+struct kv_view {
+  T* keys = nullptr;
+  T* values = nullptr;
+  int heads = 0;  // KV
+  int dim = 0;    // d
+};
+
+/// The layout of scalar and simd: all keys of a layer, then all values.
+template <class T>
+struct block_kv_layout {
+  using view = kv_view<T>;
+  static constexpr std::size_t layer_bytes(int heads, int dim, int blocks) {
+    return 2 * half(heads, dim, blocks) * sizeof(T);
+  }
+  static view make_view(std::byte* layer, int heads, int dim, int blocks) {
+    T* const keys = reinterpret_cast<T*>(layer);
+    return {keys, keys + half(heads, dim, blocks), heads, dim};
+  }
+
+ private:
+  static constexpr std::size_t half(int heads, int dim, int blocks) {
+    return std::size_t{static_cast<unsigned>(heads)} * static_cast<unsigned>(dim) * kv_block *
+           static_cast<unsigned>(blocks);
+  }
+};
+
+/// Where the rows of a step belong. All of it is device memory: a captured graph replays with other contents.
+struct step_rows {
+  vector_view<const std::int32_t> positions;  // (T) place in the sequence, from 0
+  vector_view<const std::int32_t> sequences;  // (T) row of `blocks`
+  vector_view<const std::int32_t> kv_slots;   // (T) where key and value go: block · 16 + offset
+  matrix_view<const std::int32_t> blocks;     // (sequences, most blocks) block of positions 16 m … 16 m + 15
+};
+
+namespace ops {
+template <class T>
+shapes store_kv_shapes(matrix_view<const float> k, matrix_view<const float> v, const step_rows& rows,
+                       const kv_view<T>& cache) {
+  shapes s("store_kv");
+  s.require(cache.heads > 0 && cache.dim > 0, "the cache has ", cache.heads, " heads of ", cache.dim,
+            " elements; expected some");
+  const operand keys{"k", k}, held{"KV, d of the cache", {cache.heads, cache.dim}};
+  s.expect(keys, {k.extent(0), std::ptrdiff_t{cache.heads} * cache.dim}, held);
+  s.expect({"v", v}, k, keys);
+  s.expect({"kv_slots", rows.kv_slots}, k.extent(0), keys);
+  return s;
+}
+}  // namespace ops
+
+LLAVA_END
