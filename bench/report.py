@@ -5,7 +5,8 @@
     report.py --self-test
 
 The table has a row for each work and a column for each backend: time, and % of the roof. The figure is a roofline: each
-benchmark that counts FLOPs and bytes is a point, FLOPs per byte against FLOP/s, under the roofs that its program measured.
+benchmark that counts FLOPs and bytes is a point, FLOPs per byte against FLOP/s, under the roofs that its program
+measured.
 """
 import argparse
 import html
@@ -29,7 +30,8 @@ def read(paths):
         for b in document["benchmarks"]:
             if b.get("run_type") == "aggregate" or b.get("error_occurred"):
                 continue
-            work, subject = re.sub(r"(/(process_time|real_time|repeats:\d+|iterations:\d+))+$", "", b["name"]).rsplit("/", 1)
+            work, subject = re.sub(r"(/(process_time|real_time|repeats:\d+|iterations:\d+))+$", "",
+                                   b["name"]).rsplit("/", 1)
             runs.setdefault(work, {}).setdefault(subject, []).append(b)
     def middle(several):
         return sorted(several, key=lambda b: b["real_time"])[len(several) // 2]
@@ -52,8 +54,9 @@ def roofs(context):
 
 def table(context, works):
     r = roofs(context)
-    lines = [f"{context['roof_threads']} threads, {context['roof_isa']}, compiler {context['compiler']}, {context['date']}. Roofs: "
-             f"{r['read'] / 1e9:.1f} GB/s read, {r['f32'] / 1e9:.0f} GFLOP/s f32, {r['int8'] / 1e9:.0f} GOP/s int8, {r['int16'] / 1e9:.0f} int16.", ""]
+    lines = [f"{context['roof_threads']} threads, {context['roof_isa']}, compiler {context['compiler']}, "
+             f"{context['date']}. Roofs: {r['read'] / 1e9:.1f} GB/s read, {r['f32'] / 1e9:.0f} GFLOP/s f32, "
+             f"{r['int8'] / 1e9:.0f} GOP/s int8, {r['int16'] / 1e9:.0f} int16.", ""]
     subjects = list(dict.fromkeys(s for of in works.values() for s in of))
     lines += ["| work | " + " | ".join(subjects) + " |", "|---" * (len(subjects) + 1) + "|"]
     for work, of in works.items():
@@ -87,7 +90,8 @@ def figure(context, works):
     def words(at_x, at_y, text, more=""):
         return f'<text x="{at_x:.1f}" y="{at_y:.1f}" {more}>{html.escape(text)}</text>'
 
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+           'font-family="sans-serif" font-size="12">',
            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
            words(LEFT, 28, f"Roofline: {context['roof_threads']} threads, {context['roof_isa']}", 'font-size="16"')]
     for e in range(math.ceil(math.log10(x_low)), math.floor(math.log10(x_high)) + 1):
@@ -104,7 +108,8 @@ def figure(context, works):
     out.append(line(x(first), y(first * r["read"]), x(top / r["read"]), y(top), roof))
     for what in ("f32", "int16", "int8"):
         out += [line(x(r[what] / r["read"]), y(r[what]), WIDTH - RIGHT, y(r[what]), roof),
-                words(WIDTH - RIGHT + 6, y(r[what]) + (14 if r[what] < top or what == "f32" else -4), f"{what}: {r[what] / 1e9:.0f}")]
+                words(WIDTH - RIGHT + 6, y(r[what]) + (14 if r[what] < top or what == "f32" else -4),
+                      f"{what}: {r[what] / 1e9:.0f}")]
     middle = math.sqrt(first * r["f32"] / r["read"])
     out.append(words(x(middle) + 10, y(middle * r["read"]) + 16, f"{r['read'] / 1e9:.1f} GB/s"))
     subjects = list(dict.fromkeys(p[1] for p in points))
@@ -113,16 +118,18 @@ def figure(context, works):
         out.append(f'<circle cx="{x(at):.1f}" cy="{y(rate):.1f}" r="4" fill="{colour}" fill-opacity="0.75">'
                    f"<title>{html.escape(f'{work}/{s}: {rate / 1e9:.3g} GFLOP/s')}</title></circle>")
     for i, s in enumerate(subjects):
-        out += [f'<circle cx="{WIDTH - RIGHT + 14}" cy="{HEIGHT - BOTTOM - 18 * (i + 1)}" r="5" fill="{COLOURS[i % len(COLOURS)]}"/>',
+        out += [f'<circle cx="{WIDTH - RIGHT + 14}" cy="{HEIGHT - BOTTOM - 18 * (i + 1)}" r="5" '
+                f'fill="{COLOURS[i % len(COLOURS)]}"/>',
                 words(WIDTH - RIGHT + 26, HEIGHT - BOTTOM - 18 * (i + 1) + 4, s)]
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
 def self_test():
-    context = {"roof_read_GB/s": "10", "roof_f32_GFLOP/s": "100", "roof_int8_GOP/s": "400", "roof_int16_GOP/s": "200", "roof_threads": "2", "roof_isa": "avx2",
-               "compiler": "12", "date": "today"}
+    context = {"roof_read_GB/s": "10", "roof_f32_GFLOP/s": "100", "roof_int8_GOP/s": "400", "roof_int16_GOP/s": "200",
+               "roof_threads": "2", "roof_isa": "avx2", "compiler": "12", "date": "today"}
     def result(name, time, **more):
-        return {"name": f"{name}/process_time/real_time", "real_time": time, "time_unit": "us", "run_type": "iteration", **more}
+        return {"name": f"{name}/process_time/real_time", "real_time": time, "time_unit": "us",
+                "run_type": "iteration", **more}
     found = [result("matmul/T1/avx2", t, **{"FLOP/s": 1e10, "bytes/s": 5e9, "roof%": 50.0}) for t in (30, 10, 20)]
     found += [result("matmul/T1/scalar", 2e6), {**result("matmul/T4/avx2", 1), "error_occurred": True}]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ours and llama.cpp on the same random checkpoint, in turn; started by rival.sh, which has built both.
 
-    rival.py --ours bench_pipeline --rival FOLDER_OF_LLAMA_PROGRAMS --models FOLDER [--threads N] [--runs N] [--formats f16,…]
-             [--layers N] [--works encode,…] [--backend simd|avx2]
+    rival.py --ours bench_pipeline --rival FOLDER_OF_LLAMA_PROGRAMS --models FOLDER [--threads N] [--runs N]
+             [--formats f16,…] [--layers N] [--works encode,…] [--backend simd|avx2]
     rival.py --self-test
 
 Prints a line for each work and format, medians of alternating runs:
     encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof% (spread of ours, of the rival's)
-encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many times
-faster ours is, roof% ours. end-to-end: an image, a prompt, 64 new tokens, the model open. with-load: the same and opening
-the model, whose files the system has in memory: ours from its packed file, the rival's whole process. Works that one of the
-two cannot do are named on standard error. Where ik_llama.cpp or OpenVINO GenAI is installed, prefill and decode are held
-against it too, in lines that end with its name.
+encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many
+times faster ours is, roof% ours. end-to-end: an image, a prompt, 64 new tokens, the model open. with-load: the same and
+opening the model, whose files the system has in memory: ours from its packed file, the rival's whole process. Works
+that one of the two cannot do are named on standard error. Where ik_llama.cpp or OpenVINO GenAI is installed, prefill
+and decode are held against it too, in lines that end with its name.
 """
 import argparse
 import importlib.util
@@ -25,16 +25,18 @@ import sys
 import tempfile
 import time
 
-# Our format or policy, and llama-quantize's name of the rival's nearest; its tower is in f16 throughout, which is its fastest.
-# A format that joins bench/formats.hpp joins here.
-FORMATS = {"f16": "F16", "q16_0": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q8_0_a16": "Q8_0", "q4_0": "Q4_0", "q4_i8": "Q4_0",
-           "q4_i8+q8_0": "Q4_0"}
-OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64", "with-load": "with_load64"}
+# Our format or policy, and llama-quantize's name of the rival's nearest; its tower is in f16 throughout, which is its
+# fastest. A format that joins bench/formats.hpp joins here.
+FORMATS = {"f16": "F16", "q16_0": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q8_0_a16": "Q8_0", "q4_0": "Q4_0",
+           "q4_i8": "Q4_0", "q4_i8+q8_0": "Q4_0"}
+OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64",
+        "with-load": "with_load64"}
 WORKS = ("encode", "prefill", "decode", "end-to-end", "with-load")
 IS_RATE = {"prefill", "decode"}
 CHAT = {"encode", "end-to-end", "with-load"}  # what the rival's chat program measures, on a prompt as long as ours
 # Their module, our program that runs it, and the backends of ours that may use what it may.
-OTHERS = {"ik_llama.cpp": ("ik_llama_cpp", "rival_ik.py", {"simd", "avx2"}), "OpenVINO": ("openvino_genai", "rival_openvino.py", {"simd"})}
+OTHERS = {"ik_llama.cpp": ("ik_llama_cpp", "rival_ik.py", {"simd", "avx2"}),
+          "OpenVINO": ("openvino_genai", "rival_openvino.py", {"simd"})}
 TEMPLATE = 26  # tokens of llama.cpp's "vicuna" around a question; a byte is a token to the twin's vocabulary
 
 
@@ -43,9 +45,11 @@ def shape(layers):
 
 
 def run(command):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, errors="replace")  # random models say any bytes
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
+                          errors="replace")  # random models say any bytes
     if done.returncode:
-        raise RuntimeError(f"exit code {done.returncode}: {' '.join(map(str, command))}\n{(done.stdout + done.stderr)[-1500:]}")
+        raise RuntimeError(f"exit code {done.returncode}: {' '.join(map(str, command))}\n"
+                           f"{(done.stdout + done.stderr)[-1500:]}")
     return done.stdout, done.stderr
 
 
@@ -68,13 +72,16 @@ def ours(args, form):
     wanted = set(args.works) | ({"end-to-end"} if CHAT & set(args.works) else set())
     names = "|".join(name for work, name in OURS.items() if work in wanted)
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        run([args.ours, f"--formats={form}", f"--threads={args.threads}", f"--benchmark_filter=^({names})/{shape(args.layers)}/{re.escape(form)}/{args.backend}/(process|real)",
-             f"--layers={args.layers}", "--benchmark_min_time=0.5", f"--benchmark_out={out.name}", "--benchmark_out_format=json"])
+        run([args.ours, f"--formats={form}", f"--threads={args.threads}",
+             f"--benchmark_filter=^({names})/{shape(args.layers)}/{re.escape(form)}/{args.backend}/(process|real)",
+             f"--layers={args.layers}", "--benchmark_min_time=0.5", f"--benchmark_out={out.name}",
+             "--benchmark_out_format=json"])
         return read_ours(json.load(open(out.name)))
 
 
 def read_rival_chat(text):
-    """{"encode": seconds, "end-to-end": from the image to the last token, "prompt": its tokens} of llama-mtmd-cli's log."""
+    """{"encode": seconds, "end-to-end": from the image to the last token, "prompt": its tokens} of llama-mtmd-cli's
+    log."""
     encode = re.search(r"batch encoding done in (\d+) ms", text)
     answer = re.search(r"(?<!prompt) eval time = *([0-9.]+) ms / *\d+ runs", text)
     if not encode:
@@ -89,7 +96,8 @@ def read_rival_chat(text):
 
 def rival(args, text, vision, prompt_tokens):
     found = {}
-    for work, how in (("prefill", ["-p", "640", "-n", "0", "-ub", "640"]), ("decode", ["-p", "0", "-n", "16", "-d", "640"])):
+    for work, how in (("prefill", ["-p", "640", "-n", "0", "-ub", "640"]),
+                      ("decode", ["-p", "0", "-n", "16", "-d", "640"])):
         if work not in args.works:
             continue
         out, _ = run([args.rival / "llama-bench", "-m", text, "-t", args.threads, "-r", "1", "-o", "json", *how])
@@ -98,9 +106,9 @@ def rival(args, text, vision, prompt_tokens):
         return found
     question = "?" * (prompt_tokens - 576 - TEMPLATE)
     start = time.monotonic()
-    out, log = run([args.rival / "llama-mtmd-cli", "-m", text, "--mmproj", vision, "--image", args.image, "-p", question, "-n", "64",
-                    "-t", args.threads, "--ignore-eos", "--temp", "0", "-c", "4096", "-ub", "640", "--chat-template", "vicuna",
-                    "--perf", "-lv", "4"])
+    out, log = run([args.rival / "llama-mtmd-cli", "-m", text, "--mmproj", vision, "--image", args.image,
+                    "-p", question, "-n", "64", "-t", args.threads, "--ignore-eos", "--temp", "0", "-c", "4096",
+                    "-ub", "640", "--chat-template", "vicuna", "--perf", "-lv", "4"])
     found["with-load"] = time.monotonic() - start
     found.update(read_rival_chat(out + log))
     if abs(found.pop("prompt", prompt_tokens) - prompt_tokens) > 0.02 * prompt_tokens:
@@ -128,7 +136,8 @@ def twins(args, form):
     name = shape(args.layers)
     folder = args.models / f"{name}-f16"
     if not (folder / "config.json").exists():
-        run([args.ours, "--formats=f16", f"--layers={args.layers}", f"--benchmark_filter=^load/{name}/", "--benchmark_min_time=0.001"])
+        run([args.ours, "--formats=f16", f"--layers={args.layers}", f"--benchmark_filter=^load/{name}/",
+             "--benchmark_min_time=0.001"])
     base = {part: args.models / f"{name}-{part}-f16.gguf" for part in ("text", "vision")}
     if not all(p.exists() for p in base.values()):
         unfinished = [p.with_suffix(".unfinished") for p in base.values()]
@@ -149,7 +158,8 @@ def line(work, form, us, them):
     mine, theirs = statistics.median(v for v, _ in us), statistics.median(them)
     ratio = mine / theirs if work in IS_RATE else theirs / mine
     spread = [f"{min(v):.4g} … {max(v):.4g}" for v in ([v for v, _ in us], them)]
-    return f"{work} {form} {mine:.4g} {theirs:.4g} {ratio:.2f}x {statistics.median(r for _, r in us):.0f}% ({'; '.join(spread)})"
+    return (f"{work} {form} {mine:.4g} {theirs:.4g} {ratio:.2f}x {statistics.median(r for _, r in us):.0f}% "
+            f"({'; '.join(spread)})")
 
 
 def compare(args):
@@ -179,17 +189,19 @@ def compare(args):
 
 def self_test():
     document = {"benchmarks": [
-        {"name": f"{name}/{shape(8)}/f16/simd/real_time", "real_time": 2000.0, "time_unit": "ms", "tok/s": 10.0, "roof%": 61.0,
-         "prompt": 640.0}
+        {"name": f"{name}/{shape(8)}/f16/simd/real_time", "real_time": 2000.0, "time_unit": "ms", "tok/s": 10.0,
+         "roof%": 61.0, "prompt": 640.0}
         for name in (*OURS.values(), "prefill64")]}
     found = read_ours(document)
     assert found["encode"] == (2.0, 61.0) and found["prefill"] == (10.0, 61.0) and found["prompt"] == 640, found
     assert found["with-load"] == (2.0, 61.0) and len(found) == 6, found
     assert line("encode", "f16", [(2.0, 61)], [3.0]) == "encode f16 2 3 1.50x 61% (2 … 2; 3 … 3)"
-    assert line("decode", "q8_0", [(2.0, 90), (4.0, 92), (3.0, 91)], [2.0]) == "decode q8_0 3 2 1.50x 91% (2 … 4; 2 … 2)"
+    assert line("decode", "q8_0", [(2.0, 90), (4.0, 92), (3.0, 91)], [2.0]) == (
+        "decode q8_0 3 2 1.50x 91% (2 … 4; 2 … 2)")
     log = ("mtmd batch encoding done in 3640 ms\nllama_perf_context_print: load time = 10.0 ms\n"
            "llama_perf_context_print: prompt eval time = 4640.0 ms / 600 tokens\n"
-           "llama_perf_context_print:        eval time = 2000.0 ms / 63 runs\nllama_perf_context_print: total time = 9.0 ms\n")
+           "llama_perf_context_print:        eval time = 2000.0 ms / 63 runs\n"
+           "llama_perf_context_print: total time = 9.0 ms\n")
     chat = read_rival_chat(log)
     assert chat["encode"] == 3.64 and abs(chat["end-to-end"] - 6.64) < 1e-9 and chat["prompt"] == 600, chat
     print("fine")
@@ -206,7 +218,8 @@ def main():
     parser.add_argument("--formats", default="")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--works", default=",".join(WORKS))
-    parser.add_argument("--backend", choices=("simd", "avx2"), default="simd", help="avx2: ours as on a machine without AVX-512")
+    parser.add_argument("--backend", choices=("simd", "avx2"), default="simd",
+                        help="avx2: ours as on a machine without AVX-512")
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.self_test:

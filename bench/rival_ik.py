@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ik_llama.cpp (PyPI ik-llama-cpp-python, whose wheel is built for AVX2) on the GGUF file that rival.py gives llama.cpp.
+"""ik_llama.cpp (PyPI ik-llama-cpp-python, whose wheel is built for AVX2) on the GGUF file that rival.py gives
+llama.cpp.
 
     rival_ik.py MODEL.gguf THREADS
 
-Prints {"prefill": tokens a second of 640, "decode": tokens a second after them} as JSON. Its flash attention is off, as its
-package has it where a processor lacks AVX-VNNI.
+Prints {"prefill": tokens a second of 640, "decode": tokens a second after them} as JSON. Its flash attention is off, as
+its package has it where a processor lacks AVX-VNNI.
 """
 import json
 import sys

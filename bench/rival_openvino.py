@@ -3,9 +3,10 @@
 
     rival_openvino.py MODEL.gguf THREADS
 
-Prints {"prefill": tokens a second of 640, "decode": tokens a second after them} as JSON. Its settings are its own, which on
-processors with products of bf16 means bf16. It wants a tokenizer and cannot make one of the twin's vocabulary; prompts are
-given as ids here, so that any of the same size does. Needs PyPI `openvino-tokenizers` and `transformers`, without torch.
+Prints {"prefill": tokens a second of 640, "decode": tokens a second after them} as JSON. Its settings are its own,
+which on processors with products of bf16 means bf16. It wants a tokenizer and cannot make one of the twin's vocabulary;
+prompts are given as ids here, so that any of the same size does. Needs PyPI `openvino-tokenizers` and `transformers`,
+without torch.
 """
 import json
 import pathlib
@@ -47,7 +48,8 @@ def openvino(model, threads):
 
     answer(0)  # lays out its weights
     times = answer(1)  # another prompt: it remembers what prompts begin with
-    return {"prefill": TOKENS * 1e6 / times.m_times_to_first_token[0], "decode": ANSWER * 1e6 / sum(times.m_durations[-ANSWER:])}
+    return {"prefill": TOKENS * 1e6 / times.m_times_to_first_token[0],
+            "decode": ANSWER * 1e6 / sum(times.m_durations[-ANSWER:])}
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 
     rival_twin.py FOLDER TEXT.gguf VISION.gguf
 
-Every weight is carried over; llama.cpp wants the rows of q and k in another order, and a tower of all 24 layers, of which
-it runs 23 as we do. The vocabulary is one of its own making: single bytes, and words that no text holds, so that a prompt
-of N bytes is N tokens there. Needs PyPI `gguf` and `numpy`.
+Every weight is carried over; llama.cpp wants the rows of q and k in another order, and a tower of all 24 layers, of
+which it runs 23 as we do. The vocabulary is one of its own making: single bytes, and words that no text holds, so that
+a prompt of N bytes is N tokens there. Needs PyPI `gguf` and `numpy`.
 """
 import json
 import pathlib
@@ -16,11 +16,12 @@ import gguf
 import numpy
 
 TEXT = "language_model.model."
-LAYER = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-         "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
-         "post_attention_layernorm": "ffn_norm"}
-VISION_LAYER = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.out_proj": "attn_out",
-                "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down", "layer_norm1": "ln1", "layer_norm2": "ln2"}
+LAYER = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+         "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+         "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+VISION_LAYER = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+                "self_attn.out_proj": "attn_out", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down",
+                "layer_norm1": "ln1", "layer_norm2": "ln2"}
 
 
 class Folder:
@@ -105,16 +106,18 @@ def write_vision(folder, path):
     out.add_bool("clip.has_vision_encoder", True)
     out.add_string("clip.projector_type", "mlp")
     out.add_bool("clip.use_gelu", False)  # quick_gelu
-    for key, value in (("image_size", v["image_size"]), ("patch_size", v["patch_size"]), ("embedding_length", v["hidden_size"]),
-                       ("feed_forward_length", v["intermediate_size"]), ("projection_dim", v["projection_dim"]),
-                       ("block_count", v["num_hidden_layers"]), ("attention.head_count", v["num_attention_heads"])):
+    for key, value in (("image_size", v["image_size"]), ("patch_size", v["patch_size"]),
+                       ("embedding_length", v["hidden_size"]), ("feed_forward_length", v["intermediate_size"]),
+                       ("projection_dim", v["projection_dim"]), ("block_count", v["num_hidden_layers"]),
+                       ("attention.head_count", v["num_attention_heads"])):
         out.add_uint32(f"clip.vision.{key}", value)
     out.add_float32("clip.vision.attention.layer_norm_epsilon", v["layer_norm_eps"])
     out.add_array("clip.vision.image_mean", [0.48145466, 0.4578275, 0.40821073])
     out.add_array("clip.vision.image_std", [0.26862954, 0.26130258, 0.27577711])
     out.add_tensor("v.class_embd", for_file(folder[prefix + "embeddings.class_embedding"]))
     out.add_tensor("v.patch_embd.weight", folder[prefix + "embeddings.patch_embedding.weight"])
-    out.add_tensor("v.position_embd.weight", folder[prefix + "embeddings.position_embedding.weight"].astype(numpy.float32))
+    out.add_tensor("v.position_embd.weight",
+                   folder[prefix + "embeddings.position_embedding.weight"].astype(numpy.float32))
     for part in ("weight", "bias"):
         out.add_tensor(f"v.pre_ln.{part}", for_file(folder[f"{prefix}pre_layrnorm.{part}"]))
         out.add_tensor(f"mm.0.{part}", for_file(folder[f"multi_modal_projector.linear_1.{part}"]))

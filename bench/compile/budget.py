@@ -3,9 +3,9 @@
 
     budget.py [--compiler g++] [WHAT...]
 
-prints one line for each entry whose name holds one of the words, and exits 1 when one is over its limit. Times are processor
-time (user + system), so that a busy machine does not fail them, as ratios to what a unit of three standard headers takes in
-the same run: the reference is measured before and after each entry.
+prints one line for each entry whose name holds one of the words, and exits 1 when one is over its limit. Times are
+processor time (user + system), so that a busy machine does not fail them, as ratios to what a unit of three standard
+headers takes in the same run: the reference is measured before and after each entry.
 """
 import argparse
 import os
@@ -18,7 +18,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = "#include <memory>\n#include <string>\n#include <vector>\n"
-PIPELINE = {"NAME": "budget", "MODEL": "llava::any", "BACKEND": "llava::simd", "WEIGHTS": "llava::f16", "INCLUDE_HEADER": ""}
+PIPELINE = {"NAME": "budget", "MODEL": "llava::any", "BACKEND": "llava::simd", "WEIGHTS": "llava::f16",
+            "INCLUDE_HEADER": ""}
 
 
 def measure(command):

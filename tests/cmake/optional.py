@@ -3,8 +3,8 @@
 
     optional.py --cmake cmake --generator Ninja --compiler g++ --work FOLDER
 
-Nothing is compiled: a package that is present is a stand-in, a package that is absent is hidden, whatever this machine has.
-OpenMP alone is the compiler's own: it is there where the compiler has it.
+Nothing is compiled: a package that is present is a stand-in, a package that is absent is hidden, whatever this machine
+has. OpenMP alone is the compiler's own: it is there where the compiler has it.
 """
 import argparse
 import pathlib
@@ -22,21 +22,26 @@ PACKAGES = {
                "Eigen3ConfigVersion.cmake": "set(PACKAGE_VERSION 3.4.0)\nset(PACKAGE_VERSION_COMPATIBLE TRUE)\n"},
               {"Eigen3_DIR": "."}, ["CMAKE_DISABLE_FIND_PACKAGE_Eigen3"]),
     "OpenBLAS": ({"openblas_config.h": "", "libopenblas.so": ""},
-                 {"LLAVA_CBLAS_INCLUDE_DIR": ".", "LLAVA_OPENBLAS_LIBRARY": "libopenblas.so"}, ["CMAKE_DISABLE_FIND_PACKAGE_OpenBLAS"]),
-    "oneDNN": ({"dnnl.h": "", "libdnnl.so": ""}, {"LLAVA_DNNL_INCLUDE_DIR": ".", "LLAVA_DNNL_LIBRARY": "libdnnl.so"}, []),
+                 {"LLAVA_CBLAS_INCLUDE_DIR": ".", "LLAVA_OPENBLAS_LIBRARY": "libopenblas.so"},
+                 ["CMAKE_DISABLE_FIND_PACKAGE_OpenBLAS"]),
+    "oneDNN": ({"dnnl.h": "", "libdnnl.so": ""},
+               {"LLAVA_DNNL_INCLUDE_DIR": ".", "LLAVA_DNNL_LIBRARY": "libdnnl.so"}, []),
     "OpenMP": ({}, {}, ["CMAKE_DISABLE_FIND_PACKAGE_OpenMP"]),
     "JPEG": ({"jpeglib.h": "", "libjpeg.so": ""}, {"JPEG_INCLUDE_DIR": ".", "JPEG_LIBRARY": "libjpeg.so"},
              ["CMAKE_DISABLE_FIND_PACKAGE_JPEG"]),
     "PNG": ({"png.h": "", "libpng.so": ""},
-            {"PNG_PNG_INCLUDE_DIR": ".", "PNG_LIBRARY": "libpng.so", "ZLIB_INCLUDE_DIR": ".", "ZLIB_LIBRARY": "libpng.so"},
+            {"PNG_PNG_INCLUDE_DIR": ".", "PNG_LIBRARY": "libpng.so", "ZLIB_INCLUDE_DIR": ".",
+             "ZLIB_LIBRARY": "libpng.so"},
             ["CMAKE_DISABLE_FIND_PACKAGE_PNG"]),
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
 NEEDS = {  # target: packages without which it is not built
-    "llava_tests": set(), "llava_eigen_openmp": {"Eigen", "OpenMP"}, "roofs": set(), "bench_ops": {"benchmark"}, "bench_pipeline": {"benchmark"}, "bench_own_kernel": {"benchmark"},
+    "llava_tests": set(), "llava_eigen_openmp": {"Eigen", "OpenMP"}, "roofs": set(), "bench_ops": {"benchmark"},
+    "bench_pipeline": {"benchmark"}, "bench_own_kernel": {"benchmark"},
     "llava_bench_eigen": {"benchmark", "Eigen"}, "llava_bench_openblas": {"benchmark", "OpenBLAS"},
-    "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"}, "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
+    "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"},
+    "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
     "llava_command": {"JPEG", "PNG", "CLI11"},
 }
 
@@ -61,12 +66,15 @@ class Project:
         settings = []
         for name, (_, found, hidden) in PACKAGES.items():
             here = name in present
-            settings += [f"-D{variable}={self.packages / name / file if here else False}" for variable, file in found.items()]
+            settings += [f"-D{variable}={self.packages / name / file if here else False}"
+                         for variable, file in found.items()]
             settings += [f"-D{variable}={not here}" for variable in hidden]
-        return self.configure("combinations", *settings, "-DLLAVA_TEST_IMAGE_FILES=" + str({"JPEG", "PNG"} <= present), *options)
+        return self.configure("combinations", *settings,
+                              "-DLLAVA_TEST_IMAGE_FILES=" + str({"JPEG", "PNG"} <= present), *options)
 
     def targets(self, folder):
-        done = subprocess.run([self.args.cmake, "--build", self.args.work / folder, "--target", "help"], capture_output=True, text=True)
+        done = subprocess.run([self.args.cmake, "--build", self.args.work / folder, "--target", "help"],
+                              capture_output=True, text=True)
         return {line.removeprefix("... ").split(":")[0].split(" ")[0] for line in done.stdout.splitlines()}
 
     def cached(self, folder, variable):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `llava` command as a user meets it: options, output, errors. `command.py LLAVA` runs all checks from the repository's root."""
+"""The `llava` command as a user meets it: options, output, errors. `command.py LLAVA` runs all checks from the
+repository's root."""
 import ast
 import json
 import pathlib
@@ -51,7 +52,8 @@ class Ask(unittest.TestCase):
         self.assertEqual(one["text"], two["text"])
         self.assertEqual(one["finish_reason"], "eos")
         self.assertGreater(one["prompt_tokens"], 98)
-        hot = [json.loads(llava("ask", "--model-path", TINY, "--temperature", "3", "--seed", s, *words).stdout)["tokens"] for s in ("1", "1", "2")]
+        hot = [json.loads(llava("ask", "--model-path", TINY, "--temperature", "3", "--seed", s,
+                                *words).stdout)["tokens"] for s in ("1", "1", "2")]
         self.assertEqual(hot[0], hot[1])
         self.assertNotEqual(hot[0], hot[2])
 
@@ -68,17 +70,23 @@ class Ask(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree("tests/data/goldens/original_inside", f"{folder}/tuned")
             os.symlink(f"{folder}/tuned", f"{folder}/llava-v1.5-7b")
-            guess = f"llava: {folder}/llava-v1.5-7b: the conversation template llava_v0 is a guess: the folder is called tuned, which does not tell; --conv-mode chooses another\n"
-            self.assertEqual(about(f"{folder}/llava-v1.5-7b"), ("llava_v0", "the folder is called tuned, which does not tell", True, guess))
+            guess = (f"llava: {folder}/llava-v1.5-7b: the conversation template llava_v0 is a guess: the folder is "
+                     "called tuned, which does not tell; --conv-mode chooses another\n")
+            self.assertEqual(about(f"{folder}/llava-v1.5-7b"),
+                             ("llava_v0", "the folder is called tuned, which does not tell", True, guess))
             self.assertEqual(about(f"{folder}/llava-v1.5-7b", "--conv-mode", "llava_v1")[2:], (False, ""))
             os.remove(f"{folder}/llava-v1.5-7b")
             os.rename(f"{folder}/tuned", f"{folder}/llava-v1.5-7b")
-            self.assertEqual(about(f"{folder}/llava-v1.5-7b"), ("llava_v1", "the folder is called llava-v1.5-7b", False, ""))
-            self.assertEqual(llava("quantize", f"{folder}/llava-v1.5-7b", "--to", "q8_0", "-o", f"{folder}/q8").returncode, 0)
-            self.assertEqual(about(f"{folder}/q8"), ("llava_v1", "config.json says llava_model_name llava-v1.5-7b", False, ""))
+            self.assertEqual(about(f"{folder}/llava-v1.5-7b"),
+                             ("llava_v1", "the folder is called llava-v1.5-7b", False, ""))
+            self.assertEqual(
+                llava("quantize", f"{folder}/llava-v1.5-7b", "--to", "q8_0", "-o", f"{folder}/q8").returncode, 0)
+            self.assertEqual(about(f"{folder}/q8"),
+                             ("llava_v1", "config.json says llava_model_name llava-v1.5-7b", False, ""))
 
     def test_every_backend_and_dtype_gives_the_same_answer(self):
-        answers = {ask("--image-file", IMAGE, "--query", "What color is the star?", "--backend", b, "--dtype", d, "--threads", "1").stdout
+        answers = {ask("--image-file", IMAGE, "--query", "What color is the star?", "--backend", b, "--dtype", d,
+                       "--threads", "1").stdout
                    for b, d in (("simd", "f16"), ("simd", "f32"), ("scalar", "f16"), ("scalar", "f32"))}
         self.assertEqual(len(answers), 1)
 
@@ -101,7 +109,8 @@ class Ask(unittest.TestCase):
                 self.assertIn(f"open the model with weights of {dtype}", wrong.stderr)
             finer = llava("ask", "--model-path", f"{folder}/q8_0", "--dtype", "q8_0_a16", *question)
             self.assertEqual((finer.returncode, finer.stdout), (0, expected))
-            self.assertEqual(sorted(os.listdir(made)), sorted(set(os.listdir(TINY)) - {"images", "scenes", "training.json"}))
+            self.assertEqual(sorted(os.listdir(made)),
+                             sorted(set(os.listdir(TINY)) - {"images", "scenes", "training.json"}))
             again = llava("quantize", TINY, "--to", "q8_0", "-o", f"{folder}/q8_0")
             self.assertEqual(again.returncode, 1)
             self.assertIn("is there already", again.stderr)
@@ -111,7 +120,8 @@ class Ask(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for number in (signal.SIGINT, signal.SIGTERM):
                 for wait in (0.02, 0.1, 0.3):
-                    process = subprocess.Popen([LLAVA, "quantize", TINY, "--to", "q4_i8", "-o", f"{folder}/q4", "--threads", "1"],
+                    process = subprocess.Popen([LLAVA, "quantize", TINY, "--to", "q4_i8", "-o", f"{folder}/q4",
+                                                "--threads", "1"],
                                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                     time.sleep(wait)
                     process.send_signal(number)
@@ -146,14 +156,16 @@ class Ask(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["notes"])
 
     def test_the_reference_s_options(self):
-        done = ask("--image-file", f"{IMAGE};{OTHER}", "--sep", ";", "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
+        done = ask("--image-file", f"{IMAGE};{OTHER}", "--sep", ";",
+                   "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
                    "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new-tokens", "3")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_errors_are_one_sentence_on_standard_error(self):
         for words, sentence in (
                 (("--image-file", "absent.png"), "cannot open the image absent.png: No such file or directory"),
-                (("--image-file", "a, b.png"), "No such file or directory; ',' separates images: if it is part of a name, choose another with --sep"),
+                (("--image-file", "a, b.png"), "No such file or directory; ',' separates images: if it is part of a "
+                                               "name, choose another with --sep"),
                 (("--image-file", "https://x.org/a,b.png"), "an image cannot be given as a URL"),
                 (("--image-file", "data:image/png;base64,AAAA"), "an image cannot be given as a data: URL"),
                 (("--image-file", "-"), "an image cannot be given as \"-\" (standard input)"),
@@ -179,7 +191,8 @@ class Ask(unittest.TestCase):
 
 
 class Output(unittest.TestCase):
-    COMMANDS = (("ask", "--model-path", TINY, "--query", "hello"), ("ask", "--model-path", TINY, "--query", "hello", "--json"),
+    COMMANDS = (("ask", "--model-path", TINY, "--query", "hello"),
+                ("ask", "--model-path", TINY, "--query", "hello", "--json"),
                 ("tokenize", TINY, "two stars"), ("eval", "scenes", "--limit", "1"), ("--help",), ("--version",))
 
     def test_output_that_does_not_arrive_is_an_error(self):
@@ -189,7 +202,8 @@ class Output(unittest.TestCase):
             self.assertEqual(done.returncode, 1, words)
             self.assertIn("standard output: No space left on device", done.stderr, words)
             # `>&-`: no file that the command opens may take the place of the closed stream.
-            done = subprocess.run(["sh", "-c", '"$0" "$@" >&-', LLAVA, *words], stderr=subprocess.PIPE, text=True, timeout=300)
+            done = subprocess.run(["sh", "-c", '"$0" "$@" >&-', LLAVA, *words], stderr=subprocess.PIPE, text=True,
+                                  timeout=300)
             self.assertEqual(done.returncode, 1, words)
             self.assertIn("to standard output", done.stderr, words)
 
@@ -233,7 +247,8 @@ class Eval(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             done = llava("eval", "scenes", "--limit", "12", "--answers-file", f"{folder}/answers.jsonl")
             self.assertEqual((done.returncode, done.stderr), (0, ""))
-            records = [json.loads(line) for line in pathlib.Path(f"{folder}/answers.jsonl").read_text(encoding="utf-8").splitlines()]
+            records = [json.loads(line) for line in
+                       pathlib.Path(f"{folder}/answers.jsonl").read_text(encoding="utf-8").splitlines()]
             right = sum(r["text"] == r["answer"] for r in records)
             self.assertIn(f"{right} of {len(records):6}", done.stdout.splitlines()[-1])
 

@@ -5,7 +5,8 @@ Each case is tests/compile_fail/<folder>/<case>.cpp. Its first line says what th
 
     // EXPECT: llava: text.heads must be a multiple of text.kv_heads
 
-and its twin, the same file with -DLLAVA_FIXED, must compile. Notes, "required from" and counts of errors are not errors.
+and its twin, the same file with -DLLAVA_FIXED, must compile. Notes, "required from" and counts of errors are not
+errors.
 
     run.py                          g++
     run.py --all                    g++, clang 19 and nvcc; one that is not installed is left out, with a sentence
@@ -38,8 +39,8 @@ def command_of(compiler, includes, output):
 
 def compile_case(compiler, includes, case, *flags):
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run([*command_of(compiler, includes, f"{folder}/out.ii"), *flags, str(case)], capture_output=True,
-                              text=True, env={**os.environ, "LC_ALL": "C"})
+        done = subprocess.run([*command_of(compiler, includes, f"{folder}/out.ii"), *flags, str(case)],
+                              capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
     return done.returncode, done.stdout + done.stderr
 
 
@@ -74,15 +75,21 @@ def check_all(compilers, includes, cases, root=HERE):
 
 # Each way to be wrong, and what run.py must say about it ("" for a good case).
 SELF_TEST = {
-    "good": ("", '// EXPECT: llava: four\n#ifdef LLAVA_FIXED\nint x = 4;\n#else\nint x = 5;\nstatic_assert(sizeof(int) == 5, "llava: four");\n#endif\n'),
-    "in_a_template": ("", '// EXPECT: llava: body\ntemplate <class T> struct s { void f() { static_assert(sizeof(T) == 1, "llava: body"); } };\n'
-                          "#ifdef LLAVA_FIXED\nusing t = char;\n#else\nusing t = int;\n#endif\nvoid g() { s<t>{}.f(); }\n"),
+    "good": ("", "// EXPECT: llava: four\n#ifdef LLAVA_FIXED\nint x = 4;\n#else\nint x = 5;\n"
+                 'static_assert(sizeof(int) == 5, "llava: four");\n#endif\n'),
+    "in_a_template": ("", "// EXPECT: llava: body\ntemplate <class T> struct s { void f() { "
+                          'static_assert(sizeof(T) == 1, "llava: body"); } };\n'
+                          "#ifdef LLAVA_FIXED\nusing t = char;\n#else\nusing t = int;\n#endif\n"
+                          "void g() { s<t>{}.f(); }\n"),
     "compiles": ("it compiles", "// EXPECT: llava: x\nint x;\n"),
-    "two_errors": ("2 errors", '// EXPECT: llava: x\n#ifndef LLAVA_FIXED\nstatic_assert(false, "llava: x");\nstatic_assert(false, "llava: x");\n#endif\n'),
-    "other_sentence": ("is not the sentence", '// EXPECT: llava: x\n#ifndef LLAVA_FIXED\nstatic_assert(false, "llava: y");\n#endif\n'),
+    "two_errors": ("2 errors", '// EXPECT: llava: x\n#ifndef LLAVA_FIXED\nstatic_assert(false, "llava: x");\n'
+                               'static_assert(false, "llava: x");\n#endif\n'),
+    "other_sentence": ("is not the sentence", "// EXPECT: llava: x\n#ifndef LLAVA_FIXED\n"
+                                              'static_assert(false, "llava: y");\n#endif\n'),
     "broken_twin": ("its twin", '// EXPECT: llava: x\nstatic_assert(false, "llava: x");\n'),
     "no_expect": ("first line", "int x = ;\n"),
-    "missing_include": ("is not the sentence", "// EXPECT: llava: x\n#ifndef LLAVA_FIXED\n#include <llava/none.hpp>\n#endif\n"),
+    "missing_include": ("is not the sentence", "// EXPECT: llava: x\n#ifndef LLAVA_FIXED\n"
+                                               "#include <llava/none.hpp>\n#endif\n"),
 }
 
 

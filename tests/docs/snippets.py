@@ -58,23 +58,28 @@ def check(path, write):
         path.write_text(now, encoding="utf-8")
     elif now != text:
         problems.append(f"{name}: a snippet is not what its file has; run tests/docs/snippets.py --write")
-    return problems + [f"{name}: the link {link} leads nowhere" for link in links(text) if not (path.parent / link).exists()]
+    return problems + [f"{name}: the link {link} leads nowhere" for link in links(text)
+                       if not (path.parent / link).exists()]
 
 
 def self_test():
     files = {"a.cpp": "// about\n// it\nint a;\n// [x]\nint b;\n// [x]\n"}
     fresh, wrong = filled("<!-- snippet: a.cpp [x] -->\n", files.get)
     assert fresh == "<!-- snippet: a.cpp [x] -->\n```cpp\nint b;\n```\n" and not wrong
-    assert filled(fresh, files.get)[0] == fresh and filled(fresh.replace("b", "c"), files.get)[0] != fresh.replace("b", "c")
-    assert "int a;" in filled("<!-- snippet: a.cpp -->\n", files.get)[0] and "about" not in filled("<!-- snippet: a.cpp -->\n", files.get)[0]
+    assert (filled(fresh, files.get)[0] == fresh
+            and filled(fresh.replace("b", "c"), files.get)[0] != fresh.replace("b", "c"))
+    assert ("int a;" in filled("<!-- snippet: a.cpp -->\n", files.get)[0]
+            and "about" not in filled("<!-- snippet: a.cpp -->\n", files.get)[0])
     assert filled("<!-- snippet: a.cpp [y] -->\n", files.get)[1] and filled("<!-- snippet: b.cpp -->\n", files.get)[1]
     assert links("[a](b.md) [c](https://d) [e](#f) [g](h/i.hpp#j) `[k](l)`\n```\n[m](n)\n```\n") == ["b.md", "h/i.hpp"]
     return []
 
 
 def main():
-    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
-    problems = self_test() if "--self-test" in sys.argv else [p for d in documents for p in check(d, "--write" in sys.argv)]
+    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")),
+                 *sorted((ROOT / "examples").rglob("*.md"))]
+    problems = self_test() if "--self-test" in sys.argv else [
+        p for d in documents for p in check(d, "--write" in sys.argv)]
     print("\n".join(problems))
     return bool(problems)
 

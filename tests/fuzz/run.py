@@ -3,9 +3,9 @@
 
     python3 tests/fuzz/run.py [--runs N] [--build build/fuzz] [TARGET...]
 
-Everyone is given the same random seed, so that two runs try the same. A finding stays in the build folder and its path is
-printed. An input is at most 64 KiB, and no single allocation may be larger than 64 MiB and four times that (R1), except for
-the pixels of an image. For a release: --runs 2000000, which is ten million and more in all.
+Everyone is given the same random seed, so that two runs try the same. A finding stays in the build folder and its path
+is printed. An input is at most 64 KiB, and no single allocation may be larger than 64 MiB and four times that (R1),
+except for the pixels of an image. For a release: --runs 2000000, which is ten million and more in all.
 """
 import argparse
 import json
@@ -18,8 +18,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests" / "data"
 LARGEST = 1 << 16
-CONFIGS = ("config.json", "preprocessor_config.json", "generation_config.json", "processor_config.json", "tower/config.json",
-           "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+CONFIGS = ("config.json", "preprocessor_config.json", "generation_config.json", "processor_config.json",
+           "tower/config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
 def images():
@@ -61,7 +61,8 @@ def seeds(target):
         for template, _ in json.loads((DATA / "text" / "chat_templates.json").read_text(encoding="utf-8"))["vectors"]:
             yield template.encode()
     elif target == "text":
-        yield from ("The quick brown fox 12345 \u6f22\u5b57\n\n  <s></s><image>".encode(), b"\xff\xfe<|im_start|>user\n")
+        yield from ("The quick brown fox 12345 \u6f22\u5b57\n\n  <s></s><image>".encode(),
+                    b"\xff\xfe<|im_start|>user\n")
 
 
 def run(binary, runs):
@@ -71,9 +72,9 @@ def run(binary, runs):
         (corpus / f"{number:04}").write_bytes(data)
     found = binary.parent / f"{binary.name}-"
     limits = [] if binary.name == "image_file" else ["-malloc_limit_mb=65"]
-    done = subprocess.run([binary, f"-runs={runs}", "-seed=1", f"-max_len={LARGEST}", "-rss_limit_mb=4096", "-timeout=20",
-                           f"-artifact_prefix={found}", *limits, corpus], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          errors="replace")
+    done = subprocess.run([binary, f"-runs={runs}", "-seed=1", f"-max_len={LARGEST}", "-rss_limit_mb=4096",
+                           "-timeout=20", f"-artifact_prefix={found}", *limits, corpus],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     shutil.rmtree(corpus)
     last = [line for line in done.stderr.splitlines() if line.startswith("Done ")]
     print(f"{binary.name}: {last[0] if last else 'ended with code ' + str(done.returncode)}", flush=True)

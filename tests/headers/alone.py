@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every header compiles alone, and included twice, without a warning; the umbrella also without exceptions. What a program
-includes first says in one sentence that a standard before C++20 is too old.
+"""Every header compiles alone, and included twice, without a warning; the umbrella also without exceptions.
+What a program includes first says in one sentence that a standard before C++20 is too old.
 
     alone.py --compiler g++ --include include [--system FOLDER] [--stamps FOLDER]   checks include/
     alone.py --compiler g++ --self-test                           checks that a bad header is found
@@ -23,7 +23,8 @@ from headers import INCLUDE, read_headers
 # The warnings of CMakeLists.txt; clang has no -Wuseless-cast, and is told not to mind.
 FLAGS = ("-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor "
          "-Wno-unknown-warning-option -Wuseless-cast -Werror -fsyntax-only -x c++").split()
-ENTRIES = ["llava.hpp", "llava/chat_model.hpp", "llava/config.hpp", "llava/fwd.hpp", "llava/image/file.hpp", "llava/backend/eigen.hpp"]
+ENTRIES = ["llava.hpp", "llava/chat_model.hpp", "llava/config.hpp", "llava/fwd.hpp", "llava/image/file.hpp",
+           "llava/backend/eigen.hpp"]
 NEEDS = [
     (r"llava/image/(\w+_)?file\.hpp", ["cstdio", "jpeglib.h", "png.h"], "libjpeg and libpng"),
     (r"llava/backend/eigen(/|\.)", ["Eigen/Core"], "Eigen"),
@@ -36,7 +37,8 @@ NEEDS = [
 
 def compile_text(args, text, *flags):
     """The compiler's complaints about `text`, or nothing."""
-    command = [args.compiler, *FLAGS, *(f"-I{i}" for i in args.include), *(f"-isystem{i}" for i in args.system), *flags, "-"]
+    command = [args.compiler, *FLAGS, *(f"-I{i}" for i in args.include), *(f"-isystem{i}" for i in args.system),
+               *flags, "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
 
@@ -78,7 +80,8 @@ def check_older(args, path, *flags):
     """The complaints about one header under an older standard, if they are not the one that is due."""
     found = compile_text(args, f"#include <{path}>\n", *flags)
     errors = re.findall(r"error: (.*)", found)
-    return "" if len(errors) == 1 and "llava: these headers are C++20" in errors[0] else found or "it is taken for C++20"
+    return ("" if len(errors) == 1 and "llava: these headers are C++20" in errors[0]
+            else found or "it is taken for C++20")
 
 
 def leave_out(args, paths):
@@ -145,7 +148,8 @@ def main():
     bad = check_all(args, paths)
     for name, found in bad.items():
         print(f"=== {name} does not compile alone:\n{found}")
-    print(f"{len(bad)} of {len(paths)} headers do not compile alone" if bad else f"{len(paths)} headers compile alone and twice")
+    print(f"{len(bad)} of {len(paths)} headers do not compile alone" if bad
+          else f"{len(paths)} headers compile alone and twice")
     sys.exit(1 if bad else 0)
 
 

@@ -11,7 +11,8 @@ INCLUDE = pathlib.Path(__file__).resolve().parents[2] / "include"
 HEADER_SUFFIXES = {".hpp", ".h", ".inc", ".cuh", ".inl"}
 
 # Strings and character literals are matched first, so that a // inside of one starts no comment.
-_TOKENS = re.compile(r'R"(?P<d>[^\s()\\]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/', re.S)
+_TOKENS = re.compile(r'R"(?P<d>[^\s()\\]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\''
+                     r"|//[^\n]*|/\*.*?\*/", re.S)
 _LONG_NUMBER = re.compile(r"\b\d[\da-fA-FxX]*(?:'[\da-fA-F]+)+")  # 16'384: no character literal begins here
 
 
@@ -30,7 +31,8 @@ def without_comments(text):
 
 def without_strings(text):
     """For text without comments: string literals emptied as well, except the names of includes."""
-    return "\n".join(line if re.match(r"\s*#\s*include\b", line) else _TOKENS.sub('""', line) for line in text.split("\n"))
+    return "\n".join(line if re.match(r"\s*#\s*include\b", line) else _TOKENS.sub('""', line)
+                     for line in text.split("\n"))
 
 
 def includes(text):

@@ -42,23 +42,30 @@ ALLOWED = {name: set(may.split()) for name, may in {
 
 # Where a header from outside may stand: name of the include -> files below llava/, and why not elsewhere.
 OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sentence in [
-    (r"(cpuid|immintrin|x86intrin|[a-z]mmintrin|arm_neon|arm_sve)\.h", r"backend/simd(/|\.)", "only backend/simd/ knows instruction sets"),
+    (r"(cpuid|immintrin|x86intrin|[a-z]mmintrin|arm_neon|arm_sve)\.h", r"backend/simd(/|\.)",
+     "only backend/simd/ knows instruction sets"),
     (r"rapidjson/", r"(checkpoint|serve|train|eval)/", "RapidJSON stays in checkpoint/ (and serve/, train/, eval/)"),
-    (r"(jpeglib|jerror|png|webp/.*)\.h", r"image/(\w+_)?file\.hpp", "image libraries stay in image/file.hpp and image/*_file.hpp"),
+    (r"(jpeglib|jerror|png|webp/.*)\.h", r"image/(\w+_)?file\.hpp",
+     "image libraries stay in image/file.hpp and image/*_file.hpp"),
     (r"Eigen/", r"backend/eigen(/|\.)", "Eigen stays in backend/eigen"),
     (r"(cuda|cublas|cudnn|mma|cooperative_groups|cub/|nvtx)", r"backend/cuda(/|\.)", "CUDA stays in backend/cuda"),
     (r"boost/", r"serve/", "Boost stays in serve/"),
     (r"(mpi|nccl)\.h", r"comm/", "MPI and NCCL stay in comm/"),
-    (r"(sys/|unistd|fcntl|dirent|ftw|poll|pthread|sched)", r"(tensor|checkpoint|serve|train|eval|comm)/|base/executor\.hpp|backend/simd/isa\.hpp",
+    (r"(sys/|unistd|fcntl|dirent|ftw|poll|pthread|sched)",
+     r"(tensor|checkpoint|serve|train|eval|comm)/|base/executor\.hpp|backend/simd/isa\.hpp",
      "system calls stay in tensor/, checkpoint/, base/executor.hpp, backend/simd/isa.hpp and what stands on pipeline/"),
     (r"regex$", r"^$", "std::regex recurses on its input and costs three seconds to parse"),
     (r"iostream$", r"^$", "the library never prints"),
-    (r"filesystem$", r"(checkpoint|serve|train|eval)/", "<filesystem> costs a second to parse; paths belong to checkpoint/"),
-    (r"thread$", r"base/executor\.hpp|(serve|train|eval|comm)/", "<thread> costs 0.7 s to parse; threads belong to base/executor.hpp"),
+    (r"filesystem$", r"(checkpoint|serve|train|eval)/",
+     "<filesystem> costs a second to parse; paths belong to checkpoint/"),
+    (r"thread$", r"base/executor\.hpp|(serve|train|eval|comm)/",
+     "<thread> costs 0.7 s to parse; threads belong to base/executor.hpp"),
 ]]
-STANDARD = re.compile(r"[a-z_0-9]+$|sys/|(unistd|fcntl|dirent|ftw|poll|pthread|sched)\.h$")  # <vector>, <cstdint>, system calls
+# <vector>, <cstdint>, system calls
+STANDARD = re.compile(r"[a-z_0-9]+$|sys/|(unistd|fcntl|dirent|ftw|poll|pthread|sched)\.h$")
 
-ISA_MACRO = re.compile(r"\b(__(SSE|AVX|FMA|F16C|BMI|AMX|ARM_|aarch64|arm__|x86_64|i386|amd64|riscv)\w*|_M_(X64|IX86|ARM\w*))\b")
+ISA_MACRO = re.compile(
+    r"\b(__(SSE|AVX|FMA|F16C|BMI|AMX|ARM_|aarch64|arm__|x86_64|i386|amd64|riscv)\w*|_M_(X64|IX86|ARM\w*))\b")
 
 
 def layer_of(path):
@@ -95,8 +102,8 @@ def check_includes(path, text, found):
                 if not place.match(short):
                     found.append(f"{where}: may not include <{name}>: {sentence}")
             if not rules and not STANDARD.match(name):
-                found.append(f"{where}: may not include <{name}>: it is neither the library's nor the standard's (add a rule "
-                             "to OUTSIDE in tests/headers/layers.py, or for a C header take <c...>)")
+                found.append(f"{where}: may not include <{name}>: it is neither the library's nor the standard's (add "
+                             "a rule to OUTSIDE in tests/headers/layers.py, or for a C header take <c...>)")
 
 
 def check_text(path, text, found):
@@ -105,7 +112,8 @@ def check_text(path, text, found):
     is_macros = short == "base/macros.hpp"
     for number, line in enumerate(code.split("\n"), 1):
         where = f"{short}:{number}"
-        if not is_macros and (m := re.match(r"\s*#\s*(define|undef)\s+(\w+)", line)) and not (m[1] == "undef" and is_put_back(m[2], text)):
+        if (not is_macros and (m := re.match(r"\s*#\s*(define|undef)\s+(\w+)", line))
+                and not (m[1] == "undef" and is_put_back(m[2], text))):
             found.append(f"{where}: #{m[1]} {m[2]}: macros stand in base/macros.hpp only")
         if is_macros and (m := re.match(r"\s*#\s*define\s+(?!LLAVA_)(\w+)", line)):
             found.append(f"{where}: {m[1]}: a macro's name begins with LLAVA_")
@@ -115,12 +123,14 @@ def check_text(path, text, found):
             found.append(f"{where}: no `using namespace` in a header")
         if "__has_include" in line and re.search(r"__has_include\s*\(\s*<[^>]*[./]", text.split("\n")[number - 1]):
             found.append(f"{where}: an optional library gets a header of its own, not __has_include")
-    if not short.startswith("backend/cuda") and not re.search(r"^#pragma once$", code, re.M) and not path.endswith((".inc", ".inl")):
+    if (not short.startswith("backend/cuda") and not re.search(r"^#pragma once$", code, re.M)
+            and not path.endswith((".inc", ".inl"))):
         found.append(f"{short}: #pragma once is missing")
     for keyword, exempt in (("static_assert", is_macros), ("LLAVA_RULE", is_macros)):
         for m in re.finditer(rf"\b{keyword}\s*\(", text):
             if not exempt and not re.search(r'"llava: [^"]', argument_list(text, m.end())):
-                found.append(f'{short}:{text.count(chr(10), 0, m.start()) + 1}: {keyword} needs a sentence that starts with "llava: "')
+                found.append(f"{short}:{text.count(chr(10), 0, m.start()) + 1}: "
+                             f'{keyword} needs a sentence that starts with "llava: "')
 
 
 def is_put_back(macro, text):
@@ -154,7 +164,8 @@ def one(path, text):
 BAD = [
     (one("vision/vit.hpp", "#include <llava/llm/decoder.hpp>"),
      "vision/vit.hpp: vision/ may not include llm/ (allowed: base config tensor quant ops nn)"),
-    (one("config.hpp", "#include <llava/tensor/view.hpp>"), "config.hpp: config.hpp may not include tensor/ (allowed: base)"),
+    (one("config.hpp", "#include <llava/tensor/view.hpp>"),
+     "config.hpp: config.hpp may not include tensor/ (allowed: base)"),
     (one("base/error.hpp", "#include <llava/config.hpp>"), "base/ may not include config.hpp (allowed: nothing)"),
     (one("nn/linear.hpp", "#include <llava/backend/scalar.hpp>"), "nn/ may not include backend/"),
     (one("pipeline/open.hpp", "#include <llava/models/any.hpp>"), "pipeline/ may not include models/"),
@@ -175,21 +186,25 @@ BAD = [
     (one("ops/norm.hpp", "#define LLAVA_X 1"), "#define LLAVA_X: macros stand in base/macros.hpp only"),
     (one("base/macros.hpp", "#define MAX(a, b) a"), "begins with LLAVA_"),
     (one("ops/norm.hpp", '#include "llava: a sentence"'), "write the whole path"),
-    (one("checkpoint/json.hpp", '#pragma push_macro("Bool")\n#undef Bool'), "#undef Bool: macros stand in base/macros.hpp only"),
+    (one("checkpoint/json.hpp", '#pragma push_macro("Bool")\n#undef Bool'),
+     "#undef Bool: macros stand in base/macros.hpp only"),
     (one("ops/norm.hpp", "static_assert(sizeof(int) == 4);"), 'ops/norm.hpp:2: static_assert needs a sentence'),
-    (one("ops/norm.hpp", 'static_assert(f("llama: )"), // "llava: not this"\n "four bytes");'), "static_assert needs a sentence"),
+    (one("ops/norm.hpp", 'static_assert(f("llama: )"), // "llava: not this"\n "four bytes");'),
+     "static_assert needs a sentence"),
     (one("config.hpp", 'LLAVA_RULE(r, c, "heads", c.heads > 0);'), "LLAVA_RULE needs a sentence"),
     (one("ops/norm.hpp", "using namespace std;"), "no `using namespace`"),
     (one("ops/norm.hpp", "#if __has_include(<Eigen/Core>)\n#endif"), "not __has_include"),
     ({"llava/ops/norm.hpp": "int x();"}, "#pragma once is missing"),
 ]
 GOOD = [
-    one("vision/vit.hpp", "#include <vector>\n#include <llava/nn/linear.hpp>\n#include <llava/vision/patch.hpp>\n#include <llava/config.hpp>"),
+    one("vision/vit.hpp", "#include <vector>\n#include <llava/nn/linear.hpp>\n#include <llava/vision/patch.hpp>\n"
+                          "#include <llava/config.hpp>"),
     one("backend/simd/avx2.hpp", "#include <immintrin.h>\n#ifdef __AVX2__\n#endif"),
     one("checkpoint/json.hpp", "#include <rapidjson/reader.h>\n#include <filesystem>\n#include <sys/mman.h>"),
     one("image/file.hpp", "#include <jpeglib.h>"),
     one("image/png_file.hpp", "#include <png.h>"),
-    one("ops/norm.hpp", '// #define X, using namespace, __AVX2__\nstatic_assert(f(1, ")") == 2,\n  "llava: a sentence");\nconst char* s = "using namespace // x";'),
+    one("ops/norm.hpp", '// #define X, using namespace, __AVX2__\nstatic_assert(f(1, ")") == 2,\n'
+                        '  "llava: a sentence");\nconst char* s = "using namespace // x";'),
     one("base/macros.hpp", '#include "llava: a sentence"\n#define LLAVA_RULE(n, s) static_assert(n, s)'),
     one("checkpoint/json.hpp", '#pragma push_macro("Bool")\n#undef Bool\n#pragma pop_macro("Bool")'),
     {"llava.hpp": "#pragma once\n#include <llava/models/any.hpp>\n#include <llava/backend/simd.hpp>"},

@@ -22,8 +22,8 @@ SKIPPED = ("tests/data/", "LICENSE")  # data may hold any text
 
 def project_files():
     try:
-        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                                capture_output=True, text=True).stdout.split("\0")
+        listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+                                check=True, capture_output=True, text=True).stdout.split("\0")
         return [name for name in listed if name]
     except (OSError, subprocess.CalledProcessError):  # an unpacked archive
         return [p.relative_to(ROOT).as_posix() for top in os.listdir(ROOT) if top not in ("build", ".git")

@@ -4,8 +4,9 @@
     spills.py --compiler g++ --include include      exits 1 and names the loop when one stores a vector on the stack
     spills.py ... --self-test                       shows that a tile too large for the registers is found
 
-A compiler that runs out of registers stores a sum and loads it again in each turn of the loop, which halves its speed and
-fails no test. So in the innermost loops of the functions below that multiply and add, no vector may go to the stack.
+A compiler that runs out of registers stores a sum and loads it again in each turn of the loop, which halves its speed
+and fails no test. So in the innermost loops of the functions below that multiply and add, no vector may go to the
+stack.
 """
 import argparse
 import pathlib
@@ -24,22 +25,28 @@ namespace llava::simd_backend::{isa} {{
 }}
 """
 ATTEND = "template void attend<{}, {}>(const attention_arguments<{}>&, std::ptrdiff_t, bool);"
-BLOCKS = "template void block_tile<{}, {}, {}>(const block_arguments<{}>&, const std::byte*, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, float*);"
-PRODUCT = "template void product_tile<{0}, 4, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], std::ptrdiff_t, float*, std::ptrdiff_t);"
+BLOCKS = ("template void block_tile<{}, {}, {}>(const block_arguments<{}>&, const std::byte*, std::ptrdiff_t, "
+          "std::ptrdiff_t, std::ptrdiff_t, float*);")
+PRODUCT = ("template void product_tile<{0}, 4, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], "
+           "std::ptrdiff_t, float*, std::ptrdiff_t);")
 # What is instantiated, by instruction set, and its mangled name.
 KERNELS = {
-    "avx2": [(PRODUCT.format(3, "float"), "product_tileILj3ELj4EfE"), (PRODUCT.format(3, "f16"), "product_tileILj3ELj4ENS"),
+    "avx2": [(PRODUCT.format(3, "float"), "product_tileILj3ELj4EfE"),
+             (PRODUCT.format(3, "f16"), "product_tileILj3ELj4ENS"),
              (ATTEND.format(4, "float", "float"), "attendILj4Ef"),
-             (ATTEND.format(4, "f16", "f16"), "attendILj4ENS"), (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELj4ELj1E"),
+             (ATTEND.format(4, "f16", "f16"), "attendILj4ENS"),
+             (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELj4ELj1E"),
              (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELj4ELj1E"),
              (BLOCKS.format("q16_0", 4, 1, "q16_0"), "block_tileINS0_5q16_0ELj4ELj1E")],
-    "avx512": [(PRODUCT.format(6, "float"), "product_tileILj6ELj4EfE"), (ATTEND.format(12, "float", "float"), "attendILj12Ef"),
+    "avx512": [(PRODUCT.format(6, "float"), "product_tileILj6ELj4EfE"),
+               (ATTEND.format(12, "float", "float"), "attendILj12Ef"),
                (ATTEND.format(12, "f16", "f16"), "attendILj12ENS")],
     "avx512vnni": [(BLOCKS.format("q8_0", 8, 2, "q8_0"), "block_tileINS0_4q8_0ELj8ELj2E"),
                    (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELj8ELj2E"),
                    (BLOCKS.format("q16_0", 8, 2, "q16_0"), "block_tileINS0_5q16_0ELj8ELj2E")],
 }
-TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILj5ELj4EfE"), "avx512": (PRODUCT.format(9, "float"), "product_tileILj9ELj4EfE")}
+TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILj5ELj4EfE"),
+             "avx512": (PRODUCT.format(9, "float"), "product_tileILj9ELj4EfE")}
 STORE = re.compile(r"^\s*vmov\w+\s+%[xyz]mm\d+, [^%]*\(%r[sb]p")
 MULTIPLY_ADD = re.compile(r"^\s*(vfn?madd|vpmadd|vpdpbusd|vpdpwssd)\w*")
 JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")
@@ -69,7 +76,8 @@ def check(compiler, includes, isa, kernels):
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "kernels.cpp"
         source.write_text(SOURCE.format(isa=isa, instances="\n".join(k[0] for k in kernels)))
-        command = [compiler, "-std=c++20", "-O2", "-fno-omit-frame-pointer", "-S", "-o", "-", str(source)] + [f"-I{i}" for i in includes]
+        command = [compiler, "-std=c++20", "-O2", "-fno-omit-frame-pointer", "-S", "-o", "-", str(source)] + [
+            f"-I{i}" for i in includes]
         assembly = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     complaints, all_functions = [], functions(assembly)
     for _, name in kernels:

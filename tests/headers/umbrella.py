@@ -11,7 +11,8 @@ from headers import includes, main, without_comments
 OPT_IN = {
     r"llava/image/(\w+_)?file\.hpp": "links libjpeg and libpng",
     r"llava/fwd\.hpp": "is for those who do not include the umbrella",
-    r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files))\.hpp": "writes model folders: most programs only read them",
+    r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files))\.hpp":
+        "writes model folders: most programs only read them",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
     r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
     r"llava/(serve|train|eval|comm)/": "stands on the pipeline, for programs that serve, train or measure",
@@ -37,7 +38,8 @@ def check(files):
     for path in files:
         reason = opt_in_reason(path)
         if path not in reached and not reason:
-            found.append(f"{path}: llava.hpp does not reach it: include it there, or give its reason in tests/headers/umbrella.py")
+            found.append(f"{path}: llava.hpp does not reach it: "
+                         "include it there, or give its reason in tests/headers/umbrella.py")
         if path in reached and reason and path != "llava/fwd.hpp":
             found.append(f"{path}: llava.hpp reaches it, but it is opt-in: it {reason}")
     return found
@@ -48,11 +50,13 @@ BAD = [
     ({"llava.hpp": A, "llava/a.hpp": "", "llava/b.hpp": ""}, "llava/b.hpp: llava.hpp does not reach it"),
     ({"llava.hpp": f"// {A}", "llava/a.hpp": ""}, "llava/a.hpp: llava.hpp does not reach it"),
     ({"llava.hpp": A}, "which does not exist"),
-    ({"llava.hpp": A, "llava/a.hpp": "#include <llava/image/file.hpp>", "llava/image/file.hpp": ""}, "but it is opt-in"),
+    ({"llava.hpp": A, "llava/a.hpp": "#include <llava/image/file.hpp>", "llava/image/file.hpp": ""},
+     "but it is opt-in"),
     ({"llava.hpp": "#include <llava/backend/eigen.hpp>", "llava/backend/eigen.hpp": ""}, "it needs Eigen"),
     ({}, "llava.hpp is missing"),
 ]
-GOOD = [{"llava.hpp": A, "llava/a.hpp": "#include <llava/b.hpp>", "llava/b.hpp": "", "llava/image/file.hpp": "", "llava/comm/mpi.hpp": ""}]
+GOOD = [{"llava.hpp": A, "llava/a.hpp": "#include <llava/b.hpp>", "llava/b.hpp": "", "llava/image/file.hpp": "",
+         "llava/comm/mpi.hpp": ""}]
 
 if __name__ == "__main__":
     main(check, BAD, GOOD)

@@ -4,9 +4,10 @@
     pip install transformers==4.57.6 jinja2 pillow torch
     python3 tests/oracle/chat_prompts.py          writes tests/data/text/chat_prompts.json
 
-The folders are examples/tiny, whose processor gets the messages as parts, and tests/data/goldens/text_llama, whose tokenizer gets
-them as text, each with templates of our own making: "own" is the folder's. A turn is (role, text, pictures); its pictures stand in
-front, each with a line end behind it, or where the text has <image>. Of a record: prompt and ids, or null where the reference fails.
+The folders are examples/tiny, whose processor gets the messages as parts, and tests/data/goldens/text_llama, whose
+tokenizer gets them as text, each with templates of our own making: "own" is the folder's. A turn is (role, text,
+pictures); its pictures stand in front, each with a line end behind it, or where the text has <image>. Of a record:
+prompt and ids, or null where the reference fails.
 """
 import json
 import pathlib
@@ -19,16 +20,22 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / "tests" / "data" / "text" / "chat_prompts.json"
 TEMPLATES = {
     "pictures first": "{% for m in messages %}{% if m['role'] != 'system' %}{{ m['role'].upper() + ': ' }}{% endif %}"
-                      "{% for c in m['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% endfor %}"
-                      "{% for c in m['content'] | selectattr('type', 'equalto', 'text') %}{{ c['text'] + ' ' }}{% endfor %}{% endfor %}"
+                      "{% for c in m['content'] | selectattr('type', 'equalto', 'image') %}"
+                      "{{ '<image>\n' }}{% endfor %}"
+                      "{% for c in m['content'] | selectattr('type', 'equalto', 'text') %}"
+                      "{{ c['text'] + ' ' }}{% endfor %}{% endfor %}"
                       "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}",
-    "pictures with bos": "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {% for c in m.content %}{{ '<image>' if c.type == 'image' else c.text }}{% endfor %}"
+    "pictures with bos": "{{ bos_token }}{% for m in messages %}[{{ m.role }}] "
+                         "{% for c in m.content %}{{ '<image>' if c.type == 'image' else c.text }}{% endfor %}"
                          "{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}",
-    "either": "{% for m in messages %}{{ m.role }}: {% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}"
-              "{% if c.type == 'image' %}<image>\n{% else %}{{ c.text }}{% endif %}{% endfor %}{% endif %}\n{% endfor %}{{ 'assistant:' if add_generation_prompt }}",
-    "text": "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system text') }}{% endif %}{% for m in messages %}"
-            "{{ '<|' + m['role'] + '|>\n' + m['content'] | trim + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
-    "text with bos": "{{ bos_token }}{% for m in messages %}{{ m['role'] + ' ' + m['content'] + eos_token }}{% endfor %}",
+    "either": "{% for m in messages %}{{ m.role }}: {% if m.content is string %}{{ m.content }}{% else %}"
+              "{% for c in m.content %}{% if c.type == 'image' %}<image>\n{% else %}{{ c.text }}{% endif %}{% endfor %}"
+              "{% endif %}\n{% endfor %}{{ 'assistant:' if add_generation_prompt }}",
+    "text": "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system text') }}{% endif %}"
+            "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] | trim + '\n' }}{% endfor %}"
+            "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
+    "text with bos": "{{ bos_token }}"
+                     "{% for m in messages %}{{ m['role'] + ' ' + m['content'] + eos_token }}{% endfor %}",
 }
 CONVERSATIONS = [
     [("user", "<image>\nWhat is in the picture?", 1)],
@@ -38,7 +45,8 @@ CONVERSATIONS = [
     [("user", "Look at <image> and say what you see.", 1)],
     [("user", "<image>\nLook at <image> as well.", 2)],
     [("user", "<image>\n", 1)],
-    [("user", "one", 0), ("assistant", "two", 0), ("user", "<image>\nthree", 1), ("assistant", "four", 0), ("user", "five", 0)],
+    [("user", "one", 0), ("assistant", "two", 0), ("user", "<image>\nthree", 1), ("assistant", "four", 0),
+     ("user", "five", 0)],
     [("user", "Is <image> a tag?", 0)],
     [("user", "a", 0), ("tool", "b", 0), ("user", "c", 0)],
     [("user", "Grüße, 漢字 \U0001f600\n\n", 0)],
@@ -69,16 +77,22 @@ def of_tokenizer(tokenizer, template, turns):
 
 
 def records():
-    tiny = ROOT / "examples" / "tiny"  # transformers 5 wrote it: 4.57 takes its list of special tokens for another thing
-    processor = LlavaProcessor(CLIPImageProcessor.from_pretrained(tiny), AutoTokenizer.from_pretrained(tiny, extra_special_tokens={}), patch_size=12)
-    assert (tiny / vicuna_template.NAME).read_text() == vicuna_template.TEMPLATE, "examples/tiny has another chat template"
-    tokenizer = AutoTokenizer.from_pretrained(ROOT / "tests" / "data" / "goldens" / "text_llama", extra_special_tokens={})
-    for folder, names in (("tiny", ["own", "pictures first", "pictures with bos", "either"]), ("text_llama", ["text", "text with bos", "either"])):
+    # transformers 5 wrote the folder: 4.57 takes its list of special tokens for another thing
+    tiny = ROOT / "examples" / "tiny"
+    processor = LlavaProcessor(CLIPImageProcessor.from_pretrained(tiny),
+                               AutoTokenizer.from_pretrained(tiny, extra_special_tokens={}), patch_size=12)
+    assert (tiny / vicuna_template.NAME).read_text() == vicuna_template.TEMPLATE, (
+        "examples/tiny has another chat template")
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "tests" / "data" / "goldens" / "text_llama",
+                                              extra_special_tokens={})
+    for folder, names in (("tiny", ["own", "pictures first", "pictures with bos", "either"]),
+                          ("text_llama", ["text", "text with bos", "either"])):
         for name in names:
             for turns in CONVERSATIONS:
                 template = TEMPLATES.get(name, vicuna_template.TEMPLATE)
                 try:
-                    made = of_processor(processor, template, turns) if folder == "tiny" else of_tokenizer(tokenizer, template, turns)
+                    made = (of_processor(processor, template, turns) if folder == "tiny"
+                            else of_tokenizer(tokenizer, template, turns))
                 except Exception as e:
                     print(folder, name, turns, repr(e)[:100])
                     made = (None, None)
@@ -88,5 +102,6 @@ def records():
 if __name__ == "__main__":
     all_of_them = list(records())
     lines = ",\n".join(json.dumps(r, ensure_ascii=False) for r in all_of_them)
-    OUT.write_text('{"templates": ' + json.dumps(TEMPLATES, ensure_ascii=False) + ',\n"prompts": [\n' + lines + "\n]}\n", encoding="utf-8")
+    OUT.write_text('{"templates": ' + json.dumps(TEMPLATES, ensure_ascii=False) + ',\n"prompts": [\n' + lines
+                   + "\n]}\n", encoding="utf-8")
     print(len(all_of_them), "prompts")

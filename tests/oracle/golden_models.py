@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The small random models of goldens.py: their configurations, weights, tokenizers and layouts.
+"""The small random models of goldens.py: their configurations, weights and layouts.
 
 hf        a folder of LlavaForConditionalGeneration, names as transformers 4 writes them (language_model.model.…)
 hf_new    the same with the names of transformers 5 (model.language_model.…)
@@ -10,8 +10,6 @@ import json
 from dataclasses import dataclass, field
 
 import numpy as np
-import sentencepiece
-import tokenizers
 import torch
 import transformers
 from PIL import Image
@@ -22,8 +20,8 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 import tiny_tokenizer
 import vicuna_template
+from golden_tokenizers import write_tokenizer
 
-QWEN2 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 TEMPLATE = tiny_tokenizer.SYSTEM + " USER: {} ASSISTANT:"
 LONG = " ".join(tiny_tokenizer.ENGLISH.split("\n")[:9]) + " What follows from all this?"
 CASES = {
@@ -81,99 +79,56 @@ class Spec:
             kind = SquaredSiglip if self.shape == "pad" else SiglipImageProcessorPil
             return kind(size={"height": side, "width": side})
         kind = LlavaImageProcessorPil if self.shape == "pad" else CLIPImageProcessorPil
-        return kind(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **({"do_pad": True} if self.shape == "pad" else {}))
+        return kind(size={"shortest_edge": side}, crop_size={"height": side, "width": side},
+                    **({"do_pad": True} if self.shape == "pad" else {}))
 
     def vision_numbers(self):
-        return {"hidden_size": 32, "intermediate_size": 72, "num_hidden_layers": 3, "num_attention_heads": 4, "image_size": 42,
-                "patch_size": 14} | self.vision
+        return {"hidden_size": 32, "intermediate_size": 72, "num_hidden_layers": 3, "num_attention_heads": 4,
+                "image_size": 42, "patch_size": 14} | self.vision
 
     def text_numbers(self, vocab):
-        return {"hidden_size": 48, "intermediate_size": 104, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4,
-                "vocab_size": vocab, "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "bos_token_id": 1, "eos_token_id": 2,
-                "tie_word_embeddings": False} | self.text
+        return {"hidden_size": 48, "intermediate_size": 104, "num_hidden_layers": 2, "num_attention_heads": 4,
+                "num_key_value_heads": 4, "vocab_size": vocab, "max_position_embeddings": 1024, "rms_norm_eps": 1e-5,
+                "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": False} | self.text
 
 
-LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
+               "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
 SPECS = [
     Spec("clip_mha"),
     Spec("clip_gqa_crop", storage="bf16", shape="crop", layer=-1, select="full", projector_bias=False,
-         text={"num_key_value_heads": 2, "tie_word_embeddings": True, "rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}}),
-    Spec("clip_llama3_new_names", layout="hf_new", layer=1, vision={"image_size": 45, "patch_size": 9, "hidden_size": 40, "num_attention_heads": 2},
+         text={"num_key_value_heads": 2, "tie_word_embeddings": True,
+               "rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}}),
+    Spec("clip_llama3_new_names", layout="hf_new", layer=1,
+         vision={"image_size": 45, "patch_size": 9, "hidden_size": 40, "num_attention_heads": 2},
          text={"num_key_value_heads": 1, "head_dim": 20, "rope_parameters": LLAMA3_ROPE}),
     Spec("siglip_mistral", storage="f32", shape="stretch", layer=-2, select="full", text_type="mistral",
-         vision={"hidden_act": "gelu_pytorch_tanh", "intermediate_size": 70}, text={"num_key_value_heads": 2, "sliding_window": 24}),
-    Spec("siglip_last_layer", storage="bf16", shape="stretch", layer=-1, select="full", vision={"image_size": 36, "patch_size": 12}, layout="hf_new"),
-    Spec("clip_qwen2", text_type="qwen2", shards=3, shape="crop", layer=2, text={"num_key_value_heads": 2, "tie_word_embeddings": True}),
+         vision={"hidden_act": "gelu_pytorch_tanh", "intermediate_size": 70},
+         text={"num_key_value_heads": 2, "sliding_window": 24}),
+    Spec("siglip_last_layer", storage="bf16", shape="stretch", layer=-1, select="full",
+         vision={"image_size": 36, "patch_size": 12}, layout="hf_new"),
+    Spec("clip_qwen2", text_type="qwen2", shards=3, shape="crop", layer=2,
+         text={"num_key_value_heads": 2, "tie_word_embeddings": True}),
     Spec("original_folder", layout="original", storage="bf16"),
-    Spec("original_inside", layout="original", projector="mlp3x_gelu", inside=True, shape="crop", select="full", text={"num_key_value_heads": 1}),
-    Spec("original_linear", layout="original", projector="linear", layer=-3, text_type="mistral", text={"sliding_window": None, "num_key_value_heads": 2}),
-    Spec("original_identity", layout="original", projector="identity", vision={"hidden_size": 48}, storage="f32", shards=2, inside=True),
-    Spec("original_siglip", layout="original", storage="bf16", tower="siglip", select="full", vision={"image_size": 46, "hidden_act": "gelu_pytorch_tanh"}),
-    Spec("text_llama", layout="text", vision=None, text={"attention_bias": True, "mlp_bias": True, "hidden_size": 56, "num_attention_heads": 7, "num_key_value_heads": 1}),
-    Spec("text_qwen2", layout="text", vision=None, text_type="qwen2", storage="bf16", text={"hidden_size": 40, "num_key_value_heads": 4, "tie_word_embeddings": True}),
-    Spec("text_qwen2_window", layout="text", vision=None, text_type="qwen2", text={"hidden_size": 40, "num_hidden_layers": 3, "num_key_value_heads": 2,
-         "use_sliding_window": True, "sliding_window": 24, "max_window_layers": 1}),
+    Spec("original_inside", layout="original", projector="mlp3x_gelu", inside=True, shape="crop", select="full",
+         text={"num_key_value_heads": 1}),
+    Spec("original_linear", layout="original", projector="linear", layer=-3, text_type="mistral",
+         text={"sliding_window": None, "num_key_value_heads": 2}),
+    Spec("original_identity", layout="original", projector="identity", vision={"hidden_size": 48}, storage="f32",
+         shards=2, inside=True),
+    Spec("original_siglip", layout="original", storage="bf16", tower="siglip", select="full",
+         vision={"image_size": 46, "hidden_act": "gelu_pytorch_tanh"}),
+    Spec("text_llama", layout="text", vision=None,
+         text={"attention_bias": True, "mlp_bias": True, "hidden_size": 56, "num_attention_heads": 7,
+               "num_key_value_heads": 1}),
+    Spec("text_qwen2", layout="text", vision=None, text_type="qwen2", storage="bf16",
+         text={"hidden_size": 40, "num_key_value_heads": 4, "tie_word_embeddings": True}),
+    Spec("text_qwen2_window", layout="text", vision=None, text_type="qwen2",
+         text={"hidden_size": 40, "num_hidden_layers": 3, "num_key_value_heads": 2, "use_sliding_window": True,
+               "sliding_window": 24, "max_window_layers": 1}),
 ]
 
-# --- tokenizers ----------------------------------------------------------------------------------------------------------
-
-
-def write_byte_level(folder, size):
-    """A small tokenizer of Qwen2's kind."""
-    from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
-    made = tokenizers.Tokenizer(models.BPE())
-    made.normalizer = normalizers.NFC()
-    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    made.decoder, made.post_processor = decoders.ByteLevel(), processors.ByteLevel(trim_offsets=False)
-    made.train_from_iterator(tiny_tokenizer.ENGLISH.splitlines(), trainers.BpeTrainer(vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
-    made.add_special_tokens([AddedToken(t, normalized=False) for t in ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>")])
-    made.save(str(folder / "tokenizer.json"), pretty=False)
-    return made
-
-
-def write_tokenizer(spec, folder):
-    """Writes the tokenizer's files; the number of ids."""
-    if spec.text_type == "qwen2":
-        made = write_byte_level(folder, 420)
-        spec.image_id = made.token_to_id("<image>")
-        return made.get_vocab_size()
-    tiny_tokenizer.PIECES = 400
-    made = tiny_tokenizer.train([], folder)
-    spec.image_id = made.convert_tokens_to_ids("<image>")
-    if spec.layout == "original":  # the slow tokenizer, which has no <image>
-        (folder / "tokenizer.json").unlink()
-        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", "legacy": True, "add_bos_token": True,
-                                                                  "add_eos_token": False}) + "\n")
-        return 400
-    return len(made)
-
-
-class Original:
-    """tokenizer_image_token of haotian-liu/LLaVA: every piece between <image>s with a BOS, of which the first is kept."""
-
-    def __init__(self, folder):
-        self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-
-    def encode(self, text):
-        ids = [self.pieces.bos_id()]
-        for number, part in enumerate(text.split("<image>")):
-            ids += ([-200] if number else []) + self.pieces.encode(part)
-        return ids
-
-
-class Fast:
-    def __init__(self, folder):
-        self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-
-    def encode(self, text):
-        return self.tokenizer.encode(text).ids
-
-
-def tokenizer_for(spec, folder):
-    return Original(folder) if spec.layout == "original" else Fast(folder)
-
-
-# --- models --------------------------------------------------------------------------------------------------------------
+# --- models -----------------------------------------------------------------------------------------------------------
 
 
 class Projector(torch.nn.Module):
@@ -193,22 +148,26 @@ class Projector(torch.nn.Module):
 
 
 def text_config(spec, vocab):
-    kind = {"llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig, "qwen2": transformers.Qwen2Config}[spec.text_type]
+    kind = {"llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig,
+            "qwen2": transformers.Qwen2Config}[spec.text_type]
     return kind(**spec.text_numbers(vocab))
 
 
 def empty_model(spec, vocab):
     if spec.layout == "text":
         return transformers.AutoModelForCausalLM.from_config(text_config(spec, vocab), attn_implementation="eager")
-    vision = (transformers.SiglipVisionConfig if spec.siglip else transformers.CLIPVisionConfig)(**spec.vision_numbers())
+    vision = (transformers.SiglipVisionConfig if spec.siglip else transformers.CLIPVisionConfig)(
+        **spec.vision_numbers())
     config = transformers.LlavaConfig(
-        vision_config=vision, text_config=text_config(spec, vocab), image_token_index=spec.image_id, vision_feature_layer=spec.layer,
-        vision_feature_select_strategy=spec.select, multimodal_projector_bias=spec.projector_bias,
+        vision_config=vision, text_config=text_config(spec, vocab), image_token_index=spec.image_id,
+        vision_feature_layer=spec.layer, vision_feature_select_strategy=spec.select,
+        multimodal_projector_bias=spec.projector_bias,
         tie_word_embeddings=spec.text.get("tie_word_embeddings", False))
     config._attn_implementation = "eager"
     model = transformers.LlavaForConditionalGeneration(config)
     if spec.layout == "original":
-        model.model.multi_modal_projector = Projector(spec.projector, vision.hidden_size, config.text_config.hidden_size)
+        model.model.multi_modal_projector = Projector(spec.projector, vision.hidden_size,
+                                                      config.text_config.hidden_size)
     return model
 
 
@@ -234,8 +193,10 @@ def file_names(spec, tensors):
     old = {"model.language_model.": "language_model.model.", "model.vision_tower.": "vision_tower.vision_model.",
            "model.multi_modal_projector.": "multi_modal_projector.", "lm_head.": "language_model.lm_head."}
     new = {"model.vision_tower.": "model.vision_tower.vision_model."}
-    original = {"model.language_model.": "model.", "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
-                "model.multi_modal_projector.layers.": "model.mm_projector." if spec.projector.startswith("mlp") else "model.mm_projector/"}
+    original = {"model.language_model.": "model.",
+                "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
+                "model.multi_modal_projector.layers.":
+                    "model.mm_projector." if spec.projector.startswith("mlp") else "model.mm_projector/"}
     out = {}
     for name, tensor in tensors.items():
         for prefix, other in {"hf": old, "hf_new": new, "original": original}[spec.layout].items():
@@ -256,16 +217,20 @@ def save_weights(tensors, folder, shards=1):
         part = {name: t for number, (name, t) in enumerate(sorted(tensors.items())) if number % shards == i}
         save_file(part, folder / file, metadata={"format": "pt"})
         where |= dict.fromkeys(part, file)
-    index = {"metadata": {"total_size": sum(t.numel() * t.element_size() for t in tensors.values())}, "weight_map": where}
+    index = {"metadata": {"total_size": sum(t.numel() * t.element_size() for t in tensors.values())},
+             "weight_map": where}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
 def original_config(spec, model):
     """config.json as LLaVA's training writes it, around the language model's own."""
     about = model.config.text_config.to_dict() | {
-        "model_type": "llava_mistral" if spec.text_type == "mistral" else "llava", "mm_vision_tower": "tower", "mm_hidden_size": spec.vision_numbers()["hidden_size"],
-        "mm_projector_type": spec.projector, "mm_vision_select_layer": spec.layer, "mm_vision_select_feature": "patch" if spec.select == "default" or spec.siglip else "cls_patch",
-        "mm_use_im_start_end": False, "mm_use_im_patch_token": False, "use_mm_proj": True, "tokenizer_padding_side": "right", "unfreeze_mm_vision_tower": spec.inside}
+        "model_type": "llava_mistral" if spec.text_type == "mistral" else "llava", "mm_vision_tower": "tower",
+        "mm_hidden_size": spec.vision_numbers()["hidden_size"], "mm_projector_type": spec.projector,
+        "mm_vision_select_layer": spec.layer,
+        "mm_vision_select_feature": "patch" if spec.select == "default" or spec.siglip else "cls_patch",
+        "mm_use_im_start_end": False, "mm_use_im_patch_token": False, "use_mm_proj": True,
+        "tokenizer_padding_side": "right", "unfreeze_mm_vision_tower": spec.inside}
     if spec.shape == "pad":
         about["image_aspect_ratio"] = "pad"
     return about

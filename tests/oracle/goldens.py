@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small random models and what transformers computes with them at every stage, in fp32: tests/data/goldens/.
 
-    python3 tests/oracle/goldens.py            makes all of them (torch, transformers, sentencepiece, Pillow, safetensors)
+    python3 tests/oracle/goldens.py         makes all of them (torch, transformers, sentencepiece, Pillow, safetensors)
 
 Each folder is a model in one of the layouts of golden_models.py, with golden.json (cases: prompt, pictures) and
 golden.safetensors: picture.<name> (H, W, 3), <case>.pixel_values, .features, .image_tokens, .input_ids, .logits (last
@@ -21,7 +21,8 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from golden_models import CASES, SPECS, TEMPLATE, build, tokenizer_for
+from golden_models import CASES, SPECS, TEMPLATE, build
+from golden_tokenizers import tokenizer_for
 
 OUT = pathlib.Path(__file__).resolve().parents[1] / "data" / "goldens"
 NEW_TOKENS = 64
@@ -66,10 +67,12 @@ def run_case(model, spec, tokenizer, images, case):
     ids = tokenizer.encode(TEMPLATE.format(case["question"]))
     if case["pictures"]:
         process = spec.processor()
-        pixels = torch.cat([torch.tensor(np.array(process(images=images[p])["pixel_values"])) for p in case["pictures"]]).float()
+        pixels = torch.cat([torch.tensor(np.array(process(images=images[p])["pixel_values"]))
+                            for p in case["pictures"]]).float()
         features = features_of(model, pixels)
         projected = model.model.multi_modal_projector(features)
-        if len(set(case["pictures"]) & {"tall"}) < len(case["pictures"]):  # "tall" alone adds nothing to what "two" shows
+        # "tall" alone adds nothing to what "two" shows
+        if len(set(case["pictures"]) & {"tall"}) < len(case["pictures"]):
             stages |= {"pixel_values": pixels, "features": features, "image_tokens": projected}
     embed, rows, image = model.get_input_embeddings(), [], 0
     for i in ids:
@@ -83,7 +86,8 @@ def run_case(model, spec, tokenizer, images, case):
     text = model.model.language_model if spec.vision is not None else model.model
     logits = model.lm_head(text(inputs_embeds=embeddings).last_hidden_state)[0]
     tokens, margin = greedy(model, text, embeddings)
-    stages |= {"input_ids": torch.tensor(ids, dtype=torch.int32), "logits": logits[-LOGIT_ROWS:], "greedy": torch.tensor(tokens, dtype=torch.int32)}
+    stages |= {"input_ids": torch.tensor(ids, dtype=torch.int32), "logits": logits[-LOGIT_ROWS:],
+               "greedy": torch.tensor(tokens, dtype=torch.int32)}
     return stages, margin, logits.shape[0]
 
 
@@ -109,7 +113,8 @@ def make(spec):
             stages, margin, length = run_case(model, spec, tokenizer, images, case)
             worst = min(worst, margin)
             expected |= {f"{name}.{k}": v.clone().contiguous() for k, v in stages.items()}
-            cases.append({"name": name, "prompt": TEMPLATE.format(case["question"]), "pictures": case["pictures"], "tokens": length})
+            cases.append({"name": name, "prompt": TEMPLATE.format(case["question"]), "pictures": case["pictures"],
+                          "tokens": length})
         distinct = min(len(set(v.tolist())) for k, v in expected.items() if k.endswith("greedy"))
         if worst > 2e-4 and distinct > 8:
             break
@@ -122,7 +127,8 @@ def make(spec):
         expected |= {f"picture.{name}": torch.tensor(np.array(image)) for name, image in images.items()}
     save_file(expected, folder / "golden.safetensors")
     about = {"cases": cases, "new_tokens": NEW_TOKENS, "seed": seed, "margin": worst,
-             "versions": {"transformers": transformers.__version__, "torch": torch.__version__, "Pillow": PIL.__version__}}
+             "versions": {"transformers": transformers.__version__, "torch": torch.__version__,
+                          "Pillow": PIL.__version__}}
     (folder / "golden.json").write_text(json.dumps(about, indent=1) + "\n")
     for made in folder.rglob("*"):
         made.chmod(0o755 if made.is_dir() else 0o644)

@@ -4,12 +4,13 @@
     python tests/oracle/original_program.py    needs llava-torch 1.2.2.post1, transformers 4.37.2, tokenizers 0.15.1,
                                                sentencepiece 0.1.99, Pillow 10.4.0 and torch, all of Python 3.11
 
-llava.eval.run_llava itself loads a folder, and is asked; what it gives to the model is looked at on the way. The folders are
-the original ones of tests/data/goldens, some with other files or with a language model that says one thing:
+llava.eval.run_llava itself loads a folder, and is asked; what it gives to the model is looked at on the way. The
+folders are the original ones of tests/data/goldens, some with other files or with a language model that says one thing:
 
-folders    name: what the program is to take the folder's name for; of: the golden that it is; files: what differs in it;
-           says: the tokens that it answers with
-questions  folder, picture of its golden.safetensors, query, mode (null: by the name); then prompt, input_ids, tokens, text
+folders    name: what the program is to take the folder's name for; of: the golden that it is;
+           files: what differs in it; says: the tokens that it answers with
+questions  folder, picture of its golden.safetensors, query, mode (null: by the name); then prompt, input_ids, tokens,
+           text
 
 The program asks for CUDA and fp16. It is held on the CPU, and what it calls torch.float16 is float32.
 """
@@ -80,7 +81,8 @@ def folders():
 
     base = "original_folder"
     yield folder("padded", "llava-v1.5-tiny", files=config(base, max_position_embeddings=2048), asked=every)
-    yield folder("cropped, the tower inside", "llava-v1.5-inside", "original_inside", asked=usual + [("hi", "tall", None)])
+    yield folder("cropped, the tower inside", "llava-v1.5-inside", "original_inside",
+                 asked=usual + [("hi", "tall", None)])
     yield folder("linear projector, mistral", "llava-mistral-linear", "original_linear", asked=usual)
     yield folder("no projector, two files", "llava-v1.5-identity", "original_identity", asked=usual)
     for name in ("llava-llama-2-x", "LLaVA-V1-x", "llava-v1.6-34b-x", "llava-x"):
@@ -89,14 +91,15 @@ def folders():
     yield folder("the template by the name", "llava-v1.6-mistral-x", files=config(base, **MISTRAL))
     yield folder("placeholders", "llava-v1.5-placeholder", asked=[("before <image-placeholder> after", "wide", None)])
 
-    fast = {"version": "1.0", "added_tokens": [{"id": 399, "content": "quux", "single_word": False, "lstrip": False, "rstrip": False,
-                                                "normalized": False, "special": False}], "model": {}}
-    slow = {"tokenizer.json": json.dumps(fast), "tokenizer_config.json": json.dumps({"tokenizer_class": "LlamaTokenizer"})}
+    fast = {"version": "1.0", "added_tokens": [{"id": 399, "content": "quux", "single_word": False, "lstrip": False,
+                                                "rstrip": False, "normalized": False, "special": False}], "model": {}}
+    slow = {"tokenizer.json": json.dumps(fast),
+            "tokenizer_config.json": json.dumps({"tokenizer_class": "LlamaTokenizer"})}
     yield folder("tokens that tokenizer.json adds to tokenizer.model", "llava-v1.5-two", files=slow, asked=[
         ("say quux  now", "wide", None)])
     yield folder("config.json with few keys", "llava-v1.5-few", files=config(
-        base, num_key_value_heads=None, image_aspect_ratio=None, mm_vision_select_feature=None, tokenizer_padding_side=None,
-        attention_bias=None, rope_parameters=None, head_dim=None, mlp_bias=None))
+        base, num_key_value_heads=None, image_aspect_ratio=None, mm_vision_select_feature=None,
+        tokenizer_padding_side=None, attention_bias=None, rope_parameters=None, head_dim=None, mlp_bias=None))
     yield folder("model_type llava_llama", "llava-v1.5-type", files=config(base, model_type="llava_llama"))
     yield folder("rope_scaling linear", "llava-v1.5-rope", files=config(
         base, rope_parameters=None, rope_scaling={"type": "linear", "factor": 2.0}))
@@ -106,14 +109,17 @@ def folders():
     yield folder("a second end of answers", "llava-v1.5-eos", says=[300, 310, 1, 320], files=generation_config(
         eos_token_id=[2, 1]))
 
-    says = {"plain words": [300, 310, 320], "<unk> and <s>": [300, 0, 310, 1], "an emoji in bytes": in_bytes(0xF0, 0x9F, 0x98, 0x80),
-            "bytes that break off": [300, *in_bytes(0xF0, 0x9F, 0x98)], "bytes that are no UTF-8": [300, *in_bytes(0x41, 0xFF, 0x42)]}
+    says = {"plain words": [300, 310, 320], "<unk> and <s>": [300, 0, 310, 1],
+            "an emoji in bytes": in_bytes(0xF0, 0x9F, 0x98, 0x80),
+            "bytes that break off": [300, *in_bytes(0xF0, 0x9F, 0x98)],
+            "bytes that are no UTF-8": [300, *in_bytes(0x41, 0xFF, 0x42)]}
     for space in "\x1c \x85 \xa0 \u1680 \u2003 \u2028 \u205f \u200b \ufeff".split(" "):
         says[f"U+{ord(space):04X} at the end"] = [300, *in_bytes(*space.encode())]
     for about, ids in says.items():
         yield folder(about, "llava-v1.5-says", says=ids)
     yield folder("a stop text does not end run_llava's answer", "llava-v0-says", says=[300, *in_bytes(*b"#\n"), 310])
-    yield folder("mistral's tokenizer: bytes that are no UTF-8 among some that are", "llava-mistral-says", files=config(base, **MISTRAL),
+    yield folder("mistral's tokenizer: bytes that are no UTF-8 among some that are", "llava-mistral-says",
+                 files=config(base, **MISTRAL),
                  says=[300, *in_bytes(0x20, 0x41, 0xFF)], asked=[("hi", "wide", "vicuna_v1")])
 
 
@@ -176,13 +182,14 @@ class Asked:
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             program.eval_model(argparse.Namespace(
-                model_path=str(self.path), model_base=None, query=query, conv_mode=mode, image_file=str(picture), sep=",", temperature=0,
-                top_p=None, num_beams=1, max_new_tokens=NEW_TOKENS))
+                model_path=str(self.path), model_base=None, query=query, conv_mode=mode, image_file=str(picture),
+                sep=",", temperature=0, top_p=None, num_beams=1, max_new_tokens=NEW_TOKENS))
         text = said.getvalue().removesuffix("\n")
         if text.startswith("[WARNING]"):
             text = text.split("\n", 1)[1]
         return {"prompt": self.prompt, "input_ids": self.ids[0].tolist(),
-                "tokens": self.answer[0].tolist()[1:],  # generate() puts a BOS of its own before what it made of embeddings
+                # generate() puts a BOS of its own before what it made of embeddings
+                "tokens": self.answer[0].tolist()[1:],
                 "text": text}
 
 
@@ -208,7 +215,8 @@ def main():
             print(f"{folder['about']}: {questions[-1]['tokens'][:6]} {questions[-1]['text']!r}", flush=True)
         os.chdir("/")
     parts = {"folders": made, "questions": questions}
-    lines = [f' "{name}": [\n  ' + ",\n  ".join(json.dumps(e, ensure_ascii=True) for e in entries) + "\n ]" for name, entries in parts.items()]
+    lines = [f' "{name}": [\n  ' + ",\n  ".join(json.dumps(e, ensure_ascii=True) for e in entries) + "\n ]"
+             for name, entries in parts.items()]
     (GOLDENS / "original_program.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 

@@ -4,9 +4,9 @@
     python tests/oracle/penalties.py        needs torch, transformers 4.57, safetensors
 
 logits     what its two processors make of random logits; null is -infinity
-answers    16 greedy tokens of models of tests/data/goldens whose folder has that generation_config.json. llava-hf and text
-           folders go through generate(). Original ones follow LLaVA on transformers 4.37, whose generate() is given
-           embeddings and puts BOS in the place of a prompt: the same processors over BOS and the new tokens.
+answers    16 greedy tokens of models of tests/data/goldens whose folder has that generation_config.json. llava-hf and
+           text folders go through generate(). Original ones follow LLaVA on transformers 4.37, whose generate() is
+           given embeddings and puts BOS in the place of a prompt: the same processors over BOS and the new tokens.
 """
 import json
 import pathlib
@@ -68,7 +68,8 @@ def by_llava(folder, settings, case, golden):
     out = model(inputs_embeds=torch.cat(rows)[None], use_cache=True)
     ids = [1]
     while len(ids) <= NEW_TOKENS:
-        scores = processed(out.logits[:, -1].clone(), ids, settings.get("repetition_penalty", 1.0), settings.get("suppress_tokens"))
+        scores = processed(out.logits[:, -1].clone(), ids, settings.get("repetition_penalty", 1.0),
+                           settings.get("suppress_tokens"))
         ids.append(int(scores.argmax()))
         out = model(input_ids=torch.tensor([ids[-1:]]), past_key_values=out.past_key_values, use_cache=True)
     return ids[1:]
@@ -76,11 +77,13 @@ def by_llava(folder, settings, case, golden):
 
 @torch.no_grad()
 def answers():
-    for name, case in (("clip_mha", "one"), ("clip_mha", "text"), ("text_llama", "text"), ("original_folder", "one"), ("original_folder", "text")):
+    for name, case in (("clip_mha", "one"), ("clip_mha", "text"), ("text_llama", "text"),
+                       ("original_folder", "one"), ("original_folder", "text")):
         folder = DATA / "goldens" / name
         golden = load_file(folder / "golden.safetensors")
         usual = golden[f"{case}.greedy"].tolist()
-        for settings in ({}, {"repetition_penalty": 1.3}, {"repetition_penalty": 0.2}, {"suppress_tokens": sorted(set(usual[:3]))},
+        for settings in ({}, {"repetition_penalty": 1.3}, {"repetition_penalty": 0.2},
+                         {"suppress_tokens": sorted(set(usual[:3]))},
                          {"repetition_penalty": 1.3, "suppress_tokens": sorted(set(usual[:8]))}):
             if name.startswith("original"):
                 tokens = by_llava(folder, settings, case, golden)
@@ -90,7 +93,8 @@ def answers():
             if not settings:
                 assert tokens == usual[:NEW_TOKENS], (name, case)
                 continue
-            yield {"model": name, "case": case, "settings": settings, "tokens": tokens, "changed": tokens != usual[:NEW_TOKENS]}
+            yield {"model": name, "case": case, "settings": settings, "tokens": tokens,
+                   "changed": tokens != usual[:NEW_TOKENS]}
 
 
 def main():

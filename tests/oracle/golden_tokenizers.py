@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tokenizers of the small random models of golden_models.py: written into a model's folder, and read from it."""
+import json
+
+import sentencepiece
+import tokenizers
+
+import tiny_tokenizer
+
+QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+         r"\s+(?!\S)|\s+")
+
+
+def write_byte_level(folder, size):
+    """A small tokenizer of Qwen2's kind."""
+    from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    made = tokenizers.Tokenizer(models.BPE())
+    made.normalizer = normalizers.NFC()
+    made.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(QWEN2), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    made.decoder, made.post_processor = decoders.ByteLevel(), processors.ByteLevel(trim_offsets=False)
+    made.train_from_iterator(tiny_tokenizer.ENGLISH.splitlines(), trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    made.add_special_tokens([AddedToken(t, normalized=False)
+                             for t in ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>")])
+    made.save(str(folder / "tokenizer.json"), pretty=False)
+    return made
+
+
+def write_tokenizer(spec, folder):
+    """Writes the tokenizer's files; the number of ids."""
+    if spec.text_type == "qwen2":
+        made = write_byte_level(folder, 420)
+        spec.image_id = made.token_to_id("<image>")
+        return made.get_vocab_size()
+    tiny_tokenizer.PIECES = 400
+    made = tiny_tokenizer.train([], folder)
+    spec.image_id = made.convert_tokens_to_ids("<image>")
+    if spec.layout == "original":  # the slow tokenizer, which has no <image>
+        (folder / "tokenizer.json").unlink()
+        (folder / "tokenizer_config.json").write_text(json.dumps({
+            "tokenizer_class": "LlamaTokenizer", "legacy": True, "add_bos_token": True, "add_eos_token": False}) + "\n")
+        return 400
+    return len(made)
+
+
+class Original:
+    """tokenizer_image_token of haotian-liu/LLaVA: every piece between <image>s with a BOS, of which the first is
+    kept."""
+
+    def __init__(self, folder):
+        self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+
+    def encode(self, text):
+        ids = [self.pieces.bos_id()]
+        for number, part in enumerate(text.split("<image>")):
+            ids += ([-200] if number else []) + self.pieces.encode(part)
+        return ids
+
+
+class Fast:
+    def __init__(self, folder):
+        self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def encode(self, text):
+        return self.tokenizer.encode(text).ids
+
+
+def tokenizer_for(spec, folder):
+    return Original(folder) if spec.layout == "original" else Fast(folder)
