@@ -19,7 +19,7 @@ import PIL
 import torch
 import transformers
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from golden_models import CASES, SPECS, TEMPLATE, build
 from golden_tokenizers import tokenizer_for

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-import torch
 import transformers
 from PIL import Image, features
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
