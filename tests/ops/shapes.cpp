@@ -103,13 +103,13 @@ TEST_CASE("shapes: attention", "[ops]") {
     const auto attend = [](auto y, auto q, auto k, auto values, int heads) {
       return [=](auto& queue) { attention(queue, y, q, k, values, attention_parameters{heads}); };
     };
-    refuses("llava: attention: q has 64 columns, which 0 heads do not divide",
+    refuses("llava: attention: q has 64 columns, expected a multiple of the number of heads, 0",
             attend(m(4, 64), x(4, 64), x(6, 64), x(6, 64), 0));
-    refuses("llava: attention: q has 64 columns, which 12 heads do not divide",
+    refuses("llava: attention: q has 64 columns, expected a multiple of the number of heads, 12",
             attend(m(4, 64), x(4, 64), x(6, 64), x(6, 64), 12));
-    refuses("llava: attention: q has 1040 columns for 2 heads; a head has at most 512",
+    refuses("llava: attention: q has 1040 columns for 2 heads, expected at most 512 per head",
             attend(m(4, 1040), x(4, 1040), x(6, 1040), x(6, 1040), 2));
-    refuses("llava: attention: k has no rows", attend(m(4, 64), x(4, 64), x(0, 64), x(0, 64), 4));
+    refuses("llava: attention: k has 0 rows, expected at least 1", attend(m(4, 64), x(4, 64), x(0, 64), x(0, 64), 4));
     refuses("llava: attention: k is (6, 32), expected (6, 64), since q is (4, 64)",
             attend(m(4, 64), x(4, 64), x(6, 32), x(6, 64), 4));
     refuses("llava: attention: v is (5, 64), expected (6, 64), since k is (6, 64)",
@@ -131,9 +131,9 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
     const auto attend = [](auto y, auto q, auto c, step_rows r, int heads) {
       return [=](auto& queue) { paged_attention(queue, y, q, c, r, attention_parameters{heads}); };
     };
-    refuses("llava: paged_attention: 4 query heads are no multiple of the cache's 3",
+    refuses("llava: paged_attention: q has 4 heads, expected a multiple of the cache's 3",
             attend(m(4, 64), x(4, 64), cache(3, 16), rows, 4));
-    refuses("llava: paged_attention: 4 query heads are no multiple of the cache's 0",
+    refuses("llava: paged_attention: q has 4 heads, expected a multiple of the cache's 0",
             attend(m(4, 64), x(4, 64), cache(0, 16), rows, 4));
     refuses("llava: paged_attention: the cache's heads have 514 elements, expected 1 to 512",
             attend(m(4, 514), x(4, 514), cache(1, 514), rows, 1));
@@ -145,13 +145,13 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
             attend(m(4, 64), x(4, 64), cache(2, 16), {ints(3), ints(4), ints(4), table(1, 2)}, 4));
     refuses("llava: paged_attention: sequences is (5), expected (4), since q is (4, 64)",
             attend(m(4, 64), x(4, 64), cache(2, 16), {ints(4), ints(5), ints(4), table(1, 2)}, 4));
-    refuses("llava: paged_attention: the table of blocks is empty",
+    refuses("llava: paged_attention: the block table is empty, expected a row for each sequence",
             attend(m(4, 64), x(4, 64), cache(2, 16), {ints(4), ints(4), ints(4), table(1, 0)}, 4));
 
     const auto store = [](auto k, auto values, step_rows r, auto c) {
       return [=](auto& queue) { store_kv(queue, k, values, r, c); };
     };
-    refuses("llava: store_kv: the cache has 0 heads of 16 elements; expected some",
+    refuses("llava: store_kv: the cache has 0 heads of 16 elements, expected at least 1 of each",
             store(x(4, 32), x(4, 32), rows, cache(0, 16)));
     refuses("llava: store_kv: k is (4, 64), expected (4, 32), since KV, d of the cache is (2, 16)",
             store(x(4, 64), x(4, 64), rows, cache(2, 16)));
@@ -165,8 +165,9 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
 TEST_CASE("shapes: rotation", "[ops]") {
   on_every_queue([]<class B>(auto&& refuses) {
     const auto turn = [](auto rows, auto angles) { return [=](auto& queue) { rope(queue, rows, angles); }; };
-    refuses("llava: rope: angles has 15 columns; expected some, of an even number", turn(m(4, 60), x(4, 15)));
-    refuses("llava: rope: x has 60 columns, no multiple of the d of angles, 16", turn(m(4, 60), x(4, 16)));
+    refuses("llava: rope: angles has 15 columns, expected a positive even number", turn(m(4, 60), x(4, 15)));
+    refuses("llava: rope: x has 60 columns, expected a multiple of d, the columns of angles, 16",
+            turn(m(4, 60), x(4, 16)));
     refuses("llava: rope: angles is (3, 16), expected (4, 16), since x is (4, 64)", turn(m(4, 64), x(3, 16)));
     refuses(
         "llava: rope_angles: angles is (4, 8), expected (4, 16), since positions is (4) and inverse_frequencies is (8)",
@@ -199,7 +200,7 @@ TEST_CASE("shapes: rows", "[ops]") {
     refuses("llava: download: host is (3), expected (4), since the view is (2, 2)",
             [&](auto& q) { download(q, std::span<float>(host), x(2, 2)); });
     const matrix_view<const float> apart(nowhere(), dynamic_shape<2>(3, 1), 2);
-    refuses("llava: download: the view's rows do not follow one another: its stride is 2",
+    refuses("llava: download: the view has a stride of 2, expected contiguous rows",
             [&](auto& q) { download(q, std::span<float>(host), apart); });
   });
 }
@@ -209,8 +210,10 @@ TEST_CASE("shapes: patchify and sample", "[ops]") {
     const auto cut = [](auto patches, std::ptrdiff_t bytes, auto table, int side, int patch) {
       return [=](auto& q) { patchify(q, patches, v<const std::uint8_t>(bytes), table, side, patch); };
     };
-    refuses("llava: patchify: a side of 8 pixels holds no patch of 0", cut(m(4, 48), 192, x(3, 256), 8, 0));
-    refuses("llava: patchify: a side of 3 pixels holds no patch of 4", cut(m(4, 48), 192, x(3, 256), 3, 4));
+    refuses("llava: patchify: patch is 0 pixels, expected 1 to the side of the image, 8",
+            cut(m(4, 48), 192, x(3, 256), 8, 0));
+    refuses("llava: patchify: patch is 4 pixels, expected 1 to the side of the image, 3",
+            cut(m(4, 48), 192, x(3, 256), 3, 4));
     refuses("llava: patchify: patches is (3, 48), expected (4, 48), since S, p is (8, 4)",
             cut(m(3, 48), 192, x(3, 256), 8, 4));
     refuses("llava: patchify: rgb is (0), expected (192), since S, p is (8, 4)", cut(m(4, 48), 0, x(3, 256), 8, 4));
@@ -219,7 +222,7 @@ TEST_CASE("shapes: patchify and sample", "[ops]") {
     const auto drawn = [](std::ptrdiff_t ids, auto logits, std::ptrdiff_t draws) {
       return [=](auto& q) { sample(q, v<std::int32_t>(ids), logits, v<const sampling_params>(draws)); };
     };
-    refuses("llava: sample: logits have no columns", drawn(2, x(2, 0), 2));
+    refuses("llava: sample: logits has 0 columns, expected at least 1", drawn(2, x(2, 0), 2));
     refuses("llava: sample: ids is (3), expected (2), since logits is (2, 9)", drawn(3, x(2, 9), 2));
     refuses("llava: sample: draws is (0), expected (2), since logits is (2, 9)", drawn(2, x(2, 9), 0));
   });
@@ -254,12 +257,12 @@ TEST_CASE("embed and gather_rows: a number beyond the last row is an error, and 
     embed(d.queue, y.matrix(), matrix_view<const f16>(table.matrix()), vector_view<const std::int32_t>(ids.vector()));
     auto ran = d.queue.finish();
     REQUIRE_FALSE(ran);
-    CHECK(ran.error().sentence() == "llava: embed: ids[1] is 5; there are 5 rows");
+    CHECK(ran.error().sentence() == "llava: embed: ids[1] is 5, expected less than the number of rows, 5");
     gather_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
                 vector_view<const std::int32_t>(from.vector()));
     ran = d.queue.finish();
     REQUIRE_FALSE(ran);
-    CHECK(ran.error().sentence() == "llava: gather_rows: from[0] is 2; there are 2 rows");
+    CHECK(ran.error().sentence() == "llava: gather_rows: from[0] is 2, expected less than the number of rows, 2");
     CHECK(d.get(y) == std::vector<float>(6, 9.f));
   });
 }

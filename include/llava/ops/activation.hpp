@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Activations: y[i] = apply(x[i]), as small types. `apply` is an always-inline template over the number, so that the
-/// same five lines serve float and every vector of every instruction set; mathematics is found beside the number's
-/// type. Tolerance: NMSE ≤ 1e-7 against double (R15).
+/// Activations: y[i] = apply(x[i]), as small types. `apply` is an always-inline template over the element type: one
+/// definition serves float and the vectors of every instruction set. Argument-dependent lookup finds exp and erf of a
+/// vector type. Tolerance: NMSE ≤ 1e-7 against double (R15).
 ///
-/// A new activation is a struct like these, here or in user code; nothing else changes.
+/// A new activation is a struct like these, in this file or in user code; nothing else changes.
 #pragma once
 #include <cmath>
 #include <concepts>
@@ -14,15 +14,15 @@
 
 LLAVA_BEGIN
 
-/// The functions that an activation may use, for float. A vector type brings its own beside itself.
+/// The functions that an activation may call, for float. A vector type has its own in its namespace.
 namespace scalar_math {
-/// e to the power of x.
+/// eˣ.
 inline float exp(float x) { return std::exp(x); }
 /// The error function.
 inline float erf(float x) { return std::erf(x); }
 }  // namespace scalar_math
 
-/// What a linear layer without activation applies.
+/// The identity, for linear layers without activation.
 struct no_activation {
   static constexpr std::string_view name = "none";
   template <class V>
@@ -31,7 +31,7 @@ struct no_activation {
   }
 };
 
-/// CLIP's: x · sigmoid(1.702 x).
+/// CLIP's activation: x · sigmoid(1.702 x).
 struct quick_gelu {
   static constexpr std::string_view name = "quick_gelu";
   template <class V>

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// attention(queue, y, q, k, v, attention_parameters): every query sees every key (the vision tower).
-///   q (R, H·d), k, v (T, H·d) f32, T ≥ 1; y (R, H·d), an operand (operand.hpp), may not overlap the others
+/// attention(queue, y, q, k, v, attention_parameters): every query attends to every key (the vision tower).
+///   q (R, H·d), k, v (T, H·d) f32, T ≥ 1; y (R, H·d), an operand (operand.hpp), must not overlap the others
 ///
-/// paged_attention(queue, y, q, cache, rows, attention_parameters): token t sees positions [max(0, p − window + 1), p]
-/// of its own sequence, p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
-///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, in which these tokens' own keys
-///   already stand (kv_layout.hpp)
+/// paged_attention(queue, y, q, cache, rows, attention_parameters): token t attends to its own sequence, to positions
+/// [max(0, p − window + 1), p] with p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
+///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, which must already hold the keys and
+///   values of these tokens (kv_layout.hpp)
 ///
-/// Softmax in f32, NMSE ≤ 1e-6; the whole ≤ 1e-7 in f32, ≤ 5e-4 with an f16 cache, against double (R15). Keys are taken
-/// in blocks at absolute positions, ascending: a row does not depend on the rows beside it (R14).
+/// Softmax is computed in f32, NMSE ≤ 1e-6. The result has NMSE ≤ 1e-7 in f32 and ≤ 5e-4 with an f16 cache, against
+/// double (R15). Keys are read in blocks at absolute positions, ascending: a row does not depend on the other rows
+/// (R14).
 #pragma once
 #include <cstddef>
 
@@ -19,14 +20,14 @@
 
 LLAVA_BEGIN
 
-/// The largest d.
+/// The largest head dimension d.
 inline constexpr int largest_head = 512;
 
-/// How queries look at keys.
+/// Heads, scale and window of an attention.
 struct attention_parameters {
-  int heads = 1;      ///< H, of the queries
-  float scale = 1.f;  ///< of a score
-  int window = 0;     ///< keys that a token sees, its own among them; 0: all
+  int heads = 1;      ///< H, the number of query heads
+  float scale = 1.f;  ///< factor of each score q · k
+  int window = 0;     ///< number of keys that a token attends to, its own included; 0: all
 };
 
 namespace ops {
@@ -36,10 +37,11 @@ shapes attention_shapes(matrix_view<Y> y, matrix_view<const float> q, matrix_vie
   shapes s("attention");
   const int heads = p.heads;
   const std::ptrdiff_t width = q.extent(1);
-  s.require(heads > 0 && width % heads == 0, "q has ", width, " columns, which ", heads, " heads do not divide");
+  s.require(heads > 0 && width % heads == 0, "q has ", width, " columns, expected a multiple of the number of heads, ",
+            heads);
   s.require(heads <= 0 || width / heads <= largest_head, "q has ", width, " columns for ", heads,
-            " heads; a head has at most ", largest_head);
-  s.require(k.extent(0) > 0 || q.extent(0) == 0, "k has no rows");
+            " heads, expected at most ", largest_head, " per head");
+  s.require(k.extent(0) > 0 || q.extent(0) == 0, "k has 0 rows, expected at least 1");
   const operand queries{"q", q};
   s.expect({"k", k}, {k.extent(0), width}, queries);
   s.expect({"v", v}, k, operand{"k", k});
@@ -54,8 +56,8 @@ shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, cons
   shapes s("paged_attention");
   const int heads = p.heads;
   const std::ptrdiff_t tokens = q.extent(0);
-  s.require(heads > 0 && cache.heads > 0 && heads % cache.heads == 0, heads,
-            " query heads are no multiple of the cache's ", cache.heads);
+  s.require(heads > 0 && cache.heads > 0 && heads % cache.heads == 0, "q has ", heads,
+            " heads, expected a multiple of the cache's ", cache.heads);
   s.require(cache.dim > 0 && cache.dim <= largest_head, "the cache's heads have ", cache.dim,
             " elements, expected 1 to ", largest_head);
   const operand queries{"q", q}, held{"KV, d of the cache", {cache.heads, cache.dim}};
@@ -63,12 +65,12 @@ shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, cons
   s.expect({"y", y}, q, queries);
   s.expect({"positions", rows.positions}, tokens, queries);
   s.expect({"sequences", rows.sequences}, tokens, queries);
-  s.require(rows.blocks.size() > 0 || tokens == 0, "the table of blocks is empty");
+  s.require(rows.blocks.size() > 0 || tokens == 0, "the block table is empty, expected a row for each sequence");
   s.writes(y);
   return s;
 }
 
-/// F: the format of the weights that y feeds.
+/// F: the format of the weights that multiply y.
 template <class B, class F>
 concept has_attention = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<const float> x) {
   attention(q, y, x, x, x, attention_parameters{});

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a backend is: a value that memory and queues are made from (which instruction set, which device), cheap to
-/// copy. Its type has a `queue` (one per step: first in, first out; it has an arena and an executor), a `layout<F>` for
-/// each block format that it multiplies (quant/layout.hpp), and the ops of this folder, found beside the queue's type.
-/// An op that is missing is a compile error that names it.
+/// A backend is a value that provides memory and queues (it selects an instruction set or a device). It is cheap to
+/// copy. Its type has a `queue` (one per step, first in, first out, with an arena and an executor), a `layout<F>` for
+/// each block format that it multiplies (quant/layout.hpp), and the ops of this folder, which argument-dependent lookup
+/// finds through the queue. A missing op is a compile error that names it.
 ///
-///   b.memory()                         where weights, caches and activations are: an object of the program's lifetime
+///   b.memory()                         the memory of weights, caches and activations; lives as long as the program
 ///   B::queue(b, executor, arena)       a queue
-///   B::kv_layout<T>                    how a layer of the KV cache of T lies in memory (attention.hpp)
-///   B::operand<F>                      element type of what feeds products with weights in format F (operand.hpp)
-///   b.try_check()                      if there: whether this machine has what b names; asked when a model is opened
-///   queue::runs_at_once                if there and true: an op has run when its call returns, so that a question is
-///                                      cancelled between two layers, and not only between two steps
-///   q.replay(shape, ops)               if there: runs ops(), which calls ops of the queue alone. For a shape that it
-///                                      has met (==) the queue may run again what it queued then, without calling ops()
+///   B::kv_layout<T>                    layout of one layer of a KV cache with elements T (kv_layout.hpp)
+///   B::operand<F>                      element type of the inputs of products with weights in format F (operand.hpp)
+///   b.try_check()                      optional: whether this machine supports b; called when a model is opened
+///   queue::runs_at_once                optional: true if an op has run when its call returns, so that a question can
+///                                      be cancelled between two layers and not only between two steps
+///   q.replay(shape, ops)               optional: runs ops(), which calls only ops of the queue. For a shape equal (==)
+///                                      to an earlier one, the queue may repeat the ops of that call without ops()
 ///
-/// Ops return nothing and may run later, so the queue keeps the first error: operands that do not fit their op
-/// (ops/shapes.hpp), more memory than was planned, what a device reports. Ops after it do nothing. finish() waits for
-/// all of them and gives the error away; the queue is then as good as new. What was downloaded is to be believed after
-/// that only.
+/// Ops return nothing and may run later, so the queue keeps the first error: operands of wrong shapes (ops/shapes.hpp),
+/// more memory than planned, or an error of the device. Later ops do nothing. finish() waits for all ops, returns the
+/// error and clears it. Downloaded data is valid only after finish() succeeds.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -40,15 +39,15 @@ template <class B>
 concept backend = std::copyable<B> && std::constructible_from<typename B::queue, const B&, executor&, arena> &&
     requires(const B& b, typename B::queue& q) {
   { B::name } -> std::convertible_to<std::string_view>;
-  /// Whether the backend's memory is the program's own: ops can read weights where a file is mapped.
+  /// Whether ops can read the program's memory, and therefore weights in a mapped file.
   { B::reads_host_memory } -> std::convertible_to<bool>;
   { b.memory() } -> std::convertible_to<const memory&>;
   { q.workspace() } -> std::same_as<arena&>;
   { q.finish() } -> std::same_as<result<void>>;
 };
 
-/// Whether a row of B's results depends on that row alone: not on the rows beside it, on chunks or on threads (R14). So
-/// it is, unless the backend says `static constexpr bool batch_deterministic = false`.
+/// Whether a row of B's results depends on that row alone, not on other rows, chunks or threads (R14). True unless the
+/// backend declares `static constexpr bool batch_deterministic = false`.
 template <class B>
 inline constexpr bool is_batch_deterministic = [] {
   if constexpr (requires { B::batch_deterministic; })
@@ -57,8 +56,8 @@ inline constexpr bool is_batch_deterministic = [] {
     return true;
 }();
 
-/// Whether an op of a queue has run when its call returns: so it is where the queue says `static constexpr bool
-/// runs_at_once = true`. Then work can end between two layers.
+/// Whether an op of a queue has run when its call returns, so that work can stop between two layers. True if the queue
+/// declares `static constexpr bool runs_at_once = true`.
 template <class Q>
 inline constexpr bool runs_at_once = [] {
   if constexpr (requires { Q::runs_at_once; })
@@ -73,7 +72,7 @@ concept has_matmuls = has_matmul<B, typename P::text> && has_matmul<B, typename 
     has_matmul<B, typename P::projector> && has_matmul<B, typename P::head>;
 }  // namespace ops
 
-/// Whether B has every op that a pipeline with weight policy P calls. The first one missing is a compile error that
+/// Whether B has every op that a pipeline with weight policy P calls. The first missing op is a compile error that
 /// names it and its contract.
 template <backend B, class P>
 constexpr bool check_backend() {

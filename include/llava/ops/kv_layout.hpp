@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The KV cache as ops see it: a pool of blocks of 16 tokens, one layer at a time, in the layout of the backend.
+/// The KV cache as ops see it: one layer of a pool of blocks of 16 tokens, in the layout of the backend.
 ///
 /// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's
 /// type.
@@ -12,9 +12,9 @@
 
 LLAVA_BEGIN
 
-/// Tokens in a block of the KV cache.
+/// Number of tokens in a block of the KV cache.
 inline constexpr int kv_block = 16;
-/// A backend says with `template <class T> using kv_layout = …` how a layer of the cache lies in its memory: a type
+/// A backend defines `template <class T> using kv_layout = …`, the layout of a layer of the cache in its memory: a type
 /// with a `view` that its ops take, layer_bytes(heads, dim, blocks) and make_view(memory of the layer, heads, dim,
 /// blocks).
 template <class B, class T>
@@ -22,7 +22,7 @@ using kv_layout_of = typename B::template kv_layout<T>;
 template <class B, class T>
 using kv_view_of = typename kv_layout_of<B, T>::view;
 
-/// One layer of the block pool. Keys lie with tokens innermost, so that a block's scores are one vector:
+/// One layer of the block pool. Tokens are the innermost axis of keys, so that a block's scores are one vector:
 ///   key   of slot s: keys[(s / 16 · KV + h) · d · 16 + i · 16 + s % 16]        blocks of (KV, d, 16)
 ///   value of slot s: values[(s / 16 · KV + h) · 16 · d + s % 16 · d + i]       blocks of (KV, 16, d)
 template <class T>
@@ -33,7 +33,7 @@ struct kv_view {
   int dim = 0;    // d
 };
 
-/// The layout of scalar and simd: all keys of a layer, then all values.
+/// The layout of the host backends: all keys of a layer, then all values.
 template <class T>
 struct block_kv_layout {
   using view = kv_view<T>;
@@ -52,12 +52,13 @@ struct block_kv_layout {
   }
 };
 
-/// Where the rows of a step belong. All of it is device memory: a captured graph replays with other contents.
+/// Positions, sequences and cache slots of the rows of a step. All of it is device memory, so that a captured graph can
+/// be replayed with new contents.
 struct step_rows {
-  vector_view<const std::int32_t> positions;  // (T) place in the sequence, from 0
+  vector_view<const std::int32_t> positions;  // (T) position in the sequence, from 0
   vector_view<const std::int32_t> sequences;  // (T) row of `blocks`
-  vector_view<const std::int32_t> kv_slots;   // (T) where key and value go: block · 16 + offset
-  matrix_view<const std::int32_t> blocks;     // (sequences, most blocks) block of positions 16 m … 16 m + 15
+  vector_view<const std::int32_t> kv_slots;   // (T) slot of key and value: block · 16 + offset
+  matrix_view<const std::int32_t> blocks;     // (sequences, most blocks) [s, m]: block of positions 16 m … 16 m + 15
 };
 
 namespace ops {
@@ -66,7 +67,7 @@ shapes store_kv_shapes(matrix_view<const float> k, matrix_view<const float> v, c
                        const kv_view<T>& cache) {
   shapes s("store_kv");
   s.require(cache.heads > 0 && cache.dim > 0, "the cache has ", cache.heads, " heads of ", cache.dim,
-            " elements; expected some");
+            " elements, expected at least 1 of each");
   const operand keys{"k", k}, held{"KV, d of the cache", {cache.heads, cache.dim}};
   s.expect(keys, {k.extent(0), std::ptrdiff_t{cache.heads} * cache.dim}, held);
   s.expect({"v", v}, k, keys);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul(queue, y, x, w, epilogue): y[t, n] =, += or *= act(Σ_k x[t, k] · w[n, k] + bias[n]), as `update` says
-///   x (T, K) an operand (operand.hpp) · w (N, K) in a weight format, as checkpoints store it or as the backend has
-///   laid it out · y (T, N) f32 or an operand, not overlapping x · bias (N) or empty · T, N, K of any size
-///   Sums are of f32, in an order that a backend chooses by K alone: a row does not depend on the other rows, on how
-///   they are cut into pieces, or on threads (R14). Tolerance against double: NMSE ≤ 1e-7 in f32, 5e-4 in half (R15).
+/// matmul(queue, y, x, w, epilogue): y[t, n] =, += or *= act(Σ_k x[t, k] · w[n, k] + bias[n]), selected by `update`
+///   x (T, K) an operand (operand.hpp) · w (N, K) in a weight format, as checkpoints store it or in the layout of the
+///   backend · y (T, N) f32 or an operand, must not overlap x · bias (N) or empty · T, N, K of any size
+///   Sums are f32. A backend chooses their order by K alone: a row does not depend on the other rows, on how they are
+///   split into pieces, or on threads (R14). Tolerance against double: NMSE ≤ 1e-7 in f32, 5e-4 in half (R15).
 ///
-/// With w in a block format, x is first made into integers, group by group along K (quant/activations.hpp). Then, where
-/// rows have scales, S[n], or blocks have, d[n, b]:
+/// If w is in a block format, x is first quantised to integers, group by group along K (quant/activations.hpp). Row
+/// scales S[n] give the first of these lines, block scales d[n, b] the second:
 ///   y[t, n] = act(S[n] · Σ_g scale(t, g) · (Σ_{k in g} code(t, k) · w[n, k]) + bias[n])
 ///   y[t, n] = act(Σ_b (scale(t, b) · d[n, b]) · (Σ_{k in b} code(t, k) · w[n, k]) + bias[n])
-/// S · Σ + bias is one fused multiply-add. The inner sums are whole numbers and exact; the outer ones have one
-/// accumulator, fused, b or g ascending. So every backend that keeps to it gives the same bytes. Tolerance against
-/// double: NMSE ≤ 5e-4 (R15).
+/// S · Σ + bias is one fused multiply-add. The inner sums are integers and exact. The outer sums have one fused
+/// accumulator, b or g ascending. All backends that follow this order return the same bytes. Tolerance against double:
+/// NMSE ≤ 5e-4 (R15).
 #pragma once
 #include <cstdint>
 
@@ -23,10 +23,10 @@
 
 LLAVA_BEGIN
 
-/// How a product meets what y holds: a residual adds, a gate multiplies.
+/// How a product updates y: a residual adds, a gate multiplies.
 enum class update : std::uint8_t { assign, add, multiply };
 
-/// What follows the sum before it is stored, so that it needs no pass of its own.
+/// Bias, activation and update, applied to a sum before it is stored.
 template <activation A = no_activation>
 struct epilogue {
   vector_view<const float> bias{};  // (N), or empty
@@ -40,7 +40,7 @@ constexpr float updated(float y, float made, update how) {
   return how == update::assign ? made : how == update::add ? y + made : y * made;
 }
 
-/// The rules of matmul; w is what a backend takes for a weight: it has extent(0) and extent(1).
+/// The checks of matmul; w is any weight type of a backend, with extent(0) and extent(1).
 template <class Y, class X, class W, class A>
 shapes matmul_shapes(matrix_view<Y> y, matrix_view<X> x, const W& w, const epilogue<A>& e) {
   shapes s("matmul");

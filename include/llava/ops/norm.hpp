@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// rms_norm(queue, y, x, w, eps):      y[t, i] = x[t, i] / √(mean_i x[t, i]² + eps) · w[i]
 /// layer_norm(queue, y, x, w, b, eps): y[t, i] = (x[t, i] − μ_t) / √(σ²_t + eps) · w[i] + b[i]
-///   x (T, D) f32 · y (T, D) f32 or an operand, may be x's memory where it is f32 · w, b (D)
-///   σ² is the mean of squared distances to the mean
-///   A row depends on itself only. Tolerance against double: NMSE ≤ 1e-7 (R15).
+///   x (T, D) f32 · y (T, D) f32 or an operand; an f32 y may be x · w, b (D)
+///   σ² is the mean of the squared deviations from the mean μ
+///   A row of y depends on that row of x alone. Tolerance against double: NMSE ≤ 1e-7 (R15).
 #pragma once
 #include <llava/ops/operand.hpp>
 #include <llava/ops/queue_of.hpp>
@@ -12,7 +12,7 @@
 LLAVA_BEGIN
 
 namespace ops {
-/// The rules of both norms; `bias` is null for rms_norm.
+/// The checks of both norms; `bias` is null for rms_norm.
 template <class Y>
 shapes norm_shapes(const char* op, matrix_view<Y> y, matrix_view<const float> x, vector_view<const float> w,
                    const vector_view<const float>* bias) {
@@ -34,7 +34,7 @@ shapes layer_norm_shapes(matrix_view<Y> y, matrix_view<const float> x, vector_vi
   return norm_shapes("layer_norm", y, x, w, &b);
 }
 
-/// F: the format of the weights that y feeds.
+/// F: the format of the weights that multiply y.
 template <class B, class F>
 concept has_rms_norm = requires(queue_of<B>& q, matrix_view<operand_of<B, F>> y, matrix_view<const float> x,
                                 vector_view<const float> w) {

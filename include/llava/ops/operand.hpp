@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Operands of products: what feeds a matmul with weights in format F is of the type that backend B multiplies them
-/// with, operand_of<B, F>: norms, attention, gates and patchify write it. Where B's units take floats, as on a CPU, it
-/// is float for every F. What is no operand (the residual stream, features, image tokens, logits) is f32 everywhere.
+/// Operands: the input of a product with weights in format F has elements of type operand_of<B, F>, which backend B
+/// multiplies. Norms, attention, gates and patchify write operands. On a backend that multiplies floats, such as a CPU,
+/// the type is float for every F. All other activations (the residual stream, features, image tokens, logits) are f32.
 #pragma once
 #include <type_traits>
 
@@ -10,17 +10,17 @@
 
 LLAVA_BEGIN
 
-/// Element type of what feeds products with weights in format F.
+/// Element type of the inputs of products with weights in format F.
 template <class B, class F>
 using operand_of = typename B::template operand<F>;
 
-/// Room for a matrix of one step.
+/// Allocates a matrix in the queue's workspace.
 template <class T = float, class Q>
 matrix_view<T> allocate_matrix(Q& q, std::ptrdiff_t rows, std::ptrdiff_t columns) {
   return {q.workspace().template allocate<T>(rows * columns), dynamic_shape<2>(rows, columns)};  // (rows, columns)
 }
 
-/// x as an operand: x itself where that is what it is, otherwise a copy that lives as long as the caller's arena_scope.
+/// x with elements T: x itself if it has them, otherwise a copy that lives as long as the caller's arena_scope.
 template <class T, class Q, class X>
 matrix_view<const T> as_operand(Q& q, const matrix_view<X>& x) {
   if constexpr (std::is_same_v<std::remove_const_t<X>, T>) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// queue_of<B>: the queue of backend B. The concepts of this folder (has_matmul<B, F>, has_rms_norm<B>, …) are all
-/// asked of a backend. Asked of a queue, they would be false without a word, as if the op were missing: here that is a
-/// compile error.
+/// queue_of<B>: the queue of backend B. The concepts of this folder (has_matmul<B, F>, has_rms_norm<B>, …) take a
+/// backend. For a queue they would silently be false, as if the op were missing; queue_of makes that a compile error.
 #pragma once
 #include <concepts>
 
@@ -10,7 +9,7 @@
 LLAVA_BEGIN
 
 namespace detail {
-/// A class that is named `queue`, or derives from one, has that name as a member too.
+/// Excludes queues: a class that is named `queue`, or derives from one, also has a member of that name.
 template <class B>
 concept names_its_queue = requires {
   typename B::queue;
@@ -19,8 +18,8 @@ concept names_its_queue = requires {
 
 template <class B>
 struct queue_of {
-  static_assert(names_its_queue<B>, "llava: whether an op is there is asked of a backend, not of its queue");
-  using type = B;  // so that nothing follows the sentence
+  static_assert(names_its_queue<B>, "llava: the concepts of llava/ops take a backend, not its queue");
+  using type = B;  // avoids further errors
 };
 template <names_its_queue B>
 struct queue_of<B> {

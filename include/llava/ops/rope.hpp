@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// rope(queue, x, angles): turns the heads of x (T, n·d) f32 in place, in pairs half a head apart (rotate-half).
-/// rope_angles(queue, angles, positions, inverse_frequencies): angles[t] = (cos(p·f_0) …, sin(p·f_0) …)  (T, d).
-/// Source: Su et al. 2021; which pairs: transformers.
+/// rope(queue, x, angles): rotates the heads of x (T, n·d) f32 in place, in pairs half a head apart (rotate-half).
+/// rope_angles(queue, angles, positions, inverse_frequencies): angles[t] = (cos(p·f_0) …, sin(p·f_0) …)  (T, d),
+/// p = positions[t].
+/// Source: Su et al. 2021; the pairs are those of transformers.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,9 @@ namespace ops {
 inline shapes rope_shapes(matrix_view<const float> x, matrix_view<const float> angles) {
   shapes s("rope");
   const std::ptrdiff_t width = x.extent(1), dim = angles.extent(1);
-  s.require(dim > 0 && dim % 2 == 0, "angles has ", dim, " columns; expected some, of an even number");
-  s.require(dim <= 0 || width % dim == 0, "x has ", width, " columns, no multiple of the d of angles, ", dim);
+  s.require(dim > 0 && dim % 2 == 0, "angles has ", dim, " columns, expected a positive even number");
+  s.require(dim <= 0 || width % dim == 0, "x has ", width,
+            " columns, expected a multiple of d, the columns of angles, ", dim);
   s.expect({"angles", angles}, {x.extent(0), dim}, operand{"x", x});
   return s;
 }

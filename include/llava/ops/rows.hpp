@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Ops that move or add whole rows.
-///   embed(queue, y, table, ids):     y[t] = table[ids[t]] where ids[t] ≥ 0, untouched elsewhere y (T, D), table (V, D)
-///   gather_rows(queue, y, x, from):  y[t] = x[from[t]] where from[t] ≥ 0, untouched elsewhere    y (T, D), x (R, D)
-///     ids and from (T); one beyond the last row is an error of the queue, and nothing is then written
-///   add(queue, y, x):                y += x                                                        both (T, D)
-///   copy(queue, y, x):               y = x, rounded where y's type is another                      same size
-///   upload(queue, view, host), download(queue, host, view): between host memory and the backend's, as many elements in
-///   both, view contiguous. upload reads its source before it returns; download waits for everything queued before it,
-///   and writes nothing where the queue has failed. These two are the only way by which host code sees an element.
-/// The splice of image tokens into a prompt is embed followed by gather_rows.
+///   embed(queue, y, table, ids):     y[t] = table[ids[t]] if ids[t] ≥ 0, unchanged otherwise    y (T, D), table (V, D)
+///   gather_rows(queue, y, x, from):  y[t] = x[from[t]] if from[t] ≥ 0, unchanged otherwise       y (T, D), x (R, D)
+///     ids and from (T); an index past the last row is an error of the queue, and the op writes nothing
+///   add(queue, y, x):                y += x                                                       both (T, D)
+///   copy(queue, y, x):               y = x, rounded if the types differ                           same size
+///   upload(queue, view, host), download(queue, host, view): copy between host memory and the backend's memory, the
+///   same number of elements on both sides, view contiguous. upload reads its source before it returns. download waits
+///   for everything queued before it, and writes nothing if the queue has failed. Only these two give host code access
+///   to elements.
+/// embed followed by gather_rows splices image tokens into a prompt.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -48,20 +49,20 @@ shapes copy_shapes(const view<Y, S>& y, const view<X, S>& x) {
   s.writes(y);
   return s;
 }
-/// The rules of upload and download, of a view and so many elements in the program's memory.
+/// The checks of upload and download, of a view and `host` elements in host memory.
 template <class T, class S>
 shapes transfer_shapes(const char* op, const view<T, S>& device, std::size_t host) {
   shapes s(op);
-  s.require(device.contiguous() || device.empty(), "the view's rows do not follow one another: its stride is ",
-            device.stride());
+  s.require(device.contiguous() || device.empty(), "the view has a stride of ", device.stride(),
+            ", expected contiguous rows");
   s.expect({"host", static_cast<std::ptrdiff_t>(host)}, device.size(), operand{"the view", device});
   return s;
 }
-/// Where a number of a row is beyond the last one.
+/// The error of an index past the last row: `numbers`[t] is `row`.
 [[gnu::cold]] inline error beyond_rows(const char* op, const char* numbers, std::ptrdiff_t t, std::int32_t row,
                                        std::ptrdiff_t rows) {
-  return fail(errc::mismatch,
-              text_of("llava: ", op, ": ", numbers, "[", t, "] is ", row, "; there are ", rows, " rows"));
+  return fail(errc::mismatch, text_of("llava: ", op, ": ", numbers, "[", t, "] is ", row,
+                                      ", expected less than the number of rows, ", rows));
 }
 
 template <class B, class F>

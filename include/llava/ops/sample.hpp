@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// sample(queue, ids, logits, draws): the next token of each row.
-///   logits (R, V) f32 · ids (R) i32 · draws (R): how each row chooses
+///   logits (R, V) f32 · ids (R) i32 · draws (R): the sampling parameters of each row
 /// Greedy (temperature ≤ 0): the largest logit, the first of equals. Otherwise, in transformers' order: divide by the
-/// temperature, keep the top_k largest (0: all), keep the smallest set whose probability reaches top_p, draw with
-/// `uniform` from what is left, tokens taken by falling probability and then by number.
+/// temperature, keep the top_k largest (0: all), keep the smallest set whose probability reaches top_p, draw one of
+/// these with `uniform`, sorted by falling probability and then by ID.
 ///
-/// A row from which nothing can be drawn gets logits_not_numbers or no_token_left instead of a token.
+/// A row from which no token can be drawn gets logits_not_numbers or no_token_left instead.
 ///
-/// logprobs(queue, y, logits, ids): the natural logarithm of a token's probability, by the logits as they are
+/// logprobs(queue, y, logits, ids): the natural logarithm of a token's probability, from the unmodified logits
 ///   y (R) f32 · logits (R, V) f32 · ids (R) i32
-///   y[r] = log softmax(logits[r])[ids[r]]; NaN where ids[r] < 0
+///   y[r] = log softmax(logits[r])[ids[r]]; NaN if ids[r] < 0
 #pragma once
 #include <cstdint>
 
@@ -18,7 +18,7 @@
 
 LLAVA_BEGIN
 
-/// How one row of logits becomes a token.
+/// Sampling parameters of one row of logits.
 struct sampling_params {
   float temperature = 0.f;
   float top_p = 1.f;
@@ -26,7 +26,7 @@ struct sampling_params {
   float uniform = 0.f;  // in [0, 1)
 };
 
-/// @name What stands in the place of a token
+/// @name Results of sample that are not tokens
 /// @{
 inline constexpr std::int32_t logits_not_numbers = -1;  ///< a logit is NaN or +infinity
 inline constexpr std::int32_t no_token_left = -2;       ///< every logit is −infinity
@@ -37,7 +37,7 @@ inline shapes sample_shapes(vector_view<const std::int32_t> ids, matrix_view<con
                             vector_view<const sampling_params> draws) {
   shapes s("sample");
   const operand rows{"logits", logits};
-  s.require(logits.extent(1) > 0 || logits.extent(0) == 0, "logits have no columns");
+  s.require(logits.extent(1) > 0 || logits.extent(0) == 0, "logits has 0 columns, expected at least 1");
   s.expect({"ids", ids}, logits.extent(0), rows);
   s.expect({"draws", draws}, logits.extent(0), rows);
   s.writes(ids);

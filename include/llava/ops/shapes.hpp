@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// shapes: what an op is given, held against its contract. Beside each contract of this folder stands a function that
-/// does it, once for all backends, and every op asks its queue first, before it takes memory or looks at an extent:
+/// shapes: checks the operands of an op against its contract. Each contract of this folder has a function that builds
+/// these checks, once for all backends. Every op passes them to its queue first, before it takes memory or uses an
+/// extent:
 ///   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
-/// The first rule that is broken becomes the error of the queue:
+/// The first check that fails becomes the error of the queue:
 ///   llava: matmul: x is (4, 100), expected (4, 128), since w is (256, 128)
-/// Shapes and numbers that the host knows are checked; what stands in memory is not. An op of one's own does the same
-/// with rules of its own (docs/an-op-of-your-own.md). Where LLAVA_UNCHECKED is defined nothing is compared.
+/// Checks cover shapes and numbers that the host knows, not the contents of memory. A user's op makes its own checks in
+/// the same way (docs/an-op-of-your-own.md). If LLAVA_UNCHECKED is defined, nothing is checked.
 #pragma once
 #include <cstddef>
 #include <initializer_list>
@@ -20,7 +21,7 @@ LLAVA_BEGIN
 
 namespace ops {
 
-/// One extent or two: (n), (rows, columns). More axes count as columns.
+/// One extent or two: (n) or (rows, columns). Further axes are multiplied into columns.
 struct extents {
   int rank = 0;
   std::ptrdiff_t first = 0, second = 1;
@@ -34,40 +35,40 @@ struct extents {
   friend constexpr bool operator==(const extents&, const extents&) = default;
 };
 
-/// What a contract calls by a name.
+/// A named operand of a contract, with its extents.
 struct operand {
   const char* name;
   extents is;
 };
 
-/// The rules of one op, each looked at once. The first that is broken stays.
+/// The checks of one op. Keeps the first that fails.
 class shapes {
  public:
-  /// The rules of the op that is so called.
+  /// The checks of the op with this name, which must outlive them.
   constexpr explicit shapes(const char* op) : op_(op) {}
 
-  /// `x` must be of these extents, since others are what they are.
+  /// Requires x to have the extents `wanted`, which follow from the operands `since`.
   template <class... Since>
   void expect(const operand& x, const extents& wanted, const Since&... since) {
     if constexpr (LLAVA_CHECKED)
       if (!(x.is == wanted)) [[unlikely]]
         differ(x, wanted, {since...});
   }
-  /// A rule in words, which follow the op's name in the error.
+  /// Requires `holds`. In the error, `words` follow the name of the op.
   template <class... Parts>
   void require(bool holds, const Parts&... words) {
     if constexpr (LLAVA_CHECKED)
       if (!holds) [[unlikely]]
         break_rule(text_of(words...));
   }
-  /// The op writes all of y: what a planning run wants to know of memory that must be written whole.
+  /// States that the op writes all of y, for planning runs, which check that memory is written completely.
   template <class T, class S>
   void writes(const view<T, S>& y) {
     written_ = memory_rows(y);
   }
 
   bool fit() const { return sentence_.empty(); }
-  /// The error, where they do not fit.
+  /// The error sentence; empty if every check holds.
   const std::string& sentence() const { return sentence_; }
   const memory_rows& written() const { return written_; }
 

@@ -1,4 +1,4 @@
-// EXPECT: llava: whether an op is there is asked of a backend, not of its queue
+// EXPECT: llava: the concepts of llava/ops take a backend, not its queue
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/backend/scalar.hpp>
 #include <llava/ops/matmul.hpp>
