@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Activations as integers, for products with block formats: a row of x is cut into groups of `group` elements along K,
-/// each with a scale, and this is the definition that every backend keeps to the bit:
-///   m = max|x| in the group;  scale = m / L;  code = x · (L / m), to the nearest whole number, ties to even
-/// L is 127 for codes of 8 bits, and 8191 for those of 16: 32 products of two such codes are the most that an i32 can
-/// hold. A group whose m is under 1e-30 or over 3e38 has scale and codes 0; where K ends inside a group, the rest is
-/// zeros. What is not a number counts in no maximum and becomes −L.
+/// Activations as integers, for products with block formats. A row of x is cut into groups of `group` elements along K,
+/// each with a scale. Every backend matches this definition bit for bit:
+///   m = max|x| in the group;  scale = m / L;  code = x · (L / m), rounded to the nearest integer, ties to even
+/// L is 127 for 8-bit codes. It is 8191 for 16-bit codes: 32 products of two such codes just fit into an i32. A group
+/// with m ≤ 1e-30 or m ≥ 3e38 has scale and codes 0. If K ends inside a group, the remaining codes are 0. NaN does not
+/// count in the maximum, and becomes −L.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 LLAVA_BEGIN
 
-/// codes (n, rounded up to whole groups; i8 or i16), scales (one each group) of a row of n elements.
+/// Writes codes (n rounded up to whole groups; i8 or i16) and scales (one per group) of a row x of n elements.
 template <class Code>
 void quantise_activations(const float* x, std::ptrdiff_t n, int group, Code* codes, float* scales) {
   constexpr auto largest = static_cast<float>(largest_code<Code>);

@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-/// block_format: weights (N, K) as small integers with scales. A row stands alone: `header_bytes`, then a block for
-/// every 32 elements along K; where K ends inside a block, the elements behind it are zeros. A format is a tag F with
-///   name                                    by which files and options call it
-///   header_bytes, block_bytes               of a row, of 32 elements
-///   bits                                    of a code as it is stored: 16, 8, or 4 for codes −8 … 7
-///   activation_group                        elements of an activation row that share a scale (ops/matmul.hpp): 32 or
-///                                           128
-///   has_row_scale                           true (4 bits only): elements are whole numbers of one f32 scale for the
-///                                           whole row; false: every block has its own scale
-///   encode(x, n, row)                       n floats become a row
-///   row_scale(row)                          the scale of the row; 1 where blocks have theirs
-///   block_scale(block)                      the scale of a block, an f16; 1 where the row has it
-///   decode(block, values)                   32 integers in [−128, 127], at 16 bits in [−8191, 8191], where rows have
+/// block_format: weights (N, K) as small integers with scales. Rows are independent: `header_bytes`, then a block for
+/// every 32 elements along K. If K ends inside a block, its remaining elements are zeros. A format is a tag F with
+///   name                                    its name in files and options
+///   header_bytes, block_bytes               size of a row's header, and of a block of 32 elements
+///   bits                                    of a stored code: 16, 8, or 4 for codes −8 … 7
+///   activation_group                        number of elements of an activation row that share a scale
+///                                           (ops/matmul.hpp): 32 or 128
+///   has_row_scale                           true (4 bits only): elements are integer multiples of one f32 scale for
+///                                           the whole row; false: every block has its own scale
+///   encode(x, n, row)                       encodes n floats as a row
+///   row_scale(row)                          the scale of the row; 1 if blocks have scales
+///   block_scale(block)                      the scale of a block, an f16; 1 if the row has a scale
+///   decode(block, values)                   writes 32 integers in [−128, 127], at 16 bits in [−8191, 8191], with row
 ///                                           scales in [−2048, 2048]; element k is values[k % 32] · scale
-///   head, beside                            optional: the formats that weights<F> gives a head, and what stands beside
-///                                           the text (tower and projector), instead of f16
-///   activation                              optional, at 8 bits: std::int16_t, when activations beside it have 14 bits
-///                                           too
+///   head, beside                            optional: the formats that weights<F> uses for the head, and for the tower
+///                                           and projector, instead of f16
+///   activation                              optional, at 8 bits: std::int16_t, for 14-bit activations
 ///   codes(block)                            4 bits only: the 16 bytes of nibbles.hpp
-///   factor(block), offset(block)            where rows have scales: whole numbers of 8 bits that make of a code c the
-///                                           integer that decode gives, factor · (c − 8) − 8 · offset
-/// All of it is bytes without alignment, little-endian, as files hold it.
+///   factor(block), offset(block)            with row scales: 8-bit integers, for which decode maps a code c to the
+///                                           integer factor · (c − 8) − 8 · offset
+/// All fields are unaligned and little-endian, as in files.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -30,27 +29,25 @@
 
 LLAVA_BEGIN
 
-/// Elements of a block, along K.
+/// Number of elements of a block, along K.
 inline constexpr int block_elements = 32;
 
-/// Blocks that hold n elements.
+/// Number of blocks that hold n elements.
 constexpr std::ptrdiff_t blocks_of(std::ptrdiff_t n) { return (n + block_elements - 1) / block_elements; }
 
-/// The largest of codes as integers, of weights at 16 bits and of activations: 32 products of two of them fit into an
-/// i32.
+/// The largest code of activations and of 16-bit weights: 32 products of two such codes fit into an i32.
 template <class Code>
 inline constexpr int largest_code = sizeof(Code) == 2 ? 8191 : 127;
 
-/// A number as a code: to the nearest whole one, ties to even, no farther from 0 than the largest; NaN becomes the
-/// least.
+/// x as a code: rounded to the nearest integer, ties to even, and clamped to ±largest_code. NaN becomes −largest_code.
 template <class Code>
 Code whole_code(float x) {
   constexpr auto most = static_cast<float>(largest_code<Code>);
   const float bounded = x >= -most ? (x < most ? x : most) : -most;
-  return static_cast<Code>((bounded + 12582912.f) - 12582912.f);  // 1.5 · 2²³ rounds to whole numbers
+  return static_cast<Code>((bounded + 12582912.f) - 12582912.f);  // adding 1.5 · 2²³ rounds to an integer
 }
 
-/// What decode gives.
+/// The element type of decode's output.
 template <class F>
 using block_integer = std::conditional_t<F::bits == 16 || F::has_row_scale, std::int16_t, std::int8_t>;
 
@@ -66,7 +63,7 @@ struct activation_of<F> {
 };
 }  // namespace detail
 
-/// What activations beside F become: integers of 8 bits, of 16 where codes have 16 or F says so.
+/// The type of activation codes in products with F: i16 if F has 16-bit codes or F::activation is i16, otherwise i8.
 template <class F>
 using activation_integer = typename detail::activation_of<F>::type;
 
@@ -88,7 +85,7 @@ concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row
       (std::is_same_v<activation_integer<F>, std::int16_t> && F::bits >= 8);
 };
 
-/// Rows of a block format where they are stored: (N, K), one after another.
+/// A view of a matrix (N, K) in a block format: contiguous stored rows.
 template <class F>
 struct block_view {
   const std::byte* data = nullptr;
@@ -114,14 +111,14 @@ struct format<F> {
   }
 };
 
-/// Block b of n floats, zeros behind their end: what an encoder begins with.
+/// Copies block b of n floats to `block`, padded with zeros. Encoders start with this.
 inline void load_block(const float* x, std::ptrdiff_t n, std::ptrdiff_t b, float* block) {
   const std::ptrdiff_t left = n - b * block_elements, count = left < block_elements ? left : block_elements;
   for (std::ptrdiff_t i = count; i < block_elements; ++i) block[i] = 0.f;
   std::memcpy(block, x + b * block_elements, static_cast<std::size_t>(count) * sizeof(float));
 }
 
-/// The n elements of a stored row as floats.
+/// Decodes the n elements of a stored row to floats.
 template <block_format F>
 void decode_row(const std::byte* row, std::ptrdiff_t n, float* x) {
   const float row_scale = F::row_scale(row);
@@ -135,7 +132,7 @@ void decode_row(const std::byte* row, std::ptrdiff_t n, float* x) {
   }
 }
 
-/// @name Numbers inside rows, which have no alignment
+/// @name Unaligned numbers in rows
 /// @{
 template <class T>
 T read_number(const std::byte* from) {

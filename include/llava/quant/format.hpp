@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the view of what
-/// is stored, and its size. The dense formats are the element types themselves: f32, f16, bf16. The others are integers
-/// with scales, in blocks along K: quant/blocks.hpp.
+/// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the type of its
+/// view, and its size in bytes. The dense formats are the element types themselves: f32, f16, bf16. The others are
+/// integers with scales, in blocks along K: quant/blocks.hpp.
 ///
-/// weights<F> is the policy that gives every stage its format. F alone means: F for all when F is dense; for a
-/// quantised F the text linears in F, the head in F::head where F has one (the 4-bit formats: q8_0), tower and
-/// projector in F::beside where F has one (q16_0: itself), and all else in f16. A derived policy overrides a stage:
+/// weights<F> is the policy that assigns a format to every stage. A dense F applies to all stages. A quantised F
+/// applies to the linear layers of the text model. The head uses F::head if F has one (the 4-bit formats: q8_0), the
+/// tower and projector use F::beside if F has one (q16_0: itself), and everything else is f16. A derived policy
+/// overrides a stage:
 ///   struct mixed : llava::weights<llava::q4_0> { using head = llava::f16; };
 #pragma once
 #include <cstddef>
@@ -60,7 +61,7 @@ struct beside_of<F> {
 };
 }  // namespace detail
 
-/// The policy that a format alone stands for. Others derive from it and change a stage.
+/// The default policy of a format. Other policies derive from it and override a stage.
 template <weight_format F>
 struct weights {
   using vision = typename detail::beside_of<F>::type;
@@ -68,11 +69,11 @@ struct weights {
   using text = F;
   using head = typename detail::head_of<F>::type;
   using embeddings = detail::dense_or_f16<F>;
-  /// As wide as the weights' numbers reach: keys of a bf16 model may be beyond an f16's 65504.
+  /// At least the range of the weights: keys of a bf16 model may exceed 65504, the largest f16.
   using kv_cache = std::conditional_t<std::is_same_v<F, f32> || std::is_same_v<F, bf16>, F, f16>;
 };
 
-/// What may stand for the weights of a pipeline: a policy, or a format alone.
+/// A weight policy: a format for each stage, and the element type of the KV cache.
 template <class P>
 concept weight_policy = requires {
   typename P::vision;
@@ -83,7 +84,7 @@ concept weight_policy = requires {
   typename P::kv_cache;
 };
 
-/// Whether a policy keeps some weights in a block format.
+/// Whether a policy stores any weights in a block format.
 template <weight_policy P>
 inline constexpr bool has_block_weights =
     !(format<typename P::vision>::is_dense && format<typename P::projector>::is_dense &&
@@ -91,7 +92,7 @@ inline constexpr bool has_block_weights =
       format<typename P::embeddings>::is_dense);
 
 namespace detail {
-/// What is neither stays what it is: the pipeline says so in its sentence.
+/// A P that is neither a format nor a policy is unchanged; the pipeline reports it.
 template <class P>
 struct policy_of {
   using type = P;
@@ -102,7 +103,7 @@ struct policy_of<F> {
 };
 }  // namespace detail
 
-/// The policy that a format stands for, or the policy itself.
+/// The default policy of a format P; a policy P itself.
 template <class P>
 using policy_of = typename detail::policy_of<P>::type;
 

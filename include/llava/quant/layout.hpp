@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_layout: how a backend keeps the rows of a block format in its memory; `B::layout<F>` names it. Rows are laid
-/// down by units, so that many threads can do it and a file can hold the result:
-///   view                                  what the backend's matmul takes
-///   name                                  of the layout and its version: a file that holds it is good for that name
-///                                         only
-///   unit                                  rows of w in a unit; the last unit may have fewer
-///   unit_bytes(columns)                   of a unit
-///   pack(to, stored, rows, columns)       `rows` ≤ unit stored rows, one after another, become a unit
-///   make_view(data, rows, columns)        over all units
+/// weight_layout: how a backend stores the rows of a block format in its memory; `B::layout<F>` names it. Rows are
+/// packed in units, so that many threads can pack them and a file can hold the result:
+///   view                                  the weight type that the backend's matmul takes
+///   name                                  of the layout and its version; a file is valid only for the name in it
+///   unit                                  number of rows of w in a unit; the last unit may have fewer
+///   unit_bytes(columns)                   size of a unit
+///   pack(to, stored, rows, columns)       packs `rows` ≤ unit contiguous stored rows into a unit
+///   make_view(data, rows, columns)        a view of all units
 ///
 /// stored_layout keeps rows as their format stores them.
 #pragma once
@@ -30,13 +29,13 @@ concept weight_layout = requires(std::byte* to, const std::byte* from, std::ptrd
   { L::make_view(from, n, n) } -> std::same_as<typename L::view>;
 };
 
-/// Bytes that a matrix takes in a layout.
+/// Size in bytes of a matrix in a layout.
 template <weight_layout L>
 constexpr std::ptrdiff_t layout_bytes(std::ptrdiff_t rows, std::ptrdiff_t columns) {
   return (rows + L::unit - 1) / L::unit * L::unit_bytes(columns);
 }
 
-/// Rows as they are stored: for backends that read them there.
+/// Rows as they are stored, for backends that read the stored format.
 template <block_format F>
 struct stored_layout {
   using view = block_view<F>;
@@ -62,7 +61,7 @@ struct weight_view<B, F> {
 };
 }  // namespace detail
 
-/// What the matmul of backend B takes for weights of format F.
+/// The type of weights in format F that the matmul of backend B takes.
 template <class B, class F>
 using weight_view = typename detail::weight_view<B, F>::type;
 

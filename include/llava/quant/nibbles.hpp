@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// nibbles: how the 4-bit formats keep the 32 codes of a block in 16 bytes, as GGUF does: byte i holds code i in its
-/// low half and code i + 16 in its high half. A code c in 0 … 15 stands for c − 8.
+/// nibbles: the 4-bit formats store the 32 codes of a block in 16 bytes, as GGUF does. Byte i holds code i in its low
+/// half and code i + 16 in its high half. A code c in 0 … 15 stands for c − 8.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@ constexpr int code(const std::byte* bytes, int i) {
   const int both = std::to_integer<int>(bytes[i % 16]);
   return i < 16 ? both & 15 : both >> 4;
 }
-/// 32 codes in 0 … 15 become 16 bytes.
+/// Stores 32 codes in 0 … 15 as 16 bytes.
 constexpr void store(const int* codes, std::byte* bytes) {
   for (int i = 0; i < 16; ++i) bytes[i] = static_cast<std::byte>(codes[i] | codes[i + 16] << 4);
 }

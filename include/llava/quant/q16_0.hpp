@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// q16_0: 16-bit weights as whole numbers, so that products of integers, of which x86 processors make up to twice as
-/// many as of floats, take the place of f16's:
+/// q16_0: 16-bit integer weights in place of f16. x86 processors compute up to twice as many integer products as float
+/// products.
 ///   block (66 bytes): f16 scale d, a power of two · 32 × i16 code q in ±8191;  element = d · q
-/// A format of this library's own; its name goes on where GGUF's q8_0 ends. What it loses is usually less than f16 has
-/// lost already: an f16 that is at least a quarter of its block's largest stays what it is, and a smaller one is off by
-/// at most 2⁻¹³ of that largest. Activations beside it have 14 bits as well (quant/activations.hpp).
+/// This library defines the format; the name continues GGUF's q8_0. It usually loses less than f16 has already lost: an
+/// f16 weight of at least a quarter of its block's largest is exact, and a smaller one is off by at most 2⁻¹³ of that
+/// largest. Activations also have 14 bits (quant/activations.hpp).
 ///
-/// Made from floats: d is the smallest power of two, from 2⁻²⁴ to 2¹⁵, for which every |x / d| rounds to at most 8191;
-/// q = x / d rounded, ties to even. What is larger than d can reach becomes ±8191 d, what is not a number −8191 d.
+/// Encoding: d is the smallest power of two, from 2⁻²⁴ to 2¹⁵, for which every |x / d| rounds to at most 8191. Codes
+/// are q = x / d, rounded, ties to even. Larger values become ±8191 d, and NaN becomes −8191 d.
 #pragma once
 #include <cmath>
 
@@ -15,7 +15,7 @@
 
 LLAVA_BEGIN
 
-/// 16.5 bits a weight; for prefill and image encoding faster than f16.
+/// 16.5 bits per weight; faster than f16 for prefill and image encoding.
 struct q16_0 {
   static constexpr std::string_view name = "q16_0";
   static constexpr int bits = 16, header_bytes = 0, block_bytes = 66, activation_group = 32;
@@ -25,7 +25,7 @@ struct q16_0 {
 
   static float row_scale(const std::byte*) { return 1.f; }
   static float block_scale(const std::byte* block) { return to_float(read_number<f16>(block)); }
-  /// Bounded, so that no file makes a sum that leaves its integer.
+  /// Clamps codes, so that no file can make a sum overflow.
   static void decode(const std::byte* block, std::int16_t* values) {
     std::memcpy(values, block + 2, block_elements * sizeof(std::int16_t));
     for (int i = 0; i < block_elements; ++i) values[i] = whole_code<std::int16_t>(values[i]);

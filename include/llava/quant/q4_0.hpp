@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// q4_0: 4-bit codes with an f16 scale for each 32 elements, byte for byte GGUF's type of that name:
+/// q4_0: 4-bit codes with an f16 scale per 32 elements, byte for byte GGUF's type of that name:
 ///   block (18 bytes): f16 scale d · 16 bytes of codes c (nibbles.hpp);  element = d · (c − 8)
-/// Made from floats as gguf's own quantiser makes it: d = m / −8, m the element that is farthest from zero, and
-/// c = x / d + 8.5 without its fraction, at most 15.
+/// Encoding, as by gguf's own quantiser: d = m / −8, with m the element farthest from zero. c = x / d + 8.5, truncated,
+/// at most 15.
 #pragma once
 #include <cmath>
 
@@ -11,7 +11,7 @@
 
 LLAVA_BEGIN
 
-/// 4.5 bits a weight.
+/// 4.5 bits per weight.
 struct q4_0 {
   static constexpr std::string_view name = "q4_0";
   static constexpr int bits = 4, header_bytes = 0, block_bytes = 18, activation_group = 32;
@@ -33,13 +33,13 @@ struct q4_0 {
       int codes[block_elements];
       for (int i = 0; i < block_elements; ++i) {
         const float code = block[i] * inverse + 8.5f;
-        codes[i] = static_cast<int>(code < 15.f ? (code > 0.f ? code : 0.f) : 15.f);  // 15: also what is not a number
+        codes[i] = static_cast<int>(code < 15.f ? (code > 0.f ? code : 0.f) : 15.f);  // NaN becomes 15
       }
       write_number(row, from_float<f16>(scale));
       nibbles::store(codes, row + 2);
     }
   }
-  /// The element that is farthest from zero, the first of equals.
+  /// The element farthest from zero, the first of equals.
   static float farthest(const float* block) {
     float most = 0.f;
     for (int i = 0; i < block_elements; ++i)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// q4_i8: 4-bit weights with two levels of scales, the lower of them integers, and an offset for each block:
+/// q4_i8: 4-bit weights with two levels of scales, the lower of them integers, and an offset per block:
 ///   row: f32 scale S · blocks (18 bytes): i8 factor f · i8 offset o · 16 bytes of codes c (nibbles.hpp)
 ///   element = S · (f · (c − 8) − 8 · o)
-/// So a product with 8-bit activations stays exact in integers as far as the activations share a scale, 128 elements,
-/// where q4_0 must go to floats after 32. What that saves pays for the offset, which costs little, since a product
-/// holds 8 · Σ x anyway; and codes reach from a block's least element to its largest: at q4_0's size and speed, a
-/// quarter to two fifths less of squared error. A format of this library's own.
+/// A product with 8-bit activations stays exact in integers over the 128 elements that share an activation scale; q4_0
+/// converts to floats after 32. The time saved pays for the offset, which is cheap because every product computes
+/// 8 · Σ x anyway. With the offset, codes span a block from its least element to its largest: at q4_0's size and speed,
+/// the squared error is a quarter to two fifths smaller. This library defines the format.
 ///
-/// Made from floats: S lets factor 127 reach over the widest block. A block's codes first reach over all of it; then,
-/// twice, a straight line is fitted to elements over codes by least squares, and codes are made anew; the best of the
-/// three is kept. At last S is fitted to all codes.
+/// Encoding: S is chosen so that factor 127 covers the widest block. The first codes of a block span all of it. Then,
+/// twice, a line is fitted to elements over codes by least squares, and the codes are recomputed; the best of the three
+/// is kept. Finally S is fitted to all codes.
 #pragma once
 #include <cmath>
 
@@ -18,7 +18,7 @@
 
 LLAVA_BEGIN
 
-/// 4.5 bits a weight, integer scales and offsets inside a row.
+/// 4.5 bits per weight, with integer scales and offsets inside a row.
 struct q4_i8 {
   static constexpr std::string_view name = "q4_i8";
   static constexpr int bits = 4, header_bytes = 4, block_bytes = 18, activation_group = 128;
@@ -43,7 +43,7 @@ struct q4_i8 {
       const float step = reach(block).step();
       widest = step > widest ? step : widest;
     }
-    // A row that is not finite, or too small to divide by, becomes zeros.
+    // A row whose widest step is not between 1e-30 and 1e30 becomes zeros.
     const float scale = widest > 1e-30f && widest < 1e30f ? widest / 127.f : 0.f,
                 inverse = scale > 0.f ? 1.f / scale : 0.f;
     double dot = 0, square = 0;
@@ -66,7 +66,7 @@ struct q4_i8 {
   }
 
  private:
-  /// How far elements reach, 0 included: then every offset fits that a factor goes with.
+  /// The range of a block's elements, extended to 0, so that every offset fits into an i8.
   struct range {
     float least = 0.f, most = 0.f;
     float step() const { return (most - least) / 15.f; }
@@ -80,7 +80,7 @@ struct q4_i8 {
     return r;
   }
 
-  /// Σ f(i) over a block, in lanes that a compiler makes vectors of.
+  /// Σ f(i) over a block, in lanes that a compiler can vectorise.
   template <class Function>
   static float sum(Function f) {
     float lanes[8] = {};
@@ -88,20 +88,20 @@ struct q4_i8 {
       for (int j = 0; j < 8; ++j) lanes[j] += f(i + j);
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
   }
-  static float whole(float x) { return (x + 12582912.f) - 12582912.f; }  // 1.5 · 2²³ rounds to whole numbers
+  static float whole(float x) { return (x + 12582912.f) - 12582912.f; }  // adding 1.5 · 2²³ rounds
   static float bounded(float x, float least, float most) {
-    const float raised = x > least ? x : least;  // two steps, each an instruction
+    const float raised = x > least ? x : least;  // two steps of one instruction each
     return raised < most ? raised : most;
   }
 
-  /// Codes −8 … 7 of a block for one factor and offset, whole numbers all, and their squared error.
+  /// Codes −8 … 7 of a block for one factor and offset, all integers, and their squared error.
   struct trial {
     float factor = 1.f, offset = 0.f;
     float codes[block_elements] = {};
     float error = 0.f;
   };
-  /// Where an element with code 8 should be `middle`, and one with the next code `step` more.
-  static trial tried(const float* block, float step, float middle) {
+  /// The trial that maps stored code 8 to about `middle`, and the next code to about `step` more.
+  static trial make_trial(const float* block, float step, float middle) {
     trial t;
     t.factor = bounded(whole(step), 1.f, 127.f);
     t.offset = bounded(whole(middle / -8.f), -127.f, 127.f);
@@ -116,14 +116,14 @@ struct q4_i8 {
   static trial best_of(const float* block) {
     const range r = reach(block);
     const float middle = sum([&](int i) { return block[i]; }) / block_elements;
-    trial best = tried(block, r.step(), 0.5f * (r.least + r.most + r.step())), last = best;
+    trial best = make_trial(block, r.step(), 0.5f * (r.least + r.most + r.step())), last = best;
     for (int round = 0; round < 2; ++round) {
       const float codes = sum([&](int i) { return last.codes[i]; }) / block_elements;
       const float spread = sum([&](int i) { return last.codes[i] * last.codes[i]; }) - block_elements * codes * codes;
-      if (spread <= 0.f) break;  // one code for all
+      if (spread <= 0.f) break;  // all codes are equal
       const float product = sum([&](int i) { return last.codes[i] * block[i]; }) - block_elements * codes * middle;
       const float step = product / spread;
-      last = tried(block, step, middle - bounded(whole(step), 1.f, 127.f) * codes);
+      last = make_trial(block, step, middle - bounded(whole(step), 1.f, 127.f) * codes);
       if (last.error < best.error) best = last;
     }
     return best;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// q8_0: 8-bit codes with an f16 scale for each 32 elements, byte for byte GGUF's type of that name:
+/// q8_0: 8-bit codes with an f16 scale per 32 elements, byte for byte GGUF's type of that name:
 ///   block (34 bytes): f16 scale d · 32 × i8 code q;  element = d · q
-/// Made from floats as gguf's own quantiser makes it: d = max|x| / 127, q = x / d rounded, halves away from zero.
+/// Encoding, as by gguf's own quantiser: d = max|x| / 127, q = x / d rounded, halves away from zero.
 #pragma once
 #include <cmath>
 
@@ -9,7 +9,7 @@
 
 LLAVA_BEGIN
 
-/// 8.5 bits a weight; errors within half a 127th of a block's largest element.
+/// 8.5 bits per weight; errors of at most max|x| / 254 per block, plus the rounding of d to f16.
 struct q8_0 {
   static constexpr std::string_view name = "q8_0";
   static constexpr int bits = 8, header_bytes = 0, block_bytes = 34, activation_group = 32;
@@ -30,7 +30,7 @@ struct q8_0 {
       std::int8_t codes[block_elements];
       for (int i = 0; i < block_elements; ++i) {
         const float size = std::fabs(block[i] * inverse);
-        const float bounded = size < 127.f ? size : 127.f;  // also what is not a number
+        const float bounded = size < 127.f ? size : 127.f;  // NaN becomes 127
         const int whole = static_cast<int>(bounded);
         const int code = whole + (bounded - static_cast<float>(whole) >= 0.5f);
         codes[i] = static_cast<std::int8_t>(block[i] < 0.f ? -code : code);
@@ -40,9 +40,9 @@ struct q8_0 {
   }
 };
 
-/// The same weights beside activations of 14 bits instead of 8, which cause most of what a model with q8_0 loses:
-/// products cost what q16_0's cost, a token still reads 8.5 bits a weight. Good enough for every stage of a model,
-/// which is its default.
+/// The weights of q8_0 with 14-bit activations. The 8-bit activations of q8_0 cause most of its loss. Products cost as
+/// much as q16_0's, and a token still reads 8.5 bits per weight. Accurate enough for every stage: head, tower and
+/// projector use it by default.
 struct q8_0_a16 : q8_0 {
   using activation = std::int16_t;
   using head = q8_0_a16;
