@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The simd backend: the instruction set is chosen when a program runs, among AVX-512, AVX2, NEON and plain C++. No
-/// compiler flag is needed. Products with floats add in as many lanes as a register has: their bytes are those of an
+/// The simd backend: the instruction set is chosen at run time, among AVX-512, AVX2, NEON and plain C++. No compiler
+/// flag is needed. Float products have as many partial sums as a register has lanes, so their bytes depend on the
 /// instruction set.
 #pragma once
 #include <llava/backend/simd/ops.hpp>
@@ -8,7 +8,7 @@
 
 LLAVA_BEGIN
 
-/// Vectors: the fastest instruction set of the machine, or the one that is said.
+/// Vector kernels for the machine's best instruction set, or for a given one.
 struct simd {
   static constexpr std::string_view name = "simd";
   static constexpr bool reads_host_memory = true;
@@ -18,8 +18,8 @@ struct simd {
   const llava::memory& memory() const { return host_memory(); }
   result<void> try_check() const {
     if (is_supported(isa)) return {};
-    return fail(errc::unsupported,
-                text_of("llava: this machine has no ", name_of(isa), "; its best is ", name_of(best_isa())));
+    return fail(errc::unsupported, text_of("llava: this machine has no ", name_of(isa),
+                                           "; its best instruction set is ", name_of(best_isa())));
   }
   template <class F>
   using operand = float;

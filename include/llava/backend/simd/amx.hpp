@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The kernels of block formats for AVX-512 with VNNI and AMX: sixteen rows of x meet a panel in one instruction. All
-/// others are those of avx512.hpp.
+/// The kernels of block formats for AVX-512 with VNNI and AMX: one instruction multiplies sixteen rows of x with a
+/// panel. All other kernels are those of avx512.hpp.
 #pragma once
 #if defined(__x86_64__)
 #include <llava/backend/simd/avx512vnni.hpp>
@@ -18,7 +18,7 @@ inline constexpr int block_rows = 16, panels_at_once = 1;
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 
-/// The kernels as a type: tiles have their shapes for as long as a product takes.
+/// The kernels as a type: matmul configures the tiles and releases them at the end.
 struct tile_kernels : block_kernels {
   template <class A, class F>
   static void matmul(const block_arguments<F>& a, std::ptrdiff_t first, std::ptrdiff_t last, float* sums) {

@@ -13,8 +13,9 @@ LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx2,fma,f16c")
 namespace simd_backend::avx2 {
 
-/// What activations use (arithmetic, exp, erf) is plain inline: their templates are of no instruction set, and an
-/// always-inline callee of another one is an error in them, even though they are themselves inlined into a kernel.
+/// Functions that activations call (arithmetic, exp, erf) are plain inline. Templates of activations have no target
+/// attribute, and an always-inline callee with another target is an error in them, even though they are inlined into a
+/// kernel.
 struct vec {
   __m256 l, h;
   LLAVA_ALWAYS_INLINE vec() : l(_mm256_setzero_ps()), h(_mm256_setzero_ps()) {}
@@ -65,17 +66,17 @@ LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.h, _MM_FROUND_TO_NEAREST_INT));
 }
 
-/// Eight elements of rows: what the sums of a product are in, along K.
+/// A sum of a product: eight partial sums along K.
 using lanes = __m256;
 inline constexpr int lane_count = 8;
 LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) {
   c = _mm256_fmadd_ps(a, b, c);
 #if defined(__clang__)
-  __asm__("" : "+x"(c));  // in a register: left alone, clang keeps sums in memory, as g++ does with this
+  __asm__("" : "+x"(c));  // keeps c in a register: without this clang keeps it in memory, with this g++ does
 #endif
   return c;
 }
-/// The lanes of four sums added.
+/// to[i] += the sum of the lanes of s[i], i < 4.
 LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(s[0], s[1]), _mm256_unpackhi_ps(s[0], s[1])),
                cd = _mm256_add_ps(_mm256_unpacklo_ps(s[2], s[3]), _mm256_unpackhi_ps(s[2], s[3])),
@@ -97,9 +98,9 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-/// A product has twelve sums of sixteen registers: rows of x and one of w take the others, and converting a weight on
-/// the way costs nothing. Attention's eight cover the latency of a multiplication, and four rows are what a group of
-/// queries often has.
+/// A product has twelve sums in sixteen registers: rows of x and one row of w use the others, and the conversion of a
+/// weight while loading is free. Attention has eight sums, which hide the latency of a multiplication; a group of
+/// queries often has four rows.
 inline constexpr int product_rows = 3, attention_rows = 4, block_rows = 4, panels_at_once = 1;
 template <class F>
 using packed_number = F;

@@ -12,8 +12,9 @@ LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c")
 namespace simd_backend::avx512 {
 
-/// What activations use (arithmetic, exp, erf) is plain inline: their templates are of no instruction set, and an
-/// always-inline callee of another one is an error in them, even though they are themselves inlined into a kernel.
+/// Functions that activations call (arithmetic, exp, erf) are plain inline. Templates of activations have no target
+/// attribute, and an always-inline callee with another target is an error in them, even though they are inlined into a
+/// kernel.
 struct vec {
   __m512 v;
   LLAVA_ALWAYS_INLINE vec() : v(_mm512_setzero_ps()) {}
@@ -32,7 +33,7 @@ LLAVA_ALWAYS_INLINE vec abs(const vec& a) { return _mm512_abs_ps(a.v); }
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v);
 }
-/// 2ⁿ for whole n in [−126, 127].
+/// 2ⁿ for integers n in [−126, 127].
 LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23));
 }
@@ -47,12 +48,12 @@ LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm512_storeu_ps(p, a.v); }
 LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
-  // The form with a mask: without optimisation, g++ expands the other one to a conversion that it warns of.
+  // The masked form: without optimisation, g++ expands the other form to a conversion that it warns about.
   constexpr __mmask16 all = 0xffff;
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_maskz_cvtps_ph(all, a.v, _MM_FROUND_TO_NEAREST_INT));
 }
 
-/// Sixteen elements of rows: what the sums of a product are in, along K.
+/// A sum of a product: sixteen partial sums along K.
 using lanes = __m512;
 inline constexpr int lane_count = 16;
 template <class T>
@@ -60,7 +61,7 @@ LLAVA_ALWAYS_INLINE lanes load_lanes(const T* p) {
   return load(p).v;
 }
 LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return _mm512_fmadd_ps(a, b, c); }
-/// The lanes of four sums added.
+/// to[i] += the sum of the lanes of s[i], i < 4.
 LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(s[0], s[1]), _mm512_unpackhi_ps(s[0], s[1])),
                cd = _mm512_add_ps(_mm512_unpacklo_ps(s[2], s[3]), _mm512_unpackhi_ps(s[2], s[3])),
@@ -70,7 +71,7 @@ LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
                 _mm_add_ps(_mm_loadu_ps(to), _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1))));
 }
 
-/// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
+/// Adds lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   const __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -84,8 +85,8 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
-/// Twenty-four sums of thirty-two registers. Converting a weight takes the units that multiply, so it is done once for
-/// all rows.
+/// A product has 24 sums in 32 registers. Converting a weight occupies the units that multiply, so packing converts
+/// each weight once for all rows.
 inline constexpr int product_rows = 6, attention_rows = 12;
 template <class F>
 using packed_number = float;

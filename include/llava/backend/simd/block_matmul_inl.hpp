@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the simd backend with weights in a block format: the rows of x become integers, then every piece takes its
-/// own panels, all rows at a time. A program that links llava::compiled includes it where it has a block format or an
-/// activation of its own.
+/// matmul of the simd backend with weights in a block format. The rows of x are quantised to integers; then each piece
+/// multiplies all rows with its own panels. A program that links llava::compiled includes this file if it has its own
+/// block format or activation.
 #pragma once
 #include <algorithm>
 
@@ -26,7 +26,7 @@ void with_block_kernels(const queue& q, F&& call) {
       return call(amx::tile_kernels{});
     case simd_isa::avx512vnni:
       return call(avx512vnni::block_kernels{});
-    case simd_isa::avx512:  // has no product of bytes that AVX2 does not have
+    case simd_isa::avx512:  // has the byte products of AVX2 only
     case simd_isa::avx2:
       return call(avx2::block_kernels{});
 #elif defined(__aarch64__)
@@ -38,7 +38,7 @@ void with_block_kernels(const queue& q, F&& call) {
   }
 }
 
-/// Room for T rows of K activations as integers beside F, so many of which lie together.
+/// Allocates quantised activations (rows, inner) for products with F, up to `together` rows interleaved.
 template <class F>
 quantised_rows allocate_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t together) {
   const std::ptrdiff_t blocks = blocks_of(inner), groups = (inner + F::activation_group - 1) / F::activation_group;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The kernels in plain C++, for a machine with none of the instruction sets above; the compiler makes of them what it
-/// can. Without a fused multiply-add in hardware products are rounded before they are added: same bytes on one build
-/// (R14), not those of the others.
+/// The kernels in plain C++, for machines without the other instruction sets; the compiler optimises them as far as it
+/// can. Without a fused multiply-add in hardware, products are rounded before they are added: results have the same
+/// bytes within one build (R14), but not those of the other instruction sets.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -13,20 +13,19 @@
 LLAVA_BEGIN
 namespace simd_backend::generic {
 
-/// Four floats: GCC and Clang compile arithmetic on it for whatever the machine has.
+/// Four floats: GCC and Clang compile arithmetic on this type for every machine.
 using floats = float __attribute__((vector_size(16)));
-/// Their bits.
+/// The bits of four floats.
 using words = std::int32_t __attribute__((vector_size(16)));
 
-/// What activations use (arithmetic, exp, erf) is plain inline: their templates are of no instruction set, and an
-/// always-inline callee of another one is an error in them, even though they are themselves inlined into a kernel.
+/// Functions that activations call (arithmetic, exp, erf) are plain inline, as on every instruction set (avx2.hpp).
 struct vec {
   floats q[4];
   LLAVA_ALWAYS_INLINE vec() : vec(0.f) {}
   LLAVA_ALWAYS_INLINE vec(floats a, floats b, floats c, floats d) : q{a, b, c, d} {}
   explicit vec(float x) : q{floats{x, x, x, x}, floats{x, x, x, x}, floats{x, x, x, x}, floats{x, x, x, x}} {}
 };
-/// f on each register.
+/// f(i) for each register i.
 template <class F>
 LLAVA_ALWAYS_INLINE vec each(F f) {
   return {f(0), f(1), f(2), f(3)};
@@ -64,7 +63,7 @@ LLAVA_ALWAYS_INLINE vec load(const float* p) {
   __builtin_memcpy(v.q, p, sizeof(v.q));
   return v;
 }
-/// Halves are converted by calls: in every place of an unrolled tile they took a tenth of a pipeline's compile time.
+/// Not inlined: inlined into every unrolled tile, the conversions took a tenth of a pipeline's compile time.
 template <class Half>
 [[gnu::noinline]] vec load(const Half* p) {
   float f[16];
@@ -78,7 +77,7 @@ LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   for (int i = 0; i < 16; ++i) p[i] = from_float<f16>(f[i]);
 }
 
-/// Four elements of rows: what the sums of a product are in, along K.
+/// A sum of a product: four partial sums along K.
 using lanes = floats;
 inline constexpr int lane_count = 4;
 LLAVA_ALWAYS_INLINE lanes load_lanes(const float* p) { return lanes{p[0], p[1], p[2], p[3]}; }
@@ -87,12 +86,12 @@ template <class Half>
   return lanes{to_float(p[0]), to_float(p[1]), to_float(p[2]), to_float(p[3])};
 }
 LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return a * b + c; }
-/// The lanes of four sums added.
+/// to[i] += the sum of the lanes of s[i], i < 4.
 LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   for (int i = 0; i < 4; ++i) to[i] += (s[i][0] + s[i][1]) + (s[i][2] + s[i][3]);
 }
 
-/// Lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
+/// Adds lanes i and i + 8, then i + 4, i + 2, i + 1: the same tree on every instruction set.
 LLAVA_ALWAYS_INLINE float sum(const vec& a) {
   const floats s = (a.q[0] + a.q[2]) + (a.q[1] + a.q[3]);
   return (s[0] + s[2]) + (s[1] + s[3]);

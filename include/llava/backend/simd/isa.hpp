@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The instruction sets that the simd backend is compiled for, and which of them a machine has. The choice is made at
-/// run time, once per queue: no compiler flag is needed, and one program runs everywhere.
+/// The instruction sets of the simd backend, and which of them a machine has. The choice is made at run time, once per
+/// queue: no compiler flag is needed, and one program runs everywhere.
 #pragma once
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
@@ -14,12 +14,12 @@
 
 LLAVA_BEGIN
 
-/// Instruction sets that there are kernels for.
+/// The instruction sets with kernels.
 enum class simd_isa : unsigned char { generic, neon, avx2, avx512, avx512vnni, amx };
 
 #if defined(__x86_64__)
-/// Whether the processor multiplies tiles of bytes, and the system lets this process have them: Linux must be asked,
-/// once, for all threads (arch_prctl, ARCH_REQ_XCOMP_PERM of XTILEDATA).
+/// Whether the processor multiplies tiles of bytes and the system lets this process use them. Linux requires a request,
+/// once for all threads (arch_prctl, ARCH_REQ_XCOMP_PERM of XTILEDATA).
 inline bool may_use_tiles() {
 #if defined(__linux__)
   static const bool yes = [] {
@@ -35,7 +35,7 @@ inline bool may_use_tiles() {
 }
 #endif
 
-/// Whether this program has kernels for it and this machine can run them.
+/// Whether this program has kernels for `isa` and this machine can run them.
 inline bool is_supported(simd_isa isa) {
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
   if (isa == simd_isa::amx) return is_supported(simd_isa::avx512vnni) && may_use_tiles();
@@ -43,7 +43,7 @@ inline bool is_supported(simd_isa isa) {
   if (isa == simd_isa::avx512)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && is_supported(simd_isa::avx2);
-  // F16C came before AVX2 in every processor; clang 14 does not know its name.
+  // Every processor with AVX2 has F16C, whose name clang 14 does not know.
   if (isa == simd_isa::avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #elif defined(__aarch64__)
   if (isa == simd_isa::neon) return true;
@@ -51,15 +51,15 @@ inline bool is_supported(simd_isa isa) {
   return isa == simd_isa::generic;
 }
 
-/// The widest one there is. Not AMX, which has been checked with its instructions emulated and never on a processor
-/// that has them: simd_as<simd_isa::amx> asks for it.
+/// The widest instruction set that is supported, except AMX: its kernels have been tested with emulated instructions,
+/// never on a processor that has them. simd_as<simd_isa::amx> selects it.
 inline simd_isa best_isa() {
   for (simd_isa isa : {simd_isa::avx512vnni, simd_isa::avx512, simd_isa::avx2, simd_isa::neon})
     if (is_supported(isa)) return isa;
   return simd_isa::generic;
 }
 
-/// "avx512"
+/// The name, such as "avx512".
 constexpr std::string_view name_of(simd_isa isa) {
   switch (isa) {
     case simd_isa::amx:

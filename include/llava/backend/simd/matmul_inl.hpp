@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the simd backend with weights in f32, f16 or bf16. A program that links llava::compiled includes it where
-/// it has an activation of its own.
+/// matmul of the simd backend with weights in f32, f16 or bf16. A program that links llava::compiled includes this file
+/// if it has its own activation.
 #pragma once
 #include <llava/backend/simd/ops.hpp>
 #include <llava/backend/simd/with_kernels.hpp>
@@ -12,11 +12,11 @@ namespace simd_backend {
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e) {
   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
-  // A piece is a run of columns, so that no two write the same. Small enough that threads end together, and for few
-  // rows, which only read weights, large enough to be read as streams.
+  // A piece is a range of columns, so that no two pieces write the same element. Pieces are small enough that threads
+  // finish together. For few rows, which mostly read weights, they are large enough to be read as streams.
   const std::ptrdiff_t rows = x.extent(0), columns = w.extent(0), threads = q.concurrency();
   const std::ptrdiff_t units = (columns + 31) / 32, most = rows <= few_rows ? 8 * threads : 4 * threads;
-  std::ptrdiff_t run = (units + most - 1) / most;  // units of a piece
+  std::ptrdiff_t run = (units + most - 1) / most;  // units per piece
   if (rows > few_rows && run > packed_columns / 32) run = packed_columns / 32;
   const std::ptrdiff_t pieces = units ? (units + run - 1) / run : 0, scratch_size = matmul_scratch(rows);
   arena_scope scope(q.workspace());

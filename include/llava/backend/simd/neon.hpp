@@ -13,15 +13,14 @@
 LLAVA_BEGIN
 namespace simd_backend::neon {
 
-/// What activations use (arithmetic, exp, erf) is plain inline: their templates are of no instruction set, and an
-/// always-inline callee of another one is an error in them, even though they are themselves inlined into a kernel.
+/// Functions that activations call (arithmetic, exp, erf) are plain inline, as on every instruction set (avx2.hpp).
 struct vec {
   float32x4_t q[4];
   LLAVA_ALWAYS_INLINE vec() : vec(0.f) {}
   LLAVA_ALWAYS_INLINE vec(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d) : q{a, b, c, d} {}
   explicit vec(float x) : q{vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x), vdupq_n_f32(x)} {}
 };
-/// f on each register.
+/// f(i) for each register i.
 template <class F>
 LLAVA_ALWAYS_INLINE vec each(F f) {
   return {f(0), f(1), f(2), f(3)};
@@ -66,7 +65,7 @@ LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   for (int i = 0; i < 4; ++i)
     vst1_u16(reinterpret_cast<std::uint16_t*>(p) + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.q[i])));
 }
-/// Four elements of rows: what the sums of a product are in, along K.
+/// A sum of a product: four partial sums along K.
 using lanes = float32x4_t;
 inline constexpr int lane_count = 4;
 LLAVA_ALWAYS_INLINE lanes load_lanes(const float* p) { return vld1q_f32(p); }
@@ -81,7 +80,7 @@ template <class T>
 LLAVA_ALWAYS_INLINE vec load(const T* p) {
   return each([&](int i) { return load_lanes(p + 4 * i); });
 }
-/// The lanes of four sums added.
+/// to[i] += the sum of the lanes of s[i], i < 4.
 LLAVA_ALWAYS_INLINE void add_lanes(float* to, const lanes* s) {
   vst1q_f32(to, vaddq_f32(vld1q_f32(to), vpaddq_f32(vpaddq_f32(s[0], s[1]), vpaddq_f32(s[2], s[3]))));
 }

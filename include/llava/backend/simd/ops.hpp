@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The ops of the simd backend: each cuts its work into independent pieces and calls the kernels of the queue's
-/// instruction set (contracts: ops/*.hpp). How many pieces there are changes no byte. F: f32, f16, bf16 or a block
-/// format; A: an activation; T: what the KV cache holds.
+/// The ops of the simd backend. Each cuts its work into independent pieces and calls the kernels of the queue's
+/// instruction set (contracts: ops/*.hpp). The number of pieces changes no byte. F: f32, f16, bf16 or a block format;
+/// A: an activation; T: the element type of the KV cache.
 #pragma once
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd/panels.hpp>

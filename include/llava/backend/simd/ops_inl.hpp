@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Definitions of ops.hpp, all but products.
+/// Definitions of ops.hpp, except matmul.
 #pragma once
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd/ops.hpp>
@@ -10,10 +10,10 @@ LLAVA_BEGIN
 namespace simd_backend {
 
 namespace detail {
-/// Pieces for n rows of little work each.
+/// Number of pieces for rows of little work each.
 inline std::ptrdiff_t row_pieces(const queue& q, std::ptrdiff_t rows) { return rows < 8 ? 1 : 2 * q.concurrency(); }
 
-/// Query rows of a piece of an attention: they read the keys of a head from a cache.
+/// Query rows per piece of an attention: they read the keys of a head from the processor's cache.
 inline constexpr std::ptrdiff_t attention_run = 96;
 
 }  // namespace detail
@@ -82,7 +82,7 @@ void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, 
   });
 }
 
-/// Keys and values of each head are laid into blocks like the cache's, so that one kernel serves both kinds of
+/// Copies keys and values of each head into blocks like those of the KV cache, so that one kernel serves both kinds of
 /// attention.
 LLAVA_INLINE void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries,
                             matrix_view<const float> k, matrix_view<const float> v, const attention_parameters p) {
@@ -127,16 +127,16 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
                      const attention_parameters p) {
   if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, p))) return;
   q.submit([&](workers on) {
-    // The query heads of one key head are rows of one attention, which share the reading of its keys.
+    // The query heads of one key head are rows of one attention, so that they share the reads of its keys.
     const std::ptrdiff_t tokens = queries.extent(0), d = cache.dim, group = p.heads / cache.heads;
-    const std::ptrdiff_t run = group < detail::attention_run ? detail::attention_run / group : 1,  // of tokens
+    const std::ptrdiff_t run = group < detail::attention_run ? detail::attention_run / group : 1,  // in tokens
         runs = (tokens + run - 1) / run;
     detail::with_kernels(q, [&]<class K>(K) {
       on.share(cache.heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t kv = piece % cache.heads;
-        std::ptrdiff_t first = (runs - 1 - piece / cache.heads) * run;  // the longest first
+        std::ptrdiff_t first = (runs - 1 - piece / cache.heads) * run;  // last tokens first: they have the most keys
         const std::ptrdiff_t end = first + run < tokens ? first + run : tokens;
-        while (first < end) {  // rows of one sequence at a time
+        while (first < end) {  // one sequence at a time
           const std::int32_t s = rows.sequences(first);
           std::ptrdiff_t last = first + 1;
           while (last < end && rows.sequences(last) == s) ++last;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// panels<F>: how the simd backend keeps block formats: a unit is a panel of 16 rows of w, which are 16 columns of y
-/// and the 16 lanes of a vector. Every instruction set reads the same bytes:
-///   codes   of each block: 4 bytes of each of 16 rows, and again, along K
+/// panels<F>: the layout of block formats in the simd backend. A unit is a panel of 16 rows of w, which are 16 columns
+/// of y and the 16 lanes of a vector. Every instruction set reads the same bytes:
+///   codes   of each block: 4 bytes of each of 16 rows, repeated along K
 ///             16 bits: (16 steps, 16 rows, 2) i16
 ///             8 bits: (8 steps, 16 rows, 4) i8
 ///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15
 ///             for −8 … 7
-///   scales  of each block: 16 f16, or, where rows have scales, 16 pairs of i8: factor, offset
-///   row scales: 16 f32, where rows have scales
-/// each plane behind the other, its size rounded up to 64 bytes. Rows that w does not have are zeros.
+///   scales  of each block: 16 f16, or with row scales 16 pairs of i8: factor, offset
+///   row scales: 16 f32, only in formats that have them
+/// The planes follow each other, the size of each rounded up to 64 bytes. Rows past the end of w are zeros.
 #pragma once
 #include <llava/base/dtype.hpp>
 #include <llava/ops/matmul.hpp>
@@ -27,7 +27,7 @@ struct panel_view {
   constexpr std::ptrdiff_t extent(int axis) const { return axis == 0 ? rows : columns; }
 };
 
-/// The layout of format F; see the head of this file.
+/// The layout of format F, described at the top of this file.
 template <block_format F>
 struct panels {
   using view = panel_view<F>;
@@ -56,7 +56,7 @@ struct panels {
         if (r < rows)
           pack_codes(codes, from.block(r, b));
         else if (F::bits == 4)
-          for (int i = 0; i < 16; ++i) codes[i / 4 * 64 + i % 4] = std::byte{0x88};  // 8 stands for 0
+          for (int i = 0; i < 16; ++i) codes[i / 4 * 64 + i % 4] = std::byte{0x88};  // code 8 is 0
         if (r < rows) pack_scale(to + scales_at(columns) + b * scale_bytes + 2 * r, from.block(r, b));
       }
     if constexpr (F::has_row_scale)
@@ -88,26 +88,26 @@ struct panels {
   }
 };
 
-/// Rows of activations as integers (quant/activations.hpp), in the form that an instruction set multiplies. `starts` is
-/// what the sum of a block begins with: it takes back what codes that begin at 0 have added.
+/// Rows of activations as integers (quant/activations.hpp), in the order in which an instruction set multiplies them.
+/// The sum of a block begins with its element of `starts`, which cancels the bias of unsigned codes.
 struct quantised_rows {
   std::byte* codes;      // (T / together, blocks, together, 32) i8 or i16
   std::int32_t* starts;  // (T / together, blocks, together)
   float* scales;         // (T / together, groups, together)
   std::ptrdiff_t blocks, groups;
-  std::ptrdiff_t together;  // rows that lie together, as many as a tile takes
+  std::ptrdiff_t together;  // number of interleaved rows, those of a tile
 
-  /// The place of row t's i-th of `count`: blocks or groups.
+  /// The index of block or group i of row t; a row has `count` of them.
   std::ptrdiff_t at(std::ptrdiff_t t, std::ptrdiff_t i, std::ptrdiff_t count) const {
     return (t / together * count + i) * together + t % together;
   }
 };
 
-/// Bytes of a block of activations beside F.
+/// Bytes of a block of activations in products with F.
 template <class F>
 inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(activation_integer<F>);
 
-/// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x in integers, w in panels.
+/// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x quantised, w in panels.
 template <class F>
 struct block_arguments {
   quantised_rows x;
@@ -119,10 +119,11 @@ struct block_arguments {
   update how;
 };
 
-/// A row alone takes so many panels at a time: memory gives more to four streams than to two.
+/// Number of panels that a single row takes at a time: four streams get more memory bandwidth than two.
 inline constexpr std::ptrdiff_t row_panels = 4;
 
-/// Bytes of codes that all rows pass before the next: they stay in the first cache. Blocks of whole groups.
+/// Bytes of codes that all rows are multiplied with before the next. They stay in the first-level cache, and hold whole
+/// groups.
 inline constexpr std::ptrdiff_t codes_at_once = std::ptrdiff_t{16} << 10;
 
 }  // namespace simd_backend

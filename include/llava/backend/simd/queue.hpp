@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The queue of the simd backend: the scalar one's, with an instruction set. An op without a kernel here is found in
-/// the scalar backend, through the base class.
+/// The queue of the simd backend: the scalar backend's with an instruction set. Argument-dependent lookup finds the
+/// scalar version of each op that has no kernel here.
 #pragma once
 #include <llava/backend/scalar/queue.hpp>
 #include <llava/backend/simd/isa.hpp>

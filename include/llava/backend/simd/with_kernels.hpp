@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The kernels of a queue's instruction set, for whoever writes an op of the simd backend.
+/// with_kernels: the kernels of a queue's instruction set, for ops of the simd backend.
 #pragma once
 #include <llava/backend/simd/avx2.hpp>
 #include <llava/backend/simd/avx512.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// <immintrin.h>, without the warnings that g++ 12 gives for it.
+/// <immintrin.h>, without its warnings in g++ 12.
 #pragma once
 #if defined(__x86_64__)
-// g++ 12 takes the undefined registers that these intrinsics begin with for a mistake of ours (GCC bug 105593).
+// g++ 12 warns about registers that these intrinsics leave undefined on purpose (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
