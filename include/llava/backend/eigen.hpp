@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The eigen backend: matrix products by Eigen, everything else by the scalar backend. Opt-in: needs Eigen 3.4 (CMake
-/// target llava::eigen). It is a baseline, and with the bridges of eigen/bridge.hpp a way into programs that use Eigen.
+/// The eigen backend: Eigen computes matrix products, the scalar backend computes everything else. Opt-in: needs Eigen
+/// 3.4 (CMake target llava::eigen). It is a baseline, and connects to programs that use Eigen through the conversions
+/// of eigen/bridge.hpp.
 ///
-/// Eigen's instruction set is the compiler's: -march=native makes it several times faster.
+/// Eigen uses the instruction set that the compiler targets: -march=native makes it several times faster.
 #pragma once
 #include <llava/backend/eigen/bridge.hpp>
 #include <llava/backend/eigen/matmul.hpp>
@@ -12,7 +13,7 @@
 
 LLAVA_BEGIN
 
-/// Matrix products by Eigen.
+/// Matrix products computed by Eigen.
 struct eigen {
   static constexpr std::string_view name = "eigen";
   static constexpr bool reads_host_memory = true;

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// host_queue: the queue of backends whose memory is the program's own. Ops run when they are called, on the executor's
-/// threads, so first in is first out. In a planning arena an op takes its scratch memory and does nothing else. An op
-/// is
+/// threads, and therefore in order. In a planning arena an op only allocates its scratch memory. An op is
 ///
 ///   void op(queue& q, matrix_view<float> y, …) {
-///     if (!q.accepts(ops::op_shapes(y, …))) return;      its operands fit, and no op before it failed
+///     if (!q.accepts(ops::op_shapes(y, …))) return;      operands are valid, and no earlier op failed
 ///     arena_scope scope(q.workspace());
 ///     float* scratch = q.workspace().allocate<float>(…);
-///     q.submit([&](workers on) { … });                   only here is memory touched, and only here are there threads
+///     q.submit([&](workers on) { … });                   only the body has threads and may touch memory
 ///   }
 ///
-/// The queue keeps the first error. From then on nothing runs, until finish() gives the error away.
+/// The queue keeps the first error. After it no op runs until finish() returns the error and clears it.
 #pragma once
 #include <cstddef>
 #include <utility>
@@ -22,12 +21,12 @@
 
 LLAVA_BEGIN
 
-/// The threads of an op, for its body alone: a queue that plans, or has failed, runs no body.
+/// The threads of an op, passed to its body. A queue that plans, or has failed, runs no body.
 class workers {
  public:
   int concurrency() const { return threads_->concurrency(); }
 
-  /// Runs piece(first, last) over [0, n) cut into at most `pieces` runs of neighbours.
+  /// Cuts [0, n) into at most `pieces` contiguous ranges and calls piece(first, last) for each.
   template <class F>
   void split(std::ptrdiff_t n, std::ptrdiff_t pieces, F&& piece) const {
     if (pieces > n) pieces = n;
@@ -47,7 +46,7 @@ class workers {
   executor* threads_;
 };
 
-/// What the queues of host backends share: threads, an arena, and the first error.
+/// The base of the queues of host backends: threads, an arena, and the first error.
 class host_queue {
  public:
   static constexpr bool runs_at_once = true;
@@ -60,7 +59,7 @@ class host_queue {
   arena& workspace() { return workspace_; }
   int concurrency() const { return threads_->concurrency(); }
 
-  /// Whether an op may go on. Operands that do not fit are the queue's error.
+  /// Whether an op may continue. Operands that violate its contract are an error of the queue.
   bool accepts(const ops::shapes& operands) {
     if (!operands.fit()) [[unlikely]]
       reject(fail(errc::mismatch, operands.sentence()));
@@ -69,19 +68,18 @@ class host_queue {
     return good;
   }
 
-  /// Runs body(workers), the body of an op.
+  /// Runs body(workers), the body of an op, unless the queue plans or has failed.
   template <class F>
   void submit(F&& body) {
     if (!workspace_.planning() && is_good()) body(workers(*threads_));
   }
 
-  /// Keeps an error, if it is the first: for the body of an op that finds one. Called by the thread that called the op.
+  /// Keeps an error that the body of an op finds, if it is the first. Called only on the thread that called the op.
   [[gnu::cold]] void reject(error e) {
     if (state_) state_ = std::move(e);
   }
 
-  /// Waits until everything queued has run, gives the first error away, and forgets it: nothing is to be waited for
-  /// here.
+  /// Returns the first error and clears it. Ops have already run, so there is nothing to wait for.
   result<void> finish() {
     is_good();
     if (workspace_.overrun()) workspace_.forget_overrun();
@@ -91,10 +89,10 @@ class host_queue {
  private:
   bool is_good() {
     if (workspace_.overrun() && state_) [[unlikely]]
-      reject(
-          fail(errc::out_of_memory,
-               text_of("llava: a step takes ", workspace_.peak(), " bytes of memory, and has ", workspace_.capacity(),
-                       ", as the planning run has found: what an op or a projector takes may depend on sizes only")));
+      reject(fail(errc::out_of_memory,
+                  text_of("llava: a step takes ", workspace_.peak(), " bytes of memory, expected at most ",
+                          workspace_.capacity(),
+                          " as planned; the memory that an op or a projector takes may depend on sizes only")));
     return static_cast<bool>(state_);
   }
 

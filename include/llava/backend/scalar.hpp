@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The scalar backend: every op as its contract reads, in plain loops. It defines what is right; it is not meant to be
-/// fast.
+/// The scalar backend: every op written as its contract reads, in plain loops. It is the reference for correctness, and
+/// not meant to be fast.
 #pragma once
 #include <llava/backend/scalar/attention.hpp>
 #include <llava/backend/scalar/matmul.hpp>
@@ -12,7 +12,7 @@
 
 LLAVA_BEGIN
 
-/// The reference backend: loops that can be read.
+/// The reference backend: plain loops.
 struct scalar {
   static constexpr std::string_view name = "scalar";
   static constexpr bool reads_host_memory = true;

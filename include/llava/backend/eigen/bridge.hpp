@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Between this library's views and Eigen, without a copy, both ways:
+/// Views of this library as Eigen objects and back, without a copy:
 ///   as_map(view)      the view's memory as an Eigen::Map: a matrix (rows, columns), row-major, `stride` elements from
 ///                     row to row; a vector (n) as a column
 ///   as_view(object)   an Eigen object's memory as a view: a row-major Matrix, Array, Map, Ref or block of one whose
-///                     elements are neighbours inside a row, or a vector
-/// Extents that one side knows at compile time the other knows too: shape<576, dyn> ↔ Matrix<float, 576, Dynamic>.
-/// Elements that are const on one side are const on the other; f16 and bf16 are Eigen::half and Eigen::bfloat16.
+///                     rows have contiguous elements, or a vector
+/// Extents known at compile time stay known: shape<576, dyn> ↔ Matrix<float, 576, Dynamic>. const elements stay const.
+/// f16 and bf16 are Eigen::half and Eigen::bfloat16.
 ///
-/// Neither owns anything: what was given must outlive what is returned, so that as_view takes no temporary that owns
-/// its elements. What cannot be seen without a copy (column-major matrices) is a compile error of one sentence.
+/// The results own no memory: the argument must outlive the result, so as_view rejects a temporary that owns its
+/// elements. An object that has no view without a copy (a column-major matrix) is a compile error of one sentence.
 #pragma once
 #include <Eigen/Core>
 #include <type_traits>
@@ -20,7 +20,7 @@ LLAVA_BEGIN
 
 namespace eigen_backend {
 
-/// @name The same element on the other side
+/// @name Corresponding element types
 /// @{
 template <class T>
 struct scalar_of {
@@ -44,18 +44,18 @@ struct scalar_of<Eigen::bfloat16> {
   using ours = bf16;
 };
 static_assert(sizeof(f16) == sizeof(Eigen::half) && sizeof(bf16) == sizeof(Eigen::bfloat16),
-              "llava: Eigen stores 16-bit floats in another size");
+              "llava: f16 and bf16 must have the size of Eigen::half and Eigen::bfloat16");
 /// @}
 
-/// T or const T.
+/// To, const if From is const.
 template <class From, class To>
 using as_const_as = std::conditional_t<std::is_const_v<From>, const To, To>;
 
-/// The Eigen type of a view's elements, in so many rows and columns (−1: known at run time).
+/// The Eigen matrix type for a view with elements T, Rows and Columns (−1: known at run time).
 template <class T, std::ptrdiff_t Rows, std::ptrdiff_t Columns>
 using matrix_of = Eigen::Matrix<typename scalar_of<std::remove_const_t<T>>::eigen, static_cast<int>(Rows),
                                 static_cast<int>(Columns), Columns == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
-static_assert(dyn == Eigen::Dynamic, "llava: Eigen marks extents that are known at run time by another number");
+static_assert(dyn == Eigen::Dynamic, "llava: dyn must equal Eigen::Dynamic");
 
 template <class E>
 inline constexpr bool is_eigen = std::is_base_of_v<Eigen::DenseBase<std::remove_cvref_t<E>>, std::remove_cvref_t<E>>;
@@ -66,10 +66,10 @@ inline constexpr bool owns_elements = std::is_base_of_v<Eigen::PlainObjectBase<E
 
 }  // namespace eigen_backend
 
-/// (rows, columns): y.noalias() = as_map(x) * …
+/// A view (rows, columns) as a matrix: y.noalias() = as_map(x) * …
 template <class T, std::ptrdiff_t Rows, std::ptrdiff_t Columns>
 auto as_map(const view<T, shape<Rows, Columns>>& x) {
-  // A matrix of one column known as such is a column in Eigen, whose steps are the rows.
+  // With one column at compile time the map is a column vector, whose inner stride is the row stride.
   using matrix = eigen_backend::matrix_of<T, Rows, Columns>;
   using stride = std::conditional_t<Columns == 1, Eigen::InnerStride<>, Eigen::OuterStride<>>;
   using element = typename matrix::Scalar;
@@ -78,7 +78,7 @@ auto as_map(const view<T, shape<Rows, Columns>>& x) {
       stride(x.stride()));
 }
 
-/// (n), as a column
+/// A view (n) as a column vector.
 template <class T, std::ptrdiff_t N>
 auto as_map(const view<T, shape<N>>& x) {
   using matrix = eigen_backend::matrix_of<T, N, 1>;
@@ -87,7 +87,7 @@ auto as_map(const view<T, shape<N>>& x) {
       reinterpret_cast<eigen_backend::as_const_as<T, element>*>(x.data()), x.extent(0));
 }
 
-/// (rows, columns), or (n) of what Eigen knows to be a vector.
+/// A view (rows, columns) of an Eigen matrix, or (n) of an Eigen vector.
 template <class E>
 requires(eigen_backend::is_eigen<E>) auto as_view(E&& x) {
   using object = std::remove_cvref_t<E>;
@@ -97,9 +97,9 @@ requires(eigen_backend::is_eigen<E>) auto as_view(E&& x) {
   static_assert(is_lent, "llava: as_view of a temporary: give the matrix a name, so that it outlives the view");
   static_assert(is_seen, "llava: as_view of an expression: evaluate it into a matrix first");
   static_assert(is_vector || object::IsRowMajor,
-                "llava: as_view takes row-major matrices: elements of a row are neighbours in every tensor");
+                "llava: as_view takes row-major matrices: the elements of a row are contiguous in every view");
   static_assert(object::InnerStrideAtCompileTime == 1,
-                "llava: as_view takes matrices and vectors whose elements are known to be neighbours");
+                "llava: as_view takes matrices and vectors with an inner stride of 1, known at compile time");
   if constexpr (is_lent && is_seen) {
     using element = std::remove_pointer_t<decltype(x.data())>;
     using T =

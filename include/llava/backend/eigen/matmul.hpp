@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the eigen backend (contract: ops/matmul.hpp, without its order of addition): Eigen's product of maps.
-/// 16-bit weights are converted to f32 a block of columns at a time. Eigen chooses its order of addition by the sizes
-/// of the product and by the instruction set that the program is compiled for, so a row may depend on the rows beside
-/// it.
+/// matmul of the eigen backend (contract: ops/matmul.hpp, except the order of addition): Eigen's product of maps.
+/// 16-bit weights are converted to f32, a block of columns at a time. Eigen chooses its order of addition by the sizes
+/// of the product and by the instruction set that the program is compiled for, so a row may depend on the other rows.
 ///
-/// Eigen takes its own scratch memory from the heap. In a program that is compiled for OpenMP it would start threads of
-/// its own inside each of ours, and be ten times slower: it is told not to, unless the program has called
+/// Eigen allocates its own scratch memory on the heap. In a program compiled with OpenMP, Eigen would start its own
+/// threads inside each of the queue's and be ten times slower. matmul prevents this, unless the program has called
 /// Eigen::setNbThreads().
 #pragma once
 #include <llava/backend/eigen/bridge.hpp>
@@ -16,14 +15,14 @@ LLAVA_BEGIN
 
 namespace eigen_backend {
 
-/// Columns that are multiplied at a time: enough for Eigen's blocks, few enough that converted weights stay small.
+/// Number of columns per product: enough for Eigen's blocks, few enough that converted weights stay small.
 inline constexpr std::ptrdiff_t block_columns = 256;
 
-/// While it lives, Eigen's products run on the thread that asks for them.
+/// While an object of this class lives, Eigen's products run on the calling thread alone.
 class own_thread_only {
 #if defined(EIGEN_HAS_OPENMP)
  public:
-  own_thread_only() { omp_set_num_threads(1); }  // of this thread
+  own_thread_only() { omp_set_num_threads(1); }  // for this thread
   own_thread_only(const own_thread_only&) = delete;
   own_thread_only& operator=(const own_thread_only&) = delete;
   ~own_thread_only() { omp_set_num_threads(before_); }

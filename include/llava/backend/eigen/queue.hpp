@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The queue of the eigen backend: the scalar one's. An op without a version here is found in the scalar backend,
-/// through the base class.
+/// The queue of the eigen backend, derived from the scalar backend's: argument-dependent lookup finds the scalar
+/// version of each op that this backend lacks.
 #pragma once
 #include <llava/backend/scalar/queue.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// attention, paged_attention, store_kv, rope and rope_angles of the scalar backend (contract: ops/attention.hpp).
+/// attention, paged_attention, store_kv, rope and rope_angles of the scalar backend (contracts: ops/attention.hpp,
+/// ops/kv_layout.hpp, ops/rope.hpp).
 #pragma once
 #include <cmath>
 
@@ -13,7 +14,7 @@ LLAVA_BEGIN
 namespace scalar_backend {
 
 namespace detail {
-/// scores[first … last) become probabilities; nothing outside is touched.
+/// Replaces scores[first … last) by probabilities; nothing outside is touched.
 inline void softmax(float* scores, std::ptrdiff_t first, std::ptrdiff_t last) {
   float largest = scores[first], sum = 0.f;
   for (std::ptrdiff_t j = first; j < last; ++j) largest = std::fmax(largest, scores[j]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the scalar backend: one accumulator for each output, K ascending, fused (ops/matmul.hpp).
+/// matmul of the scalar backend: one fused accumulator per output, K ascending (contract: ops/matmul.hpp).
 #pragma once
 #include <cmath>
 
@@ -12,7 +12,7 @@ LLAVA_BEGIN
 namespace scalar_backend {
 
 namespace detail {
-/// Row n of w times a row of activations.
+/// The dot product of row n of w and a quantised row of activations, without the row scale.
 template <block_format F>
 float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_integer<F>* codes, const float* scales) {
   constexpr std::ptrdiff_t blocks_in_group = F::activation_group / block_elements;

@@ -4,7 +4,7 @@
 
 LLAVA_BEGIN
 
-/// The queue of the scalar backend. Its ops stand in this namespace, so that a call finds them through the queue.
+/// The queue of the scalar backend. Its ops are in this namespace, where argument-dependent lookup finds them.
 namespace scalar_backend {
 struct queue : host_queue {
   using host_queue::host_queue;

@@ -12,7 +12,7 @@ LLAVA_BEGIN
 namespace scalar_backend {
 
 namespace detail {
-/// Whether each number is that of a row, or negative. One that is not is the queue's error.
+/// Whether every number is negative or less than `rows`. The first that is not becomes the queue's error.
 inline bool are_rows(queue& q, const char* op, const char* name, vector_view<const std::int32_t> numbers,
                      std::ptrdiff_t rows) {
   for (std::ptrdiff_t t = 0; t < numbers.extent(0); ++t)

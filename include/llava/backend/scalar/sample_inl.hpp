@@ -12,7 +12,7 @@ LLAVA_BEGIN
 namespace scalar_backend {
 
 namespace detail {
-/// One row; `order` is room for V numbers, `weight` for V floats.
+/// Samples a token from one row. `order` (V) and `weight` (V) are scratch memory.
 inline std::int32_t draw(const float* logits, std::int32_t vocab, const sampling_params& d, std::int32_t* order,
                          float* weight) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -28,7 +28,7 @@ inline std::int32_t draw(const float* logits, std::int32_t vocab, const sampling
   const auto larger = [&](std::int32_t a, std::int32_t b) {
     return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
   };
-  // transformers drops what is below the k-th largest logit, so equals of the k-th stay.
+  // transformers drops logits below the k-th largest, so logits equal to the k-th stay.
   std::int32_t kept = vocab;
   if (d.top_k > 0 && d.top_k < vocab) {
     std::nth_element(order, order + (d.top_k - 1), order + vocab, larger);
