@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# A 64-bit ARM build on another machine, run under user-mode emulation: static, so that no ARM library is needed.
+# Cross-compiles for 64-bit ARM, run under user-mode emulation. Static, so that no ARM library is needed.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ccache in front of the compiler where it is installed. The sloppiness is what ccache asks for before it caches
-# translation units that use a precompiled header.
+# Runs the compiler through ccache if it is installed. ccache requires this sloppiness to cache translation units that
+# use a precompiled header.
 if(NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(LLAVA_CCACHE ccache)
   if(LLAVA_CCACHE)

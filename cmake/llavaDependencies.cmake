@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# What llava::llava stands on, looked for in the same way by the project itself and by find_package(llava):
-#   LLAVA_RAPIDJSON_INCLUDE_DIR, or LLAVA_RAPIDJSON_SENTENCE to show when it is not there
+# The dependencies of llava::llava, found in the same way for the project itself and by find_package(llava):
+#   LLAVA_RAPIDJSON_INCLUDE_DIR, or LLAVA_RAPIDJSON_SENTENCE, an error message, if it is not found
 #   Threads::Threads
-#   llava::image_files  where libjpeg and libpng are installed
-#   llava::eigen        where Eigen 3.4 is installed
+#   llava::image_files  if libjpeg and libpng are installed
+#   llava::eigen        if Eigen 3.4 is installed
 find_path(LLAVA_RAPIDJSON_INCLUDE_DIR rapidjson/reader.h DOC "Folder that holds rapidjson/reader.h")
 string(CONCAT LLAVA_RAPIDJSON_SENTENCE "llava: RapidJSON's headers were not found. Install rapidjson-dev, or set "
   "LLAVA_RAPIDJSON_INCLUDE_DIR to the folder that holds rapidjson/reader.h.")

@@ -8,12 +8,12 @@
 #
 #   llava::result<llava::chat_model> llava_open_any_simd_f16(llava::path_view, const llava::open_options&);
 #
-# NAME is, when absent, made of MODEL, BACKEND and WEIGHTS without `llava::`. HEADER is what defines a MODEL, BACKEND or
+# The default NAME is MODEL, BACKEND and WEIGHTS without `llava::`, joined by `_`. HEADER defines a MODEL, BACKEND or
 # WEIGHTS of your own.
 #
 #   llava_add_model(my_chat MODEL mine BACKEND llava::simd WEIGHTS llava::f16 HEADER my_model.hpp)
 #
-# is the same as a static library of its own, `my_chat`, whose function is llava_open_my_chat().
+# builds the same as a static library `my_chat`, whose function is llava_open_my_chat().
 
 function(llava_instantiate)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;NAME;MODEL;BACKEND;WEIGHTS;HEADER" "")
@@ -23,7 +23,7 @@ function(llava_instantiate)
     endif()
   endforeach()
   if(arg_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "llava_instantiate: unknown words: ${arg_UNPARSED_ARGUMENTS}.")
+    message(FATAL_ERROR "llava_instantiate: unknown arguments: ${arg_UNPARSED_ARGUMENTS}.")
   endif()
   if(NOT arg_NAME)
     string(REPLACE "llava::" "" arg_NAME "${arg_MODEL}_${arg_BACKEND}_${arg_WEIGHTS}")
