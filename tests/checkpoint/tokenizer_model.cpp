@@ -98,9 +98,9 @@ TEST_CASE("R1: damaged models are errors that name the file") {
                 "abc"),
           errc::invalid_format, "breaks off after 1 pieces");
   refused(pieces + bytes(2, "\x18"), errc::invalid_format, "breaks off");
-  refused(pieces + piece("a") + bpe + identity, errc::invalid_format, "piece 6 ('a') stands twice");
+  refused(pieces + piece("a") + bpe + identity, errc::invalid_format, "piece 6 ('a') appears twice");
   refused(pieces + piece("") + bpe + identity, errc::invalid_format, "piece 6 ('') is empty");
-  refused(pieces + piece("x", 0, 7) + bpe + identity, errc::invalid_format, "no known type");
+  refused(pieces + piece("x", 0, 7) + bpe + identity, errc::invalid_format, "unknown type");
   refused(pieces + piece("<0x41>", 0, 6) + bpe + identity, errc::invalid_format, "byte_fallback");
   refused(pieces + bytes(2, number(3, 2) + number(35, 1)) + identity, errc::invalid_format, "byte 0 is missing");
   refused(piece("a") + bpe + identity, errc::invalid_format, "unknown");

@@ -129,9 +129,9 @@ TEST_CASE("a template that takes texts only gets texts, one that takes parts onl
 TEST_CASE("a template that is not known here is an error of the prompt, which says what is lacking; so is a refusal") {
   const std::vector<message> turns{{role::user, "What?"}, {role::assistant, ""}};
   CHECK(prompt_of("a\n{% include 'x' %}", turns) ==
-        "llava: the chat template: line 2: the tag 'include' is not known here");
+        "llava: the chat template: line 2: the tag 'include' is not supported");
   CHECK(prompt_of("{{ messages | groupby('role') }}", turns) ==
-        "llava: the chat template: line 1: the filter 'groupby' is not known here");
+        "llava: the chat template: line 1: the filter 'groupby' is not supported");
   CHECK(prompt_of("{{ raise_exception('No.') }}", turns) == "llava: the chat template refuses this conversation: No.");
   CHECK(prompt_of("{{ messages[0].content + raise_exception('No.') }}", turns) ==
         "llava: the chat template refuses this conversation: No.");

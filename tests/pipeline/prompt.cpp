@@ -134,7 +134,7 @@ TEST_CASE(
   const auto answer = chat.try_ask(tiny::test_image(1), "What?");
   REQUIRE_FALSE(answer);
   CHECK(answer.error().sentence() ==
-        "llava: " + (f / "chat_template.jinja") + ": line 2: the filter 'xmlattr' is not known here");
+        "llava: " + (f / "chat_template.jinja") + ": line 2: the filter 'xmlattr' is not supported");
   CHECK(chat.save().turns.empty());
   CHECK(model.try_prompt(1, "What?").error().sentence() == answer.error().sentence());
   CHECK(chat.try_generate("What?", {}));

@@ -179,7 +179,7 @@ TEST_CASE("a system turn in front takes the place of the template's own; other r
   };
   CHECK(error_of({{role::user, "a"}, {role::tool, "b"}}) ==
         "llava: the conversation template vicuna_v1 has no turns of the role tool");
-  CHECK(error_of({{role::user, "a"}, {role::system, "b"}}).find("no turns of the role system, but for the first") !=
+  CHECK(error_of({{role::user, "a"}, {role::system, "b"}}).find("no turns of the role system after the first") !=
         std::string::npos);
   CHECK(llava::prompt(llava::vicuna_v1{}, std::vector<message>{}) == user + " ");
 }

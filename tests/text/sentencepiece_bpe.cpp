@@ -92,18 +92,18 @@ TEST_CASE("spaces are collapsed where the model says so") {
 }
 
 TEST_CASE("models that are unsound are refused") {
-  refused(model_of({{"a", 0}, {"a", 0}}), "piece 4 ('a') stands twice");
+  refused(model_of({{"a", 0}, {"a", 0}}), "piece 4 ('a') appears twice");
   refused(model_of({{"", 0}}), "is empty");
-  refused(model_of({{"a", std::numeric_limits<float>::quiet_NaN()}}), "no number");
+  refused(model_of({{"a", std::numeric_limits<float>::quiet_NaN()}}), "not a number");
   refused(model_of({{"a", 0, piece_type::unknown}}), "second unknown");
-  refused(model_of({{"a", 0, static_cast<piece_type>(7)}}), "no known type");
+  refused(model_of({{"a", 0, static_cast<piece_type>(7)}}), "unknown type");
   refused(model_of({{"<0x41>", 0, piece_type::byte}}), "no byte_fallback");
   refused(model_of({{std::string(2000, 'a'), 0, piece_type::user_defined}}), "1024");
   auto m = model_of({{"<0x41>", 0, piece_type::byte}});
   m.byte_fallback = true;
   refused(m, "byte 0 is missing");
   m.pieces.back().text = "<0x4>";
-  refused(m, "not <0xNN>");
+  refused(m, "form <0xNN>");
   m.pieces.clear();
   refused(m, "no piece of type unknown");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// added_tokens: tokens that are cut out of a text before the rest is encoded: `</s>`, `<image>`, `<|im_start|>`. The
-/// first in the text goes first, the longest of those that begin at one place. Contents have at most 1024 bytes.
+/// added_tokens: tokens cut out of a text before the rest is encoded: `</s>`, `<image>`, `<|im_start|>`. The leftmost
+/// match comes first; at one position the longest. A token has at most 1024 bytes.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -16,34 +16,34 @@
 
 LLAVA_BEGIN
 
-/// A token beside the vocabulary: its text, id, and how it is looked for in a text.
+/// An added token: its text, its id and the rules for finding it in a text.
 struct added_token {
   std::string content;
   std::int32_t id = 0;
-  bool special = false;                 ///< left out by decode(skip_special), text where special tokens are not parsed
-  bool lstrip = false, rstrip = false;  ///< takes the white space beside it
-  bool single_word = false;             ///< only where no character of a word stands beside it
-  bool normalized = false;              ///< looked for in the normalised text, and normalised itself
-  bool apart = false;                   ///< set off by spaces where LlamaTokenizer of Python decodes
+  bool special = false;                 ///< skipped by decode(skip_special); plain text without parse_special
+  bool lstrip = false, rstrip = false;  ///< the match includes adjacent white space
+  bool single_word = false;             ///< matches only if no word character is adjacent
+  bool normalized = false;              ///< its normalised content is searched in the normalised text
+  bool apart = false;                   ///< Python's LlamaTokenizer decodes it with spaces around it
 };
 
-/// What lstrip and rstrip take, and what single_word forbids: as the tokenizers library, or as transformers in Python.
+/// The rules of lstrip, rstrip and single_word: the tokenizers library's (unicode) or transformers' (python).
 enum class whitespace_rule : std::uint8_t { unicode, python };
 
-/// Which added tokens are cut out of a text.
+/// Selects the added tokens that are cut out of a text.
 struct cut_options {
   bool parse_special = true;
   std::string_view never{};
   whitespace_rule spaces = whitespace_rule::unicode;
 };
 
-/// The added tokens of a tokenizer: found in texts before anything else is.
+/// The added tokens of a tokenizer, which are found in a text before anything else.
 class added_tokens {
  public:
   enum pass : std::uint8_t { as_written, normalised };
 
   added_tokens() = default;
-  /// Ids are to be below `most`; normalise(content) gives the text that a normalized token is found by.
+  /// Ids must be below `most`. normalise(content) returns the text by which a normalized token is found.
   static result<added_tokens> try_make(std::vector<added_token> tokens, std::int32_t most,
                                        function_ref<std::string(std::string_view)> normalise) {
     added_tokens a;
@@ -54,10 +54,10 @@ class added_tokens {
       const auto number = static_cast<std::int32_t>(i);
       if (t.content.empty() || t.content.size() > prefix_matcher::longest || t.id < 0 || t.id >= most)
         return fail(errc::invalid_format,
-                    text_of("llava: added token '", valid_utf8(t.content.substr(0, 64)), "' has the id ", t.id,
-                            "; it needs 1 to 1024 bytes and an id below ", most));
+                    text_of("llava: added token '", valid_utf8(t.content.substr(0, 64)), "' has id ", t.id,
+                            ", expected 1 to 1024 bytes and 0 <= id < ", most));
       a.texts_.push_back(t.normalized ? normalise(t.content) : t.content);
-      // One that normalising makes too long is never found.
+      // A token whose normalised content is too long never matches.
       texts[t.normalized ? normalised : as_written].emplace_back(
           a.texts_.back().size() > prefix_matcher::longest ? "" : a.texts_.back(), number);
       contents.emplace_back(t.content, number);
@@ -69,15 +69,15 @@ class added_tokens {
     return a;
   }
 
-  /// One more than the highest id.
+  /// The highest id plus 1.
   std::size_t size() const { return of_id_.size(); }
-  /// Null when no added token has this id, or this content.
+  /// The added token with this id or content; null if there is none.
   const added_token* find(std::int32_t id) const {
     const std::int32_t i =
         id >= 0 && static_cast<std::size_t>(id) < of_id_.size() ? of_id_[static_cast<std::size_t>(id)] : -1;
     return i < 0 ? nullptr : &tokens_[static_cast<std::size_t>(i)];
   }
-  /// The text that a token is found by and decoded to: its content, normalised if it says so.
+  /// The text that a token matches and decodes to: its content, normalised if `normalized` is set.
   std::string_view text(const added_token& t) const { return texts_[static_cast<std::size_t>(&t - tokens_.data())]; }
   const added_token* find(std::string_view content) const {
     if (content.empty()) return nullptr;
@@ -85,7 +85,7 @@ class added_tokens {
     return m.number >= 0 && m.bytes == content.size() ? &tokens_[static_cast<std::size_t>(m.number)] : nullptr;
   }
 
-  /// Calls stretch(text, whether it is at the start) for what stands between tokens, token(added) for tokens, in order.
+  /// Calls token(added) for each token and stretch(text, at_start) for the text between tokens, in order.
   void cut_out(std::string_view text, pass p, const cut_options& o, function_ref<void(std::string_view, bool)> stretch,
                function_ref<void(const added_token&)> token) const {
     const auto accept = [&](std::int32_t i) {
@@ -125,8 +125,8 @@ class added_tokens {
   }
 
   std::vector<added_token> tokens_;
-  std::vector<std::string> texts_;   // of each
-  std::vector<std::int32_t> of_id_;  // place in tokens_, or −1
+  std::vector<std::string> texts_;   // by index in tokens_
+  std::vector<std::int32_t> of_id_;  // by id: index in tokens_, or −1
   prefix_matcher matchers_[2], by_content_;
 };
 

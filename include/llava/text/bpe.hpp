@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Byte-pair encoding of one word: neighbours are joined, the best pair first, the leftmost of equals, until none may
-/// be. A heap of pairs keeps it at n log n for words of any length (R10); no recursion.
+/// Byte-pair encoding of one word: merges the adjacent pair of lowest rank, the leftmost on a tie, until no pair can
+/// merge. A heap of pairs bounds the time to O(n log n) for words of any length (R10). Nothing recurses.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -11,27 +11,27 @@
 
 LLAVA_BEGIN
 
-/// A stretch of the word that is one token, or −1 while it is none. `begin` and `end` are bytes of the word.
+/// Bytes [begin, end) of the word and their token id; −1: not a token.
 struct bpe_symbol {
   std::int32_t id = -1;
   std::uint32_t begin = 0, end = 0;
-  std::uint32_t before = 0, after = 0;  // set by merge_pairs
-  bool frozen = false;                  // takes no part in merges
+  std::uint32_t before = 0, after = 0;  // neighbours, set by merge_pairs
+  bool frozen = false;                  // never merged
 };
 
-/// What two neighbours become, and how soon: the lower the rank, the sooner.
+/// The result of merging two neighbours. The lowest rank merges first.
 struct bpe_merge {
   std::uint32_t rank = 0;
   std::int32_t id = -1;
 };
 
-/// No symbol: merged into another one.
+/// No neighbour: the end of the list.
 inline constexpr std::uint32_t no_symbol = 0xffffffff;
-/// The longest word that is merged as one; words beyond it are cut (1 GiB).
+/// Longest word that is merged in one piece, in bytes (1 GiB). Longer words are cut.
 inline constexpr std::size_t longest_word = std::size_t{1} << 30;
 
-/// Merges `symbols` in place. `find(left, right, merge)` says whether two neighbours may join. What is left is linked
-/// by `after`, from symbol 0 to no_symbol. At most longest_word symbols.
+/// Merges `symbols`, at most longest_word, in place. find(left, right, merge) returns whether two neighbours can merge
+/// and sets `merge`. The remaining symbols are linked by `after`, from symbol 0 to no_symbol.
 template <class Find>
 void merge_pairs(std::vector<bpe_symbol>& symbols, Find&& find) {
   struct candidate {
@@ -63,13 +63,13 @@ void merge_pairs(std::vector<bpe_symbol>& symbols, Find&& find) {
     heap.pop_back();
     const auto l = static_cast<std::uint32_t>(best.order);
     bpe_symbol &left = symbols[l], &right = symbols[best.right];
-    // Either may have gone into another merge since: then the pair is no longer these two, or ends elsewhere.
+    // Stale: one of the two was merged since, so they are no longer adjacent or the right one ends elsewhere.
     if (left.after != best.right || right.end != best.end) continue;
     left.end = right.end;
     left.id = best.id;
     left.after = right.after;
     if (right.after != no_symbol) symbols[right.after].before = l;
-    right.after = l;  // a dead symbol is never the left of a candidate: its `after` points back
+    right.after = l;  // makes candidates with this left symbol stale: `after` points back
     right.end = 0;
     if (left.before != no_symbol && consider(left.before, l)) std::push_heap(heap.begin(), heap.end(), later);
     if (left.after != no_symbol && consider(l, left.after)) std::push_heap(heap.begin(), heap.end(), later);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// chat_conversation: turns become a prompt by a folder's chat template, as transformers' apply_chat_template gives it
-/// the messages: what a turn says as parts, its images first, as processors do; or as one text, as tokenizers do.
+/// chat_conversation: builds a prompt from turns with a folder's chat template, as transformers' apply_chat_template
+/// does. The content of a message is a list of parts, images first, as for processors, or one string, as for
+/// tokenizers.
 ///
-/// A template may know one of the two only. The other is tried after a problem, or when what comes out lacks the
-/// images or the last question. `<image>` on a line of its own in front of a turn is a part; elsewhere in the turn it
-/// stays where the person has put it.
+/// A template may support only one of the two. The other is tried after an error, or if the prompt lacks the images or
+/// the last question. `<image>` on a line of its own at the start of a turn is a part; elsewhere it stays in the text.
 #pragma once
 #include <memory>
 #include <span>
@@ -22,11 +22,11 @@ namespace detail {
 class chat_renderer;
 }
 
-/// A conversation by a chat template. Immutable; copies share the template. One that cannot be read is an error of
-/// every prompt, not before.
+/// A conversation with a chat template. Immutable; copies share the template. If the template cannot be parsed, every
+/// try_prompt() returns the error.
 class chat_conversation {
  public:
-  /// `tokens`: "bos_token" and the like, with their texts.
+  /// `tokens`: names such as "bos_token", with their texts.
   chat_conversation(const chat_template_text& about, std::vector<std::pair<std::string, std::string>> tokens);
 
   result<std::string> try_prompt(std::span<const message> turns) const;

@@ -14,7 +14,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// A template and what it is given beside the turns.
+/// A template and its variables other than the turns.
 class chat_renderer {
  public:
   chat_renderer(const chat_template_text& about, std::vector<std::pair<std::string, std::string>> tokens)
@@ -30,7 +30,7 @@ class chat_renderer {
       result<std::string> other = render(turns, !parts_first_);
       if (other && is_whole(*other, turns)) return other;
       return !one && !other && other.error().code() == errc::invalid_argument ? other
-                                                                              : one;  // what it raised says more
+                                                                              : one;  // the template's own message
     });
   }
 
@@ -42,7 +42,7 @@ class chat_renderer {
     for (const message& m : turns) n += images_in(m);
     return n;
   }
-  /// Whether the images and what was said last are in the prompt.
+  /// Whether the prompt contains all images and the text of the last user turn.
   static bool is_whole(std::string_view prompt, std::span<const message> turns) {
     if (const std::size_t n = count(turns); n > 0 && static_cast<std::size_t>(count_image_markers(prompt)) != n)
       return false;
@@ -51,7 +51,7 @@ class chat_renderer {
         return prompt.find(stripped(without_images(turns[i - 1]).text)) != std::string::npos;
     return true;
   }
-  /// The text of a turn behind the images that stand in front of it, and how many those are.
+  /// A turn without its leading image lines, and the number of these.
   struct split_turn {
     std::string_view text;
     int images = 0;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// chat_template: the template by which a model folder says how turns become a prompt, in the part of Jinja that such
-/// templates use, rendered as transformers renders it (trim_blocks and lstrip_blocks, `generation`, `tojson` as
+/// chat_template: the template with which a model folder turns a conversation into a prompt, in the part of Jinja that
+/// such templates use, rendered as in transformers (trim_blocks and lstrip_blocks, `generation`, `tojson` as
 /// json.dumps). It knows no file format.
 ///
-/// Known: for with `if` and `else`, if, set with namespaces and blocks, macro, generation, break, continue; all
-/// operators but / and **; slices; whole numbers; loop.*; the filters, tests, methods and functions of
-/// chat_template_functions.hpp and chat_template_texts.hpp. What is not known is an error that names it, once the
-/// template comes to it. So is what is Python's own affair: the text of a list, letters beyond ASCII in another case.
-/// A template cannot take much time or memory, whatever is written in it.
+/// Supported: for with `if` and `else`, if, set with namespaces and blocks, macro, generation, break, continue; all
+/// operators except / and **; slices; integers; loop.*; the filters, tests, methods and functions of
+/// chat_template_functions.hpp and chat_template_texts.hpp. Anything else is an error that names it, once parsing or
+/// rendering reaches it. So are the string form of a list and case conversion of non-ASCII text. Time and memory are
+/// bounded for any template.
 #pragma once
 #include <memory>
 #include <string>
@@ -26,15 +26,15 @@ class chat_template {
  public:
   static constexpr std::size_t longest = std::size_t{128} << 10;
 
-  /// `name` is what errors call it.
+  /// Errors refer to the template as `name`.
   static result<chat_template> try_parse(std::string_view text, std::string_view name = "the chat template") {
     return guarded([&]() -> result<chat_template> {
       if (text.size() > longest)
         return fail(errc::unsupported,
-                    text_of("llava: ", name, " has ", text.size(), " bytes; at most ", longest, " are read"));
+                    text_of("llava: ", name, " has ", text.size(), " bytes, expected at most ", longest));
       for (std::size_t at = 0; at < text.size(); at += utf8_at(text, at).bytes)
         if (!utf8_at(text, at).valid)
-          return fail(errc::invalid_format, text_of("llava: ", name, " is not UTF-8, at byte ", at));
+          return fail(errc::invalid_format, text_of("llava: ", name, " has invalid UTF-8 at byte ", at));
       chat_template made;
       const auto tree = std::make_shared<template_tree>();
       const std::string problem = detail::template_parser(*tree).parse(text);
@@ -45,7 +45,7 @@ class chat_template {
     });
   }
 
-  /// The text that these variables become: `variables` is a dictionary, `memory` what it lies in.
+  /// Renders the template with `variables`, a dictionary in `memory`.
   result<std::string> try_render(const template_value& variables, template_memory& memory) const {
     return guarded([&]() -> result<std::string> {
       detail::template_renderer renderer(*tree_, variables, memory);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The value of an expression of a chat template. What statements are needed for, macros and `loop`, the renderer adds.
+/// Evaluates the expressions of a chat template. The renderer adds macros and `loop`, which need statements.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -29,9 +29,9 @@ class template_evaluation {
       : run(memory), names(run, variables), functions(run), operators(run), tree_(tree) {}
   ~template_evaluation() = default;
 
-  /// The text that a macro writes.
+  /// The text that a macro outputs.
   virtual value of_macro(const template_node& macro, const template_arguments& given) = 0;
-  /// `loop.name`, or with arguments `loop.name(…)`.
+  /// `loop.name`, or `loop.name(…)` if `given` is not null.
   virtual value of_loop(const value& loop, std::string_view name, const template_arguments* given) = 0;
 
   template_names names;
@@ -41,7 +41,7 @@ class template_evaluation {
   const template_node& node(id i) const { return tree_.nodes[i]; }
 
   value eval(id i) {
-    if (++depth_ > template_run::deepest_call) run.fail("macros call each other too deep");
+    if (++depth_ > template_run::deepest_call) run.fail("macro calls are nested too deeply");
     const value v = run.work() ? eval(node(i)) : value();
     --depth_;
     return v;
@@ -63,7 +63,7 @@ class template_evaluation {
         const value dict = run.memory.make(type::dict);
         for (id i = first; i && run.work(dict.object->keys.size() / 8); i = node(node(i).next).next) {
           const value key = eval(i);
-          if (!key.is(type::text)) return run.fail("the key of a dictionary is ", key, ", not a text");
+          if (!key.is(type::text)) return run.fail("the key of a dictionary is ", key, ", expected a string");
           dict.object->set(key.text, eval(node(i).next));
           run.memory.count_items(1);
         }
@@ -89,7 +89,7 @@ class template_evaluation {
       }
       case kind::minus: {
         const value v = eval(first);
-        if (!v.is_number() || v.number == INT64_MIN) return run.fail("the sign of ", v);
+        if (!v.is_number() || v.number == INT64_MIN) return run.fail("cannot apply a sign to ", v);
         return template_integer(n.text == "-" ? -v.number : v.number);
       }
       case kind::choose: {
@@ -99,12 +99,12 @@ class template_evaluation {
       case kind::path:
         return path(n);
       default:
-        return template_undefined("a value that is left out");
+        return template_undefined("an omitted value");
     }
   }
 
  private:
-  /// a < b < c: each pair. a + b - c: from left to right.
+  /// a < b < c compares each pair. a + b - c is computed from left to right.
   value chain(const template_node& n) {
     const bool compares = n.kind == kind::compare;
     value left = eval(n.child);
@@ -166,7 +166,7 @@ class template_evaluation {
     if (v.is(type::text)) return functions.texts().call(v.text, name, given);
     if (v.is(type::dict)) return functions.items().method(v, name, given);
     if (v.is(type::loop)) return of_loop(v, name, &given);
-    return run.fail("the method '", name, "' of ", v, " is not known here");
+    return run.fail("the method '", name, "' of ", v, " is not supported");
   }
   value attribute(const value& v, std::string_view name) {
     if (v.is(type::loop)) return of_loop(v, name, nullptr);
@@ -178,7 +178,7 @@ class template_evaluation {
     template_arguments given;
     for (id i = step.child; i && !run.failed(); i = node(i).next) {
       const bool named = node(i).kind == kind::argument;
-      if (!named && !given.names.empty()) run.fail("an argument without a name behind one with a name");
+      if (!named && !given.names.empty()) run.fail("a positional argument follows a named one");
       given.values.push_back(eval(named ? node(i).child : i));
       if (named) given.names.push_back(node(i).text);
     }
@@ -186,7 +186,7 @@ class template_evaluation {
   }
   value called(const value& v, const template_arguments& given) {
     if (v.is(type::function) && template_functions::is_function(v.text)) return functions.call(v.text, given);
-    return v.is(type::macro) ? of_macro(node(static_cast<id>(v.number)), given) : run.fail("a call of ", v);
+    return v.is(type::macro) ? of_macro(node(static_cast<id>(v.number)), given) : run.fail("cannot call ", v);
   }
 
   const template_tree& tree_;

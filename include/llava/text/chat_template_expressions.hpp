@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads the expressions of a chat template into its tree, with Jinja's ranks, from the weakest: `a if c else b`; or;
-/// and; not; comparisons and `in`; + and -; ~; *, // and %; the sign. Then what follows a value: .name, [index],
+/// Parses the expressions of a chat template into its tree, with Jinja's precedence, from the weakest: `a if c else b`;
+/// or; and; not; comparisons and `in`; + and -; ~; *, // and %; the sign. Postfix steps come last: .name, [index],
 /// (call), | filter, is test.
 #pragma once
 #include <cstdint>
@@ -18,7 +18,7 @@ class template_expressions : protected template_reader {
  protected:
   using template_reader::template_reader;
 
-  /// A value, or several with commas between them: a list. `chooses`: `a if c else b` may stand there.
+  /// A value, or a list of values separated by commas. `chooses`: `a if c else b` is allowed.
   id values(bool chooses = true) {
     const id first = chooses ? value() : ranked(0);
     if (!peek().is(",")) return first;
@@ -36,7 +36,7 @@ class template_expressions : protected template_reader {
     if (failed()) return 0;
     id first = ranked(0);
     for (int ifs = 0; !failed() && take_name("if"); ++ifs) {
-      if (ifs == deepest) return fail("too many 'if' in one value");
+      if (ifs == deepest) return fail("too many 'if' in one expression");
       const id condition = ranked(0);
       const id otherwise = take_name("else") ? value() : make(kind::nothing);
       first = make(kind::choose, {condition, first, otherwise});
@@ -44,12 +44,12 @@ class template_expressions : protected template_reader {
     return first;
   }
 
-  /// Operators by rank, the weakest first.
+  /// Operators by precedence, the weakest first.
   static constexpr int rank_not = 2, rank_compare = 3, rank_sign = 7;
   static constexpr kind kinds[] = {kind::any, kind::all,    kind::negate, kind::compare,
                                    kind::sum, kind::joined, kind::product};
 
-  /// The operator of this rank that stands here, taken; empty when there is none.
+  /// Takes and returns the next operator if it has this rank; otherwise returns an empty string.
   std::string_view take_operator(int rank) {
     constexpr std::string_view signs[][6] = {
         {"or"}, {"and"}, {}, {"==", "!=", "<", "<=", ">", ">="}, {"+", "-"}, {"~"}, {"*", "//", "%", "/"}};
@@ -138,9 +138,9 @@ class template_expressions : protected template_reader {
     return all;
   }
 
-  // --- what follows a value ----------------------------------------------------------------------------------------
+  // --- postfix steps -----------------------------------------------------------------------------------------------
 
-  /// Steps behind a value: `read` adds one and says whether there was one.
+  /// Postfix steps of a value. read() parses one and returns its node; 0: none.
   template <class Read>
   id steps(id first, Read&& read) {
     id all = 0, last = first;
@@ -177,7 +177,7 @@ class template_expressions : protected template_reader {
     int part = 0;
     while (!failed() && !take("]")) {
       if (take(":")) {
-        if (++part == 3) return fail("a slice has three parts at most");
+        if (++part == 3) return fail("a slice has more than three parts");
       } else {
         if (parts[part]) return fail_at("expected ']'");
         parts[part] = value();
@@ -189,7 +189,7 @@ class template_expressions : protected template_reader {
     return make(kind::slice, {parts[0], parts[1], parts[2]});
   }
 
-  /// A step with arguments in brackets; those of filters may be absent.
+  /// A step with arguments in parentheses, which may be absent for filters and tests.
   id call(kind k, std::string_view name) {
     const id all = make(k, name);
     if (!take("(")) return all;
@@ -197,7 +197,7 @@ class template_expressions : protected template_reader {
     while (!failed() && !take(")")) {
       if (last) expect(",");
       if (take(")")) break;
-      if (peek().is("*") || peek().is("**")) return fail("arguments from a list are not known here");
+      if (peek().is("*") || peek().is("**")) return fail("argument unpacking with '*' or '**' is not supported");
       if (peek().kind == token::name && peek(1).is("=")) {
         const std::string_view key = expect_name();
         next();
@@ -215,7 +215,7 @@ class template_expressions : protected template_reader {
     const token& t = peek();
     const bool has_argument = t.kind == token::text || t.kind == token::integer || t.is("[") || t.is("{") ||
                               (t.kind == token::name && t.word != "else" && t.word != "or" && t.word != "and");
-    if (t.is_name("is")) return fail("two tests in a row");
+    if (t.is_name("is")) return fail("two tests in a row are not supported");
     const id all = has_argument ? make(kind::test, {with_steps(primary())}, name) : call(kind::test, name);
     node(all).value = template_boolean(negated);
     return all;

@@ -33,7 +33,7 @@ class template_functions {
     if (name == "tojson") return json(v, given);
     if (name == "length" || name == "count") {
       const std::int64_t n = run_.length(v);
-      return n < 0 ? run_.fail("the length of ", v) : template_integer(n);
+      return n < 0 ? run_.fail("cannot take the length of ", v) : template_integer(n);
     }
     if (name == "list") return run_.memory.list(run_.items(v));
     if (name == "first") {
@@ -41,7 +41,7 @@ class template_functions {
       return run_.next_of(run_.walk(v), at).first;
     }
     if (name == "last") {
-      if (v.is(type::stream)) return run_.fail("the last of a list that is walked through once");
+      if (v.is(type::stream)) return run_.fail("'last' is not supported for a list that can be read only once");
       const std::vector<value> all = run_.items(v);
       return all.empty() ? value() : all.back();
     }
@@ -53,7 +53,7 @@ class template_functions {
       const value* otherwise = given.find(0, "default_value");
       return keeps ? v : otherwise ? *otherwise : template_text("");
     }
-    if (name == "int") return whole(v, given.find(0, "default"));
+    if (name == "int") return to_integer(v, given.find(0, "default"));
     if (name == "replace")
       return texts_.replace(run_.as_text(v), given.find(0, "old"), given.find(1, "new"), given.find(2, "count"));
     if (name == "join") {
@@ -67,12 +67,12 @@ class template_functions {
         return mapped(v, *path, given.find(given.values.size(), "default"));
       if (!first || !first->is(type::text)) return run_.fail("'map' needs an attribute or the name of a filter");
       const template_arguments left = rest(given, 1);
-      return made_of(v, [&](const value& i, std::vector<value>& to) { to.push_back(filter(first->text, i, left)); });
+      return stream_of(v, [&](const value& i, std::vector<value>& to) { to.push_back(filter(first->text, i, left)); });
     }
     const bool rejects = name == "reject" || name == "rejectattr",
                by_attribute = name == "selectattr" || name == "rejectattr";
     if (by_attribute || rejects || name == "select") return selected(v, given, by_attribute, rejects);
-    return run_.fail("the filter '", name, "' is not known here");
+    return run_.fail("the filter '", name, "' is not supported");
   }
 
   // --- tests -------------------------------------------------------------------------------------------------------
@@ -92,10 +92,10 @@ class template_functions {
     if (name == "iterable") return run_.length(v) >= 0 || v.is(type::stream);
     if (name == "odd" || name == "even" || (name == "divisibleby" && other)) {
       const std::int64_t by = name == "divisibleby" ? other->number : 2;
-      if (!v.is_number() || by == 0) return run_.fail("the test '", name, "' of ", v), false;
+      if (!v.is_number() || by == 0) return run_.fail("cannot apply the test '", name, "' to ", v), false;
       return by == -1 || (v.number % by == 0) == (name != "odd");
     }
-    if (!other) return run_.fail("the test '", name, "' is not known here"), false;
+    if (!other) return run_.fail("the test '", name, "' is not supported"), false;
     if (name == "equalto" || name == "eq" || name == "==") return run_.equal(v, *other);
     if (name == "ne" || name == "!=") return !run_.equal(v, *other);
     if (name == "in") return run_.contains(*other, v);
@@ -103,7 +103,7 @@ class template_functions {
     if (name == "gt" || name == ">" || name == "greaterthan") return run_.order(v, *other) > 0;
     if (name == "le" || name == "<=") return run_.order(v, *other) <= 0;
     if (name == "ge" || name == ">=") return run_.order(v, *other) >= 0;
-    return run_.fail("the test '", name, "' is not known here"), false;
+    return run_.fail("the test '", name, "' is not supported"), false;
   }
 
   // --- functions ---------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class template_functions {
     if (name == "range") return range(given);
     if (name == "namespace" || name == "dict") {
       const value made = run_.memory.make(name == "dict" ? type::dict : type::name_space);
-      if (first && !first->is(type::dict)) return run_.fail(name, "() of ", *first);
+      if (first && !first->is(type::dict)) return run_.fail(name, "() does not accept ", *first);
       if (first) *made.object = *first->object;
       run_.memory.count_items(made.object->items.size() + given.names.size());
       for (std::size_t i = 0; i < given.names.size() && run_.work(1 + i / 8); ++i)
@@ -128,14 +128,14 @@ class template_functions {
       run_.refusal = std::string(run_.as_text(*first));
       return run_.fail("raise_exception");
     }
-    return run_.fail(name, "() without what it needs");
+    return run_.fail(name, "() has a missing or invalid argument");
   }
 
   template_texts& texts() { return texts_; }
   template_items& items() { return items_; }
 
  private:
-  /// Arguments without the first so many unnamed ones.
+  /// Arguments without the first `skip` positional ones.
   static template_arguments rest(const template_arguments& given, std::size_t skip) {
     template_arguments left = given;
     left.values.erase(left.values.begin(),
@@ -143,9 +143,9 @@ class template_functions {
     return left;
   }
 
-  /// A stream of what f(item, items) adds for each item. Jinja takes any value that is false for an empty list there.
+  /// A stream of the items that f(item, items) appends for each item of v. As in Jinja, a false value is an empty list.
   template <class F>
-  value made_of(const value& v, F&& f) {
+  value stream_of(const value& v, F&& f) {
     const value out = run_.memory.make(type::stream);
     if (run_.truth(v))
       run_.each(v, [&](const value& i) { return f(i, out.object->items), run_.memory.count_items(1), true; });
@@ -153,7 +153,7 @@ class template_functions {
   }
 
   value mapped(const value& v, const value& path, const value* otherwise) {
-    return made_of(v, [&](const value& i, std::vector<value>& to) {
+    return stream_of(v, [&](const value& i, std::vector<value>& to) {
       const value found = items_.by_path(i, path);
       to.push_back(otherwise && found.is(type::undefined) ? *otherwise : found);
     });
@@ -162,9 +162,9 @@ class template_functions {
     const std::size_t skip = by_attribute ? 1 : 0;
     if (given.unnamed() < skip) return run_.fail("'selectattr' needs the name of an attribute");
     const value* name = given.find(skip, "");
-    if (name && !name->is(type::text)) return run_.fail("a test is named by a text");
+    if (name && !name->is(type::text)) return run_.fail("the name of a test must be a string");
     const template_arguments left = rest(given, skip + 1);
-    return made_of(v, [&](const value& i, std::vector<value>& to) {
+    return stream_of(v, [&](const value& i, std::vector<value>& to) {
       const value looked_at = by_attribute ? items_.by_path(i, given.values[0]) : i;
       if ((name ? test(name->text, looked_at, left) : run_.truth(looked_at)) != rejects) to.push_back(i);
     });
@@ -180,9 +180,9 @@ class template_functions {
     std::reverse(out.object->items.begin(), out.object->items.end());
     return out;
   }
-  value whole(const value& v, const value* otherwise) {
+  value to_integer(const value& v, const value* otherwise) {
     if (v.is_number()) return template_integer(v.number);
-    if (v.is(type::undefined)) return run_.fail("'int' of ", v);
+    if (v.is(type::undefined)) return run_.fail("'int' does not accept ", v);
     const value none = otherwise ? *otherwise : template_integer(0);
     if (!v.is(type::text)) return none;
     std::string_view s = texts_.strip(v.text, nullptr, true, true).text;
@@ -192,7 +192,7 @@ class template_functions {
     if (failure == std::errc() && end == s.data() + s.size()) return template_integer(number);
     if (s.find_first_not_of("0123456789+-._eE") == std::string_view::npos &&
         s.find_first_of("0123456789") != std::string_view::npos)
-      return run_.fail("'int' of a number that is not whole, or beyond 64 bits");
+      return run_.fail("'int' supports only integers of at most 64 bits");
     return none;
   }
   value range(const template_arguments& given) {
@@ -200,16 +200,16 @@ class template_functions {
     const std::size_t n = given.values.size();
     for (std::size_t i = 0; i < n; ++i) {
       if (n > 3 || !given.names.empty() || !given.values[i].is_number())
-        return run_.fail("range() needs one to three numbers");
+        return run_.fail("range() needs one to three integers");
       bounds[n == 1 ? 1 : i] = given.values[i].number;
     }
-    constexpr int most = 100000;  // Jinja's
+    constexpr int most = 100000;  // MAX_RANGE of Jinja's sandbox
     for (const std::int64_t b : bounds)
       if (n == 0 || b > (std::int64_t{1} << 60) || b < -(std::int64_t{1} << 60) || bounds[2] == 0)
-        return run_.fail("range() needs one to three numbers");
+        return run_.fail("range() needs one to three integers up to 2^60 in size, and a step other than 0");
     std::vector<value> all;
     for (std::int64_t i = bounds[0]; (bounds[2] > 0 ? i < bounds[1] : i > bounds[1]) && run_.work(); i += bounds[2]) {
-      if (all.size() == std::size_t{most}) return run_.fail("range() of more than ", most, " numbers");
+      if (all.size() == std::size_t{most}) return run_.fail("range() has more than ", most, " integers");
       all.push_back(template_integer(i));
       run_.memory.count_items(1);
     }
@@ -220,7 +220,7 @@ class template_functions {
     const value* parts = given.find(2, "separators");
     const value* sorted = given.find(3, "sort_keys");
     const value* ascii = given.find(0, "ensure_ascii");
-    if (ascii && run_.truth(*ascii)) return run_.fail("'tojson' with ensure_ascii is not known here");
+    if (ascii && run_.truth(*ascii)) return run_.fail("'tojson' with ensure_ascii is not supported");
     std::int64_t by = -1;
     if (indent && indent->is_number()) by = std::clamp<std::int64_t>(indent->number, 0, 64);
     std::string_view comma = by < 0 ? ", " : ",", colon = ": ";

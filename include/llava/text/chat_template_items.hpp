@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Items of lists, texts and dictionaries in chat templates: by key, by place, by a path; and what a dictionary can do.
+/// Items of lists, strings and dictionaries in chat templates, by key, index or path; and the methods of dictionaries.
 #pragma once
 #include <charconv>
 #include <cstdint>
@@ -18,7 +18,7 @@ class template_items {
   using type = template_type;
   explicit template_items(template_run& run) : run_(run) {}
 
-  /// A method of a dictionary.
+  /// Calls a method of a dictionary.
   value method(const value& dict, std::string_view name, const template_arguments& given) {
     const value* key = given.find(0, "");
     if (name == "items") return pairs(dict, false);
@@ -29,15 +29,15 @@ class template_items {
       const value* otherwise = given.find(1, "");
       return found ? *found : otherwise ? *otherwise : template_none();
     }
-    return run_.fail("the method '", name, "' of a dictionary is not known here");
+    return run_.fail("the method '", name, "' of a dictionary is not supported");
   }
   static bool is_method(std::string_view name) {
     return template_list_has(" clear copy fromkeys get items keys pop popitem setdefault update values ", name);
   }
 
-  /// v[key]; undefined when there is no such item.
+  /// v[key]; undefined if there is no such item.
   value item(const value& v, const value& key) {
-    if (v.is(type::undefined)) return run_.fail("an item of ", v);
+    if (v.is(type::undefined)) return run_.fail("cannot index ", v);
     if (v.has_keys() && key.is(type::text)) {
       const value* found = run_.find(v, key.text);
       return found ? *found : template_undefined(key.text);
@@ -51,7 +51,7 @@ class template_items {
     for (std::int64_t k = 0; k < i; ++k) at += utf8_at(v.text, at).bytes;
     return template_text(v.text.substr(at, utf8_at(v.text, at).bytes));
   }
-  /// The item by a path of names and numbers with dots.
+  /// The item at a dotted path of names and indices.
   value by_path(value v, const value& path) {
     if (!path.is(type::text)) return item(v, path);
     std::string_view left = path.text;
@@ -67,11 +67,11 @@ class template_items {
     }
     return v;
   }
-  /// [key, item] for each of a dictionary.
+  /// The [key, item] pairs of a dictionary; `once`: as a stream.
   value pairs(const value& v, bool once) {
     const value out = run_.memory.make(once ? type::stream : type::list);
     if (v.is(type::undefined)) return out;
-    if (!v.is(type::dict)) return run_.fail("the items of ", v);
+    if (!v.is(type::dict)) return run_.fail("cannot list the items of ", v);
     for (std::size_t i = 0; i < v.object->keys.size() && run_.work(); ++i) {
       run_.memory.count_items(1);
       out.object->items.push_back(run_.memory.list({template_text(v.object->keys[i]), v.object->items[i]}));

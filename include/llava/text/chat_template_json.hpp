@@ -22,7 +22,7 @@ class template_json {
 
   void write(const template_value& v, int depth = 0) {
     if (depth > template_run::deepest_value) {
-      run_.fail("lists are nested too deep");
+      run_.fail("lists are nested too deeply");
     } else if (v.is(template_type::none)) {
       put("null");
     } else if (v.is(template_type::boolean)) {
@@ -36,7 +36,7 @@ class template_json {
     } else if (v.is(template_type::dict)) {
       write_items(v, "{", "}", depth);
     } else {
-      run_.fail("'tojson' of ", v);
+      run_.fail("'tojson' does not accept ", v);
     }
   }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// From the text of a chat template to words: the text between tags, names, numbers, texts, signs. White space around
-/// tags goes as with trim_blocks and lstrip_blocks, which transformers sets: a line end behind a block is dropped, as
-/// is what stands before a block on its line if it is only white space; `-` takes all white space on its side, `+`
-/// none.
+/// Splits a chat template into tokens: the text between tags, names, integers, strings, signs. White space around tags
+/// is handled as with trim_blocks and lstrip_blocks, which transformers sets: a newline after a block is dropped, and
+/// so is white space between the start of a line and a block. `-` strips all white space on its side; `+` strips none.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -15,7 +14,7 @@
 
 LLAVA_BEGIN
 
-/// One word of a template.
+/// One token of a template.
 struct template_token {
   enum kind_type : std::uint8_t {
     data,
@@ -31,7 +30,7 @@ struct template_token {
   };
   kind_type kind = end;
   std::uint32_t line = 0;
-  std::string_view word;  ///< as written; of a text: what it means
+  std::string_view word;  ///< as written; of a string: its value
   std::int64_t number = 0;
 
   bool is(std::string_view a_sign) const { return kind == sign && word == a_sign; }
@@ -57,7 +56,7 @@ class template_lexer {
   }
 
   std::vector<template_token> tokens;
-  std::string problem;  ///< empty: all is well
+  std::string problem;  ///< empty: no error
   std::uint32_t line = 1;
 
   void read() {
@@ -111,7 +110,7 @@ class template_lexer {
     pass(begin);
   }
 
-  /// Behind an end of two characters: `mark` is what stood before it.
+  /// Skips the two characters that end a tag; `mark` is the character before them.
   void finish_tag(char mark, bool trims) {
     std::size_t to = at_ + 2;
     if (mark == '-')
@@ -124,7 +123,7 @@ class template_lexer {
 
   void skip_comment() {
     const std::size_t end = source_.find("#}", at_);
-    if (end == std::string_view::npos) return fail("a comment has no end");
+    if (end == std::string_view::npos) return fail("a comment is not closed");
     const char mark = end > at_ ? source_[end - 1] : ' ';
     pass(end);
     finish_tag(mark, true);
@@ -132,11 +131,11 @@ class template_lexer {
 
   void read_tag(bool block) {
     add(block ? template_token::block_begin : template_token::output_begin, {});
-    std::string open;  // brackets, the innermost last
+    std::string open;  // expected closing brackets, the innermost last
     while (problem.empty()) {
       pass(source_.size() - stripped_in_front(source_.substr(at_)).size());
       const std::string_view rest = source_.substr(at_);
-      if (rest.empty()) return fail("a tag has no end");
+      if (rest.empty()) return fail("a tag is not closed");
       if (open.empty()) {
         const std::string_view end = block ? "%}" : "}}";
         const bool marked = rest[0] == '-' || (block && rest[0] == '+');
@@ -165,22 +164,22 @@ class template_lexer {
       const bool is_fraction = n + 1 < rest.size() && rest[n] == '.' && is_digit(rest[n + 1]);
       const bool is_path = !tokens.empty() && tokens.back().is(".");
       if (value < 0 || (is_fraction && !is_path) || (n < rest.size() && is_letter(rest[n])))
-        return fail("a number that is not whole, or has more than 18 digits");
-      if (n > 1 && c == '0' && value != 0) return fail("a number begins with 0");
+        return fail("a number is not an integer or has more than 18 digits");
+      if (n > 1 && c == '0' && value != 0) return fail("a number has a leading zero");
       add(template_token::integer, rest.substr(0, n), value);
     } else if (c == '\'' || c == '"') {
       while (n < rest.size() && rest[n] != c) n += rest[n] == '\\' ? 2u : 1u;
-      if (n >= rest.size()) return fail("a text has no closing quote");
-      add(template_token::text, meaning(rest.substr(1, n - 1)));
+      if (n >= rest.size()) return fail("a string has no closing quote");
+      add(template_token::text, unescaped(rest.substr(1, n - 1)));
       ++n;
     } else {
       for (const std::string_view two : {"//", "**", "==", "!=", "<=", ">="})
         if (rest.substr(0, 2) == two) n = 2;
       if (n == 1 && std::string_view("+-*/%~()[]{}<>=.:,|;").find(c) == std::string_view::npos)
-        return fail("the character '", rest.substr(0, utf8_at(rest, 0).bytes), "' in a tag");
+        return fail("unexpected character '", rest.substr(0, utf8_at(rest, 0).bytes), "' in a tag");
       if (c == '(' || c == '[' || c == '{') open += c == '(' ? ')' : c == '[' ? ']' : '}';
       if (c == ')' || c == ']' || c == '}') {
-        if (open.empty() || open.back() != c) return fail("a '", rest.substr(0, 1), "' that closes nothing");
+        if (open.empty() || open.back() != c) return fail("a '", rest.substr(0, 1), "' has no opening bracket");
         open.pop_back();
       }
       add(template_token::sign, rest.substr(0, n));
@@ -188,8 +187,8 @@ class template_lexer {
     pass(at_ + n);
   }
 
-  /// What stands between quotes, with Python's escapes; those it does not know stay as they are.
-  std::string_view meaning(std::string_view s) {
+  /// The value of a string literal, with Python's escapes; unknown escapes are unchanged.
+  std::string_view unescaped(std::string_view s) {
     if (s.find('\\') == std::string_view::npos) return s;
     std::string out;
     for (std::size_t i = 0; i < s.size(); ++i) {
@@ -203,17 +202,17 @@ class template_lexer {
       if (const std::size_t known = plain.find(c); known != std::string_view::npos) {
         out += means[known];
       } else if (digits > 0 || (c >= '0' && c <= '7')) {
-        append_utf8(out, number_of(s, i, digits));
+        append_utf8(out, code_point(s, i, digits));
       } else if (c == 'N' || static_cast<unsigned char>(c) >= 0x80) {
-        fail("the escape \\", c == 'N' ? "N" : "before a letter beyond ASCII");
+        fail("unsupported escape \\", c == 'N' ? "N" : " before a non-ASCII character");
       } else if (c != '\n') {
         out += {'\\', c};
       }
     }
     return memory_.keep(std::move(out));
   }
-  /// Of `digits` hexadecimal digits behind s[i], or of up to three octal ones that begin there; i is left at the last.
-  char32_t number_of(std::string_view s, std::size_t& i, int digits) {
+  /// The code point of `digits` hex digits after s[i]; for 0, of up to 3 octal ones at s[i]. i ends at the last.
+  char32_t code_point(std::string_view s, std::size_t& i, int digits) {
     char32_t code = 0;
     if (digits == 0) {
       for (int n = 0; n < 3 && i < s.size() && s[i] >= '0' && s[i] <= '7'; ++n)
@@ -231,7 +230,7 @@ class template_lexer {
       code = code * 16 + static_cast<char32_t>(digit);
     }
     if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
-      fail("an escape that is no character");
+      fail("an escape is not a Unicode character");
       return 0;
     }
     return code;

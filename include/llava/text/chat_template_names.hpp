@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The variables of a chat template. A name is looked up from the innermost scope outwards: one for each turn of a
-/// loop and each call of a macro, then the template's own, then what the caller gave, then the functions. A name that
-/// is set in a loop is gone behind it, as in Jinja.
+/// The variables of a chat template. A name is looked up in the scopes of loop iterations and macro calls, the
+/// innermost first, then among the template's own variables, the caller's and the functions. A name that is set in a
+/// loop is gone after it, as in Jinja.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -19,8 +19,8 @@ class template_names {
   using value = template_value;
   template_names(template_run& r, const value& given) : run(r), given_(given) {}
 
-  /// Variables set while it lives are gone after it. `closed`: those outside cannot be seen, but for the template's
-  /// own.
+  /// Removes on destruction the variables set during its lifetime. `closed`: hides outer variables, except the
+  /// template's own.
   struct scope {
     explicit scope(template_names& r, bool closed = false) : of(r), begin(r.begin_), closed_begin(r.closed_) {
       r.begin_ = r.names_.size();
@@ -38,7 +38,7 @@ class template_names {
     std::size_t begin, closed_begin;
   };
 
-  /// Outside of all loops and macros.
+  /// Whether only the template's own scope is open.
   bool at_top() const { return scopes_ == 1; }
   void set(std::string_view name, const value& v) {
     run.work(1 + (names_.size() - begin_) / 8);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The operators of chat templates between two values: comparisons, `in`, and arithmetic on whole numbers, as Python
-/// has them.
+/// The binary operators of chat templates, as in Python: comparisons, `in` and integer arithmetic.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -30,7 +29,7 @@ class template_operators {
     return sign == ">" ? order > 0 : order >= 0;
   }
 
-  /// + - * // %; texts and lists can be added.
+  /// Computes + - * // % of integers, and + of strings and lists.
   value calculated(const value& a, std::string_view sign, const value& b) {
     if (sign == "+" && a.is(type::text) && b.is(type::text)) {
       std::string text(a.text);
@@ -43,7 +42,8 @@ class template_operators {
       run.work(all.size() / 8);
       return run.memory.list(std::move(all));
     }
-    if (!a.is_number() || !b.is_number() || sign == "/") return run.fail("'", sign, "' between ", a, " and ", b);
+    if (!a.is_number() || !b.is_number() || sign == "/")
+      return run.fail("'", sign, "' is not supported between ", a, " and ", b);
     std::int64_t c = 0;
     bool fits = true;
     if (sign == "+") {
@@ -53,13 +53,13 @@ class template_operators {
     } else if (sign == "*") {
       fits = !__builtin_mul_overflow(a.number, b.number, &c);
     } else {
-      if (b.number == 0) return run.fail("a division by zero");
+      if (b.number == 0) return run.fail("division by zero");
       fits = b.number != -1 || a.number != INT64_MIN;
-      const std::int64_t over = fits ? a.number % b.number : 0;  // of a's sign; Python's has b's
+      const std::int64_t over = fits ? a.number % b.number : 0;  // has the sign of a; in Python that of b
       const bool below = over != 0 && (over < 0) != (b.number < 0);
       if (fits) c = sign == "%" ? (below ? over + b.number : over) : a.number / b.number - (below ? 1 : 0);
     }
-    return fits ? template_integer(c) : run.fail("a number beyond 64 bits");
+    return fits ? template_integer(c) : run.fail("an integer result exceeds 64 bits");
   }
 
  private:

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// From the text of a chat template to its tree: the statements. What Jinja has and is not known here is an error
-/// that names it.
+/// Parses a chat template into its tree: the statements. An unsupported feature of Jinja is an error that names it.
 #pragma once
 #include <initializer_list>
 #include <string>
@@ -17,7 +16,7 @@ class template_parser : template_expressions {
  public:
   explicit template_parser(template_tree& tree) : template_expressions(tree) { tree.nodes.emplace_back(); }
 
-  /// What is wrong; empty when the tree is whole.
+  /// Returns the first error; empty if the tree is complete.
   std::string parse(std::string_view text) {
     template_lexer words(text, tree_.memory);
     words.read();
@@ -28,7 +27,7 @@ class template_parser : template_expressions {
   }
 
  private:
-  /// Statements up to a tag of one of these names, which is left to be read, or to the end when there are none.
+  /// Parses statements up to a tag named in `ends`, whose name is not taken; without `ends`, up to the template's end.
   id body(std::initializer_list<std::string_view> ends) {
     const level here(*this);
     const id all = make(kind::body);
@@ -58,7 +57,7 @@ class template_parser : template_expressions {
     if (peek().kind != token::block_end && peek().kind != token::output_end) fail_at("expected the end of the tag");
     next();
   }
-  /// The end of a tag, its body, and the name of the tag that ends it.
+  /// Takes the end of a tag and parses its body, up to a tag with one of these names, which is not taken.
   id body_after(std::initializer_list<std::string_view> ends) {
     take(":");
     expect_tag_end();
@@ -81,18 +80,18 @@ class template_parser : template_expressions {
     if (take_name("continue")) return make(kind::again);
     if (peek().kind != token::name) return fail_at("expected the name of a tag");
     for (const std::string_view known : {"endfor", "endif", "else", "elif", "endset", "endmacro", "endgeneration"})
-      if (name == known) return fail("'", name, "' without the tag that it belongs to");
-    return fail("the tag '", name, "' is not known here");
+      if (name == known) return fail("'", name, "' without a matching opening tag");
+    return fail("the tag '", name, "' is not supported");
   }
 
   id loop() {
     const id target = names();
     if (!take_name("in")) return fail_at("expected 'in'");
     for (id i = node(target).child; i; i = node(i).next)
-      if (node(i).text == "loop") return fail("a loop cannot call its item 'loop'");
+      if (node(i).text == "loop") return fail("a loop variable cannot be named 'loop'");
     const id list = values(false);
     const id condition = take_name("if") ? value() : make(kind::nothing);
-    if (peek().is_name("recursive")) return fail("a loop that is recursive is not known here");
+    if (peek().is_name("recursive")) return fail("a recursive loop is not supported");
     const id each = body_after({"else", "endfor"});
     const bool has_else = take_name("else");
     const id otherwise = has_else ? body_until("endfor") : make(kind::nothing);
@@ -124,7 +123,7 @@ class template_parser : template_expressions {
       target = names();
     }
     if (take("=")) return make(kind::assign, {target, values()});
-    if (peek().is("|")) return fail("a filter of the tag 'set' is not known here");
+    if (peek().is("|")) return fail("a filter on the tag 'set' is not supported");
     return make(kind::capture, {target, body_until("endset")});
   }
 
@@ -141,7 +140,7 @@ class template_parser : template_expressions {
     return all;
   }
 
-  /// One name or several, in brackets or not.
+  /// One or more names, with or without parentheses.
   id names() {
     const id all = make(kind::names);
     const bool brackets = take("(");

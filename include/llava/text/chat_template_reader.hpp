@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What reading a chat template stands on: the words that are left, the tree that grows, the first problem, and how
-/// deep the template nests. After a problem nothing that is read counts.
+/// The state of a chat template's parser: the remaining tokens, the tree, the first error and the nesting depth. After
+/// an error the tree is invalid.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -29,7 +29,7 @@ class template_reader {
 
   explicit template_reader(template_tree& tree) : tree_(tree) {}
 
-  // --- words -------------------------------------------------------------------------------------------------------
+  // --- tokens ------------------------------------------------------------------------------------------------------
 
   const token& peek(std::size_t ahead = 0) const { return tokens_[(std::min)(at_ + ahead, tokens_.size() - 1)]; }
   void next() { at_ = (std::min)(at_ + 1, tokens_.size() - 1); }
@@ -51,13 +51,13 @@ class template_reader {
     add_problem(list, sizeof...(parts));
     return 0;
   }
-  /// Fails with what was expected and what was found instead.
+  /// Fails with the expectation and the token found instead.
   [[gnu::cold]] id fail_at(std::string_view expected, std::string_view what = {}, std::string_view behind = {}) {
     const token& t = peek();
     const bool ends = t.kind == token::block_end || t.kind == token::output_end;
     if (t.kind == token::end) return fail(expected, what, behind, ", found the end of the template");
     if (ends) return fail(expected, what, behind, ", found the end of the tag");
-    if (t.kind == token::text) return fail(expected, what, behind, ", found a text");
+    if (t.kind == token::text) return fail(expected, what, behind, ", found a string");
     return fail(expected, what, behind, ", found '", t.word, "'");
   }
 
@@ -81,12 +81,12 @@ class template_reader {
     node(n).value = v;
     return n;
   }
-  /// Appends a child; `last` is the one before it.
+  /// Appends a child after `last`, which it updates; 0: no child yet.
   void add(id parent, id child, id& last) {
     (last ? node(last).next : node(parent).child) = child;
     last = child;
   }
-  /// Counts a level of nesting while it lives.
+  /// Counts one level of nesting during its lifetime.
   struct level {
     explicit level(template_reader& p) : parser(p) {
       if (++parser.depth_ > deepest) parser.fail("nested deeper than ", deepest, " levels");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Walks the tree of a chat template and writes its text: the statements.
+/// Renders the tree of a chat template: executes its statements and writes their text.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -27,26 +27,26 @@ class template_renderer final : public template_evaluation {
   }
 
  private:
-  enum class goes_on : std::uint8_t { yes, again, leave };
+  enum class flow : std::uint8_t { next, again, leave };
   using scope = template_names::scope;
-  /// What `loop` tells of a loop that is under way.
+  /// The state of a running loop, which the variable `loop` reports.
   struct loop_state {
     value list, previous, current, following;
     std::size_t at = 0;
-    std::int64_t index = -1, total = -1;  // total: once it was asked for
+    std::int64_t index = -1, total = -1;  // total −1: not counted yet
     const template_node* of = nullptr;
     bool has_following = false;
   };
 
   // --- statements --------------------------------------------------------------------------------------------------
 
-  goes_on statements(id body, std::string& out) {
+  flow statements(id body, std::string& out) {
     for (id i = node(body).child; i && run.work(); i = node(i).next)
-      if (const goes_on how = statement(i, out); how != goes_on::yes) return how;
-    return goes_on::yes;
+      if (const flow how = statement(i, out); how != flow::next) return how;
+    return flow::next;
   }
 
-  goes_on statement(id i, std::string& out) {
+  flow statement(id i, std::string& out) {
     const template_node& n = node(i);
     run.line = n.line;
     switch (n.kind) {
@@ -64,13 +64,13 @@ class template_renderer final : public template_evaluation {
       case kind::leave:
       case kind::again:
         if (loops_.empty()) run.fail("'break' or 'continue' outside of a loop");
-        return n.kind == kind::leave ? goes_on::leave : goes_on::again;
+        return n.kind == kind::leave ? flow::leave : flow::again;
       case kind::generation: {
         scope here(names);
         return statements(n.child, out);
       }
       case kind::macro:
-        if (!names.at_top()) run.fail("a macro in a loop or in a macro is not known here");
+        if (!names.at_top()) run.fail("a macro in a loop or in another macro is not supported");
         names.set(n.text, {type::macro, i, n.text, nullptr});
         break;
       case kind::assign:
@@ -85,24 +85,24 @@ class template_renderer final : public template_evaluation {
         assign(n.child, run.text(std::move(text)));
       }
     }
-    return goes_on::yes;
+    return flow::next;
   }
 
-  goes_on branch(const template_node& n, std::string& out) {
+  flow branch(const template_node& n, std::string& out) {
     for (id i = n.child; i;) {
       const id body = node(i).next;
       if (!body) return statements(i, out);  // else
       if (run.truth(eval(i))) return statements(body, out);
       i = node(body).next;
     }
-    return goes_on::yes;
+    return flow::next;
   }
 
   void assign(id target, const value& v) {
     const template_node& t = node(target);
     if (t.kind == kind::name_path) {
       const value space = eval(t.child);
-      if (!space.is(type::name_space)) run.fail("'", t.text, "' can be set of a namespace only, not of ", space);
+      if (!space.is(type::name_space)) run.fail("'", t.text, "' can be set only on a namespace, not on ", space);
       if (!run.failed() && run.work(8)) space.object->set(t.text, v);
       return;
     }
@@ -111,7 +111,7 @@ class template_renderer final : public template_evaluation {
     std::size_t at = 0;
     for (id i = t.child; i && !run.failed(); i = node(i).next, ++at) {
       if (at >= parts.size() || (!node(i).next && at + 1 != parts.size()))
-        run.fail("a list of another length than the names");
+        run.fail("the number of values differs from the number of names");
       if (at < parts.size()) names.set(node(i).text, parts[at]);
     }
   }
@@ -134,7 +134,7 @@ class template_renderer final : public template_evaluation {
       scope here(names);
       names.set("loop", {type::loop, static_cast<std::int64_t>(own), "loop", nullptr});
       assign(n.child, l.current);
-      if (statements(body, out) == goes_on::leave || run.failed()) break;
+      if (statements(body, out) == flow::leave || run.failed()) break;
     }
     const bool was_empty = loops_[own].index < 0;
     loops_.pop_back();
@@ -143,8 +143,8 @@ class template_renderer final : public template_evaluation {
       statements(node(body).next, out);
     }
   }
-  /// Whether loop `own` has another turn: its item is looked for as late as possible, for its condition may depend on
-  /// what the turn before did.
+  /// Whether loop `own` has another iteration. Evaluates its condition as late as possible, since it may depend on the
+  /// previous iteration.
   bool peek(std::size_t own) {
     const id condition = node(node(loops_[own].of->child).next).next;
     while (!loops_[own].has_following && run.work()) {
@@ -159,8 +159,8 @@ class template_renderer final : public template_evaluation {
     }
     return !run.failed();
   }
-  /// How many turns a loop has. Its condition is asked for all of them now, and not again.
-  std::int64_t turns(std::size_t own) {
+  /// Number of iterations of a loop. Evaluates its condition for all remaining items now, and not again.
+  std::int64_t iterations(std::size_t own) {
     if (loops_[own].total >= 0) return loops_[own].total;
     std::vector<value> rest;
     for (; peek(own); loops_[own].has_following = false) rest.push_back(loops_[own].following);
@@ -172,11 +172,11 @@ class template_renderer final : public template_evaluation {
   }
   value of_loop(const value& v, std::string_view name, const template_arguments* given) override {
     const auto own = static_cast<std::size_t>(v.number);
-    if (own >= loops_.size()) return run.fail("'loop' of a loop that has ended");
+    if (own >= loops_.size()) return run.fail("'loop' refers to a loop that has ended");
     const loop_state& l = loops_[own];
     if (name == "cycle" && given && !given->values.empty())
       return given->values[static_cast<std::size_t>(l.index) % given->values.size()];
-    if (given) return run.fail("'loop.", name, "()' is not known here");
+    if (given) return run.fail("'loop.", name, "()' is not supported");
     if (name == "index0") return template_integer(l.index);
     if (name == "index") return template_integer(l.index + 1);
     if (name == "first") return template_boolean(l.index == 0);
@@ -185,8 +185,8 @@ class template_renderer final : public template_evaluation {
     if (name == "previtem") return l.index == 0 ? template_undefined("loop.previtem") : l.previous;
     if (name == "nextitem") return peek(own) ? loops_[own].following : template_undefined("loop.nextitem");
     if (name != "length" && name != "revindex" && name != "revindex0")
-      return run.fail("'loop.", name, "' is not known here");
-    const std::int64_t total = turns(own), behind = total - loops_[own].index;
+      return run.fail("'loop.", name, "' is not supported");
+    const std::int64_t total = iterations(own), behind = total - loops_[own].index;
     return template_integer(name == "length" ? total : name == "revindex" ? behind : behind - 1);
   }
 
@@ -203,7 +203,7 @@ class template_renderer final : public template_evaluation {
                               : node(node(i).child).kind != kind::nothing ? eval(node(i).child)
                                                                           : template_undefined(node(i).text));
     }
-    if (used != given.values.size()) run.fail("the macro '", macro.text, "' is given what it does not take");
+    if (used != given.values.size()) run.fail("the macro '", macro.text, "' has an unexpected argument");
     std::string out;
     statements(i, out);
     return run.text(std::move(out));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What every part of rendering a chat template stands on: the memory of the run, its first problem, its bounds, and
-/// what values are as texts, as truths, and beside each other. After a problem nothing that is computed counts.
+/// The state shared by all parts of rendering a chat template: the memory, the first error and the limits; and the
+/// conversions and comparisons of values. After an error no result is valid.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -18,11 +18,11 @@ namespace detail {
 
 class template_run {
  public:
-  /// @name Bounds
+  /// @name Limits
   /// @{
-  static constexpr std::size_t most_bytes = std::size_t{32} << 20;   ///< of all texts and lists together
-  static constexpr std::size_t longest_text = std::size_t{8} << 20;  ///< of one text, the prompt among them
-  static constexpr std::size_t most_steps = 5'000'000;               ///< half a second
+  static constexpr std::size_t most_bytes = std::size_t{32} << 20;   ///< all strings and lists together
+  static constexpr std::size_t longest_text = std::size_t{8} << 20;  ///< one string, including the prompt
+  static constexpr std::size_t most_steps = 5'000'000;               ///< about half a second
   static constexpr int deepest_value = 64, deepest_call = 400;
   /// @}
   using type = template_type;
@@ -31,19 +31,19 @@ class template_run {
   explicit template_run(template_memory& m) : memory(m) {}
 
   template_memory& memory;
-  std::string problem;  ///< empty: all is well
-  std::string refusal;  ///< what the template itself raised
+  std::string problem;  ///< empty: no error
+  std::string refusal;  ///< message of raise_exception()
   std::uint32_t line = 0;
 
   bool failed() const { return !problem.empty(); }
-  /// The parts of a sentence; what comes after the first problem is none.
+  /// Records the error sentence of these parts; only the first error counts.
   template <class... Parts>
   value fail(const Parts&... parts) {
     const template_problem_part list[] = {parts...};
     add_problem(list, sizeof...(parts));
     return {};
   }
-  /// Counts work; false when there was too much of it.
+  /// Counts steps. Returns false beyond a limit or after an error.
   bool work(std::size_t steps = 1) {
     steps_ += steps;
     if (steps_ > most_steps || memory.bytes() > most_bytes)
@@ -52,7 +52,7 @@ class template_run {
   }
   bool append(std::string& to, std::string_view text) {
     if (text.size() > longest_text || to.size() > longest_text - text.size())
-      fail("a text becomes longer than any prompt");
+      fail("a string becomes longer than any prompt");
     else if (work(1 + text.size() / 64))
       to.append(text);
     return !failed();
@@ -62,7 +62,7 @@ class template_run {
     return memory.text(std::move(s));
   }
 
-  // --- what a value is ---------------------------------------------------------------------------------------------
+  // --- properties of values ----------------------------------------------------------------------------------------
 
   bool truth(const value& v) const {
     switch (v.type) {
@@ -82,7 +82,7 @@ class template_run {
         return true;
     }
   }
-  /// str(v). That of a list or a dictionary is Python's business; no prompt holds one.
+  /// str(v). Fails for lists and dictionaries, which no prompt contains.
   std::string_view as_text(const value& v) {
     switch (v.type) {
       case type::undefined:
@@ -96,13 +96,13 @@ class template_run {
       case type::text:
         return v.text;
       default:
-        fail("the text of ", v, " is asked for");
+        fail("converting ", v, " to a string is not supported");
         return {};
     }
   }
 
   bool equal(const value& a, const value& b, int depth = 0) {
-    if (!work() || depth > deepest_value) return fail("lists are nested too deep"), false;
+    if (!work() || depth > deepest_value) return fail("lists are nested too deeply"), false;
     if (a.is_number() && b.is_number()) return a.number == b.number;
     if (a.is_list() && b.is_list()) {
       if (a.object->items.size() != b.object->items.size()) return false;
@@ -120,19 +120,19 @@ class template_run {
     }
     return true;
   }
-  /// −1, 0, 1; numbers and texts have an order.
+  /// Negative, 0 or positive. Only numbers and strings have an order.
   int order(const value& a, const value& b) {
     if (a.is_number() && b.is_number()) return a.number < b.number ? -1 : a.number > b.number;
     if (a.is(type::text) && b.is(type::text)) return work(a.text.size() / 64), a.text.compare(b.text);
-    return fail("no order between ", a, " and ", b), 0;
+    return fail("cannot order ", a, " and ", b), 0;
   }
   bool contains(const value& where, const value& what) {
     if (where.is(type::text)) {
-      if (!what.is(type::text)) return fail("'in' looks for ", what, " in a text"), false;
+      if (!what.is(type::text)) return fail("'in' cannot look for ", what, " in a string"), false;
       return find(where.text, what.text) != std::string_view::npos;
     }
     if (where.is(type::dict)) {
-      if (what.object) return fail("'in' looks for ", what, " in a dictionary"), false;
+      if (what.object) return fail("'in' cannot look for ", what, " in a dictionary"), false;
       return what.is(type::text) && find(where, what.text);
     }
     bool found = false;
@@ -145,13 +145,13 @@ class template_run {
     work(dict.object->keys.size() / 8);
     return dict.object->find(key);
   }
-  /// Where a text stands in another. The search may take as long as the product of their sizes.
+  /// Position of a string in another, or npos. The product of their sizes counts as work.
   std::size_t find(std::string_view where, std::string_view what, std::size_t from = 0) {
     const std::size_t size = where.size() - from;
     return work(1 + size / 64 + size / 64 * (what.size() / 64)) ? where.find(what, from) : std::string_view::npos;
   }
 
-  /// f(item) for each that a loop would see, until it says false. What cannot be walked through is a problem.
+  /// Calls f(item) for each item of an iterable until f returns false. Fails if v is not iterable.
   template <class F>
   void each(const value& v, F&& f) {
     const auto all = walk(v);
@@ -160,7 +160,7 @@ class template_run {
       if (!item.second || !f(item.first)) return;
     }
   }
-  /// What a loop walks through: the value itself, or the keys of a dictionary.
+  /// The iterable of a loop: the value itself, or the keys of a dictionary.
   value walk(const value& v) {
     if (v.is(type::dict)) {
       std::vector<value> keys;
@@ -169,9 +169,9 @@ class template_run {
       return memory.list(std::move(keys));
     }
     if (v.is(type::text) || v.is_list() || v.is(type::stream) || v.is(type::undefined)) return v;
-    return fail("a loop over ", v);
+    return fail("cannot iterate over ", v);
   }
-  /// The item at `at`, which is moved on, and whether there is one.
+  /// The item at `at`, which advances, and whether there is one.
   std::pair<value, bool> next_of(const value& v, std::size_t& at) {
     if (failed()) return {};
     if (v.is(type::text)) {
@@ -185,13 +185,13 @@ class template_run {
     if (taken >= v.object->items.size()) return {};
     return {v.object->items[taken++], true};
   }
-  /// The items as a list of their own.
+  /// A copy of all items.
   std::vector<value> items(const value& v) {
     std::vector<value> all;
     each(v, [&](const value& i) { return all.push_back(i), memory.count_items(1), true; });
     return all;
   }
-  /// How many items, or characters; −1 where Python has no length.
+  /// Number of items or characters; −1 if Python defines no length.
   std::int64_t length(const value& v) {
     if (v.is(type::undefined)) return 0;
     if (v.is_list() || v.is(type::dict)) return static_cast<std::int64_t>(v.object->items.size());

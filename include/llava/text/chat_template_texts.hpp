@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What Python's str can do, as far as chat templates ask for it: strip, split, replace, case, slices by characters.
-/// Letters beyond ASCII have no case here: asking for it is a problem, not a wrong answer.
+/// The methods of Python's str that chat templates use: strip, split, replace, case, slices by character. Case
+/// conversion of non-ASCII text is an error.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -15,13 +15,13 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// What a call was given.
+/// The arguments of a call.
 struct template_arguments {
-  std::vector<template_value> values;   ///< those without a name, then those with one
-  std::vector<std::string_view> names;  ///< of the last ones
+  std::vector<template_value> values;   ///< positional arguments, then named ones
+  std::vector<std::string_view> names;  ///< of the named arguments
 
   std::size_t unnamed() const { return values.size() - names.size(); }
-  /// The argument in this place or of this name, or null.
+  /// The argument at this position or with this name, or null.
   const template_value* find(std::size_t place, std::string_view name) const {
     if (place < unnamed()) return &values[place];
     for (std::size_t i = 0; i < names.size(); ++i)
@@ -30,7 +30,7 @@ struct template_arguments {
   }
 };
 
-/// Has text `list`, words with spaces around, the word?
+/// Whether `list`, words with spaces around them, contains the word.
 constexpr bool template_list_has(std::string_view list, std::string_view word) {
   for (std::size_t at = list.find(word); at != std::string_view::npos; at = list.find(word, at + 1))
     if (at > 0 && list[at - 1] == ' ' && list[at + word.size()] == ' ') return true;
@@ -42,7 +42,7 @@ class template_texts {
   using value = template_value;
   explicit template_texts(template_run& run) : run_(run) {}
 
-  /// What of Python's str has a name here; the others are a problem, since they are not undefined either.
+  /// Whether Python's str has this method. A method that is not implemented here is an error, not undefined.
   static bool is_method(std::string_view name) {
     return template_list_has(
         " capitalize casefold center count encode endswith expandtabs find format format_map index isalnum isalpha "
@@ -63,12 +63,12 @@ class template_texts {
     if (name == "startswith" || name == "endswith") return template_boolean(has_end(s, first, name == "endswith"));
     if (name == "replace") return replace(s, first, given.find(1, ""), given.find(2, "count"));
     if (name == "join" && first) return join(s, *first);
-    return run_.fail("the method '", name, "' of a text is not known here");
+    return run_.fail("the method '", name, "' of a string is not supported");
   }
 
   value strip(std::string_view s, const value* which, bool left, bool right) {
     if (which && which->is(template_type::none)) which = nullptr;
-    if (which && !which->is(template_type::text)) return run_.fail("strip() of ", *which);
+    if (which && !which->is(template_type::text)) return run_.fail("strip() does not accept ", *which);
     const auto goes = [&](utf8_character c, std::string_view at) {
       return which ? run_.find(which->text, at.substr(0, c.bytes)) != std::string_view::npos : is_python_space(c.code);
     };
@@ -95,8 +95,8 @@ class template_texts {
       }
       return run_.memory.list(std::move(parts));
     }
-    if (!separator->is(template_type::text)) return run_.fail("split() at ", *separator);
-    if (separator->text.empty()) return run_.fail("split() at an empty text");
+    if (!separator->is(template_type::text)) return run_.fail("split() needs a string, found ", *separator);
+    if (separator->text.empty()) return run_.fail("split() needs a separator that is not empty");
     while (left-- != 0 && run_.work()) {
       const std::size_t at = run_.find(s, separator->text);
       if (at == std::string_view::npos) break;
@@ -109,11 +109,11 @@ class template_texts {
   }
 
   value replace(std::string_view s, const value* from, const value* to, const value* most) {
-    if (!from || !to) return run_.fail("replace() needs two texts");
+    if (!from || !to) return run_.fail("replace() needs two strings");
     const std::string_view old = run_.as_text(*from), fresh = run_.as_text(*to);
     std::int64_t left = most && most->is_number() && most->number >= 0 ? most->number : -1;
     std::string out;
-    if (old.empty()) return run_.fail("replace() of an empty text");
+    if (old.empty()) return run_.fail("replace() of an empty string is not supported");
     for (std::size_t at = 0; left-- != 0 && run_.work();) {
       at = run_.find(s, old);
       if (at == std::string_view::npos || !run_.append(out, s.substr(0, at)) || !run_.append(out, fresh)) break;
@@ -123,12 +123,12 @@ class template_texts {
     return run_.text(std::move(out));
   }
 
-  /// The items' texts with `between`. Python joins texts only; the filter takes anything.
+  /// Joins the items with `between`. Python's method accepts only strings; the filter accepts any value.
   value join(std::string_view between, const value& items, bool texts_only = true) {
     std::string out;
     bool is_first = true;
     run_.each(items, [&](const value& v) {
-      if (texts_only && !v.is(template_type::text)) return run_.fail("join() of ", v), false;
+      if (texts_only && !v.is(template_type::text)) return run_.fail("join() needs strings, found ", v), false;
       const bool goes_on = (is_first || run_.append(out, between)) && run_.append(out, run_.as_text(v));
       is_first = false;
       return goes_on;
@@ -136,14 +136,14 @@ class template_texts {
     return run_.text(std::move(out));
   }
 
-  /// `how`: upper, lower, capitalize; title, where a word begins behind what is no letter; words, where it begins
-  /// behind white space, '-' and opening brackets, as the filter `title` has it.
+  /// `how`: upper, lower, capitalize; title: a word begins after any non-letter; words: a word begins after white
+  /// space, '-' or an opening bracket, as in the filter `title`.
   value cased(std::string_view s, std::string_view how) {
     std::string out;
     bool begins = true;
     for (char c : s) {
       if (static_cast<unsigned char>(c) >= 0x80)
-        return run_.fail("'", how, "' of a text with characters beyond ASCII is not known here");
+        return run_.fail("'", how, "' of a string with non-ASCII characters is not supported");
       const bool raises = how == "upper" || (how != "lower" && begins);
       const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
       if (is_letter) c = static_cast<char>(raises ? c & ~0x20 : c | 0x20);
@@ -161,27 +161,27 @@ class template_texts {
         if (run_.work() && has_end(s, &v, at_end)) return true;
       return false;
     }
-    if (!what || !what->is(template_type::text)) return run_.fail("startswith() and endswith() need a text"), false;
+    if (!what || !what->is(template_type::text)) return run_.fail("startswith() and endswith() need a string"), false;
     if (what->text.size() > s.size()) return false;
     return s.substr(at_end ? s.size() - what->text.size() : 0, what->text.size()) == what->text;
   }
 
-  /// Characters [from, to) in steps of `step`, as Python counts them. Absent parts are null.
+  /// Characters or items [from, to) in steps of `step`, as in Python. Missing parts are null.
   value slice(const value& v, const value* from, const value* to, const value* step) {
     for (const value* part : {from, to, step})
       if (part && !part->is_number() && !part->is(template_type::none))
-        return run_.fail("a slice of what is no number");
+        return run_.fail("a bound of a slice is not an integer");
     const auto part = [](const value* p) { return p && p->is_number() ? p : nullptr; };
     const std::int64_t n = run_.length(v), by = part(step) ? step->number : 1;
-    if (n < 0 || (!v.is_list() && !v.is(template_type::text))) return run_.fail("a slice of ", v);
-    if (by == 0) return run_.fail("a slice in steps of 0");
+    if (n < 0 || (!v.is_list() && !v.is(template_type::text))) return run_.fail("cannot slice ", v);
+    if (by == 0) return run_.fail("a slice has step 0");
     const auto bound = [&](const value* p, std::int64_t otherwise) {
       if (!part(p)) return otherwise;
       const std::int64_t i = p->number < 0 ? p->number + n : p->number;
       return by > 0 ? std::clamp<std::int64_t>(i, 0, n) : std::clamp<std::int64_t>(i, -1, n - 1);
     };
     const std::int64_t begin = bound(from, by > 0 ? 0 : n - 1), end = bound(to, by > 0 ? n : -1);
-    std::vector<std::size_t> places;  // of characters
+    std::vector<std::size_t> places;  // byte offset of each character
     run_.memory.count_items(v.text.size() / 8);
     if (v.is(template_type::text) && run_.work())
       for (std::size_t at = 0; at < v.text.size(); at += utf8_at(v.text, at).bytes) places.push_back(at);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The tree of a chat template. Nodes lie in one vector and name each other by number. A row of operators of one
-/// rank, of steps behind a value, or of branches is one node with many children, so that the tree is deep only where
-/// the template nests.
+/// The syntax tree of a chat template. Nodes are stored in one vector and refer to each other by index. A sequence of
+/// operators of one precedence, of postfix steps or of branches is one node with many children, so the tree is deep
+/// only where the template nests.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -11,7 +11,7 @@
 
 LLAVA_BEGIN
 
-/// What a node is; its children are in brackets, `…` for any number, `?` for a child that may be `nothing`.
+/// The kind of a node. Its children are in parentheses; `…`: any number of them, `?`: may be `nothing`.
 enum class template_syntax : std::uint8_t {
   nothing,
   // statements
@@ -57,15 +57,15 @@ enum class template_syntax : std::uint8_t {
 
 struct template_node {
   template_syntax kind = template_syntax::nothing;
-  std::uint32_t line = 0, child = 0, next = 0;  ///< child, next: numbers of nodes; 0: none
+  std::uint32_t line = 0, child = 0, next = 0;  ///< child, next: indices of nodes; 0: none
   std::string_view text;
   template_value value;  ///< of a literal
 };
 
-/// What a template was parsed to.
+/// A parsed template.
 struct template_tree {
   std::vector<template_node> nodes;
-  template_memory memory;  ///< of its texts
+  template_memory memory;  ///< owns its strings
   std::uint32_t root = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a chat template computes with: values as Python has them, without fractions. A value is a small copy; its
-/// texts, lists and dictionaries lie in a template_memory, which outlives it.
+/// The values of a chat template, as in Python, without floats. A value is cheap to copy. Its strings, lists and
+/// dictionaries are owned by a template_memory, which must outlive it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 LLAVA_BEGIN
 
-/// What a value is. `stream`: a list that can be walked through once, as Python's generators. `content`: the parts of a
-/// message, a list whose text nobody may ask for.
+/// The type of a value. `stream`: a list that can be iterated once, as Python's generators. `content`: a list, the
+/// parts of a message.
 enum class template_type : std::uint8_t {
   undefined,
   none,
@@ -35,12 +35,12 @@ enum class template_type : std::uint8_t {
 
 struct template_object;
 
-/// One value. At first it is not defined.
+/// One value; undefined by default.
 struct template_value {
   template_type type = template_type::undefined;
-  std::int64_t number = 0;            ///< of a boolean and an integer; which macro, which loop
-  std::string_view text;              ///< of a text; what a function, or a thing that is not defined, is called
-  template_object* object = nullptr;  ///< of all that has items
+  std::int64_t number = 0;            ///< of a boolean or integer; index of a macro or loop
+  std::string_view text;              ///< of a string; name of a function, macro or undefined value
+  template_object* object = nullptr;  ///< items of lists and dictionaries; otherwise null
 
   bool is(template_type t) const { return type == t; }
   bool is_number() const { return is(template_type::integer) || is(template_type::boolean); }
@@ -48,11 +48,11 @@ struct template_value {
   bool has_keys() const { return is(template_type::dict) || is(template_type::name_space); }
 };
 
-/// The items of a list, or the keys and items of a dictionary, in the order in which they came.
+/// The items of a list, or the keys and items of a dictionary, in order of insertion.
 struct template_object {
   std::vector<std::string_view> keys;
   std::vector<template_value> items;
-  std::size_t taken = 0;  ///< how many a stream has given
+  std::size_t taken = 0;  ///< number of items that a stream has yielded
 
   const template_value* find(std::string_view key) const {
     for (std::size_t i = 0; i < keys.size(); ++i)
@@ -70,17 +70,17 @@ struct template_object {
   }
 };
 
-/// @name Values that need no memory
+/// @name Values that allocate nothing
 /// @{
 inline template_value template_undefined(std::string_view name) { return {template_type::undefined, 0, name, nullptr}; }
 inline template_value template_none() { return {template_type::none, 0, {}, nullptr}; }
 inline template_value template_boolean(bool b) { return {template_type::boolean, b ? 1 : 0, {}, nullptr}; }
 inline template_value template_integer(std::int64_t i) { return {template_type::integer, i, {}, nullptr}; }
-/// Of a text that somebody else keeps.
+/// Does not copy the text, which must outlive the value.
 inline template_value template_text(std::string_view text) { return {template_type::text, 0, text, nullptr}; }
 /// @}
 
-/// Owner of what values refer to; all of it lives as long.
+/// Owns the strings and objects that values refer to.
 class template_memory {
  public:
   std::string_view keep(std::string text) {
@@ -88,12 +88,11 @@ class template_memory {
     return *texts_.emplace_back(std::make_unique<const std::string>(std::move(text)));
   }
   template_value text(std::string t) { return template_text(keep(std::move(t))); }
-  /// A list, dictionary or what else has items, empty.
+  /// An empty object of a type with items.
   template_value make(template_type type) {
     bytes_ += sizeof(template_object);
     return {type, 0, {}, objects_.emplace_back(std::make_unique<template_object>()).get()};
   }
-  /// A list of these.
   template_value list(std::vector<template_value> items) {
     count_items(items.size());
     const template_value v = make(template_type::list);
@@ -101,7 +100,7 @@ class template_memory {
     return v;
   }
   std::size_t bytes() const { return bytes_; }
-  /// Counts items that were put into an object, or that others keep for a while.
+  /// Adds n items to bytes(), whether they are in an object or in temporary storage.
   void count_items(std::size_t n) { bytes_ += n * (sizeof(template_value) + sizeof(std::string_view)); }
 
  private:
@@ -110,8 +109,8 @@ class template_memory {
   std::size_t bytes_ = 0;
 };
 
-/// A part of the sentence that says what is wrong with a template: a text, a number, or what a value is. It is two
-/// words, since there are many such sentences.
+/// A part of an error sentence: a text, a number or the type of a value. It is two machine words, since there are many
+/// such sentences.
 class template_problem_part {
  public:
   template_problem_part(std::string_view text) : at_(text.data()), size_(text.size()) {}
@@ -136,16 +135,9 @@ class template_problem_part {
  private:
   static constexpr std::size_t is_value = static_cast<std::size_t>(-1);
   static std::string_view name_of(template_type t) {
-    constexpr std::string_view names[] = {"something that is not defined",
-                                          "none",
-                                          "a boolean",
-                                          "a number",
-                                          "a text",
-                                          "a list",
-                                          "a list",
-                                          "a list",
-                                          "a dictionary",
-                                          "a namespace"};
+    constexpr std::string_view names[] = {"an undefined value", "none",       "a boolean", "a number",
+                                          "a string",           "a list",     "a list",    "a list",
+                                          "a dictionary",       "a namespace"};
     const auto i = static_cast<std::size_t>(t);
     return i < std::size(names) ? names[i] : std::string_view("a function");
   }
@@ -154,7 +146,7 @@ class template_problem_part {
   std::size_t size_;
 };
 
-/// The sentence, with the line of the template.
+/// The error sentence, with the line number in the template.
 [[gnu::cold]] inline std::string template_problem(std::uint32_t line, const template_problem_part* parts,
                                                   std::size_t count) {
   std::string out = text_of("line ", line, ": ");

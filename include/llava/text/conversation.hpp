@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Conversations: how turns become the text of a prompt, exactly as LLaVA's conversation.py builds it. A template is a
-/// type (conversation_templates.hpp). any_conversation is one of them, chosen by name; of_checkpoint is what a folder
-/// asks for, one of these or its own chat template.
+/// Conversations: build the text of a prompt from turns, exactly as LLaVA's conversation.py does. A template is a type
+/// (conversation_templates.hpp). any_conversation holds one of them, chosen by name. of_checkpoint holds the one that a
+/// folder selects, one of these or the folder's own chat template.
 ///
-/// A turn without text is to be answered: the prompt ends with its role. Turns alternate and begin with the user;
-/// which separator ends a turn goes by its place, as in the reference. A turn of the role `system` in front takes the
-/// place of the template's system text.
+/// A turn without text is to be answered: the prompt ends with its role. Turns alternate and begin with the user. The
+/// separator after a turn depends on its position, as in the reference. A first turn of the role `system` replaces the
+/// template's system text.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -29,13 +29,13 @@ concept conversation_template = requires(std::span<const message> turns) {
   { T::style::stop(texts_of<T>()) } -> std::convertible_to<std::string_view>;
 };
 
-/// A template as a value: what is chosen when a program runs.
+/// A template as a value, chosen at run time.
 struct conversation_form {
   std::string_view name;
   template_texts texts;
   std::string (*prompt)(const template_texts&, std::span<const message>);
   std::string_view (*stop)(const template_texts&);
-  bool image_turn = false;  ///< images are a turn of their own
+  bool image_turn = false;  ///< images have a turn of their own
 };
 
 namespace detail {
@@ -58,14 +58,14 @@ inline constexpr conversation_form form_of{T::name, texts_of<T>(), detail::promp
 ;
 
 namespace detail {
-/// The place of a name in a list; −1: it is not there.
+/// The index of the form with this name, or −1.
 LLAVA_INLINE int find_form(std::span<const conversation_form> forms, std::string_view name);
 LLAVA_INLINE std::string names_of_forms(std::span<const conversation_form> forms);
 LLAVA_INLINE error unknown_form(std::span<const conversation_form> forms, std::string_view name);
 LLAVA_INLINE result<std::string> try_prompt(const conversation_form& form, std::span<const message> turns);
 LLAVA_INLINE std::vector<message> with_image(const conversation_form& form, std::span<const message> turns);
 
-/// A conversation's template as a value, whether it is a type or was chosen.
+/// The template of a conversation as a value, whether the conversation is a type or a run-time choice.
 template <class C>
 constexpr const conversation_form& form_of_conversation(const C& conversation) {
   if constexpr (requires { conversation.form(); })
@@ -75,7 +75,7 @@ constexpr const conversation_form& form_of_conversation(const C& conversation) {
 }
 }  // namespace detail
 
-/// Templates to choose from, by the reference's names; at first the first.
+/// A choice of one template by the reference's names. The default is the first.
 template <conversation_template... T>
 class conversation_list {
  public:
@@ -83,13 +83,13 @@ class conversation_list {
   template <class C>
   requires(std::is_same_v<C, T> || ...) conversation_list(C) { choose(C::name); }
 
-  /// The template that the reference calls so; an error names those that there are.
+  /// The template with this name. The error lists all names.
   static result<conversation_list> try_named(std::string_view name) {
     conversation_list found;
     if (found.choose(name)) return found;
     return detail::unknown_form(forms, name);
   }
-  /// Chooses by name; false, and no change, when there is none of that name.
+  /// Chooses by name. Returns false and changes nothing if no template has this name.
   bool choose(std::string_view name) {
     const int found = detail::find_form(forms, name);
     if (found >= 0) chosen_ = found;
@@ -105,13 +105,13 @@ class conversation_list {
   int chosen_ = 0;
 };
 
-/// One of the reference's templates; at first the one that is the reference's default.
+/// One of the reference's templates. The default is vicuna_v1, as in the reference.
 using any_conversation =
     conversation_list<vicuna_v1, v1, llava_v1, v1_mmtag, default_v0, v0, llava_v0, v0_mmtag, llava_llama_2, llama_2,
                       mistral_instruct, chatml_direct, mistral_direct, mpt, plain, v0_plain>;
 
-/// The prompt that these turns become. Errors: a turn of a role that the template does not have; a folder's chat
-/// template that is not known here, or refuses the conversation.
+/// The prompt for these turns. Errors: the template does not have the role of a turn; a folder's chat template uses an
+/// unsupported feature or refuses the conversation.
 template <class C>
 result<std::string> try_prompt(const C& conversation, std::span<const message> turns) {
   if constexpr (requires { conversation.own(); })
@@ -127,7 +127,7 @@ std::string prompt(const C& conversation, std::span<const message> turns) {
 }
 #endif
 
-/// The text at which the reference's programs cut an answer. Empty: there is none.
+/// The text at which the reference's programs cut an answer; empty if there is none.
 template <class C>
 std::string_view stop_string(const C& conversation) {
   if constexpr (requires { conversation.own(); })
@@ -136,15 +136,15 @@ std::string_view stop_string(const C& conversation) {
   return form.stop(form.texts);
 }
 
-/// The turns of a conversation that was begun with an image, as the reference's demo writes them: `<image>` at the
-/// head of the first text, or a turn of its own in the templates that mark images with tags. `<image>` that the
-/// person typed in the first text is taken out.
+/// The turns of a conversation that begins with an image, as in the reference's demo: `<image>` comes before the first
+/// text, or is a turn of its own in templates that mark images with tags. `<image>` that the user typed in the first
+/// text is removed.
 template <class C>
 std::vector<message> with_image(const C& conversation, std::span<const message> turns) {
   return detail::with_image(detail::form_of_conversation(conversation), turns);
 }
 
-/// The template that the reference's command line takes for a model of this name.
+/// The template that the reference's command line selects for a model of this name.
 LLAVA_INLINE std::string_view conversation_of_model(std::string_view model_name);
 
 LLAVA_END

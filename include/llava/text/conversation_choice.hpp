@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// conversation_choice: which conversation a folder asks for, and what says so.
+/// conversation_choice: the conversation template that a folder selects, and the reason.
 #pragma once
 #include <string>
 
@@ -7,17 +7,17 @@
 
 LLAVA_BEGIN
 
-/// A folder's own chat template, not yet read.
+/// A folder's own chat template, not yet parsed.
 struct chat_template_text {
-  std::string text, file;    ///< file: where it stands, for errors
-  bool parts_first = false;  ///< of a processor; otherwise of a tokenizer
+  std::string text, file;    ///< file: its source, for errors
+  bool parts_first = false;  ///< from a processor; otherwise from a tokenizer
 };
 
-/// Which conversation a folder asks for, and why.
+/// The conversation template that a folder selects, and the reason.
 struct conversation_choice {
-  std::string name;  ///< of one of the reference's templates; "chat_template": the folder's own; empty: nothing says it
-  std::string reason;    ///< what says so: "the folder is called llava-v1.5-7b"
-  bool guessed = false;  ///< nothing says it: another may be right
+  std::string name;      ///< a template of the reference; "chat_template": the folder's own; empty: none selected
+  std::string reason;    ///< for example "the folder is called llava-v1.5-7b"
+  bool guessed = false;  ///< nothing specifies it: another may be right
   chat_template_text own;
 };
 

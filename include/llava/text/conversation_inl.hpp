@@ -42,7 +42,7 @@ LLAVA_INLINE result<std::string> try_prompt(const conversation_form& form, std::
       if (turn.from != role::user && turn.from != role::assistant)
         return fail(errc::unsupported,
                     text_of("llava: the conversation template ", form.name, " has no turns of the role ",
-                            turn.from == role::tool ? "tool" : "system, but for the first"));
+                            turn.from == role::tool ? "tool" : "system after the first turn"));
     return form.prompt(texts, turns);
   });
 }

@@ -49,7 +49,7 @@ LLAVA_INLINE std::string llama_2::prompt(const template_texts& t, std::span<cons
     else
       out.append(" ").append(text).append(" ").append(t.separator2);
   }
-  // The reference strips characters, not the text: any of the separator's.
+  // As in the reference, any characters of the separator are stripped, not the separator as a whole.
   const std::size_t first = t.separator.empty() ? 0 : out.find_first_not_of(t.separator);
   return first == std::string::npos ? std::string() : out.substr(first);
 }

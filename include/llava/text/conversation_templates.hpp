@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The conversation templates of LLaVA's conversation.py: each is a struct of its texts and a style.
+/// The conversation templates of LLaVA's conversation.py. Each is a struct with its texts and a style.
 #pragma once
 #include <string_view>
 
@@ -47,25 +47,25 @@ inline constexpr std::string_view energy_answer =
 }  // namespace conversation_texts
 
 /// @name Templates
-/// Each by the name that the reference gives it in conv_templates.
+/// Named as in the reference's conv_templates.
 /// @{
 
-/// LLaVA-1.5, by the scripts that evaluate it; what transformers' chat template writes.
+/// LLaVA-1.5 in the reference's evaluation scripts and in transformers' chat template.
 struct vicuna_v1 {
   static constexpr std::string_view name = "vicuna_v1", system = conversation_texts::user, separator = " ",
                                     separator2 = "</s>";
   static constexpr std::string_view roles[] = {"USER", "ASSISTANT"};
   using style = conversation_styles::two;
 };
-/// The same under its other name.
+/// Another name of vicuna_v1.
 struct v1 : vicuna_v1 {
   static constexpr std::string_view name = "v1";
 };
-/// LLaVA-1.5, by the command line and the web demo: "a curious human".
+/// LLaVA-1.5 in the command line and the web demo: "a curious human".
 struct llava_v1 : vicuna_v1 {
   static constexpr std::string_view name = "llava_v1", system = conversation_texts::human;
 };
-/// Vicuna after the first stage of training: images are a turn of their own.
+/// Vicuna after the first stage of training; images have a turn of their own.
 struct v1_mmtag : vicuna_v1 {
   static constexpr std::string_view name = "v1_mmtag", system = conversation_texts::marked;
   static constexpr bool image_turn = true;
@@ -77,7 +77,7 @@ struct llava_v0 {
   static constexpr std::string_view roles[] = {"Human", "Assistant"};
   using style = conversation_styles::single;
 };
-/// The same with images as a turn of their own.
+/// llava_v0 in which images have a turn of their own.
 struct v0_mmtag : llava_v0 {
   static constexpr std::string_view name = "v0_mmtag", system = conversation_texts::marked;
   static constexpr bool image_turn = true;
@@ -88,7 +88,7 @@ struct v0 : llava_v0 {
   static constexpr std::string_view demonstration[] = {conversation_texts::energy_question,
                                                        conversation_texts::energy_answer};
 };
-/// The same under its other name.
+/// Another name of v0.
 struct default_v0 : v0 {
   static constexpr std::string_view name = "default";
 };
@@ -103,18 +103,18 @@ struct llava_llama_2 {
 struct llama_2 : llava_llama_2 {
   static constexpr std::string_view name = "llama_2", system = conversation_texts::llama_2_safety;
 };
-/// Mistral instruct: the form of Llama 2, nothing else.
+/// Mistral instruct: the style of Llama 2 without system text and first separator.
 struct mistral_instruct : llava_llama_2 {
   static constexpr std::string_view name = "mistral_instruct", system = "", separator = "";
 };
-/// ChatML, without roles in the text: LLaVA-1.6 34B.
+/// ChatML: LLaVA-1.6 34B.
 struct chatml_direct {
   static constexpr std::string_view name = "chatml_direct", system = "Answer the questions.",
                                     system_role = "<|im_start|>system\n", separator = "<|im_end|>", separator2 = "";
   static constexpr std::string_view roles[] = {"<|im_start|>user\n", "<|im_start|>assistant\n"};
   using style = conversation_styles::mpt;
 };
-/// The same under its other name.
+/// Another name of chatml_direct.
 struct mistral_direct : chatml_direct {
   static constexpr std::string_view name = "mistral_direct";
 };
@@ -125,13 +125,13 @@ struct mpt : chatml_direct {
       "A conversation between a user and an LLM-based AI assistant. The assistant gives helpful "
       "and honest answers.";
 };
-/// Of the training's first stage. Only a user's text: the reference has no second separator, and fails on an answer.
+/// The first stage of training. User turns only: the reference has no second separator and fails on an answer.
 struct plain {
   static constexpr std::string_view name = "plain", system = "", separator = "\n", separator2 = "";
   static constexpr std::string_view roles[] = {"", ""};
   using style = conversation_styles::plain;
 };
-/// The same under its other name.
+/// Another name of plain.
 struct v0_plain : plain {
   static constexpr std::string_view name = "v0_plain";
 };

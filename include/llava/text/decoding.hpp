@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// text_decoder: from tokens to text, one after another. It gives out what no later token can change and holds back the
-/// rest, so that decoding as tokens come and decoding them all is the same code and the same text.
+/// text_decoder: decodes tokens to text one at a time. It outputs the text that no later token can change and holds
+/// back the rest, so that decoding one at a time and all at once use the same code and give the same text.
 ///
-/// The reference's programs differ in how they decode, and so does the text; `decoding` says whose way is taken.
+/// The reference's programs decode in different ways and give different texts; `decoding` selects the way.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -13,46 +13,46 @@
 
 LLAVA_BEGIN
 
-/// Whose way of decoding: SentencePiece's, or the steps of a tokenizer.json.
+/// The way of decoding: SentencePiece's, or the decoder of a tokenizer.json.
 enum class decoding : std::uint8_t {
-  spaced,         ///< tokenizer.json without a decoder: tokens with a space between them
-  byte_level,     ///< all bytes together are the text, U+FFFD for what is not UTF-8
-  byte_fallback,  ///< ▁ is a space; byte pieces that follow each other are text if UTF-8 together, else all U+FFFD
-  metaspace,      ///< ▁ is a space, but for those of the first token
-  sentencepiece,  ///< as the SentencePiece library: ▁ is a space, but for one at the start; U+FFFD for each wrong byte
-  slow_legacy,    ///< as LlamaTokenizer of transformers 4, legacy: SentencePiece between special tokens
-  slow,           ///< the same, not legacy
+  spaced,         ///< tokenizer.json without a decoder: tokens separated by spaces
+  byte_level,     ///< the concatenated bytes, with U+FFFD for invalid UTF-8
+  byte_fallback,  ///< ▁ is a space; a run of byte pieces is text if valid UTF-8, else one U+FFFD per byte
+  metaspace,      ///< ▁ is a space; in the first token it is dropped
+  sentencepiece,  ///< as the SentencePiece library: ▁ is a space, except one at the start; U+FFFD per invalid byte
+  slow_legacy,    ///< as transformers 4's LlamaTokenizer, legacy: SentencePiece between special tokens
+  slow,           ///< slow_legacy without legacy
 };
 
-/// How ids become text.
+/// The way of decoding and its options.
 struct decoding_rules {
   decoding how = decoding::spaced;
   bool marks = true;                   ///< byte_fallback: ▁ is a space
   bool bytes = true;                   ///< byte_fallback: byte pieces are bytes
-  int strip = 0;                       ///< byte_fallback: spaces taken off the front of the text
-  bool drops_first = true;             ///< metaspace: the ▁ of the first token are dropped
+  int strip = 0;                       ///< byte_fallback: maximum number of leading spaces to strip
+  bool drops_first = true;             ///< metaspace: ▁ in the first token is dropped
   bool dummy_prefix = true;            ///< SentencePiece: one ▁ at the start is dropped
   bool collapses = false;              ///< SentencePiece: remove_extra_whitespaces
-  std::string_view unknown_surface{};  ///< SentencePiece: what the unknown token becomes
+  std::string_view unknown_surface{};  ///< SentencePiece: text of the unknown token
 };
 
-/// One token as decoding sees it.
+/// One token to decode.
 struct decoded_token {
   enum kind_of : std::uint8_t { text, byte, control, unknown };
   std::string_view piece;  ///< byte_level: its bytes
   kind_of kind = text;
   unsigned char value = 0;         ///< of a byte
-  bool special = false;            ///< left out when special tokens are skipped
-  bool apart = false;              ///< slow: has spaces around it
-  bool known_without_mark = true;  ///< slow: without its first ▁ it is a piece too
+  bool special = false;            ///< omitted with skip_special
+  bool apart = false;              ///< slow: decoded with spaces around it
+  bool known_without_mark = true;  ///< slow: the vocabulary has it without its first ▁
 };
 
-/// Decodes ids by decoding_rules.
+/// Decodes tokens by decoding_rules.
 class text_decoder {
  public:
   text_decoder(const decoding_rules& rules, bool skip_special) : rules_(rules), skip_special_(skip_special) {}
 
-  /// Appends what can be said now.
+  /// Appends the text that is final after this token.
   void push(const decoded_token& t, std::string& out) {
     if (skip_special_ && t.special) return;
     switch (rules_.how) {
@@ -79,7 +79,7 @@ class text_decoder {
     first_ = false;
   }
 
-  /// Appends what was held back, and starts anew.
+  /// Appends the text held back and resets the decoder.
   void finish(std::string& out) {
     switch (rules_.how) {
       case decoding::byte_level:
@@ -110,7 +110,7 @@ class text_decoder {
     out += piece;
   }
 
-  /// Characters of held_ that are complete, U+FFFD for those that will never be.
+  /// Moves the complete characters of held_ to `out`, with U+FFFD for invalid bytes.
   void give_whole_characters(std::string& out, invalid_utf8 rule = invalid_utf8::by_stretch) {
     std::size_t at = 0;
     while (at < held_.size()) {
@@ -125,7 +125,7 @@ class text_decoder {
   // --- the tokenizers library ----------------------------------------------------------------------------------------
   void push_byte_fallback(const decoded_token& t, std::string& out) {
     if (rules_.bytes && t.kind == decoded_token::byte) {
-      held_ += static_cast<char>(t.value);  // one wrong byte later makes U+FFFD of all, so they wait
+      held_ += static_cast<char>(t.value);  // held back: a later invalid byte turns the whole run into U+FFFD
       return;
     }
     end_bytes(out);
@@ -190,10 +190,9 @@ class text_decoder {
     mark_dropped_ = run_has_text_ = false;
   }
 
-  // --- transformers' LlamaTokenizer of Python ------------------------------------------------------------------------
-  // Tokens that stand apart are joined to the groups between them by spaces. In a group, runs between special tokens
-  // are SentencePiece's; legacy puts a space in front of a run that a special token follows, so that such a run has to
-  // wait.
+  // --- transformers' Python LlamaTokenizer ---------------------------------------------------------------------------
+  // Tokens with `apart` and the groups between them are joined by spaces. In a group, SentencePiece decodes the runs
+  // between special tokens. Legacy puts a space before a run that a special token follows, so runs are held back.
   void push_slow(const decoded_token& t, std::string& out) {
     if (t.apart) {
       end_group(false, out);
@@ -214,7 +213,7 @@ class text_decoder {
     decoded_token rest = t;
     if (first && t.piece.substr(0, space_mark.size()) == space_mark) {
       rest.piece.remove_prefix(space_mark.size());
-      if (!t.known_without_mark) {  // the library takes what is no piece as it is
+      if (!t.known_without_mark) {  // the library outputs an unknown piece unchanged
         run_ += rest.piece;
         run_has_text_ = run_has_text_ || !rest.piece.empty();
       } else {
@@ -233,7 +232,7 @@ class text_decoder {
     end_run(run_);
     give(run_, out);
     run_.clear();
-    if (last && !group_has_text_ && parts_ > 0) out += ' ';  // the last group is joined even when it is empty
+    if (last && !group_has_text_ && parts_ > 0) out += ' ';  // the last group is joined even if it is empty
     in_group_ = 0;
     group_has_text_ = after_special_ = false;
   }
@@ -247,10 +246,10 @@ class text_decoder {
   decoding_rules rules_;
   bool skip_special_;
   bool first_ = true;
-  std::string held_;  // bytes that are no character yet
-  int stripped_ = 0;  // byte_fallback: spaces taken off, `strip` once there is text
+  std::string held_;  // bytes held back
+  int stripped_ = 0;  // byte_fallback: spaces stripped; `strip` once there is text
   bool at_start_ = true, mark_dropped_ = false, run_has_text_ = false;  // SentencePiece
-  std::string run_;                                                     // slow: the run that waits
+  std::string run_;                                                     // slow: the run held back
   std::size_t in_group_ = 0, parts_ = 0;  // slow: tokens in this group, texts joined so far
   bool group_has_text_ = false, after_special_ = false;
 };

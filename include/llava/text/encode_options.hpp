@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// encode_options: how a text becomes ids.
+/// encode_options: options of tokenizer::encode().
 #pragma once
 #include <string_view>
 
@@ -7,12 +7,12 @@
 
 LLAVA_BEGIN
 
-/// What a tokenizer does beside merging.
+/// Options of tokenizer::encode().
 struct encode_options {
-  bool add_special = true;  ///< BOS and the like around the text
-  /// Special tokens in the text are tokens, as in the reference; otherwise they are text (R10).
+  bool add_special = true;  ///< puts BOS and the like around the text
+  /// Special tokens in the text become their ids, as in the reference; otherwise they are plain text (R10).
   bool parse_special = true;
-  std::string_view never{};  ///< an added token that is to be text all the same
+  std::string_view never{};  ///< an added token that stays plain text
 };
 
 LLAVA_END

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Normalisation form C (Unicode Standard Annex 15) of UTF-8 text, with the data of the tokenizers library.
-/// Time grows as n log n, for runs of marks too.
+/// Takes O(n log n) time, also for long runs of marks.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -15,7 +15,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-// Hangul syllables are arithmetic: leading consonant, vowel, optional trailing consonant.
+// Hangul syllables are computed: leading consonant, vowel, optional trailing consonant.
 inline constexpr char32_t hangul_first = 0xac00, hangul_count = 11172, leading_first = 0x1100, vowel_first = 0x1161,
                           trailing_before = 0x11a7;
 inline constexpr char32_t leading_count = 19, vowel_count = 21, trailing_count = 28;
@@ -43,7 +43,7 @@ inline void append_decomposed(char32_t c, std::vector<char32_t>& out) {
     if (i % trailing_count != 0) out.push_back(trailing_before + i % trailing_count);
     return;
   }
-  // Pairs are nested in their first half only, at most four deep: the second halves are taken off from the right.
+  // A decomposition nests only in its first half, at most four deep. The second halves are collected from the right.
   char32_t tail[8] = {};
   int n = 0;
   while (c >= 0xc0 && n < 8) {
@@ -56,7 +56,7 @@ inline void append_decomposed(char32_t c, std::vector<char32_t>& out) {
   while (n > 0) out.push_back(tail[--n]);
 }
 
-/// The character that two make, or 0.
+/// The character that a and b compose to, or 0.
 constexpr char32_t composed(char32_t a, char32_t b) {
   if (a >= leading_first && a < leading_first + leading_count && b >= vowel_first && b < vowel_first + vowel_count)
     return hangul_first + ((a - leading_first) * vowel_count + (b - vowel_first)) * trailing_count;
@@ -78,7 +78,7 @@ inline void compose_all(std::vector<char32_t>& text) {
   int last_class = 0;
   for (const char32_t c : text) {
     const int k = combining_class(c);
-    // A mark joins its starter unless one of the same class or another starter stands between them.
+    // A mark composes with its starter unless a mark of the same class or another starter is between them.
     if (starter != none && (kept == starter + 1 || (last_class != 0 && last_class < k)))
       if (const char32_t whole = composed(text[starter], c)) {
         text[starter] = whole;
@@ -93,9 +93,9 @@ inline void compose_all(std::vector<char32_t>& text) {
 
 }  // namespace detail
 
-/// `s` is valid UTF-8; what is not becomes U+FFFD.
+/// Form C of `s`, which must be valid UTF-8.
 inline std::string nfc(std::string_view s) {
-  // Below U+0300 all is composed already, and nothing composes.
+  // All text below U+0300 is composed already.
   if (std::all_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < 0xcc; }))
     return std::string(s);
   std::vector<char32_t> text;
@@ -106,8 +106,7 @@ inline std::string nfc(std::string_view s) {
     at += c.bytes;
   }
   const auto mark = [](char32_t c) { return detail::combining_class(c) != 0; };
-  // Canonical order of each run of marks: by class, and equal classes as they came. A number holds class, place and
-  // mark.
+  // Puts each run of marks into canonical order: by class, stable within a class. A key holds class, position and mark.
   std::vector<std::uint64_t> run;
   for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end();
        at = std::find_if(at, text.end(), mark)) {

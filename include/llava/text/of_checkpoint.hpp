@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// of_checkpoint<Default>: the conversation that a folder asks for, so that one folder has one prompt whatever type
-/// opens it: one of the reference's templates, or the folder's own chat template. Default stands where the folder
-/// says nothing.
+/// of_checkpoint<Default>: the conversation that a folder selects, so that a folder has the same prompt with every
+/// model type: one of the reference's templates, or the folder's own chat template. Default is used if the folder
+/// selects none.
 #pragma once
 #include <optional>
 #include <string>
@@ -18,19 +18,19 @@ LLAVA_BEGIN
 template <conversation_template Default = vicuna_v1>
 class of_checkpoint {
  public:
-  /// One of the reference's templates from now on; false, and no change, when none is called so.
+  /// Chooses one of the reference's templates. Returns false and changes nothing if none has this name.
   bool choose(std::string_view name) {
     if (!named_.choose(name)) return false;
     own_.reset();
     return true;
   }
-  /// The folder's own from now on.
+  /// Chooses the folder's own chat template.
   void choose(chat_conversation own) { own_.emplace(std::move(own)); }
 
   const chat_conversation* own() const { return own_ ? &*own_ : nullptr; }
   std::string_view name() const { return own_ ? std::string_view("chat_template") : named_.name(); }
   static std::string names() { return list::names(); }
-  /// The reference's template, where the folder's own is not chosen.
+  /// The reference's template, which is used if own() is null.
   const conversation_form& form() const { return named_.form(); }
 
  private:

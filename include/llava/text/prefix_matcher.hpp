@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// prefix_matcher: which of a set of texts begins at a place, the longest first. For the tokens that are cut out of a
-/// text before it is encoded.
+/// prefix_matcher: finds the longest of a set of texts that begins at a position. It is used for the tokens that are
+/// cut out of a text before encoding.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -14,15 +14,15 @@
 
 LLAVA_BEGIN
 
-/// A set of texts, of which the longest that begins at a place is found.
+/// A set of texts, searched for the longest that begins at a position.
 class prefix_matcher {
  public:
-  /// The most bytes that a text of the set may have: what one place of the text can cost.
+  /// Maximum size of a text of the set in bytes, which bounds the cost per position.
   static constexpr std::size_t longest = 1024;
 
   prefix_matcher() = default;
-  /// Texts with the number that stands for each. Empty texts never match; of equal texts the one with the largest
-  /// number counts.
+  /// Each text has a number, which a match reports. Empty texts never match. Of equal texts the one with the largest
+  /// number matches.
   explicit prefix_matcher(std::vector<std::pair<std::string, std::int32_t>> texts) : texts_(std::move(texts)) {
     std::sort(texts_.begin(), texts_.end());
     for (const auto& [text, number] : texts_)
@@ -30,17 +30,17 @@ class prefix_matcher {
   }
   bool empty() const { return texts_.empty(); }
 
-  /// What was found.
+  /// The result of a search.
   struct match {
-    std::int32_t number = -1;  ///< −1: none begins here
+    std::int32_t number = -1;  ///< −1: no match
     std::size_t bytes = 0;
   };
-  /// The longest text that begins at `at` < text.size() and that accept(number) takes.
+  /// The longest text that begins at `at` < text.size() and for which accept(number) is true.
   template <class Accept>
   match longest_at(std::string_view text, std::size_t at, Accept&& accept) const {
     match best;
     if (!begins_[static_cast<unsigned char>(text[at])]) return best;
-    // The texts that agree with the first n bytes are a range of the sorted list, and one of just n bytes is its first.
+    // The texts that share the first n bytes are a range of the sorted list. It begins with those of exactly n bytes.
     auto first = texts_.begin(), last = texts_.end();
     for (std::size_t n = 0; first != last && n < longest && at + n < text.size();) {
       const char byte = text[at + n];

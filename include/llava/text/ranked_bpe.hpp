@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// ranked_bpe: BPE by a list of merges, the earlier in the list the sooner (Sennrich, 2016), as the tokenizers library
-/// does it. Words are of bytes (GPT-2, Llama 3, Qwen2) or of characters (LLaMA's tokenizer.json, with byte fallback).
+/// ranked_bpe: BPE with a list of merges, the earliest first (Sennrich, 2016), as in the tokenizers library. Words
+/// consist of bytes (GPT-2, Llama 3, Qwen2) or of characters (LLaMA's tokenizer.json, with byte fallback).
 ///
-/// For words of bytes the texts of the vocabulary are the bytes themselves, not the letters that GPT-2 writes for them:
-/// a reader translates them with bytes_of_letters.
+/// For words of bytes the vocabulary holds the bytes themselves, not the letters that GPT-2 writes for them. A reader
+/// translates them with bytes_of_letters.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -19,8 +19,8 @@
 
 LLAVA_BEGIN
 
-/// The letter that GPT-2's vocabularies write for a byte: printable ones stand for themselves, the others follow
-/// U+0100.
+/// The letter that GPT-2's vocabularies write for a byte: printable bytes represent themselves, the others are numbered
+/// from U+0100.
 constexpr char32_t letter_of_byte(unsigned char b) {
   const auto plain = [](int x) { return (x >= '!' && x <= '~') || (x >= 0xa1 && x <= 0xac) || x >= 0xae; };
   if (plain(b)) return b;
@@ -32,7 +32,7 @@ constexpr char32_t letter_of_byte(unsigned char b) {
 
 namespace detail {
 struct letter_table {
-  std::int16_t byte[0x180] = {};  // of each letter; −1: none
+  std::int16_t byte[0x180] = {};  // by letter; −1: none
   constexpr letter_table() {
     for (auto& b : byte) b = -1;
     for (int b = 0; b < 256; ++b) byte[letter_of_byte(static_cast<unsigned char>(b))] = static_cast<std::int16_t>(b);
@@ -41,7 +41,7 @@ struct letter_table {
 inline constexpr letter_table letters;
 }  // namespace detail
 
-/// The bytes that a piece of such a vocabulary stands for; nothing when it has a character that stands for none.
+/// The bytes that a piece of such a vocabulary represents; nullopt if one of its characters is not such a letter.
 inline std::optional<std::string> bytes_of_letters(std::string_view piece) {
   std::string bytes;
   for (std::size_t at = 0; at < piece.size();) {
@@ -53,21 +53,21 @@ inline std::optional<std::string> bytes_of_letters(std::string_view piece) {
   return bytes;
 }
 
-/// What a byte-level BPE is made of.
+/// The parts of a ranked_bpe.
 struct ranked_model {
-  vocabulary words;  ///< those indexed can be made
+  vocabulary words;  ///< only indexed ids are found
   merge_table merges;
-  bool byte_level = false;     ///< words are of bytes, not of characters
-  bool byte_fallback = false;  ///< characters that are no piece become byte pieces, if all of them are there
-  bool ignore_merges = false;  ///< a word that is a piece is that piece
-  bool fuse_unknown = false;   ///< unknown characters that follow each other are one token
-  std::int32_t unknown = -1;   ///< −1: what is unknown is left out
+  bool byte_level = false;     ///< words consist of bytes, not of characters
+  bool byte_fallback = false;  ///< a character that is not a piece becomes byte pieces, if all of them exist
+  bool ignore_merges = false;  ///< a word that is a piece needs no merges
+  bool fuse_unknown = false;   ///< a run of unknown characters is one token
+  std::int32_t unknown = -1;   ///< −1: unknown characters are dropped
 };
 
-/// Byte-level BPE whose merges go by their rank: GPT-2, Llama 3, Qwen2.
+/// BPE with ranked merges, of bytes or of characters.
 class ranked_bpe {
  public:
-  /// Fails on merges of ids that the vocabulary does not have.
+  /// Fails if a merge or the unknown token has an id outside the vocabulary.
   static result<ranked_bpe> try_make(ranked_model model) {
     return guarded([&]() -> result<ranked_bpe> {
       const auto size = static_cast<std::int64_t>(model.words.size());
@@ -76,8 +76,10 @@ class ranked_bpe {
         sound = sound && l < size && r < size && m.id < size;
       });
       if (!sound)
-        return fail(errc::invalid_format,
-                    text_of("llava: a merge or the unknown token has an id beyond the ", size, " of the vocabulary"));
+        return fail(
+            errc::invalid_format,
+            text_of("llava: a merge or the unknown token has an id outside the vocabulary, expected an id below ",
+                    size));
       ranked_bpe b;
       for (int byte = 0; byte < 256; ++byte) {
         static constexpr char digits[] = "0123456789ABCDEF";
@@ -85,7 +87,7 @@ class ranked_bpe {
                    name[] = {'<', '0', 'x', digits[byte / 16], digits[byte % 16], '>'};
         b.bytes_.push_back(model.words.find(model.byte_level ? std::string_view(own, 1) : std::string_view(name, 6)));
       }
-      // A ▁ that only ever begins a piece lets text be encoded word by word.
+      // Text can be encoded word by word if no merge puts a ▁ after another character.
       model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge&) {
         std::string_view right = model.words.text(r), left = model.words.text(l);
         while (left.substr(0, space_mark.size()) == space_mark) left.remove_prefix(space_mark.size());
@@ -98,7 +100,7 @@ class ranked_bpe {
 
   const vocabulary& words() const { return model_.words; }
   bool byte_level() const { return model_.byte_level; }
-  /// Whether no merge joins a character other than ▁ with a ▁ behind it: then words may be cut there.
+  /// Whether words may be cut before a ▁: no merge joins another character with a ▁ after it.
   bool splits_at_marks() const { return splits_at_marks_ && !model_.ignore_merges; }
 
   /// Appends the ids of one word of valid UTF-8.
@@ -116,7 +118,7 @@ class ranked_bpe {
   void encode_symbols(std::string_view word, std::vector<std::int32_t>& out) const {
     std::vector<bpe_symbol> symbols;
     symbols.reserve(word.size());
-    std::uint32_t unknowns = 0;  // unknown characters not yet written, of which all but one are fused
+    std::uint32_t unknowns = 0;  // unknown characters since the last known one
     const auto add = [&](std::int32_t id, std::size_t begin, std::size_t end) {
       bpe_symbol s;
       s.id = id;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// sentencepiece_bpe: BPE as the SentencePiece library does it (Kudo and Richardson, 2018), the tokenizer of LLaMA,
-/// Vicuna, Mistral and Yi. Spaces become ▁, a ▁ may be put in front, and of all neighbours that make a piece the two of
-/// the best score join first, the leftmost of equals. What is no piece becomes bytes, or the unknown token.
+/// sentencepiece_bpe: BPE as in the SentencePiece library (Kudo and Richardson, 2018), the tokenizer of LLaMA, Vicuna,
+/// Mistral and Yi. Spaces become ▁, and a ▁ may be put in front. Of all adjacent pairs that form a piece, the pair with
+/// the best score merges first, the leftmost on a tie. Other characters become bytes or the unknown token.
 ///
-/// Normalisation other than of spaces, models of type unigram and spaces put behind are not done here: the reader of a
-/// model says so.
+/// Normalisation of anything but spaces, unigram models and spaces as a suffix are not supported; the reader of a model
+/// rejects them.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -22,10 +22,10 @@
 
 LLAVA_BEGIN
 
-/// What a piece is, by SentencePiece's numbers.
+/// The type of a piece, with SentencePiece's values.
 enum class piece_type : std::uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
-/// "<0x0A>" → 10, else −1. Digits may be of either case, as both reference libraries read them.
+/// "<0x0A>" → 10, otherwise −1. Digits may be of either case, as in both reference libraries.
 constexpr int byte_of_piece(std::string_view piece) {
   const auto digit = [](char c) {
     return c >= '0' && c <= '9'   ? c - '0'
@@ -38,7 +38,7 @@ constexpr int byte_of_piece(std::string_view piece) {
   return digit(piece[3]) * 16 + digit(piece[4]);
 }
 
-/// What a SentencePiece model says. Piece i has id i.
+/// The contents of a SentencePiece model. Piece i has id i.
 struct sentencepiece_model {
   /// One piece: its text, score and type.
   struct piece {
@@ -51,20 +51,20 @@ struct sentencepiece_model {
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
   std::string bos_piece = "<s>", eos_piece = "</s>", pad_piece = "<pad>";
-  std::string unknown_surface = " \xe2\x81\x87 ";  ///< what the unknown token is decoded to: ⁇ between spaces
+  std::string unknown_surface = " \xe2\x81\x87 ";  ///< text of the unknown token: ⁇ between spaces
 };
 
-/// BPE as SentencePiece does it: the pair whose piece has the best score is joined first.
+/// BPE as in SentencePiece: the pair whose piece has the best score merges first.
 class sentencepiece_bpe {
  public:
-  /// Fails on pieces that are empty or stand twice, on none or several unknown ones, and on byte pieces that are
-  /// missing.
+  /// Fails if a piece is empty or appears twice, if there is not exactly one unknown piece, or if byte_fallback lacks a
+  /// byte piece.
   static result<sentencepiece_bpe> try_make(sentencepiece_model model);
 
   std::size_t size() const { return pieces_.size(); }
   std::string_view piece(std::int32_t id) const { return pieces_.text(id); }
   piece_type type(std::int32_t id) const { return types_[static_cast<std::size_t>(id)]; }
-  /// Of pieces of every type, or −1.
+  /// The id of a piece of any type, or −1.
   std::int32_t find(std::string_view piece) const {
     const std::int32_t id = pieces_.find(piece);
     return id >= 0 ? id : reserved_.find(piece);
@@ -77,12 +77,12 @@ class sentencepiece_bpe {
   bool remove_extra_whitespaces() const { return model_.remove_extra_whitespaces; }
   std::string_view unknown_surface() const { return model_.unknown_surface; }
 
-  /// Appends the ids of a stretch of valid UTF-8, with a dummy space in front if `prefix` says so.
+  /// Appends the ids of valid UTF-8 text, with a ▁ in front if `prefix` is true.
   void encode(std::string_view text, bool prefix, std::vector<std::int32_t>& out) const {
     if (text.empty()) return;
     const std::string marked = normalised(text, prefix);
-    // No merge crosses the beginning of a run of ▁ when no piece does: word by word is the same, and stays in the
-    // cache.
+    // If no piece crosses the start of a run of ▁, no merge does. Encoding word by word then gives the same ids and
+    // stays in the cache.
     for (std::size_t first = 0; first < marked.size();) {
       std::size_t end = marked.size();
       if (words_) {
@@ -97,7 +97,7 @@ class sentencepiece_bpe {
   }
 
  private:
-  using unused_parts = std::map<std::int32_t, std::pair<bpe_symbol, bpe_symbol>>;  // what an unused piece was made of
+  using unused_parts = std::map<std::int32_t, std::pair<bpe_symbol, bpe_symbol>>;  // the two parts of an unused piece
 
   std::int32_t control(std::string_view piece) const {
     const std::int32_t id = reserved_.find(piece);
@@ -166,12 +166,12 @@ class sentencepiece_bpe {
     } else if (model_.byte_fallback) {
       for (std::uint32_t b = s.begin; b < s.end; ++b) out.push_back(bytes_[static_cast<unsigned char>(word[b])]);
     } else if (!after_unknown) {
-      out.push_back(unknown_);  // one for all that follow each other
+      out.push_back(unknown_);  // one for a run of unknown characters
     }
     after_unknown = unknown && !model_.byte_fallback;
   }
 
-  /// An unused piece goes back to the two that it was last seen as, and so on.
+  /// Splits an unused piece into the pair that last formed it, repeatedly.
   void take_apart(const bpe_symbol& whole, std::string_view word, const unused_parts& unused, bool& after_unknown,
                   std::vector<std::int32_t>& out) const {
     std::vector<bpe_symbol> left{whole};
@@ -189,17 +189,17 @@ class sentencepiece_bpe {
   }
 
   sentencepiece_model model_;         // its pieces have been moved out
-  vocabulary pieces_, reserved_;      // texts that merges may make; control, unknown and byte pieces
-  std::vector<std::uint32_t> ranks_;  // of each id: the higher the score, the lower
+  vocabulary pieces_, reserved_;      // indexed: what merges may form; control, unknown and byte
+  std::vector<std::uint32_t> ranks_;  // by id: a higher score has a lower rank
   std::vector<piece_type> types_;
-  std::vector<std::int32_t> bytes_;  // (256) with byte_fallback
+  std::vector<std::int32_t> bytes_;  // (256) ids of byte pieces; −1: none
   prefix_matcher user_defined_;
   std::int32_t unknown_ = -1;
-  bool words_ = true;  // no piece has ▁ behind another character
+  bool words_ = true;  // no piece has a ▁ after another character
 };
 
 namespace detail {
-/// A number that is larger when the float is.
+/// Maps floats to integers of the same order.
 constexpr std::uint32_t ascending(float f) {
   const auto bits = std::bit_cast<std::uint32_t>(f + 0.0f);  // −0 is 0
   return bits >> 31 ? ~bits : bits | 0x80000000u;
@@ -215,28 +215,29 @@ inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model
     m.bytes_.assign(256, -1);
     std::vector<std::pair<std::string, std::int32_t>> fixed;
     if (model.pieces.size() > (std::size_t{1} << 24))
-      return fail(errc::invalid_format, "llava: a vocabulary has at most 16777216 pieces");
+      return fail(errc::invalid_format, "llava: the vocabulary has too many pieces, expected at most 16777216");
     for (std::size_t i = 0; i < model.pieces.size(); ++i) {
       sentencepiece_model::piece& p = model.pieces[i];
       const auto id = static_cast<std::int32_t>(i);
       const bool reserved =
           p.type == piece_type::unknown || p.type == piece_type::control || p.type == piece_type::byte;
       if (p.text.empty()) return bad(i, p.text, "is empty");
-      if (!(p.score == p.score)) return bad(i, p.text, "has no number for a score");
-      if (p.type < piece_type::normal || p.type > piece_type::byte) return bad(i, p.text, "has no known type");
+      if (!(p.score == p.score)) return bad(i, p.text, "has a score that is not a number");
+      if (p.type < piece_type::normal || p.type > piece_type::byte)
+        return bad(i, p.text, "has an unknown type, expected 1 to 6");
       if (p.type == piece_type::unknown && std::exchange(m.unknown_, id) >= 0)
-        return bad(i, p.text, "is a second unknown one");
+        return bad(i, p.text, "is a second unknown piece, expected one");
       if (p.type == piece_type::byte) {
         const int byte = byte_of_piece(p.text);
-        if (!model.byte_fallback) return bad(i, p.text, "is of type byte, and the model has no byte_fallback");
-        if (byte < 0) return bad(i, p.text, "is of type byte and not <0xNN>");
+        if (!model.byte_fallback) return bad(i, p.text, "is of type byte, but the model has no byte_fallback");
+        if (byte < 0) return bad(i, p.text, "is of type byte, expected the form <0xNN>");
         m.bytes_[static_cast<std::size_t>(byte)] = id;
       }
       if (p.type == piece_type::user_defined) {
-        if (p.text.size() > prefix_matcher::longest) return bad(i, "", "is user-defined and longer than 1024 bytes");
+        if (p.text.size() > prefix_matcher::longest) return bad(i, "", "is user-defined, expected at most 1024 bytes");
         fixed.emplace_back(p.text, id);
       }
-      // ▁ at the beginning, any number of times, is all that lets words be encoded one by one.
+      // Words can be encoded one by one only if pieces have ▁, any number of times, at their start and nowhere else.
       std::size_t lead = 0;
       while (p.text.compare(lead, space_mark.size(), space_mark) == 0) lead += space_mark.size();
       if (!reserved && p.text.find(space_mark, lead) != std::string::npos) m.words_ = false;
@@ -244,13 +245,14 @@ inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model
       m.types_.push_back(p.type);
       m.pieces_.set(id, p.text);
       if (reserved) m.reserved_.set(id, std::move(p.text));
-      if (!(reserved ? m.reserved_ : m.pieces_).index(id)) return bad(i, m.piece(id), "stands twice");
+      if (!(reserved ? m.reserved_ : m.pieces_).index(id)) return bad(i, m.piece(id), "appears twice");
     }
-    if (m.unknown_ < 0) return fail(errc::invalid_format, "llava: the vocabulary has no piece of type unknown");
+    if (m.unknown_ < 0)
+      return fail(errc::invalid_format, "llava: the vocabulary has no piece of type unknown, expected one");
     for (int b = 0; model.byte_fallback && b < 256; ++b)
       if (m.bytes_[static_cast<std::size_t>(b)] < 0)
         return fail(errc::invalid_format,
-                    text_of("llava: byte_fallback needs all byte pieces; that of byte ", b, " is missing"));
+                    text_of("llava: the piece of byte ", b, " is missing, expected all 256 with byte_fallback"));
     m.user_defined_ = prefix_matcher(std::move(fixed));
     model.pieces.clear();
     m.model_ = std::move(model);

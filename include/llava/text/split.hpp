@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How text is cut into words before merges: the patterns of GPT-2, Llama 3 and Qwen2, matched by hand in one pass.
-/// Words cover the text without gaps. Text is valid UTF-8; time is linear.
+/// Splits text into words before BPE: the patterns of GPT-2, Llama 3 and Qwen2, matched by hand-written code in one
+/// pass. The words cover the text without gaps. The text must be valid UTF-8. Time is linear.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -21,7 +21,7 @@ inline constexpr std::string_view gpt2 =
 /// Llama 3: numbers in groups of at most three.
 inline constexpr std::string_view llama3 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-/// Qwen2: every digit for itself.
+/// Qwen2: each digit alone.
 inline constexpr std::string_view qwen2 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 }  // namespace split_patterns
@@ -44,7 +44,7 @@ struct split_cursor {
     return is_letter(c) ? letter_kind::letter : is_number(c) ? letter_kind::number : letter_kind::other;
   }
   void step() { at += here().bytes; }
-  /// Passes all characters of a kind; how many there were.
+  /// Skips characters of the kinds that `is` accepts, at most `most`; returns their number.
   template <class Is>
   int pass(Is&& is, int most = 0x7fffffff) {
     int n = 0;
@@ -55,7 +55,7 @@ struct split_cursor {
 
 inline constexpr auto is_a = [](letter_kind k) { return [k](letter_kind x) { return x == k; }; };
 
-/// The length of 's, 't, 're, 've, 'm, 'll, 'd at the cursor, or 0. U+017F folds to s.
+/// The length of 's, 't, 're, 've, 'm, 'll, 'd at the start of `text`, or 0. U+017F folds to s.
 inline std::size_t contraction(std::string_view text, bool any_case) {
   const auto letter = [&](std::size_t i) {
     const char c = i < text.size() ? text[i] : '\0';
@@ -68,7 +68,7 @@ inline std::size_t contraction(std::string_view text, bool any_case) {
   return (a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l') ? 3 : 0;
 }
 
-/// \s+(?!\S)|\s+ at white space: all of it at the end of the text, else all but the last character, and at least one.
+/// Matches \s+(?!\S)|\s+: all white space at the end of the text, otherwise all but its last character, at least one.
 inline void pass_space(split_cursor& c) {
   std::size_t last = c.at;
   const std::size_t first = c.at;
@@ -112,7 +112,7 @@ inline void next_llama3(split_cursor& c, int digits) {
     c.at = word.at;
     return;
   }
-  // \s*[\r\n]+: through the last line end of this white space.
+  // \s*[\r\n]+: up to and including the last newline of this white space.
   std::size_t line_end = 0;
   for (word = c; !word.end() && (word.kind() == letter_kind::space || word.kind() == letter_kind::newline);) {
     const bool is_newline = word.kind() == letter_kind::newline;
@@ -127,7 +127,7 @@ inline void next_llama3(split_cursor& c, int digits) {
 
 }  // namespace detail
 
-/// Calls piece(text) for each digit (any character of category N) and for what stands between digits.
+/// Calls piece(text) for each digit (any character of category N) and for the text between digits.
 template <class F>
 void split_digits(std::string_view text, F&& piece) {
   std::size_t from = 0;

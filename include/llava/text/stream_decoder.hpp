@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// stream_decoder: the text of ids as they come. A piece never ends inside a UTF-8 character, and all pieces together
-/// are what decode gives for all ids, whatever the ids are. What a later id can still change waits: the beginning of a
-/// character, and in tokenizer.json with byte fallback a run of byte tokens, which is text only when it is as a whole.
+/// stream_decoder: decodes ids one at a time. No returned text ends inside a UTF-8 character, and all of them together
+/// equal decode() of all ids, for any ids. Text that a later id can change is held back: an incomplete character and,
+/// for a tokenizer.json with byte fallback, a run of byte tokens, which is text only if valid as a whole.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -12,20 +12,20 @@
 
 LLAVA_BEGIN
 
-/// Text of ids as they come, in whole UTF-8 characters.
+/// Decodes ids one at a time into whole UTF-8 characters.
 class stream_decoder {
  public:
-  /// `words` has to outlive it.
+  /// `words` must outlive the decoder.
   explicit stream_decoder(const tokenizer& words, bool skip_special = true)
       : words_(&words), state_(words.decoding(), skip_special) {}
 
-  /// The text that can be shown now, perhaps none; good until the next call.
+  /// Returns the text that is final now, possibly empty. It is valid until the next call.
   std::string_view push(std::int32_t id) {
     shown_.clear();
     words_->push(state_, id, shown_);
     return shown_;
   }
-  /// What was held back. After it the next text may begin.
+  /// Returns the text held back and resets the decoder for the next text.
   std::string_view finish() {
     shown_.clear();
     state_.finish(shown_);

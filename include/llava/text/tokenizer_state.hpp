@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What stands behind a tokenizer: either kind of BPE, added tokens, rules. Whoever reads a tokenizer's files makes one
-/// of it.
+/// The implementation of tokenizer: either kind of BPE, the added tokens and the rules. The readers of tokenizer files
+/// create one.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -23,13 +23,13 @@
 
 LLAVA_BEGIN
 
-/// What a tokenizer has beside its model.
+/// The parts of a tokenizer other than its model.
 struct tokenizer_rules {
   std::vector<added_token> added;
-  std::vector<std::int32_t> before, after;  ///< put around every text: BOS, perhaps EOS
+  std::vector<std::int32_t> before, after;  ///< ids around every text: BOS, possibly EOS
   std::int32_t bos = -1, eos = -1, unknown = -1, pad = -1;
-  word_rules words;        ///< of ranked_bpe
-  decoding_rules decoder;  ///< slow and slow_legacy are LlamaTokenizer's way to encode, too
+  word_rules words;        ///< used with ranked_bpe only
+  decoding_rules decoder;  ///< slow and slow_legacy also select LlamaTokenizer's encoding
 };
 
 namespace detail {
@@ -37,9 +37,9 @@ namespace detail {
 /// A model with its rules.
 class tokenizer_state {
  public:
-  /// One that has no tokens.
+  /// A state without tokens.
   tokenizer_state() = default;
-  /// Fails on rules that name ids far beyond the model's, and on added tokens of more than 1024 bytes.
+  /// See tokenizer::try_make().
   static result<tokenizer_state> try_make(sentencepiece_bpe model, tokenizer_rules rules) {
     return guarded([&]() -> result<tokenizer_state> {
       rules.decoder.collapses = model.remove_extra_whitespaces();
@@ -53,27 +53,27 @@ class tokenizer_state {
 
   /// Number of ids, added tokens included.
   std::size_t size() const { return (std::max)(model_size(), added_.size()); }
-  /// @name Ids of named tokens, −1 when there is none
+  /// @name Ids of named tokens; −1: none
   /// @{
   std::int32_t bos() const { return rules_.bos; }
   std::int32_t eos() const { return rules_.eos; }
   std::int32_t unk() const { return rules_.unknown; }
   std::int32_t pad() const { return rules_.pad; }
   /// @}
-  /// Left out by decode(…, true).
+  /// Whether decode(…, true) omits this id.
   bool is_special(std::int32_t id) const {
     const added_token* a = added_.find(id);
     return a && a->special;
   }
-  /// The id of an added token or a piece of the vocabulary, written as the vocabulary writes it.
+  /// The id of an added token or a piece of the vocabulary, spelled as in the vocabulary.
   std::optional<std::int32_t> find(std::string_view piece) const;
-  /// The text that the vocabulary has for an id; empty when there is no such id.
+  /// The vocabulary's text of an id; empty if there is no such id.
   std::string piece(std::int32_t id) const;
 
-  /// The ids of a text: what the reference calls input_ids.
+  /// The ids of a text, which the reference calls input_ids.
   std::vector<std::int32_t> encode(std::string_view text, const encode_options& options = {}) const;
 
-  /// The text of ids. Ids that do not exist have none.
+  /// The text of ids. Ids that do not exist are skipped.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const {
     text_decoder state(decoding(), skip_special);
     std::string out;
@@ -83,7 +83,7 @@ class tokenizer_state {
   }
 
   /// @name One token at a time
-  /// What stream_decoder is made of.
+  /// Used by stream_decoder.
   /// @{
   decoding_rules decoding() const {
     decoding_rules d = rules_.decoder;
@@ -103,8 +103,8 @@ class tokenizer_state {
       for (const std::int32_t id : *ids) bad = bad || id < 0 || unsound(id);
     if (bad)
       return fail(errc::invalid_format,
-                  text_of("llava: a token that is put around texts has an id that does not fit the ",
-                          model_size_of(model), " of the vocabulary"));
+                  text_of("llava: a special token has an id out of range, expected at most 65535 above the ",
+                          model_size_of(model), " ids of the vocabulary"));
     LLAVA_TRY(added, added_tokens::try_make(std::move(rules.added), static_cast<std::int32_t>(most),
                                             [&](std::string_view content) { return rules.words.normalised(content); }));
     tokenizer_state t;
@@ -175,7 +175,7 @@ inline void tokenizer_state::push(text_decoder& state, std::int32_t id, std::str
       t.known_without_mark = m->find(t.piece.substr(space_mark.size())) >= 0;
   } else if (const auto* r = std::get_if<ranked_bpe>(&model_)) {
     if (!a) t.piece = r->words().text(id);
-    // The library's decoder takes the letters of an added token for bytes, too.
+    // The library's decoder also maps the letters of an added token to bytes.
     if (a && rules_.decoder.how == decoding::byte_level)
       if (auto own = bytes_of_letters(t.piece)) t.piece = bytes = std::move(*own);
     if (rules_.decoder.how == decoding::byte_fallback && byte_of_piece(t.piece) >= 0) t.kind = decoded_token::byte;
@@ -195,7 +195,7 @@ inline void tokenizer_state::encode_with(const sentencepiece_bpe& model, std::st
         [&](std::string_view s, bool) { model.encode(s, model.add_dummy_prefix(), out); }, token);
     return;
   }
-  // Not legacy: one ▁ in front of the text, and none where text goes on behind a token. ▁ in the text is a space.
+  // Without legacy: one ▁ in front of the text, none after a token. ▁ in the text is a space.
   if (text.empty()) return;
   std::string marked(space_mark);
   for (std::size_t at = text.find(space_mark); at != std::string_view::npos; at = text.find(space_mark)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Categories of characters, as the regular expressions of tokenizers see them.
+/// Unicode categories of characters, as in the regular expressions of tokenizers.
 #pragma once
 #include <algorithm>
 #include <cstddef>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// UTF-8: reading characters one by one, writing them, and what takes the place of bytes that are none.
+/// UTF-8: reads and writes characters and replaces invalid bytes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,20 +10,20 @@
 
 LLAVA_BEGIN
 
-/// What stands for bytes that are no UTF-8.
+/// Replaces invalid UTF-8.
 inline constexpr char32_t replacement_character = 0xFFFD;
-/// The same as text.
+/// U+FFFD as UTF-8.
 inline constexpr std::string_view replacement_text = "\xef\xbf\xbd";
 /// ▁ (U+2581), which SentencePiece writes for a space.
 inline constexpr std::string_view space_mark = "\xe2\x96\x81";
 
-/// One character of UTF-8 text and the bytes it takes. What is not UTF-8 counts as U+FFFD and takes the longest stretch
-/// that begins a character, one byte at least: the practice that Unicode recommends, and Rust and Python follow.
+/// One character of UTF-8 text and its size in bytes. An invalid sequence counts as U+FFFD; it spans its longest prefix
+/// that begins a valid character, at least one byte, as Unicode recommends and as in Rust and Python.
 struct utf8_character {
   char32_t code = replacement_character;
   std::size_t bytes = 1;
   bool valid = false;
-  bool cut_short = false;  ///< the text ends inside a character that is right so far
+  bool cut_short = false;  ///< the text ends inside a character that is valid so far
 };
 
 /// The character at `at` < s.size().
@@ -69,10 +69,10 @@ inline void append_utf8(std::string& to, char32_t c) {
   }
 }
 
-/// What one U+FFFD stands for: a stretch that begins a character (Rust, Python), or every byte (SentencePiece).
+/// One U+FFFD for each invalid sequence (Rust, Python) or for each of its bytes (SentencePiece).
 enum class invalid_utf8 : std::uint8_t { by_stretch, by_byte };
 
-/// UTF-8 with U+FFFD where it was not.
+/// Copies `s` with U+FFFD for invalid UTF-8.
 inline std::string valid_utf8(std::string_view s, invalid_utf8 rule = invalid_utf8::by_stretch) {
   std::string out;
   out.reserve(s.size());
@@ -84,12 +84,12 @@ inline std::string valid_utf8(std::string_view s, invalid_utf8 rule = invalid_ut
   return out;
 }
 
-/// Property White_Space.
+/// Unicode property White_Space.
 constexpr bool is_space(char32_t c) {
   return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
          c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
-/// What Python's str.strip() takes away: white space and the four separators of ASCII.
+/// The characters that Python's str.strip() removes: white space and the four separators of ASCII.
 constexpr bool is_python_space(char32_t c) { return is_space(c) || (c >= 0x1c && c <= 0x1f); }
 /// @name Python's s.lstrip(), s.rstrip(), s.strip()
 /// @{

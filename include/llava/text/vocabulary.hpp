@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// vocabulary: ids and their texts, both ways; merge_table: which two ids make a third. Open addressing: a lookup makes
-/// no copy and mostly one step.
+/// vocabulary: maps ids to texts and back; merge_table: maps two ids to their merge. Both use open addressing: a lookup
+/// copies nothing and usually takes one probe.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -27,22 +27,22 @@ constexpr std::uint64_t hash_of(std::string_view s) {
 }
 }  // namespace detail
 
-/// Ids 0 … size()−1, each with a text. Several ids may have the same text; an id is found by its text after index(id).
+/// Ids 0 … size()−1, each with a text. Several ids may have the same text. find() returns only indexed ids.
 class vocabulary {
  public:
   std::size_t size() const { return texts_.size(); }
-  /// Empty when there is no such id.
+  /// Empty if there is no such id.
   std::string_view text(std::int32_t id) const {
     return id >= 0 && static_cast<std::size_t>(id) < texts_.size()
                ? std::string_view(texts_[static_cast<std::size_t>(id)])
                : std::string_view();
   }
-  /// To be called before index(id).
+  /// Must be called before index(id).
   void set(std::int32_t id, std::string text) {
     if (static_cast<std::size_t>(id) >= texts_.size()) texts_.resize(static_cast<std::size_t>(id) + 1);
     texts_[static_cast<std::size_t>(id)] = std::move(text);
   }
-  /// Makes an id findable; false when another has its text already.
+  /// Makes an id findable; returns false if another indexed id has the same text.
   bool index(std::int32_t id) {
     if (2 * (indexed_ + 1) > slots_.size()) grow();
     const std::size_t slot = slot_of(text(id));
@@ -72,15 +72,15 @@ class vocabulary {
   }
 
   std::vector<std::string> texts_;
-  std::vector<std::int32_t> slots_;  // a power of two, at most half full; −1: free
+  std::vector<std::int32_t> slots_;  // size a power of two, at most half full; −1: free
   std::size_t indexed_ = 0, longest_ = 0;
 };
 
-/// (left, right) → what they become.
+/// Maps (left, right) to their merge.
 class merge_table {
  public:
   std::size_t size() const { return used_; }
-  /// The last word on a pair counts.
+  /// Replaces an earlier merge of the pair.
   void set(std::int32_t left, std::int32_t right, bpe_merge merge) {
     if (2 * (used_ + 1) > slots_.size()) grow();
     entry& e = slots_[slot_of(key(left, right))];
@@ -94,7 +94,7 @@ class merge_table {
     merge = e.merge;
     return true;
   }
-  /// Calls f(left, right, merge) for each, in no order.
+  /// Calls f(left, right, merge) for each merge, in unspecified order.
   template <class F>
   void each(F&& f) const {
     for (const entry& e : slots_)
@@ -122,7 +122,7 @@ class merge_table {
       if (e.merge.id >= 0) slots_[slot_of(e.pair)] = e;
   }
 
-  std::vector<entry> slots_;  // a power of two, at most half full
+  std::vector<entry> slots_;  // size a power of two, at most half full
   std::size_t used_ = 0;
 };
 

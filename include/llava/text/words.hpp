@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// word_rules: how a stretch of text becomes the words that ranked_bpe encodes. The normalisers and pre-tokenisers of
-/// tokenizer.json that tokenizers of LLaVA's language models have, in the order in which they run.
+/// word_rules: splits text into the words that ranked_bpe encodes. It has the normalisers and pre-tokenisers of
+/// tokenizer.json that LLaVA's language models use, in the order in which they run.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 LLAVA_BEGIN
 
-/// When a ▁ is put in front of a stretch of text.
+/// When a ▁ is put in front of a text.
 enum class prefix_mark : std::uint8_t { never, first, always };
 
 /// How a text is cut into words before they are merged.
@@ -23,22 +23,22 @@ struct word_rules {
   bool prepends = false;      ///< Prepend ▁
   bool marks_spaces = false;  ///< Replace " " by ▁
   // Pre-tokenisers.
-  bool metaspace = false;  ///< spaces become ▁, `prefix` where there is none in front
+  bool metaspace = false;  ///< spaces become ▁; `prefix` adds one in front if missing
   prefix_mark prefix = prefix_mark::never;
-  bool splits_at_marks = false;  ///< words begin at ▁
+  bool splits_at_marks = false;  ///< each ▁ begins a word
   bool prefix_space = false;     ///< ByteLevel's add_prefix_space
-  bool splits_digits = false;    ///< every digit is a word
+  bool splits_digits = false;    ///< each digit is a word
   splitter pattern = splitter::none;
 
-  /// After the normalisers. A stretch that is empty stays so.
+  /// Applies the normalisers. An empty text stays empty.
   std::string normalised(std::string_view text) const {
     std::string out = composes ? nfc(text) : std::string(text);
     if (prepends && !out.empty()) out.insert(0, space_mark);
     return marks_spaces ? marked(out) : out;
   }
 
-  /// Calls word(text) for each word of a normalised stretch. `at_start`: nothing stands before it in the whole text.
-  /// Words may be cut before ▁ when `may_cut` says that it makes no difference.
+  /// Calls word(text) for each word of a normalised text. `at_start`: the text begins the whole input. `may_cut`: words
+  /// may be cut before ▁, since this does not change the ids.
   template <class Word>
   void each_word(std::string_view text, bool at_start, bool may_cut, Word&& word) const {
     if (text.empty()) return;
@@ -65,7 +65,7 @@ struct word_rules {
     for (const char c : text) c == ' ' ? out += space_mark : out += c;
     return out;
   }
-  /// Every ▁ begins a word; where words may only be cut, a run of ▁ stays whole.
+  /// Splits before each ▁; without splits_at_marks only before each run of ▁.
   template <class Word>
   void each_at_marks(std::string_view text, Word&& word) const {
     for (std::size_t first = 0; first < text.size();) {
