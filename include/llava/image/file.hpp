@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// read_image, decode_image: JPEG and PNG files as `Image.open(f).convert("RGB")` of Pillow reads them, byte for byte:
-/// no rotation by EXIF, no colour profile, no gamma, alpha dropped. A file that is damaged, ends early or is larger
-/// than image_limits is an error. Opt-in: link libjpeg-turbo and libpng (target llava::image_files).
+/// read_image, decode_image: read JPEG and PNG files as Pillow's `Image.open(f).convert("RGB")` does, byte for byte: no
+/// EXIF rotation, no colour profile, no gamma, alpha dropped. A file that is damaged, truncated or larger than
+/// image_limits is an error. Opt-in: link libjpeg-turbo and libpng (target llava::image_files).
 #pragma once
 #include <algorithm>
 #include <cctype>
@@ -20,7 +20,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Formats that are recognised only to be named.
+/// Names an unsupported format, for the error.
 inline std::string_view image_format(std::string_view bytes) {
   if (bytes.starts_with("GIF8")) return "a GIF";
   if (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP") return "a WebP";
@@ -30,7 +30,7 @@ inline std::string_view image_format(std::string_view bytes) {
   return "neither JPEG nor PNG";
 }
 
-/// What names an image elsewhere than in a file; empty: nothing of the kind.
+/// Describes a name that is not a file's, such as a URL; empty for any other name.
 inline std::string_view image_place(std::string_view name) {
   if (name == "-") return "\"-\" (standard input)";
   if (name.starts_with("data:")) return "a data: URL";
@@ -43,13 +43,12 @@ inline std::string_view image_place(std::string_view name) {
 
 }  // namespace detail
 
-/// An image from the bytes of its file; `name` says which in errors.
+/// Decodes the bytes of a JPEG or PNG file; `name` names the image in errors.
 inline result<image> try_decode_image(std::span<const std::byte> bytes, std::string_view name = "the image") {
-  if (bytes.empty())
-    return fail(errc::invalid_format, text_of("llava: ", name, " is empty; a JPEG or PNG is expected"));
+  if (bytes.empty()) return fail(errc::invalid_format, text_of("llava: ", name, " is empty, expected a JPEG or PNG"));
   if (bytes.size() > image_limits::encoded_bytes)
-    return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes; at most ",
-                                           image_limits::encoded_bytes, " are taken: make it smaller"));
+    return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes, expected at most ",
+                                           image_limits::encoded_bytes, "; make it smaller"));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\xff\xd8\xff")) return guarded([&] { return detail::try_decode_jpeg(bytes, name); });
   if (text.starts_with("\x89PNG\r\n\x1a\n")) return guarded([&] { return detail::try_decode_png(bytes, name); });
@@ -62,13 +61,13 @@ inline result<image> try_decode_image(std::span<const std::byte> bytes, std::str
 namespace detail {
 inline result<image> try_read_image(const std::string& file) {
   if (file.find('\0') != std::string::npos)
-    return fail(errc::invalid_argument, "llava: the name of an image's file holds a zero byte");
+    return fail(errc::invalid_argument, "llava: the name of an image file contains a zero byte");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
   if (!in) {
     const int number = errno;
     if (const std::string_view place = detail::image_place(file); !place.empty())
       return fail(errc::unsupported, text_of("llava: an image cannot be given as ", place,
-                                             "; save it as a file, and give the file's name"));
+                                             "; save it as a file and give the file's name"));
     return fail_of_system(number, "llava: cannot open the image ", file);
   }
   std::vector<std::byte> bytes;
@@ -76,7 +75,7 @@ inline result<image> try_read_image(const std::string& file) {
   while (const std::size_t n = std::fread(part, 1, sizeof part, in.get())) {
     if (bytes.size() + n > image_limits::encoded_bytes)
       return fail(errc::unsupported, text_of("llava: ", file, " has more than ", image_limits::encoded_bytes,
-                                             " bytes, the most that are taken: make it smaller"));
+                                             " bytes, the limit; make it smaller"));
     bytes.insert(bytes.end(), part, part + n);
   }
   if (std::ferror(in.get())) return fail_of_system(errno, "llava: cannot read the image ", file);
@@ -84,7 +83,7 @@ inline result<image> try_read_image(const std::string& file) {
 }
 }  // namespace detail
 
-/// An image from its file.
+/// Reads a JPEG or PNG file.
 inline result<image> try_read_image(const std::string& file) {
   return guarded([&] { return detail::try_read_image(file); });
 }
@@ -93,11 +92,11 @@ inline result<image> try_read_image(const std::string& file) {
 /// @name The same, throwing llava::error
 /// @{
 
-/// An image from the bytes of its file.
+/// Decodes the bytes of a JPEG or PNG file; `name` names the image in errors.
 inline image decode_image(std::span<const std::byte> bytes, std::string_view name = "the image") {
   return value_or_throw(try_decode_image(bytes, name));
 }
-/// An image from its file.
+/// Reads a JPEG or PNG file.
 inline image read_image(const std::string& file) { return value_or_throw(try_read_image(file)); }
 /// @}
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// image: an image in memory, 8-bit RGB, rows from the top, interleaved (H, W, 3). A value: copies are deep, equality
+/// image: an 8-bit RGB image in memory, rows from the top, interleaved (H, W, 3). A value: copies are deep, equality
 /// compares sizes and bytes, a moved-from image is empty. No image is larger than image_limits.
 #pragma once
 #include <cstddef>
@@ -16,14 +16,14 @@
 
 LLAVA_BEGIN
 
-/// The largest images that are taken (R4). A file is held against them before anything is allocated for its pixels.
+/// The largest images that are accepted (R4). A file's size is checked before its pixels are allocated.
 namespace image_limits {
-inline constexpr std::size_t encoded_bytes = std::size_t{20} << 20;  ///< of a file
+inline constexpr std::size_t encoded_bytes = std::size_t{20} << 20;  ///< in a file
 inline constexpr int side = 16384;                                   ///< in pixels
-inline constexpr std::int64_t pixels = 89478485;                     ///< where Pillow begins to suspect a bomb
+inline constexpr std::int64_t pixels = 89478485;  ///< above this Pillow warns of a decompression bomb
 }  // namespace image_limits
 
-/// Is this the size of an image?
+/// Whether an image of this size is accepted.
 constexpr bool within_image_limits(std::int64_t width, std::int64_t height) {
   return width > 0 && height > 0 && width <= image_limits::side && height <= image_limits::side &&
          width * height <= image_limits::pixels;
@@ -33,7 +33,7 @@ constexpr bool within_image_limits(std::int64_t width, std::int64_t height) {
 class image {
  public:
   image() = default;
-  /// Black; empty when the size is not within image_limits.
+  /// A black image; empty when the size is not within image_limits.
   image(int width, int height) {
     if (!within_image_limits(width, height)) return;
     width_ = width, height_ = height;
@@ -71,29 +71,29 @@ class image {
   std::vector<std::uint8_t> pixels_;
 };
 
-/// An error when an image of this size is not taken; `name` says which image.
+/// Returns an error unless an image of this size is accepted; `name` names the image.
 inline result<void> try_check_image_size(std::int64_t width, std::int64_t height, std::string_view name) {
   if (width <= 0 || height <= 0)
     return fail(errc::invalid_format,
-                text_of("llava: ", name, " is ", width, " x ", height, " pixels; both sides must be positive"));
+                text_of("llava: ", name, " is ", width, " x ", height, " pixels, expected positive sides"));
   if (!within_image_limits(width, height))
     return fail(errc::unsupported,
-                text_of("llava: ", name, " is ", width, " x ", height, " pixels; at most ", image_limits::side,
-                        " a side and ", image_limits::pixels, " in all are taken: make it smaller"));
+                text_of("llava: ", name, " is ", width, " x ", height, " pixels, expected at most ", image_limits::side,
+                        " per side and ", image_limits::pixels, " in total; make it smaller"));
   return {};
 }
 
-/// Copies RGB pixels that are in memory. `stride` is the number of bytes from one row to the next; 0: rows follow one
-/// another. Bytes behind the last row's pixels need not exist.
+/// Copies RGB pixels (H, W, 3) from memory. `stride` is the number of bytes from one row to the next; 0: rows are
+/// contiguous. Bytes after the last row's pixels need not exist.
 inline result<image> try_image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0) {
   LLAVA_CHECK(try_check_image_size(width, height, "the image"));
   const std::size_t used = static_cast<std::size_t>(width) * 3;
   if (stride == 0) stride = used;
-  // (H − 1) · stride + used ≤ size, without a product that could overflow
+  // (H − 1) · stride + used ≤ size, written without a product that could overflow
   if (stride < used || rgb.size() < used || (rgb.size() - used) / stride < static_cast<std::size_t>(height) - 1)
     return fail(errc::invalid_argument,
-                text_of("llava: an image of ", width, " x ", height, " needs ", height, " rows of ", used, " bytes, ",
-                        stride, " apart; ", rgb.size(), " bytes were given"));
+                text_of("llava: an image of ", width, " x ", height, " needs ", height, " rows of ", used,
+                        " bytes at a stride of ", stride, "; ", rgb.size(), " bytes were given"));
   return guarded([&]() -> result<image> {
     image img(width, height);
     for (int y = 0; y < height; ++y) std::memcpy(img.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// JPEG through libjpeg-turbo, with the settings of Pillow: the slow integer DCT, smooth upsampling, no EXIF rotation.
-/// Images of four colours become RGB as Pillow's convert("RGB") makes them; all are taken to be stored inverted, as
-/// Adobe does. As in Pillow, an image that ends early is an error, while damaged data in its middle gives damaged
-/// pixels. A progressive file may refine its image `jpeg_scans` times; more is an attack on time.
+/// Decodes JPEG with libjpeg-turbo and Pillow's settings: the slow integer DCT, smooth upsampling, no EXIF rotation.
+/// Images of four channels (CMYK, YCCK) become RGB as in Pillow's convert("RGB"); all are assumed to be stored
+/// inverted, as Adobe stores them. As in Pillow, a truncated image is an error, while damaged data inside it gives
+/// damaged pixels. A progressive file may have at most `jpeg_scans` scans, which bounds the time of decoding.
 ///
-/// libjpeg leaves by longjmp: no function that it may leave holds an object with a destructor.
+/// libjpeg reports errors by longjmp, so no function that it may leave holds an object with a destructor.
 #pragma once
 #include <csetjmp>
 #include <cstddef>
@@ -22,7 +22,7 @@
 LLAVA_BEGIN
 
 namespace image_limits {
-inline constexpr int jpeg_scans = 100;  ///< encoders make up to about 20
+inline constexpr int jpeg_scans = 100;  ///< encoders write up to about 20
 }
 
 namespace detail {
@@ -47,7 +47,7 @@ class jpeg_reader {
   ~jpeg_reader() { jpeg_destroy_decompress(&reader_); }
 
   /// @name Steps, in this order
-  /// Each is false when libjpeg gave up; `problem()` says why.
+  /// Each returns false when libjpeg fails; `problem()` returns the reason.
   /// @{
   bool read_header(std::span<const std::byte> bytes) {
     if (setjmp(errors_.back)) return false;
@@ -65,7 +65,7 @@ class jpeg_reader {
     jpeg_start_decompress(&reader_);
     return true;
   }
-  /// The next row, of channels() bytes a pixel.
+  /// Reads the next row, channels() bytes per pixel.
   bool read_row(std::uint8_t* to) {
     if (setjmp(errors_.back)) return false;
     return jpeg_read_scanlines(&reader_, &to, 1) == 1;
@@ -87,11 +87,11 @@ class jpeg_reader {
       case JERR_EMPTY_IMAGE:
         return "is a JPEG without pixels";
       case JERR_IMAGE_TOO_BIG:
-        return "is a JPEG with a side of more than 65500 pixels: make it smaller";
+        return "is a JPEG with a side of more than 65500 pixels; make it smaller";
       case JERR_BAD_PRECISION:
-        return "is a JPEG whose colours do not have 8 bits; save it with 8";
+        return "is a JPEG without 8 bits per channel; save it with 8";
       case too_many_scans:
-        return "is a JPEG that refines its image too often; save it again";
+        return "is a JPEG with too many scans; save it again";
       default:
         return "is not a JPEG that can be decoded; save it again";
     }
@@ -110,7 +110,7 @@ class jpeg_reader {
   errors errors_{};
 };
 
-/// a · b / 255, rounded as Pillow rounds.
+/// a · b / 255, rounded as in Pillow.
 inline int multiply_255(int a, int b) {
   const int t = a * b + 128;
   return ((t >> 8) + t) >> 8;
@@ -123,14 +123,14 @@ inline result<image> try_decode_jpeg(std::span<const std::byte> bytes, std::stri
   LLAVA_CHECK(try_check_image_size(reader.width(), reader.height(), name));
   if (!reader.start()) return broken();
   image img(static_cast<int>(reader.width()), static_cast<int>(reader.height()));
-  std::vector<std::uint8_t> inks(reader.channels() == 4 ? static_cast<std::size_t>(img.width()) * 4 : 0);
+  std::vector<std::uint8_t> cmyk(reader.channels() == 4 ? static_cast<std::size_t>(img.width()) * 4 : 0);
   for (int y = 0; y < img.height(); ++y) {
     std::uint8_t* to = img.row(y);
-    if (!reader.read_row(inks.empty() ? to : inks.data())) return broken();
-    for (std::size_t i = 0; i < inks.size(); i += 4) {
-      const int light = inks[i + 3];  // stored inverted: 255 − black
+    if (!reader.read_row(cmyk.empty() ? to : cmyk.data())) return broken();
+    for (std::size_t i = 0; i < cmyk.size(); i += 4) {
+      const int light = cmyk[i + 3];  // stored inverted: 255 − black
       for (std::size_t c = 0; c < 3; ++c)
-        *to++ = static_cast<std::uint8_t>(light - multiply_255(255 - inks[i + c], light));
+        *to++ = static_cast<std::uint8_t>(light - multiply_255(255 - cmyk[i + c], light));
     }
   }
   if (!reader.finish()) return broken();

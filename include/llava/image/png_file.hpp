@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// PNG through libpng, as Pillow's convert("RGB") shows it: palettes expanded (black where they end), alpha dropped
-/// without blending, greys of few bits stretched, 16-bit colours cut to their high byte, gamma and colour profiles
-/// ignored. Greys of 16 bits (without alpha) are not scaled but clipped to 255: most images of that kind turn white
-/// in Pillow, and so they do here. An image whose rows are all there is taken even if the file ends before its end
-/// mark.
+/// Decodes PNG with libpng as Pillow's convert("RGB") does: palettes are expanded (black past their end), alpha is
+/// dropped without blending, grey of fewer than 8 bits is stretched, 16-bit colours are cut to their high byte, gamma
+/// and colour profiles are ignored. 16-bit grey without alpha is not scaled but clipped to 255: most such images turn
+/// white in Pillow, and so they do here. An image with all its rows is accepted even if the file ends before its end
+/// chunk.
 ///
-/// libpng leaves by longjmp: no function that it may leave holds an object with a destructor.
+/// libpng reports errors by longjmp, so no function that it may leave holds an object with a destructor.
 #pragma once
 #include <algorithm>
 #include <csetjmp>
@@ -25,7 +25,7 @@ namespace detail {
 
 class png_reader {
  public:
-  /// `at_once` bytes of compressed pixels are asked for at a time: libpng gives up when not all of them are there.
+  /// libpng reads compressed pixels `at_once` bytes at a time, and fails when fewer are left.
   png_reader(std::span<const std::byte> bytes, std::size_t at_once) : left_(bytes), at_once_(at_once) {
     reader_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
     if (reader_) info_ = png_create_info_struct(reader_);
@@ -35,7 +35,7 @@ class png_reader {
   ~png_reader() { png_destroy_read_struct(&reader_, &info_, nullptr); }
 
   /// @name Steps, in this order
-  /// Each is false when libpng gave up.
+  /// Each returns false when libpng fails.
   /// @{
   bool read_header() {
     if (!info_ || setjmp(back_)) return false;
@@ -43,12 +43,12 @@ class png_reader {
     png_set_compression_buffer_size(reader_, at_once_);
     png_set_user_limits(reader_, image_limits::side, image_limits::side);
 #ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
-    png_set_keep_unknown_chunks(reader_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // texts, profiles and the like: unread
+    png_set_keep_unknown_chunks(reader_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // texts, profiles … are not read
 #endif
     png_read_info(reader_, info_);
     return true;
   }
-  /// All rows, into `pixels` (H, W, 3). The greys of is_grey_16() come as two bytes, high and low, (H, W, 2).
+  /// Reads all rows into `pixels` (H, W, 3). If is_grey_16(), a pixel is two bytes, high and low: (H, W, 2).
   bool read_pixels(std::uint8_t* pixels) {
     if (setjmp(back_)) return truncated_ && has_all_rows();
     const std::size_t row = static_cast<std::size_t>(png_get_image_width(reader_, info_)) * (is_grey_16() ? 2 : 3);
@@ -67,7 +67,7 @@ class png_reader {
       for (png_uint_32 y = 0; y < height; ++y) png_read_row(reader_, pixels + y * row, nullptr);
     return true;
   }
-  /// What follows the rows: it can only show that their data is damaged.
+  /// Reads the chunks after the rows; this can only show that the rows are damaged.
   bool finish() {
     if (truncated_) return true;
     if (setjmp(back_)) return truncated_;
@@ -80,7 +80,7 @@ class png_reader {
     return png_get_bit_depth(reader_, info_) == 16 && png_get_color_type(reader_, info_) == PNG_COLOR_TYPE_GRAY;
   }
   bool truncated() const { return truncated_; }
-  /// Behind the last row libpng looks for a checksum, and gives up if the file has ended.
+  /// After the last row libpng reads a checksum, and fails if the file ends there although all rows are decoded.
   bool has_all_rows() const {
     if (png_get_interlace_type(reader_, info_) != PNG_INTERLACE_NONE)
       return png_get_current_pass_number(reader_) >= PNG_INTERLACE_ADAM7_PASSES;
@@ -109,7 +109,7 @@ class png_reader {
   std::jmp_buf back_;
 };
 
-/// The four bytes at `at`, the highest first.
+/// The big-endian 32-bit integer at the byte `at`.
 inline std::int64_t big_endian(std::span<const std::byte> bytes, std::size_t at) {
   std::int64_t value = 0;
   for (std::size_t i = 0; i < 4; ++i) value = value * 256 + std::to_integer<int>(bytes[at + i]);
@@ -122,13 +122,13 @@ inline result<image> try_decode_png(std::span<const std::byte> bytes, std::strin
   };
   constexpr std::string_view truncated = " is truncated: the PNG ends before its image does";
   constexpr std::string_view damaged = " is not a PNG that can be decoded: it is damaged; save it again";
-  // Signature, length, "IHDR", width, height: checked before libpng is given anything.
+  // Signature, length, "IHDR", width and height are checked before libpng reads anything.
   if (bytes.size() < 24) return fail_as(truncated);
   if (std::memcmp(bytes.data() + 12, "IHDR", 4) != 0) return fail_as(damaged);
   const std::int64_t width = big_endian(bytes, 16), height = big_endian(bytes, 20);
   LLAVA_CHECK(try_check_image_size(width, height, name));
 
-  // Of a file that ends early all rows may be there, without the checksum behind them: only then each byte counts.
+  // A truncated file may have all rows and lack the checksum after them. The second attempt reads byte by byte.
   for (const std::size_t at_once : {std::size_t{1} << 16, std::size_t{1}}) {
     png_reader reader(bytes, at_once);
     if (!reader.read_header()) return fail_as(reader.truncated() ? truncated : damaged);
@@ -138,7 +138,7 @@ inline result<image> try_decode_png(std::span<const std::byte> bytes, std::strin
       if (reader.truncated()) continue;
       return fail_as(damaged);
     }
-    if (reader.is_grey_16())  // from the back, so that nothing is overwritten before it is read
+    if (reader.is_grey_16())  // backwards, so that nothing is overwritten before it is read
       for (std::size_t i = img.pixels().size() / 3; i-- > 0;) {
         const std::uint8_t grey = pixels[2 * i] ? 255 : pixels[2 * i + 1];
         std::fill_n(pixels + 3 * i, 3, grey);

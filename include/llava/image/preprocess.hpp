@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// From any image to the square that the vision tower sees, and the numbers that stand for its bytes.
+/// Preprocessing: from an image of any size to the square that the vision tower sees, and to its input values.
 ///
-/// The square is byte for byte what haotian-liu/LLaVA and transformers' image processors on Pillow (CLIP, LLaVA,
-/// SigLIP) make; the two agree. Only the pixels that survive the crop are computed, and padding is a colour, not an
-/// image: the memory needed depends on the tower's side and not on the aspect, so that an image of 1 × 16384 is an
-/// ordinary one.
+/// The square equals, byte for byte, that of haotian-liu/LLaVA and of transformers' image processors on Pillow (CLIP,
+/// LLaVA, SigLIP); the two agree. Only the pixels inside the crop are computed, and padding is a colour, not an image:
+/// the memory needed depends on the tower's side and not on the aspect ratio, so that an image of 1 × 16384 pixels is
+/// an ordinary one.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -16,18 +16,18 @@
 
 LLAVA_BEGIN
 
-/// (S, S, 3): the square image that the tower sees: of what c.shape says is resized the middle c.crop × c.crop, black
-/// where there is nothing.
+/// Returns the square that the tower sees: the image is resized as c.shape says, then its central c.crop × c.crop
+/// pixels are taken, black where there are none: (H, W, 3) -> (S, S, 3), S = c.crop.
 LLAVA_INLINE result<image> try_preprocess(const image& img, const image_config& c);
 
-/// (3, 256): the number that stands for a byte in each channel.
+/// The input value of each byte, by channel: (3, 256).
 using byte_table = std::array<std::array<float, 256>, 3>;
 
-/// byte · rescale in double, rounded to float; then, unless c.normalise is false, minus mean and divided by std in
-/// float: what transformers computes on Pillow, from 4.37 to 5.23.
+/// Computes byte · rescale in double, rounded to float; unless c.normalise is false, subtracts mean and divides by std
+/// in float. This is what transformers computes with Pillow, from 4.37 to 5.23.
 LLAVA_INLINE byte_table normalise_table(const image_config& c);
 
-/// (3, S, S): the numbers of all pixels, colours apart.
+/// The input values of all pixels, channel by channel: square (S, S, 3) -> (3, S, S).
 LLAVA_INLINE std::vector<float> pixel_values(const image& square, const byte_table& table);
 
 LLAVA_END

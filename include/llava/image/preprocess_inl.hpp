@@ -13,13 +13,13 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The middle of one side, at most `crop` long: `in` becomes `out`, the image lies in the middle of `in`.
+/// The middle of a side, at most `crop` pixels; `in` is resized to `out`, and the image lies in the middle of `in`.
 inline resize_side middle(int in, int out, int crop, int size) {
   const int count = (std::min)(out, crop);
   return {in, out, (out - count) / 2, count, (in - size) / 2, size};
 }
 
-/// The side that belongs to `side` when `shorter` becomes `shortest`: truncated.
+/// The length of `side` when the shorter side changes from `shorter` to `shortest`; truncated.
 inline int scaled_side(int side, int shorter, int shortest) {
   return static_cast<int>(static_cast<double>(std::int64_t{shortest} * side) / shorter);
 }
@@ -27,7 +27,7 @@ inline int scaled_side(int side, int shorter, int shortest) {
 inline result<image> try_make_square(const image& img, const image_config& c) {
   if (const std::string_view broken = first_broken_rule(c); !broken.empty())
     return fail(errc::invalid_argument, std::string(broken));
-  if (img.empty()) return fail(errc::invalid_argument, "llava: the image is empty; there is nothing to see");
+  if (img.empty()) return fail(errc::invalid_argument, "llava: the image is empty, expected at least one pixel");
   LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
 
   const bool pads = c.shape == aspect::pad;

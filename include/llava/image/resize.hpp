@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/// resize: Pillow's Image.resize on 8-bit RGB, byte for byte, in the filters bicubic, bilinear and lanczos.
+/// resize: Pillow's Image.resize on 8-bit RGB, byte for byte, with the filters bicubic, bilinear and lanczos.
 ///
-/// Two passes, the result of the first rounded to bytes. Up to Pillow 12 the first goes across; Pillow 13 goes down
-/// first when that takes more than twice as many pixels away. The bytes differ by one or two, here and there. An output
-/// is the weighted sum of a window of inputs, the weights in fixed point with 22 bits. Both passes are one loop: the
-/// dot product of a contiguous run of pixels of one colour with a row of the axis' table. So that it multiplies 16-bit
-/// numbers (the cheapest vector product of every processor), a weight is split into a high and a low part; the sum is
-/// exact, so nothing depends on its order.
+/// There are two passes, and the result of the first is rounded to bytes. Up to Pillow 12 the horizontal pass comes
+/// first; in Pillow 13 the vertical pass comes first when it removes more than twice as many rows as the other removes
+/// columns. Some bytes then differ by one or two. An output is the weighted sum of a window of inputs, with fixed-point
+/// weights of 22 fraction bits. Both passes are one loop: the dot product of a contiguous run of pixels of one channel
+/// with a row of the axis' table. Each weight is split into a high and a low part, so that the loop multiplies 16-bit
+/// integers (the cheapest vector product of every processor); the sum is exact, so it does not depend on the order.
 ///
-/// A pass may compute a part of the output only, and its input may be an image on a larger canvas of one colour: what
-/// the canvas adds is known beforehand. Cropping and padding so cost neither a copy nor the pixels that are cut away.
-/// A side that does not change gives windows of one input with weight 1: a copy, as in Pillow.
+/// A pass may compute a part of the output only, and its input may be an image on a larger canvas of one colour, whose
+/// share of each sum is known beforehand. So cropping and padding cost neither a copy nor the pixels that are cut away.
+/// A side that does not change has windows of one input with weight 1: a copy, as in Pillow.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -25,7 +25,7 @@
 LLAVA_BEGIN
 
 /// @name Filters
-/// A filter is a type with `support`, beyond which it is zero, and `weight(distance)`.
+/// A filter has `support`, the distance beyond which it is zero, and `weight(distance)`. Shrinking stretches it.
 /// @{
 
 /// Keys' cubic convolution, a = −0.5.
@@ -40,7 +40,7 @@ struct bicubic {
   }
 };
 
-/// Linear interpolation, over as many inputs as make one output.
+/// Linear interpolation: a triangle.
 struct bilinear {
   static constexpr double support = 1;
   static double weight(double t) {
@@ -49,7 +49,7 @@ struct bilinear {
   }
 };
 
-/// sinc, windowed by its own middle lobe; three lobes.
+/// sinc with three lobes, windowed by the central lobe of a wider sinc.
 struct lanczos {
   static constexpr double support = 3;
   static double weight(double t) { return -3 <= t && t < 3 ? sinc(t) * sinc(t / 3) : 0; }
@@ -62,18 +62,18 @@ struct lanczos {
 
 namespace detail {
 
-inline constexpr int resize_block = 16;     // taps are padded to a multiple, so that vector loops leave no remainder
-inline constexpr int resize_bits = 22;      // of a weight's fraction
-inline constexpr int resize_low_bits = 12;  // of them in the low part, which is signed
+inline constexpr int resize_block = 16;     // taps are padded to a multiple of this: vector loops have no remainder
+inline constexpr int resize_bits = 22;      // fraction bits of a weight
+inline constexpr int resize_low_bits = 12;  // of these, the bits in the low part, which is signed
 
-/// One side of a resize: the whole canvas goes from `in` to `out`; `count` outputs from `from` on are wanted; the
-/// image lies at `at` on the canvas and is `size` long.
+/// One side of a resize, in pixels: the canvas is resized from `in` to `out`, and `count` outputs are computed from
+/// `from` on. The image begins at `at` on the canvas and has the length `size`.
 struct resize_side {
   int in, out, from, count, at, size;
 };
 
-/// What one output is made of: `blocks` blocks of inputs from `first` on, both counted on the image, and the sum of
-/// the weights that fall on the canvas beside it.
+/// The inputs of one output: `blocks` blocks of the image's pixels from `first` on; `outside` is the sum of the weights
+/// that fall on the canvas outside the image.
 struct resize_window {
   int first = 0, blocks = 0;
   std::int32_t outside = 0;
@@ -83,7 +83,7 @@ struct resize_axis {
   std::vector<resize_window> windows;   // (count)
   std::vector<std::int16_t> high, low;  // (count, taps): weight = high · 2^12 + low
   std::size_t taps = 0;                 // a multiple of resize_block
-  int begin = 0, end = 0;               // the inputs that are read at all
+  int begin = 0, end = 0;               // range of the inputs that are read
 };
 
 template <class Filter>
@@ -108,7 +108,7 @@ resize_axis weigh(const resize_side& side) {
     for (int j = first; j < last; ++j)
       sum += exact[static_cast<std::size_t>(j - first)] = Filter::weight((j - centre + 0.5) * inverse);
 
-    // Leading zeros would only be read in vain; a window beside the image stays empty.
+    // Leading zero weights are skipped; a window outside the image stays empty.
     resize_window& window = axis.windows[i];
     int used_first = -1, used_last = 0;
     for (int j = first; j < last; ++j) {
@@ -140,33 +140,32 @@ resize_axis weigh(const resize_side& side) {
   return axis;
 }
 
-/// Written so that g++ and clang make it vector multiply-adds of 16-bit numbers at -O2: no remainder, one reduction.
+/// Written so that g++ and clang make it vector multiply-adds of 16-bit integers at -O2: no remainder, one reduction.
 inline std::int32_t dot(const std::int16_t* a, const std::int16_t* b, std::size_t blocks) {
   std::int32_t sum = 0;
   for (std::size_t j = 0, n = blocks * resize_block; j != n; ++j) sum += a[j] * b[j];
   return sum;
 }
 
-/// One output: the window `i` of `axis` over `from`, one colour of the inputs from axis.begin on; `beside` is that
-/// colour of the canvas. No sum overflows: the parts of the weights are no larger than they, and 255 · Σ|weight| <
-/// 2^31.
+/// Computes one output: the window `i` of `axis` over `from`, one channel of the inputs from axis.begin on; `canvas` is
+/// the canvas' value in it. No sum overflows: the parts of a weight are no larger than it, and 255 · Σ|weight| < 2^31.
 inline std::uint8_t weighted_sum(const resize_axis& axis, std::size_t i, const std::int16_t* from,
-                                 std::int32_t beside) {
+                                 std::int32_t canvas) {
   const resize_window& window = axis.windows[i];
   const std::int16_t* p = from + (window.first - axis.begin);
   const std::int32_t of_high = dot(p, &axis.high[i * axis.taps], static_cast<std::size_t>(window.blocks));
   const std::int32_t of_low = dot(p, &axis.low[i * axis.taps], static_cast<std::size_t>(window.blocks));
   const std::int32_t half = 1 << (resize_bits - 1);
-  const std::int32_t sum = of_high * (1 << resize_low_bits) + of_low + beside * window.outside + half;
+  const std::int32_t sum = of_high * (1 << resize_low_bits) + of_low + canvas * window.outside + half;
   return static_cast<std::uint8_t>(std::clamp(sum >> resize_bits, 0, 255));
 }
 
-/// From one pixel to the next along the first and the second axis, in bytes.
+/// Strides in bytes from one pixel to the next, along the first and the second axis.
 struct resize_steps {
   std::size_t first, second;
 };
 
-/// A filter at run time.
+/// Computes the windows and weights of a side, with a filter that is chosen at run time.
 using weigh_side = resize_axis (*)(const resize_side&);
 inline weigh_side weigher(resampling filter) {
   return filter == resampling::lanczos    ? weigh<lanczos>
@@ -174,8 +173,8 @@ inline weigh_side weigher(resampling filter) {
                                           : weigh<bicubic>;
 }
 
-/// The part of the resized canvas that `first` and `second` want, to `out`. The pass along the axis `first` is done
-/// first; `from` is the image's first pixel.
+/// Writes the part of the resized canvas that `first` and `second` state to `out`. The pass along `first` comes first;
+/// `from` is the image's first pixel.
 inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps in,
                         const std::array<std::uint8_t, 3>& canvas, const resize_side& first, const resize_side& second,
                         std::uint8_t* out, resize_steps to) {
@@ -183,9 +182,9 @@ inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps
   const int height = rows.end - rows.begin;
   const std::size_t plane = static_cast<std::size_t>(columns.end - columns.begin) + resize_block;
   const std::size_t column = static_cast<std::size_t>(height) + resize_block;
-  // A strip of the first axis' outputs at a time: its inputs and the bytes between the passes stay in the cache.
+  // One strip of the first axis' outputs at a time: its inputs and the bytes between the passes stay in the cache.
   const int strip = (std::min)(64, first.count);
-  std::vector<std::int16_t> line(3 * plane);  // (3, inputs): one line, colours apart
+  std::vector<std::int16_t> line(3 * plane);  // (3, inputs): one line, channel by channel
   std::vector<std::int16_t> between(3 * static_cast<std::size_t>(strip) * column);  // (strip, 3, lines)
   for (int begin = 0; begin < first.count; begin += strip) {
     const int end = (std::min)(begin + strip, first.count);
@@ -211,15 +210,15 @@ inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps
       std::uint8_t* pixel = out + static_cast<std::size_t>(y) * to.second + static_cast<std::size_t>(begin) * to.first;
       const std::int16_t* sums = between.data();
       for (int x = begin; x < end; ++x, pixel += to.first)
-        // A constant canvas stays what it is: its sum is at most 255 · 8192 / 2^22 off, less than one half.
+        // A constant canvas keeps its values: a sum is off by at most 255 · 8192 / 2^22, less than one half.
         for (std::size_t c = 0; c < 3; ++c, sums += column)
           pixel[c] = weighted_sum(rows, static_cast<std::size_t>(y), sums, canvas[c]);
     }
   }
 }
 
-/// The part of the resized canvas that `across` and `down` want, at (left, top) of `to`, as the release `pillow` makes
-/// it.
+/// Writes the part of the resized canvas that `across` and `down` state to (left, top) of `to`, as Pillow's release
+/// `pillow` computes it.
 inline void resize_part(weigh_side weigh, const image& img, const std::array<std::uint8_t, 3>& canvas,
                         const resize_side& across, const resize_side& down, image& to, int left, int top, int pillow) {
   const std::uint8_t* from = img.pixels().data();
@@ -232,7 +231,7 @@ inline void resize_part(weigh_side weigh, const image& img, const std::array<std
 
 }  // namespace detail
 
-/// `image` at width × height, as the release `pillow` of Pillow makes it.
+/// Resizes `img` to width × height pixels as Pillow's release `pillow` does.
 template <class Filter = bicubic>
 result<image> try_resize(const image& img, int width, int height, int pillow = 13) {
   return guarded([&]() -> result<image> {

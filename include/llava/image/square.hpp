@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The two ways to a square without changing the aspect of what is seen: LLaVA's expand2square, and the centre crop of
-/// transformers' image processors. Both give the bytes that these give. `try_preprocess` does the same without the
-/// images in between; these are for looking at one step, and its tests.
+/// Two ways to a square image that keep the aspect ratio: LLaVA's expand2square, and the centre crop of transformers'
+/// image processors. Both return the reference's bytes. `try_preprocess` does the same without intermediate images;
+/// these functions are for looking at one step, and for tests.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -14,14 +14,14 @@
 
 LLAVA_BEGIN
 
-/// The colour beside a padded image: int(mean · 255), (122, 116, 104) for CLIP.
+/// The padding colour: int(mean · 255), (122, 116, 104) for CLIP.
 inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
   std::array<std::uint8_t, 3> colour{};
   for (std::size_t i = 0; i < 3; ++i) colour[i] = static_cast<std::uint8_t>(std::clamp(c.mean[i] * 255, 0.0, 255.0));
   return colour;
 }
 
-/// On a canvas as wide and high as the longer side, in the middle; the odd pixel goes right or below.
+/// Centres the image on a square canvas with the side of its longer side; an odd pixel goes right or below.
 inline result<image> try_pad_to_square(const image& img, const std::array<std::uint8_t, 3>& colour) {
   return guarded([&]() -> result<image> {
     const int side = (std::max)(img.width(), img.height());
@@ -36,8 +36,8 @@ inline result<image> try_pad_to_square(const image& img, const std::array<std::u
   });
 }
 
-/// The middle side × side pixels. What is cut or added in odd numbers: one more is cut right and below, one more black
-/// row or column is added left and above.
+/// Returns the central side × side pixels, black where there are none. An odd pixel is cut right or below, and an odd
+/// black row or column is added left or above.
 inline result<image> try_centre_crop(const image& img, int side) {
   return guarded([&]() -> result<image> {
     LLAVA_CHECK(try_check_image_size(side, side, "the centre crop"));
