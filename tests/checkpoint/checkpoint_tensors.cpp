@@ -148,5 +148,5 @@ TEST_CASE("what a model would miss is told from what no program reads") {
   std::vector<std::string> mistakes;
   detail::add_unread(tensors_of(tensor_spelling::llava_hf, by_chance), d, {"projector.0.weight"}, mistakes);
   CHECK(mistakes ==
-        std::vector<std::string>{"multi_modal_projector.0.weight: stands in file, and nothing of this model reads it"});
+        std::vector<std::string>{"multi_modal_projector.0.weight: is in file, but no part of this model reads it"});
 }

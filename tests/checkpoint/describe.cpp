@@ -88,7 +88,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
   CHECK(described(f).image.shape == llava::aspect::crop);
   for (const auto& [from, to, fragment] :
        {std::tuple<const char*, const char*, const char*>{"\"pad\",", "\"anyres\",", "image_aspect_ratio"},
-        {"\"patch\"", "\"class\"", "patch, cls_patch"},
+        {"\"patch\"", "\"class\"", "patch or cls_patch"},
         {"layer\": -2", "layer\": -30", "vision.select_layer must name"}}) {
     INFO(to);
     f.write("config.json", replaced(config, from, to));
@@ -114,9 +114,9 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
   for (const row& r :
        {row{"\"hidden_size\": 48", "\"hidden_size\": 0", "text.hidden must be"},
         {"\"hidden_size\": 48", "\"hidden_size\": -48", "text.hidden must be"},
-        {"\"hidden_size\": 48", "\"hidden_size\": 48.5", "\"text_config.hidden_size\" must be a whole number"},
-        {"\"hidden_size\": 48", "\"hidden_size\": \"48\"", "\"text_config.hidden_size\" must be a whole number"},
-        {"\"hidden_size\": 48", "\"hidden_size\": 99999999999", "whole number of 32 bits"},
+        {"\"hidden_size\": 48", "\"hidden_size\": 48.5", "\"text_config.hidden_size\" must be a 32-bit integer"},
+        {"\"hidden_size\": 48", "\"hidden_size\": \"48\"", "\"text_config.hidden_size\" must be a 32-bit integer"},
+        {"\"hidden_size\": 48", "\"hidden_size\": 99999999999", "must be a 32-bit integer"},
         {"\"hidden_size\": 48", "\"hidden_size\": 2147483647", "text.hidden must be"},
         {"\"num_hidden_layers\": 2,", "\"num_hidden_layers\": 1000000,", "text.layers must be"},
         {"\"num_key_value_heads\": 4", "\"num_key_value_heads\": 3", "kv_heads"},
@@ -125,24 +125,24 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
         {"\"intermediate_size\": 104", "\"intermediate_size\": 0", "text.ffn must be"},
         {"\"vocab_size\": 402", "\"vocab_size\": 0", "text.vocab must be"},
         {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 0", "eps"},
-        {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 1e99", "32 bits"},
+        {"\"rms_norm_eps\": 1e-05", "\"rms_norm_eps\": 1e99", "32-bit float"},
         {"\"rope_theta\": 10000.0", "\"rope_theta\": -1", "rope"},
-        {"\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "default, linear, llama3"},
-        {"\"rope_type\": \"default\"", "\"rope_type\": \"dynamic\"", "default, linear, llama3"},
+        {"\"rope_type\": \"default\"", "\"rope_type\": \"yarn\"", "default, linear or llama3"},
+        {"\"rope_type\": \"default\"", "\"rope_type\": \"dynamic\"", "default, linear or llama3"},
         {"\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 0", "text.context"},
         {"\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "\"text_config.model_type\" is gpt2"},
         {"\"model_type\": \"llava\"", "\"model_type\": \"llava_next\"", "\"model_type\" is llava_next"},
         {"\"model_type\": \"clip_vision_model\"", "\"model_type\": \"dinov2\"",
-         "clip_vision_model, siglip_vision_model"},
+         "clip_vision_model or siglip_vision_model"},
         {"\"hidden_size\": 32", "\"hidden_size\": 33", "multiple of vision.heads"},
         {"\"patch_size\": 14", "\"patch_size\": 0", "vision.patch must be"},
         {"\"patch_size\": 14", "\"patch_size\": 43", "vision.patch must be"},
         {"\"image_size\": 42", "\"image_size\": 2147483646", "vision.image must be"},
-        {"\"image_size\": 42", "\"image_size\": 28", "prepares images of 42 pixels for a tower of 28"},
+        {"\"image_size\": 42", "\"image_size\": 28", "prepares images of 42 pixels, expected the tower's 28"},
         {"\"num_channels\": 3", "\"num_channels\": 1", "num_channels"},
         {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9", "vision.select_layer must name"},
-        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]", "a list; known: one layer"},
-        {"\"default\"\n}", "\"cls\"\n}", "default, full"},
+        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]", "a list, expected one layer"},
+        {"\"default\"\n}", "\"cls\"\n}", "default or full"},
         {"\"projector_hidden_act\": \"gelu\"", "\"projector_hidden_act\": \"relu\"", "projector_hidden_act"},
         {"\"text_config\": {", "\"text_config\": [{", "not JSON"},
         {"\"eos_token_id\": 2,", "\"eos_token_id\": [2, -1],", "eos_token_id"},
@@ -164,8 +164,8 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
                        {"\"do_rescale\": true", "\"do_rescale\": \"no\"", "do_rescale"},
                        {"\"do_normalize\": true", "\"do_normalize\": 1", "true or false"},
                        {"0.27577711", "0", "std"},
-                       {"0.27577711", "\"x\"", "three numbers"},
-                       {",\n    0.27577711", "", "three numbers"}}) {
+                       {"0.27577711", "\"x\"", "one number or three numbers"},
+                       {",\n    0.27577711", "", "one number or three numbers"}}) {
     INFO(r.to);
     const std::string changed = replaced(images, r.from, r.to);
     REQUIRE_FALSE(changed.empty());
@@ -180,9 +180,9 @@ TEST_CASE("folders of adapters, of GGUF files, of quantised weights and of half 
   temporary_folder f("kinds");
   CHECK(error_of(f) == "llava: " + f.path.string() + " has no config.json");
   f.write("model-00001-of-00002.safetensors", "").write("mmproj.gguf", "").write("llava-7b.gguf", "");
-  CHECK(error_of(f).find("holds a GGUF file, llava-7b.gguf, which is not read") != std::string::npos);
+  CHECK(error_of(f).find("holds a GGUF file, llava-7b.gguf, which is not supported") != std::string::npos);
   f.write("adapter_config.json", R"({"base_model_name_or_path": "lmsys/vicuna-7b-v1.5"})");
-  CHECK(error_of(f).find("holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5, which is not opened; merge it") !=
+  CHECK(error_of(f).find("holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5, which cannot be opened; merge it") !=
         std::string::npos);
   f.write("adapter_config.json", "[]");
   CHECK(error_of(f).find("holds an adapter (LoRA), which") != std::string::npos);
@@ -190,14 +190,14 @@ TEST_CASE("folders of adapters, of GGUF files, of quantised weights and of half 
   for (const auto& [config, fragment] :
        {std::pair<const char*, const char*>{
             R"({"model_type": "llava", "text_config": {}, "quantization_config": {"quant_method": "bitsandbytes"}})",
-            "\"quantization_config\" is bitsandbytes; known: none; take the model that was not quantised"},
+            "\"quantization_config\" is bitsandbytes, expected none; use the unquantised model"},
         {R"({"model_type": "llava", "text_config": {"quantization_config": {"quant_method": "awq"}}})",
          "\"text_config.quantization_config\" is awq"},
-        {R"({"model_type": "llama", "quantization_config": {"bits": 4}})", "is of an unnamed method"},
+        {R"({"model_type": "llama", "quantization_config": {"bits": 4}})", "is an unnamed method"},
         {R"({"model_type": "llama", "quantization_config": 4})", "must be an object"},
         {R"({"model_type": "llava", "vision_config": {}, "image_token_index": 32000})",
-         "\"model_type\" is llava, and there is neither text_config (of transformers' layout) nor mm_vision_tower"},
-        {R"({"model_type": "llava_llama"})", "\"model_type\" is llava_llama, and there is neither"},
+         "\"model_type\" is llava, expected text_config (transformers' layout) or mm_vision_tower"},
+        {R"({"model_type": "llava_llama"})", "\"model_type\" is llava_llama, expected text_config"},
         {"version https://git-lfs.github.com/spec/v1\n", "config.json is a pointer of Git LFS"}}) {
     f.write("config.json", config);
     INFO(error_of(f));
@@ -239,7 +239,7 @@ TEST_CASE("windows: none in LLaMA, one for all layers of Mistral, one for the la
   CHECK(read(qwen2 + types(full, full, full, slides)) == window(4096, 3));
   CHECK(read(qwen2 + types(full, full, full, full)) == window(0, 0));
   CHECK(wrong(qwen2 + types(full, slides, full, slides)).find("\"layer_types\" is mixed") != std::string::npos);
-  CHECK(wrong(qwen2 + types(full, full, full, "7")).find("\"layer_types\" must be of") != std::string::npos);
+  CHECK(wrong(qwen2 + types(full, full, full, "7")).find("\"layer_types\" must be a list of") != std::string::npos);
   CHECK(wrong(qwen2 + R"("layer_types": ["full_attention"])").find("num_hidden_layers (4)") != std::string::npos);
   CHECK(wrong(R"("model_type": "qwen2", )" + types(full, full, full, slides)).find("without use_sliding_window") !=
         std::string::npos);

@@ -74,8 +74,8 @@ TEST_CASE("of several chat templates the one called default counts") {
   CHECK(with(R"({"rag": "a", "default": "b"})") == "b");
   CHECK(with(R"([{"name": "tool_use", "template": "a"}])").empty());
   CHECK(with("\"\"").empty());
-  CHECK(with("7").find("\"chat_template\" must be a text, or a list") != std::string::npos);
-  CHECK(with(R"([{"name": "default"}])").find("\"chat_template\" must be a text, or a list") != std::string::npos);
+  CHECK(with("7").find("\"chat_template\" must be a string, or a list") != std::string::npos);
+  CHECK(with(R"([{"name": "default"}])").find("\"chat_template\" must be a string, or a list") != std::string::npos);
 }
 
 TEST_CASE("a tokenizer alone looks in its own two places, and takes texts first") {
@@ -140,7 +140,7 @@ TEST_CASE("one original folder has one template: by a link, as the folder one is
   CHECK(choice_of(cached.folder).reason == "the repository is called liuhaotian/llava-v1.5-7b");
   const original_folder unnamed("models--someone--tuned/snapshots/abc");
   CHECK(choice_of(unnamed.folder).guessed);
-  CHECK(choice_of(unnamed.folder).reason == "the repository is called someone/tuned, which does not tell");
+  CHECK(choice_of(unnamed.folder).reason == "the repository is called someone/tuned, which matches no known model");
   // The owner's name tells nothing: the reference looks at the last part.
   const original_folder owner("models--mistral--tuned/snapshots/abc");
   CHECK(choice_of(owner.folder).name == "llava_v0");

@@ -128,7 +128,7 @@ TEST_CASE("what would change the logits and is not built is refused, and not whe
         R"("stop_strings": "end")", R"("guidance_scale": 2)"}) {
     INFO(json);
     f.generation("{" + std::string(json) + "}");
-    CHECK(f.error().find("is set; known: none; take the key out of the file") != std::string::npos);
+    CHECK(f.error().find("is set, expected none; remove the key from the file") != std::string::npos);
   }
   f.generation(R"({"no_repeat_ngram_size": 0, "min_length": 0, "typical_p": 1.0, "encoder_repetition_penalty": 1,
                    "guidance_scale": null, "bad_words_ids": [], "stop_strings": null, "num_beams": 3})");

@@ -43,7 +43,7 @@ TEST_CASE("a file in the place of a folder is told, and so is why a folder canno
   f.write("x.safetensors", "").write("llava.Q4_K_M.gguf", "GGUF");
   CHECK(resolved(f / "x.safetensors") ==
         "llava: " + (f / "x.safetensors") + " is a file; pass the folder of a model with safetensors");
-  CHECK(resolved(f / "llava.Q4_K_M.gguf").find("is a GGUF file, which is not read; pass the folder") !=
+  CHECK(resolved(f / "llava.Q4_K_M.gguf").find("is a GGUF file, which is not supported; pass the folder") !=
         std::string::npos);
   CHECK(resolved(f / "x.safetensors/y").find("there is no folder") != std::string::npos);
   CHECK(resolved(f / "x.safetensors/y").find(": Not a directory") != std::string::npos);

@@ -45,9 +45,9 @@ TEST_CASE("a new folder: each thing that may be in its place has a defined end, 
 
   for (const char* name : {"file", "empty_file", "full", "full/", "links/to_full", "links/to_file"}) {
     INFO(name);
-    CHECK(made(f, f / name).find("is there already and is not an empty folder; choose another") != std::string::npos);
+    CHECK(made(f, f / name).find("already exists and is not an empty folder; choose another") != std::string::npos);
   }
-  CHECK(made(f, f / "links/to_nothing").find("is there already and is a link to nothing") != std::string::npos);
+  CHECK(made(f, f / "links/to_nothing").find("already exists and is a link to nothing") != std::string::npos);
   CHECK(made(f, f / "file/x").find("cannot create") != std::string::npos);
   CHECK(made(f, "") == "llava: the new folder has no name");
   CHECK(f.read("file") == "mine");

@@ -100,7 +100,7 @@ TEST_CASE("a file that is not of packed weights is never written over, whatever 
   }
   CHECK(opened(f / "text").error().sentence() ==
         "llava: " + (f / "text") +
-            " is there already and is no file of packed weights; give another name for the packed "
+            " already exists and is not a file of packed weights; give another name for the packed "
             "file, or remove it");
   CHECK(f.read("text") == "a thesis");
   CHECK(f.read("model.safetensors") == model);

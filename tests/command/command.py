@@ -71,9 +71,9 @@ class Ask(unittest.TestCase):
             shutil.copytree("tests/data/goldens/original_inside", f"{folder}/tuned")
             os.symlink(f"{folder}/tuned", f"{folder}/llava-v1.5-7b")
             guess = (f"llava: {folder}/llava-v1.5-7b: the conversation template llava_v0 is a guess: the folder is "
-                     "called tuned, which does not tell; --conv-mode chooses another\n")
+                     "called tuned, which matches no known model; --conv-mode chooses another\n")
             self.assertEqual(about(f"{folder}/llava-v1.5-7b"),
-                             ("llava_v0", "the folder is called tuned, which does not tell", True, guess))
+                             ("llava_v0", "the folder is called tuned, which matches no known model", True, guess))
             self.assertEqual(about(f"{folder}/llava-v1.5-7b", "--conv-mode", "llava_v1")[2:], (False, ""))
             os.remove(f"{folder}/llava-v1.5-7b")
             os.rename(f"{folder}/tuned", f"{folder}/llava-v1.5-7b")
@@ -113,7 +113,7 @@ class Ask(unittest.TestCase):
                              sorted(set(os.listdir(TINY)) - {"images", "scenes", "training.json"}))
             again = llava("quantize", TINY, "--to", "q8_0", "-o", f"{folder}/q8_0")
             self.assertEqual(again.returncode, 1)
-            self.assertIn("is there already", again.stderr)
+            self.assertIn("already exists", again.stderr)
             self.assertEqual(sorted(os.listdir(folder)), ["q16_0", "q4_0", "q4_i8", "q8_0"])
 
     def test_quantising_that_is_interrupted_leaves_nothing(self):

@@ -65,39 +65,41 @@ SETTINGS = [
     CLIP | {"image_processor_type": "DeiTImageProcessor", "size": 50}, {"image_processor": SIGLIP, "size": EDGE},
 ]
 WRONG = [
-    (CLIP | {"size": {"longest_edge": 42}}, '"size" is of longest_edge; known: {"shortest_edge": …}, '
+    (CLIP | {"size": {"longest_edge": 42}}, '"size" is an object of longest_edge, expected {"shortest_edge": …}, '
                                             '{"height": …, "width": …}, or a number for CLIPImageProcessor'),
-    (CLIP | {"size": {"max_height": 42, "max_width": 42}}, '"size" is of max_height, max_width'),
-    (CLIP | {"size": {"height": 42}}, '"size" is of height;'),
-    (CLIP | {"size": {}}, '"size" is empty;'),
+    (CLIP | {"size": {"max_height": 42, "max_width": 42}}, '"size" is an object of max_height, max_width'),
+    (CLIP | {"size": {"height": 42}}, '"size" is an object of height,'),
+    (CLIP | {"size": {}}, '"size" is empty,'),
     (CLIP | {"crop_size": EDGE},
-     '"crop_size" is of shortest_edge; known: {"height": …, "width": …}, or a number for CLIPImageProcessor'),
+     '"crop_size" is an object of shortest_edge, expected {"height": …, "width": …}, '
+     'or a number for CLIPImageProcessor'),
     (CLIP | {"crop_size": {"height": 40, "width": 42}},
-     '"crop_size" is 42 x 40 for CLIPImageProcessor; known: a square'),
-    (CLIP | {"size": {"shortest_edge": 42.0}}, '"size.shortest_edge" must be a whole number'),
+     '"crop_size" is 42 x 40 for CLIPImageProcessor, expected a square'),
+    (CLIP | {"size": {"shortest_edge": 42.0}}, '"size.shortest_edge" must be a 32-bit integer'),
     (CLIP | {"do_center_crop": False},
-     '"do_center_crop" is false for CLIPImageProcessor, with a size of the shorter side; known: true, or'),
-    (SIGLIP | {"do_resize": False}, '"do_resize" is false for SiglipImageProcessor, without a crop; known: true'),
+     '"do_center_crop" is false for CLIPImageProcessor, with a size of the shorter side, expected true, or'),
+    (SIGLIP | {"do_resize": False}, '"do_resize" is false for SiglipImageProcessor, without a crop, expected true'),
     (LLAVA | {"do_resize": False, "do_center_crop": False},
      '"do_resize" is false for LlavaImageProcessor, without a crop'),
-    (SIGLIP | {"size": EDGE}, '"size" is of shortest_edge; known: {"height": …, "width": …} for SiglipImageProcessor'),
+    (SIGLIP | {"size": EDGE},
+     '"size" is an object of shortest_edge, expected {"height": …, "width": …} for SiglipImageProcessor'),
     (SIGLIP | {"size": 42}, '"size" must be {"height": …, "width": …} for SiglipImageProcessor'),
     (VIT | {"size": EDGE},
-     '"size" is of shortest_edge; known: {"height": …, "width": …}, or a number for ViTImageProcessor'),
-    (CLIP | {"size": BOTH, "crop_size": None}, "prepares images of 224 pixels for a tower of 42"),
-    ({"image_processor_type": "SiglipImageProcessor"}, "prepares images of 224 pixels for a tower of 42"),
+     '"size" is an object of shortest_edge, expected {"height": …, "width": …}, or a number for ViTImageProcessor'),
+    (CLIP | {"size": BOTH, "crop_size": None}, "prepares images of 224 pixels, expected the tower's 42"),
+    ({"image_processor_type": "SiglipImageProcessor"}, "prepares images of 224 pixels, expected the tower's 42"),
     (CLIP | {"image_processor_type": "LlavaNextImageProcessor"},
      "LlavaNextImageProcessor, which cuts an image into tiles (any resolution)"),
     (CLIP | {"image_processor_type": "NoSuchImageProcessor"},
-     "NoSuchImageProcessor; known: CLIPImageProcessor, LlavaImageProcessor, SiglipImageProcessor, ViT"),
+     "NoSuchImageProcessor, expected CLIPImageProcessor, LlavaImageProcessor, SiglipImageProcessor, ViT"),
 ]
 REFUSED = [
     (SIGLIP | {"resample": 0},
-     '"resample" is 0 for SiglipImageProcessor; known: 1 (lanczos), 2 (bilinear), 3 (bicubic)'),
-    (CLIP | {"size": {"height": 50, "width": 60}}, '"size" is 60 x 50 for CLIPImageProcessor; known: a square'),
+     '"resample" is 0 for SiglipImageProcessor, expected 1 (lanczos), 2 (bilinear) or 3 (bicubic)'),
+    (CLIP | {"size": {"height": 50, "width": 60}}, '"size" is 60 x 50 for CLIPImageProcessor, expected a square'),
     # 5.x reads it otherwise
-    (CLIP | {"size": {"shortest_edge": 42, "longest_edge": 42}}, '"size" is of shortest_edge, longest_edge;'),
-    (CLIP | {"use_square_size": True}, '"use_square_size" is true for CLIPImageProcessor; known: false'),  # likewise
+    (CLIP | {"size": {"shortest_edge": 42, "longest_edge": 42}}, '"size" is an object of shortest_edge, longest_edge,'),
+    (CLIP | {"use_square_size": True}, '"use_square_size" is true for CLIPImageProcessor, expected false'),  # likewise
 ]
 
 

@@ -66,7 +66,7 @@ TEST_CASE("all tensors that are missing, of another shape or of another type are
   const std::string sentence = error_of(f.path.string());
   INFO(sentence);
   CHECK(sentence.find("4 tensors of " + f.path.string()) != std::string::npos);
-  CHECK(sentence.find("language_model.model.nerm.weight: stands in ") != std::string::npos);
+  CHECK(sentence.find("language_model.model.nerm.weight: is in ") != std::string::npos);
   CHECK(sentence.find("language_model.model.norm.weight: missing, expected (48)") != std::string::npos);
   CHECK(sentence.find("linear_1.weight: expected (48, 32), found (32, 48) in ") != std::string::npos);
   CHECK(sentence.find("linear_2.bias: expected f32, f16 or bf16, found I16 in ") != std::string::npos);
@@ -81,9 +81,9 @@ TEST_CASE("a vision tower in a folder of its own: its mistakes are told with the
   const std::string sentence = error_of(f.path.string());
   INFO(sentence);
   CHECK(sentence.find("4 tensors of " + f.path.string()) != std::string::npos);
-  CHECK(sentence.find("layers.1.layer_norm2.bios: stands in " + (f / "tower")) != std::string::npos);
+  CHECK(sentence.find("layers.1.layer_norm2.bios: is in " + (f / "tower")) != std::string::npos);
   CHECK(sentence.find("model.norm.weight: missing") != std::string::npos);
-  CHECK(sentence.find("layers.1.layer_norm2.bias: missing, expected (32), of " + (f / "tower")) != std::string::npos);
+  CHECK(sentence.find("layers.1.layer_norm2.bias: missing, expected (32), in " + (f / "tower")) != std::string::npos);
 }
 
 TEST_CASE(
@@ -226,7 +226,7 @@ TEST_CASE("a tensor of the model that nothing reads is an error; what no program
   const std::string sentence = error_of(f.path.string());
   INFO(sentence);
   CHECK(sentence.find("3 tensors of " + f.path.string() + " do not fit this model") != std::string::npos);
-  const std::string there = ": stands in " + (f / "model.safetensors") + ", and nothing of this model reads it";
+  const std::string there = ": is in " + (f / "model.safetensors") + ", but no part of this model reads it";
   CHECK(sentence.find("multi_modal_projector.linear_4.weight" + there) != std::string::npos);
   CHECK(sentence.find("language_model.model.layers.2.input_layernorm.weight" + there) != std::string::npos);
   CHECK(sentence.find("vision_tower.vision_model.embeddings.patch_embedding.bias" + there) != std::string::npos);

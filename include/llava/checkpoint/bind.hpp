@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// bind: fills the weights of a model from a checkpoint. Names and shapes are said once, by the weights themselves
-/// (`each(visit)`); a first walk compares them with the files and reports every mistake at once, a second walk fills. A
-/// tensor of the files that a model would miss and does not read is a mistake as well.
+/// bind: fills the weights of a model from a checkpoint. The weights state their names and shapes once (`each(visit)`).
+/// A first walk compares them with the files and collects all mistakes for one error; a second walk fills them. A
+/// tensor of the files that the model needs and does not read is a mistake as well.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,32 +20,32 @@
 LLAVA_BEGIN
 
 namespace detail {
-/// What is wrong with one tensor for one slot, or nothing.
+/// Describes the mismatch between a tensor and its slot; empty when the tensor fits.
 LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const std::string& name,
                                      const weight_slot& slot, const tensor_dims& dims);
 
-/// Whether a model would miss a tensor, by our name of it, that no stage has asked for. Buffers that transformers
-/// passes over, and parts of the tower that are not run, are not missed.
+/// Whether the model needs the tensor with our name `name`. Buffers that transformers ignores, parts of the tower that
+/// do not run, and a tied head are not needed.
 LLAVA_INLINE bool must_be_read(std::string_view name, const model_description& d);
 
-/// Adds the tensors that a model would miss and no stage has asked for; `read`: the names that one has asked for.
+/// Adds to `mistakes` the tensors that the model needs and no stage has read; `read`: the names that were read.
 LLAVA_INLINE void add_unread(const checkpoint_tensors& tensors, const model_description& d,
                              std::vector<std::string> read, std::vector<std::string>& mistakes);
 }  // namespace detail
 
-/// All that is wrong with a checkpoint's tensors, in one error.
+/// One error with the number of mistakes and the first 20; success when there are none.
 LLAVA_INLINE result<void> try_accept(const std::vector<std::string>& mistakes, std::string_view path);
 
-/// The weights of a model in the making: first check(), then try_accept(), then try_fill(). `Stages` has each(visit).
+/// Binds weights to tensors: first check(), then try_accept(), then try_fill(). `Stages` has each(visit).
 class weight_binding {
  public:
-  /// What must be converted is, on `threads` into `to`; what `packed` holds already laid out is used there. All of them
-  /// outlive the weights.
+  /// Weights that need conversion are converted on `threads` into `to`; those that `packed` holds are used from there.
+  /// All references must outlive the weights.
   weight_binding(const checkpoint_tensors& tensors, std::string path, const memory& to, executor& threads,
                  const packed_weights& packed)
       : tensors_(&tensors), path_(std::move(path)), memory_(&to), threads_(&threads), packed_(&packed) {}
 
-  /// Compares the stages' weights with the tensors, both ways; keeps every mistake.
+  /// Compares the stages' weights with the tensors, both ways, and collects every mistake.
   template <class Stages>
   void check(const model_description& d, Stages& stages) {
     stages.each(visitor(
@@ -53,11 +53,11 @@ class weight_binding {
     detail::add_unread(*tensors_, d, std::move(read_), mistakes_);
   }
 
-  /// All mistakes in one error; or that more than `budget` bytes would have to be allocated. Weights used where they
-  /// are mapped count nothing.
+  /// Returns all mistakes in one error, or an error when more than `budget` bytes would be allocated. Weights used
+  /// where they are mapped need no memory.
   result<void> try_accept(std::uint64_t budget) const;
 
-  /// Fills the stages, and reports after each tensor.
+  /// Fills the stages' weights and reports progress after each tensor.
   template <class Stages>
   result<void> try_fill(progress_callback report, Stages& stages) {
     result<void> filled;
@@ -67,11 +67,11 @@ class weight_binding {
     return filled;
   }
 
-  /// What the backend has laid out its own way, for packed_weights::try_write; nothing when `packed` holds all of it.
+  /// The weights that the backend has packed, for packed_weights::try_write; empty when `packed` holds all of them.
   std::vector<packed_weights::item> not_kept() const;
 
  private:
-  /// What stages are walked with: one type, so that the walk of a stage is compiled once.
+  /// The visitor of every walk: one type, so that the walk of a stage is compiled once.
   using visitor = function_ref<void(const std::string&, weight_slot&, const tensor_dims&)>;
 
   void check_one(const std::string& name, weight_slot& slot, const tensor_dims& dims);

@@ -27,7 +27,7 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
   if (!t) {
     const std::string_view where = tensors.folder_of(name);
     return text_of(tensors.file_name(name), ": missing, expected ",
-                   text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), where.empty() ? "" : ", of ", where);
+                   text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), where.empty() ? "" : ", in ", where);
   }
   if (!slot.takes(t->format))
     return text_of(t->name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ",
@@ -67,7 +67,7 @@ LLAVA_INLINE void add_unread(const checkpoint_tensors& tensors, const model_desc
   std::sort(read.begin(), read.end());
   tensors.for_each([&](const std::string& name, const stored_tensor& t) {
     if (!std::binary_search(read.begin(), read.end(), name) && must_be_read(name, d))
-      mistakes.push_back(text_of(t.name, ": stands in ", t.file, ", and nothing of this model reads it"));
+      mistakes.push_back(text_of(t.name, ": is in ", t.file, ", but no part of this model reads it"));
   });
 }
 
@@ -104,8 +104,9 @@ LLAVA_INLINE void weight_binding::check_one(const std::string& name, weight_slot
 LLAVA_INLINE result<void> weight_binding::try_accept(std::uint64_t budget) const {
   LLAVA_CHECK(llava::try_accept(mistakes_, path_));
   if (needed_ > budget)
-    return fail(errc::out_of_memory, text_of("llava: the weights of ", path_, " need ", needed_,
-                                             " bytes in this format, ", budget, " are left of the memory budget"));
+    return fail(errc::out_of_memory,
+                text_of("llava: the weights of ", path_, " need ", needed_, " bytes in this format, expected at most ",
+                        budget, ", the rest of the memory budget"));
   return {};
 }
 

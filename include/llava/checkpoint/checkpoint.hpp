@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// checkpoint: a model as somebody has saved it: what it is, its tokenizer, its tensors. try_open_checkpoint opens one,
-/// whatever its form; nobody else names a form. Tensors are mapped, not read.
+/// checkpoint: a saved model: its description, its tokenizer and its tensors. try_open_checkpoint opens every form of
+/// checkpoint; no other code names a form. Tensors are mapped, not read.
 #pragma once
 #include <memory>
 #include <string>
@@ -13,7 +13,7 @@
 
 LLAVA_BEGIN
 
-/// A model as it was saved.
+/// A saved model.
 struct checkpoint {
   std::string path;  ///< for errors
   model_description description;
@@ -21,11 +21,11 @@ struct checkpoint {
   checkpoint_tensors tensors;
 };
 
-/// Opens a folder, or a repository in the Hugging Face cache by its name. Errors: what is wrong with its files, without
-/// a look at the tensors' shapes.
+/// Opens a folder, or a repository in the Hugging Face cache by its name. Errors describe its files; the shapes of the
+/// tensors are not checked.
 LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name);
 
-/// The tensors of a folder, by the names that they have there.
+/// Opens the tensors of a folder, under their names in the files.
 LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder);
 
 LLAVA_END

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Definitions of checkpoint.hpp: the readers, each of one form of checkpoint.
+/// Definitions of checkpoint.hpp, with one reader for each form of checkpoint.
 #pragma once
 #include <memory>
 #include <string>
@@ -24,14 +24,14 @@ LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const
 
 namespace detail {
 
-/// A folder of transformers or of LLaVA: config.json, tokenizer files, tensors.
+/// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors.
 inline result<checkpoint> try_open_folder(const std::string& folder) {
   LLAVA_TRY(d, try_describe_model(folder));
   LLAVA_TRY(model, try_open_tensors(folder));
   std::unique_ptr<const tensor_source> tower;
   if (!d.vision_folder.empty()) {
-    LLAVA_TRY(beside, try_open_tensors(d.vision_folder));
-    tower = std::move(beside);
+    LLAVA_TRY(tower_tensors, try_open_tensors(d.vision_folder));
+    tower = std::move(tower_tensors);
   }
   checkpoint_tensors tensors(d.spelling, std::move(model), std::move(tower), d.vision_folder);
   read_projector_depth(tensors, d);
@@ -40,13 +40,13 @@ inline result<checkpoint> try_open_folder(const std::string& folder) {
   return checkpoint{folder, std::move(d), std::move(words), std::move(tensors)};
 }
 
-/// A form in which checkpoints come.
+/// Reads one form of checkpoint.
 struct checkpoint_reader {
   bool (*reads)(const std::string& path);
   result<checkpoint> (*try_open)(const std::string& path);
 };
 
-/// The first that reads a path opens it. The last one reads every path: it says what is wrong with it.
+/// The first reader that reads a path opens it. The last one reads every path and reports what is wrong with it.
 inline constexpr checkpoint_reader checkpoint_readers[] = {{[](const std::string&) { return true; }, try_open_folder}};
 
 }  // namespace detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// checkpoint_tensors: the tensors of a checkpoint by our names (tensor_names.hpp), wherever they are: those of the
-/// tower may be in a folder of their own.
+/// checkpoint_tensors: the tensors of a checkpoint by our names (tensor_names.hpp). The tower's tensors may be in a
+/// folder of their own.
 #pragma once
 #include <map>
 #include <memory>
@@ -17,8 +17,8 @@ LLAVA_BEGIN
 /// The tensors of a checkpoint by our names. Owns the files.
 class checkpoint_tensors {
  public:
-  /// `tower`: the files of the tower in `tower_folder`, when they are not with the others; null otherwise. A tower that
-  /// stands with the others, too, is then passed over.
+  /// `tower`: the files of the tower when it has a folder of its own, `tower_folder`; otherwise null. With it, a tower
+  /// in `model` is ignored.
   checkpoint_tensors(tensor_spelling spelling, std::unique_ptr<const tensor_source> model,
                      std::unique_ptr<const tensor_source> tower, std::string tower_folder)
       : model_(std::move(model)),
@@ -36,17 +36,17 @@ class checkpoint_tensors {
       });
   }
 
-  /// A tensor of ours, or else one that has this name in the files; null: there is none.
+  /// Finds a tensor by our name, or else by its name in the model's files; null when there is none.
   const stored_tensor* find(std::string_view name) const {
     if (const auto found = by_name_.find(name); found != by_name_.end()) return found->second;
     return model_->find(name);
   }
 
-  /// What a tensor of ours is called in the files.
+  /// The name in the files of a tensor with our name `name`.
   std::string file_name(std::string_view name) const {
     return (is_vision(name) ? tower_names_ : names_).file_name(name);
   }
-  /// The folder of the tower, for a tensor that is there; empty: it is where the others are.
+  /// The tower's own folder, for a tensor that is in it; empty for any other.
   std::string_view folder_of(std::string_view name) const {
     return tower_ && is_vision(name) ? std::string_view(tower_folder_) : std::string_view();
   }
@@ -57,14 +57,14 @@ class checkpoint_tensors {
     for (const auto& [name, t] : by_name_) visit(name, *t);
   }
 
-  /// The files without those of a tower in a folder of its own.
+  /// The model's files, without those of a tower in a folder of its own.
   const tensor_source& files() const { return *model_; }
-  /// Another text when one of the files was written anew with other weights.
+  /// A text that changes when one of the files is rewritten with other weights.
   std::string identity() const { return model_->identity() + (tower_ ? tower_->identity() : std::string()); }
 
  private:
   static bool is_vision(std::string_view name) { return name.substr(0, 7) == "vision."; }
-  /// One that has a name like ours by chance keeps its own.
+  /// A tensor that our name does not map back to keeps its name in the files.
   void add(const std::string& own, const stored_tensor& t, const tensor_names& names) {
     if (!own.empty()) by_name_.emplace(names.file_name(own) == t.name ? own : t.name, &t);
   }

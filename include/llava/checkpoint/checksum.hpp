@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A checksum against damage and mistakes, not against malice: four lanes of multiply and xor, as fast as memory.
+/// A checksum that detects damage and mistakes, not malice: four lanes of multiply and xor, at memory speed.
 #pragma once
 #include <cstddef>
 #include <cstdint>

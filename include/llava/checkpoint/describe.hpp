@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// try_describe_model: from a folder to a model_description.
+/// try_describe_model: reads the small files of a folder into a model_description.
 #pragma once
 #include <string>
 #include <vector>
@@ -19,7 +19,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// "mlp2x_gelu" → mlp_gelu of depth 2. A name that is none of ours may be that of a projector of somebody's model.
+/// Reads "mlp2x_gelu" as mlp_gelu of depth 2. Any other name is kept: it may be the projector of a user's model.
 inline void read_projector_type(std::string_view name, model_description& d) {
   d.projector_type = name;
   d.projector.depth = 1;
@@ -55,11 +55,11 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   std::string select = "default";
   LLAVA_CHECK(root.read("vision_feature_select_strategy", select));
   if (select != "default" && select != "full")
-    return root.unsupported("vision_feature_select_strategy", select, "default, full");
+    return root.unsupported("vision_feature_select_strategy", select, "default or full");
   d.vision.select = select == "default" ? feature_select::patch : feature_select::cls_patch;
   if (!d.vision.class_token && d.vision.select == feature_select::patch)
-    return root.unsupported("vision_feature_select_strategy", "default", "full, for a tower without class token");
-  std::string projector = "mlp2x_gelu";  // transformers has no other; a variant's folder names its own as LLaVA does
+    return root.unsupported("vision_feature_select_strategy", "default", "full for a tower without class token");
+  std::string projector = "mlp2x_gelu";  // transformers' only type; a variant names its own with LLaVA's key
   LLAVA_CHECK(root.read("mm_projector_type", projector));
   read_projector_type(projector, d);
   d.projector.vision_hidden = d.vision.hidden;
@@ -89,7 +89,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   if (folder_exists(where) && file_exists(where + "/config.json")) {
     LLAVA_TRY(json, json_document::try_read(where + "/config.json"));
     const json_object about = json.root();
-    LLAVA_TRY(nested, about.object("vision_config"));  // of a whole CLIP
+    LLAVA_TRY(nested, about.object("vision_config"));  // a full CLIP, text tower included
     LLAVA_CHECK(try_read_vision_config(about.has("vision_config") ? nested : about, d));
     if (!inside) d.vision_folder = where;
   } else if (inside && (tower == "openai/clip-vit-large-patch14-336" || tower == "openai/clip-vit-large-patch14")) {
@@ -105,9 +105,9 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   std::string select = "patch", shape, projector = "linear", merge = "flat";
   LLAVA_CHECK(root.read("mm_vision_select_feature", select));
   if (select != "patch" && select != "cls_patch")
-    return root.unsupported("mm_vision_select_feature", select, "patch, cls_patch");
+    return root.unsupported("mm_vision_select_feature", select, "patch or cls_patch");
   d.vision.select = select == "patch" ? feature_select::patch : feature_select::cls_patch;
-  if (!d.vision.class_token) d.vision.select_layer = -2;  // SigLIP: whatever mm_vision_select_layer says
+  if (!d.vision.class_token) d.vision.select_layer = -2;  // SigLIP ignores mm_vision_select_layer
   LLAVA_CHECK(root.read("mm_projector_type", projector));
   read_projector_type(projector, d);
   d.projector.vision_hidden = d.vision.hidden;
@@ -115,7 +115,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   LLAVA_CHECK(root.read("mm_use_im_start_end", d.image_start_end));
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
   if (shape.rfind("anyres", 0) == 0 || shape == "highres" || shape == "crop_split")
-    return root.unsupported("image_aspect_ratio", shape, "pad, square");
+    return root.unsupported("image_aspect_ratio", shape, "pad or square");
   LLAVA_CHECK(try_read_original_preprocessing(where, d.vision, shape == "pad", d.image));
   LLAVA_CHECK(root.read("mm_patch_merge_type", merge));
   if (merge != "flat") return root.unsupported("mm_patch_merge_type", merge, "flat");
@@ -125,23 +125,23 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   return try_read_original_conversation(folder, root, d);
 }
 
-/// Weights in a form of other programs (bitsandbytes, GPTQ, AWQ, …) are none that we read.
+/// Refuses weights that other programs have quantised (bitsandbytes, GPTQ, AWQ, …).
 inline result<void> try_confirm_not_quantised(const json_object& root) {
   LLAVA_TRY(text, root.object("text_config"));
   for (const json_object* o : {&root, static_cast<const json_object*>(&text)}) {
     LLAVA_TRY(how, o->object("quantization_config"));
     if (!o->has("quantization_config")) continue;
-    std::string method = "of an unnamed method";
+    std::string method = "an unnamed method";
     LLAVA_CHECK(how.read("quant_method", method));
     return o->unsupported("quantization_config", method,
-                          "none; take the model that was not quantised, and quantise it with `llava quantize`");
+                          "none; use the unquantised model, and quantise it with `llava quantize`");
   }
   return {};
 }
 
 }  // namespace detail
 
-/// Reads config.json and what lies beside it. Errors name the file and the key.
+/// Reads config.json and the small files in its folder. Errors name the file and the key.
 inline result<model_description> try_describe_model(const std::string& folder) {
   return guarded([&]() -> result<model_description> {
     const std::string file = folder + "/config.json";
@@ -156,14 +156,14 @@ inline result<model_description> try_describe_model(const std::string& folder) {
     LLAVA_CHECK(root.read("model_type", type));
     if (root.has("text_config")) {
       if (type.empty()) type = "llava";
-      if (type != "llava") return root.unsupported("model_type", type, "llava; the others come later");
+      if (type != "llava") return root.unsupported("model_type", type, "llava");
       LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, d));
     } else if (!tower.empty()) {
       LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
     } else if (type == "llava" || type.rfind("llava_", 0) == 0) {
       return fail(errc::invalid_format,
-                  text_of("llava: ", file, ": \"model_type\" is ", type, ", and there is neither ",
-                          "text_config (of transformers' layout) nor mm_vision_tower (of the original)"));
+                  text_of("llava: ", file, ": \"model_type\" is ", type, ", expected ",
+                          "text_config (transformers' layout) or mm_vision_tower (the original layout)"));
     } else {
       d.spelling = tensor_spelling::original, d.prompt = prompt_rule::tokenizer;
       LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
@@ -177,7 +177,7 @@ inline result<model_description> try_describe_model(const std::string& folder) {
     if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
     if (d.has_vision && d.image.crop != d.vision.image)
       return fail(errc::mismatch, text_of("llava: ", folder, " prepares images of ", d.image.crop,
-                                          " pixels for a tower of ", d.vision.image));
+                                          " pixels, expected the tower's ", d.vision.image));
     return d;
   });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Folders of the file system: whether there is one, and what names stand in it. Not <filesystem>'s iterator, which
-/// ends the program where it is refused memory.
+/// File system folders: whether one exists, and the names in it. <filesystem>'s iterator is not used, because it
+/// terminates the program when an allocation fails.
 #pragma once
 #include <dirent.h>
 #include <sys/stat.h>
@@ -24,18 +24,18 @@ inline bool folder_exists(const std::string& folder) {
   return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
 }
 
-/// Where a path leads, by links and "..": the path itself where nothing is there.
+/// The path with links and ".." resolved; the path itself when nothing is there.
 inline std::string resolved_path(const std::string& path) {
   const std::unique_ptr<char, void (*)(void*)> found(::realpath(path.c_str(), nullptr), &std::free);
   return found ? std::string(found.get()) : path;
 }
 
-/// Names at the top of a folder, but for "." and "..".
+/// The names in a folder, without "." and "..", in no order.
 inline result<std::vector<std::string>> try_names_in(const std::string& folder) {
   std::vector<std::string> names;
   const std::unique_ptr<::DIR, int (*)(::DIR*)> at(::opendir(folder.c_str()), &::closedir);
   if (!at) return fail_of_system(errno, "llava: cannot read the folder ", folder);
-  const auto next = [&] { return errno = 0, ::readdir(at.get()); };  // errno alone tells the end from a failure
+  const auto next = [&] { return errno = 0, ::readdir(at.get()); };  // only errno tells the end from a failure
   while (const ::dirent* entry = next())
     if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
   if (errno != 0) return fail_of_system(errno, "llava: cannot read the folder ", folder);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Which conversation a folder asks for.
+/// Reads which conversation a folder asks for.
 ///
-/// Folders of transformers, with images or without: their `chat_template`. It counts where transformers looks for
-/// it first: of a processor chat_template.json, chat_template.jinja, processor_config.json, tokenizer_config.json; of
-/// a tokenizer alone chat_template.jinja, tokenizer_config.json. Of several templates in one file it is the one
-/// called "default".
+/// Folders in transformers' layout, with images or without, have a `chat_template`. The first file that has one counts,
+/// in transformers' order: for a processor chat_template.json, chat_template.jinja, processor_config.json,
+/// tokenizer_config.json; for a tokenizer alone chat_template.jinja, tokenizer_config.json. Of several templates in one
+/// file, the one called "default" counts.
 ///
-/// Original folders have none that counts; the reference goes by the model's name. That is, in this order: what our own
-/// writers put down (`llava_model_name` in config.json), the name in the Hugging Face cache, the folder's, links
-/// resolved.
+/// In original folders a `chat_template` is ignored; the reference chooses by the model's name. The name comes, in this
+/// order, from `llava_model_name` in config.json, which our own writers store, from the Hugging Face cache, or from the
+/// folder's name with links resolved.
 #pragma once
 #include <initializer_list>
 #include <string>
@@ -23,12 +23,12 @@
 
 LLAVA_BEGIN
 
-/// The key of config.json under which our writers put down the name of an original folder's model.
+/// The key of config.json in which our writers store the name of an original folder's model.
 inline constexpr const char* model_name_key = "llava_model_name";
 
 namespace detail {
 
-/// The last name of a path; of a training's checkpoint the name before it as well, as the reference has it.
+/// The last name of a path; "m_checkpoint-9" for a training checkpoint …/m/checkpoint-9, as in the reference.
 inline std::string name_of_folder(std::string folder) {
   while (!folder.empty() && folder.back() == '/') folder.pop_back();
   const auto last = [](const std::string& s) { return s.substr(s.find_last_of('/') + 1); };
@@ -37,7 +37,7 @@ inline std::string name_of_folder(std::string folder) {
   return last(folder.substr(0, folder.size() - name.size() - 1)) + "_" + name;
 }
 
-/// "org/name" of …/models--org--name/snapshots/REVISION; empty for another folder.
+/// "org/name" for …/models--org--name/snapshots/REVISION; empty for any other folder.
 inline std::string hub_id_of(std::string folder) {
   const std::size_t revision = folder.find_last_of('/');
   if (revision == std::string::npos) return {};
@@ -51,24 +51,23 @@ inline std::string hub_id_of(std::string folder) {
   return folder.substr(before.size(), dashes - before.size()) + "/" + folder.substr(dashes + 2);
 }
 
-/// The template under a key: a text, or several of names and texts, of which the one called "default" counts.
+/// Reads "chat_template": a string, or several named templates, of which "default" counts. Empty: there is none.
 inline result<std::string> try_read_chat_template(const json_object& o) {
   const char* key = "chat_template";
   const json_value* v = o.find(key);
   if (!v) return std::string();
   if (v->text()) return *v->text();
-  if (!v->is_array() && !v->is_object()) return o.wrong(key, "a text, or a list of names and templates");
+  if (!v->is_array() && !v->is_object()) return o.wrong(key, "a string, or a list of named templates");
   if (const json_value* named = v->find("default"); named && named->text()) return *named->text();
   for (const json_value& one : v->items()) {
     const json_value *name = one.find("name"), *text = one.find("template");
-    if (!name || !name->text() || !text || !text->text())
-      return o.wrong(key, "a text, or a list of names and templates");
+    if (!name || !name->text() || !text || !text->text()) return o.wrong(key, "a string, or a list of named templates");
     if (*name->text() == "default") return *text->text();
   }
   return std::string();
 }
 
-/// Sets d.conversation of a folder of transformers.
+/// Sets d.conversation for a folder in transformers' layout.
 inline result<void> try_read_folder_conversation(const std::string& folder, model_description& d) {
   const bool of_processor = d.prompt == prompt_rule::processor;
   d.conversation.own.parts_first = of_processor;
@@ -97,14 +96,14 @@ inline result<void> try_read_folder_conversation(const std::string& folder, mode
   return {};
 }
 
-/// The reference asks for the slow tokenizer but for models of such names.
+/// The reference uses the fast tokenizer for models with these names, and the slow one for all others.
 inline bool asks_for_fast_tokenizer(std::string name) {
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
   return name.find("mistral") != std::string::npos || name.find("mpt") != std::string::npos;
 }
 
-/// Sets what the reference takes from the model's name, of an original folder; `root` is its config.json.
+/// Sets what the reference derives from the name of an original folder's model; `root` is the folder's config.json.
 inline result<void> try_read_original_conversation(const std::string& folder, const json_object& root,
                                                    model_description& d) {
   LLAVA_CHECK(root.read(model_name_key, d.model_name));
@@ -117,8 +116,8 @@ inline result<void> try_read_original_conversation(const std::string& folder, co
   }
   conversation_choice& c = d.conversation;
   c.name = conversation_of_model(d.model_name);
-  c.guessed = c.name == llava_v0::name;  // what the reference takes for every name that tells it nothing
-  c.reason = text_of(said_by, d.model_name, c.guessed ? ", which does not tell" : "");
+  c.guessed = c.name == llava_v0::name;  // the reference's choice for every unknown name
+  c.reason = text_of(said_by, d.model_name, c.guessed ? ", which matches no known model" : "");
   d.slow_tokenizer = !asks_for_fast_tokenizer(d.model_name);
   return {};
 }

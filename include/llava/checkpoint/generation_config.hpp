@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a folder says about generating: the tokens that begin a prompt and end an answer, sampling, penalties.
-/// generation_config.json says it alone where there is one. Without it config.json does, before its text_config and the
-/// defaults of the language model; of the settings a value that is the default then counts as not stated. As
-/// transformers 4.57 reads them.
+/// Reads a folder's generation settings: the tokens that begin a prompt and end an answer, sampling, penalties. If
+/// generation_config.json exists, only that file counts. Otherwise config.json counts, before its text_config and the
+/// defaults of the language model, and a sampling value equal to its default counts as absent. This is how transformers
+/// 4.57 reads them.
 ///
-/// Keys that change the logits and are not built here are errors unless they change nothing. Keys of a search
-/// (num_beams, penalty_alpha, …) are not read: answers here are greedy or sampled. Nor is max_length, since
-/// max_new_tokens goes before it.
+/// Unsupported keys that change the logits or end answers are errors unless their value has no effect. Search keys
+/// (num_beams, penalty_alpha, …) are not read: answers are greedy or sampled. max_length is not read either, since
+/// max_new_tokens takes precedence.
 #pragma once
 #include <string>
 #include <vector>
@@ -20,12 +20,12 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// A list of tokens' numbers, or one number.
+/// Reads a list of token ids, or a single id where `may_be_one`.
 inline result<void> try_read_tokens(const json_object& o, const char* key, bool may_be_one,
                                     std::vector<std::int32_t>& to) {
   const json_value* v = o.find(key);
   if (!v) return {};
-  const std::string_view expected = may_be_one ? "a token's number, or a list of them" : "a list of tokens' numbers";
+  const std::string_view expected = may_be_one ? "a token id, or a list of token ids" : "a list of token ids";
   if (!v->is_array() && !may_be_one) return o.wrong(key, expected);
   to.clear();
   for (const json_value& e : v->is_array() ? v->items() : json_value::array{*v}) {
@@ -36,7 +36,7 @@ inline result<void> try_read_tokens(const json_object& o, const char* key, bool 
   return {};
 }
 
-/// Takes a value that differs from the default, which says nothing.
+/// Reads a value into `to` unless it equals the default, `usual`.
 template <class T>
 result<void> try_read_stated(const json_object& o, const char* key, T usual, T& to) {
   T value = usual;
@@ -45,11 +45,11 @@ result<void> try_read_stated(const json_object& o, const char* key, T usual, T& 
   return {};
 }
 
-/// Errors: a key that changes logits or ends answers, with a value that does so.
+/// Returns an error for an unsupported key whose value changes the logits or ends answers.
 inline result<void> try_confirm_no_other_penalty(const json_object& o) {
   struct other {
     const char* key;
-    double none;  // the number that changes nothing, besides null, false and an empty list
+    double none;  // the number without effect, besides null, false and an empty list
   };
   for (const other& k : {other{"no_repeat_ngram_size", 0},
                          {"encoder_no_repeat_ngram_size", 0},
@@ -71,7 +71,7 @@ inline result<void> try_confirm_no_other_penalty(const json_object& o) {
                          {"stop_strings", 0}}) {
     const json_value* v = o.find(k.key);
     if (!v || v->number() == k.none || (v->truth() && !*v->truth()) || (v->is_array() && v->items().empty())) continue;
-    return o.unsupported(k.key, "set", "none; take the key out of the file, and answers go without it");
+    return o.unsupported(k.key, "set", "none; remove the key from the file to generate without it");
   }
   return {};
 }
@@ -89,13 +89,12 @@ inline result<void> try_read_generation(const json_object& o, generation_default
   if (g.top_k < 0) return o.wrong("top_k", "0 (all tokens) or a positive number");
   if (!(g.repetition_penalty > 0.f)) return o.wrong("repetition_penalty", "a positive number");
   if (o.has("max_new_tokens") && g.max_new_tokens < 1) return o.wrong("max_new_tokens", "at least 1");
-  // Without do_sample nobody uses the temperature, and files say 0 there.
-  if (g.do_sample && !(g.temperature > 0.f))
-    return o.wrong("temperature", "a positive number, where do_sample is true");
+  // Without do_sample the temperature is unused, and some files set it to 0.
+  if (g.do_sample && !(g.temperature > 0.f)) return o.wrong("temperature", "a positive number when do_sample is true");
   return try_confirm_no_other_penalty(o);
 }
 
-/// Reads all of it; `root` is config.json.
+/// Reads the begin and end tokens and the settings; `root` is config.json.
 inline result<void> try_read_generation_config(const std::string& folder, const json_object& root,
                                                model_description& d) {
   const auto no_limit_if_null = [&](const json_object& o) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where a model is: a folder, or the name of a repository whose files the Hugging Face tools have put into their cache
-/// (models--org--name/snapshots/REVISION). Nothing is fetched.
+/// Finds a model: a folder, or a repository by its name in the Hugging Face cache
+/// (models--org--name/snapshots/REVISION). Nothing is downloaded.
 #pragma once
 #include <algorithm>
 #include <cctype>
@@ -15,7 +15,7 @@
 LLAVA_BEGIN
 
 namespace detail {
-/// "org/name" of letters, digits, '.', '_' and '-'.
+/// Whether `id` is "org/name", made up of letters, digits, '.', '_' and '-'.
 inline bool looks_like_hub_id(std::string_view id) {
   const auto slash = id.find('/');
   if (slash == 0 || slash == std::string_view::npos || slash + 1 == id.size() ||
@@ -37,7 +37,7 @@ inline std::string hub_cache_folder() {
   if (const std::string v = variable("XDG_CACHE_HOME"); !v.empty()) return v + "/huggingface/hub";
   return variable("HOME") + "/.cache/huggingface/hub";
 }
-/// The snapshot of a repository, or nothing.
+/// The snapshot folder of a repository's main branch; empty when it is not in the cache.
 inline std::string cached_snapshot(std::string_view id) {
   std::string name(id);
   name.replace(name.find('/'), 1, "--");
@@ -53,7 +53,7 @@ inline std::string cached_snapshot(std::string_view id) {
 }
 }  // namespace detail
 
-/// A folder as it is, or the snapshot of a repository in the Hugging Face cache.
+/// Returns an existing folder, or the snapshot of a repository in the Hugging Face cache.
 inline result<std::string> try_resolve_model_folder(std::string_view folder_or_id) {
   return guarded([&]() -> result<std::string> {
     std::string folder(folder_or_id);
@@ -73,7 +73,7 @@ inline result<std::string> try_resolve_model_folder(std::string_view folder_or_i
     if (::stat(folder.c_str(), &about) != 0) return fail_of_system(errno, "llava: there is no folder ", folder_or_id);
     const bool gguf = folder.size() > 5 && folder.compare(folder.size() - 5, 5, ".gguf") == 0;
     return fail(gguf ? errc::unsupported : errc::invalid_argument,
-                text_of("llava: ", folder_or_id, " is a ", gguf ? "GGUF file, which is not read" : "file",
+                text_of("llava: ", folder_or_id, " is a ", gguf ? "GGUF file, which is not supported" : "file",
                         "; pass the folder of a model with safetensors"));
   });
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads what a folder says about the preprocessing of images: preprocessor_config.json, or "image_processor" inside
-/// processor_config.json, which goes first, as in transformers 5.
+/// Reads a folder's settings for image preprocessing: preprocessor_config.json, or "image_processor" in
+/// processor_config.json, which takes precedence, as in transformers 5.
 ///
-/// What the keys mean depends on the class that the file names, so a class of transformers is a row of a table: what it
-/// does when a key is absent, and which keys it looks at. A key that it does not look at is ignored here as well. The
-/// slow classes of transformers 4.57, on Pillow, are followed (docs/fidelity.md). What cannot be done is told with key
-/// and class.
+/// The meaning of the keys depends on the class that the file names, so each class of transformers is a row of a table:
+/// its defaults for absent keys, and the keys that it reads. A key that the class does not read is ignored here as
+/// well. The library follows the slow classes of transformers 4.57, which use Pillow (docs/fidelity.md). Errors about
+/// unsupported settings name the key and the class.
 #pragma once
 #include <string>
 #include <string_view>
@@ -18,31 +18,31 @@ LLAVA_BEGIN
 
 namespace detail {
 
-enum class image_numbers : std::uint8_t { clip, half };
+enum class image_mean_std : std::uint8_t { clip, half };
 
 /// One image processor of transformers.
 struct image_processor {
-  std::string_view name;                          // without ImageProcessor
-  int resize;                                     // size when absent …
-  bool both;                                      // … as both sides; else the shorter one
-  int crop;                                       // crop_size when absent; 0: it does not crop, whatever the keys say
-  resampling filter = resampling::bicubic;        // when absent
-  image_numbers numbers = image_numbers::clip;    // when absent
-  bool takes_edge = false, takes_number = false;  // size may be {"shortest_edge": 336}; it may be 336
-  bool pads = false;                              // looks at do_pad
+  std::string_view name;                           // of the class, without ImageProcessor
+  int resize;                                      // default of size …
+  bool both;                                       // … for both sides; false: for the shorter one
+  int crop;                                        // default of crop_size; 0: never crops
+  resampling filter = resampling::bicubic;         // default of resample
+  image_mean_std mean_std = image_mean_std::clip;  // default of image_mean and image_std
+  bool takes_edge = false, takes_number = false;   // size may be {"shortest_edge": 336}; size may be 336
+  bool pads = false;                               // reads do_pad
 };
 
 inline constexpr image_processor image_processors[] = {
-    {"CLIP", 224, false, 224, resampling::bicubic, image_numbers::clip, true, true},
-    {"Llava", 224, false, 224, resampling::bicubic, image_numbers::clip, true, true, true},
-    {"Siglip", 224, true, 0, resampling::bicubic, image_numbers::half},
-    {"ViT", 224, true, 0, resampling::bilinear, image_numbers::half, false, true},
-    {"Blip", 384, true, 0, resampling::bicubic, image_numbers::clip, false, true},
-    {"Bit", 224, false, 224, resampling::bicubic, image_numbers::clip, true, true},
-    {"DeiT", 256, true, 224, resampling::bicubic, image_numbers::half, false, true},
+    {"CLIP", 224, false, 224, resampling::bicubic, image_mean_std::clip, true, true},
+    {"Llava", 224, false, 224, resampling::bicubic, image_mean_std::clip, true, true, true},
+    {"Siglip", 224, true, 0, resampling::bicubic, image_mean_std::half},
+    {"ViT", 224, true, 0, resampling::bilinear, image_mean_std::half, false, true},
+    {"Blip", 384, true, 0, resampling::bicubic, image_mean_std::clip, false, true},
+    {"Bit", 224, false, 224, resampling::bicubic, image_mean_std::clip, true, true},
+    {"DeiT", 256, true, 224, resampling::bicubic, image_mean_std::half, false, true},
 };
 
-/// The row of "CLIPImageProcessor", "CLIPImageProcessorFast" (transformers 4), "CLIPImageProcessorPil" (5) and
+/// The row for "CLIPImageProcessor", "CLIPImageProcessorFast" (transformers 4), "CLIPImageProcessorPil" (5) or
 /// "CLIPFeatureExtractor"; null when there is none.
 inline const image_processor* find_image_processor(std::string_view type) {
   for (const std::string_view end : {"Fast", "Pil"})
@@ -55,15 +55,15 @@ inline const image_processor* find_image_processor(std::string_view type) {
   return nullptr;
 }
 
-inline void set_numbers(image_numbers which, image_config& c) {
+inline void set_mean_std(image_mean_std which, image_config& c) {
   const image_config of_clip{};
   for (std::size_t i = 0; i < 3; ++i) {
-    c.mean[i] = which == image_numbers::half ? 0.5 : of_clip.mean[i];
-    c.std[i] = which == image_numbers::half ? 0.5 : of_clip.std[i];
+    c.mean[i] = which == image_mean_std::half ? 0.5 : of_clip.mean[i];
+    c.std[i] = which == image_mean_std::half ? 0.5 : of_clip.std[i];
   }
 }
 
-/// One image processor's keys.
+/// Reads the keys of one image processor into an image_config.
 class image_processor_reader {
  public:
   image_processor_reader(const json_object& o, const image_processor& p, image_config& c)
@@ -92,10 +92,10 @@ class image_processor_reader {
       LLAVA_CHECK(try_read_size("crop_size", false, true, c_.crop, square));
     } else if (!resizes) {
       return o_.unsupported("do_resize", text_of("false for ", class_, ", without a crop"),
-                            "true; the tower sees squares of one size");
+                            "true; the tower needs squares of one size");
     } else if (c_.shape == aspect::crop) {
       return o_.unsupported("do_center_crop", text_of("false for ", class_, ", with a size of the shorter side"),
-                            "true, or a size of both sides; the tower sees squares");
+                            "true, or a size of both sides; the tower needs squares");
     } else {
       c_.crop = c_.resize;
     }
@@ -103,20 +103,20 @@ class image_processor_reader {
     c_.rescale = 1.0 / 255.0;
     LLAVA_CHECK(o_.read("rescale_factor", c_.rescale));
     if (!rescales) c_.rescale = 1;
-    set_numbers(p_.numbers, c_);
+    set_mean_std(p_.mean_std, c_);
     LLAVA_CHECK(try_read_three("image_mean", c_.mean));
     return try_read_three("image_std", c_.std);
   }
 
  private:
-  /// For Python null is no.
+  /// null means false, as in Python.
   result<void> flag(const char* key, bool& to) const {
     if (o_.states(key) && !o_.has(key)) to = false;
     return o_.read(key, to);
   }
 
-  /// 336, [336, 336], {"shortest_edge": 336} or {"height": 336, "width": 336}, as far as the class takes them. `both`
-  /// says whether it is one side or both.
+  /// Reads 336, [336, 336], {"shortest_edge": 336} or {"height": 336, "width": 336}, as far as the class accepts them.
+  /// Sets `both` to whether it is the size of both sides.
   result<void> try_read_size(const char* key, bool takes_edge, bool takes_number, int& size, bool& both) const {
     const json_value* v = o_.find(key);
     if (!v) return {};
@@ -138,7 +138,7 @@ class image_processor_reader {
     }
     if (v->members().size() != 2 || !edges.has("height") || !edges.has("width")) {
       std::string found;
-      for (const auto& [name, value] : v->members()) found += (found.empty() ? "of " : ", ") + name;
+      for (const auto& [name, value] : v->members()) found += (found.empty() ? "an object of " : ", ") + name;
       return o_.unsupported(key, found.empty() ? "empty" : found, known);
     }
     both = true;
@@ -146,7 +146,7 @@ class image_processor_reader {
   }
   result<void> try_read_square(const char* key, const json_value& height, const json_value& width, int& size) const {
     const auto h = height.whole(), w = width.whole();
-    if (!h || !w || *h < 0 || *h > INT32_MAX) return o_.wrong(key, "of whole numbers of 32 bits");
+    if (!h || !w || *h < 0 || *h > INT32_MAX) return o_.wrong(key, "a size of non-negative 32-bit integers");
     if (*h != *w) return o_.unsupported(key, text_of(*w, " x ", *h, " for ", class_), "a square");
     size = static_cast<int>(*h);
     return {};
@@ -157,16 +157,16 @@ class image_processor_reader {
     LLAVA_CHECK(o_.read("resample", filter));
     c_.filter = static_cast<resampling>(filter);
     if (c_.resize == 0 || (filter >= 1 && filter <= 3)) return {};
-    return o_.unsupported("resample", text_of(filter, " for ", class_), "1 (lanczos), 2 (bilinear), 3 (bicubic)");
+    return o_.unsupported("resample", text_of(filter, " for ", class_), "1 (lanczos), 2 (bilinear) or 3 (bicubic)");
   }
 
-  /// One number for all colours, or one for each.
+  /// Reads one number for all channels, or one for each.
   result<void> try_read_three(const char* key, double (&to)[3]) const {
     const json_value* v = o_.find(key);
     if (!v) return {};
     for (std::size_t i = 0; i < 3; ++i) {
       const auto number = v->items().size() == 3 ? v->items()[i].number() : v->number();
-      if (!number || !(*number >= -1e6 && *number <= 1e6)) return o_.wrong(key, "three numbers");
+      if (!number || !(*number >= -1e6 && *number <= 1e6)) return o_.wrong(key, "one number or three numbers");
       to[i] = *number;
     }
     return {};
@@ -178,7 +178,7 @@ class image_processor_reader {
   image_config& c_;
 };
 
-/// `type`: the class, whatever the file says; or empty, and `otherwise` is the class of a file that says none.
+/// `type`: the class, whichever the file names. When it is empty, `otherwise` is the class of a file that names none.
 inline result<void> try_read_image_processor(const json_object& o, std::string type, std::string_view otherwise,
                                              image_config& c) {
   const char* key = "image_processor_type";
@@ -200,14 +200,14 @@ inline result<void> try_read_image_processor(const json_object& o, std::string t
   return image_processor_reader(o, *p, c).try_read();
 }
 
-/// What a tower of `side` pixels sees where no file says it.
+/// Sets the preprocessing for a tower of `side` pixels when no file states it.
 inline void usual_preprocessing(bool siglip, int side, image_config& c) {
   c.shape = siglip ? aspect::stretch : aspect::crop;
   c.resize = c.crop = side;
-  set_numbers(siglip ? image_numbers::half : image_numbers::clip, c);
+  set_mean_std(siglip ? image_mean_std::half : image_mean_std::clip, c);
 }
 
-/// Of a llava-hf folder with the config.json `root`; `c` stays as it is when no file says anything.
+/// Reads the settings of a llava-hf folder with the config.json `root`. `c` is unchanged when no file states any.
 inline result<void> try_read_preprocessing(const std::string& folder, const json_object& root, image_config& c) {
   std::string otherwise = "LlavaImageProcessor";
   LLAVA_CHECK(root.read("image_processor_type", otherwise));
@@ -223,8 +223,9 @@ inline result<void> try_read_preprocessing(const std::string& folder, const json
   return try_read_image_processor(json.root().has("image_processor") ? inner : json.root(), {}, otherwise, c);
 }
 
-/// Of a tower of the original layout, whose program knows two classes: transformers' CLIPImageProcessor, whatever
-/// preprocessor_config.json calls it, and a SigLIP one that reads no file. It pads where `pads`.
+/// Reads the settings of a tower in the original layout. LLaVA's program has two classes: transformers'
+/// CLIPImageProcessor, whichever class preprocessor_config.json names, and a SigLIP class that reads no file. `pads`:
+/// it pads to a square.
 inline result<void> try_read_original_preprocessing(const std::string& tower, const vision_config& v, bool pads,
                                                     image_config& c) {
   const bool siglip = !v.class_token;
@@ -235,7 +236,7 @@ inline result<void> try_read_original_preprocessing(const std::string& tower, co
     LLAVA_TRY(json, json_document::try_read(file));
     LLAVA_CHECK(try_read_image_processor(json.root(), "CLIPImageProcessor", {}, c));
   }
-  if (pads) c.shape = aspect::pad;  // a square: both sides are the shorter one
+  if (pads) c.shape = aspect::pad;  // a padded image is square: its shorter side is both sides
   return {};
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// JSON of a checkpoint's small files, read by RapidJSON's iterative parser: no recursion on input, at most 64 levels,
-/// no number of more than 4096 characters, valid UTF-8 (R9), and no more memory than 64 MiB and four times the text
-/// (R1). Of a key that stands twice in an object the last value counts, as in Python; safetensors forbids it (R2).
-/// json_object reads the members of one object; what is not as it should be is told with file and key.
+/// JSON of a checkpoint's small files, parsed by RapidJSON's iterative parser: no recursion on input, at most 64
+/// levels, at most 4096 characters in a number, valid UTF-8 (R9), and at most 64 MiB of memory plus four times the size
+/// of the text (R1). When a key is repeated in an object the last value counts, as in Python; safetensors forbids
+/// repeated keys (R2). json_object reads the members of one object; its errors name the file and the key.
 #pragma once
 #include <algorithm>
 #include <charconv>
@@ -23,19 +23,19 @@
 
 LLAVA_BEGIN
 
-/// What becomes of a key that stands twice in an object.
+/// How a repeated key in an object is handled.
 enum class repeated_keys : bool { last_counts, refused };
 
-/// Makes a json_value of the parser's events.
+/// Builds a json_value from the parser's events.
 class json_builder : public json_events<json_builder> {
  public:
   static constexpr std::size_t deepest = 64, longest_number = 4096;
 
-  /// For a text of so many bytes.
+  /// `text_bytes`: the size of the text, for the memory limit.
   json_builder(std::size_t text_bytes, repeated_keys repeated)
       : left_((std::size_t{64} << 20) + 4 * text_bytes), repeated_(repeated) {
     real_.imbue(std::locale::classic());
-    real_.exceptions(std::ios::badbit);  // memory that is refused is no mistake of the number
+    real_.exceptions(std::ios::badbit);  // a failed allocation throws and is not an error of the number
   }
 
   json_value root;
@@ -43,7 +43,7 @@ class json_builder : public json_events<json_builder> {
 
   bool Null() { return add(json_value()); }
   bool truth(bool b) { return add(json_value(b)); }
-  /// Numbers are converted here: RapidJSON 1.1 was seen to read 0e51 as -2e-265 and 1.8e308 as NaN.
+  /// Numbers are converted here, because RapidJSON 1.1 reads 0e51 as -2e-265 and 1.8e308 as NaN.
   bool RawNumber(const char* s, rapidjson::SizeType n, bool) {
     std::int64_t whole = 0;
     if (n > longest_number) return refuse(text_of("a number has more than ", longest_number, " characters"));
@@ -52,7 +52,7 @@ class json_builder : public json_events<json_builder> {
     double real = 0;
     real_.clear();
     real_.str(std::string(s, n));
-    return real_ >> real ? add(json_value(real)) : refuse("a number is too large for 64 bits");
+    return real_ >> real ? add(json_value(real)) : refuse("a number is too large for a 64-bit float");
   }
   bool String(const char* s, rapidjson::SizeType n, bool) { return take_text(n) && add(json_value(std::string(s, n))); }
   bool Key(const char* s, rapidjson::SizeType n, bool) {
@@ -68,7 +68,7 @@ class json_builder : public json_events<json_builder> {
     const std::size_t for_order = members.size() * sizeof(std::uint32_t);
     if (!take(for_order)) return false;
     left_ += for_order;
-    std::vector<std::uint32_t> order(members.size());  // by key, and equal ones as they stand
+    std::vector<std::uint32_t> order(members.size());  // by key; equal keys in the order of the text
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
     std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
       const int sign = members[a].first.compare(members[b].first);
@@ -82,7 +82,7 @@ class json_builder : public json_events<json_builder> {
       }
       is_repeated = true;
       if (repeated_ == repeated_keys::refused)
-        return refuse(text_of("the key \"", members[order[i]].first, "\" stands twice in an object"));
+        return refuse(text_of("the key \"", members[order[i]].first, "\" is repeated in an object"));
       members[order[first]].second = std::move(members[order[i]].second);
     }
     if (is_repeated) keep_firsts(members, std::move(order));
@@ -90,7 +90,7 @@ class json_builder : public json_events<json_builder> {
   }
 
  private:
-  /// Of members whose key stands several times, only the first, which has the last value. `order` is by key.
+  /// Of members with equal keys, keeps only the first, which has the last value. `order` is sorted by key.
   static void keep_firsts(json_value::object& members, std::vector<std::uint32_t> order) {
     const auto end = std::unique(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
       return members[a].first == members[b].first;
@@ -131,7 +131,7 @@ class json_builder : public json_events<json_builder> {
     return true;
   }
 
-  /// While a vector grows, the old and the new memory live.
+  /// Makes room for one more element. A vector that grows needs its old and its new memory at once.
   template <class T>
   bool make_room(std::vector<T>& v) {
     const std::size_t now = v.capacity(), next = std::max<std::size_t>(1, 2 * now);
@@ -141,21 +141,21 @@ class json_builder : public json_events<json_builder> {
     left_ += now * sizeof(T);
     return true;
   }
-  bool take_text(std::size_t bytes) { return bytes < 16 || take(bytes); }  // short ones lie inside the string
+  bool take_text(std::size_t bytes) { return bytes < 16 || take(bytes); }  // short strings do not allocate
   bool take(std::size_t bytes) {
-    if (bytes > left_) return refuse("would take more memory than 64 MiB and four times its size");
+    if (bytes > left_) return refuse("parsing needs more memory than 64 MiB plus four times the size of the text");
     left_ -= bytes;
     return true;
   }
 
   std::vector<json_value> open_;
   std::vector<std::string> keys_;
-  std::istringstream real_;  // what a number with a fraction or an exponent is read from; of no locale
+  std::istringstream real_;  // parses numbers that are not 64-bit integers; classic locale
   std::size_t left_;         // bytes that may still be allocated
   repeated_keys repeated_;
 };
 
-/// Parses a whole text; `file` is its name in errors.
+/// Parses `text`; `file` is its name in errors.
 inline result<json_value> try_parse_json(std::string_view file, std::string_view text,
                                          repeated_keys repeated = repeated_keys::last_counts) {
   return guarded([&]() -> result<json_value> {
@@ -173,18 +173,18 @@ inline result<json_value> try_parse_json(std::string_view file, std::string_view
   });
 }
 
-/// The whole of a text file of at most `limit` bytes.
+/// Reads a text file of at most `limit` bytes.
 inline result<std::string> try_read_text_file(const std::string& file, std::size_t limit = std::size_t{64} << 20) {
   return guarded([&]() -> result<std::string> {
     LLAVA_TRY(mapped, mapped_file::try_open(file));
     if (mapped.bytes().size() > limit)
-      return fail(errc::unsupported,
-                  text_of("llava: ", file, " has ", mapped.bytes().size(), " bytes; at most ", limit, " are read"));
+      return fail(errc::unsupported, text_of("llava: ", file, " has ", mapped.bytes().size(),
+                                             " bytes, expected at most ", limit, " bytes"));
     return std::string(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
   });
 }
 
-/// One object of a file, with its place in it for errors. Refers to the file's name and value: both outlive it.
+/// An object in a file, with its path in the file for errors. The file's name and the value must outlive it.
 class json_object {
  public:
   json_object(std::string_view file, std::string path, const json_value* v)
@@ -196,10 +196,10 @@ class json_object {
     return v && !v->is_null() ? v : nullptr;
   }
   bool has(const char* key) const { return find(key) != nullptr; }
-  /// Whether the key stands there at all, be it null.
+  /// Whether the key is present, even if its value is null.
   bool states(const char* key) const { return value_->find(key) != nullptr; }
 
-  /// The inner object, empty when absent.
+  /// The object under the key; empty when absent.
   result<json_object> object(const char* key) const {
     static const json_value empty{json_value::object{}};
     const json_value* v = find(key);
@@ -208,13 +208,13 @@ class json_object {
   }
 
   /// @name Values
-  /// Leave `to` as it is when the key is absent.
+  /// `to` is unchanged when the key is absent.
   /// @{
   result<void> read(const char* key, int& to) const {
     const json_value* v = find(key);
     if (!v) return {};
     const auto i = v->whole();
-    if (!i || *i < INT32_MIN || *i > INT32_MAX) return wrong(key, "a whole number of 32 bits");
+    if (!i || *i < INT32_MIN || *i > INT32_MAX) return wrong(key, "a 32-bit integer");
     to = static_cast<int>(*i);
     return {};
   }
@@ -228,7 +228,7 @@ class json_object {
   result<void> read(const char* key, float& to) const {
     double exact = static_cast<double>(to);
     LLAVA_CHECK(read(key, exact));
-    if (!(exact >= -3e38 && exact <= 3e38)) return wrong(key, "a number of 32 bits");
+    if (!(exact >= -3e38 && exact <= 3e38)) return wrong(key, "a number in the range of a 32-bit float");
     to = static_cast<float>(exact);
     return {};
   }
@@ -242,7 +242,7 @@ class json_object {
   result<void> read(const char* key, std::string& to) const {
     const json_value* v = find(key);
     if (!v) return {};
-    if (!v->text()) return wrong(key, "a text");
+    if (!v->text()) return wrong(key, "a string");
     to = *v->text();
     return {};
   }
@@ -251,8 +251,9 @@ class json_object {
   error wrong(const char* key, std::string_view expected) const {
     return fail(errc::invalid_format, text_of("llava: ", file_, ": \"", path_, key, "\" must be ", expected));
   }
-  error unsupported(const char* key, std::string_view found, std::string_view known) const {
-    return fail(errc::unsupported, text_of("llava: ", file_, ": \"", path_, key, "\" is ", found, "; known: ", known));
+  error unsupported(const char* key, std::string_view found, std::string_view expected) const {
+    return fail(errc::unsupported,
+                text_of("llava: ", file_, ": \"", path_, key, "\" is ", found, ", expected ", expected));
   }
 
  private:

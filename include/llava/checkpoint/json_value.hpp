@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// json_value: what json.hpp makes of a text.
+/// json_value: a parsed JSON value, as json.hpp builds it.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -13,7 +13,7 @@
 
 LLAVA_BEGIN
 
-/// A parsed value.
+/// A parsed JSON value.
 class json_value {
  public:
   using member = std::pair<std::string, json_value>;
@@ -28,12 +28,12 @@ class json_value {
   bool is_array() const { return std::holds_alternative<array>(value_); }
   bool is_object() const { return std::holds_alternative<object>(value_); }
 
-  /// @name What it is, or null
+  /// @name The value, or null when it has another type
   /// @{
   const bool* truth() const { return std::get_if<bool>(&value_); }
   const std::string* text() const { return std::get_if<std::string>(&value_); }
   /// @}
-  /// A number without fraction.
+  /// The integer; empty for any other value, 2.0 included.
   std::optional<std::int64_t> whole() const {
     const auto* i = std::get_if<std::int64_t>(&value_);
     return i ? std::optional(*i) : std::nullopt;
@@ -43,13 +43,13 @@ class json_value {
     const auto* d = std::get_if<double>(&value_);
     return d ? std::optional(*d) : std::nullopt;
   }
-  /// Of an array; empty for anything else.
+  /// The elements of an array; empty for any other type.
   const array& items() const {
     static const array none;
     const auto* a = std::get_if<array>(&value_);
     return a ? *a : none;
   }
-  /// Of an object, in the file's order; empty for anything else.
+  /// The members of an object, in the file's order; empty for any other type.
   const object& members() const {
     static const object none;
     const auto* o = std::get_if<object>(&value_);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// model_description: all that a folder's small files say about a model. try_describe_model reads them:
+/// model_description: everything that a folder's small files state about a model. try_describe_model reads:
 ///   llava-hf folders     config.json with text_config and vision_config  (transformers' LlavaForConditionalGeneration)
-///   original folders     config.json with mm_… keys, tower inside or beside   (haotian-liu/LLaVA)
+///   original folders     config.json with mm_… keys, tower inside or elsewhere   (haotian-liu/LLaVA)
 ///   text-only folders    LLaMA, Mistral, Qwen2
-/// Absent keys have the values that transformers gives them.
+/// Absent keys have transformers' defaults.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,31 +14,31 @@
 
 LLAVA_BEGIN
 
-/// How tensors are called (tensor_names.hpp).
+/// How a checkpoint names its tensors (tensor_names.hpp).
 enum class tensor_spelling : std::uint8_t {
   llava_hf,  ///< transformers' LlavaForConditionalGeneration
-  original,  ///< LLaVA's own, and every language model alone
+  original,  ///< LLaVA's own names, and those of text-only models
 };
 
-/// Whose ways a prompt becomes tokens.
+/// The program whose rules turn a prompt into tokens.
 enum class prompt_rule : std::uint8_t {
   processor,  ///< transformers' LlavaProcessor: `<image>` is a token of the vocabulary
   original,   ///< LLaVA's program: the text is cut at `<image>`
   tokenizer,  ///< transformers' tokenizer alone: a model without images
 };
 
-/// How a folder has its answers generated, where the caller says nothing (generation_config.hpp).
+/// A folder's generation settings, used where the caller sets none (generation_config.hpp).
 struct generation_defaults {
-  bool do_sample = false;  ///< the folder's own temperature is used; otherwise answers are greedy
+  bool do_sample = false;  ///< true: answers are sampled with `temperature`; false: they are greedy
   float temperature = 1.f;
   float top_p = 1.f;
   int top_k = 50;  ///< 0: all tokens
   float repetition_penalty = 1.f;
   std::vector<std::int32_t> suppress_tokens;
-  int max_new_tokens = 0;  ///< 0: it does not say
+  int max_new_tokens = 0;  ///< 0: not stated
 };
 
-/// All that a folder's small files say about a model.
+/// Everything that a folder's small files state about a model.
 struct model_description {
   tensor_spelling spelling = tensor_spelling::llava_hf;
   prompt_rule prompt = prompt_rule::processor;
@@ -47,16 +47,16 @@ struct model_description {
   text_config text;
   image_config image;
   projector_config projector;
-  std::string projector_type;     ///< a projector's name: "linear", "mlp_gelu", "identity"
+  std::string projector_type;     ///< the projector's name: "linear", "mlp_gelu", "identity"
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
-  std::string text_activation;    ///< of the gate: "silu"
+  std::string text_activation;    ///< of the gated MLP: "silu"
   conversation_choice conversation;
-  std::string model_name;         ///< of an original folder: what the reference takes template and tokenizer by
-  std::int32_t image_token = -1;  ///< id of `<image>` where the prompt's rule is the processor's
-  bool slow_tokenizer = false;    ///< the reference reads tokenizer.model where there is one, and not tokenizer.json
-  int longest_prompt = 0;         ///< tokens of a prompt with images (tokenizer_model_max_length); 0: the context's
-  bool image_start_end = false;   ///< images that we place stand between `<im_start>` and `<im_end>`
-  std::string vision_folder;      ///< where the tower's weights are, when not with the others
+  std::string model_name;         ///< original folders: the reference chooses template and tokenizer by it
+  std::int32_t image_token = -1;  ///< id of `<image>`, for prompt_rule::processor
+  bool slow_tokenizer = false;    ///< the reference prefers tokenizer.model to tokenizer.json
+  int longest_prompt = 0;         ///< limit in tokens with images (tokenizer_model_max_length); 0: the context's
+  bool image_start_end = false;   ///< images that the library places are put between `<im_start>` and `<im_end>`
+  std::string vision_folder;      ///< folder of the tower's weights; empty: with the others
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< any of them ends an answer
   generation_defaults generation;

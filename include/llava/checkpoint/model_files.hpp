@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What of a folder belongs to its model: the small files at its top, and the vision tower that config.json places
-/// below it. A folder may be the clone of a repository (.git, .cache, examples, other formats of the same weights):
-/// that is left.
+/// Selects the files of a folder that belong to its model: the small files at its top, and the vision tower in the
+/// subfolder that config.json names. The folder may be a clone of a repository; its other contents (.git, .cache,
+/// examples, the same weights in other formats) are ignored.
 #pragma once
 #include <algorithm>
 #include <cerrno>
@@ -30,7 +30,7 @@ inline bool ends_with_any(std::string_view name, std::initializer_list<std::stri
   });
 }
 
-/// A file beside the weights that says something about the model, by its name.
+/// Whether a file with this name describes the model and is not a file of weights.
 inline bool describes_model(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); });
@@ -44,7 +44,7 @@ inline bool describes_model(std::string name) {
   return false;
 }
 
-/// Copies files at the top of `from` for which takes(name) is true to the folder `below` of the new one.
+/// Copies the files at the top of `from` for which takes(name) is true into the new folder, as `below` + name.
 template <class Takes>
 result<void> try_copy_files(new_folder& to, const std::string& from, const std::string& below, Takes&& takes) {
   LLAVA_TRY(names, try_names_in(from));
@@ -52,7 +52,7 @@ result<void> try_copy_files(new_folder& to, const std::string& from, const std::
     const std::string file = from + "/" + name;
     std::error_code gone;
     if (!takes(name) || !std::filesystem::is_regular_file(file, gone)) continue;
-    if (ends_with_any(name, {".json", ".model"})) {  // what is read later; see it now
+    if (ends_with_any(name, {".json", ".model"})) {  // these are read later; refuse stand-ins now
       LLAVA_TRY(mapped, mapped_file::try_open(file));
       const std::string_view instead =
           stand_in({reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()});
@@ -63,7 +63,7 @@ result<void> try_copy_files(new_folder& to, const std::string& from, const std::
   return {};
 }
 
-/// Copies all of a model but its weights; those of a tower in a folder below are copied as they are.
+/// Copies a model's files except its weights. A tower in a subfolder is copied with its weights.
 inline result<void> try_copy_model_files(new_folder& to, const std::string& folder) {
   LLAVA_CHECK(try_copy_files(to, folder, "", describes_model));
   LLAVA_TRY(json, json_document::try_read(folder + "/config.json"));
@@ -79,8 +79,8 @@ inline result<void> try_copy_model_files(new_folder& to, const std::string& fold
   });
 }
 
-/// Puts down in config.json of the new folder what the model is called, so that the folder's own name does not matter:
-/// the reference takes the conversation template and the tokenizer of an original folder by it.
+/// Stores the model's name in the new folder's config.json, so that the folder's own name does not matter: for an
+/// original folder the reference chooses the conversation template and the tokenizer by the model's name.
 inline result<void> try_put_down_name(const new_folder& to, const std::string& name) {
   const std::string file = to.folder() + "/config.json";
   LLAVA_TRY(json, json_document::try_read(file));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// new_folder: a folder that appears when it is whole. It is filled beside its place, and renamed when it is done.
-/// Where an empty folder is there already (a mounted one, the target of a link), it is filled inside that, and its
-/// files are moved up at the end, config.json last: a folder without it is no model. Nothing that was there is ever
-/// replaced, and whoever ends before leaves nothing (partial_folder.hpp).
+/// new_folder: a folder that appears only when it is complete. It is filled next to its place and renamed at the end.
+/// If an empty folder already exists there (a mount, the target of a link), the files are written inside it and moved
+/// up at the end, config.json last: a folder without it is not a model. Nothing that exists is ever replaced, and a
+/// writer that stops early leaves nothing behind (partial_folder.hpp).
 #pragma once
 #include <filesystem>
 #include <string>
@@ -16,14 +16,14 @@
 
 LLAVA_BEGIN
 
-/// A folder in the making; gone when it is not committed.
+/// A folder under construction; removed unless it is committed.
 class new_folder {
  public:
-  /// `place` must not exist, or be an empty folder. Folders above it are made.
+  /// `place` must not exist or must be an empty folder. Missing folders above it are created.
   static result<new_folder> try_make(std::string place) {
     namespace fs = std::filesystem;
     const auto is_taken = [&](std::string_view why) {
-      return fail(errc::io, text_of("llava: ", place, " is there already and is ", why, "; choose another"));
+      return fail(errc::io, text_of("llava: ", place, " already exists and is ", why, "; choose another"));
     };
     if (place.empty()) return fail(errc::invalid_argument, "llava: the new folder has no name");
     while (place.size() > 1 && (place.back() == '/' || place.substr(place.size() - 2) == "/.")) place.pop_back();
@@ -46,10 +46,10 @@ class new_folder {
     return result<new_folder>(std::move(f));
   }
 
-  /// Where its files are written until then.
+  /// The folder to write files into before try_commit.
   const std::string& folder() const { return partial_.path(); }
 
-  /// Copies the file `from`, through links, as `name`, which may have folders in it.
+  /// Copies the file `from`, following links, to `name`, which may contain folders.
   result<void> try_copy(const std::string& from, const std::string& name) {
     namespace fs = std::filesystem;
     std::error_code e;
@@ -60,7 +60,7 @@ class new_folder {
     return {};
   }
 
-  /// It is whole: puts it in its place.
+  /// Moves the complete folder to its place.
   result<void> try_commit() {
     if (inside_) return try_move_up();
     if (const int failure = detail::move_to_free_place(folder(), place_); failure != 0)

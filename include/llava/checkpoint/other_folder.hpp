@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a folder holds when it is no model that this library opens: an adapter, a GGUF file, weights pickled by torch.
-/// Asked when something of a model was not found, so that the error says what is there instead.
+/// Recognises a folder that holds no model that this library opens: an adapter, a GGUF file, weights pickled by torch.
+/// Used when a file of a model is missing, so that the error says what is there instead.
 #pragma once
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The first file, by name, at the top of a folder whose name ends so; empty: there is none.
+/// The first file, by name, at the top of a folder whose name ends with `end`; empty when there is none.
 inline std::string file_that_ends(const std::string& folder, std::string_view end) {
   std::string first;
   if (const auto names = try_names_in(folder))
@@ -27,7 +27,7 @@ inline std::string file_that_ends(const std::string& folder, std::string_view en
   return first;
 }
 
-/// The error of a folder in which `missing` was not found.
+/// The error for a folder that lacks the file `missing`.
 inline error error_of_folder(const std::string& folder, std::string_view missing) {
   if (::access(folder.c_str(), R_OK | X_OK) != 0)
     return fail_of_system(errno, "llava: cannot open the folder ", folder);
@@ -39,11 +39,11 @@ inline error error_of_folder(const std::string& folder, std::string_view missing
     return fail(
         errc::unsupported,
         text_of("llava: ", folder, " holds an adapter (LoRA)", base.empty() ? "" : " of ", base,
-                ", which is not opened; merge it into its model (peft: merge_and_unload) and open what is saved"));
+                ", which cannot be opened; merge it into its model (peft: merge_and_unload) and open the result"));
   }
   if (const std::string gguf = file_that_ends(folder, ".gguf"); !gguf.empty())
     return fail(errc::unsupported, text_of("llava: ", folder, " holds a GGUF file, ", gguf,
-                                           ", which is not read; take the model's folder with safetensors"));
+                                           ", which is not supported; use the model's folder with safetensors"));
   if (const std::string pickled = file_that_ends(folder, ".bin"); pickled.rfind("pytorch_model", 0) == 0)
     return fail(errc::unsupported, text_of("llava: ", folder, " holds its weights as ", pickled,
                                            "; save them as safetensors (transformers: "

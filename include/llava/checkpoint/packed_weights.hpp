@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// packed_weights: the weights of a model as a backend lays them out, kept in a file, so that the next start maps them
-/// instead of quantising and laying them out again. The file is a safetensors file of its own making, of format "llava
-/// packed weights":
+/// packed_weights: a model's weights in the layout of a backend, kept in a file, so that the next start maps them
+/// instead of quantising and packing them again. The file is a safetensors file with the format "llava packed weights":
 ///   <tensor>    U8, in the layout that its entry of `__metadata__` names ("q4_0 in panels of 16, 1"); alignment 64
-///   checksums   U8, 8 bytes for each of those, in the order of their names
+///   checksums   U8, 8 bytes for each tensor, in the order of their names
 ///   source      U8, a text: identity() of the files that the weights came from
-/// One that is not of this source, or damaged, counts as absent and is replaced. It is replaced in one step, so whoever
-/// has the old one mapped keeps it, and several programs may do it at once. Any other file is an error and stays as it
-/// is.
+/// A file from another source, or a damaged file, counts as absent and is replaced. The replacement is one step, so a
+/// program that has mapped the old file keeps it, and several programs may replace it at once. Any other file is an
+/// error and is left unchanged.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -23,10 +22,10 @@ LLAVA_BEGIN
 
 class safetensors_file;
 
-/// Laid-out weights, mapped.
+/// Packed weights in a mapped file.
 class packed_weights {
  public:
-  /// One tensor to be kept.
+  /// One tensor to store.
   struct item {
     std::string name, layout;
     std::span<const std::byte> bytes;
@@ -34,14 +33,14 @@ class packed_weights {
 
   packed_weights() = default;
 
-  /// The file, or nothing where it is absent, damaged or not of `source`. Reads all of it once, on `threads`.
+  /// Opens `file`; empty when it is absent, damaged or not of `source`. Reads all of it once, on `threads`.
   static result<packed_weights> try_open(const std::string& file, std::string_view source, executor& threads);
-  /// Writes `items`, in the order of their names, beside `file` and puts it in its place.
+  /// Writes `items`, in the order of their names, to a temporary file and moves it to `file`.
   static result<void> try_write(const std::string& file, std::string_view source, std::vector<item> items);
 
   explicit operator bool() const { return file_ != nullptr; }
 
-  /// The bytes of a tensor in a layout; empty when it is not there or is in another.
+  /// The bytes of a tensor in a layout; empty when the file does not have it in that layout.
   std::span<const std::byte> find(std::string_view name, std::string_view layout) const;
 
  private:

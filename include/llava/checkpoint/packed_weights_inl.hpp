@@ -27,13 +27,13 @@ namespace detail {
 
 inline constexpr std::string_view packed_format = "llava packed weights";
 
-/// An error unless `file` begins as one of ours does.
+/// Returns an error unless `file` begins as a file of packed weights does.
 inline result<void> try_recognise_packed(const std::string& file) {
   LLAVA_TRY(mapped, mapped_file::try_open(file));
   const std::string start = text_of("{\"__metadata__\":{\"format\":\"", packed_format, "\"");
   const auto bytes = mapped.bytes();
   if (bytes.size() >= 8 + start.size() && std::memcmp(bytes.data() + 8, start.data(), start.size()) == 0) return {};
-  return fail(errc::invalid_argument, text_of("llava: ", file, " is there already and is no file of packed weights; ",
+  return fail(errc::invalid_argument, text_of("llava: ", file, " already exists and is not a file of packed weights; ",
                                               "give another name for the packed file, or remove it"));
 }
 
@@ -49,7 +49,7 @@ LLAVA_INLINE result<packed_weights> packed_weights::try_open(const std::string& 
     struct stat about {};
     if (::lstat(file.c_str(), &about) != 0 && errno == ENOENT) {
       const std::string folder = file.substr(0, file.rfind('/') + 1);
-      if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)  // said before the weights are laid out
+      if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)  // reported before the weights are packed
         return fail_of_system(errno, "llava: cannot write the packed file ", file);
       return packed_weights();
     }
@@ -57,8 +57,8 @@ LLAVA_INLINE result<packed_weights> packed_weights::try_open(const std::string& 
     auto opened = safetensors_file::try_open(file);
     if (!opened) return packed_weights();
     const auto kept = std::make_shared<const safetensors_file>(*std::move(opened));
-    const stored_tensor *about_source = kept->find("source"), *sums = kept->find("checksums");
-    if (!about_source || !sums || detail::text_of_bytes(*about_source) != source) return packed_weights();
+    const stored_tensor *stored_source = kept->find("source"), *sums = kept->find("checksums");
+    if (!stored_source || !sums || detail::text_of_bytes(*stored_source) != source) return packed_weights();
     std::vector<const stored_tensor*> tensors;
     kept->for_each([&](const stored_tensor& t) {
       if (!t.format.empty()) tensors.push_back(&t);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// partial_folder: where something is made before it is moved to its place: "PREFIX0123456789abcdef", the number drawn,
-/// so that threads, processes and machines never share one. It is locked while its owner lives and removed at its end.
-/// What a crash has left has no lock, and is removed when the next one with the same prefix is made: nothing grows.
+/// partial_folder: a temporary folder in which something is built before it is moved to its place:
+/// "PREFIX0123456789abcdef", with a random number, so that threads, processes and machines never share one. It is
+/// locked while its owner lives, and removed with it. A folder left by a crash has no lock, and is removed when the
+/// next one with the same prefix is created, so that leftovers do not accumulate.
 #pragma once
 #include <fcntl.h>
 #include <ftw.h>
@@ -24,7 +25,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Renames, and never over something; 0 or errno.
+/// Renames `from` to `to` unless `to` exists; 0 or errno. Without renameat2 a file created meanwhile is replaced.
 inline int move_to_free_place(const std::string& from, const std::string& to) {
 #ifdef RENAME_NOREPLACE
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
@@ -35,7 +36,7 @@ inline int move_to_free_place(const std::string& from, const std::string& to) {
   return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
 }
 
-/// A folder and all in it; links are removed, not followed. What cannot be removed stays.
+/// Removes a folder and everything in it. Links are removed, not followed. What cannot be removed stays.
 inline void remove_folder(const std::string& folder) {
   ::nftw(
       folder.c_str(), [](const char* path, const struct stat*, int, FTW*) { return std::remove(path), 0; }, 8,
@@ -44,7 +45,7 @@ inline void remove_folder(const std::string& folder) {
 
 }  // namespace detail
 
-/// A folder of its owner alone, gone with it; see the head of this file.
+/// A temporary folder with one owner; see the head of this file.
 class partial_folder {
  public:
   partial_folder(partial_folder&& o) noexcept : path_(std::exchange(o.path_, {})), lock_(std::exchange(o.lock_, -1)) {}
@@ -54,12 +55,12 @@ class partial_folder {
     if (lock_ >= 0) ::close(lock_);
   }
 
-  /// Makes one in a folder that is there.
+  /// Creates a folder whose name begins with `prefix`. The folder above it must exist.
   static result<partial_folder> try_make(const std::string& prefix) {
-    remove_left(prefix);
+    remove_leftovers(prefix);
     for (int attempt = 0; attempt < 100; ++attempt) {
       partial_folder f;
-      const std::string path = prefix + drawn();
+      const std::string path = prefix + random_digits();
       if (::mkdir(path.c_str(), 0777) != 0) {
         if (errno == EEXIST) continue;
         return fail_of_system(errno, "llava: cannot create ", path);
@@ -67,8 +68,8 @@ class partial_folder {
       f.path_ = path;
       f.lock_ = open_folder(path);
       const bool locked = f.lock_ >= 0 && ::flock(f.lock_, LOCK_EX | LOCK_NB) == 0;
-      // Until it is locked, another may take it for one that was left. Where nothing can be locked nobody removes it
-      // either.
+      // Until it is locked, another process may remove it as a leftover. Where locks are not supported, nobody removes
+      // it.
       if (locked ? is_at(f.lock_, path) : f.lock_ >= 0 && errno != EWOULDBLOCK)
         return result<partial_folder>(std::move(f));
     }
@@ -76,9 +77,9 @@ class partial_folder {
   }
 
   const std::string& path() const { return path_; }
-  /// It has been moved to its place, or is empty and not needed: nothing is removed any more.
+  /// Call after the folder was moved: the destructor then removes nothing.
   void release() { path_.clear(); }
-  /// Whether a name is that of one with such a prefix.
+  /// Whether `name` is `prefix` followed by 16 hexadecimal digits.
   static bool is_name(std::string_view name, std::string_view prefix) {
     return name.size() == prefix.size() + digits && name.substr(0, prefix.size()) == prefix &&
            name.find_first_not_of("0123456789abcdef", prefix.size()) == std::string_view::npos;
@@ -97,16 +98,16 @@ class partial_folder {
     return ::fstat(descriptor, &held) == 0 && ::lstat(path.c_str(), &there) == 0 && held.st_ino == there.st_ino &&
            held.st_dev == there.st_dev;
   }
-  static std::string drawn() {
+  static std::string random_digits() {
     std::uint64_t number = 0;
-    if (::getentropy(&number, sizeof number) != 0)  // no such call in an old system
+    if (::getentropy(&number, sizeof number) != 0)  // old systems lack the call
       number = static_cast<std::uint64_t>(::getpid()) << 32 ^ reinterpret_cast<std::uintptr_t>(&number);
     std::string text(digits, '0');
     for (std::size_t i = 0; i < digits; ++i, number >>= 4) text[i] = "0123456789abcdef"[number & 15];
     return text;
   }
-  /// Removes what ended without doing so.
-  static void remove_left(const std::string& prefix) {
+  /// Removes the folders with this prefix whose owners have crashed.
+  static void remove_leftovers(const std::string& prefix) {
     const std::size_t slash = prefix.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : prefix.substr(0, slash + 1);
     const std::string start = slash == std::string::npos ? prefix : prefix.substr(slash + 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// RapidJSON's reader and writer, where a program has made a macro of a name that RapidJSON calls an event: X11's
-/// `Bool`. Nothing else includes RapidJSON, and nothing else says that name.
+/// Includes RapidJSON's reader and writer, even where a macro has the name of a RapidJSON event: X11's `Bool`. No other
+/// file includes RapidJSON or uses that name.
 #pragma once
 #include <llava/base/macros.hpp>
 
@@ -14,7 +14,7 @@
 
 LLAVA_BEGIN
 
-/// A handler of the reader's events whose event for true and false is `truth(bool)`.
+/// A handler of the reader's events that receives true and false as `truth(bool)`.
 template <class Derived>
 struct json_events : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Derived> {
   bool Bool(bool b) { return static_cast<Derived&>(*this).truth(b); }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// safetensors: u64 length, a JSON header, raw data. https://github.com/huggingface/safetensors (format section of its
-/// README). Everything that the format forbids is refused (R2): headers over 100,000,000 bytes or not beginning with
-/// '{', duplicate names, holes, overlaps, data past the end, sizes that are not those of shape and type.
+/// safetensors: a u64 length, a JSON header, raw data. https://github.com/huggingface/safetensors (format section of
+/// its README). Everything that the format forbids is refused (R2): headers over 100,000,000 bytes or not beginning
+/// with '{', duplicate names, holes, overlaps, data past the end, sizes that do not match shape and type.
 ///
-/// An entry of `__metadata__` whose key is the name of a tensor names the block format of that tensor's rows, as our
-/// own `llava quantize` writes it: {"__metadata__": {"model.layers.0.mlp.up_proj.weight": "q4_0", …}, …}.
+/// An entry of `__metadata__` whose key is a tensor's name states the block format of that tensor's rows, as `llava
+/// quantize` writes it: {"__metadata__": {"model.layers.0.mlp.up_proj.weight": "q4_0", …}, …}.
 ///
-/// safetensors_folder opens model.safetensors, or else the shards that model.safetensors.index.json names, by mapping:
-/// no data is read. The order is that of transformers: an index may be left from before.
+/// safetensors_folder maps model.safetensors, or else the shards that model.safetensors.index.json names; no data is
+/// read. model.safetensors comes first, as in transformers, because an index may be left over from an earlier save.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -26,7 +26,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Element size of a safetensors dtype and ours where there is one.
+/// A safetensors dtype: its name, its element size, and our dtype where `known`.
 struct safetensors_type {
   std::string_view name;
   std::size_t bytes;
@@ -40,7 +40,7 @@ inline constexpr safetensors_type safetensors_types[] = {
     {"BOOL", 1, dtype::uint8, false}, {"U16", 2, dtype::uint8, false},     {"U32", 4, dtype::uint8, false},
     {"U64", 8, dtype::uint8, false},  {"F8_E4M3", 1, dtype::uint8, false}, {"F8_E5M2", 1, dtype::uint8, false}};
 
-/// One entry of the header, and where its bytes lie.
+/// One entry of the header, and the range of its bytes in the data.
 struct safetensors_entry {
   stored_tensor tensor;
   std::size_t begin = 0, end = 0;
@@ -66,28 +66,28 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
   t.type = found->type;
   std::size_t size = found->bytes;
   for (const json_value& extent : shape->items()) {
-    if (extent.whole().value_or(-1) < 0) return bad("its shape must be of whole numbers, none negative");
+    if (extent.whole().value_or(-1) < 0) return bad("its shape must be a list of non-negative integers");
     t.dims.push_back(static_cast<std::size_t>(*extent.whole()));
     const auto product = checked_mul(size, t.dims.back());
     if (!product) return bad("its shape overflows");
     size = *product;
   }
   const std::int64_t first = offsets->items()[0].whole().value_or(-1), last = offsets->items()[1].whole().value_or(-1);
-  if (first < 0 || last < 0) return bad("its data_offsets must be whole numbers, none negative");
+  if (first < 0 || last < 0) return bad("its data_offsets must be non-negative integers");
   const auto begin = static_cast<std::size_t>(first), end = static_cast<std::size_t>(last);
   if (begin > end || end > data.size())
     return bad(text_of("its data_offsets ", begin, " … ", end, " are not inside the ", data.size(), " bytes of data"));
   if (end - begin != size)
-    return bad(text_of("its shape and dtype need ", size, " bytes, data_offsets give ", end - begin));
+    return bad(text_of("its shape and dtype need ", size, " bytes, but its data_offsets give ", end - begin));
   t.bytes = data.subspan(begin, size);
-  // What is of a type that is not ours is kept by name and shape: whoever asks for it is told that it does not fit.
+  // A tensor of a type that dtype lacks keeps its name and shape, so that an error can report the type.
   if (!found->known) t.bytes = {}, t.foreign_type = found->name;
   return safetensors_entry{std::move(t), begin, end};
 }
 
 }  // namespace detail
 
-/// One mapped file.
+/// One mapped safetensors file.
 class safetensors_file {
  public:
   static result<safetensors_file> try_open(const std::string& file) {
@@ -105,9 +105,9 @@ class safetensors_file {
       if (bytes.size() < 8) return bad("too short to be a safetensors file");
       std::uint64_t length = 0;
       std::memcpy(&length, bytes.data(), 8);
-      if (length > 100000000) return bad(text_of("its header says ", length, " bytes; the format allows 100000000"));
+      if (length > 100000000) return bad(text_of("its header has ", length, " bytes, expected at most 100000000"));
       if (length > bytes.size() - 8)
-        return bad(text_of("its header says ", length, " bytes, the file has ", bytes.size()));
+        return bad(text_of("its header has ", length, " bytes, but the file has ", bytes.size()));
       const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
       if (header.empty() || header.front() != '{') return bad("its header does not begin with '{'");
       f.header_bytes_ = 8 + length;
@@ -115,7 +115,7 @@ class safetensors_file {
       LLAVA_TRY(json, try_parse_json(file, header, repeated_keys::refused));
       std::vector<std::pair<std::size_t, std::size_t>> ranges;
       for (const auto& [name, value] : json.members()) {
-        if (name == "__metadata__") continue;  // below, when all tensors are known
+        if (name == "__metadata__") continue;  // read below, when all tensors are known
         LLAVA_TRY(entry, detail::try_read_entry(file, name, value, data));
         ranges.emplace_back(entry.begin, entry.end);
         f.tensors_.emplace(name, std::move(entry.tensor));
@@ -146,8 +146,8 @@ class safetensors_file {
   void for_each(F&& f) const {
     for (const auto& [name, t] : tensors_) f(t);
   }
-  /// Size and time of the file, and a sum over its header and some bytes of every tensor: another text when it was
-  /// written anew with other weights, though none of the weights in between was looked at.
+  /// Size and time of the file, and a checksum of its header and of at most 2048 bytes of each tensor. The text changes
+  /// when the file is rewritten with other weights, although most weights are not read.
   std::string identity() const {
     std::vector<std::uint64_t> sums{detail::checksum_of(mapped_.bytes().first(header_bytes_))};
     mapped_.expect_scattered(true);
@@ -170,7 +170,7 @@ class safetensors_file {
   std::map<std::string, stored_tensor, std::less<>> tensors_;
 };
 
-/// A folder's weights.
+/// The safetensors files of a folder.
 class safetensors_folder final : public tensor_source {
  public:
   static result<safetensors_folder> try_open(const std::string& folder) {
@@ -211,12 +211,12 @@ class safetensors_folder final : public tensor_source {
     std::map<std::string, std::size_t, std::less<>> shards;
     for (const auto& [tensor, value] : map->members()) {
       if (!value.text())
-        return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a text"));
+        return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a string"));
       const std::string& file = *value.text();
       if (file.empty() || file.find_first_of("/\\") != std::string::npos || file == ".." ||
           file.find('\0') != std::string::npos)
-        return fail(errc::invalid_format, text_of("llava: ", index, ": ", tensor, " is said to be in '", file,
-                                                  "', which is not a file of this folder"));
+        return fail(errc::invalid_format, text_of("llava: ", index, ": ", tensor, " is in '", file,
+                                                  "', expected the name of a file in this folder"));
       const auto [at, is_new] = shards.emplace(file, files_.size());
       if (is_new) {
         LLAVA_TRY(shard, safetensors_file::try_open(folder + "/" + file));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// safetensors_writer: a safetensors file, written front to back: what will be in it is said first, then the bytes of
-/// each tensor in that order, in pieces of any size. Nothing is kept in memory. Matrices in block formats are written
-/// as safetensors.hpp reads them: rows of bytes, and their format in `__metadata__`.
+/// safetensors_writer: writes a safetensors file front to back. The caller states all tensors first, then writes their
+/// bytes in the same order, in pieces of any size. Nothing is kept in memory. Matrices in block formats are written as
+/// safetensors.hpp reads them: rows of bytes, with the format in `__metadata__`.
 #pragma once
 #include <fcntl.h>
 #include <unistd.h>
@@ -20,12 +20,12 @@
 
 LLAVA_BEGIN
 
-/// What a tensor of the new file will be.
+/// A tensor of the new file.
 struct safetensors_plan {
   std::string name;
   dtype type = dtype::float32;
-  std::vector<std::size_t> dims;  ///< of a block format: (N, bytes of a row), type uint8
-  std::string format;             ///< "" or the block format's name
+  std::vector<std::size_t> dims;  ///< in a block format: (N, bytes of a row), type uint8
+  std::string format;             ///< the block format's name; empty: none
 
   std::size_t bytes() const {
     std::size_t n = size_of(type);
@@ -34,7 +34,7 @@ struct safetensors_plan {
   }
 };
 
-/// A file in the making. It is whole when try_finish has succeeded.
+/// A file being written. It is complete when try_finish has succeeded.
 class safetensors_writer {
  public:
   safetensors_writer() = default;
@@ -55,7 +55,7 @@ class safetensors_writer {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
 
-  /// Creates `file`, which must not exist, and writes the header. "pt" is the format that transformers asks for.
+  /// Creates `file`, which must not exist, and writes the header. "pt" is the format that transformers requires.
   static result<safetensors_writer> try_create(const std::string& file, const std::vector<safetensors_plan>& tensors,
                                                std::string_view format = "pt") {
     return guarded([&]() -> result<safetensors_writer> {
@@ -64,7 +64,7 @@ class safetensors_writer {
       w.descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (w.descriptor_ < 0) return fail_of_system(errno, "llava: cannot create ", file);
       std::string header = header_of(tensors, format);
-      header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');  // so that data begins aligned for every kernel
+      header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');  // aligns the data to 64 bytes, for every kernel
       const std::uint64_t length = header.size();
       LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(&length), sizeof(length)}));
       LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(header.data()), header.size()}));
@@ -73,7 +73,7 @@ class safetensors_writer {
     });
   }
 
-  /// The next bytes of the data.
+  /// Writes the next bytes of the data.
   result<void> try_write(std::span<const std::byte> bytes) {
     return guarded([&]() -> result<void> {
       written_ += bytes.size();
@@ -81,16 +81,16 @@ class safetensors_writer {
     });
   }
 
-  /// After the last byte: the file is on the disk when this returns.
+  /// Call after the last byte. The file is on disk when this returns.
   result<void> try_finish() {
     return guarded([&]() -> result<void> {
       if (written_ != expected_)
-        return fail(errc::invalid_argument, text_of("llava: ", file_, " was to have ", expected_, " bytes of data, ",
-                                                    written_, " were written"));
+        return fail(errc::invalid_argument,
+                    text_of("llava: ", file_, " needs ", expected_, " bytes of data, ", written_, " were written"));
       const int failure = ::fsync(descriptor_) == 0 ? 0 : errno;
       const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
       if (failure != 0 || !closed)
-        return fail_of_system(failure != 0 ? failure : errno, "llava: cannot write ", file_, " to its end");
+        return fail_of_system(failure != 0 ? failure : errno, "llava: cannot write ", file_, " to disk");
       return {};
     });
   }

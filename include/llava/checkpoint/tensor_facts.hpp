@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What only the tensors of a checkpoint say, and config.json does not, or says wrongly.
+/// Reads from a checkpoint's tensors what config.json does not state, or states wrongly.
 #pragma once
 #include <algorithm>
 
@@ -10,16 +10,16 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Layers of a projector: config.json of llava-hf has no number for them. Two are of every such model.
+/// Sets the number of projector layers, which config.json of llava-hf does not state. Every such model has at least 2.
 inline void read_projector_depth(const checkpoint_tensors& tensors, model_description& d) {
   if (d.spelling != tensor_spelling::llava_hf || d.projector_type != "mlp_gelu") return;
   d.projector.depth = 2;
   while (tensors.find(text_of("projector.", 2 * d.projector.depth, ".weight"))) ++d.projector.depth;
 }
 
-/// config.json may say that the head is the embedding table (tie_word_embeddings) while the files hold a head of its
-/// own. Where that differs from the table it is used, as in transformers 5. LLaVA's own program runs with transformers
-/// 4, which puts the table in its place: in original folders the table is used.
+/// config.json may tie the head to the embedding table (tie_word_embeddings) although the files hold a separate head. A
+/// head that differs from the table is used, as in transformers 5. LLaVA's own program runs on transformers 4, which
+/// replaces the head by the table, so original folders use the table.
 inline void settle_tied_head(const checkpoint_tensors& tensors, model_description& d) {
   if (!d.text.tied || d.prompt == prompt_rule::original) return;
   const stored_tensor* head = tensors.find("text.lm_head.weight");

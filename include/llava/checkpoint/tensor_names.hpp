@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tensor_names: from the library's names of weights to those of a checkpoint. Ours, whatever the model:
+/// tensor_names: maps our names of weights to those of a checkpoint. Our names are the same for every model:
 ///   text.embed_tokens.weight, text.layers.0.self_attn.q_proj.weight …, text.norm.weight, text.lm_head.weight
 ///   vision.embeddings.patch_embedding.weight, vision.encoder.layers.0.layer_norm1.weight …
 ///   projector.0.weight, projector.2.weight … (mlp), projector.weight (linear)
-/// Which of the prefixes a checkpoint uses is seen from its keys: they differ between versions of one layout.
+/// The prefixes of a checkpoint are found from its keys, because they differ between versions of one layout.
 #pragma once
 #include <charconv>
 #include <initializer_list>
@@ -18,7 +18,7 @@
 LLAVA_BEGIN
 
 namespace detail {
-/// The number between `prefix` and the next dot, or −1.
+/// The number between `prefix` and the next dot; −1 when there is none.
 inline int number_behind(std::string_view name, std::string_view prefix) {
   int number = -1;
   if (name.substr(0, prefix.size()) != prefix) return -1;
@@ -28,7 +28,7 @@ inline int number_behind(std::string_view name, std::string_view prefix) {
 }
 }  // namespace detail
 
-/// From our names of weights to those of a checkpoint, and back.
+/// Maps our names of weights to those of a checkpoint, and back.
 class tensor_names {
  public:
   tensor_names(tensor_spelling spelling, const tensor_source& source) : spelling_(spelling) {
@@ -53,7 +53,7 @@ class tensor_names {
          "model.vision_tower.vision_tower.vision_model.", "model.vision_tower.vision_tower.", "vision_model.", ""});
   }
 
-  /// A name that is none of ours is that of the file.
+  /// The checkpoint's name for our name `name`. A name that is not ours is returned unchanged.
   std::string file_name(std::string_view name) const {
     if (name == "text.lm_head.weight") return head_ + "lm_head.weight";
     for (const auto& [ours, theirs] : {std::pair<std::string_view, const std::string*>{"text.", &text_},
@@ -66,14 +66,13 @@ class tensor_names {
     return std::string(name);
   }
 
-  /// The other way: our name of a tensor of the language model, the projector or the tower. Empty: it is of none of
-  /// them, or nothing of ours is stored under such a name.
+  /// Our name for a tensor of the language model, the projector or the tower; empty for any other tensor.
   std::string name_of(std::string_view stored) const {
     const auto under = [&](const std::string& prefix) { return stored.substr(0, prefix.size()) == prefix; };
     const auto rest = [&](const std::string& prefix) { return stored.substr(prefix.size()); };
     if (under(head_ + "lm_head.")) return text_of("text.", rest(head_));
     if (!vision_.empty() && under(vision_)) return text_of("vision.", rest(vision_));
-    if (is_of_tower(stored)) return {};  // of what no tower runs
+    if (is_of_tower(stored)) return {};  // a part of the tower that never runs
     if (under(projector_)) return text_of("projector.", own_layer_name(rest(projector_)));
     if (under(text_)) return text_of("text.", rest(text_));
     return vision_.empty() ? text_of("vision.", stored) : std::string();
@@ -85,7 +84,7 @@ class tensor_names {
   }
 
  private:
-  /// llava-hf counts the layers: what is 0, 2, 4 … in a torch Sequential is linear_1, linear_2, linear_3 … there.
+  /// llava-hf counts linear layers: 0, 2, 4 … of a torch Sequential are linear_1, linear_2, linear_3 … there.
   std::string layer_name(std::string_view name) const {
     const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_behind(name, "") : -1;
     if (number < 0 || number % 2 != 0) return std::string(name);

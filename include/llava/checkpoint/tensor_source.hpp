@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tensor_source: the named tensors of some files. Their bytes are little-endian, row-major, alive as long as the
-/// source, and not always aligned for their type: who uses them in place looks first.
+/// tensor_source: the named tensors of some files. Their bytes are little-endian and row-major, live as long as the
+/// source, and may be misaligned for their type: check before using them in place.
 #pragma once
 #include <cstddef>
 #include <span>
@@ -14,7 +14,7 @@
 
 LLAVA_BEGIN
 
-/// A tensor as a file holds it. A matrix in a block format (quant/blocks.hpp) is stored as its rows, (N, bytes of a
+/// A tensor as a file stores it. A matrix in a block format (quant/blocks.hpp) is stored as its rows, (N, bytes of a
 /// row) of uint8, and `format` is the name of the format.
 struct stored_tensor {
   std::string name;
@@ -23,18 +23,18 @@ struct stored_tensor {
   std::vector<std::size_t> dims;
   std::span<const std::byte> bytes;
   std::string file;                 ///< for errors
-  std::string_view foreign_type{};  ///< of a type that dtype does not have: its name in the file, and no bytes
+  std::string_view foreign_type{};  ///< the file's name of a type that dtype lacks; `bytes` is then empty
 };
 
-/// Files that hold tensors, under the names that they have there.
+/// Files that hold tensors, under their names in the files.
 class tensor_source {
  public:
   virtual ~tensor_source() = default;
 
-  /// Null: there is none of that name.
+  /// The tensor with this name; null when there is none.
   virtual const stored_tensor* find(std::string_view name) const = 0;
   virtual void for_each(function_ref<void(const stored_tensor&)> visit) const = 0;
-  /// Another text when the files were written anew with other weights.
+  /// A text that changes when the files are rewritten with other weights.
   virtual std::string identity() const = 0;
 
  protected:

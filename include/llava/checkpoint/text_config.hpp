@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads the numbers of a language model as transformers' LlamaConfig, MistralConfig and Qwen2Config define them, in
-/// the forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
+/// Reads the configuration of a language model as transformers' LlamaConfig, MistralConfig and Qwen2Config define it,
+/// in the forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
 #pragma once
 #include <algorithm>
 #include <string>
@@ -14,14 +14,14 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The language model of a model type; empty when it is not of the family.
+/// The family of a model type's language model; empty when it is not supported.
 inline std::string_view text_kind(std::string_view type) {
   if (type == "llama" || type == "llava" || type == "llava_llama") return "llama";
   if (type == "mistral" || type == "llava_mistral") return "mistral";
   return type == "qwen2" || type == "llava_qwen" ? "qwen2" : "";
 }
 
-/// What its absent keys mean.
+/// The defaults of absent keys.
 inline text_config text_defaults(std::string_view kind) {
   text_config c;
   c.eps = 1e-6f;
@@ -32,18 +32,18 @@ inline text_config text_defaults(std::string_view kind) {
   return c;
 }
 
-/// Qwen2's list of layers, "full_attention" or "sliding_attention": so many of the first, then only the second.
+/// Reads Qwen2's layer_types: layers of "full_attention", followed by layers of "sliding_attention".
 inline result<void> try_read_layer_types(const json_object& o, text_config& c) {
   const json_value* types = o.find("layer_types");
   if (!types) return {};
   if (!types->is_array() || types->items().size() != static_cast<std::size_t>((std::max)(c.layers, 0)))
-    return o.wrong("layer_types", text_of("a list of num_hidden_layers (", c.layers, ") texts"));
+    return o.wrong("layer_types", text_of("a list of num_hidden_layers (", c.layers, ") strings"));
   c.full_layers = c.layers;
   for (std::size_t i = types->items().size(); i-- > 0;) {
     const std::string* type = types->items()[i].text();
     const bool full = type && *type == "full_attention";
     if (!full && (!type || *type != "sliding_attention"))
-      return o.wrong("layer_types", "of \"full_attention\" and \"sliding_attention\"");
+      return o.wrong("layer_types", "a list of \"full_attention\" and \"sliding_attention\"");
     if (full) continue;
     if (static_cast<int>(i) != c.full_layers - 1)
       return o.unsupported("layer_types", "mixed", "layers of full_attention, followed by layers of sliding_attention");
@@ -52,7 +52,7 @@ inline result<void> try_read_layer_types(const json_object& o, text_config& c) {
   return {};
 }
 
-/// A sliding window: Mistral's in all layers, Qwen2's in the last ones; LLaMA has none, whatever the keys say.
+/// Reads the sliding window: Mistral has one in all layers, Qwen2 in the last ones. LLaMA ignores the keys.
 inline result<void> try_read_window(const json_object& o, std::string_view kind, text_config& c) {
   if (kind == "llama") return {};
   bool windowed = kind == "mistral";
@@ -92,7 +92,7 @@ inline result<void> try_read_rope(const json_object& o, text_config& c) {
     else if (type == "llama3")
       c.scaling = rope_scaling::llama3;
     else
-      return rope.unsupported("rope_type", type, "default, linear, llama3");
+      return rope.unsupported("rope_type", type, "default, linear or llama3");
     LLAVA_CHECK(rope.read("factor", c.rope_factor));
     LLAVA_CHECK(rope.read("low_freq_factor", c.rope_low_frequency));
     LLAVA_CHECK(rope.read("high_freq_factor", c.rope_high_frequency));
@@ -105,7 +105,7 @@ inline result<void> try_read_text_config(const json_object& o, std::string_view 
   std::string type(default_type);
   LLAVA_CHECK(o.read("model_type", type));
   const std::string_view kind = text_kind(type);
-  if (kind.empty()) return o.unsupported("model_type", type, "llama, mistral, qwen2 and LLaVA on these");
+  if (kind.empty()) return o.unsupported("model_type", type, "llama, mistral, qwen2 or LLaVA on one of these");
   text_config c = text_defaults(kind);
   LLAVA_CHECK(o.read("vocab_size", c.vocab));
   LLAVA_CHECK(o.read("hidden_size", c.hidden));

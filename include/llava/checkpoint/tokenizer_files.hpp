@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// try_open_tokenizer: the tokenizer of a folder, as the reference program of that folder has it.
+/// try_open_tokenizer: opens the tokenizer of a folder as the folder's reference program does.
 ///
-///   tokenizer.model   SentencePiece. Goes first in folders of the original layout: LLaVA's programs ask for the slow
-///                     tokenizer, LlamaTokenizer, which reads it, but where the model's name says mistral or mpt. Its
-///                     ways with `legacy` and special tokens are followed. Where it stands alone and nobody asks for
-///                     the slow one, bytes become text as in the fast tokenizer that transformers makes of it.
-///   tokenizer.json    goes first everywhere else, as in transformers; llava-hf folders often have both.
+///   tokenizer.model   SentencePiece. Comes first in folders of the original layout: LLaVA's programs use the slow
+///                     tokenizer, LlamaTokenizer, which reads it, unless the model's name contains mistral or mpt. Its
+///                     treatment of `legacy` and special tokens is followed. Without tokenizer.json and without a
+///                     request for the slow tokenizer, ids become text as in the fast tokenizer that transformers
+///                     converts the file to.
+///   tokenizer.json    comes first everywhere else, as in transformers; llava-hf folders often have both.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -27,8 +28,8 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Puts the settings into the rules. `find` looks contents up in the vocabulary; tokens that nobody gives an id are put
-/// behind it, in order.
+/// Merges the settings into the rules. `find` looks contents up in the vocabulary. A token without an id anywhere gets
+/// the next free id after the vocabulary, in order.
 template <class Find>
 void apply_settings(const tokenizer_settings& s, std::size_t vocabulary_size, Find&& find, tokenizer_rules& r) {
   const auto own = [&](std::string_view content) {
@@ -41,7 +42,7 @@ void apply_settings(const tokenizer_settings& s, std::size_t vocabulary_size, Fi
     const auto same = own(a.content);
     if (same != r.added.end()) {
       if (a.id < 0)
-        same->special = true;  // named: what flags it has, the others say
+        same->special = true;  // without an id: the entry keeps its other flags
       else
         *same = a;
       continue;
@@ -68,8 +69,8 @@ inline void put_around(const tokenizer_settings& s, tokenizer_rules& r) {
   if (s.add_eos && r.eos >= 0) r.after.push_back(r.eos);
 }
 
-/// LlamaTokenizer of transformers 4, in Python, over SentencePiece; or else, with the same ids, what it is converted
-/// to.
+/// `slow`: transformers 4's LlamaTokenizer, in Python, over SentencePiece. Otherwise the fast tokenizer that it is
+/// converted to, with the same ids.
 inline result<tokenizer> try_make_of_model(sentencepiece_bpe model, tokenizer_settings s, bool slow) {
   tokenizer_rules r;
   r.decoder.how = !slow ? decoding::byte_fallback : s.legacy ? decoding::slow_legacy : decoding::slow;
@@ -86,13 +87,13 @@ inline result<tokenizer> try_make_of_model(sentencepiece_bpe model, tokenizer_se
   }
   const auto find = [&](std::string_view piece) { return model.find(piece); };
   apply_settings(s, model.size(), find, r);
-  // Its special tokens are those that have a name or stand in the list of additional ones, whatever their flags say.
-  // The others, and additional ones beyond SentencePiece's pieces, are set off by spaces when decoded.
+  // Special tokens are the named and the additional ones, whatever their flags are. All others, and additional ones
+  // beyond SentencePiece's pieces, are separated by spaces when decoded.
   for (added_token& a : r.added) {
     const bool named = std::find(s.named.begin(), s.named.end(), a.content) != s.named.end();
     const bool additional = std::find(s.additional.begin(), s.additional.end(), a.content) != s.additional.end();
     a.special = named || additional;
-    a.normalized = false;  // it does not look for them in another text
+    a.normalized = false;  // they are found in the text before normalisation
     a.apart = !named && (!additional || static_cast<std::size_t>(a.id) >= model.size());
   }
   put_around(s, r);
@@ -109,14 +110,14 @@ inline result<tokenizer> try_make_fast(tokenizer_parts parts, const tokenizer_se
   const bool is_llama = s.is_llama && (s.names_class || !byte_level);
   if (parts.rules.bos < 0 && is_llama) parts.rules.bos = find("<s>");
   if (parts.rules.eos < 0 && is_llama) parts.rules.eos = find("</s>");
-  // What is put around a text stands in tokenizer.json; only LLaMA's classes look at add_bos_token and add_eos_token.
+  // tokenizer.json states the tokens around a text; only LLaMA's classes read add_bos_token and add_eos_token.
   if (is_llama && (s.states_add || !parts.has_post_processor)) put_around(s, parts.rules);
   return tokenizer::try_make(std::move(parts.model), std::move(parts.rules));
 }
 
 }  // namespace detail
 
-/// The tokenizer of a folder; `slow` as model_description::slow_tokenizer.
+/// Opens the tokenizer of a folder; `slow` is model_description::slow_tokenizer.
 inline result<tokenizer> try_open_tokenizer(const std::string& folder, bool slow = false) {
   return guarded([&]() -> result<tokenizer> {
     const bool has_json = detail::file_exists(folder + "/tokenizer.json"),

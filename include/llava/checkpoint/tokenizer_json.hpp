@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// tokenizer.json of the tokenizers library, for BPE models: LLaMA's (byte fallback, ▁ for a space) and the byte-level
-/// ones of GPT-2, Llama 3 and Qwen2. A component or pattern that is not known is an error that names it.
+/// ones of GPT-2, Llama 3 and Qwen2. An unknown component or pattern is an error that names it.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -16,7 +16,7 @@
 
 LLAVA_BEGIN
 
-/// A model and its rules, to which a folder's other files may add.
+/// A BPE model and its rules, which the folder's other files may extend.
 struct tokenizer_parts {
   ranked_bpe model;
   tokenizer_rules rules;
@@ -25,7 +25,7 @@ struct tokenizer_parts {
 
 namespace detail {
 
-/// Reads "model", with the letters of byte-level vocabularies turned into bytes.
+/// Reads "model", and converts the letters of byte-level vocabularies to bytes.
 class ranked_model_reader {
  public:
   ranked_model_reader(std::string_view file, bool byte_level) : file_(file) { m_.byte_level = byte_level; }
@@ -36,7 +36,7 @@ class ranked_model_reader {
     double dropout = 0;
     LLAVA_CHECK(model.read("type", type));
     if (type != "BPE")
-      return fail(errc::unsupported, text_of("llava: ", file_, ": a model of type ", type, "; only BPE is read"));
+      return fail(errc::unsupported, text_of("llava: ", file_, ": its model is of type ", type, ", expected BPE"));
     LLAVA_CHECK(model.read("dropout", dropout));
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       std::string text;
@@ -69,12 +69,11 @@ class ranked_model_reader {
   result<void> try_read_pieces(const json_object& model) {
     const json_value* vocab = model.find("vocab");
     if (!vocab || vocab->members().empty()) return model.wrong("vocab", "an object of pieces and ids");
-    const auto most =
-        static_cast<std::int64_t>(2 * vocab->members().size() + 65536);  // holes are allowed, not a waste of memory
+    const auto most = static_cast<std::int64_t>(2 * vocab->members().size() + 65536);  // gaps are allowed, but bounded
     std::vector<bool> seen;
     for (const auto& [piece, value] : vocab->members()) {
       if (!value.whole() || *value.whole() < 0 || *value.whole() >= most)
-        return bad(text_of("the id of piece '", piece, "' is not a whole number below ", most));
+        return bad(text_of("the id of piece '", piece, "' is not a non-negative integer below ", most));
       const auto id = static_cast<std::size_t>(*value.whole());
       if (id >= seen.size()) seen.resize(id + 1);
       if (seen[id]) return bad(text_of("two pieces have the id ", id));
@@ -83,7 +82,7 @@ class ranked_model_reader {
       const bool findable = !piece.empty() && (!m_.byte_level || bytes);
       m_.words.set(static_cast<std::int32_t>(id), bytes ? std::move(*bytes) : std::string(piece));
       if (findable && !m_.words.index(static_cast<std::int32_t>(id)))
-        return bad(text_of("piece '", piece, "' stands twice"));
+        return bad(text_of("piece '", piece, "' is repeated"));
     }
     return {};
   }
@@ -108,7 +107,7 @@ class ranked_model_reader {
       }
       const std::int32_t l = id_of(left), r = id_of(right), whole = id_of(std::string(left).append(right));
       if (l < 0 || r < 0 || whole < 0)
-        return bad(text_of("merge ", rank, " ('", left, "' '", right, "') is not of pieces of the vocabulary"));
+        return bad(text_of("merge ", rank, " ('", left, "' '", right, "') needs pieces that the vocabulary lacks"));
       m_.merges.set(l, r, {rank++, whole});
     }
     return {};
@@ -142,7 +141,7 @@ inline result<void> try_read_added_tokens(std::string_view file, const json_obje
 
 }  // namespace detail
 
-/// From the bytes of a tokenizer.json; `file` is its name in errors.
+/// Parses the bytes of a tokenizer.json; `file` is its name in errors.
 inline result<tokenizer_parts> try_read_tokenizer_json(std::string_view file, std::string_view bytes) {
   return guarded([&]() -> result<tokenizer_parts> {
     LLAVA_TRY(json, try_parse_json(file, bytes));

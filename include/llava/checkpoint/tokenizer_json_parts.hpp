@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The normaliser, pre-tokeniser, post-processor and decoder of a tokenizer.json. What tokenizers of LLaVA's language
-/// models have is read; anything else is an error that names it.
+/// Reads the normaliser, pre-tokeniser, post-processor and decoder of a tokenizer.json, as far as the tokenizers of
+/// LLaVA's language models use them. Any other component is an error that names it.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -34,10 +34,10 @@ class tokenizer_json_parts {
 
  private:
   error unknown(std::string_view kind, std::string_view what) const {
-    return fail(errc::unsupported, text_of("llava: ", file_, ": ", kind, " ", what, " is not one that is read"));
+    return fail(errc::unsupported, text_of("llava: ", file_, ": ", kind, " ", what, " is not supported"));
   }
 
-  /// A component, or those of a Sequence, which may not hold others.
+  /// Calls `part` for a component, or for each component of a Sequence. Sequences cannot be nested.
   template <class Part>
   result<void> each_part(const json_object& root, const char* key, const char* list, Part&& part) {
     if (!root.has(key)) return {};
@@ -60,7 +60,7 @@ class tokenizer_json_parts {
   result<void> try_normalizer(const json_object& o, std::string_view type) {
     word_rules& w = rules_.words;
     if (type == "NFC") {
-      if (w.prepends || w.marks_spaces) return unknown("normalizer NFC", "behind others");
+      if (w.prepends || w.marks_spaces) return unknown("normalizer NFC", "after others");
       w.composes = true;
       return {};
     }
@@ -110,7 +110,7 @@ class tokenizer_json_parts {
       LLAVA_CHECK(pattern.read("Regex", regex));
       LLAVA_CHECK(o.read("behavior", behavior));
       LLAVA_CHECK(o.read("invert", invert));
-      // The patterns leave nothing between their matches, so that these are one and the same.
+      // The patterns match every character, so both behaviours give the same words.
       if (behavior != "Isolated" && !(behavior == "Removed" && invert))
         return unknown("pre_tokenizer Split with behavior", behavior);
       if (regex == split_patterns::gpt2)
@@ -129,23 +129,23 @@ class tokenizer_json_parts {
       LLAVA_CHECK(o.read("use_regex", pattern));
       LLAVA_CHECK(o.read("add_prefix_space", w.prefix_space));
       if (w.prefix_space && (w.pattern != splitter::none || w.splits_digits))
-        return unknown("pre_tokenizer ByteLevel", "with add_prefix_space behind others");
+        return unknown("pre_tokenizer ByteLevel", "with add_prefix_space after others");
       if (pattern && w.pattern != splitter::none)
-        return unknown("pre_tokenizer ByteLevel", "with use_regex behind Split");
+        return unknown("pre_tokenizer ByteLevel", "with use_regex after Split");
       byte_level_ = true;
       if (pattern) w.pattern = splitter::gpt2;
       return {};
     }
-    return unknown("pre_tokenizer", first ? std::string(type) : text_of(type, " at its place"));
+    return unknown("pre_tokenizer", first ? std::string(type) : text_of(type, " at this position"));
   }
 
   result<prefix_mark> try_scheme(const json_object& o) {
     std::string scheme = "always";
     bool adds = true;
-    LLAVA_CHECK(o.read("add_prefix_space", adds));  // of older files
+    LLAVA_CHECK(o.read("add_prefix_space", adds));  // in older files
     LLAVA_CHECK(o.read("prepend_scheme", scheme));
     if (scheme != "always" && scheme != "first" && scheme != "never")
-      return o.unsupported("prepend_scheme", scheme, "always, first, never");
+      return o.unsupported("prepend_scheme", scheme, "always, first or never");
     if (!adds || scheme == "never") return prefix_mark::never;
     return scheme == "first" ? prefix_mark::first : prefix_mark::always;
   }
@@ -173,7 +173,8 @@ class tokenizer_json_parts {
       if (!ids || !ids->is_array()) return o.wrong("special_tokens", text_of("an object with the ids of '", name, "'"));
       for (const json_value& v : ids->items()) {
         const auto id = v.whole();
-        if (!id || *id < 0 || *id > INT32_MAX) return o.wrong("special_tokens", "an object with whole numbers for ids");
+        if (!id || *id < 0 || *id > INT32_MAX)
+          return o.wrong("special_tokens", "an object with non-negative 32-bit integers for ids");
         (behind ? rules_.after : rules_.before).push_back(static_cast<std::int32_t>(*id));
       }
     }
@@ -190,7 +191,7 @@ class tokenizer_json_parts {
       LLAVA_CHECK(o.read("start", d.strip));
       LLAVA_CHECK(o.read("stop", stop));
       if (content != " " || d.strip < 0 || stop != 0)
-        return unknown("decoder Strip of", text_of("'", content, "' from the end, or of something else than spaces"));
+        return unknown("decoder Strip of", text_of("'", content, "', other than of leading spaces,"));
     } else if (type == "Replace") {
       LLAVA_TRY(pattern, o.object("pattern"));
       std::string from, to;
@@ -205,7 +206,7 @@ class tokenizer_json_parts {
     return {};
   }
 
-  /// Decoders are known as whole chains: each is a way that text_decoder has.
+  /// Decoders are recognised as whole chains, each of which is one mode of text_decoder.
   result<void> try_check_decoder() {
     decoding_rules& d = rules_.decoder;
     if (decoders_.empty())
@@ -222,7 +223,7 @@ class tokenizer_json_parts {
       d.bytes = decoders_.find("ByteFallback") != std::string::npos;
     } else
       return unknown("the chain of decoders", decoders_);
-    // Texts of a byte-level vocabulary are kept as bytes: only the decoder that makes bytes of them fits.
+    // Pieces of a byte-level vocabulary are stored as bytes, so only the byte-level decoder fits.
     if (byte_level_ != (d.how == decoding::byte_level))
       return unknown("the decoder", text_of(decoders_.empty() ? "(none)" : decoders_, " with this pre_tokenizer"));
     return {};

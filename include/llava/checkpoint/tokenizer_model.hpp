@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer.model: a SentencePiece model, which is a protobuf message (sentencepiece_model.proto). Read by hand:
-/// pieces, trainer_spec and normalizer_spec; what else there is is passed over. Every length is held against what is
-/// left (R2).
+/// tokenizer.model: a SentencePiece model, which is a protobuf message (sentencepiece_model.proto), parsed by hand:
+/// pieces, trainer_spec, normalizer_spec and denormalizer_spec are read, other fields are skipped. Every length is
+/// checked against the bytes that are left (R2).
 ///
-/// BPE with identity normalisation is read. Other types and normalisers are errors that name them.
+/// Only BPE with identity normalisation is supported. Other types and normalisers are errors that name them.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -20,7 +20,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The same error, with the file in front.
+/// The same error with the file's name in front.
 inline error in_file(std::string_view file, const error& e) {
   std::string_view sentence = e.what();
   if (sentence.substr(0, 7) == "llava: ") sentence.remove_prefix(7);
@@ -42,7 +42,7 @@ class protobuf_reader {
  public:
   explicit protobuf_reader(std::string_view message) : left_(message) {}
   bool end() const { return left_.empty(); }
-  /// The next field; false when the bytes are no message.
+  /// Reads the next field; false when the bytes are not a protobuf message.
   bool next(protobuf_field& f) {
     std::uint64_t key = 0, length = 0;
     f = {};
@@ -62,7 +62,7 @@ class protobuf_reader {
         left_.remove_prefix(length);
         return true;
       default:
-        return false;  // groups are of the past
+        return false;  // groups are obsolete
     }
   }
 
@@ -87,7 +87,7 @@ class protobuf_reader {
   std::string_view left_;
 };
 
-/// Calls field(f) for each; false when the bytes are no message.
+/// Calls field(f) for each field; false when the bytes are not a protobuf message.
 template <class F>
 bool each_field(std::string_view message, F&& field) {
   protobuf_reader reader(message);
@@ -101,7 +101,7 @@ bool each_field(std::string_view message, F&& field) {
 
 }  // namespace detail
 
-/// From the bytes of a SentencePiece model; `file` is its name in errors.
+/// Parses the bytes of a SentencePiece model; `file` is its name in errors.
 inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
   return guarded([&]() -> result<sentencepiece_bpe> {
     using field = detail::protobuf_field;
@@ -143,7 +143,7 @@ inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file,
     const bool message = detail::each_field(bytes, [&](const field& f) {
       if (f.type != field::delimited || !sound) return;
       if (f.number == 1) {
-        sound = m.pieces.size() < (std::size_t{1} << 20);  // four times the largest vocabulary known
+        sound = m.pieces.size() < (std::size_t{1} << 20);  // four times the largest known vocabulary
         m.pieces.emplace_back();
         sound = sound && detail::each_field(f.bytes, piece);
       }
@@ -162,11 +162,12 @@ inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file,
                                  : model_type == 3 ? "word"
                                  : model_type == 4 ? "char"
                                                    : "unknown",
-                                 "; only bpe is read"));
+                                 ", expected bpe"));
     if (normalises || denormalises)
-      return unsupported(text_of("its normaliser '", normaliser, "' changes characters; only identity is read"));
+      return unsupported(text_of("its normaliser '", normaliser, "' changes characters, expected identity"));
     if (suffix || !escapes)
-      return unsupported(suffix ? "treat_whitespace_as_suffix is not read" : "escape_whitespaces = false is not read");
+      return unsupported(suffix ? "treat_whitespace_as_suffix is not supported"
+                                : "escape_whitespaces = false is not supported");
     result<sentencepiece_bpe> made = sentencepiece_bpe::try_make(std::move(m));
     if (!made) return detail::in_file(file, made.error());
     return made;

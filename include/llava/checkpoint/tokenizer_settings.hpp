@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer_settings: what the small files beside a tokenizer say.
+/// tokenizer_settings: the settings in the small files that accompany a tokenizer.
 ///
-/// tokenizer_config.json says which tokens are special and what is put around a text. Where it has no
-/// added_tokens_decoder, special_tokens_map.json goes before it and added_tokens.json says the added tokens, for the
-/// slow tokenizer also tokenizer.json: transformers' order.
+/// tokenizer_config.json states the special tokens and the tokens around a text. If it has no added_tokens_decoder,
+/// special_tokens_map.json overrides its special tokens, and added_tokens.json states the added tokens; for the slow
+/// tokenizer tokenizer.json states some as well. This is transformers' order.
 #pragma once
 #include <algorithm>
 #include <charconv>
@@ -23,11 +23,11 @@ namespace detail {
 
 struct tokenizer_settings {
   std::string bos, eos, unknown, pad;   // contents; empty: none
-  std::vector<added_token> added;       // special tokens that have a name, and added ones; id −1: to be looked up
+  std::vector<added_token> added;       // named special tokens, and added tokens; id −1: look it up
   std::vector<std::string> additional;  // contents of the special tokens without a name
-  std::vector<std::string> named;       // contents of all that have one
-  bool is_llama = false;                // tokenizer_class, or there is a tokenizer_config.json …
-  bool names_class = false;             // … that names none
+  std::vector<std::string> named;       // contents of the special tokens with a name
+  bool is_llama = false;                // tokenizer_class is LLaMA's, or tokenizer_config.json names none
+  bool names_class = false;             // tokenizer_config.json names a tokenizer_class
   bool add_bos = true, add_eos = false, states_add = false;
   bool legacy = true;
 };
@@ -48,7 +48,7 @@ class tokenizer_settings_reader {
       s_.names_class = !name.empty();
       s_.is_llama = name.empty() || name.rfind("Llama", 0) == 0 || name.rfind("CodeLlama", 0) == 0;
       s_.states_add = o.states("add_bos_token") || o.states("add_eos_token");
-      if (o.states("add_bos_token")) s_.add_bos = false;  // null is no
+      if (o.states("add_bos_token")) s_.add_bos = false;  // null means false
       LLAVA_CHECK(o.read("add_bos_token", s_.add_bos));
       LLAVA_CHECK(o.read("add_eos_token", s_.add_eos));
       LLAVA_CHECK(o.read("legacy", s_.legacy));
@@ -63,7 +63,8 @@ class tokenizer_settings_reader {
     if (!has_decoder && file_exists(added)) {
       LLAVA_TRY(json, json_document::try_read(added));
       for (const auto& [content, id] : json.value().members()) {
-        if (!is_id(&id)) return fail(errc::invalid_format, text_of("llava: ", added, ": ids must be whole numbers"));
+        if (!is_id(&id))
+          return fail(errc::invalid_format, text_of("llava: ", added, ": ids must be non-negative 32-bit integers"));
         added_token a;
         a.content = content;
         a.id = static_cast<std::int32_t>(*id.whole());
@@ -83,13 +84,13 @@ class tokenizer_settings_reader {
     return std::find(s_.named.begin(), s_.named.end(), content) != s_.named.end();
   }
 
-  /// {"content": …, "lstrip": …}, or just the content.
+  /// Reads {"content": …, "lstrip": …}, or just the content.
   result<void> try_read_token(const json_object& o, const char* key, const json_value& v, added_token& a) {
     if (v.text()) {
       a.content = *v.text();
       return {};
     }
-    if (!v.is_object()) return o.wrong(key, "a token: a text, or an object with its content");
+    if (!v.is_object()) return o.wrong(key, "a token: a string, or an object with its content");
     const json_object token(folder_, std::string(key) + ".", &v);
     LLAVA_CHECK(token.read("content", a.content));
     LLAVA_CHECK(token.read("lstrip", a.lstrip));
@@ -120,7 +121,7 @@ class tokenizer_settings_reader {
     }
     for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
       const json_value* v = o.find(key);
-      if (!v || v->is_object()) continue;  // an object names them; they stand in added_tokens_decoder as well
+      if (!v || v->is_object()) continue;  // the tokens of an object are in added_tokens_decoder too
       if (!v->is_array()) return o.wrong(key, "a list of tokens");
       for (const json_value& t : v->items()) {
         added_token a;
@@ -150,7 +151,7 @@ class tokenizer_settings_reader {
     return {};
   }
 
-  /// What a tokenizer.json adds to its model.
+  /// Reads the added tokens of a tokenizer.json.
   result<void> try_read_added_of_fast(const std::string& file) {
     if (!file_exists(file)) return {};
     LLAVA_TRY(json, json_document::try_read(file));

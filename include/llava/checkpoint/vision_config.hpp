@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads the numbers of a vision tower: transformers' CLIPVisionConfig and SiglipVisionConfig.
+/// Reads the configuration of a vision tower as transformers' CLIPVisionConfig and SiglipVisionConfig define it.
 #pragma once
 #include <string>
 
@@ -17,7 +17,7 @@ inline bool file_exists(const std::string& file) {
   return ::stat(file.c_str(), &about) == 0;
 }
 
-/// `o` is a vision config, by itself or inside another.
+/// `o`: a vision configuration, by itself or inside another configuration.
 inline result<void> try_read_vision_config(const json_object& o, model_description& d) {
   std::string type = "clip_vision_model";
   LLAVA_CHECK(o.read("model_type", type));
@@ -28,7 +28,7 @@ inline result<void> try_read_vision_config(const json_object& o, model_descripti
     c.patch = 16, c.eps = 1e-6f, c.class_token = false, c.pre_norm = false, c.patch_bias = true;
     d.vision_activation = "gelu_pytorch_tanh";
   } else if (type != "clip_vision_model") {
-    return o.unsupported("model_type", type, "clip_vision_model, siglip_vision_model");
+    return o.unsupported("model_type", type, "clip_vision_model or siglip_vision_model");
   }
   LLAVA_CHECK(o.read("hidden_size", c.hidden));
   LLAVA_CHECK(o.read("intermediate_size", c.ffn));
