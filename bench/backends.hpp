@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The backends that ops are benched on, side by side: scalar (small sizes only), simd in every instruction set that
-/// the machine has, and for products the libraries that CMake found.
+/// The backends that ops are benchmarked on: scalar (small sizes only), simd in every instruction set of the machine,
+/// and for products the libraries that CMake found.
 #pragma once
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd.hpp>
@@ -10,7 +10,7 @@
 
 namespace bench {
 
-/// Whether a backend is too slow for so many FLOPs.
+/// Whether backend B is fast enough to be benchmarked with so many FLOPs.
 template <class B>
 constexpr bool can_afford(double flops) {
   if constexpr (std::is_same_v<B, llava::scalar>) return flops < 3e7;
@@ -18,7 +18,7 @@ constexpr bool can_afford(double flops) {
   return true;
 }
 
-/// Registers a case for every backend of ours.
+/// Registers a case for each of the library's backends.
 template <class Case>
 void add_for_backends(const Case& c) {
   using llava::simd_as, llava::simd_isa;

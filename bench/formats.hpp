@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The weight formats that are benched: the one list. A format that joins it is benched in matmul, in every stage
-/// (pipeline/) and against the rival (rival.py, whose table names the rival's own).
+/// The weight formats to benchmark. Each is benchmarked in matmul, in every stage (pipeline/) and against the rival
+/// (rival.py, whose table names the rival's formats).
 #pragma once
 #include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
@@ -12,7 +12,7 @@
 
 namespace bench {
 
-/// What products with F multiply.
+/// The arithmetic of products with weights F.
 template <class F>
 constexpr arithmetic arithmetic_of() {
   if constexpr (llava::format<F>::is_dense)
@@ -21,7 +21,7 @@ constexpr arithmetic arithmetic_of() {
     return sizeof(llava::activation_integer<F>) == 2 ? arithmetic::int16 : arithmetic::int8;
 }
 
-/// The name of a format, or of a policy of one's own.
+/// The name of a format or of a custom policy.
 template <class F>
 std::string name_of_weights() {
   if constexpr (llava::weight_format<F>)
@@ -32,7 +32,7 @@ std::string name_of_weights() {
 
 template <class... F>
 struct list {
-  /// use.operator()<F>() for each that --formats asks for.
+  /// Calls use.operator()<F>() for each format that --formats selects.
   template <class Use>
   static void each(Use&& use) {
     const auto one = [&]<class G>() {
@@ -45,22 +45,22 @@ struct list {
 
 using formats = list<llava::f32, llava::f16, llava::bf16, llava::q16_0, llava::q8_0, llava::q4_0, llava::q4_i8>;
 
-/// @name Policies that stages are benched with too
+/// @name Policies that stages are also benchmarked with
 /// @{
-/// All in 8 bits.
+/// All weights in 8 bits.
 struct all_q8_0 : llava::weights<llava::q8_0> {
   static constexpr std::string_view name = "all_q8_0";
   using vision = llava::q8_0;
   using projector = llava::q8_0;
   using head = llava::q8_0;
 };
-/// The tower and the projector in 8 bits.
+/// The vision tower and the projector in 8 bits.
 struct q4_i8_and_q8_0 : llava::weights<llava::q4_i8> {
   static constexpr std::string_view name = "q4_i8+q8_0";
   using vision = llava::q8_0;
   using projector = llava::q8_0;
 };
-/// All in 8 bits, activations in 14.
+/// All weights in 8 bits, activations in 14.
 struct all_q8_0_a16 : llava::weights<llava::q8_0_a16> {
   static constexpr std::string_view name = "q8_0_a16";
 };

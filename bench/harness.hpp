@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What every benchmark here stands on: a case (an op or a stage, of one size) is run by subjects (backends, pipelines)
-/// side by side. A case is a struct with
+/// The harness of all benchmarks: a case (an op or a stage, of one size) is run with several subjects (backends,
+/// pipelines). A case is a struct with
 ///   name()                             "matmul/f16/N4096xK11008/T640"
-///   affordable<Subject>()              false where waiting for it is no use (optional)
+///   affordable<Subject>()              false if the subject is too slow for this size (optional)
 ///   run<Subject>(benchmark::State&)    verifies the subject's result, then times it
-/// and one line benches it:
+/// One line benchmarks it:
 ///   return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f16>{640, 4096, 4096});
 ///
-/// Counters: FLOP/s, bytes/s, and roof%: the least time that the work can take on this machine (its FLOPs at the
-/// measured peak, or its bytes at the measured bandwidth, whichever is longer), as a share of the time it took. The
-/// label says which of the two it was. Where it was bandwidth, roof_bytes/s is what was measured just before the work
-/// and just after it, the better of the two: on a shared machine it swings by half within seconds, where what is
-/// computed does not. Where everything fits a cache (small norms, additions) roof% may be above 100.
+/// Counters: FLOP/s, bytes/s, and roof%: the least time of the work on this machine as a share of the time it took. The
+/// least time is the FLOPs at the measured peak or the bytes at the measured bandwidth, whichever is longer; the label
+/// says which. If it is bandwidth, roof_bytes/s is the better of the bandwidths measured just before and just after the
+/// work: on a shared machine, bandwidth varies by half within seconds, and compute speed does not. roof% may exceed 100
+/// where everything fits in a cache (small norms, additions).
 #pragma once
 #include <benchmark/benchmark.h>
 #include <unistd.h>
@@ -29,26 +29,25 @@
 
 namespace bench {
 
-/// What the command line chooses.
+/// Settings from the command line.
 struct settings {
   int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  std::string model;    // a folder; empty: random models are made
-  std::string formats;  // "f16,q8_0"; empty: all
-  int layers = 8;       // of the language model of random checkpoints, 32 in LLaVA-1.5-7B
+  std::string model;    // a folder; if empty, random models are written
+  std::string formats;  // "f16,q8_0"; if empty, all
+  int layers = 8;       // of the language model in random checkpoints; LLaVA-1.5-7B has 32
 };
 inline settings& chosen() {
   static settings s;
   return s;
 }
 
-/// The roofs, probed when they are first asked for: at the start. Memory's is the last that was measured.
+/// The roofs of this machine, measured on the first call, at the start. The memory bandwidth is the latest measurement.
 inline roofs& machine() {
   static roofs r = probe_roofs(chosen().threads);
   return r;
 }
 
-/// Measures memory's roof around a piece of work, so that the floors asked for after both() are under the roof of that
-/// moment.
+/// Measures the memory bandwidth before and after a piece of work. After both(), floors use the better of the two.
 class memory_roof {
  public:
   void both() { machine().read_bytes = std::max(before_, probe()); }
@@ -58,10 +57,10 @@ class memory_roof {
   double before_ = probe();
 };
 
-/// What is multiplied: which peak is the roof.
+/// The type of the multiplied elements, which selects the peak.
 enum class arithmetic { f32, int8, int16 };
 
-/// The work of one iteration. Bytes are those that must come from memory at least once.
+/// The work of one iteration. Bytes are those that must be transferred from or to memory at least once.
 struct work {
   double flops = 0, bytes = 0;
   arithmetic kind = arithmetic::f32;
@@ -74,12 +73,12 @@ struct work {
     constexpr const char* names[] = {"f32", "int8", "int16"};
     return is_memory_bound() ? "memory" : names[static_cast<int>(kind)];
   }
-  /// Seconds that it takes at least.
+  /// The least time of the work, in seconds.
   double floor() const { return std::max(flops / peak(), bytes / machine().read_bytes); }
   bool is_memory_bound() const { return flops / peak() < bytes / machine().read_bytes; }
 };
 
-/// Sets the counters of a finished benchmark, whose iterations took so many seconds together.
+/// Sets the counters of a finished benchmark whose iterations took `seconds` in total.
 inline void count(benchmark::State& state, const work& w, double seconds) {
   using benchmark::Counter;
   const auto rate = [&](double each) { return Counter(each, Counter::kIsIterationInvariantRate); };
@@ -91,20 +90,20 @@ inline void count(benchmark::State& state, const work& w, double seconds) {
 }
 
 namespace detail {
-/// Whether a benchmark of this program gave up.
+/// Whether a benchmark of this program failed.
 inline bool& gave_up() {
   static bool any = false;
   return any;
 }
 }  // namespace detail
 
-/// Ends a benchmark with a sentence. The others still run, and the program ends with exit code 1.
+/// Ends a benchmark with an error message. The others still run, and the program exits with code 1.
 inline void give_up(benchmark::State& state, const char* sentence) {
   detail::gave_up() = true;
   state.SkipWithError(sentence);
 }
 
-/// Ends a benchmark with a sentence when `error` (an NMSE) is above `most` or not a number.
+/// Ends a benchmark with an error message and returns false if `error` (an NMSE) is above `most` or not a number.
 inline bool is_right(benchmark::State& state, double error, double most) {
   if (error <= most) return true;
   char sentence[160];
@@ -113,7 +112,7 @@ inline bool is_right(benchmark::State& state, double error, double most) {
   return false;
 }
 
-/// Times body(i), i = 0, 1, … after its result was found right.
+/// Times body(i), i = 0, 1, …. The result must have been verified before.
 template <class Body>
 void time(benchmark::State& state, const work& w, Body&& body) {
   std::size_t i = 0;
@@ -130,14 +129,14 @@ void time(benchmark::State& state, const work& w, Body&& body) {
 }
 
 namespace detail {
-/// What the files of a program have to register, once the command line is read.
+/// Functions that register the benchmarks of each source file. main() calls them after it has read the command line.
 inline std::vector<std::function<void()>>& registrations() {
   static std::vector<std::function<void()>> all;
   return all;
 }
 }  // namespace detail
 
-/// A file's benchmarks: `const bench::file norms([] { … });`
+/// The benchmarks of one source file: `const bench::file norms([] { … });`
 struct file {
   explicit file(std::function<void()> add) { detail::registrations().push_back(std::move(add)); }
 };
@@ -158,7 +157,7 @@ void add(const Case& c) {
   (add_one<Subjects>(c), ...);
 }
 
-/// "--name=value" -> value, and the argument is taken away.
+/// "--name=value" -> value. Removes the argument from argv.
 inline bool take_option(int& argc, char** argv, std::string_view name, std::string& value) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view a = argv[i];
@@ -171,7 +170,7 @@ inline bool take_option(int& argc, char** argv, std::string_view name, std::stri
   return false;
 }
 
-/// Reads the command line, probes the roofs, runs what is registered. Our options; all others are Google Benchmark's:
+/// Reads the command line, measures the roofs, runs the registered benchmarks. Options besides Google Benchmark's:
 ///   --threads=N   --model=FOLDER   --formats=f16,q8_0   --layers=8
 inline int main(int argc, char** argv) {
   std::string threads, layers;
@@ -198,7 +197,7 @@ inline int main(int argc, char** argv) {
   return detail::gave_up() ? 1 : 0;
 }
 
-/// A program of one case: the line at the head of this file.
+/// The main() of a program with one case, as at the top of this file.
 template <class... Subjects, class Case>
 int compare(int argc, char** argv, const Case& c) {
   const file one([c] { add<Subjects...>(c); });

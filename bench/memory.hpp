@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Memory of benchmarks: a device with a queue, activations, and weights that lie where real ones would, in memory
-/// rather than in a cache.
+/// Memory for benchmarks: a device with a queue, activations, and weights that lie in memory rather than in a cache, as
+/// a model's do.
 #pragma once
 #include <unistd.h>
 
@@ -23,7 +23,7 @@
 
 namespace bench {
 
-/// Number i of a sequence without state: uniform in [−1, 1). Any part of it can be made alone.
+/// Element i of a stateless random sequence: uniform in [−1, 1). Elements can be computed in any order.
 inline float random_at(std::uint64_t i) {
   std::uint64_t z = i * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u;  // splitmix64
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -31,8 +31,8 @@ inline float random_at(std::uint64_t i) {
   return static_cast<float>(static_cast<std::int32_t>((z ^ (z >> 31)) >> 32)) * 0x1p-31f;
 }
 
-/// Random values repeat after so many, a prime number, so that no row of a matrix is another's. Cheap to make in
-/// gigabytes.
+/// Random values repeat after this number of elements. It is prime, so that the rows of a matrix differ. Filling
+/// gigabytes is cheap.
 inline constexpr std::size_t random_period = 1048573;
 template <class T>
 void fill_random(std::span<T> values, float scale = 1.f) {
@@ -42,7 +42,7 @@ void fill_random(std::span<T> values, float scale = 1.f) {
     std::memcpy(&values[at], values.data(), std::min(first, values.size() - at) * sizeof(T));
 }
 
-/// A vector or matrix of floats or integers, random or given.
+/// A matrix or vector. Floating-point elements are random; the caller sets elements of other types.
 template <class T = float>
 class array {
  public:
@@ -73,28 +73,28 @@ struct device {
   llava::buffer memory = *llava::host_memory().try_allocate(std::size_t{256} << 20, "bench");
   typename B::queue queue{B(), threads, llava::arena(memory.data(), memory.size())};
 
-  /// Waits for what was queued. A case whose operands do not fit is a fault of its own.
+  /// Waits for the queued ops. Aborts on an error: the operands of a case always fit.
   void finish() {
     const auto ran = queue.finish();
     if (!ran) std::fprintf(stderr, "%s\n", ran.error().what()), std::abort();
   }
 };
 
-/// More bytes than any cache holds twice, and than the largest weight that is benched.
+/// Bytes of the weight pool: twice the L3 cache, within 320 MiB … 1 GiB. Larger weights are not benchmarked.
 inline std::size_t pool_bytes() {
   const long cache = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
   return std::clamp(2 * static_cast<std::size_t>(std::max(0L, cache)), std::size_t{320} << 20, std::size_t{1} << 30);
 }
 
-/// The one pool: `bytes` that hold what `key` names, filled by make(span) unless they do already. Cases with the same
-/// weights follow each other, Google Benchmark starts each several times, and fresh memory is slow to come by. Another
-/// key takes the memory away from what was made before. No template: each of its kinds would have a pool.
+/// The only pool: `bytes` bytes with the contents that `key` names, filled by make(span) unless they are there already.
+/// Cases with the same weights follow each other, Google Benchmark starts each several times, and fresh memory is slow
+/// to get. A new key invalidates earlier spans. Not a template: each instance would have its own pool.
 inline std::span<std::byte> pool_holding(const std::string& key, std::size_t bytes,
                                          const std::function<void(std::span<std::byte>)>& make) {
   static llava::buffer memory;
   static std::string held;
   if (memory.size() < bytes) {
-    memory = {};  // first, for there may not be room for both
+    memory = {};  // freed first: there may not be room for both
     memory = *llava::host_memory().try_allocate(std::max(bytes, pool_bytes()), "bench");
     held.clear();
   }
@@ -104,9 +104,9 @@ inline std::span<std::byte> pool_holding(const std::string& key, std::size_t byt
   return pool;
 }
 
-/// Weights (N, K) of format F as backend B takes them: `at(i)` is another matrix for each i until the pool is used up,
-/// so that a benchmark which counts i up reads memory as a model's layers do. `row(n, values)` is row n of at(0), for
-/// references.
+/// Weights (N, K) of format F in the layout of backend B. `at(i)` is a different matrix for each i until the pool is
+/// used up: a benchmark that increments i reads memory as a model's layers do. `row(n, values)` writes row n of at(0),
+/// for references.
 template <class B, class F>
 class weight_pool;
 
@@ -155,7 +155,7 @@ class weight_pool<B, F> {
   void row(std::ptrdiff_t n, std::vector<double>& to) const {
     std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(columns_)));
     std::vector<float> values(to.size()), decoded(to.size());
-    for (std::size_t k = 0; k < values.size(); ++k)  // as `fill` has them
+    for (std::size_t k = 0; k < values.size(); ++k)  // as in `fill`
       values[k] = 0.05f * random_at((static_cast<std::size_t>(n * columns_) + k) % random_period);
     F::encode(values.data(), columns_, stored.data());
     llava::decode_row<F>(stored.data(), columns_, decoded.data());
@@ -170,7 +170,7 @@ class weight_pool<B, F> {
     const llava::stored_rows from({llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())},
                                   columns_);
     if (!one.try_fill(from, {rows_, columns_}, "bench", llava::host_memory(), &threads))
-      std::abort();  // floats, and memory for one matrix
+      std::abort();  // fails only if memory for one matrix is refused
     for (std::size_t i = 0; i < count_; ++i) std::memcpy(pool.data() + i * bytes_, one.packed().data(), bytes_);
   }
 
@@ -179,7 +179,7 @@ class weight_pool<B, F> {
   std::span<const std::byte> memory_;
 };
 
-/// Σ (x − reference)² / Σ reference², gathered element by element.
+/// Normalised mean squared error, Σ (x − reference)² / Σ reference², accumulated element by element.
 class nmse {
  public:
   void add(double x, double reference) {
@@ -192,7 +192,7 @@ class nmse {
   double error_ = 0, power_ = 0;
 };
 
-/// At most `most` numbers of [0, n), spread over it, the first and last among them.
+/// At most `most` indices of [0, n), spread evenly, including the first and the last.
 inline std::vector<std::ptrdiff_t> some_of(std::ptrdiff_t n, std::ptrdiff_t most) {
   std::vector<std::ptrdiff_t> chosen_ones;
   const std::ptrdiff_t count = std::min(n, most);

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Ours against llama.cpp on this machine: builds llama.cpp from the source package of llama-cpp-python (PyPI), natively,
-# in build/rival/, makes twins of our random checkpoint, runs the two in turn, and prints a line for each work:
+# Compares llava.hpp with llama.cpp on this machine: builds llama.cpp natively in build/rival/ from the source package
+# of llama-cpp-python (PyPI), converts the random checkpoint for it, runs the two alternately, and prints for each work:
 #   encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof%
-# and, where they install, lines against ik_llama.cpp and OpenVINO GenAI.
+# If ik_llama.cpp and OpenVINO GenAI can be installed, it prints such lines for them too.
 #
 #   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…] [--layers=32] [--works=encode,…] [--backend=avx2]
 #
-# --backend=avx2: both as on a machine with AVX2 and no more. 8 of the language model's 32 layers, or as many as asked
-# for. The first time takes long (compiling), and 15 GB of disk (50 GB with all layers). Nothing else should run.
+# --backend=avx2: both programs use AVX2 and nothing wider. The language model has 8 of its 32 layers, or --layers.
+# The first run compiles for a long time and takes 15 GB of disk (50 GB with all layers). Nothing else should run.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
@@ -37,12 +37,12 @@ build release bench_pipeline
 rival=build/rival
 mkdir -p "$rival/sdist" build/bench-models
 [ -x "$rival/venv/bin/python" ] || step "a Python environment" python3 -m venv "$rival/venv"
-step "what it needs" "$rival/venv/bin/pip" install -q numpy gguf scikit-build-core
-# A fork of llama.cpp that is faster at times, and Intel's runtime. Their wheels are for some processors and Pythons.
+step "its Python packages" "$rival/venv/bin/pip" install -q numpy gguf scikit-build-core
+# A fork of llama.cpp that is faster at times, and Intel's runtime. They have wheels for some processors and Pythons.
 for packages in ik-llama-cpp-python 'openvino-genai openvino-tokenizers transformers'; do
   # shellcheck disable=SC2086
   "$rival/venv/bin/pip" install -q --only-binary :all: $packages ||
-    echo "${packages%% *} does not install here: it is left out" >&2
+    echo "${packages%% *} cannot be installed here and is left out" >&2
 done
 if ! compgen -G "$rival/sdist/*.tar.gz" >/dev/null; then
   step "llama-cpp-python's source" "$rival/venv/bin/pip" download -q --no-deps --no-binary :all: --no-build-isolation \

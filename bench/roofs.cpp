@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints the roofs of this machine, for every instruction set that it has, with one thread and with all.
+// Prints the roofs of this machine for every instruction set that it supports, with one thread and with all.
 //   roofs
 #include "roofs.hpp"
 

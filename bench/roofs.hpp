@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of the machine that a program runs on: how fast it reads memory, multiplies and adds floats, and
-/// multiplies bytes. Measured, not looked up, in the widest instruction set that the machine has, chosen at run time.
+/// The roofs of the machine that a program runs on: memory bandwidth, and the rates of multiply-adds in f32 and in
+/// integers. They are measured in the widest instruction set of the machine, chosen at run time.
 ///
-/// Each figure is the best of several short runs: a roof is what the machine can do, and what else runs on it only
-/// lowers it. It is still worth what the moment was worth; figures of two programs are compared by alternating them
-/// (compare).
+/// Each figure is the best of several short runs, because other load only lowers it. It still depends on the moment: to
+/// compare two programs, alternate them (bench/compare).
 ///
-///   read_bytes  bytes/s from a buffer that no cache holds, 8 streams a thread, huge pages where the system gives them
+///   read_bytes  bytes/s from a buffer larger than any cache, 8 streams per thread, huge pages if available
 ///   fma_flops   FLOP/s of independent fused multiply-adds in f32 (2 each)
-///   int8_ops    operations/s of the instruction set's product of bytes, added into 32 bits (2 a pair of bytes)
-///   int16_ops   likewise of numbers of 16 bits
+///   int8_ops    operations/s of the instruction set's 8-bit dot product with 32-bit sums (2 per pair of bytes)
+///   int16_ops   the same for 16-bit integers
 #pragma once
 #include <pthread.h>
 #include <sched.h>
@@ -32,17 +31,17 @@ namespace bench {
 struct roofs {
   std::string_view isa;
   int threads = 0;
-  double read_bytes = 0, fma_flops = 0, int8_ops = 0, int16_ops = 0;  // a second
+  double read_bytes = 0, fma_flops = 0, int8_ops = 0, int16_ops = 0;  // per second
 };
 
-/// An instruction set that roofs can be measured in.
+/// An instruction set in which roofs can be measured.
 struct roof_isa {
   std::string_view name;
   bool supported;
   const probe* kernels;
 };
 
-/// All that this program was compiled for, the widest first.
+/// The instruction sets that this program and the machine support, the widest first.
 inline std::vector<roof_isa> roof_isas() {
   std::vector<roof_isa> all;
 #if defined(__x86_64__)
@@ -62,9 +61,8 @@ inline std::vector<roof_isa> roof_isas() {
 
 namespace detail {
 
-/// Keeps the thread that makes it on one of the processors that it may use, number `which` of them, until its end. A
-/// measurement is short: two threads that start on one processor may stay there until its end, and show half of what
-/// there is.
+/// Pins the constructing thread to number `which` of the processors that it may use, until destruction. A measurement
+/// is short: two threads that start on one processor may stay there and show half of the true rate.
 class on_processor {
  public:
 #if defined(__linux__)
@@ -96,7 +94,7 @@ class on_processor {
 #endif
 };
 
-/// Seconds from the moment when all threads are ready until the last has finished its work(thread).
+/// Seconds from the moment when all threads are ready until the last one has finished work(thread).
 template <class Work>
 double seconds_of(int threads, Work&& work) {
   std::atomic<int> ready{0};
@@ -118,7 +116,7 @@ double seconds_of(int threads, Work&& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// The best rate of several runs of about `target` seconds; `run(rounds)` returns seconds, `count(rounds)` work.
+/// The best rate of several runs of about `target` seconds; `run(rounds)` returns seconds, `count(rounds)` the work.
 template <class Run, class Count>
 double best_rate(Run&& run, Count&& count, double target = 0.03, int repeats = 3) {
   long rounds = 1 << 12;
@@ -128,16 +126,16 @@ double best_rate(Run&& run, Count&& count, double target = 0.03, int repeats = 3
   return best;
 }
 
-/// Where results go, so that they are needed.
+/// Receives results, so that the compiler keeps the work.
 inline std::atomic<int> needed{0};
 
 }  // namespace detail
 
-/// Bytes that are read to measure bandwidth: far more than any cache holds.
+/// Size in bytes of the buffer for measuring bandwidth: far larger than any cache.
 inline constexpr long roof_buffer_bytes = 512L << 20;
 
-/// Bytes/s from memory with so many threads, 0 where there is none: a sixth of a second, most of it for fresh memory,
-/// which is given back.
+/// Bytes/s read from memory with `threads` threads, 0 if the buffer cannot be mapped. Takes a sixth of a second, mostly
+/// to map fresh memory. Releases the memory.
 inline double probe_read_bytes(int threads, const roof_isa& isa) {
   void* memory = ::mmap(nullptr, roof_buffer_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 0;
@@ -154,9 +152,9 @@ inline double probe_read_bytes(int threads, const roof_isa& isa) {
   return best;
 }
 
-/// Measures an instruction set with so many threads: about a second. The kinds of product take turns: at times one of
-/// them was halved in run after run, and the next was not, as if two virtual processors had shared a core for some
-/// tenths of a second.
+/// Measures an instruction set with `threads` threads, in about a second. The kinds of product alternate: sometimes one
+/// of them ran at half speed in run after run and the next did not, as if two virtual processors had shared a core for
+/// some tenths of a second.
 inline roofs probe_roofs(int threads, const roof_isa& isa) {
   const probe& k = *isa.kernels;
   roofs r{isa.name, threads};
@@ -177,7 +175,7 @@ inline roofs probe_roofs(int threads, const roof_isa& isa) {
   return r;
 }
 
-/// The widest instruction set's.
+/// The roofs in the widest instruction set.
 inline roofs probe_roofs(int threads) { return probe_roofs(threads, roof_isas().front()); }
 
 }  // namespace bench

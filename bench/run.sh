@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the benchmarks and runs the standard set: ops at the sizes that matter, and the stages of a 7B model with 8 of
 # its 32 layers. Writes to build/bench-results/:
-#   ops.json, pipeline.json   what Google Benchmark reports, with the roofs that each program probed
-#   table.md                  time and % of the roof, a column for each backend
+#   ops.json, pipeline.json   Google Benchmark's reports, with the roofs that each program measured
+#   table.md                  time and % of the roof, one column per backend
 #   roofline.svg              the same as a figure
+# Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Nothing else should run.
 #
 #   bench/run.sh [--quick] [--threads=N] [--formats=f16,…] [--layers=32]
 #
-# --quick takes small shapes and a second or two, to see that everything runs; it measures nothing worth quoting. The
-# rest goes to the programs. Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Nothing else should
-# run.
+# --quick takes small shapes and a second or two, to see that everything runs; its figures are not worth quoting.
+# All other options are passed to the programs.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
@@ -35,12 +35,12 @@ $quick || build release bench_pipeline
 
 out=build/bench-results
 mkdir -p "$out"
-# OpenMP's threads (oneDNN) sleep between products, so that they leave the cores to whoever is measured next; a kernel
-# that OpenBLAS is told to take is not its best.
+# OpenMP threads (oneDNN) sleep between products, so that they leave the cores to the next measurement. A kernel that is
+# forced on OpenBLAS is not its best.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export OMP_WAIT_POLICY=passive LLAVA_BENCH_MODELS=${LLAVA_BENCH_MODELS:-build/bench-models}
 
-# bench PROGRAM FILTER SECONDS. A benchmark that gives up says why, and is no row of the table.
+# bench PROGRAM FILTER SECONDS. A benchmark that fails prints an error message and has no row in the table.
 code=0
 bench() {
   "build/release/bench/bench_$1" "${options[@]+"${options[@]}"}" --benchmark_filter="$2" --benchmark_min_time="$3" \
@@ -57,5 +57,5 @@ else
 fi
 python3 bench/report.py "${results[@]}" --table "$out/table.md" --figure "$out/roofline.svg"
 echo "Written: $out/table.md, $out/roofline.svg, ${results[*]}"
-[ "$code" -eq 0 ] || echo "A benchmark gave up: its sentence stands above." >&2
+[ "$code" -eq 0 ] || echo "A benchmark failed: see its message above." >&2
 exit "$code"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Other people's matrix products, as backends that have only matmul. Each stands in a source file of its own, which
-/// CMake compiles where it finds the library; eigen.cpp for the instruction set of the machine that builds it, because
-/// Eigen's is the compiler's.
+/// Third-party matrix products, as backends that have only matmul. Each is a source file of its own, which CMake
+/// compiles if it finds the library. eigen.cpp is compiled for the instruction set of the build machine, because Eigen
+/// selects its instructions at compile time.
 #pragma once
 #include <llava/backend/eigen/queue.hpp>
 #include <llava/backend/host_queue.hpp>
@@ -50,12 +50,13 @@ struct onednn {
 namespace detail {
 template <class B, class F, class Case>
 void add_if_it_takes(const Case& c) {
-  static_assert(llava::ops::has_matmul<B, llava::f32>, "a library is compiled in and would not be benched");
+  static_assert(llava::ops::has_matmul<B, llava::f32>,
+                "the library is compiled in, but its f32 matmul would not be benchmarked");
   if constexpr (llava::ops::has_matmul<B, F>) bench::add<B>(c);
 }
 }  // namespace detail
 
-/// Registers a case of a product with weights F for the libraries that are here and take F.
+/// Registers a product with weights F for each library that was found and supports F.
 template <class F, class Case>
 void add([[maybe_unused]] const Case& c) {
 #if LLAVA_BENCH_EIGEN

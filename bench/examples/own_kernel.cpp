@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel of one's own against the library's: a queue that is simd's in everything but the op it replaces, and one
+// A custom kernel against the library's. The queue inherits every op of simd except the one it replaces; main is one
 // line.
 //   bench_own_kernel [--threads=N]
 #include "../ops/matmul.hpp"
 
 // [backend]
-/// simd in everything but the ops that stand beside its queue.
+/// simd, except for the ops that are overloaded for its queue.
 struct mine : llava::simd {
   static constexpr std::string_view name = "mine";
   struct queue : llava::simd::queue {
@@ -15,7 +15,7 @@ struct mine : llava::simd {
 // [backend]
 
 // [kernel]
-/// Sums in the order that the contract asks for, four columns at a time so that a row of x is read less often.
+/// Sums in the order of the op's contract. Computes four columns at a time, so that a row of x is read less often.
 inline void matmul(mine::queue& q, llava::matrix_view<float> y, llava::matrix_view<const float> x,
                    llava::matrix_view<const float> w, llava::epilogue<> e) {
   if (!q.accepts(llava::ops::matmul_shapes(y, x, w, e))) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A weight policy of one's own against the library's, on a whole stage: one line.
+// A custom weight policy against the library's, on a whole stage, in one line.
 //   bench_own_policy [--threads=N] [--model=FOLDER]
 #include "../pipeline/stages.hpp"
 

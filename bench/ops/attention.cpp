@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vision tower's attention: every token sees every token.
+// The vision tower's attention: every token attends to every token.
 #include <llava/ops/attention.hpp>
 
 #include "../backends.hpp"
@@ -21,7 +21,7 @@ struct attention_case {
     return bench::can_afford<B>(flops());
   }
 
-  /// Row t of head h in double.
+  /// Row t of head h, computed in double.
   std::vector<double> reference(const bench::array<>& q, const bench::array<>& k, const bench::array<>& v,
                                 std::ptrdiff_t t, std::ptrdiff_t h, double scale) const {
     std::vector<double> p, out(static_cast<std::size_t>(dim));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products at the shapes of CLIP ViT-L/14-336 and of LLaMA-7B, for a decode row, a few rows, and a whole image or
+// Products at the shapes of CLIP ViT-L/14-336 and LLaMA-7B, for one decode row, a few rows, and a whole image or
 // prompt.
 #include "matmul.hpp"
 
@@ -12,7 +12,7 @@ struct shape {
 };
 constexpr shape shapes[] = {{1024, 1024, 577}, {4096, 1024, 577},  {1024, 4096, 577},   // ViT-L
                             {4096, 4096, 640}, {11008, 4096, 640}, {4096, 11008, 640},  // 7B
-                            {32000, 4096, 16}, {100, 100, 4}};                          // its head; scalar too
+                            {32000, 4096, 16}, {100, 100, 4}};                          // 7B's head; one for scalar
 
 template <class F, class A = llava::no_activation>
 void add(const bench::matmul_case<F, A>& c) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul as a case: y (T, N) = act(x (T, K) · w (N, K)ᵀ), with weights of format F from a pool that no cache holds.
+/// matmul as a case: y (T, N) = act(x (T, K) · w (N, K)ᵀ), with weights of format F from a pool larger than any cache.
 #pragma once
 #include <llava/ops/matmul.hpp>
 

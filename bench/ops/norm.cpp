@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RMSNorm of the language model, LayerNorm of the vision tower. One read and one write of each element are the floor.
+// RMSNorm of the language model, LayerNorm of the vision tower. The floor is one read and one write of each element.
 #include <llava/ops/norm.hpp>
 
 #include "../backends.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One layer of a KV cache of one sequence, its blocks in a shuffled order, and the rows of a step that ends at
-/// `depth`. As many layers follow each other as it takes for no cache to hold them: `layer(i)`.
+/// One layer of the KV cache of one sequence with its blocks in shuffled order, and the rows of a step that ends at
+/// `depth`. `layer(i)` cycles through enough layers that no cache holds them all.
 #pragma once
 #include <llava/ops/attention.hpp>
 
@@ -22,7 +22,7 @@ class paged_sequence {
         layers_(std::max<std::ptrdiff_t>(
             1, static_cast<std::ptrdiff_t>(pool_bytes() / (2 * sizeof(T))) / layer_elements())),
         memory_(layers_, 2 * layer_elements()) {
-    for (std::ptrdiff_t m = 0; m < blocks_; ++m)  // a permutation: 7 is prime to what is not its multiple
+    for (std::ptrdiff_t m = 0; m < blocks_; ++m)  // a permutation: 7 is coprime to blocks_, else a reversal
       table_.values()[static_cast<std::size_t>(m)] =
           static_cast<std::int32_t>(blocks_ % 7 ? (m * 7 + 2) % blocks_ : blocks_ - 1 - m);
     for (int t = 0; t < tokens; ++t) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention through the KV cache: a decode row at a depth, and a whole prompt (causal), in LLaMA-7B's and a grouped
-// shape.
+// Attention over the KV cache: one decode row at a depth, and a whole prompt (causal), in LLaMA-7B's shape and in a
+// grouped-query one.
 #include "../backends.hpp"
 #include "paged.hpp"
 
@@ -15,7 +15,7 @@ struct paged_attention_case {
            "/T" + std::to_string(tokens) + "/H" + std::to_string(heads) + "of" + std::to_string(kv_heads) + "xd" +
            std::to_string(dim);
   }
-  /// Keys that all rows see together.
+  /// Number of visible keys, summed over all rows.
   double seen() const { return tokens * (depth - (tokens - 1) / 2.); }
   double flops() const { return 4. * seen() * heads * dim; }
   double bytes() const { return 2. * sizeof(T) * depth * kv_heads * dim + 8. * tokens * heads * dim; }

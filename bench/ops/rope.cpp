@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rope and store_kv: queries and keys turned in place, keys and values written to the KV cache.
+// rope and store_kv: rotate queries and keys in place, and write keys and values to the KV cache.
 #include "../backends.hpp"
 #include "paged.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ops that move or add rows: embed, add, copy; and patchify, which looks pixels up.
+// Ops that move or add rows (embed, add, copy), and patchify, which looks up pixels in a table.
 #include <llava/ops/patchify.hpp>
 #include <llava/ops/rows.hpp>
 
@@ -56,7 +56,7 @@ struct add_case {
     for (std::size_t i = 0; i < y.values().size(); ++i)
       error.add(static_cast<double>(y.values()[i]), (IsAdd ? 2. : 1.) * static_cast<double>(x.values()[i]));
     if (!bench::is_right(state, error.value(), 0)) return;
-    for (float& v : x.values()) v = 0.f;  // sums stay where they are
+    for (float& v : x.values()) v = 0.f;  // so that repeated sums do not grow
     bench::time(state, {0., (IsAdd ? 12. : 8.) * static_cast<double>(rows * width)}, op);
   }
 };

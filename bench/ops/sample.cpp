@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The next token: greedy, and by temperature with top_k and top_p.
+// Sampling of the next token: greedy, and by temperature with top_k and top_p.
 #include <llava/ops/sample.hpp>
 
 #include "../backends.hpp"
@@ -22,7 +22,7 @@ struct sample_case {
     const bench::array<std::int32_t> ids(1, rows);
     const bench::array<llava::sampling_params> draws(1, rows);
     for (llava::sampling_params& one : draws.values()) one = draw;
-    // With uniform = 0 the most probable token is drawn, whatever else is kept: the largest logit is right for all.
+    // With uniform = 0 every setting draws the most probable token, so the largest logit is the right one for all.
     const auto op = [&](std::size_t) {
       sample(d.queue, ids.vector(), llava::matrix_view<const float>(logits),
              llava::vector_view<const llava::sampling_params>(draws));

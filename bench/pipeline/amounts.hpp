@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How much work the stages of a model are: FLOPs and bytes, counted from the weights as they name themselves.
+/// The work of a model's stages in FLOPs and bytes, computed from the names and shapes of its weights.
 #pragma once
 #include <llava.hpp>
 
@@ -7,7 +7,7 @@
 
 namespace bench {
 
-/// Elements of a model's matrices that take part in products.
+/// Number of elements of a model's matrices that take part in products.
 struct amounts {
   double layers = 0;  // of the language model's layers
   double head = 0;    // of its head
@@ -33,7 +33,7 @@ amounts amounts_of(State& state) {
   return a;
 }
 
-/// Bytes of so many weights in format F.
+/// Number of bytes of `weights` weights in format F.
 template <class F>
 double bytes_of(double weights) {
   return weights * static_cast<double>(llava::format<F>::bytes(256, 4096)) / (256. * 4096.);
@@ -49,7 +49,7 @@ work encode_work(State& state) {
           arithmetic_of<typename P::vision>()};
 }
 
-/// `tokens` new rows after `past` cached ones, one row of logits.
+/// The work of `tokens` new rows after `past` cached ones, with one row of logits.
 template <class P, class State>
 work step_work(State& state, double tokens, double past) {
   const amounts a = amounts_of(state);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same model as a machine with AVX2 and no more runs it, to be held against a rival that is compiled so.
+// LLaVA-1.5-7B with AVX2 and no wider instruction set, for comparison with a rival that is compiled for AVX2.
 #include "stages.hpp"
 
 #if defined(__x86_64__)

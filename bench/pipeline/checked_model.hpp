@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Models that were found right before anything is timed: a subject answers on the bundled model, where its logits are
-/// held against the scalar backend's in f32.
+/// Verifies models before anything is timed: a subject's logits on the bundled model are compared with those of the
+/// scalar backend in f32.
 #pragma once
 #include <llava/backend/scalar.hpp>
 
@@ -8,7 +8,7 @@
 
 namespace bench {
 
-/// An image of the tower's size, so that preprocessing is next to nothing.
+/// An image of the tower's size, so that preprocessing takes almost no time.
 inline llava::image some_image(int side) {
   llava::image img(side, side);
   for (std::size_t i = 0; i < img.pixels().size(); ++i)
@@ -16,11 +16,11 @@ inline llava::image some_image(int side) {
   return img;
 }
 
-/// Logits of a question about an image on the bundled model: those of f32 on the scalar backend, made once.
+/// Logits of a question about an image on the bundled model: f32 on the scalar backend, computed on the first call.
 const std::vector<float>& reference_logits(const llava::image& img, const std::string& prompt);
 
-/// A sentence when a subject's logits on the bundled model are not the reference's. A model whose type has its sizes
-/// cannot open that one; it is held against itself only.
+/// Returns an error message if a subject's logits on the bundled model differ from the reference. A model type with
+/// fixed sizes cannot open the bundled model and is not compared.
 template <class Subject>
 std::string mistake_on_tiny() {
   if constexpr (requires { Subject::model::text; }) return {};
@@ -35,13 +35,14 @@ std::string mistake_on_tiny() {
   nmse error;
   for (std::size_t i = 0; i < expected.size(); ++i)
     error.add(static_cast<double>((*logits)[i]), static_cast<double>(expected[i]));
-  // 16-bit weights and cache round; what quantised weights lose is measured elsewhere, here it must only be the model.
+  // 16-bit weights and caches round. The error of quantised weights is measured elsewhere: here it must only be the
+  // model.
   const double most = arithmetic_of<typename Subject::policy::text>() == arithmetic::int8 ? 5e-2 : 1e-3;
   if (logits->size() == expected.size() && error.value() < most) return {};
   return "wrong logits on the bundled model: NMSE " + std::to_string(error.value());
 }
 
-/// Ends a benchmark with a sentence where the subject is wrong on the bundled model, which is seen once.
+/// Ends a benchmark with an error message if the subject is wrong on the bundled model. Each subject is checked once.
 template <class Subject>
 bool is_right_on_tiny(benchmark::State& state) {
   static const std::string mistake = mistake_on_tiny<Subject>();
@@ -50,7 +51,7 @@ bool is_right_on_tiny(benchmark::State& state) {
   return false;
 }
 
-/// What the stages of an open model share: one that has been found right, or the end of the benchmark.
+/// Calls body with an open model of a verified subject, or ends the benchmark with an error message.
 template <class Subject, class Body>
 void with_model(benchmark::State& state, const model_shape& shape, Body&& body) {
   if (!is_right_on_tiny<Subject>(state)) return;

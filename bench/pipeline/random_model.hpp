@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Checkpoints of true shapes with random weights: a folder in llava-hf's layout, cheap to write (a few seconds a
-/// gigabyte) and of no use but to be measured. Names and shapes of the weights are those that the stages themselves
-/// give; the tokenizer is the bundled model's, whose words are the first of the vocabulary.
+/// Checkpoints with real shapes and random weights, for measurements only: a folder in llava-hf's layout that takes a
+/// few seconds per gigabyte to write. Names and shapes of the weights come from the stages. The tokenizer is the
+/// bundled model's; its tokens are the first of the vocabulary.
 #pragma once
 #include <cstdio>
 #include <filesystem>
@@ -15,7 +15,7 @@
 
 namespace bench {
 
-/// A model by its numbers.
+/// The sizes of a model.
 struct model_shape {
   std::string name = "7b-8of32";
   llava::vision_config vision{};  // CLIP ViT-L/14-336
@@ -32,7 +32,7 @@ struct model_shape {
 
 class random_model {
  public:
-  /// The folder of a model whose weights are stored as F, below `parent`; written when it is not there yet.
+  /// The folder below `parent` of a model whose weights are stored as F. Writes it if it does not exist.
   template <llava::floating F>
   static std::string folder(const model_shape& shape, const std::filesystem::path& parent) {
     const auto made = parent / (shape.name + "-" + std::string(llava::format<F>::name));
@@ -57,7 +57,7 @@ class random_model {
     std::size_t count;
   };
 
-  /// Every weight of the stages, the tower's last layer too, which LLaVA does not run but checkpoints hold.
+  /// Every weight of the stages, including the tower's last layer: checkpoints hold it, LLaVA does not run it.
   static std::vector<tensor> tensors(const model_shape& shape) {
     std::vector<tensor> all;
     const llava::tensor_names names(llava::tensor_spelling::llava_hf, llava::safetensors_folder{});
@@ -98,7 +98,7 @@ class random_model {
     out.write(reinterpret_cast<const char*>(&size), sizeof size)
         .write(header.data(), static_cast<std::streamsize>(size));
 
-    // One block of values over and over, begun somewhere else each time: speed does not depend on them.
+    // One block of values is repeated, from a different offset for each tensor: speed does not depend on the values.
     const array<F> random(1, (std::ptrdiff_t{1} << 22) + 17, 0.035f), ones(1, 1 << 16);
     for (F& x : ones.values()) x = llava::from_float<F>(1.f);
     std::size_t from = 0;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// LLaVA-1.5-7B's shapes, 8 of the 32 layers (multiply prefill and decode by about four) or --layers, on simd in every
-// format; policies that put the vision tower and the head into 8 bits too; and sizes that are fixed when a program is
-// compiled.
+// LLaVA-1.5-7B's shapes on simd in every format, with 8 of the 32 layers (multiply prefill and decode by about four) or
+// --layers. Also policies with the vision tower and the head in 8 bits, and a model with sizes fixed at compile time.
 #include "stages.hpp"
 
 namespace {
 
-/// The same model with its sizes in its type, beside the one whose sizes come from the folder.
+/// The same model with its sizes in its type, for comparison with sizes read from the folder.
 struct fixed : llava::llava_1_5_7b {
   static constexpr auto text = llava::with(llava_1_5_7b::text, [](llava::text_config& c) { c.layers = 8; });
 };

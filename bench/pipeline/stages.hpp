@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The stages of a model as cases: encode, prefill of N tokens, decode at depth N, first token, load, end to end
-/// without and with load. The model is one that was found right (checked_model.hpp); and a decode row must give the
-/// bytes of the same row in a prefill (R14), where the backend promises that.
+/// without and with load. The model is verified first (checked_model.hpp). A decode row must equal the same row of a
+/// prefill bit for bit (R14) if the backend promises that.
 #pragma once
 #include <thread>
 
@@ -11,14 +11,14 @@
 
 namespace bench {
 
-/// Drives a model's language part directly: tokens that are random but for the prompt's length do not matter.
+/// Runs a model's language part directly. The token ids are arbitrary: only their number matters.
 template <class Subject>
 class stepper {
  public:
   explicit stepper(const typename Subject::model_type& model)
       : state_(model.state()), cache_(state_.blocks), lent_(*state_.try_lend()) {}
 
-  /// So many more tokens, in chunks of the largest step; the logits of the last.
+  /// Appends `tokens` tokens in chunks of the largest step and keeps the logits of the last.
   void run(int tokens) {
     std::vector<llava::prompt_token> ids;
     for (int i = 0; i < tokens; ++i) ids.push_back({(cache_.tokens() + i) * 7919 % state_.stages.text->vocab(), 0});
@@ -46,7 +46,7 @@ class stepper {
   std::vector<float> logits_;
 };
 
-/// Image to image tokens.
+/// Encodes an image to image tokens.
 struct encode {
   model_shape shape;
   std::string name() const { return "encode/" + shape.name; }
@@ -60,13 +60,13 @@ struct encode {
       bool finite = true;
       for (std::ptrdiff_t i = 0; i < (*tokens)->view().size(); ++i)
         finite &= std::isfinite((*tokens)->view().data()[i]);
-      if (!finite) return give_up(state, "image tokens that are not numbers");
+      if (!finite) return give_up(state, "the image tokens are not finite");
       time(state, encode_work<typename Subject::policy>(model.state()), once);
     });
   }
 };
 
-/// N tokens from an empty cache.
+/// Prefills N tokens into an empty cache.
 struct prefill {
   int tokens;
   model_shape shape;
@@ -85,7 +85,7 @@ struct prefill {
   static benchmark::Counter per_second(double n) { return {n, benchmark::Counter::kIsIterationInvariantRate}; }
 };
 
-/// One token after N.
+/// Decodes one token after N.
 struct decode {
   int depth;
   model_shape shape;
@@ -109,7 +109,7 @@ struct decode {
   }
 };
 
-/// Where what the subject's backend has laid out is kept: none for weights that are used as they are stored.
+/// Options with a packed file for the backend's layout of the weights. Weights that are used as stored need none.
 template <class Subject>
 llava::open_options packed_options(const std::string& folder) {
   llava::open_options how = options();
@@ -118,8 +118,8 @@ llava::open_options packed_options(const std::string& folder) {
   return how;
 }
 
-/// Opening a folder whose files the system has in memory; `packed`: with the file that keeps what the backend has laid
-/// out, written beforehand. Counter: peak_GB, the most memory that it takes.
+/// Opens a folder whose files are in the page cache; if `packed`, with the packed file, written beforehand. Counter:
+/// peak_GB, the peak memory use.
 struct load {
   bool packed;
   model_shape shape;
@@ -131,7 +131,7 @@ struct load {
   template <class Subject>
   void run(benchmark::State& state) const {
     if (!is_right_on_tiny<Subject>(state)) return;
-    last_model().reset();  // no other model's memory is in the count
+    last_model().reset();  // so that the peak does not include another model
     const std::string folder = folder_for<Subject>(shape);
     const llava::open_options how = packed ? packed_options<Subject>(folder) : options();
     if (auto once = Subject::model_type::try_open(folder, how); !once) return give_up(state, once.error().what());
@@ -144,9 +144,9 @@ struct load {
   }
 };
 
-/// An image and a prompt of `prompt` tokens (bytes, to the tokenizer), `answer` new tokens, in a new session; the
-/// model is open. With one new token: the time to the first. Counter: the prompt's length, the image's tokens among
-/// it.
+/// Answers a prompt of `prompt` tokens (bytes, to the tokenizer) and an image with `answer` new tokens, in a new
+/// session of an open model. With one new token, this is the time to the first token. Counter: the prompt's length
+/// including the image tokens.
 struct end_to_end {
   int prompt, answer;
   model_shape shape;
@@ -164,7 +164,7 @@ struct end_to_end {
     });
   }
 
-  /// What the answer is made of, each part with a floor of its own.
+  /// The parts of an answer, each with its own floor: encode, prefill and one step per further token.
   template <class Subject>
   std::vector<work> parts_of(const typename Subject::model_type& model, const llava::answer& answered) const {
     using policy = typename Subject::policy;
@@ -174,7 +174,7 @@ struct end_to_end {
     return parts;
   }
 
-  /// Times a body whose result says whether it failed, and counts the part that its floors are of that.
+  /// Times a body that returns a result, and sets roof%: the sum of the parts' floors as a share of that time.
   template <class Body>
   static void time(benchmark::State& state, const std::vector<work>& parts, Body&& body) {
     memory_roof roof;
@@ -188,7 +188,7 @@ struct end_to_end {
     state.counters["roof%"] = 100 * floor * static_cast<double>(state.iterations()) / took.count();
   }
 
-  /// The answer, of as many tokens as were wanted.
+  /// Returns the answer, or an error if it does not have `answer` tokens.
   template <class Model>
   llava::result<llava::answer> try_ask(const Model& model) const {
     std::string question = "?";
@@ -198,7 +198,7 @@ struct end_to_end {
     chat.settings.ignore_eos = true;
     LLAVA_TRY(answered, chat.try_ask(some_image(shape.vision.image), question));
     if (static_cast<int>(answered.tokens.size()) != answer)
-      return llava::fail(llava::errc::mismatch, "an answer that is too short");
+      return llava::fail(llava::errc::mismatch, "the answer has too few tokens");
     return answered;
   }
 
@@ -210,15 +210,15 @@ struct end_to_end {
   }
 };
 
-/// What a program does that is asked one question: opens the model, from its packed file where it has one, which the
-/// system has in memory, and answers. Counter: peak_GB, the most memory that it takes.
+/// A program that answers one question: opens the model (from its packed file if it has one; the files are in the page
+/// cache) and answers. Counter: peak_GB, the peak memory use.
 struct with_load {
   end_to_end inner;
   std::string name() const { return "with_load" + std::to_string(inner.answer) + "/" + inner.shape.name; }
   template <class Subject>
   void run(benchmark::State& state) const {
     if (!is_right_on_tiny<Subject>(state)) return;
-    last_model().reset();  // no other model's memory is in the count
+    last_model().reset();  // so that the peak does not include another model
     const std::string folder = folder_for<Subject>(inner.shape);
     const llava::open_options how = packed_options<Subject>(folder);
     std::vector<work> parts;
@@ -228,15 +228,15 @@ struct with_load {
       parts = inner.template parts_of<Subject>(model, answered);
       return {};
     };
-    if (auto first = once(); !first) return give_up(state, first.error().what());  // it may write the packed file
+    if (auto first = once(); !first) return give_up(state, first.error().what());  // may write the packed file
     const peak_memory peak;
     end_to_end::time(state, parts, once);
     peak.count(state);
   }
 };
 
-/// Another case while a thread of somebody else's keeps a core busy: its share is a core's, on two cores a third of the
-/// machine, and more than that must not be lost (R14's bytes are the same, whatever it does).
+/// Another case while an unrelated thread keeps one core busy. No more may be lost than that thread's fair share: one
+/// core's, a third of the machine on two cores. The result does not change (R14).
 template <class Case>
 struct beside_a_busy_thread {
   Case inner;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What stages are benched with: a model type, a backend and weights. `choice<M, B, F>` names them; `F` is a format or
-/// a policy of one's own with a `static constexpr std::string_view name`.
+/// The subject of a stage: a model type, a backend and weights, named by `choice<M, B, F>`. `F` is a format, or a
+/// custom policy with a `static constexpr std::string_view name`.
 #pragma once
 #include <llava.hpp>
 #include <memory>
@@ -22,7 +22,7 @@ struct choice {
   static inline const std::string name = name_of_weights<F>() + "/" + std::string(B::name);
 };
 
-/// The type that a checkpoint for F is stored in: F itself where files can hold it.
+/// The type of the weights in a checkpoint for F: F itself if files can hold it, else f16.
 template <class F>
 struct stored {
   using type = llava::f16;
@@ -39,7 +39,7 @@ inline llava::open_options options() {
   return o;
 }
 
-/// The folder for a subject: --model, or a random one in ./bench-models (LLAVA_BENCH_MODELS names another place).
+/// The folder for a subject: --model, or a random checkpoint in ./bench-models or the folder LLAVA_BENCH_MODELS.
 template <class Subject>
 std::string folder_for(const model_shape& shape) {
   if (!chosen().model.empty()) return chosen().model;
@@ -47,13 +47,13 @@ std::string folder_for(const model_shape& shape) {
   return random_model::folder<typename stored<typename Subject::format>::type>(shape, parent ? parent : "bench-models");
 }
 
-/// What keeps the model of the last benchmark open, whatever its type.
+/// Keeps the model of the last benchmark open, of any type.
 inline std::shared_ptr<const void>& last_model() {
   static std::shared_ptr<const void> model;
   return model;
 }
 
-/// The subject's model. One is open at a time, so that a program of many formats fits its machine.
+/// The subject's model. Only one model is open at a time, so that a program with many formats fits in memory.
 template <class Subject>
 llava::result<typename Subject::model_type> try_model_of(const model_shape& shape) {
   using model_type = typename Subject::model_type;

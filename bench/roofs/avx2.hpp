@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of AVX2 with FMA. Its product of bytes is three instructions: vpmaddubsw, vpmaddwd, vpaddd; of 16
-/// bits the last two.
+/// The roofs of AVX2 with FMA. Its 8-bit dot product is three instructions (vpmaddubsw, vpmaddwd, vpaddd), its 16-bit
+/// one the last two.
 #pragma once
 #if defined(__x86_64__)
 #include <llava/backend/simd/x86_intrinsics.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of AVX-512, with and without VNNI (whose product of bytes is one instruction, vpdpbusd, instead of three,
-/// and of 16 bits vpdpwssd instead of two).
+/// The roofs of AVX-512, with and without VNNI. With VNNI, the 8-bit dot product is one instruction (vpdpbusd) instead
+/// of three, and the 16-bit one is one (vpdpwssd) instead of two.
 #pragma once
 #if defined(__x86_64__)
 #include <llava/backend/simd/x86_intrinsics.hpp>

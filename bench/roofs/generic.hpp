@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of plain C++, as the compiler translates it for any machine of the architecture.
+/// The roofs of plain C++, as the compiler translates it for the architecture's baseline.
 #pragma once
 #include <cstring>
 #include <type_traits>
@@ -14,7 +14,7 @@ struct floats {
   float v[4];
 };
 struct bytes {
-  int v[4];  // of the operands: four bytes each
+  int v[4];  // as an operand: four bytes each
 };
 inline constexpr int accumulators = 8, dot_accumulators = 4;
 

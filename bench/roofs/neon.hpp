@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The roofs of NEON as every 64-bit ARM has it: bytes are multiplied by smull and added in pairs by sadalp, 16 bits by
-/// smlal.
+/// The roofs of NEON as every 64-bit ARM has it. The 8-bit dot product is smull and sadalp (a pairwise sum), the 16-bit
+/// one is smlal.
 #pragma once
 #if defined(__aarch64__)
 #include <arm_neon.h>

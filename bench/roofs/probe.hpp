@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a probe of one instruction set offers: loops whose work can be counted, each with its count. They return a
-/// number that depends on all of the work, so that none of it can be left out.
+/// The probe of one instruction set: loops, each with a function that counts its operations. The loops return a value
+/// that depends on all of their work, so that the compiler removes none of it.
 #pragma once
 
 namespace bench {
@@ -8,9 +8,9 @@ namespace bench {
 struct probe {
   float (*fma)(long rounds);
   double (*fma_flops)(long rounds);
-  int (*dot)(long rounds);  // of bytes
+  int (*dot)(long rounds);  // 8-bit integers
   double (*dot_ops)(long rounds);
-  int (*dot_16)(long rounds);  // of numbers of 16 bits
+  int (*dot_16)(long rounds);  // 16-bit integers
   double (*dot_16_ops)(long rounds);
   int (*read)(const char* p, long bytes);
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A projector and ops of one's own, right and wrong, in the bundled model: what is wrong is an error of opening, or of
-/// the question where only a real run shows it, and the next question is answered.
+/// Custom projectors and ops, correct and faulty, in the bundled model. A fault is an error of opening, or of the
+/// question if only a real run shows it. The next question is answered.
 #include "tiny_model.hpp"
 
 using llava::matrix_view, llava::vector_view, llava::rows_of;
@@ -8,7 +8,7 @@ using llava::matrix_view, llava::vector_view, llava::rows_of;
 namespace {
 
 // [backend]
-/// simd in everything but the ops that stand beside its queue.
+/// simd, except for the ops that are overloaded for its queue.
 struct own : llava::simd {
   struct queue : llava::simd::queue {
     using llava::simd::queue::queue;
@@ -32,7 +32,7 @@ void mean_of_two(own::queue& q, matrix_view<float> y, matrix_view<const float> x
 }
 // [op]
 
-/// Norms until one fails: then `w` is a number too short.
+/// Number of norms before one fails because its `w` is one element too short.
 int norms_until_failure = -1;
 void rms_norm(own::queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w, float eps) {
   const bool fails = !q.workspace().planning() && norms_until_failure >= 0 && norms_until_failure-- == 0;
@@ -41,7 +41,7 @@ void rms_norm(own::queue& q, matrix_view<float> y, matrix_view<const float> x, v
 }
 
 using project = std::function<void(own::queue&, matrix_view<float>, matrix_view<const float>)>;
-/// What the projector does, given the one that the bundled model has.
+/// What the projector does; `mlp` is the projector of the bundled model.
 struct behaviour {
   int rows = 49;
   std::function<void(own::queue&, matrix_view<float>, matrix_view<const float>, const project& mlp)> forward =
@@ -75,7 +75,7 @@ struct changing : llava::any {
 };
 using model_type = llava::pipeline<changing, own, llava::weights<llava::f16>>;
 
-/// The sentence that opening ends with, or "".
+/// The error of opening a model, or "".
 std::string opening(behaviour b) {
   now = std::move(b);
   const auto opened = model_type::try_open(tiny::folder, tiny::options());
@@ -89,11 +89,11 @@ std::string sentence(const llava::result<T>& r) {
 
 }  // namespace
 
-// Threads are an op's that its queue has accepted and runs: nobody else has them, and so nobody computes in a planning
-// run.
+// A queue gives threads only to an op that it has accepted and runs. No other code has them: in a planning run nothing
+// is computed.
 static_assert(!std::is_constructible_v<llava::workers, llava::executor&>, "llava: only a queue makes workers");
 
-TEST_CASE("own projector: a number of rows that cannot be is an error of opening", "[pipeline]") {
+TEST_CASE("custom projector: an impossible number of rows is an error of opening", "[pipeline]") {
   CHECK(opening({}) == "");
   for (const int rows : {0, -1, 2049, 1 << 30})
     CHECK(opening({rows}) ==
@@ -103,13 +103,13 @@ TEST_CASE("own projector: a number of rows that cannot be is an error of opening
     const std::string expected = "llava: the projector: matmul: y is (" + std::to_string(rows) +
                                  ", 128), expected (49, 128), since x is (49, 128) and w is (128, 128)";
     CHECK(opening({rows}) == expected);
-    // No rows behind the last one can be had.
+    // rows_of gives no rows beyond the last one.
     if (rows < 49)
       CHECK(opening({rows, [](auto& q, auto y, auto x, auto& mlp) { mlp(q, rows_of(y, 0, 49), x); }}) == expected);
   }
 }
 
-TEST_CASE("own projector: image tokens that no op writes are an error of opening", "[pipeline]") {
+TEST_CASE("custom projector: image tokens that no op writes are an error of opening", "[pipeline]") {
   const auto unwritten = [](int rows, int first) {
     return "llava: the projector makes " + std::to_string(rows) +
            " image tokens, as its rows() says, but no op writes all of number " + std::to_string(first);
@@ -122,7 +122,7 @@ TEST_CASE("own projector: image tokens that no op writes are an error of opening
   CHECK(opening({98, [](auto& q, auto y, auto x, auto& mlp) { mlp(q, rows_of(y, 49, 49), x); }}) == unwritten(98, 0));
   CHECK(opening({49, [&](auto& q, auto y, auto x, auto&) { copy(q, columns(y, 0, 100), columns(x, 0, 100)); }}) ==
         unwritten(49, 0));
-  CHECK(opening({49, [](auto& q, auto y, auto x, auto&) { add(q, y, x); }}) == unwritten(49, 0));  // to what?
+  CHECK(opening({49, [](auto& q, auto y, auto x, auto&) { add(q, y, x); }}) == unwritten(49, 0));  // y is undefined
   CHECK(opening({98, [](auto& q, auto y, auto x, auto& mlp) {
                    mlp(q, rows_of(y, 49, 49), x);
                    copy(q, rows_of(y, 0, 49), x);
@@ -133,7 +133,7 @@ TEST_CASE("own projector: image tokens that no op writes are an error of opening
                  }}) == "");
 }
 
-TEST_CASE("own projector: operands and memory that do not fit are errors of opening", "[pipeline]") {
+TEST_CASE("custom projector: operands and memory that do not fit are errors of opening", "[pipeline]") {
   CHECK(opening({98, [](auto& q, auto y, auto x, auto& mlp) {
                    mlp(q, y, matrix_view<const float>(x.data(), llava::dynamic_shape<2>(98, 64)));
                  }}) == "llava: the projector: matmul: x is (98, 64), expected (98, 128), since w is (128, 128)");
@@ -149,7 +149,7 @@ TEST_CASE("own projector: operands and memory that do not fit are errors of open
             .starts_with("llava: the projector: a step takes "));
 }
 
-TEST_CASE("own op: it plans, and computes on all threads", "[pipeline]") {
+TEST_CASE("custom op: plans, and computes on all threads", "[pipeline]") {
   now = {24, [](auto& q, auto y, auto x, auto&) { mean_of_two(q, y, rows_of(x, 0, 48)); }};
   const auto model = model_type::try_open(tiny::folder, tiny::options());
   REQUIRE(model);
@@ -166,7 +166,7 @@ TEST_CASE("own op: it plans, and computes on all threads", "[pipeline]") {
   now = {};
 }
 
-TEST_CASE("own projector: what only a real run shows is an error of the question; the next one is answered",
+TEST_CASE("custom projector: a fault that only a real run shows is an error of the question; the next one is answered",
           "[pipeline]") {
   const auto model = model_type::try_open(tiny::folder, tiny::options());
   REQUIRE(model);
@@ -186,7 +186,7 @@ TEST_CASE("own projector: what only a real run shows is an error of the question
       "llava: matmul: y is (48, 128), expected (49, 128), since x is (49, 128) and w is (128, 128)"};
   for (std::size_t i = 0; i < 2; ++i) {
     now = wrong[i];
-    CHECK(sentence(ask(3)).starts_with(sentences[i]));  // not one whose tokens are kept
+    CHECK(sentence(ask(3)).starts_with(sentences[i]));  // an image whose tokens are not cached
     CHECK(sentence(model->try_image_tokens(tiny::test_image(2))).starts_with(sentences[i]));
     CHECK(chat.save().turns.empty());
     now = {};
@@ -195,7 +195,7 @@ TEST_CASE("own projector: what only a real run shows is an error of the question
   }
 }
 
-TEST_CASE("own op: a step that fails is an error, and the conversation stays as it was", "[pipeline]") {
+TEST_CASE("custom op: a step that fails is an error and leaves the conversation unchanged", "[pipeline]") {
   const auto model = model_type::try_open(tiny::folder, tiny::options());
   REQUIRE(model);
   const std::string failed = "llava: rms_norm: w is (127), expected (128), since x is (";
@@ -222,7 +222,7 @@ TEST_CASE("own op: a step that fails is an error, and the conversation stays as 
   REQUIRE(questions.try_add(prompt, std::span(&img, 1)));
   norms_until_failure = 3;
   CHECK(sentence(questions.try_run()).starts_with(failed));
-  const auto answers = questions.try_run();  // goes on
+  const auto answers = questions.try_run();  // continues
   REQUIRE(answers);
   REQUIRE((*answers)[0]);
   CHECK((*answers)[0]->tokens == first.tokens);
