@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// One test body for all backends: for_each_backend([]<class B>() { … }), with a device<B> that holds memory, a queue
-/// and threads; and references in double precision to hold the results against (R15).
+/// and threads. Tests compare results with references in double precision (R15).
 #pragma once
 #include <closeness.hpp>
 #include <cstring>
@@ -38,7 +38,7 @@ void for_each_backend(F&& test) {
   run.template operator()<remote>();
 }
 
-/// A matrix or vector of the test in a backend's memory.
+/// A matrix or vector of a test, in a backend's memory.
 template <class T>
 struct device_array {
   llava::buffer memory;
@@ -95,7 +95,7 @@ inline bool same_bytes(const std::vector<float>& a, const std::vector<float>& b)
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-/// y[i] = times[i] · A(x[i]): what follows a product with one element along K.
+/// y[i] = times[i] · A(x[i]): the epilogue of a product with K = 1.
 template <class B, class A>
 std::vector<float> activated(const std::vector<float>& x, const std::vector<float>& times) {
   device<B> d;

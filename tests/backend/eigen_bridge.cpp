@@ -22,7 +22,7 @@ static_assert(check_backend<eigen, weights<f32>>() && check_backend<eigen, weigh
 static_assert(!is_batch_deterministic<eigen> && is_batch_deterministic<scalar>,
               "llava: a backend is batch-deterministic unless it says that it is not");
 
-TEST_CASE("as_map sees a view's memory, rows apart by its stride", "[eigen]") {
+TEST_CASE("as_map maps a view's memory with the view's row stride", "[eigen]") {
   std::vector<float> values = counted(24);
   const matrix_view<float> whole(values.data(), dynamic_shape<2>(4, 6));
   const matrix_view<float> slice(values.data() + 2, dynamic_shape<2>(4, 3), 6);  // columns 2 … 4
@@ -41,7 +41,7 @@ TEST_CASE("as_map sees a view's memory, rows apart by its stride", "[eigen]") {
   static_assert((of_const::Flags & Eigen::LvalueBit) == 0, "llava: const elements stay const");
 }
 
-TEST_CASE("as_map of a vector, and of 16-bit elements", "[eigen]") {
+TEST_CASE("as_map maps vectors and 16-bit elements", "[eigen]") {
   std::vector<float> values = counted(5);
   auto v = as_map(vector_view<float>(values.data(), dynamic_shape<1>(5)));
   static_assert(decltype(v)::ColsAtCompileTime == 1, "llava: a vector is a column");
@@ -55,13 +55,13 @@ TEST_CASE("as_map of a vector, and of 16-bit elements", "[eigen]") {
   CHECK(as_map(vector_view<const bf16>(others, dynamic_shape<1>(2))).cast<float>().prod() == 0.75f);
 }
 
-TEST_CASE("extents that one side knows, the other knows too", "[eigen]") {
+TEST_CASE("as_map and as_view keep static extents", "[eigen]") {
   std::vector<float> values = counted(12);
   const view<float, shape<3, dyn>> x(values.data(), shape<3, dyn>(4));
   using map = decltype(as_map(x));
   static_assert(map::RowsAtCompileTime == 3 && map::ColsAtCompileTime == Eigen::Dynamic, "llava: as_map keeps extents");
   using back = decltype(as_view(as_map(x)));
-  static_assert(std::is_same_v<back, view<float, shape<3, dyn>>>, "llava: there and back is the same type");
+  static_assert(std::is_same_v<back, view<float, shape<3, dyn>>>, "llava: as_view of as_map has the same type");
   const auto again = as_view(as_map(x));
   CHECK((again.data() == x.data() && again.extents().agrees(x.extents()) && again.stride() == x.stride()));
 
@@ -71,12 +71,12 @@ TEST_CASE("extents that one side knows, the other knows too", "[eigen]") {
   CHECK(as_map(every_second)(3, 0) == 6.f);
 }
 
-TEST_CASE("as_view sees an Eigen object's memory", "[eigen]") {
+TEST_CASE("as_view views an Eigen object's memory", "[eigen]") {
   rows_major<Eigen::Dynamic, Eigen::Dynamic> m(3, 5);
   for (int i = 0; i < 15; ++i) m.data()[i] = static_cast<float>(i);
   const auto whole = as_view(m);
   static_assert(std::is_same_v<std::remove_const_t<decltype(whole)>, matrix_view<float>>,
-                "llava: ops take it as it is");
+                "llava: ops take it without conversion");
   CHECK((whole.data() == m.data() && whole.contiguous()));
   whole(1, 2) = 100.f;
   CHECK(m(1, 2) == 100.f);
@@ -100,7 +100,7 @@ TEST_CASE("as_view sees an Eigen object's memory", "[eigen]") {
   CHECK(to_float(as_view(half)(1, 0)) == 3.f);
 }
 
-TEST_CASE("an op on Eigen's own matrices", "[eigen]") {
+TEST_CASE("an op runs on Eigen's own matrices", "[eigen]") {
   rows_major<Eigen::Dynamic, Eigen::Dynamic> x(3, 70), w(40, 70), y(3, 40);
   x.setRandom();
   w.setRandom();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// remote: a backend for tests that behaves like a device. Its memory cannot be read outside an op (a look at it is a
-/// fault), and its work is put off until something is downloaded. What runs is the scalar backend. A stage that peeks
-/// at an element, or relies on an op having run, fails here. So do the checks of an op: its error comes late. What a
-/// step computes is recorded, and run again for the next step of its shape, as a device's graph would be.
+/// remote: a test backend that behaves like a device. Its memory cannot be accessed outside an op (an access faults),
+/// and its work is deferred until something is downloaded. The scalar backend computes. A stage that reads an element
+/// or relies on an op having run fails here. Errors of an op are reported late. The compute of a step is recorded and
+/// replayed for the next step of the same shape, like a device's graph.
 #pragma once
 #include <sys/mman.h>
 
@@ -17,7 +17,7 @@
 
 namespace remote_backend {
 
-/// Pages that are open only while an op runs.
+/// Pages that are accessible only while an op runs.
 class memory final : public llava::memory {
  public:
   llava::result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const override {
@@ -30,7 +30,7 @@ class memory final : public llava::memory {
     std::erase_if(all(), [&](const auto& b) { return b.first == at; });
     ::munmap(at, whole_pages(bytes));
   }
-  /// Opens or closes all memory of the device.
+  /// Makes all memory of the device accessible or inaccessible.
   static void open(bool yes) {
     for (const auto& [at, n] : all()) ::mprotect(at, n, yes ? PROT_READ | PROT_WRITE : PROT_NONE);
   }
@@ -51,10 +51,10 @@ class memory final : public llava::memory {
 };
 inline constexpr memory the_memory{};
 
-/// What the queues of this program have done since it began.
+/// Counts over all queues since program start.
 inline struct counts { int uploads = 0, downloads = 0, recorded = 0, replayed = 0; } done;
 
-/// Ops are closures that wait.
+/// Defers ops as closures.
 class queue {
  public:
   template <class B>
@@ -66,15 +66,15 @@ class queue {
   template <class Op>
   void later(Op op) {
     if (workspace().planning())
-      op(scalar_);  // takes what it takes
+      op(scalar_);  // measures its scratch memory
     else
       push([this, op, used = workspace().used()] {
-        workspace().release(used);  // where the arena stood when the op was called
+        workspace().release(used);  // the arena's position when the op was called
         op(scalar_);
       });
   }
 
-  /// The ops of one compute: those of the last time, if there was one of this shape.
+  /// Submits the ops of one compute, or replays those recorded for the same shape.
   template <class Ops>
   void replay(const llava::step_shape& shape, Ops&& ops) {
     if (workspace().planning()) return ops();
@@ -91,17 +91,18 @@ class queue {
     recording_ = nullptr;
     graphs_.emplace_back(shape, std::move(graph));
   }
-  /// For upload and download, which no graph holds.
+  /// Counts an upload or download. A graph must not contain one.
   void transfer(int& count) {
     if (workspace().planning()) return;
-    if (recording_) std::fputs("remote: an upload or a download in the compute of a step\n", stderr), std::abort();
+    if (recording_)
+      std::fputs("remote: found an upload or a download in the compute of a step\n", stderr), std::abort();
     ++count;
   }
   llava::result<void> finish() {
     drain();
     return scalar_.finish();
   }
-  /// Runs what waits; its error is kept.
+  /// Runs the deferred ops. The queue keeps their error.
   void drain() {
     const std::size_t used = workspace().used();
     memory::open(true);
@@ -125,7 +126,7 @@ class queue {
   std::deque<std::function<void()>> waiting_;
 };
 
-// Every op of the contract, put off. Arguments are views and numbers: copied.
+// Every op of the contract, deferred. The arguments are views and scalars, captured by value.
 template <class... P>
 void matmul(queue& q, P... p) {
   q.later([=](auto& s) { matmul(s, p...); });
@@ -201,7 +202,7 @@ void download(queue& q, std::span<T> to, llava::view<const T, S> from) {
 
 }  // namespace remote_backend
 
-/// Operands of type T: what a device's units multiply.
+/// A device whose products multiply operands of type T.
 template <class T>
 struct remote_of {
   static constexpr std::string_view name = "remote";

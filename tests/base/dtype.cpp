@@ -5,7 +5,7 @@
 
 using namespace llava;
 
-TEST_CASE("f16, bf16: every value survives the way to float and back", "[base]") {
+TEST_CASE("f16, bf16: every value survives the round trip through float", "[base]") {
   for (unsigned bits = 0; bits < 65536; ++bits) {
     const f16 h{static_cast<std::uint16_t>(bits)};
     const bf16 b{static_cast<std::uint16_t>(bits)};
@@ -20,8 +20,8 @@ TEST_CASE("f16, bf16: every value survives the way to float and back", "[base]")
   }
 }
 
-TEST_CASE("f16: rounds to the nearest, halves to even, by the definition of the format", "[base]") {
-  // Neighbours of a finite value are one step of its exponent apart: what lies between goes to the nearer one.
+TEST_CASE("f16: rounds to nearest, ties to even, by the definition of the format", "[base]") {
+  // Adjacent finite values are one step of their exponent apart: a value between them rounds to the nearer one.
   for (unsigned bits = 0; bits < 0x7bff; ++bits) {
     const f16 low{static_cast<std::uint16_t>(bits)}, high{static_cast<std::uint16_t>(bits + 1)};
     const double a = static_cast<double>(to_float(low)), b = static_cast<double>(to_float(high));
@@ -35,7 +35,7 @@ TEST_CASE("f16: rounds to the nearest, halves to even, by the definition of the 
   CHECK(from_float<f16>(0x1p-26f) == f16{0});
 }
 
-TEST_CASE("bf16: rounds to the nearest, halves to even", "[base]") {
+TEST_CASE("bf16: rounds to nearest, ties to even", "[base]") {
   CHECK(from_float<bf16>(std::bit_cast<float>(0x3f808000u)) == bf16{0x3f80});
   CHECK(from_float<bf16>(std::bit_cast<float>(0x3f818000u)) == bf16{0x3f82});
   CHECK(from_float<bf16>(std::bit_cast<float>(0x3f808001u)) == bf16{0x3f81});
@@ -49,7 +49,7 @@ TEST_CASE("R2: products and sums of sizes do not wrap around", "[base]") {
   CHECK_FALSE(checked_add(SIZE_MAX, 1));
 }
 
-TEST_CASE("result: a value or an error, and the way from one function to the next", "[base]") {
+TEST_CASE("result: holds a value or an error, and LLAVA_TRY passes the error on", "[base]") {
   const auto half = [](int n) -> result<int> {
     if (n % 2) return fail(errc::invalid_argument, text_of("llava: ", n, " is odd"));
     return n / 2;

@@ -9,7 +9,7 @@
 
 using namespace llava;
 
-TEST_CASE("what the system refused is told with its reason", "[base]") {
+TEST_CASE("a system error is reported with its reason", "[base]") {
   const error absent = fail_of_system(ENOENT, "llava: cannot open ", "x");
   CHECK(absent.sentence() == "llava: cannot open x: No such file or directory");
   CHECK(absent.code() == errc::not_found);
@@ -19,14 +19,14 @@ TEST_CASE("what the system refused is told with its reason", "[base]") {
   CHECK(fail_of_system(ENOMEM, "").code() == errc::out_of_memory);
 }
 
-TEST_CASE("a sentence is whole, whatever names a file puts into it", "[base]") {
+TEST_CASE("an error sentence is complete even if a file puts a NUL character into it", "[base]") {
   const error e = fail(errc::mismatch, std::string("llava: x\0y is no file", 21));
   CHECK(e.what() == std::string("llava: x?y is no file"));
   CHECK(e.sentence() == e.what());
 }
 
 namespace {
-/// Counts the values that live; can be moved and not copied, unless Copies.
+/// Counts its live instances. Can be moved; can be copied only if Copies.
 template <bool Copies>
 struct counted {
   static inline int alive = 0;
@@ -38,7 +38,7 @@ struct counted {
 };
 }  // namespace
 
-TEST_CASE("a result is its value or its error, moved, copied and replaced", "[base]") {
+TEST_CASE("a result can be moved, copied and replaced", "[base]") {
   using moved = counted<false>;
   using copied = counted<true>;
   static_assert(!std::is_copy_constructible_v<result<moved>> && std::is_copy_constructible_v<result<copied>>);
@@ -71,7 +71,7 @@ TEST_CASE("a result is its value or its error, moved, copied and replaced", "[ba
   CHECK(copied::alive == 0);
 }
 
-TEST_CASE("whole numbers of every size stand in a sentence as they are", "[base]") {
+TEST_CASE("text_of writes integers of every size", "[base]") {
   CHECK(text_of(0, ' ', -1, ' ', 10u, ' ', std::int8_t{-128}) == "0 -1 10 -128");
   CHECK(text_of((std::numeric_limits<std::int64_t>::min)(), ' ', (std::numeric_limits<std::uint64_t>::max)()) ==
         "-9223372036854775808 18446744073709551615");

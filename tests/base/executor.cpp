@@ -10,7 +10,7 @@
 
 using namespace llava;
 
-TEST_CASE("thread_pool: every piece runs once, job after job", "[base][threads]") {
+TEST_CASE("thread_pool: every piece of every job runs once", "[base][threads]") {
   for (int threads : {1, 2, 4}) {
     thread_pool pool(threads);
     CHECK(pool.concurrency() == threads);
@@ -24,7 +24,7 @@ TEST_CASE("thread_pool: every piece runs once, job after job", "[base][threads]"
   }
 }
 
-TEST_CASE("thread_pool: callers from several threads, and from inside a piece", "[base][threads]") {
+TEST_CASE("thread_pool: is called from several threads, and from inside a piece", "[base][threads]") {
   thread_pool pool(3);
   std::atomic<int> sum{0};
   {
@@ -38,7 +38,7 @@ TEST_CASE("thread_pool: callers from several threads, and from inside a piece", 
   CHECK(sum.load() == 4 * 200 * 15);
 }
 
-TEST_CASE("thread_pool: sleeps and wakes", "[base][threads]") {
+TEST_CASE("thread_pool: wakes sleeping threads for a new job", "[base][threads]") {
   thread_pool pool(2);
   for (int i = 0; i < 5; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -48,20 +48,20 @@ TEST_CASE("thread_pool: sleeps and wakes", "[base][threads]") {
   }
 }
 
-TEST_CASE("thread_pool: made and dropped at once", "[base][threads]") {
+TEST_CASE("thread_pool: is destroyed right after construction", "[base][threads]") {
   for (int i = 0; i < 50; ++i) thread_pool pool(3);
   SUCCEED();
 }
 
-TEST_CASE("thread_pool: takes what the system gives, and never more than its most", "[base][threads]") {
-  // A process that may have no more threads: in a child, since the limit stays. A sanitizer needs memory of its own for
-  // them.
+TEST_CASE("thread_pool: uses the threads that the system grants, and never more than its maximum", "[base][threads]") {
+  // The process may create no more threads. It is a child process, because the limit cannot be raised again. Not with a
+  // sanitizer, whose threads need memory of its own.
   const pid_t child = is_sanitized ? -1 : ::fork();
   if (child == 0) {
     rlimit none{0, 0};
-    ::setrlimit(RLIMIT_AS, &none);  // no stack can be mapped but those that were kept
+    ::setrlimit(RLIMIT_AS, &none);  // no new stack can be mapped
     if (::mmap(nullptr, std::size_t{64} << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
-      ::_exit(0);  // an emulator that holds no such limit
+      ::_exit(0);  // an emulator that ignores the limit
     thread_pool pool(64);
     std::atomic<int> runs{0};
     pool.parallel_for(10, [&](int) { ++runs; });
@@ -82,7 +82,8 @@ TEST_CASE("thread_pool: takes what the system gives, and never more than its mos
   CHECK(thread_pool(-5).concurrency() >= 1);
 }
 
-TEST_CASE("parallel_for_dynamic: every piece once, slots below the concurrency and never shared", "[base][threads]") {
+TEST_CASE("parallel_for_dynamic: runs every piece once, with slots below the concurrency and never shared",
+          "[base][threads]") {
   thread_pool pool(3);
   for (const std::ptrdiff_t pieces : {0, 1, 2, 100}) {
     std::vector<std::atomic<int>> runs(static_cast<std::size_t>(pieces)), busy(3);
@@ -98,7 +99,7 @@ TEST_CASE("parallel_for_dynamic: every piece once, slots below the concurrency a
   }
 }
 
-TEST_CASE("steady_executor: what was said once stays", "[base]") {
+TEST_CASE("steady_executor: the concurrency does not change", "[base]") {
   struct growing final : executor {
     int said = 2;
     int concurrency() const override { return said; }

@@ -9,7 +9,7 @@
 
 using llava::hook, llava::stop_signal;
 
-TEST_CASE("a hook is called with what it holds; a copy has its own", "[base]") {
+TEST_CASE("a hook calls the function object that it holds; a copy has its own", "[base]") {
   CHECK_FALSE(hook<void()>());
   int sum = 0;
   hook<void(int)> add = [&sum](int n) { sum += n; };
@@ -23,7 +23,7 @@ TEST_CASE("a hook is called with what it holds; a copy has its own", "[base]") {
   copy = next;
   CHECK((copy() == 4 && next() == 4));
   const hook<int()> taken = std::move(next);
-  CHECK((taken() == 5 && !next));  // NOLINT: what was moved from holds nothing
+  CHECK((taken() == 5 && !next));  // NOLINT: a moved-from hook is empty
   copy = {};
   CHECK_FALSE(copy);
   CHECK_FALSE(hook<int()>(nullptr));
@@ -32,7 +32,7 @@ TEST_CASE("a hook is called with what it holds; a copy has its own", "[base]") {
   CHECK(hook<int()>(std::function<int()>([] { return 3; }))() == 3);
 }
 
-TEST_CASE("a stop signal asks the token that it was made of", "[base]") {
+TEST_CASE("a stop signal forwards to its token", "[base]") {
   CHECK_FALSE(stop_signal().stop_requested());
   std::stop_source source;
   const stop_signal signal = source.get_token(), same = signal;

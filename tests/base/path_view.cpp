@@ -9,7 +9,7 @@ namespace {
 std::string text_of_path(llava::path_view p) { return std::string(std::string_view(p)); }
 }  // namespace
 
-TEST_CASE("path_view: texts and paths alike", "[base]") {
+TEST_CASE("path_view: accepts strings and paths", "[base]") {
   const std::string text = "a folder/model";
   CHECK(text_of_path("a folder/model") == text);
   CHECK(text_of_path(text) == text);

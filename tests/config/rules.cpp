@@ -5,7 +5,7 @@
 
 using namespace llava;
 
-TEST_CASE("config: LLaVA-1.5's numbers follow from the defaults", "[config]") {
+TEST_CASE("config: the defaults are LLaVA-1.5's", "[config]") {
   constexpr vision_config v;
   static_assert(v.patches() == 576, "llava: 24 × 24 patches");
   static_assert(with(v, [](auto& c) { c.image = 384; }).patches() == 729,
@@ -13,7 +13,7 @@ TEST_CASE("config: LLaVA-1.5's numbers follow from the defaults", "[config]") {
   static_assert(v.layers_run() == 23, "llava: the last layer is not run");
   static_assert(v.features() == 576, "llava: the class token is no feature");
   static_assert(with(v, [](auto& c) { c.select = feature_select::cls_patch; }).features() == 577,
-                "llava: it may be one");
+                "llava: it is one with cls_patch");
   static_assert(with(v, [](auto& c) { c.select_layer = 5; }).layers_run() == 5,
                 "llava: a layer counted from the front");
   CHECK(first_broken_rule(v).empty());
@@ -22,7 +22,7 @@ TEST_CASE("config: LLaVA-1.5's numbers follow from the defaults", "[config]") {
   CHECK(first_broken_rule(projector_config{}).empty());
 }
 
-TEST_CASE("R2: a rule that is broken is told by its sentence, and nothing overflows on the way", "[config]") {
+TEST_CASE("R2: a broken rule is reported by its sentence, and no check overflows", "[config]") {
   const auto broken = [](auto config, auto change) { return std::string(first_broken_rule(with(config, change))); };
   CHECK(broken(text_config{}, [](auto& c) { c.kv_heads = 5; }) ==
         "llava: text.heads must be a multiple of text.kv_heads (grouped-query attention)");
@@ -39,17 +39,17 @@ TEST_CASE("R2: a rule that is broken is told by its sentence, and nothing overfl
   CHECK(broken(projector_config{}, [](auto& c) { c.depth = 0; }).find("projector.depth") != std::string::npos);
 }
 
-TEST_CASE("config: fixed numbers take no space, loaded ones are what was read", "[config]") {
+TEST_CASE("config: fixed configurations take no space, loaded ones hold what was read", "[config]") {
   static constexpr text_config numbers;
-  static_assert(std::is_empty_v<fixed<&numbers>>, "llava: numbers of a type take no space");
+  static_assert(std::is_empty_v<fixed<&numbers>>, "llava: a fixed configuration takes no space");
   static_assert(
-      fixed<&numbers> {} -> kv_heads == 32, "llava: and are known to the compiler");
+      fixed<&numbers> {} -> kv_heads == 32, "llava: its numbers are constants");
   loaded<text_config> read{with(numbers, [](auto& c) { c.layers = 2; })};
   CHECK(read->layers == 2);
   CHECK((*read).layers == 2);
 }
 
-TEST_CASE("config: every number that a fixed model states is compared", "[config]") {
+TEST_CASE("config: every number of a fixed model is compared", "[config]") {
   int fields = 0;
   each_field(static_cast<const text_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
   each_field(static_cast<const vision_config*>(nullptr), [&](std::string_view, auto) { ++fields; });

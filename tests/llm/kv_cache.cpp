@@ -6,14 +6,14 @@
 #include <set>
 
 namespace {
-/// Reserves and marks as computed.
+/// Reserves slots and marks them as computed.
 void grow(llava::kv_sequence& s, int tokens) {
   REQUIRE(s.try_reserve(tokens));
   s.set_tokens(tokens);
 }
 }  // namespace
 
-TEST_CASE("kv_sequence: slots are distinct and follow its blocks", "[llm]") {
+TEST_CASE("kv_sequence: slots are distinct and follow the sequence's blocks", "[llm]") {
   const auto pool = std::make_shared<llava::block_allocator>(4, 16);
   llava::kv_sequence s(pool);
   grow(s, 40);
@@ -24,7 +24,7 @@ TEST_CASE("kv_sequence: slots are distinct and follow its blocks", "[llm]") {
   CHECK(s.slot(17) == s.blocks()[1] * llava::kv_block + 1);
 }
 
-TEST_CASE("R12: a full cache refuses with a sentence and changes nothing", "[llm]") {
+TEST_CASE("R12: a full cache returns an error and changes nothing", "[llm]") {
   const auto pool = std::make_shared<llava::block_allocator>(3, 16);
   llava::kv_sequence a(pool), b(pool);
   grow(a, 32);
@@ -37,7 +37,7 @@ TEST_CASE("R12: a full cache refuses with a sentence and changes nothing", "[llm
   CHECK(b.try_reserve(16));
 }
 
-TEST_CASE("kv_sequence: dropping gives blocks back", "[llm]") {
+TEST_CASE("kv_sequence: its destructor releases its blocks", "[llm]") {
   const auto pool = std::make_shared<llava::block_allocator>(3, 16);
   {
     llava::kv_sequence s(pool);
@@ -59,18 +59,18 @@ TEST_CASE("kv_sequence: a fork shares full blocks and never writes to them", "[l
   grow(b, 40);
   CHECK(b.blocks()[2] != a.blocks()[2]);
 
-  SECTION("cutting into a shared block gives the whole block up") {
+  SECTION("truncating inside a shared block releases the whole block") {
     b.truncate(20);
     CHECK(b.tokens() == 16);
     REQUIRE(b.try_reserve(20));
     CHECK(b.blocks()[1] != a.blocks()[1]);
   }
-  SECTION("cutting into an own block keeps its beginning") {
+  SECTION("truncating inside a block of its own keeps the block's beginning") {
     b.truncate(35);
     CHECK(b.tokens() == 35);
     CHECK(b.blocks().size() == 3);
   }
-  SECTION("shared blocks live as long as one of both") {
+  SECTION("shared blocks live as long as one of the sequences") {
     a.truncate(0);
     CHECK(pool->available() == 3);
     b.truncate(0);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Oracle: transformers 5.23, ROPE_INIT_FUNCTIONS with these settings.
+/// Expected values: ROPE_INIT_FUNCTIONS of transformers 5.23 with these settings.
 #include <llava/llm/rope.hpp>
 #include <llava_catch.hpp>
 
-TEST_CASE("rope_frequencies: default, linear and llama3 scaling as transformers computes them", "[llm]") {
+TEST_CASE("rope_frequencies: default, linear and llama3 scaling match transformers", "[llm]") {
   llava::text_config c;
   c.head_dim = 8;
   c.rope_theta = 10000.f;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Choices of one's own in the lists of llava::any, found by the names that a config.json gives them.
+/// Custom choices in the lists of llava::any, found by their names in a config.json.
 #include <closeness.hpp>
 #include <llava.hpp>
 #include <llava/checkpoint/json.hpp>
@@ -8,7 +8,7 @@
 
 namespace {
 
-/// mlp_gelu's layers on every other feature.
+/// mlp_gelu applied to every other feature.
 struct halved_mlp {
   static constexpr std::string_view name = "halved_mlp";
   template <class B, class F>
@@ -44,7 +44,7 @@ llava::result<llava::pipeline<M, llava::simd, llava::weights<llava::f32>>> try_o
 
 }  // namespace
 
-TEST_CASE("a projector of one's own is found by its name in both layouts, and any says which it knows") {
+TEST_CASE("a custom projector is found by its name in both layouts, and the error of llava::any names the known ones") {
   const std::vector<std::uint8_t> rgb(3 * 50 * 40, 90);
   const llava::image img = *llava::try_image_from_rgb(50, 40, std::as_bytes(std::span<const std::uint8_t>(rgb)));
   for (const std::string layout : {"clip_mha", "original_folder"}) {
@@ -64,7 +64,7 @@ TEST_CASE("a projector of one's own is found by its name in both layouts, and an
     const auto width = static_cast<std::size_t>(usual->description().text.hidden);
     const std::size_t rows = all.size() / width;
     REQUIRE(half.size() == rows / 2 * width);
-    for (std::size_t r = 0; r < rows / 2; ++r)  // the same rows, of every other feature
+    for (std::size_t r = 0; r < rows / 2; ++r)  // the same rows, computed from every other feature
       CHECK(std::equal(half.begin() + static_cast<std::ptrdiff_t>(r * width),
                        half.begin() + static_cast<std::ptrdiff_t>((r + 1) * width),
                        all.begin() + static_cast<std::ptrdiff_t>(2 * r * width)));
@@ -76,7 +76,7 @@ TEST_CASE("a projector of one's own is found by its name in both layouts, and an
   }
 }
 
-TEST_CASE("R15: the gate's activation is a choice, by its name, and computes what transformers computes") {
+TEST_CASE("R15: the gate's activation is selected by name and matches transformers") {
   temporary_folder f("gelu_gate");
   f.copy(LLAVA_TEST_DATA "/goldens/text_llama");
   f.write("config.json", replaced(f.read("config.json"), "\"silu\"", "\"gelu\""));

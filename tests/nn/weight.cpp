@@ -17,14 +17,14 @@ std::vector<T> numbers(std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) v[i] = from_float<T>(static_cast<float>(i) * 0.25f - 3.f);
   return v;
 }
-/// The rows of a matrix of so many columns.
+/// The rows of a matrix with `columns` columns.
 template <class T>
 stored_rows of(const std::vector<T>& v, std::int64_t columns) {
   return {{dtype_of<T>, reinterpret_cast<const std::byte*>(v.data())}, columns};
 }
 }  // namespace
 
-TEST_CASE("weight: a stored type that fits is used in place", "[nn]") {
+TEST_CASE("weight: values stored in the weight's type are used in place", "[nn]") {
   const auto values = numbers<f16>(12);
   weight<scalar, f16> w;
   REQUIRE(w.try_fill(of(values, 4), {3, 4}, "w", host_memory()));
@@ -34,7 +34,7 @@ TEST_CASE("weight: a stored type that fits is used in place", "[nn]") {
   CHECK(w.bytes_needed(of(numbers<f32>(12), 4), {3, 4}) == 24);
 }
 
-TEST_CASE("weight: other types, and data that is not aligned, are converted", "[nn]") {
+TEST_CASE("weight: other types and unaligned data are converted", "[nn]") {
   const auto values = numbers<bf16>(200000);  // more than one piece of the conversion
   weight<scalar, f32> w;
   REQUIRE(w.try_fill(of(values, 500), {400, 500}, "w", host_memory()));
@@ -48,7 +48,7 @@ TEST_CASE("weight: other types, and data that is not aligned, are converted", "[
   CHECK(w.view()(0, 0) == 3.f);
 }
 
-TEST_CASE("weight: a convolution is a matrix of rows", "[nn]") {
+TEST_CASE("weight: a convolution is a matrix with one row per output channel", "[nn]") {
   const auto values = numbers<f32>(2 * 3 * 2 * 2);
   weight<scalar, f32> w;
   REQUIRE(w.try_fill(of(values, 12), {2, 3, 2, 2}, "w", host_memory()));
@@ -56,7 +56,7 @@ TEST_CASE("weight: a convolution is a matrix of rows", "[nn]") {
   CHECK(w.view().extent(1) == 12);
 }
 
-TEST_CASE("weight: whole numbers are refused with the tensor's name", "[nn]") {
+TEST_CASE("weight: integers are refused with the tensor's name", "[nn]") {
   const std::int64_t values[] = {1, 2};
   parameter<scalar> p;
   const auto filled = p.try_fill(stored_rows({dtype::int64, reinterpret_cast<const std::byte*>(values)}, 1), {2},
@@ -65,7 +65,7 @@ TEST_CASE("weight: whole numbers are refused with the tensor's name", "[nn]") {
   CHECK(filled.error().sentence().find("model.norm.weight is stored as i64") != std::string::npos);
 }
 
-TEST_CASE("linear: names and shapes are said once", "[nn]") {
+TEST_CASE("linear: each weight is visited once, with its name and shape", "[nn]") {
   linear<scalar, f32> l;
   std::string said;
   l.each([&](const std::string& name, auto&,
@@ -74,7 +74,7 @@ TEST_CASE("linear: names and shapes are said once", "[nn]") {
   CHECK(said == "fc1.weight 35; fc1.bias 5; ");
 }
 
-TEST_CASE("weight: block formats are quantised when loaded, or laid out as they are stored", "[nn]") {
+TEST_CASE("weight: block formats are quantised when loaded, or repacked from stored blocks", "[nn]") {
   const auto values = numbers<bf16>(40 * 70);
   const tensor_dims dims{40, 70};
   thread_pool threads(3);
@@ -86,7 +86,7 @@ TEST_CASE("weight: block formats are quantised when loaded, or laid out as they 
   q4_0::encode(expected.data(), 70, stored.data());
   CHECK(std::memcmp(made.view().row(39), stored.data(), stored.size()) == 0);
 
-  // Stored rows: where they are for scalar, in panels for simd.
+  // Stored rows: scalar uses them in place, simd repacks them into panels.
   const stored_rows rows({dtype::uint8, made.view().data, "q4_0"}, 70);
   weight<scalar, q4_0> in_place;
   REQUIRE(in_place.try_fill(rows, dims, "w", host_memory()));
@@ -100,7 +100,7 @@ TEST_CASE("weight: block formats are quantised when loaded, or laid out as they 
   CHECK(std::memcmp(from_rows.view().data, from_values.view().data, bytes) == 0);
 }
 
-TEST_CASE("weight: block formats refuse whole numbers and other formats", "[nn]") {
+TEST_CASE("weight: block formats refuse integers and other formats", "[nn]") {
   const std::int64_t values[] = {1, 2};
   weight<scalar, q8_0> w;
   const auto filled = w.try_fill(stored_rows({dtype::int64, reinterpret_cast<const std::byte*>(values)}, 2), {1, 2},
@@ -115,7 +115,7 @@ TEST_CASE("weight: block formats refuse whole numbers and other formats", "[nn]"
 }
 
 namespace {
-/// 100 · row + column, of which there is nothing in memory.
+/// Computes its elements on request: 100 · row + column.
 struct computed_rows final : row_source {
   void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
     for (std::int64_t r = first; r < first + count; ++r)
@@ -124,7 +124,7 @@ struct computed_rows final : row_source {
 };
 }  // namespace
 
-TEST_CASE("weight: rows that are computed fill dense and block formats like stored ones", "[nn]") {
+TEST_CASE("weight: computed rows fill dense and block formats as stored ones do", "[nn]") {
   const computed_rows computed;
   std::vector<f32> values(50 * 40);
   computed.read(0, 50, values.data());

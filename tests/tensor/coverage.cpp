@@ -5,7 +5,7 @@
 
 using namespace llava;
 
-TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[tensor]") {
+TEST_CASE("coverage: finds the first row that is not written, by writes of rows or of columns", "[tensor]") {
   arena planning;
   const auto take = [&] { return matrix_view<float>(planning.allocate<float>(64), dynamic_shape<2>(4, 16)); };
   const matrix_view<float> before = take(), y = take(), behind = take();
@@ -17,7 +17,7 @@ TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[
     planning.watch(&seen);
     for (const auto& w : written) planning.note_written(memory_rows(w));
     planning.watch(nullptr);
-    planning.note_written(memory_rows(y));  // nobody listens
+    planning.note_written(memory_rows(y));  // not watched any more
     return seen.first_missing_row();
   };
   CHECK(missing({}) == 0);
@@ -28,10 +28,10 @@ TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[
   CHECK(missing({columns(8, 8), columns(0, 8)}) == -1);
   CHECK(missing({columns(0, 8), columns(9, 7)}) == 0);
   CHECK(missing({rows_of(y, 0, 2), columns(0, 15)}) == 2);
-  const matrix_view<float> wide(before.data(), dynamic_shape<2>(12, 16));  // all three
+  const matrix_view<float> wide(before.data(), dynamic_shape<2>(12, 16));  // all three matrices
   CHECK(missing({wide}) == -1);
   const matrix_view<float> far(before.data(), dynamic_shape<2>(std::ptrdiff_t{1} << 50, 16));
-  CHECK(missing({far}) == -1);  // at once
+  CHECK(missing({far}) == -1);  // without visiting all rows
   const matrix_view<float> one(before.data(), dynamic_shape<2>(std::ptrdiff_t{1} << 50, 8), 16);
   CHECK(missing({one}) == 0);
   const vector_view<float> line(y.data(), dynamic_shape<1>(64));
@@ -40,7 +40,7 @@ TEST_CASE("coverage: a matrix is written whole, by rows, by columns, or not", "[
   CHECK(seen.first_missing_row() == -1);
 }
 
-TEST_CASE("arena: what is not there has overrun, and no address of it is the arena's", "[tensor]") {
+TEST_CASE("arena: an allocation beyond the end sets overrun(), and its address is outside the arena", "[tensor]") {
   alignas(64) std::byte memory[256];
   arena a(memory, sizeof memory);
   CHECK(reinterpret_cast<std::byte*>(a.allocate<float>(32)) == memory);

@@ -4,7 +4,7 @@
 #include <llava_catch.hpp>
 #include <temporary_folder.hpp>
 
-TEST_CASE("a mapped file is its bytes, for as long as its owner lives, wherever that moves") {
+TEST_CASE("a mapped file's bytes stay at their address as long as its owner lives, even if it moves") {
   temporary_folder f("mapped");
   f.write("x", "hello");
   auto opened = llava::mapped_file::try_open(f / "x");
@@ -17,7 +17,7 @@ TEST_CASE("a mapped file is its bytes, for as long as its owner lives, wherever 
   CHECK(std::string(reinterpret_cast<const char*>(at), other.bytes().size()) == "hello");
 }
 
-TEST_CASE("R1: an empty file is empty; what is no file is an error that names it") {
+TEST_CASE("R1: an empty file has no bytes; a path that is no file is an error that names it") {
   temporary_folder f("mapped");
   f.write("empty", "");
   CHECK(llava::mapped_file::try_open(f / "empty")->bytes().empty());
@@ -27,7 +27,7 @@ TEST_CASE("R1: an empty file is empty; what is no file is an error that names it
   CHECK_FALSE(llava::mapped_file::try_open("/dev/zero"));
 }
 
-TEST_CASE("what the system refuses is told with its reason, and a pipe is not waited for") {
+TEST_CASE("errors of the system are reported with their reason, and opening a pipe does not block") {
   temporary_folder f("mapped");
   CHECK(llava::mapped_file::try_open(f / "absent").error().sentence() ==
         "llava: cannot open " + (f / "absent") + ": No such file or directory");

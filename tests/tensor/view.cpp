@@ -12,15 +12,15 @@
 
 using namespace llava;
 
-static_assert(sizeof(shape<dyn, dyn>) == 2 * sizeof(std::ptrdiff_t), "llava: unknown extents are stored");
-static_assert(sizeof(shape<576, dyn>) == sizeof(std::ptrdiff_t), "llava: known ones are not");
-static_assert(std::is_empty_v<shape<576, 1024>>, "llava: a known shape takes no space");
+static_assert(sizeof(shape<dyn, dyn>) == 2 * sizeof(std::ptrdiff_t), "llava: dynamic extents are stored");
+static_assert(sizeof(shape<576, dyn>) == sizeof(std::ptrdiff_t), "llava: static extents are not");
+static_assert(std::is_empty_v<shape<576, 1024>>, "llava: a static shape takes no space");
 static_assert(shape<576, dyn>(1024).size() == 576 * 1024, "llava: shapes work in constant expressions");
 static_assert(shape<576, dyn>(1024)[1] == 1024 && shape<576, dyn>(1024)[0] == 576, "llava: extents in order");
 static_assert(shape<2, 3>{}.agrees(shape<dyn, 3>(2)) && !shape<2, 3>{}.agrees(shape<dyn, 3>(4)),
               "llava: shapes compare by extents");
 
-TEST_CASE("view: row-major, rows may lie apart, static shapes become dynamic ones", "[tensor]") {
+TEST_CASE("view: row-major, with a row stride; static shapes convert to dynamic ones", "[tensor]") {
   int values[24];
   for (int i = 0; i < 24; ++i) values[i] = i;
   const view<int, shape<4, 6>> fixed_view(values, {});
@@ -36,7 +36,7 @@ TEST_CASE("view: row-major, rows may lie apart, static shapes become dynamic one
   CHECK(vector_view<const int>{}.empty());
 }
 
-TEST_CASE("arena: planning finds the peak, scopes give back, addresses are aligned", "[tensor]") {
+TEST_CASE("arena: planning finds the peak, scopes release memory, addresses are aligned", "[tensor]") {
   const auto use = [](arena& a) {
     arena_scope outer(a);
     a.allocate<float>(10);
@@ -60,10 +60,10 @@ TEST_CASE("arena: planning finds the peak, scopes give back, addresses are align
   CHECK(reinterpret_cast<std::uintptr_t>(real.allocate<float>(3)) % 64 == 0);
 }
 
-TEST_CASE("buffer: a large one is untouched pages, also where another was filled and given back", "[tensor]") {
+TEST_CASE("buffer: a large one has untouched pages, even if an earlier one was filled and freed", "[tensor]") {
   constexpr std::size_t bytes = std::size_t{8} << 20;
   const auto make = [] { return *host_memory().try_allocate(bytes, "test"); };
-  make();  // from the second on, malloc's own large blocks come from its heap
+  make();  // from the second on, malloc takes large blocks from its heap
   {
     const buffer filled = make();
     std::fill_n(filled.data(), bytes, std::byte{1});
@@ -77,7 +77,7 @@ TEST_CASE("buffer: a large one is untouched pages, also where another was filled
   CHECK(std::all_of(again.data(), again.data() + bytes, [](std::byte b) { return b == std::byte{0}; }));
 }
 
-TEST_CASE("R12: memory that is not to be had is an error with a sentence", "[tensor]") {
+TEST_CASE("R12: memory that cannot be allocated is an error that names its purpose", "[tensor]") {
   const auto refused = host_memory().try_allocate(SIZE_MAX - 10, "activations");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == errc::out_of_memory);
