@@ -13,7 +13,7 @@ namespace {
 
 using namespace llava;
 
-/// Tensors in memory, of a name and a few bytes.
+/// Tensors in memory, each with a name and a few bytes.
 struct few_tensors final : tensor_source {
   std::map<std::string, stored_tensor, std::less<>> all;
 
@@ -50,7 +50,7 @@ bool stays_tied(const few_tensors& files, tensor_spelling spelling, prompt_rule 
 
 }  // namespace
 
-TEST_CASE("a checkpoint's tensors have our names, and a tower of its own goes before the one among the others") {
+TEST_CASE("checkpoint tensors have the library's names, and a separate tower replaces the one in the model's files") {
   const few_tensors model{"model.norm.weight", "lm_head.weight", "model.mm_projector.0.weight", "optimizer.step",
                           "model.vision_tower.vision_tower.vision_model.embeddings.patch_embedding.weight"};
   const few_tensors tower{"vision_model.embeddings.patch_embedding.weight", "vision_model.encoder.layers.0.norm.weight",
@@ -75,14 +75,14 @@ TEST_CASE("a checkpoint's tensors have our names, and a tower of its own goes be
             {"vision.embeddings.patch_embedding.weight", "vision_model.embeddings.patch_embedding.weight"},
             {"vision.encoder.layers.0.norm.weight", "vision_model.encoder.layers.0.norm.weight"}});
   CHECK(both.find("text.norm.weight")->name == "model.norm.weight");
-  CHECK(both.find("optimizer.step"));  // whoever knows a name of the files finds it
+  CHECK(both.find("optimizer.step"));  // names of the files are found too
   CHECK(both.find("text.layers.0.mlp.up_proj.weight") == nullptr);
   CHECK(both.file_name("vision.pre_layrnorm.bias") == "vision_model.pre_layrnorm.bias");
   CHECK(both.folder_of("vision.pre_layrnorm.bias") == "beside");
   CHECK(both.folder_of("text.norm.weight").empty());
 }
 
-TEST_CASE("llava-hf: a projector is as deep as the files have layers, and never less than two") {
+TEST_CASE("llava-hf: a projector has as many layers as the files, and at least two") {
   const auto depth_of = [](tensor_spelling spelling, const few_tensors& files) {
     model_description d;
     d.spelling = spelling;
@@ -101,7 +101,7 @@ TEST_CASE("llava-hf: a projector is as deep as the files have layers, and never 
   CHECK(depth_of(tensor_spelling::original, {"model.mm_projector.4.weight"}) == 1);
 }
 
-TEST_CASE("a head that the files hold goes before a tied one, but not in original folders") {
+TEST_CASE("a head in the files replaces a tied one, except in original folders") {
   constexpr auto original = tensor_spelling::original;
   const auto table = [] { return few_tensors().add("model.embed_tokens.weight", "abcd"); };
   CHECK(stays_tied(table(), original, prompt_rule::tokenizer));
@@ -118,7 +118,7 @@ TEST_CASE("a head that the files hold goes before a tied one, but not in origina
                              tensor_spelling::llava_hf, prompt_rule::processor));
 }
 
-TEST_CASE("what a model would miss is told from what no program reads") {
+TEST_CASE("unread tensors: those that a model needs are distinguished from those that no program reads") {
   model_description d;
   d.has_vision = true;
   d.vision.layers = 24, d.vision.select_layer = -2;
@@ -143,7 +143,7 @@ TEST_CASE("what a model would miss is told from what no program reads") {
   d.text.tied = true;
   CHECK_FALSE(detail::must_be_read("text.lm_head.weight", d));
   CHECK(detail::must_be_read("text.lm_head.bias", d));
-  // A name that is ours by chance: nothing reads "0", since what is called 0 elsewhere is called linear_1 here.
+  // This name maps to one of the library's by chance: the files call layer 0 linear_1, so nothing reads "0".
   const few_tensors by_chance{"multi_modal_projector.linear_1.weight", "multi_modal_projector.0.weight"};
   std::vector<std::string> mistakes;
   detail::add_unread(tensors_of(tensor_spelling::llava_hf, by_chance), d, {"projector.0.weight"}, mistakes);

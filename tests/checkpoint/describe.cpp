@@ -20,7 +20,7 @@ std::string error_of(const temporary_folder& f) {
 
 }  // namespace
 
-TEST_CASE("llava-hf/llava-1.5-7b-hf: what its config.json leaves out has transformers' values") {
+TEST_CASE("llava-hf/llava-1.5-7b-hf: keys missing from its config.json have transformers' defaults") {
   temporary_folder f("llava_hf");
   f.write(
       "config.json",
@@ -53,11 +53,11 @@ TEST_CASE("llava-hf/llava-1.5-7b-hf: what its config.json leaves out has transfo
   CHECK(d.image.shape == llava::aspect::crop);
   CHECK(d.image_token == 32000);
   CHECK(d.eos == std::vector<std::int32_t>{2});
-  CHECK(d.conversation.name.empty());  // it has no chat_template: what opens it knows
+  CHECK(d.conversation.name.empty());  // no chat_template: the model's type decides when it is opened
   CHECK(d.conversation.guessed);
 }
 
-TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder of its own") {
+TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, with the tower in a separate folder") {
   temporary_folder f("llava-v1.5-7b");
   const std::string config =
       R"({"_name_or_path": "llava-v1.5-7b", "architectures": ["LlavaLlamaForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,
@@ -94,7 +94,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
     f.write("config.json", replaced(config, from, to));
     CHECK(error_of(f).find(fragment) != std::string::npos);
   }
-  // Names of somebody's own: whether a model has them is known when it is opened.
+  // Custom names are accepted here: opening a model checks whether it has them.
   for (const std::string name : {"mlp2x_relu", "mlp0x_gelu", "mlp99999999999x_gelu", "resampler"}) {
     f.write("config.json", replaced(replaced(config, "mlp2x_gelu", name), "\"silu\"", "\"relu\""));
     const llava::model_description own = described(f);
@@ -103,7 +103,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, its tower in a folder 
   }
 }
 
-TEST_CASE("R1: numbers that make no model are told with file and key") {
+TEST_CASE("R1: invalid numbers in a configuration are errors that name file and key") {
   temporary_folder f("negatives");
   f.copy(golden);
   const std::string config = f.read("config.json"), images = f.read("preprocessor_config.json");
@@ -176,7 +176,7 @@ TEST_CASE("R1: numbers that make no model are told with file and key") {
   }
 }
 
-TEST_CASE("folders of adapters, of GGUF files, of quantised weights and of half a configuration are named") {
+TEST_CASE("errors name adapters, GGUF files, quantised weights and incomplete configurations") {
   temporary_folder f("kinds");
   CHECK(error_of(f) == "llava: " + f.path.string() + " has no config.json");
   f.write("model-00001-of-00002.safetensors", "").write("mmproj.gguf", "").write("llava-7b.gguf", "");
@@ -210,7 +210,7 @@ TEST_CASE("folders of adapters, of GGUF files, of quantised weights and of half 
   CHECK(described(f).text.vocab == 32000);
 }
 
-TEST_CASE("windows: none in LLaMA, one for all layers of Mistral, one for the last layers of Qwen2") {
+TEST_CASE("sliding windows: none in LLaMA, one for all layers of Mistral, one for the last layers of Qwen2") {
   temporary_folder f("windows");
   const auto read = [&](const std::string& json) {
     f.write("config.json", R"({"num_hidden_layers": 4, )" + json + "}");
@@ -228,7 +228,7 @@ TEST_CASE("windows: none in LLaMA, one for all layers of Mistral, one for the la
   CHECK(read(R"("model_type": "mistral", "sliding_window": null)") == window(0, 0));
   CHECK(read(R"("model_type": "qwen2", "sliding_window": 24)") == window(0, 0));
   const std::string qwen2 = R"("model_type": "qwen2", "use_sliding_window": true, )";
-  CHECK(read(qwen2 + R"("sliding_window": 24)") == window(0, 0));  // max_window_layers is 28
+  CHECK(read(qwen2 + R"("sliding_window": 24)") == window(0, 0));  // max_window_layers defaults to 28
   CHECK(read(qwen2 + R"("sliding_window": 24, "max_window_layers": 1)") == window(24, 1));
   CHECK(read(qwen2 + R"("max_window_layers": 0)") == window(4096, 0));
   CHECK(read(qwen2 + R"("sliding_window": null, "max_window_layers": 1)") == window(0, 0));
@@ -246,7 +246,8 @@ TEST_CASE("windows: none in LLaMA, one for all layers of Mistral, one for the la
   CHECK(wrong(R"("model_type": "mistral", "sliding_window": 0)").find("null, or at least 1") != std::string::npos);
 }
 
-TEST_CASE("original folders: the slow tokenizer but for names of mistral and mpt, and the longest prompt with images") {
+TEST_CASE(
+    "original folders: the slow tokenizer unless the name has mistral or mpt, and the longest prompt with images") {
   const auto write = [](temporary_folder& f, const std::string& more) {
     f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
     f.write("config.json", replaced(f.read("config.json"), "\"mm_hidden_size\":", more + "\"mm_hidden_size\":"));
@@ -265,7 +266,7 @@ TEST_CASE("original folders: the slow tokenizer but for names of mistral and mpt
   CHECK(error_of(none).find("\"tokenizer_model_max_length\" must be at least 1") != std::string::npos);
 }
 
-TEST_CASE("biases and groups are read as each language model reads them") {
+TEST_CASE("biases and KV heads are read by the rules of each language model") {
   temporary_folder f("biases");
   const auto read = [&](const char* type) {
     f.write("config.json",
@@ -279,7 +280,7 @@ TEST_CASE("biases and groups are read as each language model reads them") {
   CHECK((read("llama").kv_heads == 32 && read("mistral").kv_heads == 32));
 }
 
-TEST_CASE("R1: a config.json with any byte damaged describes a model or says what is wrong") {
+TEST_CASE("R1: a config.json with any damaged byte gives a model description or an error") {
   temporary_folder f("mutations");
   f.copy(golden);
   const std::string config = f.read("config.json");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Which conversation a folder asks for: its chat_template where transformers looks for it, the model's name where the
-/// original does.
+/// The conversation of a folder: its chat_template from where transformers looks for it, or the model's name as in the
+/// original program.
 #include <llava/checkpoint/describe.hpp>
 
 #include <llava_catch.hpp>
@@ -23,7 +23,7 @@ std::string error_of(const temporary_folder& f) {
   return d ? "" : d.error().sentence();
 }
 
-/// The small files of an original folder, in a folder of this name.
+/// The small files of an original folder, in a folder with the given name.
 struct original_folder : temporary_folder {
   explicit original_folder(const std::string& name) : temporary_folder("original_conversation"), folder(*this / name) {
     std::filesystem::create_directories(folder);
@@ -35,7 +35,7 @@ struct original_folder : temporary_folder {
 
 }  // namespace
 
-TEST_CASE("the chat template of a processor is the one that transformers takes, of four places") {
+TEST_CASE("the chat template of a processor comes from four places, in the order of transformers") {
   temporary_folder f("four_places");
   f.copy(hf);
   std::filesystem::remove(f.path / "chat_template.jinja");
@@ -62,7 +62,7 @@ TEST_CASE("the chat template of a processor is the one that transformers takes, 
   CHECK(choice_of(f).own.text == "of the older file");
 }
 
-TEST_CASE("of several chat templates the one called default counts") {
+TEST_CASE("of several chat templates the one named default is used") {
   temporary_folder f("several");
   f.copy(hf);
   std::filesystem::remove(f.path / "chat_template.jinja");
@@ -78,7 +78,8 @@ TEST_CASE("of several chat templates the one called default counts") {
   CHECK(with(R"([{"name": "default"}])").find("\"chat_template\" must be a string, or a list") != std::string::npos);
 }
 
-TEST_CASE("a tokenizer alone looks in its own two places, and takes texts first") {
+TEST_CASE(
+    "without a processor, the tokenizer's two places have the template, and contents are rendered as text first") {
   temporary_folder f("tokenizer_alone");
   f.copy(text_only);
   CHECK(choice_of(f).guessed);
@@ -92,14 +93,14 @@ TEST_CASE("a tokenizer alone looks in its own two places, and takes texts first"
   CHECK(choice_of(f).own.text == "of its own file");
 }
 
-TEST_CASE("a chat template that is not known is no error of the folder") {
+TEST_CASE("an unsupported chat template is not an error of the folder") {
   temporary_folder f("unknown");
   f.copy(hf);
   f.write("chat_template.jinja", "{% include 'x' %}");
   CHECK(error_of(f).empty());
 }
 
-TEST_CASE("an original folder's template goes by its name, as the reference's command line has it") {
+TEST_CASE("an original folder's name selects its conversation, as in the reference's command line") {
   for (const auto& [folder, conversation, guessed] :
        {std::tuple<const char*, const char*, bool>{"llava-v1.5-7b", "llava_v1", false},
         {"llava-llama-2-7b-chat", "llava_llama_2", false},
@@ -122,7 +123,7 @@ TEST_CASE("an original folder's template goes by its name, as the reference's co
   CHECK(choice_of(f.folder).name == "llava_v1");
 }
 
-TEST_CASE("one original folder has one template: by a link, as the folder one is in, from the cache") {
+TEST_CASE("an original folder has one conversation: by a link, as the current folder, from the cache") {
   const original_folder f("llava-v1.5-7b");
   std::filesystem::create_directory_symlink(f.folder, f.path / "model");
   CHECK(choice_of(f / "model").name == "llava_v1");
@@ -141,12 +142,12 @@ TEST_CASE("one original folder has one template: by a link, as the folder one is
   const original_folder unnamed("models--someone--tuned/snapshots/abc");
   CHECK(choice_of(unnamed.folder).guessed);
   CHECK(choice_of(unnamed.folder).reason == "the repository is called someone/tuned, which matches no known model");
-  // The owner's name tells nothing: the reference looks at the last part.
+  // The owner's name is ignored: the reference looks at the last part.
   const original_folder owner("models--mistral--tuned/snapshots/abc");
   CHECK(choice_of(owner.folder).name == "llava_v0");
 }
 
-TEST_CASE("the model's name that our writers put down goes before every other") {
+TEST_CASE("llava_model_name in config.json takes precedence over every other name") {
   const original_folder f("llava-v1.5-7b");
   CHECK(description_of(f.folder).slow_tokenizer);
   std::ifstream in(f.folder + "/config.json");
@@ -155,7 +156,7 @@ TEST_CASE("the model's name that our writers put down goes before every other") 
   CHECK(choice_of(f.folder).name == "mistral_instruct");
   CHECK(choice_of(f.folder).reason == "config.json says llava_model_name llava-v1.6-mistral-7b");
   CHECK_FALSE(choice_of(f.folder).guessed);
-  CHECK_FALSE(description_of(f.folder).slow_tokenizer);  // the reference takes the fast tokenizer for this name
+  CHECK_FALSE(description_of(f.folder).slow_tokenizer);  // the reference uses the fast tokenizer for this name
   std::ofstream(f.folder + "/config.json") << R"({"llava_model_name": "q4", )" << config.substr(1);
   CHECK(choice_of(f.folder).guessed);
   CHECK(description_of(f.folder).model_name == "q4");

@@ -6,7 +6,7 @@
 
 namespace {
 
-/// A folder whose files say no more than is written here.
+/// A folder whose files contain only what a test writes.
 class small_folder {
  public:
   small_folder() : folder_("generation_config") { config("", ""); }
@@ -40,8 +40,7 @@ using ids = std::vector<std::int32_t>;
 
 }  // namespace
 
-TEST_CASE(
-    "what ends an answer: generation_config.json alone, or config.json, then its text_config, then the defaults") {
+TEST_CASE("end-of-answer ids: generation_config.json alone, or config.json, then its text_config, then the defaults") {
   small_folder f;
   const auto read = [&](const std::string& root, const std::string& text) {
     f.config(root, text);
@@ -62,8 +61,8 @@ TEST_CASE(
   CHECK(f.described().bos == -1);
 }
 
-TEST_CASE("generation_config.json says how answers are generated") {
-  // Values of transformers 4.57, from GenerationConfig.from_pretrained; a max_new_tokens of 0 is its None.
+TEST_CASE("generation_config.json sets the generation defaults") {
+  // Values of transformers 4.57, from GenerationConfig.from_pretrained; a max_new_tokens of 0 stands for its None.
   small_folder f;
   CHECK(settings_of(f) == settings{false, 1.f, 1.f, 50, 1.f, 0});
   f.generation("{}");
@@ -76,11 +75,11 @@ TEST_CASE("generation_config.json says how answers are generated") {
                    "max_new_tokens": null, "suppress_tokens": null})");
   CHECK(settings_of(f) == settings{false, 1.f, 1.f, 0, 1.f, 0});
   CHECK(f.described().generation.suppress_tokens.empty());
-  f.generation(R"({"temperature": 0, "top_k": 0})");  // nobody uses the temperature
+  f.generation(R"({"temperature": 0, "top_k": 0})");  // without do_sample the temperature is unused
   CHECK(settings_of(f) == settings{false, 0.f, 1.f, 0, 1.f, 0});
 }
 
-TEST_CASE("without generation_config.json config.json says it, and its text_config where it says the default") {
+TEST_CASE("without generation_config.json, text_config is read where config.json has the default") {
   // Values of transformers 4.57, from GenerationConfig.from_model_config.
   small_folder f;
   f.config("", R"("top_k": 20, "repetition_penalty": 1.3, "do_sample": true)");
@@ -98,7 +97,7 @@ TEST_CASE("without generation_config.json config.json says it, and its text_conf
   CHECK(settings_of(f) == settings{false, 1.f, 1.f, 50, 1.f, 0});
 }
 
-TEST_CASE("a setting without meaning is an error that names file and key") {
+TEST_CASE("an invalid setting is an error that names file and key") {
   small_folder f;
   for (const auto& [json, key] :
        std::vector<std::pair<std::string, std::string>>{{R"("do_sample": true, "temperature": 0)", "temperature"},
@@ -120,7 +119,7 @@ TEST_CASE("a setting without meaning is an error that names file and key") {
   }
 }
 
-TEST_CASE("what would change the logits and is not built is refused, and not where it changes nothing") {
+TEST_CASE("unsupported settings that would change the logits are refused; with neutral values they are accepted") {
   small_folder f;
   for (const char* json :
        {R"("no_repeat_ngram_size": 3)", R"("min_new_tokens": 1)", R"("typical_p": 0.9)", R"("bad_words_ids": [[5]])",

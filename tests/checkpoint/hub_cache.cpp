@@ -8,7 +8,7 @@
 
 namespace {
 
-/// The variables that say where the cache is, for the time of one test.
+/// Clears the environment variables that locate the cache, for the duration of one test.
 struct environment {
   static constexpr const char* names[] = {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HOME"};
   std::vector<std::pair<const char*, std::string>> before;
@@ -31,14 +31,14 @@ std::string resolved(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("a folder is itself, without the slashes at its end") {
+TEST_CASE("a folder resolves to itself, without trailing slashes") {
   temporary_folder f("plain");
   CHECK(resolved(f.path.string()) == f.path.string());
   CHECK(resolved(f.path.string() + "//") == f.path.string());
   CHECK(resolved("/") == "/");
 }
 
-TEST_CASE("a file in the place of a folder is told, and so is why a folder cannot be looked at") {
+TEST_CASE("a file in place of a folder is an error; an inaccessible folder is an error with its reason") {
   temporary_folder f("files");
   f.write("x.safetensors", "").write("llava.Q4_K_M.gguf", "GGUF");
   CHECK(resolved(f / "x.safetensors") ==
@@ -50,7 +50,7 @@ TEST_CASE("a file in the place of a folder is told, and so is why a folder canno
   CHECK(resolved(f / "absent").find(": No such file or directory") != std::string::npos);
 }
 
-TEST_CASE("the name of a repository is looked up in the Hugging Face cache") {
+TEST_CASE("a repository name is looked up in the Hugging Face cache") {
   environment e;
   temporary_folder f("hub");
   const std::string revision = "4481d270cc22fd5c4d1bb5df129622006ccd9234",
@@ -73,7 +73,7 @@ TEST_CASE("the name of a repository is looked up in the Hugging Face cache") {
   CHECK(resolved("liuhaotian/llava-v1.5-7b") == f / (".cache/huggingface/hub/" + inside + "snapshots/" + revision));
 }
 
-TEST_CASE("names that are no repository, and caches that lead elsewhere, lead nowhere") {
+TEST_CASE("invalid repository names, and cache entries that point outside the cache, are not resolved") {
   environment e;
   temporary_folder f("hub_bad");
   ::setenv("HF_HUB_CACHE", f.path.c_str(), 1);

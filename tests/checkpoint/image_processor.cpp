@@ -8,7 +8,7 @@
 
 namespace {
 
-/// A llava-hf folder with a tower of 42 pixels and what is written beside.
+/// A llava-hf folder with a tower of 42 pixels, and `more` keys in its config.json.
 struct folder : temporary_folder {
   explicit folder(const std::string& name, const std::string& tower = "clip", const std::string& more = "")
       : temporary_folder("image_processor_" + name) {
@@ -33,7 +33,7 @@ std::string crc_of_values(const llava::image_config& c, const llava::image& img)
 
 }  // namespace
 
-TEST_CASE("a processor's class says what its keys mean: the numbers of transformers 4.57, or a sentence") {
+TEST_CASE("a processor's class defines its keys: pixel values equal transformers 4.57's, or an error is returned") {
   const llava::image made[] = {images::draw("noise", 1, 61, 40),  images::draw("scene", 2, 40, 61),
                                images::draw("noise", 3, 50, 50),  images::draw("gradient", 4, 20, 17),
                                images::draw("noise", 5, 30, 140), images::draw("scene", 6, 300, 31)};
@@ -65,7 +65,7 @@ TEST_CASE("a processor's class says what its keys mean: the numbers of transform
   CHECK(refused >= 20);
 }
 
-TEST_CASE("which file says it: processor_config.json when it holds a processor, then preprocessor_config.json") {
+TEST_CASE("processor_config.json is read if it holds an image processor, else preprocessor_config.json") {
   const char* siglip = R"({"image_processor_type": "SiglipImageProcessor", "size": {"height": 42, "width": 42}})";
   const char* clip =
       R"({"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 60}, "crop_size": 42})";
@@ -79,7 +79,7 @@ TEST_CASE("which file says it: processor_config.json when it holds a processor, 
   CHECK(f.image().mean[0] == 0.5);
 }
 
-TEST_CASE("a folder that says nothing has its tower's usual preprocessing, and config.json may name the class") {
+TEST_CASE("a folder without settings has its tower's default preprocessing, and config.json may name the class") {
   CHECK(folder("clip").image().shape == llava::aspect::crop);
   CHECK(folder("clip").image().mean[0] == 0.48145466);
   CHECK(folder("siglip", "siglip").image().shape == llava::aspect::stretch);
@@ -90,7 +90,7 @@ TEST_CASE("a folder that says nothing has its tower's usual preprocessing, and c
 }
 
 TEST_CASE(
-    "original folders: CLIP's class whatever the tower's file calls it, or LLaVA's own for SigLIP, which reads none") {
+    "original folders: CLIP's class whatever the tower's file names, or LLaVA's own for SigLIP, which reads no file") {
   temporary_folder f("image_processor_original");
   const auto write = [&](const char* aspect, const char* tower) {
     f.write(

@@ -19,7 +19,7 @@ std::string repeated(std::string_view text, std::size_t times) {
 
 }  // namespace
 
-TEST_CASE("values are what they are") {
+TEST_CASE("JSON values of every type are read") {
   const auto parsed = llava::try_parse_json(
       "x.json", R"({"n":null,"t":true,"i":-7,"big":9223372036854775807,"huge":18446744073709551615,)"
                 R"("d":0.1,"e":1e2,"s":"a\u00e9\"\ud83d\ude00","a":[1,[],{}]})");
@@ -38,7 +38,7 @@ TEST_CASE("values are what they are") {
   CHECK(parsed->find("i")->items().empty());
 }
 
-TEST_CASE("numbers are the nearest to what is written, and what no number of 64 bits is near to is refused") {
+TEST_CASE("numbers are rounded to the nearest double, and numbers outside its range are refused") {
   for (const auto& [text, value] :
        {std::pair("0e-051", 0.), std::pair("0e51", 0.), std::pair("0.0e-300", 0.), std::pair("1e-400", 0.),
         std::pair("5e-324", 5e-324), std::pair("123e-2", 1.23), std::pair("0.48145466", 0.48145466),
@@ -57,7 +57,7 @@ TEST_CASE("numbers are the nearest to what is written, and what no number of 64 
   CHECK(error_of("1." + repeated("3", 4095)).find("more than 4096 characters") != std::string::npos);
 }
 
-TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {
+TEST_CASE("R9: invalid, too deep or ambiguous JSON is refused") {
   for (const std::string& text :
        {std::string(), std::string("{"), std::string("nul"), std::string("{} {}"), std::string("[1,]"),
         std::string("{\"a\" 1}"), std::string("'a'"), std::string("NaN"), std::string("01"), std::string("1e999"),
@@ -79,7 +79,7 @@ TEST_CASE("R9: what is not JSON, or too deep, or ambiguous is refused") {
   CHECK(error_of(repeated("{\"a\":", 1000000)).find("deeper than 64") != std::string::npos);
 }
 
-TEST_CASE("a key that stands twice has its last value, in its first place, as in Python") {
+TEST_CASE("a repeated key has its last value, in its first position, as in Python") {
   const auto parsed = llava::try_parse_json(
       "x.json", R"({"b":1,"a":{"x":1,"\u0078":[2]},"b":2,"c":0,"a":{"x":1,"y":{"z":1,"z":2},"x":3},"b":null,"d":4})");
   REQUIRE(parsed);
@@ -93,7 +93,7 @@ TEST_CASE("a key that stands twice has its last value, in its first place, as in
   CHECK(parsed->find("d")->whole() == 4);
 }
 
-TEST_CASE("what lies in the place of a file that was not fetched is named") {
+TEST_CASE("a Git LFS pointer or an HTML page in place of a file is named") {
   CHECK(
       error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 13\n") ==
       "llava: x.json is a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder, or fetch it with "
@@ -104,7 +104,7 @@ TEST_CASE("what lies in the place of a file that was not fetched is named") {
     CHECK(error_of(other).find("not JSON, at byte") != std::string::npos);
 }
 
-TEST_CASE("R1: JSON takes no more memory than 64 MiB and four times its text") {
+TEST_CASE("R1: parsing JSON takes at most 64 MiB plus four times the size of the text") {
   std::string members = "{";
   for (int i = 0; i < 1000000; ++i) members += "\"" + std::to_string(i) + "\":0,";
   for (const std::string& text : {"[" + repeated("1,", std::size_t{4} << 20) + "1]",
@@ -114,7 +114,7 @@ TEST_CASE("R1: JSON takes no more memory than 64 MiB and four times its text") {
     CHECK(peak.bytes_at_most() > 0);
     CHECK(peak.bytes_at_most() <= (std::size_t{64} << 20) + 4 * text.size());
   }
-  // What real files are like: 150,000 pieces with their ids, and as many merges.
+  // A realistic file: 150,000 pieces with their ids, and as many merges.
   std::string real = "{\"vocab\":{";
   for (int i = 0; i < 150000; ++i) real += "\"piece" + std::to_string(i) + "\": " + std::to_string(i) + ", ";
   real += "\"last\": 150000}, \"merges\": [";
@@ -122,7 +122,7 @@ TEST_CASE("R1: JSON takes no more memory than 64 MiB and four times its text") {
   CHECK(error_of(real + "[\"la\", \"st\"]]}").empty());
 }
 
-TEST_CASE("members are read with their place, and what does not fit is told") {
+TEST_CASE("members are read by type, and errors name file and key") {
   temporary_folder f("json");
   f.write("c.json", R"({"i":3,"d":1.5,"s":"x","b":false,"none":null,"o":{"deep":2147483648}})");
   const auto json = llava::json_document::try_read(f / "c.json");

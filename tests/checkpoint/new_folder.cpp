@@ -21,7 +21,7 @@ std::string entries(const fs::path& folder) {
   return all;
 }
 
-/// Makes `place` with two files in it; the error, or nothing.
+/// Creates the folder `place` with two files. Returns the error, or an empty string.
 std::string made(const temporary_folder& f, const std::string& place) {
   auto folder = new_folder::try_make(place);
   if (!folder) return folder.error().sentence();
@@ -33,7 +33,7 @@ std::string made(const temporary_folder& f, const std::string& place) {
 
 }  // namespace
 
-TEST_CASE("a new folder: each thing that may be in its place has a defined end, and none is destroyed") {
+TEST_CASE("a new folder: everything that may already have its name has a defined result, and nothing is destroyed") {
   temporary_folder f("new_folder");
   f.write("source", "{}").write("file", "mine").write("empty_file", "").write("full/x", "mine").write("links/here", "");
   for (const char* name : {"empty", "target"}) fs::create_directory(f / name);
@@ -67,7 +67,7 @@ TEST_CASE("a new folder: each thing that may be in its place has a defined end, 
   CHECK(entries(f.path) == "deep dot empty empty_file file full links new source target");
 }
 
-TEST_CASE("a new folder that is not finished leaves nothing, and what is put in its place meanwhile stays") {
+TEST_CASE("a new folder that is not finished leaves nothing behind, and files put in its place meanwhile stay") {
   temporary_folder f("new_folder_left");
   f.write("source", "{}");
   fs::create_directory(f / "empty");
@@ -93,7 +93,7 @@ TEST_CASE("a new folder that is not finished leaves nothing, and what is put in 
   CHECK(entries(f / "new") == "of others");
 }
 
-TEST_CASE("of a folder its model is copied, and nothing else: a clone, a cache and other weights are left") {
+TEST_CASE("only the model's files of a folder are copied, not a clone, a cache or other weights") {
   temporary_folder f("model_files");
   for (const char* name : {"config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
                            "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
@@ -109,7 +109,7 @@ TEST_CASE("of a folder its model is copied, and nothing else: a clone, a cache a
     f.write(std::string("m/") + name, "x");
   fs::remove(f / "m/tokenizer.model");
   f.write("blob", "of the cache");
-  fs::create_symlink(f / "blob", f / "m/tokenizer.model");  // as snapshots of the hub's cache have them
+  fs::create_symlink(f / "blob", f / "m/tokenizer.model");  // as in snapshots of the hub's cache
   fs::create_directory_symlink(f / "m/.git", f / "m/tokenizer_of_others");
 
   auto folder = new_folder::try_make(f / "new");
@@ -122,7 +122,7 @@ TEST_CASE("of a folder its model is copied, and nothing else: a clone, a cache a
   CHECK_FALSE(fs::is_symlink(f / "new/tokenizer.model"));
 }
 
-TEST_CASE("a tower below the folder is copied with its weights; one elsewhere is not; a pointer is named") {
+TEST_CASE("a tower below the folder is copied with its weights, one elsewhere is not; a Git LFS pointer is an error") {
   temporary_folder f("model_tower");
   f.write("m/config.json", R"({"mm_vision_tower": "openai/clip"})");
   for (const char* name : {"config.json", "preprocessor_config.json", "model.safetensors",

@@ -20,7 +20,7 @@ using namespace llava;
 
 const std::string layout = "q8_0 in panels of 16, 1";
 
-/// Bytes of a value each, which go on as the items of try_write.
+/// Two tensors of constant bytes, and their items for try_write.
 struct weights {
   std::vector<std::byte> a, b;
   explicit weights(int value) : a(1000, std::byte(value)), b(70000, std::byte(value + 1)) {}
@@ -45,7 +45,7 @@ std::size_t files_in(const temporary_folder& f) {
   return n;
 }
 
-/// The bytes of a safetensors file with two tensors of `value`.
+/// Writes a safetensors file with two tensors whose bytes are all `value`.
 void write_weights(const std::string& file, int value, const char* first, const char* second) {
   const std::vector<std::byte> small(100, std::byte(value)), large(100000, std::byte(value));
   auto out = safetensors_writer::try_create(
@@ -56,7 +56,7 @@ void write_weights(const std::string& file, int value, const char* first, const 
 
 }  // namespace
 
-TEST_CASE("packed weights are what was written, for their source, and replaced when damaged or of another") {
+TEST_CASE("packed weights are read back for their source, and replaced when damaged or from another source") {
   temporary_folder f("packed");
   const std::string file = f / "w.packed";
   REQUIRE(opened(file));
@@ -82,7 +82,7 @@ TEST_CASE("packed weights are what was written, for their source, and replaced w
   CHECK(files_in(f) == 1);
 }
 
-TEST_CASE("a file that is not of packed weights is never written over, whatever it is") {
+TEST_CASE("a file that does not hold packed weights is never overwritten") {
   temporary_folder f("packed_others");
   f.write("text", "a thesis").write("empty", "").write("folder/x", "");
   write_weights(f / "model.safetensors", 7, "a", "b");
@@ -122,7 +122,7 @@ TEST_CASE("a link to packed weights stays a link") {
   CHECK(weights(2).are_in(*opened(f / "there/w.packed", "two")));
 }
 
-TEST_CASE("the identity of files is another when weights are, though size and time are equal") {
+TEST_CASE("the identity of files changes with the weights, even if size and time are equal") {
   temporary_folder f("identity");
   std::vector<std::string> all;
   const auto add = [&](int value, const char* first, const char* second) {
@@ -141,7 +141,7 @@ TEST_CASE("the identity of files is another when weights are, though size and ti
   CHECK(all[3] != all[0]);
   CHECK(all[2].substr(0, all[0].rfind(',')) == all[0].substr(0, all[0].rfind(',')));  // size and time
 
-  // Rewritten in place: one tensor of two is another.
+  // Rewritten in place: one of the two tensors changes.
   std::string bytes = f.read("model.safetensors");
   for (std::size_t i = bytes.size() - 100000; i < bytes.size(); ++i) bytes[i] = 9;
   std::ofstream(f / "model.safetensors", std::ios::binary | std::ios::in) << bytes;
@@ -181,7 +181,7 @@ TEST_CASE("several threads and processes write one file at once: all succeed, on
   CHECK(files_in(f) == 1);
 }
 
-TEST_CASE("what a crash has left is removed by the next one; what is being written is not") {
+TEST_CASE("files left by a crash are removed by the next writer; files being written are not") {
   temporary_folder f("packed_crash");
   const std::string prefix = f / "w.packed.partial-";
   for (int i = 0; i < 3; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// R12 for readers, tokenizers and templates that a program calls by themselves.
+/// R12 for readers, tokenizers and templates that a program calls directly.
 #include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/packed_weights.hpp>
@@ -17,7 +17,7 @@ namespace {
 const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny", config = tiny + "/config.json", missing = tiny + "/no.safetensors";
 }
 
-TEST_CASE("R12: a folder is described, and its tokenizer opened, without memory", "[checkpoint]") {
+TEST_CASE("R12: memory is refused while a folder is described and its tokenizer opened", "[checkpoint]") {
   CHECK(refuse_each([] { return llava::try_resolve_model_folder(tiny); }) > 0);
   CHECK(refuse_each([] { return llava::try_resolve_model_folder("no/such-model"); }, 2000, 1, llava::errc::not_found) >
         0);
@@ -28,7 +28,7 @@ TEST_CASE("R12: a folder is described, and its tokenizer opened, without memory"
   CHECK(refuse_each([] { return llava::try_open_tokenizer(tiny); }, 300, 17) > 50);
 }
 
-TEST_CASE("R12: files of tensors without memory", "[checkpoint]") {
+TEST_CASE("R12: memory is refused while tensor files are read and written", "[checkpoint]") {
   CHECK(refuse_each([] { return llava::safetensors_folder::try_open(tiny); }) > 50);
   CHECK(refuse_each([] { return llava::safetensors_file::try_open(missing); }, 2000, 1, llava::errc::not_found) > 0);
   CHECK(refuse_each([] { return llava::mapped_file::try_open(missing); }, 2000, 1, llava::errc::not_found) > 0);
@@ -52,14 +52,14 @@ TEST_CASE("R12: files of tensors without memory", "[checkpoint]") {
   CHECK(refuse_each([&] { return llava::packed_weights::try_open(packed, "s", threads); }) > 5);
 }
 
-TEST_CASE("R12: JSON and texts without memory", "[checkpoint]") {
+TEST_CASE("R12: memory is refused while JSON and text files are read", "[checkpoint]") {
   CHECK(refuse_each([] { return llava::try_parse_json("a.json", R"({"a long enough key": [1, 2.5, {"b": null}]})"); }) >
         5);
   CHECK(refuse_each([] { return llava::try_parse_json("a.json", "{"); }, 2000, 1, llava::errc::invalid_format) > 1);
   CHECK(refuse_each([] { return llava::try_read_text_file(config); }) > 0);
 }
 
-TEST_CASE("R12: prompts without memory", "[text]") {
+TEST_CASE("R12: memory is refused while prompts and chat templates are rendered", "[text]") {
   const llava::message turns[] = {{llava::role::user, "What is in the picture, in a sentence or two?"},
                                   {llava::role::assistant, {}}};
   CHECK(refuse_each([&] { return llava::try_prompt(llava::any_conversation(), turns); }) > 1);
@@ -76,7 +76,7 @@ TEST_CASE("R12: prompts without memory", "[text]") {
         }) > 10);
 }
 
-TEST_CASE("R12: images are resized, padded and cropped without memory", "[image]") {
+TEST_CASE("R12: memory is refused while images are resized, padded and cropped", "[image]") {
   const llava::image p = *llava::try_image_from_rgb(4, 3, std::vector<std::byte>(36));
   CHECK(refuse_each([&] { return llava::try_pad_to_square(p, {1, 2, 3}); }) > 0);
   CHECK(refuse_each([&] { return llava::try_centre_crop(p, 2); }) > 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The files that Python's safetensors wrote are read in tests/goldens; here is what nobody should write.
+/// Invalid safetensors files. tests/goldens reads files that Python's safetensors wrote.
 #include <llava/checkpoint/safetensors.hpp>
 
 #include <cstring>
@@ -9,7 +9,7 @@
 
 namespace {
 
-/// u64 length, header, data.
+/// The bytes of a file: u64 header length (plus `extra`), header, data.
 std::string file_of(const std::string& header, const std::string& data = "", std::uint64_t extra = 0) {
   const std::uint64_t length = header.size() + extra;
   std::string bytes(8, '\0');
@@ -17,7 +17,7 @@ std::string file_of(const std::string& header, const std::string& data = "", std
   return bytes + header + data;
 }
 
-/// The error of opening such a file; it always names the file.
+/// Returns the error of opening a file with these bytes. The error must name the file.
 std::string error_of(const std::string& bytes) {
   temporary_folder f("safetensors");
   f.write("x.safetensors", bytes);
@@ -38,7 +38,7 @@ const std::string fourteen = "\0\0\x80?\0\0\0@\1\2\3\4\5\6";
 
 }  // namespace
 
-TEST_CASE("tensors are found with type, shape and bytes, where they lie in the mapped file") {
+TEST_CASE("tensors are found with type, shape and bytes in the mapped file") {
   temporary_folder f("safetensors");
   f.write("x.safetensors", file_of(two + "   ", std::string("\0\0\x80?\0\0\0@\1\2\3\4\5\6", 14)));
   const auto file = llava::safetensors_file::try_open(f / "x.safetensors");
@@ -56,13 +56,13 @@ TEST_CASE("tensors are found with type, shape and bytes, where they lie in the m
   CHECK(file->find("__metadata__") == nullptr);
 }
 
-TEST_CASE("a file without tensors, scalars and empty tensors are in order") {
+TEST_CASE("a file without tensors, scalars and empty tensors are valid") {
   CHECK(error_of(file_of("{}")).empty());
   CHECK(error_of(file_of(R"({"s":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})", "abcd")).empty());
   CHECK(error_of(file_of(R"({"e":{"dtype":"I64","shape":[0,5],"data_offsets":[0,0]}})")).empty());
 }
 
-TEST_CASE("R2: what safetensors forbids is refused, in one sentence that says what it is") {
+TEST_CASE("R2: each violation of the safetensors format is refused with an error that names it") {
   struct row {
     std::string bytes, fragment;
   };
@@ -116,7 +116,7 @@ TEST_CASE("R2: what safetensors forbids is refused, in one sentence that says wh
   CHECK(error_of(file_of(two, std::string(fourteen.c_str(), 14))).empty());
 }
 
-TEST_CASE("R1: a header with any byte damaged, or cut anywhere, is read or refused") {
+TEST_CASE("R1: a file with any damaged byte, or cut anywhere, is read or refused") {
   const std::string whole = file_of(two, "fourteen bytes");
   for (std::size_t i = 0; i < whole.size(); ++i) {
     error_of(whole.substr(0, i));
@@ -128,7 +128,7 @@ TEST_CASE("R1: a header with any byte damaged, or cut anywhere, is read or refus
   }
 }
 
-TEST_CASE("shards: all that the index names are opened, and each tensor is where it says") {
+TEST_CASE("shards: every file of the index is opened, and must hold the tensors that the index states") {
   const std::string a = file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "A");
   const std::string b = file_of(R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "B");
   temporary_folder f("shards");
@@ -162,7 +162,7 @@ TEST_CASE("shards: all that the index names are opened, and each tensor is where
   }
 }
 
-TEST_CASE("a whole model.safetensors goes before an index that is left from before, as in transformers") {
+TEST_CASE("model.safetensors takes precedence over a stale index, as in transformers") {
   temporary_folder f("stale");
   f.write("model.safetensors", file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "A"));
   f.write("model.safetensors.index.json", R"({"weight_map":{"b":"gone.safetensors"}})");
@@ -171,7 +171,7 @@ TEST_CASE("a whole model.safetensors goes before an index that is left from befo
   CHECK(folder->find("a")->bytes[0] == std::byte{'A'});
 }
 
-TEST_CASE("what lies in the place of weights that were not fetched is named, and so are types that are not ours") {
+TEST_CASE("Git LFS pointers, HTML pages and unsupported dtypes are named") {
   CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4221341048\n")
             .find("x.safetensors is a pointer of Git LFS, not the file itself; run `git lfs pull`") !=
         std::string::npos);
@@ -185,7 +185,7 @@ TEST_CASE("what lies in the place of weights that were not fetched is named, and
   CHECK(file->find("a")->bytes.empty());
 }
 
-TEST_CASE("a folder without safetensors says what it has instead") {
+TEST_CASE("the error for a folder without safetensors names the weights that it has instead") {
   temporary_folder f("none");
   CHECK(error_of_folder(f).find("has no model.safetensors or model.safetensors.index.json") != std::string::npos);
   f.write("consolidated.safetensors", "").write("model-00002-of-00002.safetensors", "");

@@ -9,7 +9,7 @@ namespace {
 
 using namespace llava;
 
-/// Tensors that have a name and nothing else.
+/// Tensors with a name and nothing else.
 struct named_tensors final : tensor_source {
   std::map<std::string, stored_tensor, std::less<>> all;
   named_tensors(std::initializer_list<const char*> names) {
@@ -33,7 +33,7 @@ const named_tensors of_original{"model.norm.weight", "lm_head.weight", "model.mm
 
 }  // namespace
 
-TEST_CASE("every name is a name of the file, whatever it is") {
+TEST_CASE("every name of the library maps to a name of the file") {
   const tensor_names hf(tensor_spelling::llava_hf, of_llava_hf), original(tensor_spelling::original, of_original);
   for (const auto& [ours, in_hf, in_original] : {
            std::tuple{"text.norm.weight", "language_model.model.norm.weight", "model.norm.weight"},
@@ -41,7 +41,7 @@ TEST_CASE("every name is a name of the file, whatever it is") {
            {"projector.0.weight", "multi_modal_projector.linear_1.weight", "model.mm_projector.0.weight"},
            {"projector.4.bias", "multi_modal_projector.linear_3.bias", "model.mm_projector.4.bias"},
            {"projector.weight", "multi_modal_projector.weight", "model.mm_projector.weight"},
-           // Of projectors of one's own: shorter than "projector.", numbers that are none, numbers without a name.
+           // Names of custom projectors: nothing after "projector.", invalid layer numbers, a number without a name.
            {"projector.", "multi_modal_projector.", "model.mm_projector."},
            {"projector.1.weight", "multi_modal_projector.1.weight", "model.mm_projector.1.weight"},
            {"projector.0", "multi_modal_projector.0", "model.mm_projector.0"},
@@ -60,7 +60,7 @@ TEST_CASE("every name is a name of the file, whatever it is") {
   }
 }
 
-TEST_CASE("from the files' names back to ours") {
+TEST_CASE("names of the files map back to the library's") {
   const tensor_names hf(tensor_spelling::llava_hf, of_llava_hf), original(tensor_spelling::original, of_original);
   for (const char* ours :
        {"text.norm.weight", "text.layers.31.mlp.up_proj.weight", "text.embed_tokens.weight", "text.lm_head.weight",
@@ -75,8 +75,8 @@ TEST_CASE("from the files' names back to ours") {
     CHECK(hf.name_of(theirs).empty());
     CHECK(original.name_of(theirs).empty());
   }
-  CHECK(original.name_of("model.image_newline") == "text.image_newline");  // something of the model's, whatever it is
-  // A tower alone, whose names have no prefix.
+  CHECK(original.name_of("model.image_newline") == "text.image_newline");  // an unknown tensor of the language model
+  // A separate tower, whose names have no prefix.
   const named_tensors alone{"embeddings.patch_embedding.weight", "encoder.layers.0.mlp.fc1.bias"};
   CHECK(tensor_names(tensor_spelling::original, alone).name_of("encoder.layers.0.mlp.fc1.bias") ==
         "vision.encoder.layers.0.mlp.fc1.bias");

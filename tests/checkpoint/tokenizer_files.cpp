@@ -42,16 +42,16 @@ struct folder : temporary_folder {
 
 }  // namespace
 
-TEST_CASE("tokenizer.json goes first, but tokenizer.model where the slow tokenizer is asked for") {
+TEST_CASE("tokenizer.json is preferred, but tokenizer.model if the slow tokenizer is requested") {
   folder f("order");
   f.copy("llama/tokenizer.json").copy("spm/tokenizer.model");
-  CHECK(f.open().find("<image>") == 1000);      // an added token of the one …
-  CHECK(f.open(slow).find("<image>") == 1000);  // … which the slow tokenizer has as well, where nothing else says any
+  CHECK(f.open().find("<image>") == 1000);      // an added token of tokenizer.json …
+  CHECK(f.open(slow).find("<image>") == 1000);  // … which the slow tokenizer has too, if no config lists added tokens
   f.write("tokenizer_config.json", R"({"added_tokens_decoder": {}})");
   CHECK(!f.open(slow).find("<image>"));
 }
 
-TEST_CASE("what tokenizer.json adds to the slow tokenizer must have ids") {
+TEST_CASE("tokens that tokenizer.json adds to the slow tokenizer must have ids") {
   folder f("added");
   f.copy("spm/tokenizer.model");
   for (const char* token :
@@ -64,7 +64,7 @@ TEST_CASE("what tokenizer.json adds to the slow tokenizer must have ids") {
   CHECK(f.open(slow).encode("x  a b") == f.open(slow).encode("xa b"));
 }
 
-TEST_CASE("tokenizer.model alone: the same ids, and bytes become text as the tokenizer has it that is asked for") {
+TEST_CASE("tokenizer.model alone: fast and slow give the same ids, and each decodes bytes in its own way") {
   folder f("alone");
   f.copy("spm/tokenizer.model");
   const llava::tokenizer fast = f.open(), slowly = f.open(slow);
@@ -83,7 +83,7 @@ TEST_CASE("a folder without a tokenizer, or with a damaged one, is an error that
   f.error(slow);
 }
 
-TEST_CASE("a tokenizer.model alone is LLaMA's: BOS in front, its three special tokens cut out, legacy") {
+TEST_CASE("a tokenizer.model alone is LLaMA's: BOS first, its three special tokens are split off, legacy") {
   folder f("model");
   f.copy("spm/tokenizer.model");
   const llava::tokenizer words = f.open(slow);
@@ -94,7 +94,7 @@ TEST_CASE("a tokenizer.model alone is LLaMA's: BOS in front, its three special t
   CHECK(words.piece(made.back()).rfind("\u2581", 0) == 0);  // text after a token has the dummy prefix again
 }
 
-TEST_CASE("tokenizer_config.json says what is put around a text and which tokens are special") {
+TEST_CASE("tokenizer_config.json sets the tokens around a text and the special tokens") {
   folder f("config");
   f.copy("spm/tokenizer.model");
   f.write("tokenizer_config.json",
@@ -109,7 +109,7 @@ TEST_CASE("tokenizer_config.json says what is put around a text and which tokens
   CHECK(words.piece(made[2]) == "b");  // not legacy: no dummy prefix after a token
 }
 
-TEST_CASE("without added_tokens_decoder, special_tokens_map.json goes before the config and added_tokens.json adds") {
+TEST_CASE("without added_tokens_decoder, special_tokens_map.json overrides the config and added_tokens.json adds") {
   folder f("older");
   f.copy("spm/tokenizer.model");
   f.write("tokenizer_config.json", R"({"pad_token": "<unk>"})");
@@ -121,11 +121,11 @@ TEST_CASE("without added_tokens_decoder, special_tokens_map.json goes before the
   CHECK(words.find("<im_end>") == 1004);
   CHECK(words.is_special(1005));
   CHECK(!words.is_special(1004));
-  CHECK(words.pad() == 1006);  // nobody gives it an id: behind all others
+  CHECK(words.pad() == 1006);  // no file gives it an id: it comes last
   CHECK(words.size() == 1007);
 }
 
-TEST_CASE("BOS of a tokenizer.json goes by the config only where that says so") {
+TEST_CASE("a tokenizer.json puts BOS in front, unless the config says otherwise") {
   folder f("bos");
   f.copy("llama/tokenizer.json");
   CHECK(f.open().encode("").size() == 1);
@@ -138,7 +138,7 @@ TEST_CASE("BOS of a tokenizer.json goes by the config only where that says so") 
   CHECK(f.open().encode("") == ids{2});
 }
 
-TEST_CASE("add_bos_token and add_eos_token count for LLaMA's classes alone, as in transformers 4.57") {
+TEST_CASE("add_bos_token and add_eos_token apply to LLaMA's classes only, as in transformers 4.57") {
   folder f("flags");
   f.write("tokenizer.json", read(LLAVA_TEST_DATA "/goldens/clip_mha/tokenizer.json"));
   const auto around = [&](const std::string& type, const std::string& flags) {
@@ -172,7 +172,7 @@ TEST_CASE("add_bos_token and add_eos_token count for LLaMA's classes alone, as i
     for (const char* type : {"Qwen2Tokenizer", "GPT2Tokenizer", ""}) CHECK(around(type, flags).empty());
 }
 
-TEST_CASE("R1: small files that say nonsense are errors that name the folder") {
+TEST_CASE("R1: invalid tokenizer settings are errors that name the folder") {
   folder f("nonsense");
   f.copy("spm/tokenizer.model");
   for (const char* config :

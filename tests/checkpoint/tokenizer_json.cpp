@@ -55,14 +55,14 @@ const std::string qwen2 =
 
 }  // namespace
 
-TEST_CASE("merges may be texts or pairs") {
+TEST_CASE("merges may be strings or pairs") {
   const auto words = try_open(file().text());
   if (!words) FAIL(words.error().what());
   CHECK(words->encode("ab a<s>") == std::vector<std::int32_t>{2, 4, 5});
   CHECK(words->size() == 6);
 }
 
-TEST_CASE("patterns are known by their text; others are errors that quote it") {
+TEST_CASE("patterns are recognised by their text; others are errors that quote it") {
   file f;
   f.pre_tokenizer = split_by(qwen2, R"("behavior": "Isolated", "invert": false)");
   CHECK(try_open(f.text()));
@@ -75,7 +75,7 @@ TEST_CASE("patterns are known by their text; others are errors that quote it") {
           "[a-z]+|.");
 }
 
-TEST_CASE("components that are not known are errors that name them") {
+TEST_CASE("unsupported components are errors that name them") {
   using llava::errc;
   refused([](file& f) { f.model = R"({"type": "Unigram", "vocab": []})"; }, errc::unsupported, "Unigram");
   refused(
@@ -148,7 +148,7 @@ TEST_CASE("R1: files with wrong types, ids or merges are errors that say what wa
     refused([&](file& f) { f.post_processor = post; }, bad, "");
 }
 
-TEST_CASE("of a piece that stands twice the last id counts, as in the tokenizers library") {
+TEST_CASE("a repeated vocabulary entry has its last id, as in the tokenizers library") {
   file f;
   f.model = R"({"vocab": {"a": 0, "b": 1, "ab": 2, "a": 3}, "merges": ["a b"]})";
   const auto words = try_open(f.text());
@@ -157,7 +157,7 @@ TEST_CASE("of a piece that stands twice the last id counts, as in the tokenizers
   CHECK(words->encode("a", {false}) == std::vector<std::int32_t>{3});
 }
 
-TEST_CASE("a template puts tokens before and behind a text") {
+TEST_CASE("a template adds tokens before and after a text") {
   file f;
   f.post_processor =
       R"({"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}},
@@ -167,7 +167,7 @@ TEST_CASE("a template puts tokens before and behind a text") {
   CHECK(words->encode("ab") == std::vector<std::int32_t>{5, 2, 0, 1});
 }
 
-TEST_CASE("R1: a tokenizer.json that is changed anywhere is read or an error") {
+TEST_CASE("R1: a damaged tokenizer.json is read or is an error") {
   for (const char* name : {"llama", "qwen2"}) {
     std::ifstream in(std::string(LLAVA_TEST_DATA "/text/") + name + "/tokenizer.json", std::ios::binary);
     const std::string whole{std::istreambuf_iterator<char>(in), {}};

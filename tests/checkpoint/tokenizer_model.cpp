@@ -43,7 +43,7 @@ void refused(const std::string& model, llava::errc code, std::string_view why) {
 
 }  // namespace
 
-TEST_CASE("a tokenizer.model that was not fetched is named") {
+TEST_CASE("a Git LFS pointer or an HTML page in place of tokenizer.model is named") {
   const auto error_of = [](std::string_view bytes) {
     return llava::try_read_tokenizer_model("tokenizer.model", bytes).error().sentence();
   };
@@ -52,7 +52,7 @@ TEST_CASE("a tokenizer.model that was not fetched is named") {
   CHECK(error_of("<html></html>").find("tokenizer.model is an HTML page") != std::string::npos);
 }
 
-TEST_CASE("a SentencePiece model is read, and fields that are not known are passed over") {
+TEST_CASE("a SentencePiece model is read, and unknown fields are skipped") {
   const std::string extra =
       number(9, 1) + bytes(100, "x") + varint(11 << 3 | 1) + "12345678" + varint(12 << 3 | 5) + "1234";
   const auto read = llava::try_read_tokenizer_model("m", extra + pieces + bpe + identity + extra);
@@ -90,7 +90,7 @@ TEST_CASE("R1: damaged models are errors that name the file") {
   refused(pieces + std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), errc::invalid_format,
           "breaks off");  // 2⁶⁴−1
   refused(pieces + std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12), errc::invalid_format,
-          "breaks off");                                                       // a varint without end
+          "breaks off");                                                       // an unterminated varint
   refused(pieces + std::string(1, '\0'), errc::invalid_format, "breaks off");  // field 0
   refused(pieces + varint(1 << 3 | 3), errc::invalid_format, "breaks off");    // a group
   refused(bytes(1,
@@ -106,14 +106,13 @@ TEST_CASE("R1: damaged models are errors that name the file") {
   refused(piece("a") + bpe + identity, errc::invalid_format, "unknown");
 }
 
-TEST_CASE(
-    "R1: a model that is cut off inside a field is an error, and one that is changed anywhere is read or an error") {
+TEST_CASE("R1: a model cut off inside a field is an error, and a damaged one is read or is an error") {
   const std::string whole = real();
   REQUIRE(llava::try_read_tokenizer_model("m", whole));
   int read_all_the_same = 0;
   for (std::size_t n = 0; n < whole.size(); n += n < 100 || n + 100 > whole.size() ? 1u : 37u)
     read_all_the_same += static_cast<bool>(llava::try_read_tokenizer_model("m", whole.substr(0, n)));
-  CHECK(read_all_the_same <= 2);  // cut off between two messages it is a model, with defaults for what is missing
+  CHECK(read_all_the_same <= 2);  // cut between two messages, it is a model with defaults for the rest
   std::uint64_t x = 23;
   for (int i = 0; i < 2000; ++i) {
     std::string damaged = whole;
