@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// config.json, with all that is read beside it: the first byte says which of the folder's files the rest becomes. What
-/// is described keeps the rules of config.hpp.
+/// config.json and the files that are read with it: the first byte selects the file that the rest becomes. A
+/// description must keep the rules of config_rules.hpp.
 #include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/tokenizer_files.hpp>
 

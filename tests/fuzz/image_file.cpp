@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// An image's file; an image that is read is of the size that it says, and becomes a square.
+/// An image file. A decoded image must be within the limits, have the pixels of its size, and become a square.
 #include <llava/image/file.hpp>
 #include <llava/image/preprocess.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The header of a safetensors file, and that every byte of every tensor it admits can be read.
+/// The header of a safetensors file. Every byte of every accepted tensor must be readable.
 #include <llava/checkpoint/safetensors.hpp>
 
 #include "fuzz.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// model.safetensors.index.json, which names files: none outside its folder is opened.
+/// model.safetensors.index.json, which names files. No file outside its folder may be opened.
 #include <llava/checkpoint/safetensors.hpp>
 
 #include <temporary_folder.hpp>

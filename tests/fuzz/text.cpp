@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Any text, asked of both kinds of tokenizer, and its ids streamed back (R10).
+/// Encodes any text with both kinds of tokenizer, and streams the ids back to text (R10).
 #include <llava/checkpoint/tokenizer_files.hpp>
 #include <llava/text/stream_decoder.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer.json; what is read encodes and decodes any text.
+/// tokenizer.json. An accepted file must encode and decode any text.
 #include <llava/checkpoint/tokenizer_json.hpp>
 #include <llava/text/tokenizer.hpp>
 

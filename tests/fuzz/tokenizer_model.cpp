@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tokenizer.model; what is read encodes and decodes.
+/// tokenizer.model. An accepted file must encode any text to ids of its vocabulary.
 #include <llava/checkpoint/tokenizer_model.hpp>
 
 #include "fuzz.hpp"

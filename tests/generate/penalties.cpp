@@ -21,7 +21,7 @@ std::vector<float> floats(const llava::json_value& v) {
 }
 }  // namespace
 
-TEST_CASE("penalties are those of transformers' processors, to the bit", "[generate]") {
+TEST_CASE("penalties equal those of transformers' processors bit for bit", "[generate]") {
   const auto file = llava::json_document::try_read(LLAVA_TEST_DATA "/generate/penalties.json");
   REQUIRE(file);
   const auto& cases = file->value().find("logits")->items();
@@ -41,7 +41,7 @@ TEST_CASE("penalties are those of transformers' processors, to the bit", "[gener
   }
 }
 
-TEST_CASE("numbers that are no row of the logits change nothing, and a penalty of 1 is none", "[generate]") {
+TEST_CASE("ids outside the logits change nothing, and a penalty of 1 has no effect", "[generate]") {
   const std::vector<float> logits{1.f, -2.f, 3.f};
   std::vector<float> changed = logits;
   llava::token_penalties beyond(2.f, {3, 400});
@@ -55,7 +55,7 @@ TEST_CASE("numbers that are no row of the logits change nothing, and a penalty o
   CHECK(changed == logits);
 }
 
-TEST_CASE("a token more costs no allocation", "[generate]") {
+TEST_CASE("adding a token allocates nothing", "[generate]") {
   llava::token_penalties p(1.5f, {7});
   std::vector<float> logits(1000, 1.f);
   p.begin({5, 5, 900}, 500);
@@ -64,7 +64,7 @@ TEST_CASE("a token more costs no allocation", "[generate]") {
   CHECK(allocations::made.load() == before);
 }
 
-TEST_CASE("settings that have no meaning are refused; those that are not set have none", "[generate]") {
+TEST_CASE("invalid settings are refused, and unset ones have no effect", "[generate]") {
   llava::generation_settings s;
   CHECK(llava::try_check(s));
   for (const float p : {0.f, -1.f, infinity, std::numeric_limits<float>::quiet_NaN()}) {

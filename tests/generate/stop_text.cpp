@@ -6,7 +6,7 @@
 #include <vector>
 
 namespace {
-/// Everything shown when `text` comes in pieces of `size`, and whether it was stopped.
+/// The text shown if `text` comes in pieces of `size` bytes, and whether a stop text was reached.
 std::pair<std::string, bool> shown(std::string_view text, std::size_t size, const std::vector<std::string>& stops) {
   llava::stop_text s(stops);
   std::string out;
@@ -16,7 +16,7 @@ std::pair<std::string, bool> shown(std::string_view text, std::size_t size, cons
 }
 }  // namespace
 
-TEST_CASE("stop_text: the text before the first stop, however the pieces fall", "[generate]") {
+TEST_CASE("stop_text: shows the text before the first stop, for every split into pieces", "[generate]") {
   const std::vector<std::string> stops{"###", "</s>"};
   for (std::size_t size = 1; size < 12; ++size) {
     CHECK(shown("An answer.###Human: more", size, stops) == std::pair<std::string, bool>("An answer.", true));
@@ -36,7 +36,7 @@ TEST_CASE("stop_text: no part of a stop text is ever shown", "[generate]") {
   CHECK(s.reached());
 }
 
-TEST_CASE("stop_text: without stops everything passes at once", "[generate]") {
+TEST_CASE("stop_text: without stops all text passes at once", "[generate]") {
   const std::vector<std::string> none;
   llava::stop_text s(none);
   CHECK(s.push("x") == "x");

@@ -3,6 +3,6 @@
 
 #include "golden.hpp"
 
-TEST_CASE("R15: every stage of a model is transformers', on eigen") {
+TEST_CASE("R15: every stage of a model matches transformers on eigen") {
   golden::check<llava::pipeline<llava::any, llava::eigen, llava::weights<llava::f32>>>("siglip_mistral");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Two models whose numbers are known to the compiler, with the files' weights used in place: f16 and bf16.
+/// Two models with dimensions fixed at compile time, which use the files' weights in place: f16 and bf16.
 #include "golden.hpp"
 
 namespace {
@@ -27,7 +27,7 @@ struct siglip_last_layer : clip_mha {
   using vision_activation = llava::gelu_tanh;
 };
 
-/// The weights of the file in place, and a KV cache that rounds nothing: what is left is fp32.
+/// The weights of the file in place, and a KV cache that does not round: everything else is fp32.
 template <class F>
 struct exact : llava::weights<F> {
   using kv_cache = llava::f32;
@@ -35,10 +35,10 @@ struct exact : llava::weights<F> {
 
 }  // namespace
 
-TEST_CASE("R15: a fixed model with f16 weights in place is transformers'") {
+TEST_CASE("R15: a fixed model with f16 weights in place matches transformers") {
   golden::check<llava::pipeline<clip_mha, llava::simd, exact<llava::f16>>>("clip_mha");
 }
 
-TEST_CASE("R15: a fixed SigLIP model with bf16 weights in place is transformers'") {
+TEST_CASE("R15: a fixed SigLIP model with bf16 weights in place matches transformers") {
   golden::check<llava::pipeline<siglip_last_layer, llava::simd, exact<llava::bf16>>>("siglip_last_layer");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Holds every stage of a pipeline against what transformers computed with the same folder in fp32
+/// Compares every stage of a pipeline with the results of transformers for the same folder in fp32
 /// (tests/oracle/goldens.py), with the tolerances of R15: pixels equal, features within a cosine of 0.9999, logits
 /// within 1e-4 of the largest, 64 greedy tokens equal.
 #pragma once
@@ -15,7 +15,7 @@ namespace golden {
 
 inline std::string folder(const std::string& model) { return std::string(LLAVA_TEST_DATA "/goldens/").append(model); }
 
-/// What transformers computed for one model.
+/// The results of transformers for one model.
 class record {
  public:
   explicit record(const std::string& model) {
@@ -53,14 +53,14 @@ std::vector<T> row(const std::vector<T>& all, std::size_t i, std::size_t rows) {
   return {all.begin() + static_cast<std::ptrdiff_t>(i * n), all.begin() + static_cast<std::ptrdiff_t>((i + 1) * n)};
 }
 
-/// How near to transformers: R15 for products of floats, and what products of bf16 with f32 sums are held to here.
+/// Bounds on the difference from transformers: R15 for products in f32, and this test's bounds for bf16 with f32 sums.
 struct bounds {
   double cosine, error;
   bool same_tokens;
 };
 inline constexpr bounds in_f32{0.9999, 1e-4, true}, in_bf16{0.999, 2.5e-2, false};
 
-/// Stages of one prompt.
+/// Checks the stages of one prompt.
 template <class Pipeline>
 void check_case(const Pipeline& model, const record& expected, const llava::json_value& about, const bounds& b) {
   const std::string name = *about.find("name")->text(), &prompt = *about.find("prompt")->text();
@@ -101,7 +101,7 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
   CHECK(answer->tokens == greedy);
 }
 
-/// All prompts of one folder; in chunks of `chunk` tokens.
+/// Checks all prompts of one folder, in chunks of `chunk` tokens.
 template <class Pipeline>
 void check(const std::string& name, int chunk = 64, const bounds& b = in_f32) {
   INFO("model " << name);
@@ -122,7 +122,7 @@ inline constexpr const char* models[] = {"clip_mha",          "clip_gqa_crop",  
                                          "original_identity", "original_siglip",   "text_llama",
                                          "text_qwen2",        "text_qwen2_window"};
 
-/// The dynamic pipeline of one backend, weights as f32: exact whatever the file holds.
+/// Checks the dynamic pipeline of one backend. The weights are f32: exact for every stored type.
 template <class B>
 void check_all() {
   for (const char* name : models) check<llava::pipeline<llava::any, B, llava::weights<llava::f32>>>(name);

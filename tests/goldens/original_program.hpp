@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Holds original folders against what LLaVA's own program said (tests/oracle/original_program.py): prompts, ids,
-/// greedy tokens and text, all equal.
+/// Compares original folders with the output of LLaVA's own program (tests/oracle/original_program.py): prompts, ids,
+/// greedy tokens and text must be equal.
 #pragma once
 #include <temporary_folder.hpp>
 
@@ -16,8 +16,8 @@ inline std::vector<std::int32_t> ids_of(const llava::json_value& list) {
   return ids;
 }
 
-/// Layers that add nothing, and a head that answers each token's embedding with the next token of `chain`: 16-bit
-/// weights.
+/// Rewrites the 16-bit weights of a folder: the layers add nothing, and the head maps each token's embedding to the
+/// next token of `chain`.
 inline void make_say(const std::string& folder, const std::vector<std::int32_t>& chain) {
   std::vector<llava::safetensors_plan> plan;
   std::vector<std::vector<std::byte>> contents;
@@ -59,7 +59,7 @@ inline void make_say(const std::string& folder, const std::vector<std::int32_t>&
   REQUIRE(to->try_finish());
 }
 
-/// A folder as the program was given it; asked about its images.
+/// Checks a folder as the original program was given it, with questions about its images.
 template <class Pipeline>
 void check_original_folder(const llava::json_value& about, const std::vector<const llava::json_value*>& questions) {
   const std::string &name = *about.find("name")->text(), &of = *about.find("of")->text();

@@ -6,7 +6,7 @@ namespace {
 template <class B>
 using on = llava::pipeline<llava::any, B, llava::weights<llava::f32>>;
 
-/// Logits of every position of a question about an image, by the bundled model.
+/// Logits of every position of a question about an image, computed by the bundled model.
 template <class B>
 std::vector<float> bundled_logits() {
   llava::open_options options;
@@ -20,12 +20,12 @@ std::vector<float> bundled_logits() {
 }
 }  // namespace
 
-TEST_CASE("R15: every stage of fourteen models is transformers', on a backend whose memory cannot be read") {
+TEST_CASE("R15: every stage of fourteen models matches transformers on a backend whose memory cannot be read") {
   golden::check_all<remote>();
 }
 
-TEST_CASE("R15: where products take bf16 operands, logits are within the bound for bf16") {
+TEST_CASE("R15: with bf16 operands of products, logits are within the bound for bf16") {
   CHECK(largest_error(bundled_logits<remote_of<llava::bf16>>(), bundled_logits<remote>()) <= 1.5e-2);
-  // Random weights of width 48 leave fewer terms for roundings to cancel in.
+  // Random weights of width 48 have fewer terms, so that rounding errors cancel less.
   for (const char* name : golden::models) golden::check<on<remote_of<llava::bf16>>>(name, 64, golden::in_bf16);
 }

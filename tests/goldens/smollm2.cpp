@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A real language model: LLAVA_SMOLLM2=DIR, a folder that tests/oracle/smollm2_folder.py --answers made. Part of the
-/// tests only where that is set when CMake configures.
+/// A real language model: LLAVA_SMOLLM2=DIR, a folder that tests/oracle/smollm2_folder.py --answers made. The test is
+/// built only if the variable is set when CMake configures.
 #include <cstdlib>
 
 #include <llava/backend/simd.hpp>
@@ -8,7 +8,7 @@
 
 #include "golden.hpp"
 
-TEST_CASE("SmolLM2's greedy text is transformers', in fp32") {
+TEST_CASE("SmolLM2's greedy text equals transformers' in fp32") {
   const char* folder = std::getenv("LLAVA_SMOLLM2");
   REQUIRE(folder);
   const auto model = llava::pipeline<llava::any, llava::simd, llava::weights<llava::f32>>::try_open(folder, {});

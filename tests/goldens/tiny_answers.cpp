@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The bundled model answers as it does in transformers, token for token: conversations about scenes, recorded by
-/// tests/oracle/tiny_answers.py, and questions of easy-VQA where LLAVA_EASY_VQA names the data folder of that package.
+/// The bundled model answers as in transformers, token for token: conversations about scenes, recorded by
+/// tests/oracle/tiny_answers.py, and questions of easy-VQA if LLAVA_EASY_VQA names the data folder of that package.
 #include <llava.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/image/file.hpp>
@@ -32,7 +32,7 @@ llava::image test_image(const llava::json_value& record, const llava::json_value
 
 }  // namespace
 
-TEST_CASE("the bundled model's answers are transformers', token for token") {
+TEST_CASE("the bundled model's answers equal transformers', token for token") {
   auto model = llava::try_open<llava::any, llava::simd, llava::f32>(tiny);
   if (!model) FAIL(model.error().what());
   const auto text = llava::try_read_text_file(LLAVA_TEST_DATA "/tiny_answers.jsonl");
@@ -50,7 +50,7 @@ TEST_CASE("the bundled model's answers are transformers', token for token") {
     std::span<const llava::image> fresh(images);
     for (const llava::json_value& turn : record->find("turns")->items()) {
       const auto answer = chat.try_ask(fresh, *turn.find("text")->text());
-      fresh = {};  // the conversation has them now
+      fresh = {};  // the conversation holds the images now
       if (!answer) FAIL(answer.error().what());
       INFO(*turn.find("text")->text() << " in " << line.substr(0, 60));
       CHECK(answer->tokens == numbers(*turn.find("output_ids")));

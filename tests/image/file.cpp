@@ -37,7 +37,7 @@ std::string big_endian(std::uint32_t v) {
 
 }  // namespace
 
-TEST_CASE("JPEG and PNG files are read as Pillow reads them, and become its squares") {
+TEST_CASE("JPEG and PNG files decode and preprocess to the bytes of Pillow") {
   const auto files = encoded();
   std::size_t read = 0, refused = 0;
   for (auto& line : images::lines("decode.txt")) {
@@ -67,7 +67,7 @@ TEST_CASE("JPEG and PNG files are read as Pillow reads them, and become its squa
   CHECK(refused >= 10);
 }
 
-TEST_CASE("a file that ends early is an error where it is one for Pillow, and never half an image (R4)") {
+TEST_CASE("a truncated file is an error where it is one for Pillow, and never half an image (R4)") {
   const auto files = encoded();
   for (auto& line : images::lines("cuts.txt")) {
     std::string name, first;
@@ -88,7 +88,7 @@ TEST_CASE("a file that ends early is an error where it is one for Pillow, and ne
   }
 }
 
-TEST_CASE("every cut and a damage at every byte give an image or one sentence (R4)") {
+TEST_CASE("a file cut or damaged at any byte gives an image or an error (R4)") {
   const auto files = encoded();
   for (const char* name :
        {"png-2-8-5x6", "png-3-8-5x6-adam7", "png-0-16-5x6", "jpeg-8x8-progressive", "jpeg-8x8-s2", "jpeg-8x8-cmyk"}) {
@@ -124,7 +124,7 @@ TEST_CASE("an image that is too large is refused before its pixels are allocated
   CHECK(error_of(std::string((20 << 20) + 1, 'x')).find("at most 20971520") != std::string::npos);
 }
 
-TEST_CASE("a JPEG that refines its image too often is refused (R4)") {
+TEST_CASE("a JPEG with too many scans is refused (R4)") {
   std::string jpeg = encoded().at("jpeg-64x48-progressive");
   const std::size_t last = jpeg.rfind("\xff\xda"), end = jpeg.rfind("\xff\xd9");
   REQUIRE(last < end);
@@ -134,7 +134,7 @@ TEST_CASE("a JPEG that refines its image too often is refused (R4)") {
   CHECK(error_of(many + "\xff\xd9").find("too many scans") != std::string::npos);
 }
 
-TEST_CASE("what is no image is named (R4)") {
+TEST_CASE("errors name unsupported formats and files that are no images (R4)") {
   using namespace std::string_literals;
   CHECK(error_of("").find("x.png is empty") != std::string::npos);
   CHECK(error_of("GIF89a").find("a GIF; save it as JPEG or PNG") != std::string::npos);
@@ -151,7 +151,7 @@ TEST_CASE("what is no image is named (R4)") {
   CHECK(error_of("<!DOCTYPE html><html>").find("x.png is an HTML page") != std::string::npos);
 }
 
-TEST_CASE("what names an image elsewhere than in a file is told in one sentence") {
+TEST_CASE("an image given as a URL, a data URL or standard input is an error") {
   const auto error_of_name = [](const std::string& name) { return llava::try_read_image(name).error().sentence(); };
   const std::string rest = "; save it as a file and give the file's name",
                     start = "llava: an image cannot be given as ";
@@ -163,7 +163,7 @@ TEST_CASE("what names an image elsewhere than in a file is told in one sentence"
   CHECK(error_of_name("://x.png") == "llava: cannot open the image ://x.png: No such file or directory");
 }
 
-TEST_CASE("files: absent, a folder, a name with a zero byte, and one that is there") {
+TEST_CASE("files: absent, a folder, a name with a NUL byte, and an existing one") {
   CHECK(llava::try_read_image("/nowhere/x.png").error().code() == llava::errc::not_found);
   const std::filesystem::path here = std::filesystem::temp_directory_path() / "llava_image_file_test.png";
   const auto folder = llava::try_read_image(here.parent_path().string());

@@ -3,14 +3,14 @@
 
 #include "images.hpp"
 
-TEST_CASE("image is a value") {
+TEST_CASE("image has value semantics") {
   llava::image a = images::draw("noise", 1, 5, 4);
   const llava::image b = a;
   CHECK(a == b);
   a.row(3)[14] ^= 1;
   CHECK_FALSE(a == b);
   llava::image taken = std::move(a);
-  CHECK(a.empty());  // NOLINT: what a moved-from image is
+  CHECK(a.empty());  // NOLINT: a moved-from image is empty
   CHECK(a.width() == 0);
   CHECK(taken.width() == 5);
   CHECK(llava::image(0, 5).empty());
@@ -18,7 +18,7 @@ TEST_CASE("image is a value") {
   CHECK(llava::image(16384, 16384).empty());
 }
 
-TEST_CASE("raw RGB comes in with any stride, and only when all of it is there (R4)") {
+TEST_CASE("raw RGB may have any stride, and must be complete (R4)") {
   const llava::image img = images::draw("scene", 2, 7, 5);
   std::vector<std::uint8_t> apart(4 * 32 + 21, 99);
   for (int y = 0; y < 5; ++y) std::memcpy(apart.data() + y * 32, img.row(y), 21);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Images by formula and the checksums of tests/oracle/pillow_vectors.py, which says what the files in
-/// tests/data/image hold.
+/// Generated images, and the checksums of tests/oracle/pillow_vectors.py, which documents the files in
+/// tests/data/image.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace images {
 
 inline std::string path(const std::string& name) { return std::string(LLAVA_TEST_DATA "/image/").append(name); }
 
-/// The lines of a file of vectors, without the first, which names versions; there must be some.
+/// The lines of a file of vectors without the first, which names versions. There must be at least one.
 inline std::vector<std::istringstream> lines(const std::string& name) {
   std::ifstream in(path(name));
   std::string line;
@@ -38,7 +38,7 @@ inline std::string read(const std::string& name) {
   return bytes;
 }
 
-/// zlib's crc32 in eight hexadecimal digits.
+/// zlib's crc32 as eight hexadecimal digits.
 inline std::string crc(std::span<const std::uint8_t> bytes) {
   static const std::array<std::uint32_t, 256> table = [] {
     std::array<std::uint32_t, 256> t{};
@@ -97,7 +97,7 @@ inline llava::image draw(std::string_view kind, int seed, int width, int height)
   return img;
 }
 
-/// CLIP's or SigLIP's numbers with one way to the square.
+/// The mean and deviation of CLIP or SigLIP, with one way to make an image square.
 inline llava::image_config setting(std::string_view numbers, std::string_view shape, int resize, int crop) {
   llava::image_config c;
   c.resize = resize, c.crop = crop;

@@ -9,7 +9,7 @@
 
 namespace {
 
-/// The same square, one step after the other.
+/// The same square, computed step by step.
 llava::image step_by_step(const llava::image& img, const llava::image_config& c) {
   llava::image square = c.shape == llava::aspect::pad ? *llava::try_pad_to_square(img, llava::pad_colour(c)) : img;
   const int shorter = std::min(square.width(), square.height());
@@ -20,7 +20,7 @@ llava::image step_by_step(const llava::image& img, const llava::image_config& c)
 
 }  // namespace
 
-TEST_CASE("preprocess gives the bytes of transformers' image processors on Pillow") {
+TEST_CASE("preprocessing gives the bytes of transformers' image processors with Pillow") {
   std::size_t compared = 0;
   for (auto& line : images::lines("squares.txt")) {
     std::string kind, numbers, shape, expected;
@@ -39,7 +39,7 @@ TEST_CASE("preprocess gives the bytes of transformers' image processors on Pillo
   CHECK(compared >= 140);
 }
 
-TEST_CASE("the numbers of all bytes are transformers', to the bit") {
+TEST_CASE("normalised values of all bytes equal transformers' bit for bit") {
   const std::string bytes = images::read("normalise.f32");
   std::vector<float> expected(bytes.size() / sizeof(float));
   REQUIRE(expected.size() == 2 * 3 * 256);
@@ -50,7 +50,7 @@ TEST_CASE("the numbers of all bytes are transformers', to the bit") {
       for (const float value : channel) CHECK(value == *next++);
 }
 
-TEST_CASE("pixel_values keeps the colours apart") {
+TEST_CASE("pixel_values separates the colour channels") {
   const llava::image img = images::draw("noise", 3, 5, 5);
   const llava::byte_table table = llava::normalise_table(llava::image_config{});
   const std::vector<float> values = llava::pixel_values(img, table);
@@ -59,7 +59,7 @@ TEST_CASE("pixel_values keeps the colours apart") {
     for (std::size_t i = 0; i < 25; ++i) CHECK(values[c * 25 + i] == table[c][img.pixels()[i * 3 + c]]);
 }
 
-TEST_CASE("an image of 1 x 16384 is an ordinary one, and settings that make no sense are refused (R4)") {
+TEST_CASE("an image of 1 x 16384 is accepted, and invalid settings are refused (R4)") {
   const llava::image thin = images::draw("noise", 1, 1, 16384);
   for (const char* shape : {"pad", "crop", "stretch"}) {
     const auto square = llava::try_preprocess(thin, images::setting("clip", shape, 336, 336));

@@ -3,7 +3,7 @@
 
 #include "images.hpp"
 
-TEST_CASE("resize gives Pillow's bytes, those of release 13 and those of the releases before it") {
+TEST_CASE("resize gives the bytes of Pillow 13, and those of the releases before it") {
   for (const auto& [name, pillow] : {std::pair{"resize.txt", 13}, {"resize_12.txt", 12}}) {
     std::size_t compared = 0;
     for (auto& line : images::lines(name)) {
@@ -23,7 +23,7 @@ TEST_CASE("resize gives Pillow's bytes, those of release 13 and those of the rel
   }
 }
 
-TEST_CASE("resize refuses what cannot be done (R4)") {
+TEST_CASE("resize refuses empty images and invalid sizes (R4)") {
   CHECK(llava::try_resize(llava::image(), 3, 3).error().code() == llava::errc::invalid_argument);
   const llava::image img = images::draw("noise", 1, 4, 4);
   CHECK(llava::try_resize(img, 0, 3).error().code() == llava::errc::invalid_format);
@@ -32,7 +32,7 @@ TEST_CASE("resize refuses what cannot be done (R4)") {
   CHECK(llava::try_resize(img, 16384, 16384).error().code() == llava::errc::unsupported);
 }
 
-TEST_CASE("an image of one colour stays of that colour at every size") {
+TEST_CASE("an image of one colour keeps its colour at every size") {
   for (const std::uint8_t colour : std::initializer_list<std::uint8_t>{0, 1, 127, 254, 255})
     for (const auto& [width, height] : {std::pair{1, 700}, {331, 17}, {64, 64}}) {
       llava::image img(width, height);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Block formats: bytes held against gguf (tests/oracle/block_vectors.py), and what every format promises.
+// Block formats: bytes compared with those of gguf (tests/oracle/block_vectors.py), and properties of every format.
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/quant/activations.hpp>
 #include <llava/quant/q16_0.hpp>
@@ -51,7 +51,7 @@ double relative_error(const std::vector<float>& x, const std::vector<float>& y) 
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("block formats of GGUF are its bytes, and its values", "[quant]", q8_0, q4_0) {
+TEMPLATE_TEST_CASE("GGUF's block formats encode to its bytes and decode to its values", "[quant]", q8_0, q4_0) {
   const auto file = safetensors_file::try_open(LLAVA_TEST_DATA "/quant/blocks.safetensors");
   REQUIRE(file);
   const std::string name(TestType::name);
@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("block formats of GGUF are its bytes, and its values", "[quan
   }
 }
 
-/// The error of rounding to steps of (a block's largest / levels): steps² / 12 for every element.
+/// Relative error of rounding with a step of (a block's largest / levels): step² / 12 for every element.
 double rounding_error(const std::vector<float>& x, double levels) {
   double error = 0, power = 0;
   for (std::size_t b = 0; b < x.size(); b += block_elements) {
@@ -87,22 +87,22 @@ double rounding_error(const std::vector<float>& x, double levels) {
   return std::sqrt(error / power);
 }
 
-TEMPLATE_TEST_CASE("R16: block formats lose what rounding must lose, with outliers too", "[quant]", q16_0, q8_0, q4_0,
-                   q4_i8) {
+TEMPLATE_TEST_CASE("R16: block formats lose only what rounding must lose, with outliers too", "[quant]", q16_0, q8_0,
+                   q4_0, q4_i8) {
   const auto x = normal_values(4096, 11, 0.02f);
   auto outliers = x;
   for (std::size_t i = 7; i < outliers.size(); i += 512) outliers[i] *= 30.f;
   const double levels = TestType::bits == 16 ? 4096 : TestType::bits == 8 ? 127 : 8;
-  // Codes that reach from a block's least element to its largest lose a tenth less, however far some blocks stand out.
+  // Codes that span a block's least to its largest element lose a tenth less, also if some blocks are outliers.
   const double most = TestType::has_row_scale ? 0.9 : 1.1;
   CHECK(relative_error(x, round_trip<TestType>(x)) < most * rounding_error(x, levels));
   CHECK(relative_error(outliers, round_trip<TestType>(outliers)) < most * rounding_error(outliers, levels));
 }
 
-TEST_CASE("R16: q4_i8 keeps weights that lie on a 4-bit grid with scales and offsets already", "[quant]") {
+TEST_CASE("R16: q4_i8 keeps weights that are already on a 4-bit grid with scales and offsets", "[quant]") {
   std::mt19937 random(5);
   std::vector<float> x(4096);
-  for (std::size_t b = 0; b < x.size(); b += block_elements) {  // as GGUF's Q4_1 has them
+  for (std::size_t b = 0; b < x.size(); b += block_elements) {  // as in GGUF's Q4_1
     const float step = 0.01f * static_cast<float>(1 + random() % 4),
                 least = -step * (5.f + 0.01f * static_cast<float>(random() % 500));
     for (std::size_t i = 0; i < block_elements; ++i)
@@ -112,8 +112,8 @@ TEST_CASE("R16: q4_i8 keeps weights that lie on a 4-bit grid with scales and off
   CHECK(relative_error(x, round_trip<q4_0>(x)) > 0.05);
 }
 
-TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and what is not finite", "[quant]", q16_0,
-                   q8_0, q4_0, q4_i8) {
+TEMPLATE_TEST_CASE("block formats: rows that end inside a block, zeros, and values that are not finite", "[quant]",
+                   q16_0, q8_0, q4_0, q4_i8) {
   for (std::size_t n : {1u, 31u, 33u, 75u}) {
     const auto x = normal_values(n, 3);
     CHECK(relative_error(x, round_trip<TestType>(x)) < 0.2);
@@ -122,17 +122,17 @@ TEMPLATE_TEST_CASE("block formats: a row that ends inside a block, zeros, and wh
   for (float wild : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 3e38f, 1e-44f}) {
     auto x = normal_values(64, 4);
     x[9] = wild;
-    const auto row = encoded<TestType>(x);  // no undefined behaviour: the sanitizers look on
+    const auto row = encoded<TestType>(x);  // no undefined behaviour: the sanitizers check
     block_integer<TestType> values[block_elements];
     TestType::decode(row.data() + TestType::header_bytes, values);
     if (!std::isnan(wild)) continue;
-    auto y = round_trip<TestType>(x);  // others are what they were
+    auto y = round_trip<TestType>(x);  // the others keep their values
     x[9] = y[9] = 0.f;
     CHECK(relative_error(x, y) < 0.2);
   }
 }
 
-TEST_CASE("q4_i8: an element is what its header says, whatever bytes a file holds", "[quant]") {
+TEST_CASE("q4_i8: elements decode by their block's header, for any bytes of a file", "[quant]") {
   std::mt19937 random(6);
   std::byte row[q4_i8::header_bytes + q4_i8::block_bytes];
   write_number(row, 0.25f);
@@ -150,7 +150,7 @@ TEST_CASE("q4_i8: an element is what its header says, whatever bytes a file hold
   }
 }
 
-TEST_CASE("q16_0: an f16 that is a quarter of its block's largest stays what it is, smaller ones lose 2⁻¹³ of it",
+TEST_CASE("q16_0: an f16 of at least a quarter of its block's largest is exact, a smaller one loses at most 2⁻¹³ of it",
           "[quant]") {
   for (float size : {6e4f, 1.f, 0.02f, 3e-4f}) {
     auto x = normal_values(4096, 6, size / 4);
@@ -166,7 +166,7 @@ TEST_CASE("q16_0: an f16 that is a quarter of its block's largest stays what it 
     }
     CHECK(encoded<q16_0>(y) == encoded<q16_0>(x));
   }
-  // Codes that no encoder writes are bounded, so that sums stay in their integers.
+  // Codes that no encoder writes are clamped, so that sums fit their integers.
   std::byte block[q16_0::block_bytes];
   std::memset(block, 0x7f, sizeof(block));
   std::int16_t values[block_elements];
@@ -177,7 +177,7 @@ TEST_CASE("q16_0: an f16 that is a quarter of its block's largest stays what it 
   CHECK(values[0] == -8191);
 }
 
-TEST_CASE("activations become integers group by group, ties to even", "[quant]") {
+TEST_CASE("activations are quantised group by group, ties to even", "[quant]") {
   std::vector<float> x(40, 0.f);
   x[0] = 127.f, x[1] = 0.5f, x[2] = 1.5f, x[3] = -2.5f, x[4] = 126.7f;
   x[32] = -2.f, x[33] = 1.f;
