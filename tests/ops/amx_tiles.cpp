@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels for AMX with its tile instructions written out in C++ (Intel's Software Developer's Manual, volume 2), so
-// that they are run on every machine with AVX-512 VNNI, whose kernels must give the same bytes.
+// The kernels for AMX with its tile instructions emulated in C++ (Intel's Software Developer's Manual, volume 2), so
+// that every machine with AVX-512 VNNI runs them. Its VNNI kernels must give the same bytes.
 #include <llava_catch.hpp>
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace {
 
-/// Eight tiles of sixteen rows of 64 bytes, and the shapes that they were told to have.
+/// Eight tiles of sixteen rows of 64 bytes, and their configured shapes.
 struct tile_unit {
   std::uint8_t shapes[64] = {};
   alignas(64) std::uint8_t bytes[8][16][64] = {};
@@ -34,7 +34,7 @@ struct tile_unit {
     for (int r = 0; r < rows(tile); ++r)
       std::memcpy(static_cast<char*>(to) + r * stride, bytes[tile][r], static_cast<std::size_t>(row_bytes(tile)));
   }
-  /// sums (M, N) += a (M, 4 K) · b (K, 4 N), elements of a with a sign, of b with one or without.
+  /// sums (M, N) += a (M, 4 K) · b (K, 4 N). Elements of a are signed; those of b have type B.
   template <class B>
   void multiply(int sums, int a, int b) {
     REQUIRE((rows(sums) == rows(a) && row_bytes(sums) == row_bytes(b) && row_bytes(a) == 4 * rows(b)));
@@ -66,7 +66,7 @@ tile_unit tiles;
 #define _tile_stored(tile, to, stride) tiles.store(tile, to, stride)
 #define _tile_dpbssd(sums, a, b) tiles.multiply<std::int8_t>(sums, a, b)
 #define _tile_dpbsud(sums, a, b) tiles.multiply<std::uint8_t>(sums, a, b)
-#define amx amx_emulated  // a namespace of its own: other files have the real one
+#define amx amx_emulated  // a separate namespace: other files use the real one
 #include <llava/backend/simd/amx.hpp>
 #include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
@@ -85,7 +85,7 @@ std::vector<float> random_values(std::ptrdiff_t n, unsigned seed) {
   return v;
 }
 
-/// y (T, N) of K's kernels.
+/// Computes y (T, N) with the kernels K.
 template <class F, class K>
 std::vector<float> product(std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t columns) {
   using layout = simd_backend::panels<F>;
@@ -118,7 +118,7 @@ std::vector<float> product(std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdi
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("R14: products in tiles are those of VNNI, byte for byte", "[ops]", q16_0, q8_0_a16, q8_0, q4_0,
+TEMPLATE_TEST_CASE("R14: products in AMX tiles equal those of VNNI byte for byte", "[ops]", q16_0, q8_0_a16, q8_0, q4_0,
                    q4_i8) {
   if (!__builtin_cpu_supports("avx512vnni")) {
     WARN("not run: this machine has no AVX-512 VNNI");

@@ -7,7 +7,7 @@ using namespace llava;
 
 namespace {
 
-/// Softmax attention in double: token t of `queries` over keys [first(t), last(t)].
+/// Softmax attention in double: row t of q attends to keys first(t) … last(t).
 template <class First, class Last>
 std::vector<double> reference(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
                               int tokens, int heads, int kv_heads, int dim, First first, Last last) {
@@ -38,14 +38,14 @@ std::vector<double> reference(const std::vector<float>& q, const std::vector<flo
 
 float scale_of(int dim) { return 1.f / std::sqrt(static_cast<float>(dim)); }
 
-/// One sequence through the cache: keys written in chunks, into shuffled blocks.
+/// Runs one sequence through the cache: keys are written in chunks, into shuffled blocks.
 template <class B, class T>
 std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, int window, int chunk,
                                  const std::vector<float>& q, const std::vector<float>& k,
                                  const std::vector<float>& v) {
   device<B> d;
   const int blocks = (tokens + kv_block - 1) / kv_block, pool = blocks + 3;
-  // Stale memory of other sequences: nothing that stands there may reach a result.
+  // Stale memory of other sequences: none of its values may reach a result.
   const std::size_t half = static_cast<std::size_t>(pool * kv_block * kv_heads * dim);
   const auto stale = d.put(std::vector<T>(2 * half, from_float<T>(std::numeric_limits<float>::quiet_NaN())), 1);
   T* memory = reinterpret_cast<T*>(stale.memory.data());
@@ -75,7 +75,7 @@ std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, i
 
 }  // namespace
 
-TEST_CASE("R15: attention of all tokens to all, against double", "[ops]") {
+TEST_CASE("R15: attention of all tokens to all tokens matches double", "[ops]") {
   for (const auto& [tokens, heads, dim] : {std::array{1, 1, 4}, {5, 2, 20}, {16, 3, 16}, {50, 2, 64}, {131, 1, 80}}) {
     const auto n = static_cast<std::size_t>(tokens * heads * dim);
     const auto q = random_values(n, 1), k = random_values(n, 2), v = random_values(n, 3);
@@ -94,7 +94,7 @@ TEST_CASE("R15: attention of all tokens to all, against double", "[ops]") {
   }
 }
 
-TEMPLATE_TEST_CASE("R15: attention through the cache against double: causal, grouped heads, window, stale memory",
+TEMPLATE_TEST_CASE("R15: attention through the KV cache matches double: causal, grouped heads, window, stale memory",
                    "[ops]", f32, f16, bf16) {
   struct setting {
     int tokens, heads, kv_heads, dim, window;
@@ -121,7 +121,7 @@ TEMPLATE_TEST_CASE("R15: attention through the cache against double: causal, gro
   }
 }
 
-TEST_CASE("a bf16 cache holds what is beyond an f16: keys and values of 1e5", "[ops]") {
+TEST_CASE("a bf16 cache holds values beyond the range of f16: keys and values of 1e5", "[ops]") {
   constexpr int tokens = 20, dim = 16;
   const std::vector<float> q(tokens * dim, 1e-4f);
   std::vector<float> k(tokens * dim), v(tokens * dim);
@@ -135,7 +135,7 @@ TEST_CASE("a bf16 cache holds what is beyond an f16: keys and values of 1e5", "[
       [&]<class B>() { CHECK(nmse(through_cache<B, bf16>(tokens, 1, 1, dim, 0, tokens, q, k, v), expected) < 1e-11); });
 }
 
-TEST_CASE("rope: pairs half a head apart are turned by position · frequency", "[ops]") {
+TEST_CASE("rope: rotates pairs half a head apart by position · frequency", "[ops]") {
   for_each_backend([&]<class B>() {
     device<B> d;
     const auto frequencies = d.put(std::vector<float>{1.f, 0.25f}, 1);

@@ -18,7 +18,7 @@ struct sizes {
 constexpr sizes shapes[] = {{1, 32, 16},  {1, 1, 1},     {1, 588, 40},  {1, 1100, 130}, {2, 96, 17},  {3, 129, 33},
                             {4, 1056, 8}, {7, 1100, 50}, {9, 2240, 16}, {13, 64, 130},  {40, 257, 64}};
 
-/// A weight of format F in B's layout, from the same floats everywhere.
+/// A weight of format F in B's layout, quantised from the same floats for every backend.
 template <class B, class F>
 weight<B, F> quantised(const sizes& s, executor* threads = nullptr) {
   const auto w = random_values(static_cast<std::size_t>(s.columns * s.inner), 2);
@@ -40,7 +40,7 @@ std::vector<float> product(const sizes& s, update how, int threads = 2) {
   return d.get(y);
 }
 
-/// Exact activations times the weights that the format holds.
+/// In double: exact activations times the weights that the format holds.
 template <class F>
 std::vector<double> reference(const sizes& s) {
   const auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1),
@@ -63,7 +63,7 @@ std::vector<double> reference(const sizes& s) {
   return out;
 }
 
-/// Backends whose sums are those of the contract to the byte: all that fuse multiply-add.
+/// Backends whose sums equal the contract's bit for bit: all that fuse multiply-add.
 template <class F>
 void for_each_exact_backend(F&& test) {
   for_each_backend([&]<class B>() {
@@ -74,19 +74,18 @@ void for_each_exact_backend(F&& test) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("R15: matmul with block formats against double, every backend, odd sizes", "[ops]", q16_0, q8_0_a16,
-                   q8_0, q4_0, q4_i8) {
+TEMPLATE_TEST_CASE("R15: matmul with block formats matches double on every backend, at odd sizes", "[ops]", q16_0,
+                   q8_0_a16, q8_0, q4_0, q4_i8) {
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
     const auto expected = reference<TestType>(s);
-    const double most =
-        sizeof(activation_integer<TestType>) == 2 ? 1e-7 : 5e-4;  // activations of 14 bits are as good as f32's bound
+    const double most = sizeof(activation_integer<TestType>) == 2 ? 1e-7 : 5e-4;  // 14-bit activations meet f32's bound
     for_each_backend(
         [&]<class B>() { CHECK(nmse(product<B, TestType, no_activation>(s, update::assign), expected) < most); });
   }
 }
 
-TEMPLATE_TEST_CASE("R14: matmul with block formats is scalar's, byte for byte", "[ops]", q16_0, q8_0_a16, q8_0, q4_0,
+TEMPLATE_TEST_CASE("R14: matmul with block formats equals scalar's byte for byte", "[ops]", q16_0, q8_0_a16, q8_0, q4_0,
                    q4_i8) {
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
@@ -98,8 +97,7 @@ TEMPLATE_TEST_CASE("R14: matmul with block formats is scalar's, byte for byte", 
   }
 }
 
-TEMPLATE_TEST_CASE("R14: the largest sums that a block can have fit its integers", "[ops]", q16_0, q8_0_a16, q8_0, q4_0,
-                   q4_i8) {
+TEMPLATE_TEST_CASE("R14: the largest sums of a block fit its integers", "[ops]", q16_0, q8_0_a16, q8_0, q4_0, q4_i8) {
   const sizes s{4, 288, 34};
   std::vector<float> x(static_cast<std::size_t>(s.rows * s.inner)), w(static_cast<std::size_t>(s.columns * s.inner));
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = i / static_cast<std::size_t>(s.inner) % 2 ? -1.f : 1.f;
@@ -122,7 +120,7 @@ TEMPLATE_TEST_CASE("R14: the largest sums that a block can have fit its integers
   for_each_exact_backend([&]<class B>() { CHECK(same_bytes(product_of.template operator()<B>(), expected)); });
 }
 
-TEMPLATE_TEST_CASE("R14: rows of a block matmul depend on no other rows and on no threads", "[ops]", q16_0, q8_0_a16,
+TEMPLATE_TEST_CASE("R14: rows of a block matmul do not depend on other rows or on threads", "[ops]", q16_0, q8_0_a16,
                    q8_0, q4_0, q4_i8) {
   const sizes all{23, 200, 150};
   const auto x = random_values(static_cast<std::size_t>(all.rows * all.inner), 1);
@@ -147,8 +145,8 @@ TEMPLATE_TEST_CASE("R14: rows of a block matmul depend on no other rows and on n
   });
 }
 
-TEMPLATE_TEST_CASE("R1: a block matmul takes activations that are not numbers, or too large", "[ops]", q16_0, q8_0_a16,
-                   q8_0, q4_0, q4_i8) {
+TEMPLATE_TEST_CASE("R1: a block matmul accepts NaN, infinite and tiny activations", "[ops]", q16_0, q8_0_a16, q8_0,
+                   q4_0, q4_i8) {
   const sizes s{3, 160, 20};
   auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1);
   x[5] = std::numeric_limits<float>::quiet_NaN();

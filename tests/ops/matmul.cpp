@@ -48,7 +48,7 @@ std::vector<double> reference(const sizes& s, update how) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("R15: matmul against double, every backend, odd sizes", "[ops]", f32, f16, bf16) {
+TEMPLATE_TEST_CASE("R15: matmul matches double on every backend, at odd sizes", "[ops]", f32, f16, bf16) {
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
     const auto plain = reference<TestType, no_activation>(s, update::assign),
@@ -62,8 +62,7 @@ TEMPLATE_TEST_CASE("R15: matmul against double, every backend, odd sizes", "[ops
   }
 }
 
-TEMPLATE_TEST_CASE("R14: a row of a matmul does not depend on the rows beside it, nor on threads", "[ops]", f32, f16,
-                   bf16) {
+TEMPLATE_TEST_CASE("R14: a row of a matmul does not depend on other rows or on threads", "[ops]", f32, f16, bf16) {
   const std::ptrdiff_t inner = GENERATE(200, 1030), columns = 150, rows = 47;
   const auto x = random_values(static_cast<std::size_t>(rows * inner), 5);
   const auto w = random_values<TestType>(static_cast<std::size_t>(columns * inner), 6);
@@ -90,8 +89,8 @@ TEMPLATE_TEST_CASE("R14: a row of a matmul does not depend on the rows beside it
   });
 }
 
-TEST_CASE("R1: matmul reads nothing behind the end of mapped weights", "[ops]") {
-  // The last element of w is the last one before a page that cannot be read.
+TEST_CASE("R1: matmul reads nothing beyond the end of mapped weights", "[ops]") {
+  // The last element of w is the last one before an unreadable page.
   constexpr std::size_t page = 4096, rows = 19, columns = 37;
   auto* memory =
       static_cast<std::byte*>(::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));

@@ -9,7 +9,7 @@
 
 using namespace llava;
 
-TEST_CASE("R15: norms against double, in place too", "[ops]") {
+TEST_CASE("R15: norms match double, also in place", "[ops]") {
   for (std::size_t width : {1u, 7u, 15u, 16u, 17u, 64u, 100u, 1000u}) {
     constexpr std::size_t rows = 11;
     const auto x = random_values(rows * width, 1, 3.f), w = random_values(width, 2), b = random_values(width, 3);
@@ -42,7 +42,7 @@ TEST_CASE("R15: norms against double, in place too", "[ops]") {
   }
 }
 
-TEMPLATE_TEST_CASE("R15: activations against double", "[ops]", silu, gelu, quick_gelu, gelu_tanh) {
+TEMPLATE_TEST_CASE("R15: activations match double", "[ops]", silu, gelu, quick_gelu, gelu_tanh) {
   constexpr std::size_t n = 1003;
   std::vector<float> x(n);
   for (std::size_t i = 0; i < n; ++i) x[i] = (static_cast<float>(i) - 501.f) / 25.f;  // −20 … 20
@@ -60,7 +60,7 @@ TEMPLATE_TEST_CASE("R15: activations against double", "[ops]", silu, gelu, quick
   for_each_backend([&]<class B>() { CHECK(nmse(activated<B, TestType>(x, up), expected) < 1e-12); });
 }
 
-TEST_CASE("embed and gather_rows: a negative number leaves its row alone", "[ops]") {
+TEST_CASE("embed and gather_rows: a negative index leaves its row unchanged", "[ops]") {
   for_each_backend([&]<class B>() {
     device<B> d;
     const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
@@ -78,8 +78,8 @@ TEST_CASE("embed and gather_rows: a negative number leaves its row alone", "[ops
   });
 }
 
-TEST_CASE("patchify: patches row by row; inside one channel, row, column", "[ops]") {
-  const int side = GENERATE(4, 5);  // of five, the fifth row and column are no patch
+TEST_CASE("patchify: patches in row order; inside a patch by channel, row, column", "[ops]") {
+  const int side = GENERATE(4, 5);  // for 5, the last row and column are in no patch
   constexpr int patch = 2;
   std::vector<std::uint8_t> rgb(static_cast<std::size_t>(side * side * 3));
   for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(i);
@@ -102,14 +102,14 @@ TEST_CASE("patchify: patches row by row; inside one channel, row, column", "[ops
   });
 }
 
-TEST_CASE("remote: memory cannot be read outside an op, and work waits for a download", "[ops]") {
+TEST_CASE("remote: memory cannot be read outside an op, and ops are deferred until a download", "[ops]") {
   device<remote> d;
   const auto y = d.put(std::vector<float>{1, 2}, 1);
   const auto x = d.put(std::vector<float>{10, 20}, 1);
   add(d.queue, y.matrix(), matrix_view<const float>(x.matrix()));
   CHECK(::msync(y.memory.data(), 4096, MS_ASYNC) == 0);  // mapped …
   const int child = ::fork();
-  if (child == 0) {  // … and closed: reading it ends the child by a signal
+  if (child == 0) {  // … and inaccessible: a read ends the child by a signal
     ::signal(SIGSEGV, SIG_DFL);
     volatile float seen = *y.matrix().data();
     static_cast<void>(seen);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What an op is given and does not fit is the queue's error, of one sentence, on every backend; nothing is touched
-/// then.
+/// Operands whose shapes do not fit are an error of the queue, in one sentence, on every backend. The op then touches
+/// no memory.
 #include <functional>
 #include <llava/quant/q8_0.hpp>
 
@@ -10,7 +10,7 @@ using namespace llava;
 
 namespace {
 
-// Memory that ends the program when it is looked at: an op that is refused looks at nothing.
+// Memory that faults on access: a refused op must not access it.
 float* nowhere() { return reinterpret_cast<float*>(std::uintptr_t{64}); }
 matrix_view<float> m(std::ptrdiff_t rows, std::ptrdiff_t columns) {
   return {nowhere(), dynamic_shape<2>(rows, columns)};
@@ -22,8 +22,8 @@ vector_view<T> v(std::ptrdiff_t n) {
 }
 vector_view<const std::int32_t> ints(std::ptrdiff_t n) { return v<const std::int32_t>(n); }
 
-/// Calls test(refuses), with refuses(sentence, op) for every kind of queue: op(queue) leaves that error and no other.
-/// The queues of simd differ in their kernels alone.
+/// Calls test(refuses) for every kind of queue. refuses(sentence, op) checks that op(queue) leaves this error and no
+/// other. One queue of simd is enough: they differ only in their kernels.
 template <class Test>
 void on_every_queue(Test&& test) {
   const auto run = [&]<class B>() {
@@ -37,7 +37,7 @@ void on_every_queue(Test&& test) {
       REQUIRE_FALSE(ran);
       CHECK(ran.error().code() == errc::mismatch);
       CHECK(ran.error().sentence() == sentence);
-      CHECK(d.queue.finish());  // and it is forgotten
+      CHECK(d.queue.finish());  // and it is cleared
 
       typename B::queue planning(d.backend, d.threads, arena{});
       op(planning);
@@ -55,7 +55,7 @@ void on_every_queue(Test&& test) {
   run.template operator()<remote>();
 }
 
-/// A weight as B's matmul takes it, of which only the shape is known.
+/// A weight for B's matmul that has a shape and no data.
 template <class B, class F>
 weight_view<B, F> weight_of(std::ptrdiff_t rows, std::ptrdiff_t columns) {
   if constexpr (block_format<F>)
@@ -162,7 +162,7 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
   });
 }
 
-TEST_CASE("shapes: rotation", "[ops]") {
+TEST_CASE("shapes: rope", "[ops]") {
   on_every_queue([]<class B>(auto&& refuses) {
     const auto turn = [](auto rows, auto angles) { return [=](auto& queue) { rope(queue, rows, angles); }; };
     refuses("llava: rope: angles has 15 columns, expected a positive even number", turn(m(4, 60), x(4, 15)));
@@ -191,7 +191,7 @@ TEST_CASE("shapes: rows", "[ops]") {
     refuses("llava: copy: x is (5, 16), expected (4, 16), since y is (4, 16)",
             [](auto& q) { copy(q, m(4, 16), x(5, 16)); });
     refuses("llava: copy: x is (5), expected (4), since y is (4)", [](auto& q) { copy(q, v<float>(4), v(5)); });
-    refuses("llava: copy: x is (2, 16), expected (4, 16), since y is (4, 16)",  // rows_of has no rows behind the last
+    refuses("llava: copy: x is (2, 16), expected (4, 16), since y is (4, 16)",  // rows_of ends at the last row
             [](auto& q) { copy(q, m(4, 16), rows_of(x(9, 16), 7, 4)); });
 
     std::vector<float> host(3);
@@ -228,7 +228,7 @@ TEST_CASE("shapes: patchify and sample", "[ops]") {
   });
 }
 
-TEST_CASE("queue: after an error nothing runs, until finish() has given it away", "[ops]") {
+TEST_CASE("queue: after an error no op runs until finish() has returned it", "[ops]") {
   for_each_backend([]<class B>() {
     device<B> d;
     const auto y = d.put(std::vector<float>{1, 2}, 1), x = d.put(std::vector<float>{10, 20}, 1);
@@ -247,7 +247,7 @@ TEST_CASE("queue: after an error nothing runs, until finish() has given it away"
   });
 }
 
-TEST_CASE("embed and gather_rows: a number beyond the last row is an error, and writes nothing", "[ops]") {
+TEST_CASE("embed and gather_rows: an index beyond the last row is an error and writes nothing", "[ops]") {
   for_each_backend([]<class B>() {
     device<B> d;
     const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
@@ -267,7 +267,7 @@ TEST_CASE("embed and gather_rows: a number beyond the last row is an error, and 
   });
 }
 
-TEST_CASE("queue: an op that takes more memory than there is is an error", "[ops]") {
+TEST_CASE("queue: an op that needs more scratch memory than the arena has is an error", "[ops]") {
   for_each_backend([]<class B>() {
     device<B> d(2, 4096);
     const auto logits = d.put(random_values(2000, 1), 1), few = d.put(random_values(20, 1), 1);

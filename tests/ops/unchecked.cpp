@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// LLAVA_UNCHECKED: operands are not compared. What else a queue finds is an error as before.
+/// LLAVA_UNCHECKED: operands are not checked. Other errors of a queue are reported as before.
 #undef LLAVA_COMPILED  // llava::compiled is compiled with the checks
 #define LLAVA_UNCHECKED
 #include <llava/backend/scalar.hpp>
@@ -8,9 +8,9 @@
 using namespace llava;
 
 static_assert(std::is_same_v<scalar, llava::abi_0_1_unchecked::scalar>,
-              "llava: what is compiled so has names of its own");
+              "llava: unchecked types have a namespace of their own");
 
-TEST_CASE("LLAVA_UNCHECKED: no operand is compared, and ops compute what they computed", "[ops]") {
+TEST_CASE("LLAVA_UNCHECKED: operands are not checked, and results are unchanged", "[ops]") {
   ops::shapes wrong("op");
   wrong.expect({"x", {3, 4}}, {5, 6});
   wrong.require(false, "never");
@@ -26,9 +26,9 @@ TEST_CASE("LLAVA_UNCHECKED: no operand is compared, and ops compute what they co
 
   const std::int32_t ids[] = {0, 2};
   gather_rows(queue, y, matrix_view<const float>(x, dynamic_shape<2>(2, 2)), {ids, dynamic_shape<1>(2)});
-  CHECK_FALSE(queue.finish());  // a row that is not there
+  CHECK_FALSE(queue.finish());  // row 2 does not exist
   queue.workspace().allocate<float>(33);
   add(queue, y, y);
-  CHECK_FALSE(queue.finish());  // memory that is not there
+  CHECK_FALSE(queue.finish());  // the arena is full
   CHECK(memory[0] == 11);
 }

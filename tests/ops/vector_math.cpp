@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The functions that activations use, over floats of every size: what backend/simd/kernels/common.inc says of their
-/// errors.
+/// Checks the error bounds that backend/simd/kernels/common.inc states for the functions of activations, over floats of
+/// every magnitude.
 #include <llava/backend/simd/matmul_inl.hpp>
 #include <algorithm>
 #include <bit>
@@ -12,7 +12,7 @@ using namespace llava;
 
 namespace {
 
-/// Activations of a user's own: the functions themselves.
+/// Custom activations that apply the functions alone.
 struct only_exp {
   static constexpr std::string_view name = "exp";
   template <class V>
@@ -66,7 +66,7 @@ TEST_CASE("exp: within 2 units in the last place between -87 and 88, and finite 
     CHECK((v > 2e38f && v < 3e38f));
 }
 
-TEST_CASE("erf: within 2e-7 of double, odd, and 1 far out", "[ops]") {
+TEST_CASE("erf: within 2e-7 of double, odd, and ±1 for large arguments", "[ops]") {
   const std::vector<float> x = floats_to(20.f, 9973);
   for_each_backend([&]<class B>() {
     const auto y = applied<B, only_erf>(x);
