@@ -4,7 +4,7 @@
 
 #include "tiny_model.hpp"
 
-TEST_CASE("decode: no allocation between one token and the next", "[pipeline]") {
+TEST_CASE("decode: allocates nothing between one token and the next", "[pipeline]") {
   auto chat = tiny::model().session();
   chat.settings.ignore_eos = true;
   chat.settings.max_new_tokens = 60;
@@ -14,6 +14,6 @@ TEST_CASE("decode: no allocation between one token and the next", "[pipeline]") 
                            [&](std::string_view) { at.push_back(allocations::made.load()); }));
   REQUIRE(at.size() >= 60);
   CHECK(at.front() > 0);
-  // Not counted: the first tokens, whose text makes the decoder's buffers as large as they get.
+  // The first tokens are not counted: their text grows the decoder's buffers to their final size.
   for (std::size_t i = 10; i < 60; ++i) CHECK(at[i] == at[i - 1]);
 }

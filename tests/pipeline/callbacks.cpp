@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a caller's functions may do while an answer is made: ask elsewhere, throw, change the past; and what they may
-/// not.
+/// What callbacks may do while an answer is generated (ask another session, throw, truncate the conversation), and what
+/// they may not.
 #include <new>
 #include <stdexcept>
 
@@ -19,7 +19,7 @@ llava::generation_settings few(int tokens = 4) {
 }
 }  // namespace
 
-TEST_CASE("a session that is asked by its own callback says so, and its answer is what it would have been",
+TEST_CASE("a session that is called from its own callback returns errc::busy, and its answer is unchanged",
           "[pipeline]") {
   auto alone = model().session();
   alone.settings = few();
@@ -39,11 +39,11 @@ TEST_CASE("a session that is asked by its own callback says so, and its answer i
     REQUIRE_FALSE(logits);
     refused.push_back(logits.error().code());
   };
-  SECTION("from the text") {
+  SECTION("from the text callback") {
     CHECK(value(chat.try_ask(test_image(1), question, [&](std::string_view) { ask_itself(); })).tokens ==
           expected.tokens);
   }
-  SECTION("from the logits") {
+  SECTION("from the logits hook") {
     chat.hooks.on_logits = [&](std::span<float>) { ask_itself(); };
     CHECK(value(chat.try_ask(test_image(1), question)).tokens == expected.tokens);
   }
@@ -72,7 +72,7 @@ TEST_CASE("a callback may ask a fork, and another session", "[pipeline]") {
   CHECK(fresh.size() == 4);
 }
 
-TEST_CASE("a turn that is being answered follows what a callback left of the past", "[pipeline]") {
+TEST_CASE("a turn follows the past that a callback truncated during its answer", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
   value(chat.try_ask(test_image(1), question));
@@ -84,14 +84,14 @@ TEST_CASE("a turn that is being answered follows what a callback left of the pas
   CHECK(chat.try_ask("And now?"));
 }
 
-TEST_CASE("what a callback throws passes by unchanged, and the conversation is as before", "[pipeline]") {
+TEST_CASE("an exception of a callback propagates, and the conversation is unchanged", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
   value(chat.try_ask(test_image(1), question));
   auto expected = chat.fork();
   const auto next = value(expected.try_ask("And now?")).tokens;
   const auto throwing = [&](auto thrown) { return chat.try_ask("And now?", [&](std::string_view) { throw thrown; }); };
-  // The types that the library turns into values when they are its own.
+  // The exception types that the library turns into error values when it throws them itself.
   CHECK_THROWS_AS(throwing(std::bad_alloc()), std::bad_alloc);
   CHECK_THROWS_AS(throwing(std::length_error("mine")), std::length_error);
   CHECK_THROWS_AS(throwing(llava::error(llava::errc::io, "mine")), llava::error);
@@ -107,7 +107,8 @@ TEST_CASE("what a callback throws passes by unchanged, and the conversation is a
   CHECK_THROWS_AS(model_type::try_open(folder, o), std::bad_alloc);
 }
 
-TEST_CASE("a batch that is called by its own callback says so, and goes on after what a callback threw", "[pipeline]") {
+TEST_CASE("a batch that is called from its own callback returns errc::busy, and continues after a callback's exception",
+          "[pipeline]") {
   const std::string prompt = *model().try_prompt(0, "hello");
   auto alone = model().session();
   alone.settings = few();
@@ -133,7 +134,7 @@ TEST_CASE("a batch that is called by its own callback says so, and goes on after
   for (const llava::answer& a : answers) CHECK(a.tokens == expected);
 }
 
-TEST_CASE("a hook that leaves nothing to choose from, or no numbers, is an error of its own", "[pipeline]") {
+TEST_CASE("a hook that forbids every token or makes a logit NaN or infinite is an error of its own", "[pipeline]") {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   auto chat = model().session();
   for (const float temperature : {0.f, 1.f}) {
@@ -157,7 +158,7 @@ TEST_CASE("a hook that leaves nothing to choose from, or no numbers, is an error
     CHECK(value(chat.try_ask(test_image(1), question)).tokens.size() == 4);
     chat.truncate(0);
   }
-  // In a batch the others go on.
+  // In a batch the other answers continue.
   auto together = model().batch();
   llava::generation_hooks forbids;
   forbids.on_logits = [](std::span<float> l) { std::fill(l.begin(), l.end(), -infinity); };
@@ -170,7 +171,7 @@ TEST_CASE("a hook that leaves nothing to choose from, or no numbers, is an error
   CHECK(value((*answers)[1]).tokens.size() == 4);
 }
 
-TEST_CASE("settings without meaning are refused before anything is computed", "[pipeline]") {
+TEST_CASE("invalid settings are refused before anything is computed", "[pipeline]") {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
   auto chat = model().session();
   const auto refused = [&](auto change, std::string_view name) {
@@ -187,10 +188,10 @@ TEST_CASE("settings without meaning are refused before anything is computed", "[
   refused([](auto& s) { s.top_k = -1; }, "top_k");
 }
 
-TEST_CASE("a conversation is restored with the images that its turns speak of, or not at all", "[pipeline]") {
+TEST_CASE("a conversation is restored only with as many images as its turns contain", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
-  value(chat.try_ask("what does <image> mean?"));  // text: there is no image with it
+  value(chat.try_ask("what does <image> mean?"));  // plain text: no image comes with it
   auto other = model().session();
   other.settings = few();
   REQUIRE(other.try_restore(chat.save()));
@@ -205,7 +206,7 @@ TEST_CASE("a conversation is restored with the images that its turns speak of, o
     const auto done = other.try_restore(s);
     REQUIRE_FALSE(done);
     CHECK(done.error().code() == llava::errc::mismatch);
-    CHECK(other.save().turns.size() == 4);  // as it was
+    CHECK(other.save().turns.size() == 4);  // unchanged
     return done.error().sentence();
   };
   llava::conversation_state without = state;

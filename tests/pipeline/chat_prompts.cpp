@@ -70,7 +70,7 @@ TEST_CASE("a folder's chat template gives transformers' prompts and ids") {
     std::size_t images = 0;
     for (const message& t : turns) images += llava::images_in(t);
     if (images == 0 && prompt->find("<image>") != std::string::npos)
-      continue;  // there it is text here, and no token (R10)
+      continue;  // without images, <image> is text here and not a token (R10)
     std::vector<std::int32_t> ids;
     for (const json_value& id : r.find("ids")->items()) ids.push_back(static_cast<std::int32_t>(*id.whole()));
     CHECK(llava::prompt_ids(has_images ? words : words_alone, has_images ? *described : *alone, *prompt, images > 0,
@@ -81,7 +81,7 @@ TEST_CASE("a folder's chat template gives transformers' prompts and ids") {
   CHECK(ids_compared >= 55);
 }
 
-TEST_CASE("the bundled model's chat template is vicuna_v1, to the byte") {
+TEST_CASE("the bundled model's chat template equals vicuna_v1 byte for byte") {
   const auto text = llava::try_read_text_file(tiny + "/chat_template.jinja");
   REQUIRE(text);
   const llava::chat_conversation own = conversation(*text);
@@ -97,14 +97,14 @@ TEST_CASE("the bundled model's chat template is vicuna_v1, to the byte") {
         }
         INFO(question);
         CHECK(*own.try_prompt(all) == *llava::try_prompt(llava::vicuna_v1{}, all));
-        all.back().text = "Said.";  // nothing is to be answered
+        all.back().text = "Said.";  // no turn is left to answer
         CHECK(*own.try_prompt(all) == *llava::try_prompt(llava::vicuna_v1{}, all));
       }
   CHECK(own.try_prompt(std::vector<message>{{role::tool, "x"}}).error().sentence().find("no turns of the role tool") !=
         std::string::npos);
 }
 
-TEST_CASE("a template that takes texts only gets texts, one that takes parts only gets parts") {
+TEST_CASE("a template that accepts only texts gets texts, one that accepts only parts gets parts") {
   const std::string texts = "{% for m in messages %}{{ m.role + ' ' + m.content + ';' }}{% endfor %}",
                     printed = "{% for m in messages %}{{ m.role }} {{ m.content }};{% endfor %}",
                     trimmed = "{% for m in messages %}{{ m.content | trim }};{% endfor %}",
@@ -126,7 +126,7 @@ TEST_CASE("a template that takes texts only gets texts, one that takes parts onl
   }
 }
 
-TEST_CASE("a template that is not known here is an error of the prompt, which says what is lacking; so is a refusal") {
+TEST_CASE("an unsupported template is an error of the prompt that names the feature; so is a template's exception") {
   const std::vector<message> turns{{role::user, "What?"}, {role::assistant, ""}};
   CHECK(prompt_of("a\n{% include 'x' %}", turns) ==
         "llava: the chat template: line 2: the tag 'include' is not supported");
@@ -138,7 +138,7 @@ TEST_CASE("a template that is not known here is an error of the prompt, which sa
   CHECK(prompt_of("constant", turns) == "constant");
 }
 
-TEST_CASE("of_checkpoint is the model's own template until the folder or somebody chooses") {
+TEST_CASE("of_checkpoint is the model's own template until the folder or the caller selects one") {
   const std::vector<message> turns{{role::user, "Q"}, {role::assistant, ""}};
   llava::of_checkpoint<llava::llava_v0> c;
   CHECK(c.name() == "llava_v0");

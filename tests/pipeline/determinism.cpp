@@ -25,7 +25,7 @@ bool same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-TEST_CASE("R14: logits are the same bytes whatever the threads and the size of a chunk", "[pipeline]") {
+TEST_CASE("R14: logits have the same bytes for every number of threads and chunk size", "[pipeline]") {
   const std::string prompt = prompt_of("What is in the picture?");
   const std::vector<float> expected = logits(model(), prompt, test_image(1));
   for (int threads : {1, 2, 3})
@@ -36,7 +36,7 @@ TEST_CASE("R14: logits are the same bytes whatever the threads and the size of a
     }
 }
 
-TEST_CASE("R14: an answer in a batch is the one it gets alone", "[pipeline]") {
+TEST_CASE("R14: an answer in a batch equals the answer alone", "[pipeline]") {
   const char* questions[] = {"What is in the picture?", "How many shapes are there?", "What color is the shape?",
                              "Is there a circle?", "Is there a red shape?"};
   for (int rows : {1, 2, 5, 16}) {
@@ -70,7 +70,7 @@ TEST_CASE("R14: an answer in a batch is the one it gets alone", "[pipeline]") {
   }
 }
 
-TEST_CASE("R14: sessions that ask at the same time get what they get alone", "[pipeline]") {
+TEST_CASE("R14: sessions that ask at the same time get the answers that they get alone", "[pipeline]") {
   std::vector<std::vector<std::int32_t>> expected(4), got(4);
   for (int i = 0; i < 4; ++i)
     expected[static_cast<std::size_t>(i)] =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A pipeline behind chat_model is the pipeline: a chat_session has what a session has, and answers as it does.
+/// A chat_model behaves like its pipeline: a chat_session has every member of a session and gives the same answers.
 #include "tiny_model.hpp"
 
 using namespace tiny;
@@ -31,7 +31,7 @@ static_assert(has_all_of_a_session<decltype(model().session())>);
 
 }  // namespace
 
-TEST_CASE("erase: a conversation is the same with and without its type", "[pipeline]") {
+TEST_CASE("erase: a chat_session answers as the typed session does", "[pipeline]") {
   const llava::chat_model erased = llava::erase(model());
   auto plain = model().session();
   llava::chat_session chat = erased.session();

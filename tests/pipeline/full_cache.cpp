@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Many answers in a small KV cache: who is done gives its part back, who finds no room waits, and nobody's answer is
+/// Many answers in a small KV cache: a finished answer releases its blocks, one without room waits, and no answer is
 /// lost.
 #include "tiny_model.hpp"
 
@@ -19,13 +19,13 @@ model_type small(int kv_tokens) {
 }
 }  // namespace
 
-TEST_CASE("batch: sixty answers in a cache that holds three are all what they are alone", "[pipeline]") {
+TEST_CASE("batch: sixty answers in a cache for three equal the answer alone", "[pipeline]") {
   const model_type m = small(64 * 3);
   auto alone = m.session();
   alone.settings = few(24);
   const auto expected = value(alone.try_generate("How many shapes are there, please?", {}));
   REQUIRE(expected.prompt_tokens + 24 > 2 * llava::kv_block);  // three blocks each, at least
-  alone = model().session();                                   // gives its part of the cache back
+  alone = model().session();                                   // releases its blocks
   const int all = m.state().blocks->available();
   auto together = m.batch();
   for (int i = 0; i < 60; ++i) REQUIRE(together.try_add("How many shapes are there, please?", {}, few(24)));
@@ -38,9 +38,9 @@ TEST_CASE("batch: sixty answers in a cache that holds three are all what they ar
   CHECK(m.state().blocks->available() == all);
 }
 
-TEST_CASE("batch: an answer for which sessions leave no room ends with what it has, and says so", "[pipeline]") {
+TEST_CASE("batch: an answer without room in the cache ends early with finish_reason::context_full", "[pipeline]") {
   const model_type m = small(64);  // four blocks
-  auto idle = m.session();         // which holds two of them
+  auto idle = m.session();         // holds two of them
   idle.settings = few(20);
   value(idle.try_generate("hello", {}));
   REQUIRE(m.state().blocks->available() == 2);
@@ -59,7 +59,7 @@ TEST_CASE("batch: an answer for which sessions leave no room ends with what it h
   CHECK(answers[1].tokens == std::vector<std::int32_t>(whole.tokens.begin(), whole.tokens.begin() + 8));
 }
 
-TEST_CASE("session: a cache that others fill refuses, and says how many conversations it holds", "[pipeline]") {
+TEST_CASE("session: a cache filled by others is an error that states how many conversations it holds", "[pipeline]") {
   const model_type m = small(64);
   auto idle = m.session();
   idle.settings = few(30);

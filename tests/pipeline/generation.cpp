@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a folder's generation_config.json does to answers, and what a caller's settings do to it.
+/// How a folder's generation_config.json and a caller's settings change answers.
 #include <llava/pipeline/generation.hpp>
 #include <temporary_folder.hpp>
 
@@ -23,7 +23,7 @@ llava::generation_defaults sampling() {
 
 }  // namespace
 
-TEST_CASE("rules in force: the caller's, then the folder's, then greedy", "[pipeline]") {
+TEST_CASE("generation rules: the caller's settings, then the folder's, then greedy", "[pipeline]") {
   const auto plain = llava::rules_in_force({}, {});
   CHECK((plain.temperature == 0.f && plain.max_new_tokens == 512 && plain.top_k == 50 && plain.top_p == 1.f));
   CHECK((plain.repetition_penalty == 1.f && plain.suppress_tokens.empty()));
@@ -39,13 +39,14 @@ TEST_CASE("rules in force: the caller's, then the folder's, then greedy", "[pipe
   CHECK((given.repetition_penalty == 1.f && given.suppress_tokens.empty()));
 
   llava::generation_defaults greedy = sampling();
-  greedy.do_sample = false;  // transformers then looks at no other key of sampling
+  greedy.do_sample = false;  // transformers then ignores the other sampling keys
   CHECK(llava::rules_in_force({}, greedy).temperature == 0.f);
   s.temperature = 0.2f;
   CHECK(llava::rules_in_force(s, greedy).temperature == 0.2f);
 }
 
-TEST_CASE("a folder's penalties give transformers' answers, and in original folders LLaVA's", "[pipeline]") {
+TEST_CASE("with a folder's penalties answers match transformers, and in original folders LLaVA's program",
+          "[pipeline]") {
   const auto file = llava::json_document::try_read(LLAVA_TEST_DATA "/generate/penalties.json");
   REQUIRE(file);
   const auto& answers = file->value().find("answers")->items();
@@ -86,7 +87,7 @@ TEST_CASE("a folder's penalties give transformers' answers, and in original fold
     CHECK(both[0].tokens == ids(expected.find("tokens")));
     const auto usual = record.values<std::int32_t>(name + ".greedy");
     CHECK(both[1].tokens == std::vector<std::int32_t>(usual.begin(), usual.begin() + 16));
-    // The same from the caller, in a folder that says nothing of it.
+    // The same settings from the caller, in a folder without them.
     if (model != "clip_mha") continue;
     folder.write("generation_config.json", "{}");
     auto other = tiny::open_folder(folder.path.string()).session();
@@ -97,7 +98,7 @@ TEST_CASE("a folder's penalties give transformers' answers, and in original fold
   }
 }
 
-TEST_CASE("penalties that leave no token, or no number, are errors that name them", "[pipeline]") {
+TEST_CASE("penalties that forbid every token or make logits infinite are errors that name them", "[pipeline]") {
   auto chat = tiny::model().session();
   auto& all = chat.settings.suppress_tokens.emplace();
   for (std::int32_t t = 0; t < tiny::model().description().text.vocab; ++t) all.push_back(t);
@@ -114,7 +115,7 @@ TEST_CASE("penalties that leave no token, or no number, are errors that name the
   CHECK(chat.try_ask("hello"));
 }
 
-TEST_CASE("a hook sees the logits that the penalties have left", "[pipeline]") {
+TEST_CASE("a hook sees the logits after the penalties", "[pipeline]") {
   auto chat = tiny::model().session();
   chat.settings.max_new_tokens = 1;
   chat.settings.suppress_tokens = {3, 4};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A model whose weights are damaged answers with an error, not with an empty line.
+/// A model with damaged weights returns an error, not an empty answer.
 #include <charconv>
 #include <temporary_folder.hpp>
 
@@ -29,7 +29,7 @@ TEST_CASE("logits that are NaN or infinite are an error, greedy and sampled, alo
       REQUIRE_FALSE(a);
       CHECK(a.error().code() == llava::errc::not_finite);
       CHECK(a.error().sentence().find("logits are not all numbers") != std::string::npos);
-      chat.hooks.on_logits = [](std::span<float>) { FAIL("the hook was given what is no number"); };
+      chat.hooks.on_logits = [](std::span<float>) { FAIL("the hook was called with logits that are not finite"); };
       CHECK(chat.try_ask("hello").error().code() == llava::errc::not_finite);
       chat.hooks = {};
     }

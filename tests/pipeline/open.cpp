@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What opening a folder checks, and says.
+/// What opening a folder checks, and the errors that it returns.
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
 #include <temporary_folder.hpp>
@@ -17,7 +17,7 @@ std::string error_of(const std::string& folder, const llava::open_options& optio
   return opened ? "" : opened.error().sentence();
 }
 
-/// golden with the header of its weights changed, byte for byte as long.
+/// The error of opening golden after `from` in the header of its weights is replaced by `to`, which is as long.
 std::string error_with_header(std::string_view from, std::string_view to) {
   temporary_folder f("header");
   f.copy(golden);
@@ -34,7 +34,7 @@ struct extra_tensor {
   std::vector<float> values;
 };
 
-/// golden with more tensors.
+/// Writes golden with more tensors.
 void write_with(const temporary_folder& f, const std::vector<extra_tensor>& more) {
   std::filesystem::copy(golden, f.path);
   std::filesystem::remove(f / "model.safetensors");
@@ -52,7 +52,7 @@ void write_with(const temporary_folder& f, const std::vector<extra_tensor>& more
 
 }  // namespace
 
-TEST_CASE("all tensors that are missing, of another shape or of another type are told at once") {
+TEST_CASE("all tensors that are missing or have the wrong shape or type are reported at once") {
   temporary_folder f("header");
   f.copy(golden);
   std::string weights = f.read("model.safetensors");
@@ -72,7 +72,7 @@ TEST_CASE("all tensors that are missing, of another shape or of another type are
   CHECK(sentence.find("linear_2.bias: expected f32, f16 or bf16, found I16 in ") != std::string::npos);
 }
 
-TEST_CASE("a vision tower in a folder of its own: its mistakes are told with the others") {
+TEST_CASE("mistakes in a separate vision tower are reported with the others") {
   temporary_folder f("tower");
   f.copy(LLAVA_TEST_DATA "/goldens/original_folder");
   f.write("model.safetensors", replaced(f.read("model.safetensors"), "\"model.norm.weight", "\"model.nerm.weight"));
@@ -86,8 +86,7 @@ TEST_CASE("a vision tower in a folder of its own: its mistakes are told with the
   CHECK(sentence.find("layers.1.layer_norm2.bias: missing, expected (32), in " + (f / "tower")) != std::string::npos);
 }
 
-TEST_CASE(
-    "a tensor of whole numbers is no weight, and a tokenizer too large for the embeddings is none for this model") {
+TEST_CASE("an integer tensor is refused as a weight, and so are embeddings that do not have the vocabulary's size") {
   CHECK(error_with_header(R"("multi_modal_projector.linear_2.weight":{"dtype":"F16")",
                           R"("multi_modal_projector.linear_2.weight":{"dtype":"U16")")
             .find("linear_2.weight") != std::string::npos);
@@ -98,7 +97,7 @@ TEST_CASE(
         std::string::npos);
 }
 
-TEST_CASE("a token beyond the rows of embeddings does no harm until a prompt has it") {
+TEST_CASE("a token beyond the rows of embeddings is an error only if a prompt contains it") {
   temporary_folder f("beyond");
   f.copy(golden);
   f.write("tokenizer.json", replaced(f.read("tokenizer.json"), "\"added_tokens\": [",
@@ -121,7 +120,7 @@ TEST_CASE("a token beyond the rows of embeddings does no harm until a prompt has
   CHECK_FALSE(several.try_add("<extra>", {}));
 }
 
-TEST_CASE("a folder whose <image> is not its tokenizer's is refused, and the error is about the folder") {
+TEST_CASE("a folder whose <image> id differs from its tokenizer's is an error about the folder") {
   temporary_folder f("image_token");
   f.copy(golden);
   const std::string config = f.read("config.json"), words = f.read("tokenizer.json");
@@ -135,7 +134,7 @@ TEST_CASE("a folder whose <image> is not its tokenizer's is refused, and the err
   CHECK(error_of(f.path.string()).find("the token 400, and its tokenizer has no such token") != std::string::npos);
 }
 
-TEST_CASE("a folder opened as a fixed model that it is not says field by field what differs") {
+TEST_CASE("opening a folder as another fixed model is an error that names each differing field") {
   const auto opened =
       llava::pipeline<llava::llava_1_5_7b, llava::simd, llava::weights<llava::f16>>::try_open(golden, {});
   REQUIRE_FALSE(opened);
@@ -147,7 +146,7 @@ TEST_CASE("a folder opened as a fixed model that it is not says field by field w
   CHECK(sentence.find("llava::any opens it") != std::string::npos);
 }
 
-TEST_CASE("absent folders, names of repositories and files in the place of folders give one sentence") {
+TEST_CASE("absent folders, repository names and files in place of folders give one error") {
   CHECK(error_of("/nowhere/at/all").find("there is no folder /nowhere/at/all") != std::string::npos);
   CHECK(error_of("liuhaotian/llava-v1.5-7b-absent").find("`hf download liuhaotian/llava-v1.5-7b-absent`") !=
         std::string::npos);
@@ -156,7 +155,7 @@ TEST_CASE("absent folders, names of repositories and files in the place of folde
   CHECK(error_of(f.path.string()).find(f.path.string() + " has no config.json") != std::string::npos);
 }
 
-TEST_CASE("R12: a memory budget is held before anything is allocated for it") {
+TEST_CASE("R12: a memory budget is checked before anything is allocated") {
   llava::open_options small = tiny::options();
   small.memory_budget = 100000;
   CHECK(error_of(golden, small).find("over the memory budget of 100000") != std::string::npos);
@@ -166,7 +165,7 @@ TEST_CASE("R12: a memory budget is held before anything is allocated for it") {
   CHECK(converted.error().code() == llava::errc::out_of_memory);
 }
 
-TEST_CASE("loading reports its progress and can be ended") {
+TEST_CASE("loading reports its progress and can be cancelled") {
   llava::open_options o = tiny::options();
   std::vector<llava::progress> seen;
   o.report = [&](const llava::progress& p) {
@@ -183,7 +182,7 @@ TEST_CASE("loading reports its progress and can be ended") {
   CHECK(ended.error().code() == llava::errc::cancelled);
 }
 
-TEST_CASE("a language model alone answers, and refuses images in one sentence") {
+TEST_CASE("a language model alone answers text and refuses images") {
   auto model = tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/text_llama", tiny::options());
   REQUIRE(model);
   auto chat = model->session();
@@ -193,7 +192,7 @@ TEST_CASE("a language model alone answers, and refuses images in one sentence") 
   CHECK(chat.try_ask(tiny::test_image(1), "hello").error().sentence().find("no vision tower") != std::string::npos);
 }
 
-TEST_CASE("a projector of llava-hf with three layers is run with three") {
+TEST_CASE("a projector of llava-hf with three layers runs all three") {
   constexpr std::size_t width = 48;
   extra_tensor weight{"multi_modal_projector.linear_3.weight", {width, width}, std::vector<float>(width * width)};
   const extra_tensor bias{"multi_modal_projector.linear_3.bias", {width}, std::vector<float>(width, 0.25f)};
@@ -214,7 +213,7 @@ TEST_CASE("a projector of llava-hf with three layers is run with three") {
   CHECK(largest < 1e-5);
 }
 
-TEST_CASE("a tensor of the model that nothing reads is an error; what no program reads is not") {
+TEST_CASE("a tensor of the model that nothing reads is an error; one that no program reads is not") {
   const std::vector<float> one(1, 1.f);
   temporary_folder f("unread");
   write_with(f, {{"multi_modal_projector.linear_4.weight", {1}, one},
@@ -232,7 +231,7 @@ TEST_CASE("a tensor of the model that nothing reads is an error; what no program
   CHECK(sentence.find("vision_tower.vision_model.embeddings.patch_embedding.bias" + there) != std::string::npos);
 }
 
-TEST_CASE("what inference does not need may be missing: the tower's layers behind the selected one") {
+TEST_CASE("tensors that inference does not need may be missing: the tower's layers after the selected one") {
   temporary_folder f("unused");
   f.copy(golden);
   f.write("model.safetensors", replaced(f.read("model.safetensors"), "encoder.layers.2.layer_norm1.weight",
@@ -240,7 +239,7 @@ TEST_CASE("what inference does not need may be missing: the tower's layers behin
   CHECK(error_of(f.path.string()).empty());
 }
 
-TEST_CASE("tie_word_embeddings beside a head of its own: the stored head is used, as in transformers 5") {
+TEST_CASE("tie_word_embeddings with a stored head: the head is used, as in transformers 5") {
   temporary_folder f("tied");
   f.copy(LLAVA_TEST_DATA "/goldens/text_llama");
   f.write("config.json",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Options that have no meaning are errors when a model is opened; what a host's executor says may change later.
+/// Invalid options are errors when a model is opened. The concurrency of a host's executor may change later.
 #include <climits>
 #include <memory>
 
@@ -18,7 +18,7 @@ struct host_executor final : llava::executor {
 };
 }  // namespace
 
-TEST_CASE("open_options: a number out of its range is an error that names it and its range", "[pipeline]") {
+TEST_CASE("open_options: a number out of range is an error that names the option and its range", "[pipeline]") {
   const auto refused = [](auto change, std::string_view words) {
     llava::open_options o = options();
     change(o);
@@ -37,7 +37,8 @@ TEST_CASE("open_options: a number out of its range is an error that names it and
     refused([&](auto& o) { o.threads_of_host = std::make_shared<host_executor>(n); }, "must be 1 or more");
 }
 
-TEST_CASE("a backend is a value: an instruction set is said when a model is opened, and must be there", "[pipeline]") {
+TEST_CASE("a backend is a value: its instruction set is chosen when a model is opened, and must be supported",
+          "[pipeline]") {
   const auto plain = model_type::try_open(folder, options(), {.isa = llava::simd_isa::generic});
   REQUIRE(plain);
   CHECK(plain->state().backend.isa == llava::simd_isa::generic);
@@ -51,7 +52,7 @@ TEST_CASE("a backend is a value: an instruction set is said when a model is open
   CHECK(refused.error().sentence().find("this machine has no ") != std::string::npos);
 }
 
-TEST_CASE("open_options: nobody has to want to know the progress", "[pipeline]") {
+TEST_CASE("open_options: the progress callback may be empty", "[pipeline]") {
   llava::open_options o = options();
   o.report = nullptr;
   CHECK(model_type::try_open(folder, o));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Whatever owns something may be moved into whatever else of its type, in any order, while models come and go: under
-/// AddressSanitizer nothing is used after it was freed, and what the target had is given back at once.
+/// Owning objects may be moved into others of their type, in any order, while models come and go. AddressSanitizer must
+/// find no use after free, and what the target held must be released at once.
 #include <llava/checkpoint/safetensors_writer.hpp>
 #include <llava/tensor/mapped_file.hpp>
 #include <temporary_folder.hpp>
@@ -27,7 +27,7 @@ int free_blocks(const model_type& m) { return m.state().blocks->available(); }
 
 }  // namespace
 
-TEST_CASE("a session takes another model's, whose own model lives no longer", "[pipeline]") {
+TEST_CASE("a session can be assigned from another, whose model object no longer exists", "[pipeline]") {
   auto s = asked(another());
   s = asked(another());
   value(s.try_ask("again"));
@@ -38,11 +38,11 @@ TEST_CASE("a session takes another model's, whose own model lives no longer", "[
   s = asked(kept);
   CHECK(free_blocks(kept) < all);
   s = model().session();
-  CHECK(free_blocks(kept) == all);  // at once
+  CHECK(free_blocks(kept) == all);  // released at once
   auto t = asked(kept);
   auto u = std::move(t);
   t = std::move(u);
-  auto& same = t;  // a compiler warns of what it sees
+  auto& same = t;  // hides the self-move from the compiler
   t = std::move(same);
   value(t.try_ask("again"));
   std::swap(s, t);
@@ -50,7 +50,7 @@ TEST_CASE("a session takes another model's, whose own model lives no longer", "[
   value(t.try_ask("hello"));
 }
 
-TEST_CASE("forks outlive the session and the model that they come from", "[pipeline]") {
+TEST_CASE("forks outlive their session and their model", "[pipeline]") {
   auto fork = [] {
     auto s = asked(another());
     return s.fork();
@@ -60,7 +60,7 @@ TEST_CASE("forks outlive the session and the model that they come from", "[pipel
   value(fork.try_ask("again"));
 }
 
-TEST_CASE("a batch takes another one, whose rows go on", "[pipeline]") {
+TEST_CASE("a batch can be assigned from another, whose rows continue", "[pipeline]") {
   const auto begun = [](const model_type& m) {
     auto b = m.batch();
     llava::generation_settings four;
@@ -83,7 +83,7 @@ TEST_CASE("a batch takes another one, whose rows go on", "[pipeline]") {
   }
 }
 
-TEST_CASE("erased models and sessions, and results that hold them, too", "[pipeline]") {
+TEST_CASE("erased models and sessions, and results that hold them, can be assigned too", "[pipeline]") {
   llava::result<llava::chat_model> m = llava::erase(another());
   llava::chat_session s = m->session();
   m = llava::erase(another());
@@ -99,7 +99,7 @@ TEST_CASE("erased models and sessions, and results that hold them, too", "[pipel
   value(plain.try_ask("hello"));
 }
 
-TEST_CASE("what owns memory and files gives back what it had when it takes another's", "[tensor]") {
+TEST_CASE("owners of memory and files release what they hold when they are assigned", "[tensor]") {
   temporary_folder f("owners");
   f.write("a", "aaaa"), f.write("b", "bb");
   auto a = *llava::mapped_file::try_open(f / "a"), b = *llava::mapped_file::try_open(f / "b");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where images go in a question, and what a folder with mm_use_im_start_end makes of them.
+/// Where images go in a question, and how a folder with mm_use_im_start_end marks them.
 #include <temporary_folder.hpp>
 
 #include "tiny_model.hpp"
@@ -13,7 +13,7 @@ std::string placed(std::string_view question, std::size_t images, bool start_end
 
 }  // namespace
 
-TEST_CASE("images come first, each on a line, or where the question has them", "[pipeline]") {
+TEST_CASE("images come first, one per line, or where the question places them", "[pipeline]") {
   CHECK(placed("What?", 0) == "What?");
   CHECK(placed("What?", 2) == "<image>\n<image>\nWhat?");
   CHECK(placed("", 1) == "<image>\n");
@@ -25,7 +25,7 @@ TEST_CASE("images come first, each on a line, or where the question has them", "
   CHECK(placed("<image-placeholder>", 2).find("1 <image> for 2 images") != std::string::npos);
 }
 
-TEST_CASE("with mm_use_im_start_end what we place is marked, and the tokenizer must know the marks", "[pipeline]") {
+TEST_CASE("with mm_use_im_start_end placed images are marked, and the tokenizer must have the marks", "[pipeline]") {
   CHECK(placed("What?", 1, true) == "<im_start><image><im_end>\nWhat?");
   CHECK(placed("see <image-placeholder>", 1, true) == "see <im_start><image><im_end>");
   CHECK(placed("see <image>", 1, true) == "see <image>");
@@ -39,7 +39,7 @@ TEST_CASE("with mm_use_im_start_end what we place is marked, and the tokenizer m
   REQUIRE_FALSE(refused);
   CHECK(refused.error().sentence().find("has no <im_start> and <im_end>") != std::string::npos);
 
-  // Two pieces of the vocabulary take their names: the embeddings have no rows to spare.
+  // Two pieces of the vocabulary get these names: the embeddings have no spare rows.
   f.write("added_tokens.json", R"({"<im_start>": 398, "<im_end>": 399})");
   const auto model = tiny::model_type::try_open(f.path.string(), tiny::options());
   REQUIRE(model);
@@ -75,9 +75,8 @@ tiny::model_type opened(const temporary_folder& f) {
 
 }  // namespace
 
-TEST_CASE(
-    "original folders: rows beyond the tokenizer's tokens are never drawn, as where both matrices are cut to them",
-    "[pipeline]") {
+TEST_CASE("original folders: rows beyond the tokenizer's tokens are cut from the logits and never drawn",
+          "[pipeline]") {
   temporary_folder f("rows");
   f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
   const auto whole = *opened(f).session().try_logits("a b", {});
@@ -119,11 +118,11 @@ TEST_CASE("tokenizer_model_max_length: a longer prompt with images is an error, 
   CHECK(answer.error().sentence().find("tokenizer_model_max_length is 20, where the reference cuts it off") !=
         std::string::npos);
   const llava::image img = tiny::test_image(1);
-  CHECK(chat.try_generate("<image>", std::span<const llava::image>(&img, 1)));  // as long as is allowed
+  CHECK(chat.try_generate("<image>", std::span<const llava::image>(&img, 1)));  // short enough
 }
 
 TEST_CASE(
-    "a chat template that is not known here: the folder opens, a question says what is lacking, a prompt is answered",
+    "an unsupported chat template: the folder opens, a question is an error with the reason, a prompt is answered",
     "[pipeline]") {
   temporary_folder f("chat_template");
   f.copy(LLAVA_TEST_DATA "/goldens/clip_mha");
@@ -155,7 +154,7 @@ TEST_CASE(
   CHECK(refused.error().sentence().find("no conversation template is called 'nonsense'; known: ") != std::string::npos);
 }
 
-TEST_CASE("the prompt's own BOS is the only one, and a system turn that was restored stays in front", "[pipeline]") {
+TEST_CASE("a prompt's own BOS is the only one, and a restored system turn stays first", "[pipeline]") {
   temporary_folder f("bos");
   f.copy(LLAVA_TEST_DATA "/goldens/clip_mha");
   f.write("chat_template.jinja",
@@ -177,7 +176,7 @@ TEST_CASE("the prompt's own BOS is the only one, and a system turn that was rest
   CHECK(static_cast<std::size_t>(answer->prompt_tokens) == whole.size() - 1 + 9);  // an image is nine tokens
 }
 
-TEST_CASE("a tokenizer alone: what its chat template wrote gets no BOS, what the caller wrote does", "[pipeline]") {
+TEST_CASE("without a processor, a prompt of the chat template gets no BOS, a prompt of the caller does", "[pipeline]") {
   temporary_folder f("alone");
   f.copy(LLAVA_TEST_DATA "/goldens/text_llama");
   const auto without = opened(f);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Weights in blocks through the whole pipeline: quantised when opened, in a folder of their own, kept in a packed
-/// file.
+/// Block weights in the whole pipeline: quantised when opened, stored in a folder of their own, kept in a packed file.
 #include "tiny_model.hpp"
 
 #include <closeness.hpp>
@@ -13,7 +12,7 @@ namespace {
 
 using namespace llava;
 
-/// All linears in 8 bits but the head: the vision tower and the projector too.
+/// All linears in 8 bits except the head, including the vision tower and the projector.
 struct all_8_bit : weights<q8_0> {
   using vision = q8_0;
   using projector = q8_0;
@@ -31,7 +30,7 @@ std::vector<float> logits_of(const std::string& folder, const open_options& opti
   return *std::move(logits);
 }
 
-/// The bundled model in `folder`, its tensors in f32 after change(name, dims, values).
+/// Writes the bundled model to `folder`, its tensors in f32 after change(name, dims, values).
 template <class Change>
 void write_changed(const temporary_folder& folder, Change&& change) {
   std::filesystem::copy(tiny::folder, folder.path,
@@ -52,7 +51,7 @@ void write_changed(const temporary_folder& folder, Change&& change) {
   REQUIRE(to->try_finish());
 }
 
-/// Image features in 8 bits against those in f32, of one folder.
+/// Cosine of the image features in 8 bits and in f32, for one folder.
 double features_cosine(const std::string& folder) {
   const auto exact = pipeline<any, simd, weights<f32>>::try_open(folder, tiny::options());
   const auto small = model_8::try_open(folder, tiny::options());
@@ -62,11 +61,11 @@ double features_cosine(const std::string& folder) {
 
 }  // namespace
 
-TEST_CASE("R16: image features in 8 bits, with channels and tokens that stand out", "[pipeline]") {
+TEST_CASE("R16: image features in 8 bits keep their direction, with outlier channels and tokens too", "[pipeline]") {
   CHECK(features_cosine(tiny::folder) >= 0.999);
 
-  // The same function with activations of which every 29th channel is 10 or 30 times larger: norms are scaled up, the
-  // columns of the linears that read them down.
+  // The same function with every 29th channel of the activations 10 or 30 times larger: norms are scaled up, the
+  // columns of the linears that read them are scaled down.
   for (const float factor : {10.f, 30.f}) {
     INFO("channels " << factor);
     temporary_folder f("outliers");
@@ -82,7 +81,7 @@ TEST_CASE("R16: image features in 8 bits, with channels and tokens that stand ou
     });
     CHECK(features_cosine(f.path.string()) >= 0.995);
   }
-  // Tokens that are 30 times as large as the others from the beginning.
+  // Two tokens that are 30 times as large as the others from the start.
   temporary_folder f("massive");
   write_changed(f, [&](const std::string& name, const std::vector<std::size_t>& dims, std::vector<float>& values) {
     if (name.find("position_embedding.weight") == std::string::npos) return;
@@ -92,7 +91,7 @@ TEST_CASE("R16: image features in 8 bits, with channels and tokens that stand ou
   CHECK(features_cosine(f.path.string()) >= 0.995);
 }
 
-TEST_CASE("R15: q16_0 in every stage answers as 16-bit weights may, and its image features as 32-bit ones",
+TEST_CASE("R15: with q16_0 in every stage logits meet the bound of 16-bit weights, image features that of f32",
           "[pipeline]") {
   using exact_model = pipeline<any, simd, weights<f32>>;
   using model_16 = pipeline<any, simd, weights<q16_0>>;
@@ -103,26 +102,25 @@ TEST_CASE("R15: q16_0 in every stage answers as 16-bit weights may, and its imag
   CHECK(largest_error(logits_of<model_16>(tiny::folder), logits_of<exact_model>(tiny::folder)) <= 2e-3);
 }
 
-TEST_CASE("quantise: a folder opens as what its weights became, with the logits of quantising when opened",
-          "[pipeline]") {
+TEST_CASE("quantise: the new folder opens in its format, with the logits of quantising when opened", "[pipeline]") {
   temporary_folder f("quantise");
   const auto done = try_quantise<any, scalar, all_8_bit>(tiny::folder, f / "made");
   if (!done) FAIL(done.error().what());
   CHECK(std::filesystem::exists(f / "made/tokenizer.model"));
   CHECK(std::filesystem::exists(f / "made/preprocessor_config.json"));
-  CHECK_FALSE(std::filesystem::exists(f / "made/images"));  // folders beside the model are not of it
+  CHECK_FALSE(std::filesystem::exists(f / "made/images"));  // other folders are not copied
   const std::vector<float> stored = logits_of<model_8>(f / "made"), loaded = logits_of<model_8>(tiny::folder);
   CHECK(stored == loaded);
   CHECK(largest_error(stored, logits_of<tiny::model_type>(tiny::folder)) < 0.05);
 
-  // Opened as 16 bits: every tensor that is not, with what to do, at once.
+  // Opened as 16 bits, the error names all tensors in other formats and what to do.
   const auto wrong = tiny::model_type::try_open(f / "made", tiny::options());
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().code() == errc::mismatch);
   CHECK(wrong.error().sentence().find("open the model with weights of q8_0") != std::string::npos);
 }
 
-TEST_CASE("quantise: a place that is taken, an end on request, and a broken folder leave nothing", "[pipeline]") {
+TEST_CASE("quantise: a path that exists, a cancellation and a broken folder leave nothing behind", "[pipeline]") {
   temporary_folder f("quantise_errors");
   f.write("taken/file", "mine");
   const auto taken = try_quantise<any, scalar, q8_0>(tiny::folder, f / "taken");
@@ -150,7 +148,7 @@ TEST_CASE("quantise: a place that is taken, an end on request, and a broken fold
     CHECK(entry.path().filename().string().find(".partial") == std::string::npos);
 }
 
-TEST_CASE("quantise: a tower below its folder goes along, and tensors that nothing reads are an error", "[pipeline]") {
+TEST_CASE("quantise: a tower below the folder is copied, and tensors that nothing reads are an error", "[pipeline]") {
   temporary_folder f("quantise_tower");
   const std::string original = LLAVA_TEST_DATA "/goldens/original_folder";
   const auto done = try_quantise<any, scalar, weights<f32>>(original, f / "made");
@@ -167,7 +165,7 @@ TEST_CASE("quantise: a tower below its folder goes along, and tensors that nothi
   CHECK_FALSE(std::filesystem::exists(f / "refused"));
 }
 
-TEST_CASE("quantise: dense types are converted, the file that results is the same model", "[pipeline]") {
+TEST_CASE("quantise: dense types are converted, and the resulting file is the same model", "[pipeline]") {
   temporary_folder f("quantise_dense");
   const auto done = try_quantise<any, scalar, f32>(tiny::folder, f / "made");
   if (!done) FAIL(done.error().what());
@@ -189,7 +187,7 @@ TEST_CASE("a packed file is written once, mapped afterwards, and replaced when d
   CHECK(logits_of<model_8>(tiny::folder, options) == expected);
   CHECK(std::filesystem::last_write_time(options.packed_file) == written);
 
-  // One bit, in the middle and in the header; a file that ends early.
+  // One flipped bit, in the middle and in the header, and a truncated file.
   for (const std::size_t at : {kept.size() / 2, std::size_t{100}}) {
     std::string damaged = kept;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
@@ -200,7 +198,7 @@ TEST_CASE("a packed file is written once, mapped afterwards, and replaced when d
   f.write("weights.packed", kept.substr(0, kept.size() / 3));
   CHECK(logits_of<model_8>(tiny::folder, options) == expected);
   CHECK(f.read("weights.packed") == kept);
-  // What is not ours stays.
+  // A file of another kind is kept.
   f.write("notes", "not a file of ours");
   options.packed_file = f / "notes";
   const auto not_ours = model_8::try_open(tiny::folder, options);
@@ -208,7 +206,7 @@ TEST_CASE("a packed file is written once, mapped afterwards, and replaced when d
   CHECK(not_ours.error().sentence().find("is not a file of packed weights") != std::string::npos);
   CHECK(f.read("notes") == "not a file of ours");
   options.packed_file = f / "weights.packed";
-  // The same file, for weights that have changed.
+  // The same packed file, for a copy of the model: its identity differs.
   std::filesystem::create_directory(f / "changed");
   std::filesystem::copy(tiny::folder, f / "changed", std::filesystem::copy_options::recursive);
   CHECK(logits_of<model_8>(f / "changed", options) == expected);
@@ -220,7 +218,7 @@ TEST_CASE("a packed file is written once, mapped afterwards, and replaced when d
   CHECK(refused.error().code() == errc::not_found);
 }
 
-TEST_CASE("two models whose files have one size and one time do not take each other's packed file", "[pipeline]") {
+TEST_CASE("two models whose files have equal size and time do not use each other's packed file", "[pipeline]") {
   temporary_folder one("packed_one"), two("packed_two"), kept("packed_kept");
   const auto change_by = [](float factor) {
     return [=](const std::string& name, const std::vector<std::size_t>&, std::vector<float>& values) {
@@ -244,7 +242,7 @@ TEST_CASE("two models whose files have one size and one time do not take each ot
   CHECK(logits_of<model_8>(two.path.string(), options) == of_two);
 }
 
-TEST_CASE("a quantised original folder keeps the name that its model had, and with it its prompts") {
+TEST_CASE("a quantised original folder keeps its model's name, and with it its prompts") {
   temporary_folder f("named");
   const std::string from = f / "llava-v1.5-\"tiny\"", to = f / "q4", again = f / "q8";
   std::filesystem::copy(LLAVA_TEST_DATA "/goldens/original_inside", from, std::filesystem::copy_options::recursive);
@@ -260,7 +258,7 @@ TEST_CASE("a quantised original folder keeps the name that its model had, and wi
   }
   CHECK(try_describe_model(to)->conversation.reason.find("config.json says llava_model_name") == 0);
   const std::string config = f.read("q4/config.json");
-  CHECK(config == f.read("q8/config.json"));  // put down once
+  CHECK(config == f.read("q8/config.json"));  // written once
   CHECK(replaced(config, "\n  \"llava_model_name\": \"llava-v1.5-\\\"tiny\\\"\",", "") ==
         f.read("llava-v1.5-\"tiny\"/config.json"));
 }

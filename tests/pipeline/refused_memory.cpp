@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// R12: each allocation of every public call is refused once. The call answers with errc::out_of_memory (or does
-/// without), leaves everything as it was, and the next call works.
+/// R12: each allocation of every public call is refused once. The call returns errc::out_of_memory (or does without)
+/// and changes nothing, and the next call works.
 #include <llava/image/file.hpp>
 #include <llava/pipeline/quantise.hpp>
 #include <refuse_each.hpp>
@@ -21,7 +21,7 @@ llava::generation_settings few() {
 
 }  // namespace
 
-TEST_CASE("R12: an answer without memory is an error, and the conversation is as before", "[pipeline]") {
+TEST_CASE("R12: memory is refused while an answer is generated, and the conversation is unchanged", "[pipeline]") {
   auto chat = model().session();
   chat.settings = few();
   value(chat.try_ask(test_image(1), "What is in the picture?"));
@@ -43,7 +43,7 @@ TEST_CASE("R12: an answer without memory is an error, and the conversation is as
   CHECK(refuse_each([&] { return chat.try_logits("hello", {}); }) > 3);
 }
 
-TEST_CASE("R12: a batch without memory goes on when there is some again", "[pipeline]") {
+TEST_CASE("R12: a batch continues after memory was refused", "[pipeline]") {
   const std::string prompt = *model().try_prompt(0, "hello");
   auto alone = model().session();
   alone.settings = few();
@@ -62,7 +62,7 @@ TEST_CASE("R12: a batch without memory goes on when there is some again", "[pipe
   for (auto& a : values(std::move(answers))) CHECK(a.tokens == expected);
 }
 
-TEST_CASE("R12: stages and prompts without memory", "[pipeline]") {
+TEST_CASE("R12: memory is refused in stages and prompts", "[pipeline]") {
   const llava::image p = test_image(1);
   CHECK(refuse_each([&] { return model().try_prompt(1, "What is in the picture?"); }) > 0);
   CHECK(refuse_each([&] { return model().try_preprocess(p); }) > 0);
@@ -72,7 +72,7 @@ TEST_CASE("R12: stages and prompts without memory", "[pipeline]") {
   CHECK(refuse_each([&] { return model().try_image_tokens(p); }) > 0);
 }
 
-TEST_CASE("R12: opening and quantising without memory, and nothing is left behind", "[pipeline]") {
+TEST_CASE("R12: memory is refused while a model is opened and quantised, and nothing is left behind", "[pipeline]") {
   const std::string golden = LLAVA_TEST_DATA "/goldens/clip_mha";
   llava::open_options one = options(1);
   one.kv_tokens = 256;
@@ -98,7 +98,7 @@ TEST_CASE("R12: opening and quantising without memory, and nothing is left behin
   CHECK(refusals > 20);
 }
 
-TEST_CASE("R12: an image's file without memory", "[image]") {
+TEST_CASE("R12: memory is refused while an image file is read", "[image]") {
   const std::string file = folder + "/images/three-shapes.png";
   CHECK(refuse_each([&] { return llava::try_read_image(file); }) > 1);
   const llava::image p = test_image(1);

@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view question = "What is in the picture?";
 }
 
-TEST_CASE("session: streamed pieces are the answer", "[pipeline]") {
+TEST_CASE("session: the streamed pieces form the answer", "[pipeline]") {
   auto chat = model().session();
   std::string streamed;
   const llava::answer a =
@@ -23,7 +23,7 @@ TEST_CASE("session: streamed pieces are the answer", "[pipeline]") {
   CHECK(model().tokenizer().decode(a.tokens, true).find(a.text) != std::string::npos);
 }
 
-TEST_CASE("session: a second question reuses the first one's tokens and gives what a new session gives", "[pipeline]") {
+TEST_CASE("session: a second question reuses the first one's tokens and gives a new session's answer", "[pipeline]") {
   auto chat = model().session();
   value(chat.try_ask(test_image(2), question));
   const llava::answer second = value(chat.try_ask("How many shapes are there?"));
@@ -49,7 +49,7 @@ TEST_CASE("session: another image in the same place is not mistaken for the firs
   CHECK(value(chat.try_ask(test_image(0), "What color is the shape?")).tokens == red.tokens);
 }
 
-TEST_CASE("session: forks share their past and part from there", "[pipeline]") {
+TEST_CASE("session: forks share their past and then continue independently", "[pipeline]") {
   auto chat = model().session();
   value(chat.try_ask(test_image(3), question));
   auto other = chat.fork();
@@ -60,7 +60,7 @@ TEST_CASE("session: forks share their past and part from there", "[pipeline]") {
   CHECK(value(other.try_ask("What color is it?")).text == value(chat.try_ask("What color is it?")).text);
 }
 
-TEST_CASE("session: text alone is a question too", "[pipeline]") {
+TEST_CASE("session: a question may be text alone", "[pipeline]") {
   auto chat = model().session();
   chat.settings.max_new_tokens = 8;
   const llava::answer a = value(chat.try_ask("hello"));
@@ -84,7 +84,7 @@ TEST_CASE("R10: <image> in a question without an image is text; with images the 
   CHECK(chat.save().turns.size() == 2);  // the failed question left no trace
 }
 
-TEST_CASE("session: stop texts, length, and ids beyond eos", "[pipeline]") {
+TEST_CASE("session: an answer ends at a stop text or its length, and eos may be ignored", "[pipeline]") {
   auto chat = model().session();
   chat.settings.ignore_eos = true;
   chat.settings.max_new_tokens = 20;
@@ -101,7 +101,7 @@ TEST_CASE("session: stop texts, length, and ids beyond eos", "[pipeline]") {
   CHECK(cut.text == llava::stripped(all.text.substr(0, all.text.find(stop))));
 }
 
-TEST_CASE("session: the logits hook decides, and log-probabilities are of what it left", "[pipeline]") {
+TEST_CASE("session: the logits hook decides, and log-probabilities are those of its logits", "[pipeline]") {
   auto chat = model().session();
   chat.settings.max_new_tokens = 3;
   chat.settings.ignore_eos = true;
@@ -115,7 +115,7 @@ TEST_CASE("session: the logits hook decides, and log-probabilities are of what i
   for (float p : a.logprobs) CHECK(p == 0.f);
 }
 
-TEST_CASE("R1: any number of new tokens may be asked for", "[pipeline]") {
+TEST_CASE("R1: any number of new tokens may be requested", "[pipeline]") {
   for (const int most : {INT_MAX, 0, -1, INT_MIN}) {
     auto chat = model().session();
     chat.settings.max_new_tokens = most;
@@ -126,11 +126,11 @@ TEST_CASE("R1: any number of new tokens may be asked for", "[pipeline]") {
     const llava::image p = test_image(1);
     const auto added =
         together.try_add(*model().try_prompt(1, question), std::span<const llava::image>(&p, 1), chat.settings);
-    CHECK(static_cast<bool>(added) == (most <= 0));  // a batch promises all of them, or refuses
+    CHECK(static_cast<bool>(added) == (most <= 0));  // a batch accepts only what fits completely
   }
 }
 
-TEST_CASE("session: sampling follows its seed", "[pipeline]") {
+TEST_CASE("session: sampling is reproducible from its seed", "[pipeline]") {
   const auto sampled = [](std::uint64_t seed) {
     auto chat = model().session();
     chat.settings.temperature = 3.f;
@@ -143,7 +143,7 @@ TEST_CASE("session: sampling follows its seed", "[pipeline]") {
   CHECK(sampled(1) != sampled(2));
 }
 
-TEST_CASE("R11: a question can be cancelled from another thread, and the conversation is as before", "[pipeline]") {
+TEST_CASE("R11: a question can be cancelled from another thread, and the conversation is unchanged", "[pipeline]") {
   auto chat = model().session();
   value(chat.try_ask(test_image(1), question));
   chat.settings.ignore_eos = true;
@@ -166,7 +166,7 @@ TEST_CASE("R11: a question can be cancelled from another thread, and the convers
   CHECK(value(chat.try_ask("and now?")).tokens == value(fresh.try_ask("and now?")).tokens);
 }
 
-TEST_CASE("R11: answers of a batch are cancelled each by its own stop, in a step too, and the others go on",
+TEST_CASE("R11: each answer of a batch is cancelled by its own stop, within a step too, and the others continue",
           "[pipeline]") {
   const std::string prompt = *model().try_prompt(1, question);
   const llava::image p = test_image(1);
@@ -200,7 +200,7 @@ TEST_CASE("R11: answers of a batch are cancelled each by its own stop, in a step
   CHECK(answers[2].tokens.empty());
 }
 
-TEST_CASE("R11: a batch's step ends at the next layer when nobody waits for it any more", "[pipeline]") {
+TEST_CASE("R11: a batch's step ends at the next layer when all its answers are cancelled", "[pipeline]") {
   struct counting_executor final : llava::executor {
     int calls = 0, stop_at = -1;
     std::stop_source stop;
@@ -235,7 +235,7 @@ TEST_CASE("R11: a batch's step ends at the next layer when nobody waits for it a
   CHECK(answers[0].tokens.empty());
 }
 
-TEST_CASE("session: what does not fit the context is refused before anything is computed", "[pipeline]") {
+TEST_CASE("session: a prompt that does not fit the context is refused before anything is computed", "[pipeline]") {
   auto chat = model().session();
   std::string longer;
   for (int i = 0; i < 4000; ++i) longer += "shape ";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A step is pack, compute, read: on a device one upload, a graph that is recorded once, and one download.
+/// A step packs, computes and reads: on a device one upload, a graph that is recorded once, and one download.
 #include <cstdint>
 
 #include "../backend/remote.hpp"
@@ -23,7 +23,7 @@ const on<B>& model_on() {
   return model;
 }
 
-/// Sixteen tokens after an image and a question; per token, what the device was asked for.
+/// Generates sixteen tokens after an image and a question; per_token gets the device's counts at each token.
 template <class B>
 llava::answer ask(bool hooked, bool logprobs, std::vector<remote_backend::counts>& per_token) {
   auto chat = model_on<B>().session();
@@ -47,7 +47,7 @@ TEST_CASE("a step on a device: one upload, one download, and a decode step is re
       CHECK(device.logprobs == host.logprobs);
       CHECK(device.logprobs.size() == (logprobs ? 16 : 0));
       REQUIRE(at.size() >= 16);
-      const int halves = hooked ? 2 : 1;  // the program looks at the logits between them
+      const int halves = hooked ? 2 : 1;  // the hook reads the logits between them
       for (std::size_t i = 2; i < 16; ++i) {
         CHECK(at[i].uploads - at[i - 1].uploads == halves);
         CHECK(at[i].downloads - at[i - 1].downloads == halves);
@@ -57,7 +57,7 @@ TEST_CASE("a step on a device: one upload, one download, and a decode step is re
     }
 }
 
-TEST_CASE("a step with rows of all kinds gives each row what it gets alone", "[pipeline]") {
+TEST_CASE("a step with rows of all kinds gives each row the result that it gets alone", "[pipeline]") {
   const auto ask_all = [](auto& model, bool together) {
     std::vector<llava::answer> answers;
     auto all = model.batch();

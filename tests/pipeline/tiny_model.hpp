@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The bundled model, opened once for all tests of the pipeline, and images made by a formula.
+/// The bundled model, opened once for all tests of the pipeline, and generated images.
 #pragma once
 #include <llava.hpp>
 #include <llava_catch.hpp>
@@ -32,7 +32,7 @@ inline const model_type& model() {
   return m;
 }
 
-/// A square of one colour on white, at a place that `seed` chooses.
+/// A square of one colour on white, at a position chosen by `seed`.
 inline llava::image test_image(int seed, int width = 100, int height = 80) {
   static constexpr std::uint8_t colours[][3] = {{220, 30, 30}, {30, 60, 200}, {20, 160, 60}, {230, 200, 30}};
   std::vector<std::uint8_t> rgb(static_cast<std::size_t>(width * height) * 3, 255);
@@ -47,7 +47,7 @@ inline llava::answer value(llava::result<llava::answer> a) {
   if (!a) FAIL(a.error().what());
   return *std::move(a);
 }
-/// What a batch answered, when every row did.
+/// The answers of a batch; every row must have one.
 inline std::vector<llava::answer> values(llava::result<std::vector<llava::result<llava::answer>>> all) {
   if (!all) FAIL(all.error().what());
   std::vector<llava::answer> answers;
