@@ -9,7 +9,7 @@
 
 namespace {
 
-/// One symbol per letter; ids are letters' codes, of longer texts 256 and up.
+/// One symbol per letter. A letter's id is its code; longer texts have ids from 256.
 struct toy {
   std::map<std::string, std::uint32_t> ranks;
   std::size_t asked = 0;
@@ -39,7 +39,7 @@ using words = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("the best pair joins first, the leftmost of equals") {
+TEST_CASE("the pair of the lowest rank merges first, the leftmost of equals") {
   toy t{{{"ab", 1}, {"bc", 0}, {"aa", 2}}};
   CHECK(t.merged("abc") == words{"a", "bc"});
   CHECK(t.merged("abab") == words{"ab", "ab"});
@@ -49,24 +49,24 @@ TEST_CASE("the best pair joins first, the leftmost of equals") {
   CHECK(t.merged("").empty());
 }
 
-TEST_CASE("frozen symbols take no part in merges") {
+TEST_CASE("frozen symbols are never merged") {
   toy t{{{"ab", 0}, {"abc", 1}, {"bc", 2}}};
   CHECK(t.merged("abc") == words{"abc"});
   CHECK(t.merged("abc", 1) == words{"a", "b", "c"});
   CHECK(t.merged("abc", 0) == words{"a", "bc"});
 }
 
-TEST_CASE("R10: pairs asked for grow with the length of a word, not with its square") {
+TEST_CASE("R10: the number of pairs looked up grows with the length of a word, not with its square") {
   toy t;
   for (std::uint32_t n = 2, rank = 0; n <= 64; n *= 2) t.ranks[std::string(n, 'A')] = rank++;
   for (const std::size_t n : {1u << 12, 1u << 14, 1u << 16}) {
     t.asked = 0;
     CHECK(t.merged(std::string(n, 'A')).size() == n / 64);
-    CHECK(t.asked <= 3 * n);  // each pair at first, and two more for each merge
+    CHECK(t.asked <= 3 * n);  // each pair at first, and two more per merge
   }
 }
 
-TEST_CASE("the order of merges is that of searching the best pair anew every time") {
+TEST_CASE("the order of merges equals a new search for the best pair before every merge") {
   std::uint64_t x = 7;
   const auto below = [&](std::uint64_t n) {
     x = x * 6364136223846793005u + 1442695040888963407u;
@@ -79,7 +79,7 @@ TEST_CASE("the order of merges is that of searching the best pair anew every tim
     for (int i = 0; i < 12; ++i) {
       std::string piece;
       for (std::uint64_t n = 2 + below(3); n > 0; --n) piece += static_cast<char>('a' + below(3));
-      t.ranks[piece] = static_cast<std::uint32_t>(below(6));  // ranks that are equal, too
+      t.ranks[piece] = static_cast<std::uint32_t>(below(6));  // with equal ranks
     }
     words slow;
     for (const char c : word) slow.emplace_back(1, c);

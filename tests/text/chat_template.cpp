@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Chat templates give the texts that Jinja gives, set up as transformers sets it up
-/// (tests/oracle/chat_template_vectors.py), and end in one sentence where they cannot.
+/// Chat templates render the texts of Jinja with transformers' settings (tests/oracle/chat_template_vectors.py), or
+/// fail with one sentence.
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -41,8 +41,7 @@ std::string error_of(std::string_view text, const char* variables = "{}") {
   return r ? "" : r.error().sentence();
 }
 
-/// How many vectors of a file there are; each that differs is told. `refused`: how many may be refused that Jinja
-/// renders.
+/// Checks the vectors of a file and returns their number. At most `refused` vectors that Jinja renders may be refused.
 std::size_t check_vectors(const std::string& file, std::size_t refused = 0) {
   const auto text = llava::try_read_text_file(file);
   REQUIRE(text);
@@ -65,12 +64,12 @@ std::size_t check_vectors(const std::string& file, std::size_t refused = 0) {
 
 }  // namespace
 
-TEST_CASE("templates give Jinja's texts, and fail where it fails") {
+TEST_CASE("templates render Jinja's texts, and fail where it fails") {
   CHECK(check_vectors(LLAVA_TEST_DATA "/text/chat_templates.json") >= 1000);
   if (const char* more = std::getenv("LLAVA_CHAT_TEMPLATE_VECTORS")) CHECK(check_vectors(more, 1000) > 0);
 }
 
-TEST_CASE("what a template asks for and is not known is named, with its line, once the template comes to it") {
+TEST_CASE("an unsupported feature is an error that names it and its line, once the template reaches it") {
   CHECK(error_of("a\n{{ x | dictsort }}") ==
         "llava: the chat template: line 2: the filter 'dictsort' is not supported");
   CHECK(error_of("{% include 'x' %}") == "llava: the chat template: line 1: the tag 'include' is not supported");
@@ -87,14 +86,14 @@ TEST_CASE("what a template asks for and is not known is named, with its line, on
   CHECK(*rendered("{% if x %}{{ x | dictsort }}{% endif %}a") == "a");
 }
 
-TEST_CASE("what a template raises itself is told in its words") {
+TEST_CASE("an exception that a template raises is reported in its words") {
   const auto r = rendered("{{ raise_exception('Roles must ' ~ 'alternate') }}");
   REQUIRE_FALSE(r);
   CHECK(r.error().code() == llava::errc::invalid_argument);
   CHECK(r.error().sentence() == "llava: the chat template refuses this conversation: Roles must alternate");
 }
 
-TEST_CASE("a template takes neither much time nor much memory nor a deep stack") {
+TEST_CASE("a template's time, memory and stack are bounded") {
   const auto repeated = [](std::string_view part, int times) {
     std::string all;
     for (int i = 0; i < times; ++i) all += part;
@@ -119,7 +118,7 @@ TEST_CASE("a template takes neither much time nor much memory nor a deep stack")
   CHECK(nested("1 if ", "").find("too many 'if'") != std::string::npos);
   CHECK(error_of(repeated("{% if 1 %}", 10000)).find(too_deep) != std::string::npos);
   CHECK(error_of(repeated("{% for x in y %}", 5000)).find(too_deep) != std::string::npos);
-  // Rows of operators, steps and branches are not deep.
+  // Long chains of operators, filters and branches are not deep.
   CHECK(*rendered("{{ 1" + repeated(" + 1", 10000) + " }}") == "10001");
   CHECK(*rendered("{{ 'a'" + repeated(" ~ 'a'", 10000) + " | length }}") == repeated("a", 10000) + "1");
   CHECK(*rendered("{{ 'a'" + repeated(" | trim", 10000) + " }}") == "a");
@@ -138,8 +137,8 @@ TEST_CASE("a template takes neither much time nor much memory nor a deep stack")
           .find(too_long) != std::string::npos);
   CHECK(error_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").find("macro calls are nested too deep") !=
         std::string::npos);
-  // A list in a list in a list …: compared and written to a bounded depth; one that holds itself many times over is
-  // bounded by work.
+  // Lists nested in lists are compared and written to a bounded depth. Lists that share their items are bounded by
+  // work.
   const std::string nesting =
       "{% set ns = namespace(l=[]) %}{% for i in range(1000) %}{% set ns.l = [ns.l] %}{% endfor %}";
   CHECK(error_of(nesting + "{{ ns.l == [ns.l] }}").find("nested too deep") != std::string::npos);
@@ -148,7 +147,7 @@ TEST_CASE("a template takes neither much time nor much memory nor a deep stack")
       "{% set ns = namespace(l=[]) %}{% for i in range(50) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}";
   CHECK(error_of(sharing + "{{ ns.l == ns.l[:] }}").find(too_much) != std::string::npos);
   CHECK(error_of(sharing + "{{ ns.l | tojson }}").find("any prompt") != std::string::npos);
-  // A namespace that holds itself is neither freed twice nor never.
+  // A namespace that contains itself is freed exactly once.
   CHECK(*rendered("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns.a.a.a == ns }}") == "True");
 
   CHECK(llava::chat_template::try_parse(std::string(llava::chat_template::longest, ' ')));
@@ -156,7 +155,7 @@ TEST_CASE("a template takes neither much time nor much memory nor a deep stack")
   CHECK(error_of("\xff").find("invalid UTF-8 at byte 0") != std::string::npos);
 }
 
-TEST_CASE("numbers beyond 64 bits and divisions by zero are problems") {
+TEST_CASE("numbers beyond 64 bits and divisions by zero are errors") {
   CHECK(error_of("{{ 999999999999999999 * 999999999999999999 }}").find("exceeds 64 bits") != std::string::npos);
   CHECK(error_of("{{ 9999999999999999999 }}").find("more than 18 digits") != std::string::npos);
   CHECK(error_of("{{ 1 % 0 }}").find("division by zero") != std::string::npos);

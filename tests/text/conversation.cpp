@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conversation templates. The expected texts are those that haotian-liu/LLaVA's conversation.py gives, typed out.
+// Conversation templates. The expected texts are the output of haotian-liu/LLaVA's conversation.py, typed out.
 #include <string>
 #include <vector>
 
@@ -102,14 +102,13 @@ TEST_CASE("templates of style mpt: chatml_direct, mistral_direct, mpt") {
             rest);
 }
 
-TEST_CASE("the template plain has texts alone") {
+TEST_CASE("the template plain has only the texts") {
   const std::vector<message> one{{role::user, "<image>\nQ1"}};
   CHECK(prompt_of("plain", one) == "<image>\nQ1\n");
   CHECK(prompt_of("v0_plain", one) == "<image>\nQ1\n");
 }
 
-TEST_CASE(
-    "a conversation begun with an image has it in the first text, or in a turn of its own where images are tagged") {
+TEST_CASE("an image at the start goes into the first text, or into a turn of its own where images are tagged") {
   std::vector<message> typed = turns;
   for (const char* text : {"Q1", " \n Q1<image>\t", "<image>Q<image>1\u3000"}) {
     typed[0].text = text;
@@ -144,7 +143,7 @@ TEST_CASE("an unknown template is an error that names the known ones") {
   CHECK(llava::any_conversation().name() == "vicuna_v1");  // the reference's default
 }
 
-TEST_CASE("the command line's template goes by the model's name") {
+TEST_CASE("the command line selects the template by the model's name") {
   CHECK(llava::conversation_of_model("LLaVA-Llama-2-13b") == "llava_llama_2");
   CHECK(llava::conversation_of_model("llava-v1.6-mistral-7b") == "mistral_instruct");
   CHECK(llava::conversation_of_model("llava-v1.6-34b") == "chatml_direct");
@@ -153,13 +152,13 @@ TEST_CASE("the command line's template goes by the model's name") {
   CHECK(llava::conversation_of_model("tiny") == "llava_v0");
 }
 
-TEST_CASE("style llama_2 takes the characters of its separator off the front, as the reference does") {
+TEST_CASE("style llama_2 strips the characters of its separator from the front, as the reference does") {
   const std::vector<message> one{{role::user, "Q"}};
   CHECK(llava::prompt(bare{}, one) == "NST] Q [/INST]");
   CHECK(llava::prompt(llava::llava_llama_2{}, {}).empty());
 }
 
-TEST_CASE("a system turn in front takes the place of the template's own; other roles are errors that say so") {
+TEST_CASE("a leading system turn replaces the template's own; other roles are errors that name them") {
   std::vector<message> with = turns;
   with.insert(with.begin(), {role::system, "Be brief."});
   CHECK(prompt_of("vicuna_v1", with) == "Be brief. USER: <image>\nQ1 ASSISTANT: A1</s>USER: Q2 ASSISTANT:");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Digests are of the tokenizers library's own answers: tests/oracle/unicode_tables.py --digests.
+// The digests are of the tokenizers library's output: tests/oracle/unicode_tables.py --digests.
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -19,7 +19,7 @@ std::string text_of_code(char32_t c) {
 }
 }  // namespace
 
-TEST_CASE("NFC of every character, alone and before other marks, is that of the tokenizers library") {
+TEST_CASE("NFC of every character, alone and before other marks, equals the tokenizers library's") {
   std::uint64_t digest = 0xcbf29ce484222325u;
   for (char32_t c = 0; c < 0x110000; ++c) {
     if (c >= 0xd800 && c < 0xe000) continue;
@@ -30,7 +30,7 @@ TEST_CASE("NFC of every character, alone and before other marks, is that of the 
   CHECK(digest == 0xa40262d847018d12u);
 }
 
-TEST_CASE("NFC of 50,000 random texts of letters, marks and jamo is that of the tokenizers library") {
+TEST_CASE("NFC of 50,000 random texts of letters, marks and jamo equals the tokenizers library's") {
   constexpr std::pair<char32_t, char32_t> ranges[] = {
       {0x41, 0x5a},     {0xc0, 0x17f},    {0x300, 0x34e},     {0x300, 0x34e},    {0x591, 0x5c7},
       {0x915, 0x94d},   {0xf40, 0xf84},   {0x1100, 0x11f9},   {0xac00, 0xad00},  {0x1e00, 0x1fff},
@@ -53,7 +53,7 @@ TEST_CASE("NFC of 50,000 random texts of letters, marks and jamo is that of the 
   CHECK(digest == 0x713e5420a56c829cu);
 }
 
-TEST_CASE("NFC takes invalid UTF-8 and texts that need nothing") {
+TEST_CASE("NFC accepts invalid UTF-8, and leaves normalised texts unchanged") {
   CHECK(llava::nfc("").empty());
   CHECK(llava::nfc("plain, \u00e9") == "plain, \u00e9");
   CHECK(llava::nfc("e\u0301\xff\xcc") == "\u00e9\ufffd\ufffd");

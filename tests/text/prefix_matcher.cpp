@@ -5,7 +5,7 @@
 #include <llava/text/prefix_matcher.hpp>
 #include <llava_catch.hpp>
 
-TEST_CASE("the longest text that begins at a place is found, or the longest that is accepted") {
+TEST_CASE("finds the longest text at a position, or the longest that is accepted") {
   const llava::prefix_matcher m({{"<s>", 1}, {"<", 2}, {"<s>x", 3}, {"", 4}, {"\xff\x80", 5}, {"<t", 6}});
   const auto at = [&](std::string_view text, std::size_t i = 0) { return m.longest_at(text, i).number; };
   CHECK(at("<s>xy") == 3);
@@ -21,11 +21,11 @@ TEST_CASE("the longest text that begins at a place is found, or the longest that
   CHECK(llava::prefix_matcher().empty());
 }
 
-TEST_CASE("of equal texts the last counts") {
+TEST_CASE("of equal texts the last one is found") {
   CHECK(llava::prefix_matcher({{"a", 1}, {"a", 2}}).longest_at("ab", 0).number == 2);
 }
 
-TEST_CASE("a set of many texts is searched as each of them would be") {
+TEST_CASE("a set of many texts gives the result of searching each of them") {
   std::vector<std::pair<std::string, std::int32_t>> texts;
   std::uint64_t x = 3;
   const auto below = [&](std::uint64_t n) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// More of it in tokenizer_vectors.cpp, against the tokenizers library.
+// tokenizer_vectors.cpp has more tests, against the tokenizers library.
 #include <string>
 #include <vector>
 
@@ -28,21 +28,21 @@ ids encoded(const llava::ranked_model& m, std::string_view word) {
 
 }  // namespace
 
-TEST_CASE("merges go by their rank") {
+TEST_CASE("merges are applied by rank") {
   auto m = model_of({"a", "b", "c", "ab", "bc", "abc"});
   m.merges.set(1, 2, {0, 4});
   m.merges.set(0, 1, {1, 3});
   CHECK(encoded(m, "abc") == ids{0, 4});
   m.merges.set(0, 4, {2, 5});
   CHECK(encoded(m, "abcab") == ids{5, 3});
-  CHECK(encoded(m, "xaxb") == ids{3});  // what is unknown is left out, and neighbours meet, as in the library
+  CHECK(encoded(m, "xaxb") == ids{3});  // unknown letters are dropped, and their neighbours merge, as in the library
   m.unknown = 2;
   CHECK(encoded(m, "xya") == ids{2, 2, 0});
   m.fuse_unknown = true;
   CHECK(encoded(m, "xya") == ids{2, 0});
 }
 
-TEST_CASE("a word that is a piece needs no merges where they are ignored") {
+TEST_CASE("with ignore_merges a word that is a piece is encoded without merges") {
   auto m = model_of({"a", "b", "ab"});
   CHECK(encoded(m, "ab") == ids{0, 1});
   m.ignore_merges = true;
@@ -50,7 +50,7 @@ TEST_CASE("a word that is a piece needs no merges where they are ignored") {
   CHECK(encoded(m, "abb") == ids{0, 1, 1});
 }
 
-TEST_CASE("GPT-2's letters are a bijection of bytes") {
+TEST_CASE("GPT-2's letters map one-to-one to bytes") {
   std::string letters;
   for (int b = 0; b < 256; ++b) llava::append_utf8(letters, llava::letter_of_byte(static_cast<unsigned char>(b)));
   const auto bytes = llava::bytes_of_letters(letters);
@@ -73,7 +73,7 @@ TEST_CASE("merges of ids that do not exist are refused") {
   CHECK(!llava::ranked_bpe::try_make(n));
 }
 
-TEST_CASE("words may be cut before spaces when no merge crosses one") {
+TEST_CASE("words may be split before spaces if no merge crosses one") {
   auto m = model_of({"a", "\u2581",
                      "\u2581"
                      "a",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// More of it in tokenizer_vectors.cpp, against the SentencePiece library.
+// tokenizer_vectors.cpp has more tests, against the SentencePiece library.
 #include <limits>
 #include <string>
 #include <vector>
@@ -38,21 +38,21 @@ void refused(const llava::sentencepiece_model& m, std::string_view why) {
 
 }  // namespace
 
-TEST_CASE("pieces of the best score are made first, with a space in front") {
+TEST_CASE("pieces of the best score are merged first, with a space in front") {
   const auto m =
       model_of({{"\u2581", -9}, {"a", -9}, {"b", -9}, {"ab", -2}, {"ba", -1}, {"\u2581a", -3}, {"\u2581ab", -4}});
   CHECK(encoded(m, "ab") == ids{9});
-  CHECK(encoded(m, "aba") == ids{8, 7});  // ba goes before ab, and leaves ▁a
+  CHECK(encoded(m, "aba") == ids{8, 7});  // ba merges before ab, and leaves ▁a
   CHECK(encoded(m, "aba", false) == ids{4, 7});
   CHECK(encoded(m, " ab") == ids{3, 9});
   CHECK(encoded(m,
                 "\u2581"
                 "ab",
-                false) == ids{9});  // ▁ of the text is a space, too
+                false) == ids{9});  // a ▁ in the text is a space, too
   CHECK(encoded(m, "").empty());
 }
 
-TEST_CASE("unknown characters are one unknown token each run, or bytes") {
+TEST_CASE("a run of unknown characters is one unknown token, or bytes") {
   auto m = model_of({{"\u2581", -9}, {"a", -9}});
   CHECK(encoded(m, "axyza", false) == ids{4, 0, 4});
   for (int b = 0; b < 256; ++b) {
@@ -63,7 +63,7 @@ TEST_CASE("unknown characters are one unknown token each run, or bytes") {
   CHECK(encoded(m, "a\u00e9\n", false) == ids{4, 5 + 0xc3, 5 + 0xa9, 5 + 10});
 }
 
-TEST_CASE("user-defined pieces are cut out, the longest first, and take no part in merges") {
+TEST_CASE("user-defined pieces are split off, the longest first, and are never merged") {
   const auto m = model_of({{"\u2581", -9},
                            {"a", -9},
                            {"b", -9},
@@ -77,21 +77,21 @@ TEST_CASE("user-defined pieces are cut out, the longest first, and take no part 
   CHECK(encoded(m, "a ab", false) == ids{8, 6});
 }
 
-TEST_CASE("unused pieces are taken apart again") {
+TEST_CASE("unused pieces are split into their parts") {
   const auto m =
       model_of({{"a", -9}, {"b", -9}, {"c", -9}, {"ab", -1, piece_type::unused}, {"abc", -2, piece_type::unused}});
   CHECK(encoded(m, "abc", false) == ids{3, 4, 5});
   CHECK(encoded(m, "abab", false) == ids{3, 4, 3, 4});
 }
 
-TEST_CASE("spaces are collapsed where the model says so") {
+TEST_CASE("spaces are collapsed if the model says so") {
   auto m = model_of({{"\u2581", -9}, {"a", -9}});
   m.remove_extra_whitespaces = true;
   CHECK(encoded(m, "  a   a  ") == ids{3, 4, 3, 4});
   CHECK(encoded(m, "   ").empty());
 }
 
-TEST_CASE("models that are unsound are refused") {
+TEST_CASE("inconsistent models are refused") {
   refused(model_of({{"a", 0}, {"a", 0}}), "piece 4 ('a') appears twice");
   refused(model_of({{"", 0}}), "is empty");
   refused(model_of({{"a", std::numeric_limits<float>::quiet_NaN()}}), "not a number");
@@ -108,7 +108,7 @@ TEST_CASE("models that are unsound are refused") {
   refused(m, "no piece of type unknown");
 }
 
-TEST_CASE("named pieces are found by their type") {
+TEST_CASE("special pieces are found by their type") {
   const auto made = llava::sentencepiece_bpe::try_make(model_of({{"a", -9}}));
   REQUIRE(made);
   CHECK(made->bos() == 1);

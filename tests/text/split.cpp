@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// More of it in tokenizer_vectors.cpp, against the tokenizers library.
+// tokenizer_vectors.cpp has more tests, against the tokenizers library.
 #include <string>
 #include <vector>
 
@@ -34,7 +34,7 @@ TEST_CASE("the patterns of Llama 3 and Qwen2") {
   CHECK(split_by(llava::splitter::qwen2, "a123") == words{"a", "1", "2", "3"});
 }
 
-TEST_CASE("words cover the text without gaps, whatever it is") {
+TEST_CASE("words cover any text without gaps") {
   std::uint64_t x = 5;
   for (int i = 0; i < 3000; ++i) {
     std::string text;

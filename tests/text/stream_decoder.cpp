@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// That streamed text is the decoded text of every vector is checked in tokenizer_vectors.cpp.
+// tokenizer_vectors.cpp checks that the streamed text of every vector is its decoded text.
 #include <string>
 #include <vector>
 
@@ -16,7 +16,7 @@ llava::tokenizer open(const std::string& name) {
 }
 }  // namespace
 
-TEST_CASE("pieces of any ids are whole characters, and together what decode gives") {
+TEST_CASE("streamed pieces of any ids are whole characters, and join to the decoded text") {
   std::uint64_t x = 17;
   const auto below = [&](std::uint64_t n) {
     x = x * 6364136223846793005u + 1442695040888963407u;
@@ -44,7 +44,7 @@ TEST_CASE("pieces of any ids are whole characters, and together what decode give
   }
 }
 
-TEST_CASE("text is shown as it comes: nothing waits but the beginning of a character, or a run of byte tokens") {
+TEST_CASE("text is streamed at once, except an incomplete character or a run of byte tokens") {
   for (const char* name : {"slow", "slow_legacy", "gpt2", "llama3", "qwen2", "llama"}) {
     const llava::tokenizer words = open(name);
     llava::stream_decoder decoder(words);
@@ -58,7 +58,7 @@ TEST_CASE("text is shown as it comes: nothing waits but the beginning of a chara
   }
 }
 
-TEST_CASE("a decoder that has finished begins anew") {
+TEST_CASE("a decoder can be used again after finish()") {
   const llava::tokenizer words = open("llama");
   const ids hello = words.encode("Hello");
   llava::stream_decoder decoder(words);

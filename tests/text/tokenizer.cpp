@@ -44,7 +44,7 @@ const std::string hard[] = {"A",    " ", "\n", "\u6f22\u5b57",      "\xff",   "\
 
 }  // namespace
 
-TEST_CASE("R10: what a person types as a special token is text where special tokens are not parsed") {
+TEST_CASE("R10: a typed special token is text if special tokens are not parsed") {
   llava::encode_options typed;
   typed.add_special = typed.parse_special = false;
   for (const char* name : folders) {
@@ -69,7 +69,7 @@ TEST_CASE("R10: what a person types as a special token is text where special tok
   }
 }
 
-TEST_CASE("R10: time grows as n log n for texts of one character, one word, or nothing valid") {
+TEST_CASE("R10: time grows as n log n for repeated characters, repeated words and invalid UTF-8") {
   for (const char* name : {"slow", "llama", "gpt2", "llama3", "qwen2"}) {
     const llava::tokenizer words = open(name);
     for (const std::string& what : hard) {
@@ -132,7 +132,7 @@ TEST_CASE("any bytes may be encoded and any ids decoded") {
   }
 }
 
-TEST_CASE("text comes back as it was, but for what is normalised") {
+TEST_CASE("decoding an encoded text returns the text") {
   for (const char* name : {"slow", "slow_legacy", "llama", "llama_metaspace", "gpt2", "llama3", "qwen2"}) {
     const llava::tokenizer words = open(name);
     for (const std::string text : {"Hello, world!", "a\n\n\tb  c", "\u6f22\u5b57 \U0001f600\u200d\U0001f680",
@@ -141,7 +141,7 @@ TEST_CASE("text comes back as it was, but for what is normalised") {
   }
 }
 
-TEST_CASE("pieces and ids are found both ways") {
+TEST_CASE("pieces map to ids, and ids to pieces") {
   for (const char* name : folders) {
     const llava::tokenizer words = open(name);
     INFO(name);
@@ -162,7 +162,7 @@ TEST_CASE("pieces and ids are found both ways") {
   }
 }
 
-TEST_CASE("BOS and EOS are put around a text as the folder says, or not at all") {
+TEST_CASE("BOS and EOS are added to a text as the folder says, or not at all") {
   llava::encode_options bare;
   bare.add_special = false;
   const llava::tokenizer slow = open("slow"), legacy = open("slow_legacy"), llama3 = open("llama3"),

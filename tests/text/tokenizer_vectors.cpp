@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizers against the reference's: SentencePiece, transformers 4 in Python, the tokenizers library. The vectors are
-// made by tests/oracle/tokenizer_vectors.py, which describes their format. LLAVA_TOKENIZER_VECTORS may name a folder
-// with those of real vocabularies, which are too big to be kept here.
+// Compares tokenizers with the references: SentencePiece, transformers 4 in Python, the tokenizers library.
+// tests/oracle/tokenizer_vectors.py writes the vectors and describes their format. LLAVA_TOKENIZER_VECTORS may name a
+// folder with vectors of real vocabularies, which are too large for the repository.
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -87,7 +87,7 @@ std::string shown(const ids& all) {
   return text;
 }
 
-/// Counts what is unequal, and shows the first of each kind.
+/// Counts differences, and keeps the first five as examples.
 struct tally {
   std::string name;
   std::size_t texts = 0, wrong = 0;
@@ -166,10 +166,10 @@ std::size_t check_all(const fs::path& folder) {
 
 }  // namespace
 
-TEST_CASE("tokenizers give the ids and texts of SentencePiece, transformers and tokenizers") {
+TEST_CASE("tokenizers give the ids and texts of SentencePiece, transformers and the tokenizers library") {
   CHECK(check_all(LLAVA_TEST_DATA "/text") >= 20000);
 }
 
-TEST_CASE("tokenizers of real models do, too, where their vectors are at hand") {
+TEST_CASE("tokenizers of real models do, too, if LLAVA_TOKENIZER_VECTORS names their vectors") {
   if (const char* folder = std::getenv("LLAVA_TOKENIZER_VECTORS")) CHECK(check_all(folder) > 0);
 }

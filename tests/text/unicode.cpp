@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The digest is of the tokenizers library's own answers: tests/oracle/unicode_tables.py --digests.
+// The digest is of the tokenizers library's output: tests/oracle/unicode_tables.py --digests.
 #include <cstdint>
 
 #include <llava/text/unicode.hpp>
 #include <llava_catch.hpp>
 
-TEST_CASE(
-    "letters, numbers, white space and word characters are those of the tokenizers library, for every character") {
+TEST_CASE("letters, numbers, white space and word characters equal the tokenizers library's, for every character") {
   std::uint64_t digest = 0xcbf29ce484222325u;
   for (char32_t c = 0; c < 0x110000; ++c) {
     if (c >= 0xd800 && c < 0xe000) continue;

@@ -4,7 +4,7 @@
 #include <llava/text/utf8.hpp>
 #include <llava_catch.hpp>
 
-TEST_CASE("every character is written and read as it is") {
+TEST_CASE("every character is written and read back unchanged") {
   for (char32_t c = 0; c < 0x110000; ++c) {
     if (c >= 0xd800 && c < 0xe000) continue;
     std::string s;
@@ -15,7 +15,7 @@ TEST_CASE("every character is written and read as it is") {
   }
 }
 
-TEST_CASE("what is not UTF-8 becomes U+FFFD, for each beginning of a character or for each byte") {
+TEST_CASE("invalid UTF-8 becomes U+FFFD, one for each beginning of a character or one for each byte") {
   using llava::valid_utf8, llava::invalid_utf8;
   const auto marks = [](int n) {
     std::string s;
@@ -44,7 +44,7 @@ TEST_CASE("what is not UTF-8 becomes U+FFFD, for each beginning of a character o
   CHECK(!llava::utf8_at("\xf0\x28", 0).cut_short);
 }
 
-TEST_CASE("white space is that of Unicode, and Python's has four more") {
+TEST_CASE("white space is Unicode's, and Python's has four more characters") {
   int unicode = 0, python = 0;
   for (char32_t c = 0; c < 0x110000; ++c) unicode += llava::is_space(c), python += llava::is_python_space(c);
   CHECK(unicode == 25);

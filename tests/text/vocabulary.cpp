@@ -4,7 +4,7 @@
 #include <llava/text/vocabulary.hpp>
 #include <llava_catch.hpp>
 
-TEST_CASE("a vocabulary finds what is indexed, and tells texts that stand twice") {
+TEST_CASE("a vocabulary finds indexed texts, and reports repeated ones") {
   llava::vocabulary v;
   CHECK(v.find("a") == -1);
   for (std::int32_t id = 0; id < 1000; ++id) {
@@ -27,7 +27,7 @@ TEST_CASE("a vocabulary finds what is indexed, and tells texts that stand twice"
   CHECK(v.text(2001).empty());
 }
 
-TEST_CASE("a merge table has the last word on each pair") {
+TEST_CASE("a merge table keeps the last entry of each pair") {
   llava::merge_table t;
   llava::bpe_merge m;
   CHECK(!t.find(1, 2, m));
