@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The operators that count what the test program allocates, and refuse what they are told to.
+/// Operators new and delete that count the test program's allocations, and refuse one on request.
 #include "allocations.hpp"
 
 #include <malloc.h>
@@ -22,7 +22,7 @@ bool refused() noexcept { return allocations::left.load(std::memory_order_relaxe
 
 }  // namespace
 
-// Not inlined: seeing malloc behind new, the compiler would warn of a free that it thinks mismatched.
+// Not inlined: a compiler that sees malloc behind new warns about a mismatched free.
 __attribute__((noinline)) void* operator new(std::size_t n) {
   if (void* p = refused() ? nullptr : counted(std::malloc(n))) return p;
   throw std::bad_alloc();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How far computed numbers are from those that they are held against.
+/// Measures of how close computed values are to expected ones.
 #pragma once
 #include <llava_catch.hpp>
 
@@ -17,7 +17,7 @@ inline double cosine(const std::vector<float>& a, const std::vector<float>& b) {
   return ab / std::sqrt(aa * bb);
 }
 
-/// The largest difference, as a share of the largest value.
+/// The largest absolute difference, divided by the largest absolute expected value.
 inline double largest_error(const std::vector<float>& found, const std::vector<float>& expected) {
   REQUIRE(found.size() == expected.size());
   double error = 0, most = 0;
@@ -28,7 +28,7 @@ inline double largest_error(const std::vector<float>& found, const std::vector<f
   return error / most;
 }
 
-/// Σ (x − reference)² / Σ reference²
+/// Normalised mean squared error: Σ (x − reference)² / Σ reference²
 inline double nmse(const std::vector<float>& x, const std::vector<double>& reference) {
   double error = 0, power = 1e-30;
   for (std::size_t i = 0; i < x.size(); ++i) {

@@ -8,7 +8,7 @@ using Catch::Approx;
 #include <catch2/catch.hpp>
 #endif
 
-/// Under a sanitizer everything takes ten to fifty times as long: loops over many settings try the ends only.
+/// Sanitizers slow tests down ten to fifty times: loops over many settings try only the ends.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool is_sanitized = true;
 #else

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// R12 as a test: each allocation of a call is refused once.
+/// Tests R12: each allocation of a call is refused once.
 #pragma once
 #include <allocations.hpp>
 #include <llava/base/error.hpp>
 
 #include "llava_catch.hpp"
 
-/// Calls `call()`, which returns a result, with allocation 0, 1, 2 … refused, until none is any more or there were
-/// `most`; steps of `stride` where calls are many. Then it answers with errc::out_of_memory, or does without. Returns
-/// how many were refused. `code` is what the call's own error has, where it is one.
+/// Calls `call()`, which returns a result, with allocation 0, `stride`, 2 `stride` … refused, until none is refused any
+/// more or there were `most` refusals. The call must return errc::out_of_memory or do without the memory. `code` is the
+/// call's own error, if it has one. Returns the number of refusals.
 template <class Call>
 int refuse_each(Call&& call, int most = 2000, int stride = 1, llava::errc code = llava::errc::out_of_memory) {
   int refusals = 0;

@@ -3,10 +3,10 @@
 # Builds the library's tests and examples and runs them. On a fresh Debian 12 it installs what it needs first.
 #
 #   tests/run.sh         the release build with g++
-#   tests/run.sh --all   that, and: clang 19, sanitizers, threads under TSan, compile errors with every compiler,
-#                        compile budgets, 64-bit ARM under emulation, loaders fuzzed
+#   tests/run.sh --all   the same, and: clang 19, sanitizers, threads under TSan, compile errors with every compiler,
+#                        compile budgets, 64-bit ARM under emulation, fuzzed loaders
 #
-# The last line counts the tests, and the exit code is 0 when all passed.
+# The last line states the number of tests, and the exit code is 0 if all passed.
 set -euo pipefail
 all=false
 case ${1:-} in
@@ -18,7 +18,7 @@ cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
 
 need_to_build
-need pkg-config pkg-config  # one of the ways to the library that is tested
+need pkg-config pkg-config  # the tests use the library through pkg-config too
 if $all; then
   need clang-19 clang++-19
   need libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/include/fuzzer/FuzzedDataProvider.h
@@ -40,12 +40,12 @@ count() {
   report+=("$(printf '%-12s %4d of %d passed' "$1" $(($2 - $3)) "$2")")
 }
 
-# What is not ctest's counts as one test.
+# A check outside ctest counts as one test.
 single() {
   if step "$@"; then count "$1" 1 0; else count "$1" 1 1; fi
 }
 
-# Configures, builds and tests a preset; a preset that does not build is one failed test. A prefix may follow the name.
+# Configures, builds and tests a preset. If it does not build, it is one failed test. A prefix may follow the name.
 run_preset() {
   local preset=$1 log line
   shift
@@ -71,7 +71,7 @@ if $all; then
   single budgets python3 bench/compile/budget.py
   run_preset clang
   run_preset sanitize
-  # ThreadSanitizer of g++ 12 does not know the address layout of newer kernels; without randomisation it does.
+  # ThreadSanitizer of g++ 12 fails with the randomised address layout of newer kernels.
   if setarch "$(uname -m)" -R true 2>/dev/null; then run_preset tsan setarch "$(uname -m)" -R; else run_preset tsan; fi
   run_preset neon
   if configure fuzz && build fuzz; then single fuzz python3 tests/fuzz/run.py; else count fuzz 1 1; fi

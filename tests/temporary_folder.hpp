@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A folder of its own for one test, gone at its end.
+/// A temporary folder for one test, removed at its end.
 #pragma once
 #include <filesystem>
 #include <fstream>
@@ -21,13 +21,13 @@ struct temporary_folder {
   ~temporary_folder() { std::filesystem::remove_all(path); }
 
   std::string operator/(const std::string& name) const { return (path / name).string(); }
-  /// Writes a file, in a folder that is made if need be.
+  /// Writes a file. Creates its folder if necessary.
   temporary_folder& write(const std::string& name, std::string_view text) {
     std::filesystem::create_directories((path / name).parent_path());
     std::ofstream(path / name, std::ios::binary) << text;
     return *this;
   }
-  /// Copies a file or a folder's files, under its own name or as the files of this folder.
+  /// Copies a file into this folder, or all files of a folder.
   temporary_folder& copy(const std::filesystem::path& from) {
     if (std::filesystem::is_directory(from))
       std::filesystem::copy(from, path, std::filesystem::copy_options::recursive);
@@ -41,7 +41,7 @@ struct temporary_folder {
   }
 };
 
-/// `text` with its one occurrence of `from` made `to`.
+/// `text` with its first `from` replaced by `to`, or an empty text if it has none.
 inline std::string replaced(std::string text, std::string_view from, std::string_view to) {
   const auto at = text.find(from);
   return at == std::string::npos ? std::string() : text.replace(at, from.size(), to);

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# Builds and runs the program in CONSUMER_DIR in every way that the library can come to it: add_subdirectory,
-# FetchContent, find_package, pkg-config and a compiler alone; two of them with llava::compiled. A pipeline costs its
-# compiler 15 s, so the last two, which bring no llava_instantiate(), link the one that the way before them has made,
-# and parse the rest of the library.
+# Builds and runs the program in CONSUMER_DIR with every way to use the library: add_subdirectory, FetchContent,
+# find_package, pkg-config and the compiler alone; two of them with llava::compiled. A pipeline takes 15 s to compile.
+# The last two ways have no llava_instantiate(): they link the pipeline of the build before them and parse the rest of
+# the library.
 #   cmake -DSOURCE_DIR=… -DWORK_DIR=… -DCONSUMER_DIR=… -DCXX=… -DGENERATOR=… -DRAPIDJSON=… -P consumers.cmake
 foreach(variable CXXFLAGS CPPFLAGS LDFLAGS DESTDIR CMAKE_BUILD_TYPE CMAKE_PREFIX_PATH CMAKE_INSTALL_PREFIX llava_DIR
   llava_ROOT)
-  unset(ENV{${variable}})  # what the caller's other builds want is not asked here
+  unset(ENV{${variable}})  # settings for the caller's other builds do not apply here
 endforeach()
 
 function(run)
@@ -22,9 +22,9 @@ if(CCACHE)
   set(launcher -DCMAKE_CXX_COMPILER_LAUNCHER=${CCACHE})
 endif()
 set(common -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${CXX} -DLLAVA_RAPIDJSON_INCLUDE_DIR=${RAPIDJSON} ${launcher})
-set(build ${WORK_DIR}/build)  # one folder for all, so that ccache sees the same work again
+set(build ${WORK_DIR}/build)  # one folder for all, so that ccache recognises the commands
 
-# The consumer by CMake; what remains in `build` are its objects.
+# Builds the consumer with CMake. Its objects remain in `build`.
 function(consume by)
   file(REMOVE_RECURSE ${build})
   run(${CMAKE_COMMAND} -S ${CONSUMER_DIR} -B ${build} ${common} -DLLAVA_BY=${by} -DLLAVA_SOURCE_DIR=${SOURCE_DIR}
@@ -34,7 +34,7 @@ function(consume by)
   message(STATUS "consumers: ${by} ${ARGN}")
 endfunction()
 
-# The consumer by a compiler and flags: links the pipeline in `build`.
+# Builds the consumer with a compiler and flags. Links the pipeline in `build`.
 function(compile by)
   file(GLOB_RECURSE pipeline ${build}/*any_scalar_f32.cpp.o)
   file(GLOB generated ${build}/llava_instantiate/consumer)
@@ -61,7 +61,7 @@ consume(find_package -DCMAKE_PREFIX_PATH=${prefix})
 
 find_program(PKG_CONFIG pkg-config)
 if(NOT PKG_CONFIG)
-  message(STATUS "consumers: pkg-config is not installed: not tried")
+  message(STATUS "consumers: pkg-config is not installed and is skipped")
   return()
 endif()
 set(ENV{PKG_CONFIG_PATH} ${prefix}/share/pkgconfig)

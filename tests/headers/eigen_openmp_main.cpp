@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program that is compiled for OpenMP: a product of the eigen backend runs on our threads alone, and afterwards
-// OpenMP has as many threads as before.
+// A program that is compiled with OpenMP: a product of the eigen backend runs on the library's threads alone, and
+// OpenMP has as many threads afterwards as before.
 #include <llava/backend/eigen.hpp>
 
 #include <cstdio>
@@ -13,7 +13,7 @@ int threads_of_this_program() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
     if (line.starts_with("Threads:")) return std::stoi(line.substr(8));
-  return 0;  // no such file: nothing to see here
+  return 0;  // no such file: nothing is checked
 }
 }  // namespace
 
@@ -31,5 +31,5 @@ int main() {
          llava::matrix_view<const float>(w.data(), extents(columns, inner)), llava::epilogue<>{});
   if (!q.finish() || y.front() != 1024.f || y.back() != 1024.f) return std::puts("wrong product"), 1;
   if (threads_of_this_program() > 2) return std::puts("Eigen has started threads"), 1;
-  if (omp_get_max_threads() != 4) return std::puts("OpenMP has other threads than before"), 1;
+  if (omp_get_max_threads() != 4) return std::puts("OpenMP's number of threads has changed"), 1;
 }

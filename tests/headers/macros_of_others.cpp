@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs bring macros: everything is included here between others' definitions of common words. Only headers of the
-// standard library, and of the optional libraries, came before; RapidJSON comes with ours.
+// Programs define macros: this file includes every header after definitions of common words by other libraries. Only
+// headers of the standard library and of the optional libraries come first; RapidJSON comes with the library's headers.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -60,7 +60,7 @@
 #include <Eigen/Core>
 #endif
 
-// windows.h and its like
+// windows.h and similar headers
 #define min(a, b) ((a) < (b) ? (a) : (b))
 #define max(a, b) ((a) > (b) ? (a) : (b))
 #define near
@@ -123,7 +123,7 @@
 #define emit
 #define foreach(variable, container) for (variable : container)
 #define forever for (;;)
-// sys/sysmacros.h, math.h, termios.h, curses.h, the kernel's
+// sys/sysmacros.h, math.h, termios.h, curses.h, the Linux kernel
 #define major(device) 0
 #define minor(device) 0
 #define makedev(a, b) 0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The second of two translation units that include every header of the umbrella: a function without `inline` in any of
-// them is defined twice, and the program does not link.
+// The second of two translation units that include every header of the umbrella. A function without `inline` would be
+// defined twice, and the program would not link.
 #include <llava.hpp>
 #if LLAVA_TEST_IMAGE_FILES
 #include <llava/image/file.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens a folder that does not exist through an instantiated pipeline: the answer is an error with a sentence.
+// Opens a folder that does not exist through an instantiated pipeline. The result must be an error with a sentence.
 #include <llava_open/any_scalar_f32.hpp>
 
 #include <cstdio>
