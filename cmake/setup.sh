@@ -3,7 +3,7 @@
 # Shared by tests/run.sh and examples/run.sh, and sourced from the top folder of the project:
 #   need PACKAGE WHAT...   notes a Debian package as missing when a command or header of the list is not there
 #   install_missing        installs what was noted, or says how and exits
-#   step WORDS COMMAND...  runs a command; its output is shown on a terminal, or when it fails
+#   step WORDS COMMAND...  runs a command; its output is shown on a terminal, or when it fails or is skipped (code 77)
 # When everything is there, this is a handful of file look-ups.
 
 missing=()
@@ -72,10 +72,14 @@ step() {
     printf '==> %s ... ' "$words"
     log=$(mktemp)
     "$@" </dev/null >"$log" 2>&1 || code=$?
-    if [ "$code" -eq 0 ]; then echo "$((SECONDS - start)) s"; else echo "failed" && cat "$log"; fi
+    case $code in
+      0) echo "$((SECONDS - start)) s" ;;
+      77) echo "skipped" && cat "$log" ;;
+      *) echo "failed" && cat "$log" ;;
+    esac
     rm -f "$log"
   fi
-  [ "$code" -eq 0 ] || echo "This failed (exit code $code): $*" >&2
+  case $code in 0 | 77) ;; *) echo "This failed (exit code $code): $*" >&2 ;; esac
   return "$code"
 }
 

@@ -4,7 +4,8 @@
 #
 #   tests/run.sh         the release build with g++
 #   tests/run.sh --all   the same, and: clang 19, sanitizers, threads under TSan, compile errors with every compiler,
-#                        compile budgets, 64-bit ARM under emulation, fuzzed loaders
+#                        compile budgets, 64-bit ARM under emulation, fuzzed loaders, the benchmarks compiled, the
+#                        Conan package (skipped if pip cannot install conan) and the vcpkg port
 #
 # The last line states the number of tests, and the exit code is 0 if all passed.
 set -euo pipefail
@@ -12,7 +13,7 @@ all=false
 case ${1:-} in
   '') ;;
   --all) all=true ;;
-  *) sed -n '5,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '5,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
@@ -26,6 +27,9 @@ if $all; then
   need qemu-user qemu-aarch64
   need ccache ccache
   need libeigen3-dev /usr/include/eigen3/Eigen/Core
+  if ! command -v conan >/dev/null 2>&1; then  # tests/cmake/conan.py makes a virtual environment for it
+    need python3-venv "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))' 2>/dev/null)/ensurepip"
+  fi
 fi
 install_missing
 
@@ -40,9 +44,15 @@ count() {
   report+=("$(printf '%-12s %4d of %d passed' "$1" $(($2 - $3)) "$2")")
 }
 
-# A check outside ctest counts as one test.
+# A check outside ctest counts as one test. Exit code 77 means that it is skipped.
 single() {
-  if step "$@"; then count "$1" 1 0; else count "$1" 1 1; fi
+  local code=0
+  step "$@" || code=$?
+  case $code in
+    0) count "$1" 1 0 ;;
+    77) report+=("$(printf '%-12s skipped' "$1")") ;;
+    *) count "$1" 1 1 ;;
+  esac
 }
 
 # Configures, builds and tests a preset. If it does not build, it is one failed test. A prefix may follow the name.
@@ -75,6 +85,8 @@ if $all; then
   if setarch "$(uname -m)" -R true 2>/dev/null; then run_preset tsan setarch "$(uname -m)" -R; else run_preset tsan; fi
   run_preset neon
   if configure fuzz && build fuzz; then single fuzz python3 tests/fuzz/run.py; else count fuzz 1 1; fi
+  single conan python3 tests/cmake/conan.py
+  single vcpkg python3 tests/cmake/vcpkg_port.py
 fi
 
 echo

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""llava as a Conan 2 package: the headers, and what find_package(llava) looks for.
+
+    conan create cmake/conan
+
+packages this checkout. A program requires llava/0.1.0, uses the generator CMakeToolchain and finds the targets that
+README.md names. The libraries that the headers need come from the system. With -o "llava/*:system_dependencies=False"
+they come from Conan Center; the program then uses the generator CMakeDeps as well.
+"""
+import os
+import re
+
+from conan import ConanFile
+from conan.errors import ConanInvalidConfiguration
+from conan.tools.cmake import CMake, CMakeToolchain, cmake_layout
+from conan.tools.files import copy, load, rmdir
+from conan.tools.scm import Version
+from conan.tools.system.package_manager import Apt
+
+required_conan_version = ">=2.0"
+OLDEST_COMPILER = {"gcc": "12", "clang": "19"}
+
+
+class Llava(ConanFile):
+    name = "llava"
+    description = "LLaVA as C++20 headers"
+    license = "Apache-2.0"
+    topics = ("llava", "vision-language", "inference", "header-only")
+    package_type = "header-library"
+    settings = "os", "arch", "compiler", "build_type"
+    options = {
+        "image_files": [True, False],          # libjpeg-turbo and libpng, for llava::image_files
+        "system_dependencies": [True, False],  # False: from Conan Center
+    }
+    default_options = {"image_files": True, "system_dependencies": True}
+    no_copy_source = True
+
+    @property
+    def _project(self):
+        return os.path.join(self.recipe_folder, os.pardir, os.pardir)
+
+    def set_version(self):
+        text = load(self, os.path.join(self._project, "CMakeLists.txt"))
+        self.version = self.version or re.search(r"project\(llava VERSION ([\d.]+)", text)[1]
+
+    def export_sources(self):
+        for pattern in ("CMakeLists.txt", "LICENSE", "include/*", "cmake/*"):
+            copy(self, pattern, self._project, self.export_sources_folder, excludes=("cmake/conan/*", "cmake/vcpkg/*"))
+
+    def layout(self):
+        cmake_layout(self)
+
+    def requirements(self):
+        if self.options.system_dependencies:
+            return
+        self.requires("rapidjson/cci.20230929")
+        if self.options.image_files:
+            self.requires("libjpeg-turbo/[>=3.0.2 <4]")
+            self.requires("libpng/[>=1.6 <2]")
+
+    def system_requirements(self):
+        # Elsewhere than on Debian and Ubuntu, find_package(llava) says what is missing.
+        if self.options.system_dependencies:
+            image_files = ["libjpeg-dev", "libpng-dev"] if self.options.image_files else []
+            Apt(self).install(["rapidjson-dev", *image_files], check=True)
+
+    def package_id(self):
+        self.info.clear()
+
+    def validate(self):
+        if self.settings.os != "Linux":
+            raise ConanInvalidConfiguration("llava needs Linux")
+        compiler = str(self.settings.compiler)
+        oldest = OLDEST_COMPILER.get(compiler)
+        if oldest and Version(self.settings.compiler.version) < oldest:
+            raise ConanInvalidConfiguration(f"llava needs {compiler} {oldest} or later")
+
+    def generate(self):
+        toolchain = CMakeToolchain(self)
+        for part in ("TESTS", "EXAMPLES", "BENCH"):
+            toolchain.cache_variables[f"LLAVA_BUILD_{part}"] = False
+        toolchain.generate()
+
+    def build(self):
+        CMake(self).configure()  # nothing is compiled
+
+    def package(self):
+        copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
+        CMake(self).install()
+        # It may name the folder of RapidJSON's headers. Conan's generator PkgConfigDeps writes one.
+        rmdir(self, os.path.join(self.package_folder, "share", "pkgconfig"))
+
+    def package_info(self):
+        self.cpp_info.set_property("cmake_find_mode", "none")  # the project's own llavaConfig.cmake is found
+        self.cpp_info.builddirs = [os.path.join("share", "cmake", "llava")]
+        self.cpp_info.bindirs = []
+        self.cpp_info.libdirs = []
+        self.cpp_info.system_libs = ["pthread"]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Conan recipe makes a package, and its test_package is built against that and runs: with the system's libraries,
+and with stand-ins for the packages of Conan Center.
+
+    conan.py
+
+Where `conan` is not installed, pip installs it into a temporary folder; where pip cannot, the test is skipped (exit
+code 77). Conan's own folder is a temporary one too, and no remote is asked.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SKIPPED = 77
+# Its only header leads to the system's; the name of the folder shows in the compiler's line that it was taken.
+STAND_IN = """from conan import ConanFile
+from conan.tools.files import save
+
+class StandIn(ConanFile):
+    name, version = "{name}", "{version}"
+
+    def package(self):
+        save(self, self.package_folder + "/stand-in-{name}/{header}", "#include_next <{header}>\\n")
+
+    def package_info(self):
+        self.cpp_info.includedirs, self.cpp_info.system_libs = ["stand-in-{name}"], {libraries}
+        for key, value in {properties}.items():
+            self.cpp_info.set_property("cmake_" + key, value)
+"""
+STAND_INS = [  # their names for CMake are those of Conan Center
+    ("rapidjson", "cci.20230929", "rapidjson/reader.h", [], {"file_name": "RapidJSON", "target_name": "rapidjson"}),
+    ("libjpeg-turbo", "3.0.2", "jpeglib.h", ["jpeg"],
+     {"find_mode": "both", "module_file_name": "JPEG", "module_target_name": "JPEG::JPEG"}),
+    ("libpng", "1.6.58", "png.h", ["png"], {"find_mode": "both", "file_name": "PNG", "target_name": "PNG::PNG"}),
+]
+
+
+def find_conan(work):
+    if found := shutil.which("conan"):
+        return found
+    pip = [work / "venv/bin/python", "-m", "pip", "install", "-q", "--retries", "1", "conan>=2,<3"]
+    for command in ([sys.executable, "-m", "venv", work / "venv"], pip):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            print(f"conan: skipped: it is not installed, and pip cannot install it: {done.stdout.strip()[-300:]}")
+            sys.exit(SKIPPED)
+    return work / "venv/bin/conan"
+
+
+class Conan:
+    def __init__(self, work):
+        self.program, self.work = find_conan(work), work
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("CONAN_")}
+        self.env["CONAN_HOME"] = str(work / "home")
+
+    def __call__(self, *args):
+        """What it prints."""
+        done = subprocess.run([self.program, *args], env=self.env, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"conan: this failed: conan {' '.join(map(str, args))}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def create(self, name, *options):
+        """Makes and tests the package; what the test's build says."""
+        folder = self.work / name
+        self("create", ROOT / "cmake/conan", "-nr", "-s", "build_type=Debug", *options,
+             "-c", "tools.cmake.cmaketoolchain:generator=Ninja", "-c", f"tools.cmake.cmake_layout:test_folder={folder}")
+        return next(folder.rglob("build.ninja")).read_text()
+
+
+def check(conan):
+    conan("profile", "detect")
+    built_with_system = conan.create("system")
+    for name, version, header, libraries, properties in STAND_INS:
+        folder = conan.work / name
+        folder.mkdir()
+        text = STAND_IN.format(name=name, version=version, header=header, libraries=libraries, properties=properties)
+        (folder / "conanfile.py").write_text(text)
+        conan("create", folder, "-nr")
+    built_with_stand_ins = conan.create("stand_ins", "-o", "llava/*:system_dependencies=False")
+
+    for name, *_ in STAND_INS:
+        if f"stand-in-{name}" in built_with_system or f"stand-in-{name}" not in built_with_stand_ins:
+            sys.exit(f"conan: system_dependencies does not say where {name} comes from")
+    (recipe,) = json.loads(conan("list", "llava/*:*", "--format=json"))["Local Cache"].values()
+    (revision,) = recipe["revisions"].values()
+    if len(revision["packages"]) != 1:
+        sys.exit(f"conan: one package is expected of headers, and these were made: {list(revision['packages'])}")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        check(Conan(pathlib.Path(folder)))
+    print("conan: the package was made, and a program built against it ran, in 2 ways")
+
+
+if __name__ == "__main__":
+    main()

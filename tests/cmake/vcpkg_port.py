@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vcpkg port: vcpkg.json is as `vcpkg format-manifest` writes it, and portfile.cmake installs a package that a
+program finds with find_package, builds against and runs. vcpkg itself is not needed: vcpkg_functions.cmake has
+stand-ins for its functions.
+
+    vcpkg_port.py [--cmake cmake] [--generator Ninja] [--compiler g++]
+"""
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PORT = ROOT / "cmake/vcpkg/llava"
+# The fields of each kind of object, in the order in which vcpkg writes them.
+MANIFEST = ["name", "version", "port-version", "maintainers", "summary", "description", "homepage", "documentation",
+            "license", "supports", "dependencies", "default-features", "features"]
+FEATURE = ["description", "supports", "license", "dependencies"]
+DEPENDENCY = ["name", "host", "default-features", "features", "platform", "version>="]
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def in_order(value, fields):
+    if unknown := set(value) - set(fields):
+        sys.exit(f"vcpkg.json: vcpkg knows no {', '.join(sorted(unknown))}")
+    ordered = {field: value[field] for field in fields if field in value}
+    if "dependencies" in ordered:
+        named = [{"name": d} if isinstance(d, str) else in_order(d, DEPENDENCY) for d in ordered["dependencies"]]
+        named.sort(key=lambda d: d["name"])
+        ordered["dependencies"] = [d["name"] if len(d) == 1 else d for d in named]
+    return ordered
+
+
+def check_manifest():
+    text = (PORT / "vcpkg.json").read_text()
+    manifest = in_order(json.loads(text), MANIFEST)
+    features = {name: in_order(feature, FEATURE) for name, feature in sorted(manifest["features"].items())}
+    manifest["features"] = features
+    if text != json.dumps(manifest, indent=2, ensure_ascii=False) + "\n":
+        sys.exit(f"vcpkg.json is expected to be:\n{json.dumps(manifest, indent=2, ensure_ascii=False)}")
+
+    version = re.search(r"project\(llava VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
+    names = [PORT.name, *features]
+    for part in (manifest, *features.values()):
+        names += [d if isinstance(d, str) else d["name"] for d in part["dependencies"]]
+    for wrong, sentence in [(manifest["name"] != PORT.name, f"the name is not {PORT.name}"),
+                            (manifest["version"] != version, f"the version is not {version}"),
+                            (set(manifest["default-features"]) - set(features), "a default feature does not exist"),
+                            (not all(map(NAME.fullmatch, names)), f"one of these is no name: {names}")]:
+        if wrong:
+            sys.exit(f"vcpkg.json: {sentence}")
+
+
+def run(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"vcpkg_port: this failed: {' '.join(map(str, command))}\n{done.stdout}")
+
+
+def check_package(args, work):
+    package, installed = work / "packages/llava", work / "installed"
+    run(args.cmake, f"-DPACKAGE={package}", f"-DBUILD={work / 'buildtrees'}", f"-DGENERATOR={args.generator}",
+        f"-DCXX={args.compiler}", "-P", HERE / "vcpkg_functions.cmake")
+    # What vcpkg looks at after a build.
+    files = {file.relative_to(package).as_posix(): file for file in package.rglob("*") if file.is_file()}
+    for needed in ("include/llava.hpp", "share/llava/llavaConfig.cmake", "share/llava/copyright", "share/llava/usage"):
+        if needed not in files:
+            sys.exit(f"portfile.cmake: {needed} is not installed")
+    for name, file in files.items():
+        if not name.startswith(("include/", "share/llava/", "share/pkgconfig/")):
+            sys.exit(f"portfile.cmake: {name} has no place in a package of headers")
+        if str(work) in file.read_text():
+            sys.exit(f"portfile.cmake: {name} names a folder of the build")
+
+    package.rename(installed)  # as vcpkg does
+    run(args.cmake, "-S", HERE / "consumer", "-B", work / "consumer", "-G", args.generator,
+        f"-DCMAKE_CXX_COMPILER={args.compiler}", f"-DCMAKE_PREFIX_PATH={installed}", "-DLLAVA_BY=find_package")
+    run(args.cmake, "--build", work / "consumer")
+    run(work / "consumer/consumer")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cmake", default="cmake")
+    parser.add_argument("--generator", default="Ninja")
+    parser.add_argument("--compiler", default="g++")
+    args = parser.parse_args()
+    check_manifest()
+    with tempfile.TemporaryDirectory() as work:
+        check_package(args, pathlib.Path(work))
+    print("vcpkg_port: the manifest is in order, and a program built against the package ran")
+
+
+if __name__ == "__main__":
+    main()
