@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava.hpp: LLaVA, the open vision-language assistant, as templates. This header is the index: the path of an image
-/// and a question from top to bottom, and all that a program needs. Nothing to link. Opt-in, with what they link:
+/// llava.hpp: LLaVA, the open vision-language assistant, as templates. This header includes everything that a program
+/// needs, in the order in which an image and a question are processed. It links nothing. Opt-in headers, with the
+/// libraries they link:
 ///   llava/image/file.hpp           JPEG and PNG files (libjpeg-turbo, libpng)
-///   llava/chat_model.hpp, fwd.hpp  cheap headers for code that only calls
+///   llava/chat_model.hpp, fwd.hpp  small headers for code that only calls a model
 #pragma once
 
 // clang-format off
-// What everything stands on: errors, threads, shapes, tensors.
+// Foundations: errors, threads, configurations, weight formats.
 #include <llava/base/error.hpp>                // result, error
 #include <llava/base/executor.hpp>             // executor, thread_pool
 #include <llava/config.hpp>                    // vision_config, text_config, image_config, projector_config, with
 #include <llava/config_rules.hpp>              // first_broken_rule
 #include <llava/quant/format.hpp>              // f32, f16, bf16; weights<F>
-#include <llava/quant/q16_0.hpp>               // q16_0: 16 bits as whole numbers, ours
-#include <llava/quant/q4_0.hpp>                // q4_0: GGUF's
-#include <llava/quant/q4_i8.hpp>               // q4_i8: 4 bits with integer scales, ours
-#include <llava/quant/q8_0.hpp>                // q8_0: GGUF's; q8_0_a16
+#include <llava/quant/q16_0.hpp>               // q16_0: 16-bit integers, our format
+#include <llava/quant/q4_0.hpp>                // q4_0: GGUF's format
+#include <llava/quant/q4_i8.hpp>               // q4_i8: 4 bits with integer scales, our format
+#include <llava/quant/q8_0.hpp>                // q8_0: GGUF's format; q8_0_a16
 
-// Backends: how the ops of llava/ops/ are computed.
+// Backends: the implementations of the ops of llava/ops/.
 #include <llava/backend/scalar.hpp>            // scalar
 #include <llava/backend/simd.hpp>              // simd, simd_as<isa>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// chat_model and chat_session: any opened pipeline behind a virtual interface, for code that only calls. This header
-/// parses in a fraction of the umbrella's time; one other translation unit makes the model:
+/// chat_model and chat_session: any opened pipeline behind a virtual interface, for code that only calls a model. This
+/// header parses in a fraction of the time of llava.hpp. One other translation unit opens the model:
 ///   llava::result<llava::chat_model> m = llava::try_open_erased<llava::any, llava::simd, llava::f16>(folder, {});
 /// (llava/pipeline/erase.hpp, or llava_instantiate() in CMake).
 #pragma once
@@ -17,7 +17,7 @@
 
 LLAVA_BEGIN
 
-/// The extents of what the stages make.
+/// The extents of the stages' outputs.
 struct stage_shapes {
   int image = 0;          ///< side S of the square image
   int features = 0;       ///< rows of the tower's features
@@ -26,12 +26,12 @@ struct stage_shapes {
   int hidden = 0;         ///< D
 };
 
-/// What an opened model does by the folder's word.
+/// The conversation template and the generation defaults of an opened model.
 struct chat_description {
-  std::string conversation;         ///< name of the conversation template; "chat_template": the folder's own
-  std::string conversation_reason;  ///< what says so
+  std::string conversation;         ///< name of the conversation template; "chat_template" is the folder's own
+  std::string conversation_reason;  ///< why it was chosen
   bool conversation_guessed = false;
-  generation_rules generation;  ///< in force where a session's settings are not set
+  generation_rules generation;  ///< defaults of settings that a session leaves unset
 };
 
 namespace detail {
@@ -63,7 +63,7 @@ struct erased_model {
 };
 }  // namespace detail
 
-/// One conversation: all that a session has (llava/pipeline/session.hpp, where each call is described).
+/// One conversation, with the interface of session. llava/pipeline/session.hpp documents each call.
 class chat_session {
  public:
   explicit chat_session(std::unique_ptr<detail::erased_session> s) : session_(std::move(s)) {}
@@ -80,11 +80,11 @@ class chat_session {
   result<answer> try_ask(std::string_view question, text_callback on_text = no_text) {
     return try_ask(std::span<const image>(), question, on_text);
   }
-  /// Continues a prompt as its text stands.
+  /// Continues the text of a prompt, without a conversation template.
   result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text = no_text) {
     return session_->try_generate(prompt, images, on_text, settings, hooks);
   }
-  /// Logits (T, V) of every position of a prompt.
+  /// Returns the logits (T, V) of every position of a prompt.
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> images) {
     return session_->try_logits(prompt, images);
   }
@@ -100,7 +100,7 @@ class chat_session {
   }
 
 #if LLAVA_EXCEPTIONS
-  /// The same, throwing llava::error.
+  /// Throwing forms of the calls above; they throw llava::error.
   /// @{
   answer ask(std::span<const image> images, std::string_view question, text_callback on_text = no_text) {
     return value_or_throw(try_ask(images, question, on_text));
@@ -119,25 +119,25 @@ class chat_session {
   std::unique_ptr<detail::erased_session> session_;
 };
 
-/// An opened model; cheap to copy, const calls from any thread.
+/// An opened model. It is cheap to copy. Any thread may call its const members.
 class chat_model {
  public:
   explicit chat_model(std::shared_ptr<detail::erased_model> m) : model_(std::move(m)) {}
 
   chat_session session() const { return chat_session(model_->session()); }
 
-  /// The prompt that a first question becomes.
+  /// Returns the prompt of a first question.
   result<std::string> try_prompt(std::span<const image> images, std::string_view question) const {
     return model_->try_prompt(images, question);
   }
-  /// The reference's input_ids of a prompt, one image token per image.
+  /// Returns the reference's input_ids of a prompt, with one image token per image.
   std::vector<std::int32_t> encode(std::string_view prompt, bool has_images) const {
     return model_->encode(prompt, has_images);
   }
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const {
     return model_->decode(ids, skip_special);
   }
-  /// @name Stages: (3, S, S), (features, Dv), (rows, D)
+  /// @name Stages: pixels (3, S, S), features (features, Dv), image tokens (rows, D)
   /// @{
   result<std::vector<float>> try_pixels(const image& img) const { return model_->try_pixels(img); }
   result<std::vector<float>> try_features(const image& img) const { return model_->try_features(img); }

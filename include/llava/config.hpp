@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The numbers of a model, as plain structs with LLaVA-1.5-7B's values as defaults. A fixed model has them as `static
-/// constexpr` members; a loaded one reads them from config.json. config_rules.hpp has the rules that both must obey.
-/// Letters of the shapes: docs/shapes.md.
+/// The configuration of a model, as plain structs with LLaVA-1.5-7B's values as defaults. It is fixed in a model's
+/// `static constexpr` members or loaded from config.json. Both must obey the rules of config_rules.hpp. docs/shapes.md
+/// lists the letters of the shapes.
 #pragma once
 #include <cstdint>
 
@@ -9,7 +9,7 @@
 
 LLAVA_BEGIN
 
-/// Which tokens of the selected layer are features.
+/// The tokens of the selected layer that are features.
 enum class feature_select : std::uint8_t {
   patch,      ///< without the class token (transformers: "default")
   cls_patch,  ///< all tokens (transformers: "full")
@@ -21,27 +21,27 @@ struct vision_config {
   int patch = 14;           ///< side of a patch, in pixels
   int hidden = 1024;        ///< width of a token
   int heads = 16;           ///< attention heads
-  int layers = 24;          ///< layers that the checkpoint holds
+  int layers = 24;          ///< layers in the checkpoint
   int ffn = 4096;           ///< width of the MLP's inner layer
-  float eps = 1e-5f;        ///< of every LayerNorm
+  float eps = 1e-5f;        ///< epsilon of every LayerNorm
   bool class_token = true;  ///< CLIP has one, SigLIP has none
   bool pre_norm = true;     ///< LayerNorm before the first layer (CLIP)
   bool patch_bias = false;  ///< bias of the patch convolution (SigLIP)
   int select_layer = -2;    ///< index into the hidden states: 0 is the embedding, -1 the output of the last layer
   feature_select select = feature_select::patch;
 
-  constexpr int grid() const { return image / patch; }  // patches along a side; pixels beyond the last one are not seen
-  constexpr int patches() const { return grid() * grid(); }                   // P
+  constexpr int grid() const { return image / patch; }       // patches along a side; remaining pixels are ignored
+  constexpr int patches() const { return grid() * grid(); }  // P
   constexpr int tokens() const { return patches() + (class_token ? 1 : 0); }  // tokens inside the tower
   constexpr int head_dim() const { return hidden / heads; }
   constexpr int patch_values() const { return 3 * patch * patch; }
-  /// Layers to run so that the hidden state `select_layer` exists: 23 of CLIP-L's 24.
+  /// Number of layers to run for the hidden state `select_layer`: 23 of CLIP-L's 24.
   constexpr int layers_run() const { return select_layer < 0 ? layers + 1 + select_layer : select_layer; }
-  /// Rows of the features: what one image gives to the projector.
+  /// Rows of the features of one image, the projector's input.
   constexpr int features() const { return select == feature_select::patch ? patches() : tokens(); }
 };
 
-/// How angles of the rotary embedding are stretched for long contexts.
+/// Scaling of the rotary embedding's angles for long contexts.
 enum class rope_scaling : std::uint8_t { none, linear, llama3 };
 
 /// A decoder of the LLaMA family.
@@ -53,8 +53,8 @@ struct text_config {
   int kv_heads = 32;   ///< key and value heads; fewer than heads: grouped-query attention
   int head_dim = 128;  ///< (d)
   int ffn = 11008;     ///< width of the gated MLP
-  int context = 4096;  ///< positions the model was made for
-  float eps = 1e-5f;   ///< of every RMSNorm
+  int context = 4096;  ///< context length of the model, in tokens
+  float eps = 1e-5f;   ///< epsilon of every RMSNorm
   float rope_theta = 10000.f;
   rope_scaling scaling = rope_scaling::none;
   float rope_factor = 1.f;           ///< linear and llama3
@@ -62,37 +62,37 @@ struct text_config {
   float rope_high_frequency = 4.f;   ///< llama3: high_freq_factor
   int rope_original_context = 8192;  ///< llama3: original_max_position_embeddings
   int window = 0;                    ///< sliding attention window in tokens; 0: none
-  int full_layers = 0;               ///< the first layers, which see everything beside a window (Qwen2)
-  bool tied = false;                 ///< the head is the embedding table
+  int full_layers = 0;               ///< number of first layers without the window (Qwen2)
+  bool tied = false;                 ///< the head shares the embedding table
   bool qkv_bias = false;             ///< biases of q, k and v (Qwen2)
   bool o_bias = false;               ///< bias of the attention's output (llama's attention_bias sets both)
   bool mlp_bias = false;
 };
 
-/// What is resized on the way to the square that the tower sees; its centre is then cut out.
+/// How an image is resized before the centre crop, the tower's input.
 enum class aspect : std::uint8_t {
-  pad,      ///< a square with the mean colour beside the image
-  crop,     ///< the image, its shorter side to the size
-  stretch,  ///< the image, both sides to the size (SigLIP)
+  pad,      ///< pads it to a square with the mean colour first
+  crop,     ///< resizes the shorter side
+  stretch,  ///< resizes both sides (SigLIP)
 };
 
-/// How an image is resized: the number that Pillow gives a filter.
+/// The resampling filter, with Pillow's values.
 enum class resampling : std::uint8_t { lanczos = 1, bilinear = 2, bicubic = 3 };
 
-/// Preprocessing of images. Defaults are CLIP's; `image` sides come from here, not from the tower.
+/// Preprocessing of images. The defaults are CLIP's. `crop` must be the tower's vision_config::image.
 struct image_config {
-  int resize = 336;  ///< shorter side, or both sides when aspect is `stretch`; 0: as large as it is
-  int crop = 336;    ///< side of the centre crop: what the tower sees
+  int resize = 336;  ///< shorter side, or both sides when aspect is `stretch`; 0: not resized
+  int crop = 336;    ///< side of the centre crop, the tower's input
   aspect shape = aspect::pad;
   resampling filter = resampling::bicubic;
-  double mean[3] = {0.48145466, 0.4578275, 0.40821073};  ///< of the colour beside an image, too
+  double mean[3] = {0.48145466, 0.4578275, 0.40821073};  ///< per channel; also the padding colour
   double std[3] = {0.26862954, 0.26130258, 0.27577711};
   double rescale = 1.0 / 255.0;
-  bool normalise = true;  ///< false: the numbers are neither shifted nor scaled by mean and std
-  int pillow = 13;        ///< the release of Pillow whose bytes are wanted: resize.hpp
+  bool normalise = true;  ///< false: mean and std are not applied
+  int pillow = 13;        ///< the Pillow release whose bytes are reproduced (resize.hpp)
 };
 
-/// How image features become tokens of the language model.
+/// The projector from image features to tokens of the language model.
 struct projector_config {
   int vision_hidden = 1024;  ///< input width
   int hidden = 4096;         ///< output width
@@ -100,15 +100,16 @@ struct projector_config {
   bool bias = true;
 };
 
-/// A copy of `config` with changes: `with(base, [](auto& c) { c.kv_heads = 8; })`, also in constant expressions.
+/// Returns a copy of `config` with changes: `with(base, [](auto& c) { c.kv_heads = 8; })`, also in constant
+/// expressions.
 template <class C, class F>
 constexpr C with(C config, F change) {
   change(config);
   return config;
 }
 
-/// Numbers known to the compiler. What that gains: a model that cannot work does not compile, and models that inherit a
-/// member share the code made from it, since the type names the member. (A pointer: nvcc 13 rejects a reference there.)
+/// A configuration known at compile time. An invalid model does not compile, and models that inherit a member share its
+/// instantiations, because the type names the member. (Config is a pointer because nvcc 13 rejects a reference.)
 template <auto* Config>
 struct fixed {
   static constexpr bool is_fixed = true;
@@ -116,7 +117,7 @@ struct fixed {
   constexpr const auto& operator*() const { return *Config; }
 };
 
-/// Numbers read from a file.
+/// A configuration read from a file.
 template <class Config>
 struct loaded {
   static constexpr bool is_fixed = false;

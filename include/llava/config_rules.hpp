@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The rules that a model's numbers must obey. `first_broken_rule(config)` is the sentence of a static_assert where the
-/// numbers are fixed, and of an error where they are loaded.
+/// The rules of a model's configuration. `first_broken_rule(config)` is the sentence of a static_assert for a fixed
+/// configuration and of an error for a loaded one.
 #pragma once
 #include <string_view>
 
@@ -16,13 +16,14 @@ LLAVA_RULE(vision_patch, vision_config, "llava: vision.patch must be between 1 a
            c.patch > 0 && c.patch <= c.image);
 LLAVA_RULE(vision_hidden, vision_config, "llava: vision.hidden must be between 1 and 65536",
            c.hidden > 0 && c.hidden <= 65536);
-LLAVA_RULE(vision_heads, vision_config, "llava: vision.hidden must be a multiple of vision.heads, at most 512 times it",
+LLAVA_RULE(vision_heads, vision_config,
+           "llava: vision.hidden must be a multiple of vision.heads, by a factor of at most 512",
            c.heads > 0 && c.hidden % c.heads == 0 && c.hidden / c.heads <= 512);
 LLAVA_RULE(vision_layers, vision_config, "llava: vision.layers must be between 1 and 1024",
            c.layers > 0 && c.layers <= 1024);
 LLAVA_RULE(vision_ffn, vision_config, "llava: vision.ffn must be between 1 and 1048576", c.ffn > 0 && c.ffn <= 1048576);
 LLAVA_RULE(vision_eps, vision_config, "llava: vision.eps must lie between 0 and 1", c.eps > 0.f && c.eps < 1.f);
-LLAVA_RULE(vision_select_layer, vision_config, "llava: vision.select_layer must name a hidden state of the tower",
+LLAVA_RULE(vision_select_layer, vision_config, "llava: vision.select_layer must index a hidden state of the tower",
            c.select_layer >= -1 - c.layers && c.select_layer <= c.layers);
 
 LLAVA_RULE(text_vocab, text_config, "llava: text.vocab must be between 1 and 16777216",
@@ -52,7 +53,7 @@ LLAVA_RULE(text_rope_frequencies, text_config,
 LLAVA_RULE(text_window, text_config, "llava: text.window and text.full_layers must not be negative",
            c.window >= 0 && c.full_layers >= 0);
 
-LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 0 (as it is) and 16384 pixels",
+LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 0 (no resize) and 16384 pixels",
            c.resize >= 0 && c.resize <= 16384);
 LLAVA_RULE(image_crop, image_config, "llava: image.crop must be between 1 and 16384 pixels",
            c.crop > 0 && c.crop <= 16384);
@@ -65,10 +66,10 @@ LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths mu
 LLAVA_RULE(projector_depth, projector_config, "llava: projector.depth must be between 1 and 16 (mlpNx_gelu)",
            c.depth >= 1 && c.depth <= 16);
 
-/// Rules, in the order in which they are told.
+/// Rules, in the order in which they are checked.
 template <class... Rules>
 struct list {
-  /// The sentence of the first rule that c breaks.
+  /// Returns the sentence of the first rule that c breaks, or an empty text.
   template <class Config>
   static constexpr std::string_view first_broken(const Config& c) {
     std::string_view sentence;
@@ -83,7 +84,7 @@ using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_h
 using of_image = list<image_resize, image_crop, image_std, image_filter>;
 using of_projector = list<projector_widths, projector_depth>;
 
-/// A static_assert for the first rule that *C breaks, and for no other.
+/// Fails one static_assert, for the first rule that *C breaks.
 template <auto* C, class First, class... Rest>
 constexpr bool require(list<First, Rest...>) {
   if constexpr (!First::holds(*C))
@@ -96,16 +97,16 @@ constexpr bool require(list<First, Rest...>) {
 }  // namespace rules
 
 /// @name Rules
-/// The sentence of the first rule that `config` breaks; empty when it is sound.
+/// Each returns the sentence of the first rule that `config` breaks, or an empty text.
 /// @{
 
-/// Of the vision tower.
+/// For the vision tower.
 constexpr std::string_view first_broken_rule(const vision_config& c) { return rules::of_vision::first_broken(c); }
-/// Of the language model.
+/// For the language model.
 constexpr std::string_view first_broken_rule(const text_config& c) { return rules::of_text::first_broken(c); }
-/// Of preprocessing.
+/// For preprocessing.
 constexpr std::string_view first_broken_rule(const image_config& c) { return rules::of_image::first_broken(c); }
-/// Of the projector.
+/// For the projector.
 constexpr std::string_view first_broken_rule(const projector_config& c) { return rules::of_projector::first_broken(c); }
 /// @}
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// conversation_state: the past of a conversation, for a program that keeps it.
+/// conversation_state: the history of a conversation, for a program that stores it.
 #pragma once
 #include <vector>
 
@@ -8,10 +8,10 @@
 
 LLAVA_BEGIN
 
-/// The turns of a conversation and its images: what save() gives and restore() takes.
+/// The turns and images of a conversation. save() returns it and restore() takes it.
 struct conversation_state {
-  std::vector<message> turns;  ///< perhaps system; user, assistant, user, … texts hold one `<image>` per image
-  std::vector<image> images;   ///< in the order of these
+  std::vector<message> turns;  ///< optional system, then user, assistant, user, …; one `<image>` per image
+  std::vector<image> images;   ///< in the order of the `<image>` in the turns
 };
 
 LLAVA_END

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Names only: for headers that mention the library's types and parse nothing of it.
+/// Forward declarations, for headers that only name the library's types.
 #pragma once
 #include <llava/base/macros.hpp>
 

@@ -89,7 +89,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, with the tower in a se
   for (const auto& [from, to, fragment] :
        {std::tuple<const char*, const char*, const char*>{"\"pad\",", "\"anyres\",", "image_aspect_ratio"},
         {"\"patch\"", "\"class\"", "patch or cls_patch"},
-        {"layer\": -2", "layer\": -30", "vision.select_layer must name"}}) {
+        {"layer\": -2", "layer\": -30", "vision.select_layer must index"}}) {
     INFO(to);
     f.write("config.json", replaced(config, from, to));
     CHECK(error_of(f).find(fragment) != std::string::npos);
@@ -140,7 +140,7 @@ TEST_CASE("R1: invalid numbers in a configuration are errors that name file and 
         {"\"image_size\": 42", "\"image_size\": 2147483646", "vision.image must be"},
         {"\"image_size\": 42", "\"image_size\": 28", "prepares images of 42 pixels, expected the tower's 28"},
         {"\"num_channels\": 3", "\"num_channels\": 1", "num_channels"},
-        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9", "vision.select_layer must name"},
+        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9", "vision.select_layer must index"},
         {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]", "a list, expected one layer"},
         {"\"default\"\n}", "\"cls\"\n}", "default or full"},
         {"\"projector_hidden_act\": \"gelu\"", "\"projector_hidden_act\": \"relu\"", "projector_hidden_act"},
@@ -198,7 +198,7 @@ TEST_CASE("errors name adapters, GGUF files, quantised weights and incomplete co
         {R"({"model_type": "llava", "vision_config": {}, "image_token_index": 32000})",
          "\"model_type\" is llava, expected text_config (transformers' layout) or mm_vision_tower"},
         {R"({"model_type": "llava_llama"})", "\"model_type\" is llava_llama, expected text_config"},
-        {"version https://git-lfs.github.com/spec/v1\n", "config.json is a pointer of Git LFS"}}) {
+        {"version https://git-lfs.github.com/spec/v1\n", "config.json is a Git LFS pointer"}}) {
     f.write("config.json", config);
     INFO(error_of(f));
     CHECK(error_of(f).find(fragment) != std::string::npos);

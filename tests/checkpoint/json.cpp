@@ -96,10 +96,10 @@ TEST_CASE("a repeated key has its last value, in its first position, as in Pytho
 TEST_CASE("a Git LFS pointer or an HTML page in place of a file is named") {
   CHECK(
       error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 13\n") ==
-      "llava: x.json is a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder, or fetch it with "
+      "llava: x.json is a Git LFS pointer, not the file itself; run `git lfs pull` in its folder, or download it with "
       "`hf download`");
   for (const char* page : {"<!DOCTYPE html><title>Sign in</title>", "\xef\xbb\xbf\n <HTML lang=\"en\">"})
-    CHECK(error_of(page).find("x.json is an HTML page, not the file itself; fetch it anew") != std::string::npos);
+    CHECK(error_of(page).find("x.json is an HTML page, not the file itself; download it again") != std::string::npos);
   for (const char* other : {"<htm", "version 1", "<!doctype xml>", ""})
     CHECK(error_of(other).find("not JSON, at byte") != std::string::npos);
 }

@@ -146,6 +146,6 @@ TEST_CASE("a tower below the folder is copied with its weights, one elsewhere is
     fs::remove_all(f / "two");
   }
   f.write("m/tokenizer.model", "version https://git-lfs.github.com/spec/v1\n");
-  CHECK(copied("three").find("tokenizer.model is a pointer of Git LFS") != std::string::npos);
+  CHECK(copied("three").find("tokenizer.model is a Git LFS pointer") != std::string::npos);
   CHECK(entries(f.path) == "clip m one");
 }

@@ -107,7 +107,7 @@ TEST_CASE("a file that does not hold packed weights is never overwritten") {
   CHECK(std::filesystem::is_symlink(f / "link"));
   CHECK(std::filesystem::is_symlink(f / "dangling"));
   CHECK(files_in(f) == 7);
-  CHECK(opened("/dev/null").error().sentence().find("/dev/null is not a file") != std::string::npos);
+  CHECK(opened("/dev/null").error().sentence().find("/dev/null is not a regular file") != std::string::npos);
   CHECK(opened(f / "absent/w").error().sentence().find(": No such file or directory") != std::string::npos);
 }
 

@@ -173,8 +173,7 @@ TEST_CASE("model.safetensors takes precedence over a stale index, as in transfor
 
 TEST_CASE("Git LFS pointers, HTML pages and unsupported dtypes are named") {
   CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4221341048\n")
-            .find("x.safetensors is a pointer of Git LFS, not the file itself; run `git lfs pull`") !=
-        std::string::npos);
+            .find("x.safetensors is a Git LFS pointer, not the file itself; run `git lfs pull`") != std::string::npos);
   CHECK(error_of("<!doctype html><html><body>404</body></html>").find("x.safetensors is an HTML page") !=
         std::string::npos);
   temporary_folder f("foreign");
@@ -193,5 +192,5 @@ TEST_CASE("the error for a folder without safetensors names the weights that it 
   f.write("pytorch_model.bin", "x");
   CHECK(error_of_folder(f).find("safe_serialization=True") != std::string::npos);
   std::filesystem::create_directory(f.path / "model.safetensors");
-  CHECK(error_of_folder(f).find("is not a file") != std::string::npos);
+  CHECK(error_of_folder(f).find("is not a regular file") != std::string::npos);
 }

@@ -48,7 +48,7 @@ TEST_CASE("a Git LFS pointer or an HTML page in place of tokenizer.model is name
     return llava::try_read_tokenizer_model("tokenizer.model", bytes).error().sentence();
   };
   CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:9e55\nsize 499723\n")
-            .find("tokenizer.model is a pointer of Git LFS") != std::string::npos);
+            .find("tokenizer.model is a Git LFS pointer") != std::string::npos);
   CHECK(error_of("<html></html>").find("tokenizer.model is an HTML page") != std::string::npos);
 }
 

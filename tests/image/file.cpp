@@ -146,7 +146,7 @@ TEST_CASE("errors name unsupported formats and files that are no images (R4)") {
             .find("a HEIC") != std::string::npos);
   CHECK(error_of("hello").find("neither JPEG nor PNG") != std::string::npos);
   CHECK(error_of("RIFF").find("neither") != std::string::npos);
-  CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a").find("a pointer of Git LFS") !=
+  CHECK(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a").find("a Git LFS pointer") !=
         std::string::npos);
   CHECK(error_of("<!DOCTYPE html><html>").find("x.png is an HTML page") != std::string::npos);
 }

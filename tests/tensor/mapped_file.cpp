@@ -22,8 +22,10 @@ TEST_CASE("R1: an empty file has no bytes; a path that is no file is an error th
   f.write("empty", "");
   CHECK(llava::mapped_file::try_open(f / "empty")->bytes().empty());
   CHECK(llava::mapped_file::try_open(f / "absent").error().code() == llava::errc::not_found);
-  CHECK(llava::mapped_file::try_open(f.path.string()).error().sentence().find(f.path.string() + " is not a file") !=
-        std::string::npos);
+  CHECK(llava::mapped_file::try_open(f.path.string())
+            .error()
+            .sentence()
+            .find(f.path.string() + " is not a regular file") != std::string::npos);
   CHECK_FALSE(llava::mapped_file::try_open("/dev/zero"));
 }
 
@@ -34,5 +36,5 @@ TEST_CASE("errors of the system are reported with their reason, and opening a pi
   CHECK(llava::mapped_file::try_open(f / std::string(300, 'n')).error().sentence().find("File name too long") !=
         std::string::npos);
   REQUIRE(::mkfifo((f / "pipe").c_str(), 0600) == 0);
-  CHECK(llava::mapped_file::try_open(f / "pipe").error().sentence().find("is not a file") != std::string::npos);
+  CHECK(llava::mapped_file::try_open(f / "pipe").error().sentence().find("is not a regular file") != std::string::npos);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Element types: f32, f16 (IEEE 754 binary16) and bf16 (the upper half of a binary32). The 16-bit types are storage:
-/// arithmetic happens in float. Conversions round to nearest even, keep infinities, and keep a NaN a NaN.
+/// arithmetic happens in float. Conversions round to nearest, ties to even, and preserve infinities and NaN.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 LLAVA_BEGIN
 
-/// Single precision is the language's own.
+/// IEEE 754 single precision.
 using f32 = float;
 
 /// IEEE 754 half precision.
@@ -26,14 +26,14 @@ struct bf16 {
   friend constexpr bool operator==(bf16, bf16) = default;
 };
 
-/// @name Exact, and rounded to the nearest, ties to even
+/// @name Conversions
 /// @{
 
-/// Exact.
+/// Converts exactly.
 constexpr float to_float(float x) { return x; }
-/// Exact.
+/// Converts exactly.
 constexpr float to_float(bf16 x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
-/// Exact.
+/// Converts exactly.
 constexpr float to_float(f16 x) {
   const std::uint32_t sign = std::uint32_t{x.bits & 0x8000u} << 16;
   const std::uint32_t exponent = (x.bits >> 10) & 0x1fu;
@@ -44,11 +44,11 @@ constexpr float to_float(f16 x) {
   return sign ? -magnitude : magnitude;
 }
 
-/// Rounded to the nearest, ties to even; NaN stays NaN.
+/// Rounds to nearest, ties to even. NaN stays NaN.
 template <class T>
 constexpr T from_float(float x) {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, f16> || std::is_same_v<T, bf16>,
-                "llava: from_float makes f32, f16 or bf16");
+                "llava: from_float<T> must return f32, f16 or bf16");
   if constexpr (std::is_same_v<T, float>) {
     return x;
   } else if constexpr (std::is_same_v<T, bf16>) {
@@ -71,7 +71,7 @@ constexpr T from_float(float x) {
 }
 /// @}
 
-/// The element types a tensor of a file can have, as far as this library reads them.
+/// The element types of stored tensors that this library reads.
 enum class dtype : std::uint8_t { float32, float16, bfloat16, int64, int32, uint8 };
 
 /// Bytes of one element.
@@ -91,7 +91,7 @@ constexpr std::size_t size_of(dtype t) {
   return 0;
 }
 
-/// "f32"
+/// The name: "f32", "f16", …
 constexpr std::string_view name_of(dtype t) {
   switch (t) {
     case dtype::float32:
@@ -110,7 +110,7 @@ constexpr std::string_view name_of(dtype t) {
   return "?";
 }
 
-/// The dtype of a C++ type.
+/// The dtype of a C++ type; uint8 for any type without its own.
 template <class T>
 inline constexpr dtype dtype_of = [] {
   if constexpr (std::is_same_v<T, float>)

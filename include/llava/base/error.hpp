@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Errors that a caller or a file can cause. A function that can fail is `try_x() -> result<T>`; its convenience twin
-/// `x()` throws `llava::error` and exists only where exceptions do. The sentence names the file, the tensor, what was
-/// expected, what was found and what to do. It never holds a pointer or the text of another library's exception.
+/// Errors that a caller or a file can cause. A function that can fail is `try_x() -> result<T>`; its counterpart `x()`
+/// throws `llava::error` and exists only if exceptions are enabled. The sentence of an error names the file or operand,
+/// what was found, what was expected and what to do. It never contains a pointer or the text of another library's
+/// exception.
 #pragma once
 #include <cerrno>
 #include <concepts>
@@ -24,29 +25,29 @@
 
 LLAVA_BEGIN
 
-/// What kind of thing went wrong; the sentence says the rest.
+/// The kind of an error. The sentence has the details.
 enum class errc {
   not_found,         ///< no such file, folder, tensor or name
-  invalid_format,    ///< bytes that are not what their format requires
+  invalid_format,    ///< bytes that violate their format
   unsupported,       ///< a valid input that this build or version does not handle
-  mismatch,          ///< two things that must agree do not: a shape, a count, a model and its files
-  invalid_argument,  ///< a value that a caller passed and that has no meaning
-  out_of_memory,     ///< over the budget that was set, or refused by the system
+  mismatch,          ///< two things that must agree differ: a shape, a count, a model and its files
+  invalid_argument,  ///< the caller passed a value that has no meaning
+  out_of_memory,     ///< beyond the memory budget, or refused by the system
   context_full,      ///< more tokens than the model or its cache can hold
   cancelled,         ///< stopped on request
   io,                ///< the system refused to read or write
-  busy,              ///< asked by a callback while it was at work
+  busy,              ///< called by a callback of a call that is still running
   not_finite,        ///< the model computed NaN or infinity
 };
 
-/// The error value, and what `x()` throws where `try_x()` would return it.
+/// The error that `try_x()` returns and `x()` throws.
 class error : public std::exception {
  public:
   error(errc code, std::string sentence) : code_(code), sentence_(std::move(sentence)) {
     for (char& c : sentence_)
-      if (c == '\0') c = '?';  // of a name in a file; what() would end there
+      if (c == '\0') c = '?';  // NUL in a name from a file would end what()
   }
-  /// Memory was refused where nobody could say for what. It needs none itself.
+  /// The error of a refused allocation whose purpose is unknown. It allocates nothing.
   static error out_of_memory() noexcept { return error(); }
 
   errc code() const noexcept { return code_; }
@@ -55,15 +56,14 @@ class error : public std::exception {
 
  private:
   static constexpr const char* no_memory =
-      "llava: the system has no memory left for this; close what is not needed, or ask for less";
+      "llava: the system refused to allocate memory; close other programs, or set smaller limits";
   error() noexcept : code_(errc::out_of_memory) {}
 
   errc code_;
-  std::string sentence_;  // empty: no_memory
+  std::string sentence_;  // empty: what() is no_memory
 };
 
-/// A value or the error that stands in its place. A union by hand, since there are dozens of T and std::variant costs
-/// compile time for each.
+/// A value or an error. It is a hand-written union, because std::variant costs compile time for each of dozens of T.
 template <class T>
 class [[nodiscard]] result {
  public:
@@ -83,7 +83,8 @@ class [[nodiscard]] result {
       std::construct_at(&error_, other.error_);
   }
   result& operator=(result&& other) noexcept {
-    static_assert(std::is_nothrow_move_constructible_v<T>, "llava: a result whose value may throw is not assigned to");
+    static_assert(std::is_nothrow_move_constructible_v<T>,
+                  "llava: only a result of a type whose move constructor is noexcept can be assigned");
     if (this == &other) return *this;
     std::destroy_at(this);
     return *std::construct_at(this, std::move(other));
@@ -104,7 +105,7 @@ class [[nodiscard]] result {
   const T* operator->() const noexcept { return std::addressof(value_); }
   bool has_value() const noexcept { return has_value_; }
 #if LLAVA_EXCEPTIONS
-  /// The value; throws the error that stands in its place.
+  /// Returns the value, or throws the error.
   T& value() & { return has_value() ? **this : throw error(); }
   const T& value() const& { return has_value() ? **this : throw error(); }
   T&& value() && { return has_value() ? *std::move(*this) : throw std::move(*this).error(); }
@@ -143,10 +144,10 @@ class [[nodiscard]] result<void> {
   std::optional<llava::error> error_;
 };
 
-/// `return fail(errc::mismatch, "...")` inside a function that returns a result.
+/// Makes an error: `return fail(errc::mismatch, "...")` in a function that returns a result.
 [[gnu::cold]] inline error fail(errc code, std::string sentence) { return error(code, std::move(sentence)); }
 
-/// The bridge from `try_x()` to `x()`: the value, or a throw. Without exceptions it does not exist.
+/// Returns the value or throws the error, to make `x()` from `try_x()`. It exists only if exceptions are enabled.
 #if LLAVA_EXCEPTIONS
 template <class T>
 T value_or_throw(result<T>&& r) {
@@ -155,7 +156,7 @@ T value_or_throw(result<T>&& r) {
 #endif
 
 namespace detail {
-/// A text, a character or a whole number on its way into a sentence.
+/// A text, a character or an integer as a part of a sentence.
 class text_part {
  public:
   text_part(std::string_view text) : text_(text) {}
@@ -181,7 +182,7 @@ class text_part {
   char digits_[24];
   std::string_view text_;
 };
-/// One function for every sentence: what is compiled at each of them stays small.
+/// Joins the parts out of line, to keep the code at each call small.
 [[gnu::cold]] inline std::string joined(const text_part* parts, std::size_t count) {
   std::string out;
   for (std::size_t i = 0; i < count; ++i) out += parts[i].text();
@@ -189,7 +190,7 @@ class text_part {
 }
 }  // namespace detail
 
-/// Joins texts, characters and whole numbers into a sentence.
+/// Joins texts, characters and integers into a sentence.
 template <class... Parts>
 std::string text_of(const Parts&... parts) {
   const detail::text_part list[] = {parts...};
@@ -197,7 +198,7 @@ std::string text_of(const Parts&... parts) {
 }
 
 namespace detail {
-/// What strerror_r gives: a text with GNU, a number elsewhere, and then the text is in `buffer`.
+/// The text of strerror_r. GNU's version returns it; the POSIX version returns an int and writes it to `buffer`.
 inline const char* reason_in(const char* text, const char*) { return text; }
 inline const char* reason_in(int, const char* buffer) { return buffer; }
 
@@ -210,19 +211,19 @@ inline const char* reason_in(int, const char* buffer) { return buffer; }
 }
 }  // namespace detail
 
-/// `return fail_of_system(errno, "llava: cannot open ", file)`: the error of a call that the system refused, with its
-/// reason at the end: "llava: cannot open x: No such file or directory".
+/// The error of a failed system call: `return fail_of_system(errno, "llava: cannot open ", file)`. It ends with the
+/// reason: "llava: cannot open x: No such file or directory".
 template <class... Parts>
 error fail_of_system(int number, const Parts&... parts) {
   return detail::failed_of_system(number, text_of(parts...));
 }
 
-/// a · b, or nothing when it does not fit: for sizes that a file states (R2).
+/// Returns a · b, or nullopt on overflow. For sizes that a file states (R2).
 constexpr std::optional<std::size_t> checked_mul(std::size_t a, std::size_t b) {
   if (b != 0 && a > (std::numeric_limits<std::size_t>::max)() / b) return std::nullopt;
   return a * b;
 }
-/// a + b, or nothing when it does not fit.
+/// Returns a + b, or nullopt on overflow.
 constexpr std::optional<std::size_t> checked_add(std::size_t a, std::size_t b) {
   if (a > (std::numeric_limits<std::size_t>::max)() - b) return std::nullopt;
   return a + b;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// executor: where the pieces of an op run. Pieces are independent and no piece waits for another, so any pool will do:
-/// a host passes its own by deriving from `executor`. What an op computes does not depend on how its pieces are spread.
+/// executor: runs the pieces of an op. Pieces are independent and never wait for each other, so any thread pool works:
+/// a host program derives from `executor` to pass its own. The result of an op does not depend on the threads that run
+/// its pieces.
 ///
-/// What an executor can run at the same time is asked for once, when a model is opened: its scratch memory is made for
-/// that many pieces, and a host's pool may grow later.
+/// A model reads concurrency() once, when it is opened, because a host's pool may grow later. It allocates scratch
+/// memory for that many pieces.
 ///
-/// thread_pool is ours: workers that spin for a moment after a job, because the next op follows within microseconds,
-/// and then sleep. A worker that the system has put aside costs nothing unless it holds a piece; then the caller spins
-/// for a moment too and sleeps, so that its own processor is free for that worker.
+/// thread_pool is the library's own. Its workers spin briefly after a job, because the next op follows within
+/// microseconds, and then sleep. A descheduled worker delays a job only if it holds a piece. The caller then spins
+/// briefly and sleeps, which frees its processor for that worker.
 #pragma once
 #include <pthread.h>
 #include <sys/sysinfo.h>
@@ -24,18 +25,18 @@
 
 LLAVA_BEGIN
 
-/// What runs the pieces of an op: the library's thread_pool, or the host's threads.
+/// Runs the pieces of an op, on the library's thread_pool or on the host's threads.
 class executor {
  public:
   virtual ~executor() = default;
-  /// How many pieces can run at the same time; at least 1.
+  /// Number of pieces that can run at the same time; at least 1.
   virtual int concurrency() const = 0;
-  /// Calls piece(0) … piece(pieces - 1), in any order, on any threads, and returns when all have returned. May be
-  /// called from several threads at once. Pieces neither throw nor allocate.
+  /// Calls piece(0) … piece(pieces - 1) in any order on any threads, and returns when all have returned. Several
+  /// threads may call it at once. Pieces neither throw nor allocate.
   virtual void parallel_for(int pieces, function_ref<void(int)> piece) = 0;
 };
 
-/// Everything on the calling thread.
+/// Runs all pieces on the calling thread.
 class serial_executor final : public executor {
  public:
   int concurrency() const override { return 1; }
@@ -44,9 +45,9 @@ class serial_executor final : public executor {
   }
 };
 
-/// Runs piece(i, slot) for i in [0, n), in no order. Each thread takes the next piece when it has done one, so that a
-/// thread which the system has put aside delays no more than its own piece; no two pieces that run at the same time
-/// have the same slot, a number below concurrency() (for scratch memory, which pieces do not allocate themselves).
+/// Runs piece(i, slot) for i in [0, n), in any order. Each thread takes the next piece when it finishes one, so a
+/// descheduled thread delays only its own piece. Pieces that run at the same time have different slots from 0 to
+/// concurrency() - 1. A slot indexes scratch memory; pieces do not allocate.
 template <class F>
 void parallel_for_dynamic(executor& threads, std::ptrdiff_t n, F&& piece) {
   const std::ptrdiff_t runners = n < threads.concurrency() ? n : threads.concurrency();
@@ -58,7 +59,7 @@ void parallel_for_dynamic(executor& threads, std::ptrdiff_t n, F&& piece) {
   });
 }
 
-/// Another executor, whose concurrency was asked for once.
+/// Wraps an executor and reads its concurrency once.
 class steady_executor final : public executor {
  public:
   explicit steady_executor(std::shared_ptr<executor> inner)
@@ -71,19 +72,19 @@ class steady_executor final : public executor {
   int concurrency_;
 };
 
-/// Threads of the library's own, which spin for a moment before they sleep.
+/// The library's own threads, which spin briefly before they sleep.
 class thread_pool final : public executor {
  public:
-  /// As many as any pool has.
+  /// Largest number of threads in a pool.
   static constexpr int most_threads = 1024;
 
-  /// `threads` in all, the calling one included, at most most_threads; 0 or less: as many as the process may use
-  /// processors. Fewer when the system refuses to make more: concurrency() says how many there are.
+  /// Makes `threads` threads, the calling one included, at most most_threads; 0 or less: one per online processor. If
+  /// the system refuses some, the pool has fewer: concurrency() is the actual number.
   explicit thread_pool(int threads = 0) {
     if (threads <= 0) threads = ::get_nprocs();
     if (threads > most_threads) threads = most_threads;
     workers_.reserve(static_cast<std::size_t>(threads));
-    // Not std::thread: a thread that cannot be made ends a program without exceptions.
+    // Not std::thread: without exceptions it ends the program when a thread cannot be created.
     for (pthread_t worker; concurrency() < threads; workers_.push_back(worker))
       if (::pthread_create(&worker, nullptr, &begin, this) != 0) break;
   }
@@ -99,7 +100,7 @@ class thread_pool final : public executor {
   int concurrency() const override { return static_cast<int>(workers_.size()) + 1; }
 
   void parallel_for(int pieces, function_ref<void(int)> piece) override {
-    // A second caller runs its pieces itself: the workers are busy with the first one's.
+    // A second caller runs its pieces itself: the workers are busy with the first caller's.
     std::unique_lock<std::mutex> owner(submit_, std::try_to_lock);
     if (!owner || workers_.empty() || pieces < 2) {
       for (int i = 0; i < pieces; ++i) piece(i);
@@ -113,7 +114,7 @@ class thread_pool final : public executor {
     if (sleepers_.load() > 0) epoch_.notify_all();
     run_pieces();
     open_.store(false);
-    // Pieces already taken by workers.
+    // Waits for the pieces that workers have taken.
     for (int spin = 0; spin < spins && active_.load(std::memory_order_relaxed) != 0; ++spin) LLAVA_PAUSE();
     for (int n = active_.load(); n != 0; n = active_.load()) active_.wait(n);
   }
@@ -138,14 +139,15 @@ class thread_pool final : public executor {
         sleepers_.fetch_sub(1);
       }
       seen = epoch_.load();
-      // Registering before looking at `open_` pins the job: its owner closes it first and then waits for `active_`.
+      // Incrementing `active_` before reading `open_` pins the job: its owner clears `open_` first and then waits for
+      // `active_`.
       active_.fetch_add(1);
       if (open_.load()) run_pieces();
-      if (active_.fetch_sub(1) == 1) active_.notify_one();  // only the caller waits for it
+      if (active_.fetch_sub(1) == 1) active_.notify_one();  // only the caller waits for `active_`
     }
   }
 
-  static constexpr int spins = 4000;  // some 50 microseconds
+  static constexpr int spins = 4000;  // about 50 microseconds
 
   std::vector<pthread_t> workers_;
   std::mutex submit_;

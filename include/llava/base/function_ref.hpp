@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// function_ref<R(A...)>: a borrowed callable, two words, no allocation. It must not outlive what it refers to: take it
-/// as a parameter and call it before returning. (<functional> costs half a second to parse.)
+/// function_ref<R(A...)>: a borrowed callable, two words, no allocation. It must not outlive the callable: take it as a
+/// parameter and call it before returning. (<functional> costs half a second to parse.)
 #pragma once
 #include <memory>
 #include <type_traits>
@@ -13,7 +13,7 @@ LLAVA_BEGIN
 template <class Signature>
 class function_ref;
 
-/// A callable that is not owned: valid as long as what it was made from.
+/// A non-owning reference to a callable, valid as long as the callable.
 template <class R, class... A>
 class function_ref<R(A...)> {
  public:

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What stands around the body of a public `try_` function.
+/// Wrappers for the body of a public `try_` function.
 ///
-/// guarded(body): where exceptions exist, memory that the standard library was refused becomes errc::out_of_memory,
-/// with a sentence that needs no memory. Without exceptions a refused allocation ends the program; sizes that files and
-/// options state are checked before anything is allocated for them.
+/// guarded(body): turns std::bad_alloc and std::length_error into errc::out_of_memory, with a sentence that needs no
+/// memory. Without exceptions a refused allocation ends the program. Sizes from files and options are checked before
+/// anything is allocated for them.
 ///
-/// call_back(f): calls a function of the caller's inside such a body. What it throws passes guarded() unchanged,
-/// whatever it is. A guarded function that calls back is not called by another one.
+/// call_back(f): calls a function of the user's inside such a body. Any exception that it throws passes guarded()
+/// unchanged. A guarded function that uses call_back must not be called by another guarded function.
 ///
-/// reentry_guard: an object that is at work, and a callback that asks it again.
+/// reentry_guard: detects a callback that calls the object that is running it.
 #pragma once
 #include <new>
 #if __has_include(<stdexcept>)
@@ -22,14 +22,14 @@ LLAVA_BEGIN
 
 #if LLAVA_EXCEPTIONS
 namespace detail {
-/// What a callback threw, on its way through guarded().
+/// Carries the exception of a callback through guarded().
 struct thrown_by_callback {
   std::exception_ptr what;
 };
 }  // namespace detail
 #endif
 
-/// body(), a result; see the head of this file.
+/// Returns body(), a result; see the top of this file.
 template <class F>
 auto guarded(F&& body) -> decltype(body()) {
 #if LLAVA_EXCEPTIONS
@@ -47,7 +47,7 @@ auto guarded(F&& body) -> decltype(body()) {
 #endif
 }
 
-/// f(), a function of the caller's; see the head of this file.
+/// Returns f(), where f is the user's; see the top of this file.
 template <class F>
 decltype(auto) call_back(F&& f) {
 #if LLAVA_EXCEPTIONS
@@ -61,7 +61,7 @@ decltype(auto) call_back(F&& f) {
 #endif
 }
 
-/// Marks an object as busy for a scope. False when it is busy already.
+/// Marks an object as busy for a scope. Converts to false if it was busy already.
 class reentry_guard {
  public:
   explicit reentry_guard(bool& busy) : busy_(busy ? nullptr : &busy) { busy = true; }

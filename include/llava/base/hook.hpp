@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a caller leaves with the library: a function to be called later (hook), and somebody to be asked whether to
-/// stop (stop_signal). Standard types do the same, and their headers take longer to parse than the rest of
-/// chat_model.hpp.
+/// hook: a stored callback. stop_signal: a stored stop token. std::function and std::stop_token do the same, but their
+/// headers take longer to parse than the rest of chat_model.hpp.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -15,13 +14,13 @@ LLAVA_BEGIN
 template <class Signature>
 class hook;
 
-/// A function of the caller's, or none. Copies are deep, as those of std::function.
+/// A callback, or none. Copies are deep, like those of std::function.
 template <class R, class... A>
 class hook<R(A...)> {
  public:
   hook() = default;
   hook(std::nullptr_t) {}
-  /// A function pointer that is null, or a std::function that is empty, is none.
+  /// A null function pointer or an empty std::function makes an empty hook.
   template <class F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, hook> && std::is_invocable_r_v<R, std::remove_cvref_t<F>&, A...>)
       hook(F&& f) {
@@ -60,8 +59,8 @@ class hook<R(A...)> {
   std::unique_ptr<any> held_;
 };
 
-/// Whether to stop, asked from any thread: made of a std::stop_token, or of whatever has stop_requested(). Without one
-/// nobody ever asks to. Copies ask the same.
+/// Holds a std::stop_token, or any type with stop_requested(). Any thread may call stop_requested(). It is always false
+/// without a token. Copies share the token.
 class stop_signal {
  public:
   stop_signal() = default;

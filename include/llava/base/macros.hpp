@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Every macro of the library stands here and begins with LLAVA_. A macro is used only where C++20 has nothing else:
-/// a sentence that serves both a static_assert and a run-time error, an early return, the ABI namespace, and the
+/// Every macro of the library is defined here and begins with LLAVA_. A macro is used only where C++20 has no
+/// alternative: one sentence for a static_assert and a run-time error, an early return, the ABI namespace, and the
 /// regions in which a compiler may use a wider instruction set.
 #pragma once
 
-// Every header comes here before its first line of code. `#error` would not stop a compiler, which would go on to
-// hundreds of errors; a header that cannot be there does, and its name is what is said.
+// Every header includes this one before its first line of code. `#error` does not stop a compiler, which then reports
+// hundreds of errors. A header that cannot exist stops it, and its name is the message.
 #if __cplusplus < 202002L
 #include "llava: these headers are C++20: compile with -std=c++20"
 #endif
@@ -14,17 +14,17 @@
 #define LLAVA_VERSION_MINOR 1
 #define LLAVA_VERSION_PATCH 0
 
-/// Ops hold what they are given against their contracts (ops/shapes.hpp), unless a program defines LLAVA_UNCHECKED for
-/// all of its translation units: then a shape that is wrong is undefined behaviour.
+/// Ops check their operands against their contracts (ops/shapes.hpp), unless a program defines LLAVA_UNCHECKED for all
+/// of its translation units. A wrong shape is then undefined behaviour.
 #if defined(LLAVA_UNCHECKED)
 #define LLAVA_CHECKED 0
 #else
 #define LLAVA_CHECKED 1
 #endif
 
-/// What does not depend on a type of the user's is declared in one header and defined in another, `…_inl.hpp`. Without
-/// more, the first includes the second. A program that links llava::compiled defines LLAVA_COMPILED for all of its
-/// translation units: the definitions then stand in that library alone (cmake/compiled/).
+/// Functions that do not depend on a user's type are declared in one header and defined in another, `…_inl.hpp`. By
+/// default the first includes the second. A program that links llava::compiled defines LLAVA_COMPILED for all of its
+/// translation units; then only that library contains the definitions (cmake/compiled/).
 #if defined(LLAVA_COMPILED)
 #define LLAVA_HEADER_ONLY 0
 #define LLAVA_INLINE
@@ -43,9 +43,9 @@
 #define LLAVA_ABI abi_0_1_unchecked_compiled
 #endif
 
-/// Everything lives in `llava::abi_0_1`, inline, and in another namespace where an option changes what is compiled:
-/// translation units that differ in it fail to link instead of sharing a struct or a function that they see
-/// differently.
+/// Everything is in the inline namespace `llava::abi_0_1`. An option that changes the compiled code changes the
+/// namespace, so translation units with different options fail to link instead of sharing a struct or a function that
+/// they define differently.
 #define LLAVA_BEGIN \
   namespace llava { \
   inline namespace LLAVA_ABI {
@@ -53,7 +53,7 @@
   }               \
   }
 
-/// 1 where `throw` may be used. Without exceptions only the `try_` functions exist.
+/// 1 if exceptions are enabled. Without them only the `try_` functions exist.
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 #define LLAVA_EXCEPTIONS 1
 #else
@@ -71,9 +71,9 @@
     if (auto llava_check = (__VA_ARGS__); !llava_check) return std::move(llava_check).error(); \
   } while (false)
 
-/// One rule of a configuration, in one sentence that begins with "llava: ". It serves a loaded configuration as
-/// `Name::holds(c)` and `Name::sentence`, and a fixed one as `Name::require<&config>()`, a static_assert: C++20 takes
-/// nothing but a literal there, hence the macro. `c` is the configuration in the condition.
+/// Defines one rule of a configuration, with a sentence that begins with "llava: ". A loaded configuration uses
+/// `Name::holds(c)` and `Name::sentence`, a fixed one the static_assert `Name::require<&config>()`. C++20 accepts only
+/// a literal there, hence the macro. The condition refers to the configuration as `c`.
 #define LLAVA_RULE(Name, Config, Sentence, ...)                          \
   struct Name {                                                          \
     static constexpr std::string_view sentence = Sentence;               \
@@ -85,14 +85,14 @@
     }                                                                    \
   }
 
-/// Marks what a kernel file must inline: a call that is not inlined would leave the region of its instruction set.
+/// Marks functions that a kernel file must inline: a call would leave the region of its instruction set.
 #if defined(_MSC_VER)
 #define LLAVA_ALWAYS_INLINE __forceinline
 #else
 #define LLAVA_ALWAYS_INLINE inline __attribute__((always_inline))
 #endif
 
-/// Compiles the functions between BEGIN and END for the named instruction set, whatever the command line says.
+/// Compiles the functions between BEGIN and END for the named instruction set, regardless of compiler options.
 #define LLAVA_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #if defined(__clang__)
 #define LLAVA_TARGET_BEGIN(isa) LLAVA_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))

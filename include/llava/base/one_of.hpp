@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A choice is a type. Where a file makes the choice, one_of<A, B, C> holds one of a list of types, and visit_choice
-/// calls a function with the type chosen; a plain type is its own choice, so that the same stage code serves both.
+/// calls a function with the chosen type. A plain type is its own choice, so the same stage code handles both.
 #pragma once
 #include <string>
 #include <string_view>
@@ -10,30 +10,31 @@
 
 LLAVA_BEGIN
 
-/// One of Choices, types with a `name` and nothing else, chosen when a program runs; at first the first.
+/// One of Choices, chosen at run time; initially the first. Choices are empty types with a `name`.
 template <class... Choices>
 class one_of {
-  static_assert((std::is_empty_v<Choices> && ...), "llava: a choice is its type; it can have no members");
+  static_assert((std::is_empty_v<Choices> && ...),
+                "llava: the types of one_of must be empty: a choice has no data members");
 
  public:
   one_of() = default;
   template <class C>
   requires(std::is_same_v<C, Choices> || ...) one_of(C) { choose(C::name); }
 
-  /// Chooses the type whose `name` is given; false, and no change, when there is none.
+  /// Chooses the type with this `name`. Returns false and changes nothing if there is none.
   bool choose(std::string_view name) {
     int at = 0;
     return ((Choices::name == name ? (chosen_ = at, true) : (++at, false)) || ...);
   }
 
-  /// All names, for errors.
+  /// All names, comma-separated, for errors.
   static std::string names() {
     std::string all;
     for (const std::string_view name : {std::string_view(Choices::name)...}) (all += all.empty() ? "" : ", ") += name;
     return all;
   }
 
-  /// f(choice), with the type that was chosen.
+  /// Returns f(choice), with an object of the chosen type.
   template <class F>
   decltype(auto) visit(F&& f) const {
     return visit_from<F, Choices...>(f, chosen_);
@@ -51,7 +52,7 @@ class one_of {
   int chosen_ = 0;
 };
 
-/// Calls f with the type that was chosen, or with the type itself where there was no choice.
+/// Calls f with the chosen type of a one_of, and with `choice` itself otherwise.
 template <class C, class F>
 decltype(auto) visit_choice(C& choice, F&& f) {
   if constexpr (requires { choice.visit(f); })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// path_view: a path as a parameter: a text, or a std::filesystem::path, whose header costs a second to parse and is
-/// not included here. Borrowed: it must not outlive what it was made from.
+/// path_view: a path parameter that takes a text or a std::filesystem::path, whose header costs a second to parse and
+/// is not included here. It is non-owning and must not outlive its argument.
 #pragma once
 #include <concepts>
 #include <string_view>
@@ -9,12 +9,12 @@
 
 LLAVA_BEGIN
 
-/// The text of a path that somebody else owns.
+/// A non-owning view of the text of a path.
 class path_view {
  public:
   template <std::convertible_to<std::string_view> Text>
   path_view(const Text& text) : text_(text) {}
-  /// std::filesystem::path, or what looks like it.
+  /// From a std::filesystem::path, or any type with the same native().
   template <class Path>
   requires(!std::convertible_to<const Path&, std::string_view> &&
            requires(const Path& p) {

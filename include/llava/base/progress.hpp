@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Progress of what may take long: loading, converting, evaluating. The library never prints; it calls back.
+/// Progress of long operations: loading, converting, evaluating. The library never prints; it calls a callback.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -9,15 +9,15 @@
 
 LLAVA_BEGIN
 
-/// How far something is.
+/// The progress of one operation.
 struct progress {
-  std::string_view what;    ///< what is being done, for a person: "loading weights"
+  std::string_view what;    ///< the operation, for display: "loading weights"
   std::uint64_t done = 0;   ///< units finished, never above total
-  std::uint64_t total = 0;  ///< units in all; 0 while it is not known
+  std::uint64_t total = 0;  ///< units in total; 0 while unknown
 };
 
-/// Called from the thread that does the work, often enough for a bar. Returning false asks to stop: the work then ends
-/// with errc::cancelled and leaves nothing half done.
+/// Called on the working thread, often enough for a progress bar. Returning false stops the work, which then ends with
+/// errc::cancelled and leaves no partial result.
 using progress_callback = function_ref<bool(const progress&)>;
 
 LLAVA_END

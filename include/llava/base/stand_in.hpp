@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What often lies in the place of a file that was not fetched: the pointer of Git LFS, or an HTML page of a server.
-/// Whoever finds that a file is not what it should be asks here what it is.
+/// Recognises two common substitutes for a file that was not downloaded: a Git LFS pointer and a server's HTML page.
+/// Readers call it when a file is not in its format.
 #pragma once
 #include <string_view>
 
@@ -8,10 +8,10 @@
 
 LLAVA_BEGIN
 
-/// What these bytes are instead, and how the file is fetched, to be put behind "x is "; empty for anything else.
+/// Describes these bytes and says how to get the file, as the end of a sentence "x is …"; empty for any other bytes.
 constexpr std::string_view stand_in(std::string_view bytes) {
   if (bytes.substr(0, 41) == "version https://git-lfs.github.com/spec/v")
-    return "a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder, or fetch it with `hf "
+    return "a Git LFS pointer, not the file itself; run `git lfs pull` in its folder, or download it with `hf "
            "download`";
   if (bytes.substr(0, 3) == "\xef\xbb\xbf") bytes.remove_prefix(3);
   while (!bytes.empty() && (bytes.front() == ' ' || (bytes.front() >= '\t' && bytes.front() <= '\r')))
@@ -22,7 +22,7 @@ constexpr std::string_view stand_in(std::string_view bytes) {
       const char c = bytes[i];
       same = (c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c) == start[i];
     }
-    if (same) return "an HTML page, not the file itself; fetch it anew, for instance with `hf download`";
+    if (same) return "an HTML page, not the file itself; download it again, for instance with `hf download`";
   }
   return {};
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// arena: activations of one step, taken in order and given back in reverse. It is made once, of a size found by
-/// running the step's own code in a planning arena, which hands out addresses that nobody may touch and remembers the
-/// peak: so the peak is known from max_batch_tokens, without a second description of what a step needs, and a step
-/// allocates nothing.
+/// arena: a stack allocator for the activations of one step. It is made once, so a step allocates nothing. Its size
+/// comes from running the step's own code for max_batch_tokens in a planning arena, which returns addresses that must
+/// not be accessed and records the peak. No second description of a step's memory is needed.
 ///
-/// Whoever takes more than there is gets an address that nobody may touch, and the arena has overrun: its queue makes
-/// that the error of the step, and nothing that would touch the address runs.
+/// An allocation beyond the capacity returns an address that must not be accessed, and the arena has overrun. The queue
+/// reports that as the error of the step and runs no op that would access the address.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,14 +16,14 @@
 
 LLAVA_BEGIN
 
-/// Memory for what lives as long as a scope. Without memory (arena{}) it only counts: planning.
+/// Memory for objects that live as long as a scope. An arena without memory (arena{}) only counts: planning.
 class arena {
  public:
   static constexpr std::size_t alignment = 64;
 
   /// A planning arena.
   arena() = default;
-  /// Over memory that the caller keeps.
+  /// An arena in memory that the caller owns.
   arena(std::byte* memory, std::size_t bytes) : memory_(memory), capacity_(bytes) {}
 
   bool planning() const { return memory_ == nullptr; }
@@ -32,7 +31,7 @@ class arena {
   std::size_t peak() const { return peak_; }
   std::size_t capacity() const { return capacity_; }
 
-  /// Room for n elements.
+  /// Allocates n elements.
   template <class T>
   T* allocate(std::ptrdiff_t n) {
     constexpr std::size_t largest = (endless - alignment) / sizeof(T);
@@ -46,16 +45,16 @@ class arena {
     return reinterpret_cast<T*>(memory_ + at);
   }
 
-  /// Gives everything taken since `mark` back.
+  /// Releases everything allocated since used() was `mark`.
   void release(std::size_t mark) { used_ = mark; }
 
-  /// Whether more was taken than there is; in a planning arena, more than any machine has.
+  /// Whether the peak exceeds the capacity, which in a planning arena is more than any machine has.
   bool overrun() const { return peak_ > capacity_; }
-  /// What is in use from now on counts as the most that was.
+  /// Resets the peak to what is in use.
   void forget_overrun() { peak_ = used_; }
 
   /// @name Planning
-  /// What ops write of one matrix is kept in `what`, until it is null.
+  /// Records the elements of one matrix that ops write in `what`; null stops it.
   /// @{
   void watch(coverage* what) { watched_ = what; }
   void note_written(const memory_rows& m) const {
@@ -73,7 +72,7 @@ class arena {
   coverage* watched_ = nullptr;
 };
 
-/// Gives back, at the end of a scope, what was taken inside it.
+/// Releases, at the end of a scope, everything allocated inside it.
 class arena_scope {
  public:
   explicit arena_scope(arena& a) : arena_(a), mark_(a.used()) {}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// memory: where a backend keeps weights, caches and activations. buffer: owned bytes of one. A failed allocation is a
-/// typed error: a model which does not fit is refused instead of ending the program (R12).
+/// memory: allocates a backend's weights, caches and activations. buffer: owned bytes of a memory. A failed allocation
+/// is a typed error, so a model that does not fit is refused instead of ending the program (R12).
 ///
-/// host_memory: the program's own. Its large buffers are zero pages of the system until they are touched, so a generous
-/// KV cache costs nothing before it is used, and are the system's again at once when a model is closed.
+/// host_memory: the host's memory. The pages of its large buffers take memory only when they are first accessed, so a
+/// large KV cache costs nothing before it is used. They return to the system as soon as a model is closed.
 #pragma once
 #include <sys/mman.h>
 
@@ -20,24 +20,23 @@ LLAVA_BEGIN
 
 class buffer;
 
-/// A kind of memory: the program's, or that of one device. It has no state, and its object lives as long as the
-/// program.
+/// A kind of memory: the host's, or one device's. It has no state, and its object lives as long as the program.
 class memory {
  public:
-  /// Every buffer begins at a multiple of so many bytes: a cache line, and the widest vector.
+  /// Alignment of every buffer, in bytes: a cache line, and the widest vector.
   static constexpr std::size_t alignment = 64;
 
-  /// `bytes` of zeros; `what` names them in the error.
+  /// Allocates `bytes` bytes of zeros. `what` names them in the error.
   result<buffer> try_allocate(std::size_t bytes, std::string_view what) const;
 
-  /// Copies bytes of the program to `to` in this memory, at once: for loading, not for steps.
+  /// Copies host bytes to `to` in this memory, synchronously; for loading, not for steps.
   virtual result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const = 0;
 
-  /// For buffer: gives back what allocate() gave.
+  /// Frees memory from allocate(). For buffer.
   virtual void release(std::byte* at, std::size_t bytes) const noexcept = 0;
 
  protected:
-  /// `bytes` > 0 of zeros; null: refused.
+  /// Returns `bytes` > 0 bytes of zeros, or null if refused.
   virtual std::byte* allocate(std::size_t bytes) const noexcept = 0;
   ~memory() = default;
 };
@@ -61,11 +60,11 @@ class buffer {
     if (data_) memory_->release(data_, size_);
   }
 
-  /// An address of the memory, which only ops may touch unless it is the program's.
+  /// An address in the memory. Only ops may access it, unless it is host memory.
   std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
 
-  /// Copies bytes of the program to `offset`, at once: for loading, not for steps.
+  /// Copies host bytes to `offset`, synchronously; for loading, not for steps.
   result<void> try_load(std::size_t offset, const std::byte* from, std::size_t bytes) {
     if (bytes == 0) return {};
     return memory_->try_load(data_ + offset, from, bytes);
@@ -102,8 +101,8 @@ class host_memory final : public memory {
   }
 
  private:
-  /// Buffers of so many bytes are pages of their own. calloc would at times take what another buffer has left, and
-  /// write zeros to all of it.
+  /// Buffers of at least this many bytes have their own pages. calloc may reuse the memory of a freed buffer and write
+  /// zeros to all of it.
   static constexpr std::size_t pages_from = std::size_t{1} << 20;
 
   std::byte* allocate(std::size_t bytes) const noexcept override {
@@ -119,7 +118,7 @@ class host_memory final : public memory {
 inline constexpr host_memory the_host_memory{};
 }  // namespace detail
 
-/// The program's own memory.
+/// The host's memory.
 inline const memory& host_memory() { return detail::the_host_memory; }
 
 LLAVA_END

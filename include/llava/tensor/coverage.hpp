@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// coverage: which elements of a matrix a planning run would have written. Memory that only some user's code writes,
-/// like the image tokens of his projector, is so known to be written whole before anything is computed.
+/// coverage: records the elements of a matrix that a planning run would write. It checks, before anything is computed,
+/// that user code such as a projector writes all of its output.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 LLAVA_BEGIN
 
-/// The memory of a view of any type: rows of so many bytes, `stride` bytes apart.
+/// The memory of a view of any type: `rows` rows of `bytes` bytes, `stride` bytes apart.
 struct memory_rows {
   std::uintptr_t at = 0;
   std::ptrdiff_t rows = 0, bytes = 0, stride = 0;
@@ -25,7 +25,7 @@ struct memory_rows {
         stride(v.stride() * std::ptrdiff_t{sizeof(T)}) {}
 };
 
-/// The elements of a contiguous matrix, each written or not yet. Its memory is never looked at.
+/// The elements of a contiguous matrix, each written or not. Its memory is never accessed.
 class coverage {
  public:
   explicit coverage(matrix_view<const float> of)
@@ -33,11 +33,11 @@ class coverage {
         columns_(of.extent(1)),
         written_(static_cast<std::size_t>(of.size())) {}
 
-  /// Marks what of these rows lies inside the matrix.
+  /// Marks the elements of these rows that lie inside the matrix.
   void note(const memory_rows& m) {
     const auto size = static_cast<std::ptrdiff_t>(written_.size());
-    const auto start = static_cast<std::ptrdiff_t>(m.at - at_);  // bytes from the first element on
-    const std::ptrdiff_t before = -(start + m.bytes);            // rows that end there lie before it
+    const auto start = static_cast<std::ptrdiff_t>(m.at - at_);  // bytes after the first element
+    const std::ptrdiff_t before = -(start + m.bytes);            // bytes from the first row's end to the matrix
     for (std::ptrdiff_t r = before > 0 && m.stride > 0 ? before / m.stride : 0; r < m.rows; ++r) {
       const std::ptrdiff_t from = start + r * m.stride, first = from / element, last = (from + m.bytes) / element;
       for (std::ptrdiff_t i = first > 0 ? first : 0; i < last && i < size; ++i)
@@ -46,7 +46,7 @@ class coverage {
     }
   }
 
-  /// The first row of which an element is not written, or −1.
+  /// Returns the first row with an unwritten element, or −1.
   std::ptrdiff_t first_missing_row() const {
     for (std::size_t i = 0; i < written_.size(); ++i)
       if (!written_[i]) return static_cast<std::ptrdiff_t>(i) / columns_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// mapped_file: the bytes of a file, read-only, as memory: nothing is read before it is looked at, and what was read is
-/// the system's to drop. The file must not be shortened while it is mapped.
+/// mapped_file: a file mapped read-only into memory. The system reads pages when they are accessed, and may drop them
+/// again. The file must not be shortened while it is mapped.
 #pragma once
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -20,7 +20,7 @@
 
 LLAVA_BEGIN
 
-/// The bytes of a file, read-only, where the system maps them.
+/// The bytes of a mapped file, read-only.
 class mapped_file {
  public:
   mapped_file() = default;
@@ -41,7 +41,7 @@ class mapped_file {
 
   static result<mapped_file> try_open(const std::string& file) {
     return guarded([&]() -> result<mapped_file> {
-      // A pipe would be waited for without O_NONBLOCK; it means nothing to a file.
+      // Without O_NONBLOCK opening a pipe would block. The flag has no effect on a file.
       const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
       if (descriptor < 0) return fail_of_system(errno, "llava: cannot open ", file);
       struct stat about {};
@@ -58,18 +58,18 @@ class mapped_file {
       ::close(descriptor);
       m.changed_ = std::int64_t{about.st_mtim.tv_sec} * 1000000000 + about.st_mtim.tv_nsec;
       if (failure != 0) return fail_of_system(failure, "llava: cannot map ", file, " into memory");
-      if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a file"));
+      if (!regular) return fail(errc::io, text_of("llava: ", file, " is not a regular file"));
       return result<mapped_file>(std::move(m));
     });
   }
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
-  /// Says that bytes are looked at here and there, or one after the other again. The system reads some MB around what
-  /// is looked at otherwise: 2,800 samples of a file of 13 GB took 40 s without this, 0.05 with it.
+  /// Announces scattered access, or sequential access again. Otherwise the system reads some MB around each access:
+  /// 2,800 samples of a file of 13 GB took 40 s without this and 0.05 s with it.
   void expect_scattered(bool scattered) const {
     if (data_) ::madvise(data_, size_, scattered ? MADV_RANDOM : MADV_NORMAL);
   }
-  /// When the file was last changed: nanoseconds since 1970.
+  /// Time of the last change, in nanoseconds since 1970.
   std::int64_t changed() const { return changed_; }
 
  private:

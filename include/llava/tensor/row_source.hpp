@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// row_source: where the rows of a weight come from: a tensor of a file, or what is computed from several. Whoever
-/// fills a weight reads it row by row, or uses the values where they lie.
+/// row_source: the source of a weight's rows: one tensor of a file, or rows computed from several. A weight is filled
+/// from these rows, or uses the values in place.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -11,28 +11,28 @@
 
 LLAVA_BEGIN
 
-/// Values in the program's memory, of a type known at run time, perhaps not aligned for it.
+/// Values in host memory, of a type known at run time. They may be unaligned.
 struct host_values {
   dtype type = dtype::float32;
   const std::byte* bytes = nullptr;
-  std::string_view format{};  ///< the block format of the rows, if they are in one; `type` says nothing then
+  std::string_view format{};  ///< the block format of the rows, or empty; if set, `type` has no meaning
 };
 
-/// The rows of a matrix, or the elements of a vector as rows of one.
+/// The rows of a matrix, or the elements of a vector as rows of one element.
 class row_source {
  public:
-  /// All rows one after another, where they lie so in memory; otherwise `bytes` is null.
+  /// All rows, if they are contiguous in host memory; otherwise `bytes` is null.
   virtual host_values in_place() const noexcept { return {}; }
-  /// The name of what they are stored as, where no floats can be read of it; empty: they can.
+  /// The name of the stored type if it cannot be read as floats; otherwise empty.
   virtual std::string_view unreadable() const noexcept { return {}; }
-  /// Rows first … first + count − 1 as floats, (count, columns). Called from several threads at once.
+  /// Writes rows first … first + count − 1 as floats, (count, columns). Several threads call it at once.
   virtual void read(std::int64_t first, std::int64_t count, float* to) const noexcept = 0;
 
  protected:
   ~row_source() = default;
 };
 
-/// The rows of one tensor in memory, `columns` values each.
+/// The rows of one tensor in host memory, `columns` elements each.
 class stored_rows final : public row_source {
  public:
   stored_rows(const host_values& values, std::int64_t columns) : values_(values), columns_(columns) {}

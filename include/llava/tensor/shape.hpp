@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// shape<576, dyn>: extents that are known where they can be and read where they must. Known ones take no space, and an
-/// Eigen map of such a view has them as its own compile-time sizes (backend/eigen/bridge.hpp), which is what they gain.
-/// Row-major everywhere: the last axis is contiguous.
+/// shape<576, dyn>: extents, each known at compile time or set at run time. Known extents take no space, and an Eigen
+/// map of such a view has them as compile-time sizes (backend/eigen/bridge.hpp). All tensors are row-major: the last
+/// axis is contiguous.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -11,10 +11,10 @@
 
 LLAVA_BEGIN
 
-/// The extent of an axis that is known only at run time.
+/// Marks an extent that is known only at run time.
 inline constexpr std::ptrdiff_t dyn = -1;
 
-/// Extents, each known to the compiler or `dyn`.
+/// Extents, each known at compile time or `dyn`.
 template <std::ptrdiff_t... Extents>
 class shape {
   static constexpr std::size_t unknown = (std::size_t{0} + ... + (Extents == dyn ? 1 : 0));
@@ -30,7 +30,7 @@ class shape {
   requires(sizeof...(I) == unknown && sizeof...(I) > 0) constexpr explicit shape(I... extents)
       : extents_{static_cast<std::ptrdiff_t>(extents)...} {}
 
-  /// From a shape of the same rank; known extents must agree (checked by `agrees`).
+  /// From a shape of the same rank; known extents must agree, which the caller checks with `agrees`.
   template <std::ptrdiff_t... Other>
   requires(sizeof...(Other) == sizeof...(Extents)) constexpr explicit shape(const shape<Other...>& other) {
     if constexpr (unknown > 0) {
@@ -57,7 +57,7 @@ class shape {
     return n;
   }
 
-  /// Same rank and same extents, whatever is known of them.
+  /// Whether ranks and extents are equal, known or `dyn`.
   template <std::ptrdiff_t... Other>
   constexpr bool agrees(const shape<Other...>& other) const {
     if constexpr (sizeof...(Other) != sizeof...(Extents)) {
@@ -83,7 +83,7 @@ struct all_dynamic<0, E...> {
 };
 }  // namespace detail
 
-/// A shape of which only the rank is known.
+/// A shape of this rank with all extents `dyn`.
 template <int Rank>
 using dynamic_shape = typename detail::all_dynamic<Rank>::type;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// view<T, Shape>: a pointer into memory that something else owns, with its shape. Rows (steps along the first axis)
-/// may lie `stride` elements apart, so that a slice of columns is a view too; inside a row elements are contiguous.
+/// view<T, Shape>: a non-owning pointer with a shape. Rows (steps along the first axis) are `stride` elements apart, so
+/// a slice of columns is a view too. The elements of a row are contiguous.
 ///
-/// The memory may belong to a device: only ops look at it. On a host backend operator() reads and writes elements.
+/// The memory may belong to a device, where only ops may access it. On a host backend operator() accesses elements.
 #pragma once
 #include <cstddef>
 #include <type_traits>
@@ -12,7 +12,7 @@
 
 LLAVA_BEGIN
 
-/// A pointer with a shape; the memory is somebody else's.
+/// A non-owning pointer with a shape.
 template <class T, class Shape>
 class view {
  public:
@@ -23,7 +23,7 @@ class view {
   constexpr view(T* data, Shape extents) : data_(data), shape_(extents), stride_(row_size(extents)) {}
   constexpr view(T* data, Shape extents, std::ptrdiff_t stride) : data_(data), shape_(extents), stride_(stride) {}
 
-  /// Known extents may be forgotten and elements may become const.
+  /// Converts known extents to `dyn` and elements to const.
   template <class U, class Other>
   requires(std::is_convertible_v<U (*)[], T (*)[]>&& Other::rank ==
            Shape::rank) constexpr view(const view<U, Other>& other)
@@ -37,7 +37,7 @@ class view {
   constexpr bool empty() const { return data_ == nullptr || size() == 0; }
   constexpr bool contiguous() const { return stride_ == row_size(shape_); }
 
-  /// First element of a row.
+  /// Returns a pointer to the first element of row i.
   constexpr T* row(std::ptrdiff_t i) const { return data_ + i * stride_; }
 
   template <class... I>
@@ -60,17 +60,17 @@ class view {
   std::ptrdiff_t stride_ = 0;
 };
 
-/// What ops take: of the shape only the rank is known.
+/// A vector operand of an op.
 template <class T>
 using vector_view = view<T, dynamic_shape<1>>;  // (n)
-/// What ops take: rows and columns.
+/// A matrix operand of an op.
 template <class T>
 using matrix_view = view<T, dynamic_shape<2>>;  // (rows, columns)
 
-/// `count` rows from `first` on, or those of them that x has: an op then says what is missing.
+/// Returns `count` rows from row `first`, or those of them that x has. An op then reports the missing rows.
 template <class T, class Shape>
 constexpr matrix_view<T> rows_of(const view<T, Shape>& x, std::ptrdiff_t first, std::ptrdiff_t count) {
-  static_assert(Shape::rank == 2, "llava: rows_of cuts a matrix");
+  static_assert(Shape::rank == 2, "llava: the operand of rows_of must be a matrix");
   const std::ptrdiff_t rows = x.extent(0), from = first < 0 ? 0 : first < rows ? first : rows;
   const std::ptrdiff_t left = rows - from, taken = count < 0 || first < 0 ? 0 : count < left ? count : left;
   return {x.row(from), dynamic_shape<2>(taken, x.extent(1)), x.stride()};

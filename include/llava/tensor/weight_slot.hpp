@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_slot: a weight of a model in the making, seen by whoever fills it. What reads checkpoints and what computes
-/// meet here: neither knows the other's types, and code that fills slots is compiled once, whatever they are slots of.
+/// weight_slot: the interface to fill a weight of a model. It separates checkpoint readers from stages: neither knows
+/// the other's types, and the code that fills slots is compiled once for all types.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 LLAVA_BEGIN
 
-/// The shape of a tensor as its file states it, at most four axes: what is expected, in errors and when loading.
+/// The expected shape of a stored tensor, with at most four axes.
 struct tensor_dims {
   std::array<std::int64_t, 4> extent{};
   int rank = 0;
@@ -33,24 +33,24 @@ struct tensor_dims {
   constexpr std::int64_t size() const { return rows() * columns(); }
 };
 
-/// A weight that is filled once. What only block formats do is answered here as dense weights answer it.
+/// A weight that is filled once. Functions for block formats have the defaults of dense weights here.
 class weight_slot {
  public:
-  /// Takes the values of a tensor into `to`, the backend's memory, converted on `threads` where they must be. Where
-  /// they are used in place the caller keeps them alive and unchanged. Errors name the tensor.
+  /// Copies the values of a tensor to `to`, the backend's memory, and converts them on `threads` if necessary. Values
+  /// that are used in place must stay alive and unchanged. Errors name the tensor.
   virtual result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name,
                                 const memory& to, executor* threads = nullptr) = 0;
-  /// Memory that try_fill would take for these values.
+  /// Bytes that try_fill would allocate for these values.
   virtual std::size_t bytes_needed(const row_source& from, const tensor_dims& dims) const = 0;
 
-  /// Whether values stored in a block format of that name can fill it; "" is no block format.
+  /// Whether values stored in the block format of that name can fill it; "" means no block format.
   virtual bool takes(std::string_view stored_format) const { return stored_format.empty(); }
-  /// Bytes of a row that is stored in the block format that it takes.
+  /// Bytes of a stored row in the block format that it takes.
   virtual std::int64_t stored_row_bytes(std::int64_t /*columns*/) const { return 0; }
 
-  /// @name The matrix as a backend lays it out its own way
-  /// For a file that keeps it: the layout's name, its bytes, and the use of such bytes where they are mapped, which the
-  /// caller keeps alive and unchanged. False when they are not of the size of the matrix.
+  /// @name The matrix in a backend's own layout, for packed files
+  /// packed_layout() names the layout, and packed() returns the bytes. try_map() uses such bytes in a mapped file,
+  /// which must stay alive and unchanged. It returns false if it cannot use them.
   /// @{
   virtual std::string packed_layout() const { return {}; }
   virtual bool try_map(std::span<const std::byte> /*packed*/, const tensor_dims&) { return false; }
