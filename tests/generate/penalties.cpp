@@ -72,7 +72,7 @@ TEST_CASE("invalid settings are refused, and unset ones have no effect", "[gener
     const auto checked = llava::try_check(s);
     REQUIRE_FALSE(checked);
     CHECK(checked.error().sentence() ==
-          "llava: generation_settings::repetition_penalty must be a positive number; 1 is none");
+          "llava: generation_settings::repetition_penalty must be a positive number; 1 is no penalty");
   }
   s.repetition_penalty = 0.5f;
   CHECK(llava::try_check(s));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// token_penalties: what a repetition penalty and suppressed tokens do to the logits of the next token, in this order,
-/// as transformers' RepetitionPenaltyLogitsProcessor and SuppressTokensLogitsProcessor. A token is penalised once,
-/// however often it stands before. Numbers that are no row of the logits change nothing.
+/// token_penalties: applies a repetition penalty and then suppressed tokens to the logits of the next token, like
+/// transformers' RepetitionPenaltyLogitsProcessor and SuppressTokensLogitsProcessor. A token is penalised once, however
+/// often it occurred. Token ids without a logit are ignored.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -14,16 +14,16 @@
 
 LLAVA_BEGIN
 
-/// The tokens that count against being chosen again, and those that are never chosen.
+/// The tokens that are penalised when they repeat, and those that are never chosen.
 class token_penalties {
  public:
-  /// A repetition penalty of 1 is none.
+  /// A repetition penalty of 1 has no effect.
   token_penalties(float repetition, std::vector<std::int32_t> suppressed)
       : repetition_(repetition), suppressed_(std::move(suppressed)) {}
 
   bool in_force() const { return repeats() || !suppressed_.empty(); }
 
-  /// The tokens before the answer, in place of all that came; `more` is how many can follow without an allocation.
+  /// Replaces the tokens so far with those before the answer. `more` tokens can follow without an allocation.
   void begin(std::vector<std::int32_t> before, std::size_t more) {
     if (!repeats()) return;
     seen_ = std::move(before);
@@ -31,7 +31,7 @@ class token_penalties {
     seen_.erase(std::unique(seen_.begin(), seen_.end()), seen_.end());
     seen_.reserve(seen_.size() + more);
   }
-  /// One more token has been chosen.
+  /// Adds a chosen token.
   void add(std::int32_t token) {
     if (!repeats()) return;
     const auto at = std::lower_bound(seen_.begin(), seen_.end(), token);
@@ -54,7 +54,7 @@ class token_penalties {
 
   float repetition_;
   std::vector<std::int32_t> suppressed_;
-  std::vector<std::int32_t> seen_;  // by number, each once
+  std::vector<std::int32_t> seen_;  // sorted, without duplicates
 };
 
 LLAVA_END

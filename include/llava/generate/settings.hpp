@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// How an answer is generated, and what comes back. Nothing set is greedy, unless the model's folder samples.
+/// The settings of an answer, and the answer. The default is greedy decoding, unless the model's folder samples.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -15,21 +15,22 @@
 
 LLAVA_BEGIN
 
-/// What is not set is what the model's folder says (generation_config.json), or else what stands behind it.
+/// The settings of an answer. The default of an unset value is the model folder's (generation_config.json), or else the
+/// one given here.
 struct generation_settings {
-  std::optional<int> max_new_tokens{};        ///< 512
-  std::optional<float> temperature{};         ///< 0: greedy. Otherwise temperature, top_k, top_p, in this order
-  std::optional<float> top_p{};               ///< 1: all tokens
-  std::optional<int> top_k{};                 ///< 50; 0: all tokens
-  std::optional<float> repetition_penalty{};  ///< 1: none
-  std::optional<std::vector<std::int32_t>> suppress_tokens{};  ///< tokens that are never chosen: none
-  std::uint64_t seed = 0;         ///< the same seed gives the same answer, whatever else runs
+  std::optional<int> max_new_tokens{};        ///< default 512
+  std::optional<float> temperature{};         ///< default 0: greedy; else temperature, top_k, top_p, in this order
+  std::optional<float> top_p{};               ///< default 1: all tokens
+  std::optional<int> top_k{};                 ///< default 50; 0: all tokens
+  std::optional<float> repetition_penalty{};  ///< default 1: no penalty
+  std::optional<std::vector<std::int32_t>> suppress_tokens{};  ///< tokens that are never chosen; default none
+  std::uint64_t seed = 0;         ///< the same seed gives the same answer, alone or in a batch
   std::vector<std::string> stop;  ///< texts that end the answer; they are not part of it
-  bool ignore_eos = false;        ///< go on to max_new_tokens
+  bool ignore_eos = false;        ///< do not end at an eos token
   bool logprobs = false;          ///< fill answer::logprobs
 };
 
-/// The settings in force: those of the caller, and the folder's where the caller has none.
+/// The settings in force: the caller's, else the folder's, else these defaults.
 struct generation_rules {
   int max_new_tokens = 512;
   float temperature = 0.f;
@@ -39,34 +40,35 @@ struct generation_rules {
   std::vector<std::int32_t> suppress_tokens;
 };
 
-/// Errors: a number that has no meaning, NaN among them.
+/// Errors: a value out of range, or NaN.
 LLAVA_INLINE result<void> try_check(const generation_settings& s);
 
-/// What a host may do while an answer is generated. Called on the asking thread.
+/// Hooks into the generation of an answer. They are called on the asking thread.
 struct generation_hooks {
-  /// Changes the logits (V) of the next token before it is chosen: grammars, penalties. It costs a copy of the logits.
+  /// Changes the logits (V) of the next token before it is chosen, for a grammar or a penalty. It costs a copy of the
+  /// logits.
   hook<void(std::span<float>)> on_logits{};
-  /// Ends the generation, in prefill too, when a stop is requested from any thread: a std::stop_token.
+  /// A std::stop_token. A stop requested from any thread ends the generation, also in prefill.
   stop_signal stop{};
 };
 
-/// Takes text as it comes, in whole UTF-8 characters.
+/// Receives text as it is generated, in complete UTF-8 characters.
 using text_callback = function_ref<void(std::string_view)>;
-/// For whoever waits for the whole answer.
+/// Ignores the text, for callers that need only the whole answer.
 inline constexpr auto no_text = [](std::string_view) {};
 
-/// Why an answer ended. Only a batch's answers end `cancelled`, each by its own hook, while the others go on: a
-/// session's question fails instead.
+/// Why an answer ended. Only answers of a batch end as `cancelled`, each by its own hook, while the others continue. In
+/// a session a cancelled question is an error instead.
 enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full, cancelled };
 
-/// What came of a question.
+/// The answer to a question.
 struct answer {
-  std::string text;                  ///< without special tokens, white space at its ends removed
+  std::string text;                  ///< without special tokens and without white space at its ends
   std::vector<std::int32_t> tokens;  ///< new tokens, eos included
-  std::vector<float> logprobs;       ///< natural logarithm of each new token's probability, if asked for
+  std::vector<float> logprobs;       ///< natural logarithm of each new token's probability, if requested
   finish_reason reason = finish_reason::eos;
   int prompt_tokens = 0;  ///< tokens of the prompt, image tokens included
-  int reused_tokens = 0;  ///< of which so many were in the KV cache already
+  int reused_tokens = 0;  ///< tokens of the prompt that were in the KV cache already
 };
 
 LLAVA_END

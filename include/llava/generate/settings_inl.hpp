@@ -19,7 +19,7 @@ LLAVA_INLINE result<void> try_check(const generation_settings& s) {
     if (s.top_p && !(*s.top_p >= 0.f && *s.top_p <= 1.f)) return wrong("top_p", "0 to 1");
     if (s.top_k && *s.top_k < 0) return wrong("top_k", "0 (all tokens) or a positive number");
     if (s.repetition_penalty && !(*s.repetition_penalty > 0.f && *s.repetition_penalty <= largest))
-      return wrong("repetition_penalty", "a positive number; 1 is none");
+      return wrong("repetition_penalty", "a positive number; 1 is no penalty");
     return {};
   });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// stop_text: ends an answer at the first of some texts, and holds back the end of what has come as long as it may be
-/// the beginning of one, so that no part of a stop text is ever streamed.
+/// stop_text: ends an answer at the first stop text. It holds back the end of the text while it may be the beginning of
+/// a stop text, so no part of a stop text is ever streamed.
 #pragma once
 #include <algorithm>
 #include <span>
@@ -11,14 +11,14 @@
 
 LLAVA_BEGIN
 
-/// Holds back what may be the beginning of a stop text.
+/// Finds stop texts in streamed text, and holds back possible beginnings of one.
 class stop_text {
  public:
   explicit stop_text(std::span<const std::string> stops) : stops_(stops) {
     for (const std::string& s : stops_) longest_ = (std::max)(longest_, s.size());
   }
 
-  /// Takes the next piece and returns what can be shown now; the view is good until the next call.
+  /// Takes the next piece and returns the text that can be shown now. The view is valid until the next call.
   std::string_view push(std::string_view piece) {
     held_.erase(0, shown_);
     held_ += piece;
@@ -29,7 +29,7 @@ class stop_text {
     shown_ = reached_ ? end : held_.size() - undecided();
     return std::string_view(held_).substr(0, shown_);
   }
-  /// What is still held back, when no more will come.
+  /// Returns the text still held back, after the last piece.
   std::string_view finish() {
     held_.erase(0, shown_);
     shown_ = held_.size();
@@ -38,7 +38,7 @@ class stop_text {
   bool reached() const { return reached_; }
 
  private:
-  /// Length of the longest end of held_ that begins a stop text.
+  /// Length of the longest suffix of held_ that is a prefix of a stop text.
   std::size_t undecided() const {
     for (std::size_t n = (std::min)(longest_, held_.size()); n > 0; --n) {
       const std::string_view tail = std::string_view(held_).substr(held_.size() - n);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// decoder: the language model of the LLaMA family (LLaMA, Vicuna, Mistral, Qwen2), one step over any rows of any
+/// decoder: a language model of the LLaMA family (LLaMA, Vicuna, Mistral, Qwen2). One step takes any rows of any
 /// sequences.
 ///
 ///   ids (T) -> x (T, D) -> layers -> x (T, D); some rows (R, D) -> norm -> head -> logits (R, V)
@@ -50,28 +50,28 @@ class decoder {
  public:
   using cache_type = kv_layout_of<B, typename P::kv_cache>;
 
-  /// `rows` of the embedding table and of the head, of which the first `vocab` are tokens: known from the files only.
+  /// The embedding table and the head have `rows` rows, and the first `vocab` are tokens. Both come from the files.
   decoder(Numbers numbers, Act act, int rows, int vocab)
       : n_(numbers), act_(act), rows_(rows), vocab_(vocab), layers_(static_cast<std::size_t>(numbers->layers)) {}
 
   const text_config& config() const { return *n_; }
   int head_rows() const { return rows_; }
-  /// Tokens that can be drawn: the logits of the first rows.
+  /// Number of tokens that can be drawn: the first rows of the head.
   int vocab() const { return vocab_; }
 
-  /// Every weight: visit(canonical name, slot, dims).
+  /// Visits every weight: visit(canonical name, slot, dims).
   template <class Visit>
   void each(Visit&& visit) {
     visit(std::string("text.embed_tokens.weight"), embeddings_, tensor_dims{rows_, n_->hidden});
     for (std::size_t i = 0; i < layers_.size(); ++i)
       layers_[i].each(visit, "text.layers." + std::to_string(i) + ".", *n_);
     visit(std::string("text.norm.weight"), norm_, tensor_dims{n_->hidden});
-    // A tied head is the embedding table, read once more in the head's format.
+    // A tied head reads the embedding table again, in the head's format.
     visit(std::string(n_->tied ? "text.embed_tokens.weight" : "text.lm_head.weight"), head_,
           tensor_dims{rows_, n_->hidden});
   }
 
-  /// To be called once, when the weights are in place.
+  /// Computes the rotary frequencies. Must be called once, after the weights are filled.
   result<void> try_prepare(const memory& to) {
     const std::vector<float> f = rope_frequencies(*n_);
     return frequencies_.try_fill(stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(f.data())}, 1),
@@ -84,8 +84,8 @@ class decoder {
     embed(q, x, embeddings_.view(), ids);
   }
 
-  /// All layers, in place; the rows' keys and values are written to `cache`, whose layer(i) is a view of cache_type.
-  /// `go_on` is asked before every layer; false ends the work and makes x meaningless.
+  /// Runs all layers in place and writes the rows' keys and values to `cache`, whose layer(i) is a view of cache_type.
+  /// `go_on` is called before every layer. If it returns false, so does forward, and x has no meaning.
   template <class Q, class Cache, class GoOn>
   bool forward(Q& q, matrix_view<float> x, const step_rows& rows, const Cache& cache, GoOn&& go_on) const {
     arena_scope scope(q.workspace());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// kv_cache: keys and values of all sequences of a model, in blocks of 16 tokens that are counted, so that sequences
-/// may share a beginning. kv_sequence: the blocks of one sequence. It grows before a step, is cut back to forget, and
-/// is copied to fork: full blocks are shared, and a last block that is not full is left out, because its tokens can be
-/// computed again with the same bytes (R14) and then nobody ever writes to a shared block. A sequence owns its part of
-/// the pool, so it may outlive the model that it came from.
+/// kv_cache: the keys and values of all sequences of a model, in reference-counted blocks of 16 tokens, so that
+/// sequences can share a prefix. kv_sequence: the blocks of one sequence. It grows before a step and is truncated to
+/// forget tokens. A fork shares the full blocks and omits a last block that is not full. The tokens of that block can
+/// be computed again with the same bytes (R14), so a shared block is never written. A sequence shares ownership of the
+/// allocator, so it may outlive its model.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -19,10 +19,10 @@
 
 LLAVA_BEGIN
 
-/// Which blocks are in use. Safe from several threads; blocks are given out lowest first.
+/// Tracks the blocks in use. Thread-safe. Unused blocks are allocated lowest first, and a released block before them.
 class block_allocator {
  public:
-  /// `longest`: tokens of the longest sequence, for the sentence of a full cache.
+  /// `longest`: tokens of the longest sequence, for the error of a full cache.
   explicit block_allocator(int count, int longest)
       : references_(static_cast<std::size_t>(count), 0), longest_(longest) {
     free_.reserve(references_.size());
@@ -36,7 +36,7 @@ class block_allocator {
     return static_cast<int>(free_.size());
   }
 
-  /// A block, or −1 when all are taken.
+  /// Returns a free block, or −1 if there is none.
   int allocate() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (free_.empty()) return -1;
@@ -51,7 +51,7 @@ class block_allocator {
   }
   void drop(int b) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (--references_[static_cast<std::size_t>(b)] == 0) free_.push_back(b);  // never beyond the reserved capacity
+    if (--references_[static_cast<std::size_t>(b)] == 0) free_.push_back(b);  // within the reserved capacity
   }
   bool shared(int b) const {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -65,7 +65,7 @@ class block_allocator {
   int longest_;
 };
 
-/// The memory of the blocks, layer by layer, each in the layout that a backend's ops take.
+/// The memory of the blocks, one layer after the other, in the layout of a backend's ops.
 template <class Layout>
 class kv_cache {
  public:
@@ -76,7 +76,9 @@ class kv_cache {
       cache.dim_ = c.head_dim;
       cache.blocks_ = blocks;
       const auto bytes = checked_mul(cache.layer_bytes(), static_cast<unsigned>(c.layers));
-      if (!bytes) return fail(errc::out_of_memory, "llava: the KV cache asked for does not fit the address space");
+      if (!bytes)
+        return fail(errc::out_of_memory,
+                    "llava: the KV cache is larger than the address space; set a smaller kv_tokens");
       LLAVA_TRY(made, of.try_allocate(*bytes, "the KV cache"));
       cache.buffer_ = std::move(made);
       return result<kv_cache>(std::move(cache));
@@ -95,7 +97,7 @@ class kv_cache {
   int heads_ = 0, dim_ = 0, blocks_ = 0;
 };
 
-/// The blocks of one sequence of tokens; of no use once moved from.
+/// The blocks of one sequence of tokens. It must not be used once moved from.
 class kv_sequence {
  public:
   explicit kv_sequence(std::shared_ptr<block_allocator> pool) : pool_(std::move(pool)) {}
@@ -103,7 +105,7 @@ class kv_sequence {
       : pool_(std::move(other.pool_)),
         blocks_(std::exchange(other.blocks_, {})),
         tokens_(std::exchange(other.tokens_, 0)) {}
-  /// Its own blocks are given back at once.
+  /// Releases its own blocks at once.
   kv_sequence& operator=(kv_sequence&& other) noexcept {
     kv_sequence taken(std::move(other));
     std::swap(pool_, taken.pool_);
@@ -115,14 +117,14 @@ class kv_sequence {
   kv_sequence& operator=(const kv_sequence&) = delete;
   ~kv_sequence() { truncate(0); }
 
-  /// Tokens whose keys and values are in the cache.
+  /// Number of tokens whose keys and values are in the cache.
   int tokens() const { return tokens_; }
   const std::vector<std::int32_t>& blocks() const { return blocks_; }
   std::int32_t slot(int position) const {
     return blocks_[static_cast<std::size_t>(position / kv_block)] * kv_block + position % kv_block;
   }
 
-  /// Makes room for `tokens` in all; on failure nothing changes.
+  /// Allocates blocks for `tokens` tokens in total. On failure nothing changes.
   result<void> try_reserve(int tokens) {
     const std::size_t before = blocks_.size();
     while (static_cast<int>(blocks_.size()) * kv_block < tokens) {
@@ -131,20 +133,20 @@ class kv_sequence {
         while (blocks_.size() > before) pop();
         return fail(errc::context_full,
                     text_of("llava: the KV cache is full: its ", pool_->count() * kv_block,
-                            " tokens are shared by all sessions and batches, room for ",
+                            " tokens are shared by all sessions and batches and hold ",
                             pool_->count() * kv_block / pool_->longest(), " conversations of ", pool_->longest(),
-                            " tokens; drop what is idle, or open the model with a larger kv_tokens"));
+                            " tokens; drop idle sessions, or open the model with a larger kv_tokens"));
       }
       blocks_.push_back(b);
     }
     return {};
   }
-  /// So many tokens are to come: growing to them then allocates nothing.
+  /// Reserves host memory, so that growing to `tokens` tokens allocates none.
   void expect(int tokens) { blocks_.reserve(static_cast<std::size_t>(tokens / kv_block + 1)); }
-  /// After a step: so many tokens are now in the cache.
+  /// Sets the number of tokens in the cache, after a step.
   void set_tokens(int tokens) { tokens_ = tokens; }
 
-  /// Forgets all but the first `tokens`; perhaps a few more, when the block that they end in is shared.
+  /// Forgets all but the first `tokens` tokens. If they end within a shared block, its tokens are forgotten too.
   void truncate(int tokens) {
     if (tokens < tokens_) tokens_ = tokens;
     if (tokens_ % kv_block != 0 && pool_->shared(blocks_[static_cast<std::size_t>(tokens_ / kv_block)]))
@@ -152,7 +154,7 @@ class kv_sequence {
     while (static_cast<int>(blocks_.size()) * kv_block >= tokens_ + kv_block) pop();
   }
 
-  /// Another sequence with the same beginning.
+  /// Returns a sequence that shares the full blocks.
   kv_sequence fork() const {
     kv_sequence other(pool_);
     const int full = tokens_ / kv_block;

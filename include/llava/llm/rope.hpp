@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The frequencies of the rotary embedding (Su et al. 2021), as transformers computes them: f_i = θ^(−2i/d), divided by
-/// `factor` for linear scaling, and for llama3 scaling divided where the wavelength is beyond the original context,
-/// kept where it is short, and blended in between.
+/// The frequencies of the rotary embedding (Su et al. 2021), as transformers computes them: f_i = θ^(−2i/d). Linear
+/// scaling divides them by `factor`. llama3 scaling divides those of long wavelengths (above original context /
+/// low_freq_factor), keeps those of short ones (below original context / high_freq_factor), and blends those in
+/// between.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -11,7 +12,7 @@
 
 LLAVA_BEGIN
 
-/// (d / 2)
+/// Returns the frequencies (d / 2).
 inline std::vector<float> rope_frequencies(const text_config& c) {
   std::vector<float> f(static_cast<std::size_t>(c.head_dim / 2));
   for (std::size_t i = 0; i < f.size(); ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// any: the model whose numbers and choices are read from config.json. The choices are these lists; a type added to one
-/// is found by its name.
+/// any: the model whose configuration and choices are read from config.json. The lists name the possible choices; a
+/// type added to a list is found by its `name`.
 #pragma once
 #include <llava/base/one_of.hpp>
 #include <llava/ops/activation.hpp>

@@ -9,7 +9,7 @@
 
 LLAVA_BEGIN
 
-/// liuhaotian/llava-v1.5-7b, llava-hf/llava-1.5-7b-hf.
+/// The model of liuhaotian/llava-v1.5-7b and llava-hf/llava-1.5-7b-hf.
 struct llava_1_5_7b {
   static constexpr vision_config vision{};
   static constexpr text_config text{};
@@ -20,7 +20,7 @@ struct llava_1_5_7b {
   using conversation = of_checkpoint<vicuna_v1>;
 };
 
-/// liuhaotian/llava-v1.5-13b, llava-hf/llava-1.5-13b-hf.
+/// The model of liuhaotian/llava-v1.5-13b and llava-hf/llava-1.5-13b-hf.
 struct llava_1_5_13b : llava_1_5_7b {
   static constexpr auto text = with(llava_1_5_7b::text, [](text_config& c) {
     c.hidden = 5120;

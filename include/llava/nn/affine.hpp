@@ -8,7 +8,7 @@
 
 LLAVA_BEGIN
 
-/// y = norm(x) · w + b: the weights of a LayerNorm.
+/// The weights of a LayerNorm: y = norm(x) · weight + bias.
 template <class B>
 struct affine {
   parameter<B> weight, bias;  // (D)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight<B, F> for block formats: a matrix in the layout that backend B multiplies. Floats are quantised, rows of F
-/// are laid out as they are; both unit by unit, on all threads, without a second copy of the matrix. Rows that B
-/// multiplies as F stores them are used where the file is mapped.
+/// weight<B, F> for block formats: a matrix in the layout that backend B multiplies. Filling it quantises floats, or
+/// repacks rows that are in F already, unit by unit on all threads, without a second copy of the matrix. If B
+/// multiplies rows as F stores them, they are used in the mapped file.
 #pragma once
 #include <memory>
 #include <string>
@@ -11,7 +11,7 @@
 
 LLAVA_BEGIN
 
-/// A matrix (N, K) of block format F in a backend's memory, or where its file is mapped.
+/// A matrix (N, K) of block format F, in a backend's memory or in a mapped file.
 template <class B, block_format F>
 class weight<B, F> final : public weight_slot {
  public:
@@ -59,10 +59,10 @@ class weight<B, F> final : public weight_slot {
   static bool in_place(const row_source& from) {
     return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && is_stored(from);
   }
-  /// Whether its rows are in this format already.
+  /// Whether the rows are in format F already.
   static bool is_stored(const row_source& from) { return from.in_place().bytes && from.in_place().format == F::name; }
 
-  /// Lays a run of units at a time, each thread its units. Memory of a device is loaded when a run is done.
+  /// Packs one run of units at a time. Threads share the units of a run. Device memory is loaded after each run.
   static result<void> try_pack(const row_source& from, std::ptrdiff_t rows, std::ptrdiff_t columns, buffer& packed,
                                executor& threads) {
     const std::ptrdiff_t units = (rows + layout::unit - 1) / layout::unit, bytes = layout::unit_bytes(columns);
@@ -100,7 +100,7 @@ class weight<B, F> final : public weight_slot {
   static std::ptrdiff_t stored_bytes(std::ptrdiff_t columns) { return block_view<F>::row_bytes(columns); }
 
   buffer owned_;
-  std::span<const std::byte> packed_;  // owned, or mapped from a file that keeps them; none where a device has them
+  std::span<const std::byte> packed_;  // owned, or mapped from a packed file; empty on a device
   typename layout::view view_{};
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// linear: y = x · Wᵀ + b, as a checkpoint stores it: weight (out, in) and perhaps bias (out).
+/// linear: y = x · Wᵀ + b, with a checkpoint's weight (out, in) and optional bias (out).
 #pragma once
 #include <string>
 
@@ -9,13 +9,13 @@
 
 LLAVA_BEGIN
 
-/// y = x · wᵀ + b: a weight (N, K) of format F and, where there is one, a bias (N).
+/// y = x · wᵀ + b: a weight (N, K) of format F and an optional bias (N).
 template <class B, class F>
 struct linear {
   weight<B, F> w;     // (out, in)
   parameter<B> bias;  // (out), or empty
 
-  /// Names and shapes: visit(name, slot, dims).
+  /// Visits the tensors: visit(name, slot, dims).
   template <class Visit>
   void each(Visit&& visit, const std::string& name, std::int64_t out, std::int64_t in, bool has_bias) {
     visit(name + ".weight", w, tensor_dims{out, in});
@@ -24,14 +24,14 @@ struct linear {
 
   using operand = operand_of<B, F>;  ///< the element type of x
 
-  /// y = A(x · Wᵀ + b), or y += or *= that.             x (T, in) an operand -> y (T, out) f32 or an operand
+  /// y = A(x · Wᵀ + b), or y += or y *= it.             x (T, in) an operand -> y (T, out) f32 or an operand
   template <activation A = no_activation, class Q, class Y>
   void forward(Q& q, matrix_view<Y> y, matrix_view<const operand> x, A = {}, update how = update::assign) const {
     matmul(q, y, x, w.view(), epilogue<A>{bias.view(), how});
   }
 };
 
-/// y += x · Wᵀ + b: what ends a residual branch.
+/// y += x · Wᵀ + b: the end of a residual branch.
 template <class B, class F, class Q>
 void add_linear(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x, const linear<B, F>& l) {
   l.forward(q, y, x, no_activation{}, update::add);

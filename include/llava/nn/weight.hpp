@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where the numbers of a model live: weight<B, F> is a matrix in format F, parameter<B> an f32 vector (norms, biases,
-/// positions). Both begin empty and are filled once. A weight whose stored type is F is used where the file is mapped,
-/// when the backend can read there; otherwise it is converted into the backend's memory, a piece at a time.
+/// The weights of a model: weight<B, F> is a matrix in format F, parameter<B> an f32 vector or small matrix (norms,
+/// biases, positions). Both begin empty and are filled once. A weight stored as F is used in the mapped file if the
+/// backend can read host memory. Otherwise it is converted into the backend's memory, some rows at a time.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -13,15 +13,15 @@
 LLAVA_BEGIN
 
 namespace detail {
-/// The error of rows that hold no floats.
+/// The error for a weight whose rows are not stored as floats.
 LLAVA_INLINE error not_floats(std::string_view name, std::string_view stored);
 
-/// Reads `rows` rows as f32, f16 or bf16 into a new buffer, some at a time.
+/// Converts `rows` rows to f32, f16 or bf16 in a new buffer, some at a time.
 LLAVA_INLINE result<buffer> try_convert(const row_source& from, dtype to, std::int64_t rows, std::int64_t columns,
                                         std::string_view name, const memory& where);
 }  // namespace detail
 
-/// A matrix of format F in a backend's memory, or where its file is mapped. Block formats: nn/block_weight.hpp.
+/// A matrix (N, K) of format F, in a backend's memory or in a mapped file. Block formats: nn/block_weight.hpp.
 template <class B, class F>
 class weight final : public weight_slot {
  public:
@@ -56,7 +56,7 @@ class weight final : public weight_slot {
   typename format<F>::view view_{};
 };
 
-/// A vector or small matrix of float in a backend's memory: biases, norms, embeddings of positions.
+/// A vector or small matrix of floats in a backend's memory: biases, norms, position embeddings.
 template <class B>
 class parameter final : public weight_slot {
  public:

@@ -11,8 +11,7 @@ LLAVA_BEGIN
 namespace detail {
 
 LLAVA_INLINE error not_floats(std::string_view name, std::string_view stored) {
-  return fail(errc::unsupported,
-              text_of("llava: ", name, " is stored as ", stored, "; weights must be f32, f16 or bf16"));
+  return fail(errc::unsupported, text_of("llava: ", name, " is stored as ", stored, ", expected f32, f16 or bf16"));
 }
 
 template <class To>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// any_projector<P...>: a projector chosen by a file. It models the same concept as the ones it lists.
+/// any_projector<P...>: a projector chosen by config.json. It models the same concept as those that it lists.
 #pragma once
 #include <variant>
 
@@ -9,7 +9,7 @@
 
 LLAVA_BEGIN
 
-/// One of Choices, chosen by its name when a folder is opened.
+/// One of P, chosen by its name when a folder is opened.
 template <class... P>
 struct any_projector : one_of<P...> {
   using one_of<P...>::one_of;

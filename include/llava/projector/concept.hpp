@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// projector: a choice of how image features become image tokens. It is a tag with a template `stage<B, F>`:
-///   stage(projector_config)                   its numbers; or stage(projector_config, P), with what P's object chose
-///   each(visit)                               its weights, named "projector.…": visit(name, slot, dims)
-///   rows(features)                            how many image tokens come from that many features; at least 1
-///   forward(queue, y, x)                      x (features, Dv), an operand of products with F -> y (rows(features), D)
-///                                             f32, all of it written by ops
-/// and, in the list of `any`, a `name`, by which config.json chooses it. docs/adding-a-projector.md shows a new one.
-/// What it gets wrong is an error of opening a model, where `forward` is run once with shapes alone.
+/// projector: turns image features into image tokens. It is a tag with a member template `stage<B, F>`:
+///   stage(projector_config)                   takes its configuration; stage(projector_config, P) if a P has state
+///   each(visit)                               visits its weights, named "projector.…": visit(name, slot, dims)
+///   rows(features)                            returns the number of image tokens for `features` features; at least 1
+///   forward(queue, y, x)                      x (features, Dv), a matmul operand of F -> y (rows(features), D) f32;
+///                                             ops must write all of y
+/// In the list of `any` it needs a `name`, by which config.json chooses it. docs/adding-a-projector.md shows a new one.
+/// Opening a model runs `forward` once with shapes alone and returns its mistakes as errors.
 #pragma once
 #include <concepts>
 #include <string_view>

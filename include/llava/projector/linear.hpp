@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// linear_projector: one linear layer ("linear", LLaVA v1). identity_projector: features are tokens already
+/// linear_projector: one linear layer ("linear", LLaVA v1). identity_projector: image tokens are the features
 /// ("identity").
 #pragma once
 #include <llava/nn/linear.hpp>
@@ -33,11 +33,11 @@ struct linear_projector {
   };
 };
 
-/// No projector: features are image tokens.
+/// No projector: image tokens are the features.
 struct identity_projector {
   static constexpr std::string_view name = "identity";
 
-  /// Nothing but a copy.
+  /// Copies the features.
   template <class B, class F>
   class stage {
    public:

@@ -4,7 +4,7 @@
 ///   rgb (S·S·3) -> patches (P, 3·p·p) -> tokens (1 + P, Dv) -> layers_run() of the layers -> features (P, Dv)
 ///
 /// Layer: h += out(attention(LN1 h)); h += fc2(act(fc1(LN2 h))). With select_layer −2 the last layer of the checkpoint
-/// is never run nor read. Follows transformers' CLIPVisionModel and SiglipVisionModel.
+/// is neither run nor read. Follows transformers' CLIPVisionModel and SiglipVisionModel.
 #pragma once
 #include <cmath>
 #include <string>
@@ -48,7 +48,7 @@ class vit {
 
   const vision_config& config() const { return *n_; }
 
-  /// Every weight: visit(canonical name, slot, dims).
+  /// Visits every weight: visit(canonical name, slot, dims).
   template <class Visit>
   void each(Visit&& visit) {
     if (n_->class_token) visit(std::string("vision.embeddings.class_embedding"), class_token_, tensor_dims{n_->hidden});
@@ -63,8 +63,9 @@ class vit {
       layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
   }
 
-  /// features (features(), Dv) of one image. rgb (S·S·3) bytes and table (3, 256) are the backend's memory. `go_on`
-  /// is asked before every layer; false ends the work, and the features are then not written.
+  /// Computes the features (features(), Dv) of one image. rgb (S·S·3) bytes and table (3, 256) are in the backend's
+  /// memory. `go_on` is called before every layer. If it returns false, so does forward, and the features are not
+  /// written.
   template <class Q, class GoOn>
   bool forward(Q& q, matrix_view<float> features, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
                GoOn&& go_on) const {
@@ -112,7 +113,7 @@ class vit {
                 attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim()))});
       add_linear(q, h, x, w.out);
     }
-    const matrix_view<operand> inner = allocate_matrix<operand>(q, tokens, n_->ffn);  // (1 + P, 4·Dv)
+    const matrix_view<operand> inner = allocate_matrix<operand>(q, tokens, n_->ffn);  // (1 + P, ffn)
     w.norm2.forward(q, x, h, n_->eps);
     visit_choice(act_, [&](auto act) { w.fc1.forward(q, inner, x, act); });
     add_linear(q, h, inner, w.fc2);
