@@ -66,7 +66,7 @@ class Ask(unittest.TestCase):
             return said["conversation"], said["conversation_reason"], said["conversation_guessed"], done.stderr
 
         self.assertEqual(about(TINY), ("chat_template", "the folder has one in chat_template.jinja", False, ""))
-        self.assertEqual(about(TINY, "--conv-mode", "mpt"), ("mpt", "it was asked for", False, ""))
+        self.assertEqual(about(TINY, "--conv-mode", "mpt"), ("mpt", "it was requested", False, ""))
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree("tests/data/goldens/original_inside", f"{folder}/tuned")
             os.symlink(f"{folder}/tuned", f"{folder}/llava-v1.5-7b")

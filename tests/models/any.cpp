@@ -70,9 +70,9 @@ TEST_CASE("a custom projector is found by its name in both layouts, and the erro
                        all.begin() + static_cast<std::ptrdiff_t>(2 * r * width)));
     const auto unknown = try_open<llava::any>(f.path.string());
     REQUIRE_FALSE(unknown);
-    CHECK(
-        unknown.error().sentence().find("the projector 'halved_mlp' is not one of this model type's; known: mlp_gelu, "
-                                        "linear, identity") != std::string::npos);
+    CHECK(unknown.error().sentence().find(
+              "the projector 'halved_mlp' is not supported by this model type; known: mlp_gelu, "
+              "linear, identity") != std::string::npos);
   }
 }
 

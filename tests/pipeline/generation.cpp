@@ -109,7 +109,7 @@ TEST_CASE("penalties that forbid every token or make logits infinite are errors 
   chat.settings.repetition_penalty = 1e-45f;
   a = chat.try_ask("hello");
   REQUIRE_FALSE(a);
-  CHECK(a.error().sentence() == "llava: the repetition_penalty makes logits infinite; take one nearer to 1");
+  CHECK(a.error().sentence() == "llava: the repetition_penalty makes logits infinite; set one nearer to 1");
   chat.settings = {};
   chat.settings.max_new_tokens = 2;
   CHECK(chat.try_ask("hello"));

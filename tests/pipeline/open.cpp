@@ -112,7 +112,7 @@ TEST_CASE("a token beyond the rows of embeddings is an error only if a prompt co
     REQUIRE_FALSE(answered);
     CHECK(answered.error().code() == llava::errc::mismatch);
     CHECK(answered.error().sentence() ==
-          "llava: the prompt has the token 402, '<extra>', and the model has embeddings of 402 tokens; leave it out");
+          "llava: the prompt has the token 402, '<extra>', but the model has embeddings of 402 tokens; remove it");
   }
   CHECK_FALSE(chat.try_logits("<extra>", {}));
   CHECK(chat.save().turns.size() == 2);
@@ -126,8 +126,8 @@ TEST_CASE("a folder whose <image> id differs from its tokenizer's is an error ab
   const std::string config = f.read("config.json"), words = f.read("tokenizer.json");
   f.write("config.json", replaced(config, "\"image_token_index\": 400", "\"image_token_index\": 401"));
   CHECK(error_of(f.path.string()) == "llava: " + f.path.string() +
-                                         "/config.json says that <image> is the token 401, and its tokenizer says 400; "
-                                         "take config.json and the tokenizer's files from one place");
+                                         "/config.json says that <image> is the token 401, but its tokenizer says 400; "
+                                         "take config.json and the tokenizer's files from one upload");
   f.write("config.json", config);
   f.write("tokenizer.json", replaced(words, "\"<image>\"", "\"<omage>\""));
   f.write("tokenizer_config.json", "{}");
@@ -158,7 +158,7 @@ TEST_CASE("absent folders, repository names and files in place of folders give o
 TEST_CASE("R12: a memory budget is checked before anything is allocated") {
   llava::open_options small = tiny::options();
   small.memory_budget = 100000;
-  CHECK(error_of(golden, small).find("over the memory budget of 100000") != std::string::npos);
+  CHECK(error_of(golden, small).find("exceed the memory budget of 100000") != std::string::npos);
   const auto converted =
       tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/original_identity", small);  // f32 in the file
   REQUIRE_FALSE(converted);

@@ -98,7 +98,7 @@ TEST_CASE("custom projector: an impossible number of rows is an error of opening
   for (const int rows : {0, -1, 2049, 1 << 30})
     CHECK(opening({rows}) ==
           "llava: the projector makes " + std::to_string(rows) +
-              " image tokens of 49 features, expected 1 to 2048, the model's context: see its rows()");
+              " image tokens from 49 features, expected 1 to 2048, the model's context; correct its rows()");
   for (const int rows : {24, 98}) {
     const std::string expected = "llava: the projector: matmul: y is (" + std::to_string(rows) +
                                  ", 128), expected (49, 128), since x is (49, 128) and w is (128, 128)";
@@ -112,7 +112,7 @@ TEST_CASE("custom projector: an impossible number of rows is an error of opening
 TEST_CASE("custom projector: image tokens that no op writes are an error of opening", "[pipeline]") {
   const auto unwritten = [](int rows, int first) {
     return "llava: the projector makes " + std::to_string(rows) +
-           " image tokens, as its rows() says, but no op writes all of number " + std::to_string(first);
+           " image tokens, as its rows() says, but no op writes all of row " + std::to_string(first);
   };
   const auto columns = [](auto x, std::ptrdiff_t first, std::ptrdiff_t count) {
     return decltype(x)(x.data() + first, llava::dynamic_shape<2>(x.extent(0), count), x.stride());

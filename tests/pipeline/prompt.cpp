@@ -143,7 +143,7 @@ TEST_CASE(
   const auto other = tiny::model_type::try_open(f.path.string(), named);
   REQUIRE(other);
   CHECK(other->description().conversation.name == "mpt");
-  CHECK(other->description().conversation.reason == "it was asked for");
+  CHECK(other->description().conversation.reason == "it was requested");
   auto other_chat = other->session();
   other_chat.settings.max_new_tokens = 2;
   CHECK(other_chat.try_ask(tiny::test_image(1), "What?"));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// batch: several answers at the same time. Each step takes decode rows of those that are answering and chunks
-/// of prompts of those that are beginning, together at most max_batch_tokens rows and max_sequences sequences. An
-/// answer is byte for byte the one that its question would get alone (R14).
+/// batch: generates several answers at the same time. Each step takes decode rows of the running answers and prompt
+/// chunks of the new ones, together at most max_batch_tokens rows and max_sequences sequences. An answer is byte for
+/// byte the one that its prompt gets alone (R14).
 ///
-/// All answers share the model's KV cache. One that is finished gives its part back. One for which there is no room
-/// waits for those that go on; when none can, the one that was added last gives its part back and is computed again
-/// later, with the same bytes. So an answer ends early (finish_reason::context_full, with what it has) only when it has
-/// all that sessions outside the batch have left, and that is not enough.
+/// All answers share the model's KV cache. A finished answer releases its blocks. An answer without room waits while
+/// others continue. If none can continue, the answer that was added last releases its blocks and is computed again
+/// later, with the same bytes. So an answer ends early (finish_reason::context_full, with its text so far) only if all
+/// blocks that are not used outside the batch are too few for it alone.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -24,26 +24,26 @@ LLAVA_BEGIN
 class opened_model;
 class generation;
 
-/// Questions that are answered together, each as it would be alone. Used by one thread at a time, and not by its own
-/// callbacks (errc::busy). What a callback throws passes by; the next step goes on.
+/// Prompts that are answered together, each as it would be alone. One thread at a time may use a batch, and its own
+/// callbacks may not (errc::busy). An exception of a callback passes through; the next step continues.
 class batch {
  public:
   explicit batch(std::shared_ptr<const opened_model> model);
   batch(batch&&) noexcept;
-  /// What it had is given back before it takes another's.
+  /// Releases its own answers before it takes the other's.
   batch& operator=(batch&& other) noexcept;
   ~batch();
 
-  /// Adds a prompt as its text stands; returns its number. Its answer is begun by the next step.
+  /// Adds the text of a prompt and returns its index. The next step begins its answer.
   result<std::size_t> try_add(std::string_view prompt, std::span<const image> images,
                               const generation_settings& settings = {}, const generation_hooks& hooks = {});
 
-  /// One step for as many as fit. False when every answer is finished. An answer whose stop was requested ends with
-  /// what it has; a step is interrupted once that holds for all that are in it.
+  /// Runs one step for as many answers as fit. Returns false when every answer is finished. An answer whose stop was
+  /// requested ends with its text so far. A step is interrupted only if all its answers are to stop.
   result<bool> try_step();
 
-  /// Steps until every answer is finished; answers, or what stands in their place, in the order of adding. Errors:
-  /// those of a step, which are of the whole batch; the next call goes on.
+  /// Runs steps until every answer is finished. Returns an answer or an error for each prompt, in the order of adding.
+  /// Errors: those of a step, which concern the whole batch; the next call continues.
   result<std::vector<result<answer>>> try_run();
 
  private:
@@ -52,20 +52,20 @@ class batch {
   template <class F>
   auto alone(F&& body) -> decltype(body());
   result<bool> step();
-  /// The rows of the next step, with room for their tokens. Those that answer come first, one token each; prompts share
-  /// what is left. False when there is none.
+  /// Chooses the rows of the next step and reserves cache for their tokens. Decode rows come first, one token each;
+  /// prompts share the remaining rows. Returns false if there are none.
   bool choose_parts();
-  /// When no row can go on: takes the last one's part of the cache, or ends the only one that has a part. False when
-  /// all are finished.
+  /// Makes room when no row can continue: releases the blocks of the last row, or ends the only row that has blocks.
+  /// Returns false when all are finished.
   bool make_room();
 
   std::shared_ptr<const opened_model> model_;
   std::vector<std::unique_ptr<row>> rows_;
-  // Of the step:
+  // The current step:
   std::vector<row*> chosen_;
-  std::vector<step_part> parts_;      // of the chosen
-  std::vector<row*> owners_;          // of the rows of logits
-  std::vector<generation*> drawing_;  // likewise
+  std::vector<step_part> parts_;      // of the chosen rows
+  std::vector<row*> owners_;          // of each row of logits
+  std::vector<generation*> drawing_;  // of each row of logits
   bool busy_ = false;
 };
 

@@ -18,8 +18,8 @@ struct batch::row {
   session asked;
   generation_hooks hooks;
   generation made;
-  std::optional<error> failed;  // instead of an answer
-  step_part part;               // in the step
+  std::optional<error> failed;  // replaces the answer
+  step_part part;               // of the current step
   row(const std::shared_ptr<const opened_model>& model, const generation_settings& settings, const generation_hooks& h)
       : asked(model), hooks(h), made(model->opened.tokenizer, model->opened.description, settings, h) {}
   sequence& tokens() { return asked.tokens(); }
@@ -37,7 +37,10 @@ struct batch::row {
 template <class F>
 auto batch::alone(F&& body) -> decltype(body()) {
   const reentry_guard entered(busy_);
-  if (!entered) return fail(errc::busy, "llava: this batch was called by a callback of one of its own answers");
+  if (!entered)
+    return fail(
+        errc::busy,
+        "llava: this batch was called by a callback of one of its own answers; call it when the step has returned");
   return guarded(body);
 }
 
@@ -58,8 +61,8 @@ LLAVA_INLINE result<std::size_t> batch::try_add(std::string_view prompt, std::sp
     LLAVA_TRY(tokens, r->asked.try_prepare(prompt, images));
     const int most = r->made.rules().max_new_tokens;
     if (static_cast<std::int64_t>(tokens) + most > model_->context)
-      return fail(errc::context_full, text_of("llava: a prompt of ", tokens, " tokens and ", most,
-                                              " new ones are more than the context of ", model_->context));
+      return fail(errc::context_full, text_of("llava: the prompt has ", tokens, " tokens and max_new_tokens is ", most,
+                                              "; together they exceed the context of ", model_->context));
     r->made.begin(r->asked.tokens().tokens);
     rows_.push_back(std::move(r));
     return rows_.size() - 1;
@@ -128,12 +131,12 @@ LLAVA_INLINE bool batch::choose_parts() {
       }
       r->part = r->tokens().next(left, 1);
       if (!r->tokens().cache.try_reserve(r->tokens().cache.tokens() + static_cast<int>(r->part.tokens.size())))
-        continue;  // waits
+        continue;  // waits for a later step
       left -= r->part.tokens.size();
       chosen_.push_back(r.get());
     }
   std::partition(chosen_.begin(), chosen_.end(),
-                 [](const row* r) { return r->made.changes_logits(); });  // see try_draw
+                 [](const row* r) { return r->made.changes_logits(); });  // try_draw needs these first
   parts_.clear(), drawing_.clear(), owners_.clear();
   for (row* r : chosen_) {
     parts_.push_back(r->part);
@@ -143,7 +146,7 @@ LLAVA_INLINE bool batch::choose_parts() {
 }
 
 LLAVA_INLINE bool batch::make_room() {
-  row *first = nullptr, *last = nullptr;  // of those that have a part; if none has, the first of all
+  row *first = nullptr, *last = nullptr;  // rows that hold blocks; if none does, `first` is the first row
   for (auto& r : rows_) {
     if (r->done()) continue;
     const bool holds = !r->tokens().cache.blocks().empty();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// From what a folder asks for to the conversation of a model.
+/// Chooses the conversation template of a model.
 #pragma once
 #include <string>
 #include <string_view>
@@ -13,12 +13,12 @@
 LLAVA_BEGIN
 
 namespace detail {
-/// A folder's own template, with the texts of the tokens that it may name.
+/// A folder's own chat template, with the texts of the special tokens that it may use.
 LLAVA_INLINE chat_conversation own_conversation(const chat_template_text& own, const tokenizer& words);
 }  // namespace detail
 
-/// The conversation that was asked for by name, or else the one that the folder asks for, where the model's type leaves
-/// it open; the description says which it became. Errors: a name that is not known, or a type that leaves nothing open.
+/// Chooses the template with the name `asked`, or else the folder's, if the model's type leaves the choice open, and
+/// records it in the description. Errors: an unknown name, or a type that fixes the template.
 template <class Conversation>
 result<void> try_choose_conversation(Conversation& conversation, model_description& d, const tokenizer& words,
                                      std::string_view asked) {
@@ -28,11 +28,11 @@ result<void> try_choose_conversation(Conversation& conversation, model_descripti
       if (!conversation.choose(asked))
         return fail(errc::not_found,
                     text_of("llava: no conversation template is called '", asked, "'; known: ", conversation.names()));
-      c = {std::string(asked), "it was asked for", false, {}};
+      c = {std::string(asked), "it was requested", false, {}};
       return {};
     } else {
       return fail(errc::unsupported,
-                  "llava: this model's conversation template is part of its type; llava::any leaves it open");
+                  "llava: this model's type fixes its conversation template; open it as llava::any to choose one");
     }
   }
   if constexpr (requires { conversation.own(); }) {
@@ -47,7 +47,7 @@ result<void> try_choose_conversation(Conversation& conversation, model_descripti
     if constexpr (requires { conversation.choose(c.name); })
       if (conversation.choose(c.name)) return {};
     c.name = detail::form_of_conversation(conversation).name;
-    c.reason = "the model's type says so", c.guessed = false;
+    c.reason = "the model's type fixes it", c.guessed = false;
   }
   return {};
 }

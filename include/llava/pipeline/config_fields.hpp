@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The fields of a model's numbers, by name: what a fixed model is compared by with the folder that it is opened from.
+/// The fields of a configuration, by name, to compare a fixed model with the folder that it is opened from.
 #pragma once
 #include <llava/base/macros.hpp>
 #include <llava/config.hpp>
@@ -7,12 +7,12 @@
 LLAVA_BEGIN
 
 /// @name Fields
-/// visit(name, pointer to member) for every number that a fixed model states and its files must confirm. The size of
-/// the vocabulary and of the context are not among them: uploads of one model differ in padding, so both come from the
-/// files.
+/// Calls visit(name, pointer to member) for every field that a fixed model states and its files must match. The
+/// vocabulary size and the context length are not among them: uploads of one model differ in padding, so both come from
+/// the files.
 /// @{
 
-/// Of the vision tower.
+/// For the vision tower.
 template <class Visit>
 constexpr void each_field(const vision_config*, Visit&& visit) {
   using c = vision_config;
@@ -22,7 +22,7 @@ constexpr void each_field(const vision_config*, Visit&& visit) {
   visit("vision.patch_bias", &c::patch_bias);
   visit("vision.select_layer", &c::select_layer), visit("vision.select", &c::select);
 }
-/// Of the language model.
+/// For the language model.
 template <class Visit>
 constexpr void each_field(const text_config*, Visit&& visit) {
   using c = text_config;
@@ -36,7 +36,7 @@ constexpr void each_field(const text_config*, Visit&& visit) {
   visit("text.tied", &c::tied), visit("text.qkv_bias", &c::qkv_bias), visit("text.o_bias", &c::o_bias);
   visit("text.mlp_bias", &c::mlp_bias);
 }
-/// Of the projector.
+/// For the projector.
 template <class Visit>
 constexpr void each_field(const projector_config*, Visit&& visit) {
   using c = projector_config;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// An image's way to its image tokens:
+/// Computes the image tokens of an image:
 ///
 ///   pixels (S·S·3) -> tower -> features (P, Dv) -> projector -> image tokens (rows, D)
 #pragma once
@@ -17,8 +17,9 @@
 
 LLAVA_BEGIN
 
-/// features (P, Dv) of a square image of the tower's size. They live as long as the caller's arena_scope. `go_on` is
-/// asked before the tower runs, and before every layer where ops run at once; false is errc::cancelled.
+/// Computes the features (P, Dv) of a square image of the tower's size. They live as long as the caller's arena_scope.
+/// `go_on` is called before the tower runs, and before every layer if the queue runs ops at once; false is
+/// errc::cancelled.
 template <class M, class B, class P, class Q, class GoOn>
 result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages,
                                               std::span<const std::uint8_t> pixels, GoOn&& go_on) {
@@ -39,23 +40,24 @@ result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>&
   return matrix_view<const float>(features);
 }
 
-/// Image tokens y (rows, D) of an image's features.
+/// Computes the image tokens y (rows, D) of an image's features.
 template <class M, class B, class P, class Q>
 void project(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, matrix_view<const float> features) {
   arena_scope scope(q.workspace());
   stages.projector->forward(q, y, as_operand<operand_of<B, typename P::projector>>(q, features));
 }
 
-/// An image on a planning queue: how many image tokens it becomes. Errors: a projector that makes none, or more than
-/// `context`; that does not write all of them; ops whose operands do not fit.
+/// Runs an image on a planning queue and returns its number of image tokens. Errors: a projector that makes none or
+/// more than `context`, or does not write all of them; ops whose operands do not fit.
 template <class M, class B, class P, class Q>
 result<int> try_plan_image(Q& q, const model_stages<M, B, P>& stages, int context) {
   const auto& tower = stages.tower->config();
   const int features = tower.features();
   const std::int64_t made = stages.projector->rows(features);
   if (made < 1 || made > context)
-    return fail(errc::mismatch, text_of("llava: the projector makes ", made, " image tokens of ", features,
-                                        " features, expected 1 to ", context, ", the model's context: see its rows()"));
+    return fail(errc::mismatch,
+                text_of("llava: the projector makes ", made, " image tokens from ", features,
+                        " features, expected 1 to ", context, ", the model's context; correct its rows()"));
   arena_scope scope(q.workspace());
   const matrix_view<float> tokens = allocate_matrix(q, made, stages.text->config().hidden);  // (rows, D)
   const std::vector<std::uint8_t> black(static_cast<std::size_t>(std::int64_t{tower.image} * tower.image * 3));
@@ -72,7 +74,7 @@ result<int> try_plan_image(Q& q, const model_stages<M, B, P>& stages, int contex
   }
   if (const std::ptrdiff_t row = written.first_missing_row(); row >= 0)
     return fail(errc::mismatch, text_of("llava: the projector makes ", made, " image tokens, as its rows() says, but ",
-                                        "no op writes all of number ", row));
+                                        "no op writes all of row ", row));
   return static_cast<int>(made);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// erase(model): a pipeline as a chat_model. try_open_erased opens one at once.
+/// erase(model): wraps a pipeline in a chat_model. try_open_erased opens a folder as one.
 #pragma once
 #include <memory>
 
@@ -10,16 +10,16 @@
 
 LLAVA_BEGIN
 
-/// Any opened model as a chat_model.
+/// Wraps an opened model in a chat_model.
 chat_model erase(std::shared_ptr<const opened_model> model);
 
-/// Any pipeline as a chat_model.
+/// Wraps a pipeline in a chat_model.
 template <class M, class B, class P>
 chat_model erase(const pipeline<M, B, P>& model) {
   return erase(model.shared());
 }
 
-/// Opens a pipeline as a chat_model.
+/// Opens a folder as a chat_model.
 template <class M, class B, class F>
 result<chat_model> try_open_erased(path_view folder, const open_options& options, const B& backend = {}) {
   LLAVA_TRY(model, try_open<M, B, F>(folder, options, backend));

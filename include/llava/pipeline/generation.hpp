@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// generation: one answer in the making: the choice of each next token, its text, and when to end. Sessions drive one,
-/// batches several; neither changes what it produces. Logits that are not numbers, and a hook that leaves nothing to
-/// choose from, are errors: no token is made up. rules_in_force says what the caller and the folder together want.
+/// generation: the state of one answer. It chooses each next token, decodes its text, and decides when to end. A
+/// session drives one and a batch several, with the same result. Logits that are NaN or +infinity, or all -infinity,
+/// are errors, and no token is chosen. rules_in_force merges the settings of the caller and the folder.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -22,8 +22,8 @@
 
 LLAVA_BEGIN
 
-/// The caller's settings, and the folder's where they are not set. A temperature given is used whether or not the
-/// folder samples; none given is the folder's if it samples, and greedy if not.
+/// Returns the caller's settings, or the folder's if unset. A given temperature applies whether or not the folder
+/// samples. An unset one is the folder's if it samples, and 0 (greedy) otherwise.
 inline generation_rules rules_in_force(const generation_settings& s, const generation_defaults& folder) {
   generation_rules r;
   r.max_new_tokens = s.max_new_tokens.value_or(folder.max_new_tokens > 0 ? folder.max_new_tokens : r.max_new_tokens);
@@ -35,10 +35,10 @@ inline generation_rules rules_in_force(const generation_settings& s, const gener
   return r;
 }
 
-/// One answer in the making.
+/// The state of one answer.
 class generation {
  public:
-  /// `model` outlives it.
+  /// `words` and `model` must outlive it.
   generation(const tokenizer& words, const model_description& model, const generation_settings& settings,
              const generation_hooks& hooks)
       : model_(model),
@@ -57,9 +57,9 @@ class generation {
   generation(const generation&) = delete;
   generation& operator=(const generation&) = delete;
 
-  /// The prompt that is answered. A repetition penalty counts all of it, an image as its `<image>`. In original
-  /// folders it counts BOS alone: LLaVA gives transformers 4.37 embeddings, which puts that one token in the place of a
-  /// prompt.
+  /// Sets the prompt. A repetition penalty applies to all its tokens, and an image counts as `<image>`. In original
+  /// folders it applies to BOS alone: LLaVA passes embeddings to transformers 4.37, which replaces the prompt by that
+  /// one token.
   void begin(std::span<const prompt_token> prompt) {
     result_.prompt_tokens = static_cast<int>(prompt.size());
     if (!penalties_.in_force()) return;
@@ -75,14 +75,14 @@ class generation {
 
   const generation_rules& rules() const { return rules_; }
   bool done() const { return done_; }
-  /// The token to feed next.
+  /// The last token, which the next step takes.
   std::int32_t last() const { return result_.tokens.back(); }
   answer& result() { return result_; }
 
   bool wants_logprobs() const { return settings_.logprobs; }
   /// Whether the logits are needed on the host before a token is drawn, for penalties or for a hook.
   bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
-  /// Applies the penalties and lets the hook change the logits (V), if they are numbers.
+  /// Applies the penalties and the hook to the logits (V), unless one is NaN or +infinity.
   void change_logits(std::span<float> logits) {
     changed_ = changes_logits() && std::all_of(logits.begin(), logits.end(),
                                                [](float l) { return l < std::numeric_limits<float>::infinity(); });
@@ -94,8 +94,8 @@ class generation {
     return {rules_.temperature, rules_.top_p, rules_.top_k, uniform(settings_.seed, result_.tokens.size())};
   }
 
-  /// Takes row `row` of a step's results, the token that was drawn, and returns new text. Errors: there was nothing to
-  /// draw from.
+  /// Takes the token that was drawn, row `row` of a step's results, and returns new text. Errors: no token could be
+  /// drawn.
   llava::result<std::string_view> try_push(const step_results& drawn, std::size_t row) {
     const std::int32_t token = drawn.ids[row];
     if (token < 0) return nothing_drawn(token);
@@ -113,8 +113,8 @@ class generation {
     return text;
   }
 
-  /// After the last token: text that was held back. Then the result is whole, without white space at its ends, as the
-  /// reference stores an answer.
+  /// Returns the text that was held back, after the last token. The result is then complete and, as in the reference,
+  /// without white space at its ends.
   std::string_view finish() {
     tail_ = stop_.reached() ? std::string() : std::string(stop_.push(decoder_.finish()));
     if (!stop_.reached()) tail_ += stop_.finish();
@@ -137,15 +137,15 @@ class generation {
     if (changed_)
       return fail(errc::invalid_argument,
                   left ? "llava: suppress_tokens forbids every token; it must leave one"
-                       : "llava: the repetition_penalty makes logits infinite; take one nearer to 1");
+                       : "llava: the repetition_penalty makes logits infinite; set one nearer to 1");
     return fail(
         errc::not_finite,
-        text_of("llava: the model's logits are ", left ? "all -infinity" : "not all numbers", " after ",
+        text_of("llava: the model's logits are ", left ? "all -infinity" : "partly NaN or +infinity", " after ",
                 result_.tokens.size(),
-                " tokens: its weights are damaged, or its values overflow the formats of weights and KV cache"));
+                " tokens: its weights are damaged, or its values overflow the format of the weights or the KV cache"));
   }
-  /// Room for any usual answer, so that decoding allocates nothing; max_new_tokens may be a number that no memory
-  /// holds.
+  /// Number of tokens to reserve, so that decoding a usual answer allocates nothing. max_new_tokens may be too large to
+  /// reserve.
   std::size_t usual_length() const { return static_cast<std::size_t>(std::clamp(rules_.max_new_tokens, 0, 4096)); }
 
   const model_description& model_;
@@ -158,11 +158,11 @@ class generation {
   answer result_;
   std::string tail_;
   bool done_ = false;
-  bool changed_ = false;  // by penalties or the hook: the logits of the next token
+  bool changed_ = false;  // penalties or the hook changed the next token's logits
 };
 
-/// Runs a step and draws from each row of logits the next token of a generation: w.results.ids (R), with their
-/// logprobs where one of the generations wants them. Those that change their logits come first.
+/// Runs a step and draws the next token of each generation from its row of logits: w.results.ids (R), with logprobs if
+/// any generation wants them. Generations that change their logits must come first.
 inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std::span<generation* const> generations,
                              function_ref<bool()> go_on) {
   step_request asked{parts};

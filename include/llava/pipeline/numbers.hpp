@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where a pipeline's numbers are: in the model's type, or read from its folder. One rule for both: a fixed model that
-/// breaks one is a compile error of one sentence, a loaded one a run-time error of the same sentence; and a folder that
-/// does not hold the fixed model it was opened as is told field by field.
+/// The source of a pipeline's configuration: the model's type, or its folder. Both have the same rules: a fixed model
+/// that breaks one is a compile error, a loaded one a run-time error with the same sentence. If a folder is not the
+/// fixed model that it is opened as, the error lists the fields that differ.
 #pragma once
 #include <concepts>
 #include <string>
@@ -15,7 +15,7 @@
 
 LLAVA_BEGIN
 
-/// M states its numbers as static members.
+/// M states its configuration as static members.
 template <class M>
 concept fixed_model = requires {
   { M::vision } -> std::convertible_to<vision_config>;
@@ -23,7 +23,7 @@ concept fixed_model = requires {
   { M::projection } -> std::convertible_to<projector_config>;
 };
 
-/// M states some of them. One that states only some is an error, not a loaded model.
+/// M states at least one of them. To state only some is an error.
 template <class M>
 concept states_numbers = requires {
   M::vision;
@@ -45,7 +45,7 @@ struct numbers<M, true> {
   using projection = fixed<&M::projection>;
 };
 
-/// Numbers of a kind, from the type or from the folder.
+/// One configuration, from the type or from the folder.
 template <class Numbers, class Config>
 Numbers numbers_from(const Config& read) {
   if constexpr (Numbers::is_fixed)
@@ -72,7 +72,7 @@ void compare(const Config& expected, const Config& found, std::vector<std::strin
 }
 }  // namespace detail
 
-/// The folder holds what M says.
+/// Checks that the folder has the configuration that a fixed M states.
 template <class M>
 result<void> try_confirm(const model_description& d, std::string_view folder) {
   if constexpr (fixed_model<M>) {
@@ -85,7 +85,7 @@ result<void> try_confirm(const model_description& d, std::string_view folder) {
     detail::compare(M::text, d.text, mistakes);
     if (!mistakes.empty()) {
       std::string sentence =
-          text_of("llava: ", folder, " is not the model it was opened as (llava::any opens it as what it is):");
+          text_of("llava: ", folder, " is not the model that it was opened as (llava::any opens any model):");
       for (const std::string& m : mistakes) sentence += "\n  " + m;
       return fail(errc::mismatch, std::move(sentence));
     }

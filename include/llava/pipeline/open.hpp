@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// open<M, B, F>(folder): the model type M, on backend B, with weights F (a format or a policy), from a folder or the
-/// name of one in the Hugging Face cache. A backend that is more than its type (an instruction set, a device) is the
-/// last argument: open<M, simd, F>(folder, {}, {.isa = simd_isa::avx2}). What cannot work is a compile error of one
+/// open<M, B, F>(folder): opens a model of type M on backend B with weights F (a format or a policy), from a folder or
+/// by the name of one in the Hugging Face cache. A backend with options (an instruction set, a device) is the last
+/// argument: open<M, simd, F>(folder, {}, {.isa = simd_isa::avx2}). An invalid combination is a compile error of one
 /// sentence.
 #pragma once
 #include <llava/base/path_view.hpp>
@@ -9,7 +9,7 @@
 
 LLAVA_BEGIN
 
-/// Opens a folder. Errors: all that is wrong with its files.
+/// Opens a folder. Errors: its files are missing, malformed or not this model.
 template <class M, class B, class F>
 result<pipeline<M, B, policy_of<F>>> try_open(path_view folder, const open_options& options = {},
                                               const B& backend = {}) {
@@ -17,7 +17,7 @@ result<pipeline<M, B, policy_of<F>>> try_open(path_view folder, const open_optio
 }
 
 #if LLAVA_EXCEPTIONS
-/// The same, throwing llava::error.
+/// Opens a folder; throws llava::error.
 template <class M, class B, class F>
 pipeline<M, B, policy_of<F>> open(path_view folder, const open_options& options = {}, const B& backend = {}) {
   return value_or_throw(try_open<M, B, F>(folder, options, backend));

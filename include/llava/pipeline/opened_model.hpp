@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// opened_model: what conversations need of an opened model, whatever its type, its backend and its weights. Sessions
-/// and batches stand on it, so they are compiled once. Only workspaces and the blocks of the KV cache change after
-/// opening, and they lock.
+/// opened_model: the interface of an opened model for conversations, independent of its type, backend and weights.
+/// Sessions and batches use it, so they are compiled once. After opening only workspaces and the blocks of the KV cache
+/// change, and they lock.
 #pragma once
 #include <memory>
 #include <span>
@@ -30,11 +30,11 @@ class opened_model {
   opened_model(const opened_model&) = delete;
   opened_model& operator=(const opened_model&) = delete;
 
-  /// What was opened; its files are mapped while the weights are used.
+  /// The checkpoint. Its files stay mapped while the weights are used.
   checkpoint opened;
   std::shared_ptr<executor> threads;
-  int context = 0;     ///< positions that a conversation may have
-  int image_rows = 0;  ///< image tokens of an image
+  int context = 0;     ///< tokens of the longest conversation
+  int image_rows = 0;  ///< image tokens per image
   step_limits limits;
   std::shared_ptr<block_allocator> blocks;
 
@@ -45,18 +45,18 @@ class opened_model {
   /// @name For sessions and batches
   /// @{
 
-  /// A place for steps.
+  /// Lends a workspace for steps.
   result<workspace_pool::lease> try_lend() const {
     return workspaces_.try_lend([this] { return try_make_workspace(); });
   }
-  /// The prompt that these turns become.
+  /// Returns the prompt of these turns.
   virtual result<std::string> try_prompt(std::span<const message> turns) const = 0;
-  /// The image tokens of an image, in the backend's memory.
+  /// Computes the image tokens of an image, in the backend's memory.
   result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, const stop_signal& stop) const;
   /// @}
 
-  /// @name What pipeline and chat_model have
-  /// Described in pipeline.hpp.
+  /// @name For pipeline and chat_model
+  /// Documented in pipeline.hpp.
   /// @{
   result<std::string> try_first_prompt(std::size_t images, std::string_view question) const;
   result<image> try_square(const image& img) const;
@@ -68,11 +68,11 @@ class opened_model {
  protected:
   explicit opened_model(checkpoint c) : opened(std::move(c)) {}
   virtual result<std::unique_ptr<workspace>> try_make_workspace() const = 0;
-  /// (features, Dv) of a square image.
+  /// Computes the features (features, Dv) of a square image.
   virtual result<std::vector<float>> try_features(const image& square) const = 0;
-  /// Image tokens of a square image.
+  /// Computes the image tokens of a square image.
   virtual result<image_tokens> try_encode(const image& square, const stop_signal& stop) const = 0;
-  /// (rows, D)
+  /// Copies image tokens (rows, D) to host memory.
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
 
  private:

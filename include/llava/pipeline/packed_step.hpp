@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// packed_step: all numbers of a step in one block of bytes, which one upload brings to the backend; and the results
-/// that one download brings back. Where each number stands follows from the step's shape alone.
+/// packed_step: the inputs of a step in one block of bytes, which one upload copies to the backend, and the outputs
+/// that one download copies back. All offsets follow from the step's shape.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,36 +13,36 @@
 
 LLAVA_BEGIN
 
-/// The largest step: what memory is made for.
+/// The largest step, for which memory is allocated.
 struct step_limits {
   int tokens = 512;  ///< T
   int sequences = 16;
-  int blocks = 256;     ///< of the longest sequence
+  int blocks = 256;     ///< KV blocks of the longest sequence
   int logit_rows = 16;  ///< R
 };
 
-/// What a step computes. Steps of one shape are the same ops on the same addresses, with other numbers.
+/// The shape of a step. Steps of one shape run the same ops on the same addresses, with different inputs.
 struct step_shape {
   int tokens = 0;         ///< T
   int sequences = 0;      ///< S
-  int blocks = 0;         ///< columns of the table of blocks, the same in all steps of a model
+  int blocks = 0;         ///< columns of the block table, the same in all steps of a model
   int logit_rows = 0;     ///< R
-  bool to_logits = true;  ///< the layers and the logits are computed
-  bool draws = false;     ///< a token of each row of logits is drawn
-  bool logprobs = false;  ///< so is its log-probability
+  bool to_logits = true;  ///< computes the layers and the logits
+  bool draws = false;     ///< draws a token from each row of logits
+  bool logprobs = false;  ///< computes the log-probability of each drawn token
   friend bool operator==(const step_shape&, const step_shape&) = default;
 };
 
-/// The numbers of a step, one array after another, in the program's memory or the backend's.
+/// The inputs of a step, one array after another, in host memory or the backend's.
 struct step_inputs {
-  vector_view<std::int32_t> ids;         ///< (T) token, or −1 where an image token stands
+  vector_view<std::int32_t> ids;         ///< (T) token, or −1 for an image token
   vector_view<std::int32_t> image_rows;  ///< (T) row of the step's image tokens, or −1
-  vector_view<std::int32_t> positions;   ///< (T) place in the sequence
+  vector_view<std::int32_t> positions;   ///< (T) position in the sequence
   vector_view<std::int32_t> sequences;   ///< (T) row of `blocks`
-  vector_view<std::int32_t> kv_slots;    ///< (T) where key and value go
-  matrix_view<std::int32_t> blocks;      ///< (S, blocks), 0 after a sequence's last
-  vector_view<std::int32_t> logit_rows;  ///< (R) the rows of x whose logits are wanted
-  vector_view<sampling_params> draws;    ///< (R)
+  vector_view<std::int32_t> kv_slots;    ///< (T) slot of key and value in the KV cache
+  matrix_view<std::int32_t> blocks;      ///< (S, blocks) block table, 0 after a sequence's last
+  vector_view<std::int32_t> logit_rows;  ///< (R) rows of x whose logits are computed
+  vector_view<sampling_params> draws;    ///< (R) sampling parameters
 
   step_inputs(std::byte* at, const step_shape& s) {
     const auto next = [&]<class T>(vector_view<T>& v, int n) {
@@ -63,10 +63,10 @@ struct step_inputs {
   }
 };
 
-/// What is drawn in a step: likewise.
+/// The outputs of a step, in the same form.
 struct step_outputs {
   vector_view<std::int32_t> ids;  ///< (R)
-  vector_view<float> logprobs;    ///< (R), unless they are not asked for
+  vector_view<float> logprobs;    ///< (R), or empty if not requested
 
   step_outputs(std::byte* at, const step_shape& s)
       : ids(reinterpret_cast<std::int32_t*>(at), dynamic_shape<1>(s.logit_rows)),
@@ -76,14 +76,14 @@ struct step_outputs {
   }
 };
 
-/// A step's numbers in the program's memory, before they are uploaded. Made once for the largest step.
+/// The inputs of a step in host memory, before the upload. Allocated once, for the largest step.
 class packed_step {
  public:
   explicit packed_step(const step_limits& m) : blocks_(m.blocks) {
     bytes_.reserve(step_inputs::bytes({m.tokens, m.sequences, m.blocks, m.logit_rows}));
   }
 
-  /// Lays the parts out one after another; the caches have room already. draws: (R), or empty.
+  /// Writes the parts one after another. The caches must have room for them. draws: (R), or empty.
   step_shape fill(std::span<const step_part> parts, std::span<const sampling_params> draws);
 
   std::span<const std::byte> bytes() const { return bytes_; }

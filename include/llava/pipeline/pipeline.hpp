@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// pipeline<M, B, P>: an opened model, on backend B, with weights by policy P. An immutable handle that is cheap to
-/// copy; its const calls may come from any thread.
+/// pipeline<M, B, P>: an opened model of type M, on backend B, with weight policy P. It is an immutable handle and
+/// cheap to copy. Any thread may call its const members.
 ///
 ///   image -> preprocess -> vit -> projector -> image tokens (P, D) -> splice -> step -> logits (V) -> token -> text
 ///
-/// What a conversation is made of stands in session.hpp; several at a time in batch.hpp.
+/// session.hpp has conversations, batch.hpp several answers at a time.
 #pragma once
 #include <memory>
 #include <string>
@@ -23,13 +23,13 @@
 
 LLAVA_BEGIN
 
-/// An opened model; see the head of this file.
+/// An opened model; see the top of this file.
 template <class M, class B, class P, bool Sound = detail::is_sound<M, B, P>()>
 class pipeline {
  public:
   using state_type = pipeline_state<M, B, P>;
 
-  /// Opens a folder. Errors: everything that is wrong with its files, at once where that is possible.
+  /// Opens a folder. Errors: all problems of its files, together if possible.
   static result<pipeline> try_open(path_view folder, const open_options& options, const B& backend = {}) {
     return guarded([&]() -> result<pipeline> {
       LLAVA_TRY(state, state_type::try_open(folder, options, backend));
@@ -37,13 +37,13 @@ class pipeline {
     });
   }
 
-  /// What was opened: numbers, names, defaults.
+  /// Describes the model: configuration, names, defaults.
   const model_description& description() const { return state_->opened.description; }
   const llava::tokenizer& tokenizer() const { return state_->opened.tokenizer; }
-  /// Positions that a conversation may have.
+  /// Tokens of the longest conversation.
   int context() const { return state_->context; }
 
-  /// The prompt that a first question about so many images becomes.
+  /// Returns the prompt of a first question about `images` images.
   result<std::string> try_prompt(std::size_t images, std::string_view question) const {
     return state_->try_first_prompt(images, question);
   }
@@ -52,26 +52,26 @@ class pipeline {
   llava::batch batch() const { return llava::batch(state_); }
 
   /// @name Stages
-  /// Each stage's result in the program's memory, to be held against another program.
+  /// The results of each stage in host memory, for comparison with another program.
   /// @{
 
-  /// The square image that the tower sees.
+  /// Returns the square image, the tower's input.
   result<image> try_preprocess(const image& img) const { return state_->try_square(img); }
-  /// (3, S, S)
+  /// Returns the normalised pixels (3, S, S).
   result<std::vector<float>> try_pixels(const image& img) const { return state_->try_pixels(img); }
-  /// (features, Dv): what the tower gives to the projector.
+  /// Computes the features (features, Dv), the projector's input.
   result<std::vector<float>> try_features(const image& img) const { return state_->try_features_of(img); }
-  /// The image tokens (rows, D), kept in the backend's memory.
+  /// Computes the image tokens (rows, D) in the backend's memory.
   result<std::shared_ptr<const image_tokens>> try_encode(const image& img, const stop_signal& stop = {}) const {
     return state_->try_encode_image(img, stop);
   }
-  /// (rows, D)
+  /// Computes the image tokens (rows, D).
   result<std::vector<float>> try_image_tokens(const image& img) const { return state_->try_image_tokens(img); }
   /// @}
 
-  /// For whoever drives the stages himself.
+  /// The state, for callers that run the stages themselves.
   state_type& state() const { return *state_; }
-  /// The same without its types.
+  /// The opened model, without its types.
   std::shared_ptr<const opened_model> shared() const { return state_; }
 
  private:
@@ -79,11 +79,11 @@ class pipeline {
   std::shared_ptr<state_type> state_;
 };
 
-/// What stands for a pipeline that cannot be made, so that the lines after its one error add none.
+/// Replaces an invalid pipeline, so that its uses add no errors to the one static_assert.
 template <class M, class B, class P>
 class pipeline<M, B, P, false> {
  public:
-  /// Answers every call with nothing.
+  /// Returns an empty value from every call.
   struct broken {
     generation_settings settings;
     generation_hooks hooks;

@@ -10,7 +10,7 @@ LLAVA_BEGIN
 LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_description& d,
                                            std::string_view folder) {
   if (d.image_start_end && !(words.find("<im_start>") && words.find("<im_end>")))
-    return fail(errc::mismatch, text_of("llava: ", folder, "/config.json says mm_use_im_start_end, but its tokenizer ",
+    return fail(errc::mismatch, text_of("llava: ", folder, "/config.json sets mm_use_im_start_end, but its tokenizer ",
                                         "has no <im_start> and <im_end>"));
   if (d.prompt != prompt_rule::processor) return {};
   encode_options plain;
@@ -19,9 +19,9 @@ LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_d
   if (std::count(ids.begin(), ids.end(), d.image_token) == 1) return {};
   const auto own = words.find(image_marker);
   return fail(errc::mismatch,
-              text_of("llava: ", folder, "/config.json says that <image> is the token ", d.image_token, ", and ",
+              text_of("llava: ", folder, "/config.json says that <image> is the token ", d.image_token, ", but ",
                       own ? text_of("its tokenizer says ", *own) : std::string("its tokenizer has no such token"),
-                      "; take config.json and the tokenizer's files from one place"));
+                      "; take config.json and the tokenizer's files from one upload"));
 }
 
 LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std::size_t images, bool start_end) {
@@ -94,7 +94,7 @@ LLAVA_INLINE result<void> try_check_rows(const tokenizer& words, std::span<const
   for (const prompt_token& t : tokens)
     if (!t.is_image() && t.id >= vocab)
       return fail(errc::mismatch, text_of("llava: the prompt has the token ", t.id, ", '", words.piece(t.id),
-                                          "', and the model has embeddings of ", vocab, " tokens; leave it out"));
+                                          "', but the model has embeddings of ", vocab, " tokens; remove it"));
   return {};
 }
 

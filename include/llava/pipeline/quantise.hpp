@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// try_quantise<M, B, F>: a model folder, written anew with weights as policy F holds them. Opt-in: it parses
-/// <filesystem>. The stages say which tensors are weights and in which format F has them, as when they are loaded; a
-/// tensor that two stages share (tied embeddings) stays dense if one of them needs it so. All else of the model is
-/// copied as it is (checkpoint/model_files.hpp).
+/// try_quantise<M, B, F>: writes a new model folder with weights in the formats of policy F. Opt-in: it includes
+/// <filesystem>. As in loading, the stages determine which tensors are weights, and their formats. A tensor that two
+/// stages share (tied embeddings) stays dense if one of them needs it dense. Everything else is copied unchanged
+/// (checkpoint/model_files.hpp).
 ///
-/// Works tensor by tensor, some rows at a time on all threads; memory stays small. The new folder appears when it is
-/// whole.
+/// It converts one tensor at a time, some rows at a time on all threads, in little memory. The new folder appears when
+/// it is complete.
 #pragma once
 #include <algorithm>
 #include <map>
@@ -26,15 +26,15 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// How the rows of one tensor become those of another. `rows` bytes are those of a row before and after.
+/// The conversion of a tensor's rows.
 struct row_conversion {
   std::int64_t rows = 0, columns = 0;
-  std::size_t row_bytes = 0;  // after
+  std::size_t row_bytes = 0;  // of a converted row
   bool is_dense = true;
   void (*convert)(const row_source& from, std::int64_t row, std::int64_t columns, float* line, std::byte* to) = nullptr;
 };
 
-/// The conversion that a slot asks for; `convert` is null where values stay as they are.
+/// The conversion for a slot; `convert` is null if the values stay unchanged.
 template <class B, class F>
 row_conversion conversion_for(const weight<B, F>&, const tensor_dims& dims) {
   row_conversion c{dims.rows(), dims.columns(), 0, format<F>::is_dense, nullptr};
@@ -64,7 +64,7 @@ struct format_of_slot<weight<B, F>> {
   static constexpr dtype type = block_format<F> ? dtype::uint8 : dtype_of<F>;
 };
 
-/// What becomes of each tensor of a folder.
+/// The planned conversion of each tensor of a folder.
 class quantise_plan {
  public:
   struct entry {
@@ -72,7 +72,7 @@ class quantise_plan {
     safetensors_plan to;
   };
 
-  /// Walks the stages.
+  /// Visits the weights of the stages.
   template <class Stages>
   quantise_plan(const checkpoint& from, Stages& stages) {
     std::vector<std::string> asked;
@@ -91,12 +91,12 @@ class quantise_plan {
       if (!how.is_dense) to.dims = {static_cast<std::size_t>(dims.rows()), how.row_bytes};
       if (!how.convert) to = {t.name, t.type, t.dims, t.format};
       const auto [at, is_new] = entries_.try_emplace(&t, entry{how, to});
-      if (!is_new && how.is_dense) at->second = {how, to};  // shared, and one of the two must have it dense
+      if (!is_new && how.is_dense) at->second = {how, to};  // shared, and one of the two needs it dense
     });
     add_unread(from.tensors, from.description, std::move(asked), mistakes_);
   }
 
-  /// A tensor of the checkpoint; null: it is copied.
+  /// Returns the entry of a tensor of the checkpoint; null: it is copied.
   const entry* find(const stored_tensor& t) const {
     const auto found = entries_.find(&t);
     return found == entries_.end() ? nullptr : &found->second;
@@ -136,7 +136,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   const quantise_plan plan(from, stages);
   LLAVA_CHECK(try_accept(plan.mistakes(), from.path));
 
-  // The widest types first, so that every tensor begins aligned for its own.
+  // The widest types come first, so that every tensor is aligned for its type.
   std::vector<std::pair<const stored_tensor*, quantise_plan::entry>> work;
   std::uint64_t total = 0, done = 0;
   result<void> outcome;
@@ -171,9 +171,9 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
 }  // namespace detail
 
 /// Writes the model of `name` (a folder, or a repository in the Hugging Face cache) to the new folder `to`, with
-/// weights as F, a format or a policy. Errors: what opening it would say, a place that is not empty, a disk that is
-/// full. After an error there is no folder `to`, or it is empty as before. `options.report` is called while it works,
-/// and may end it: a program that wants to end on a signal returns false from there.
+/// weights F, a format or a policy. Errors: those of opening it, a folder `to` that is not empty, a full disk. After an
+/// error there is no folder `to`, or it is empty as before. `options.report` is called during the work and cancels it
+/// by returning false, for instance after a signal.
 template <class M, class B, class F>
 result<void> try_quantise(path_view name, const std::string& to, const open_options& options = {}) {
   return guarded([&] { return detail::quantise<M, B, policy_of<F>>(name, to, options); });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// sequence: the tokens of one conversation, their images, and the part of them whose keys and values are cached. A
-/// new prompt keeps the longest common beginning and forgets the rest.
+/// sequence: the tokens of one conversation, their images, and the cached keys and values of the first tokens. A new
+/// prompt keeps the longest common prefix in the cache and drops what follows it.
 #pragma once
 #include <memory>
 #include <span>
@@ -12,12 +12,12 @@
 
 LLAVA_BEGIN
 
-/// The tokens of one conversation, its images, and its part of the KV cache.
+/// The tokens of one conversation, its images, and its blocks of the KV cache.
 struct sequence {
   kv_sequence cache;
   std::vector<prompt_token> tokens;                          ///< the first cache.tokens() of them are cached
-  std::vector<image> images;                                 ///< of the prompt, in order
-  std::vector<std::shared_ptr<const image_tokens>> encoded;  ///< what the projector made of them
+  std::vector<image> images;                                 ///< the prompt's images, in order
+  std::vector<std::shared_ptr<const image_tokens>> encoded;  ///< the images' image tokens
 
   explicit sequence(std::shared_ptr<block_allocator> pool) : cache(std::move(pool)) {}
 
@@ -26,8 +26,8 @@ struct sequence {
     return other;
   }
 
-  /// Replaces the tokens; returns how many of them are cached already. At least the last one is not, so that there are
-  /// logits to go on from.
+  /// Replaces the tokens and returns the number of cached ones. The last token never counts as cached, so that its
+  /// logits are computed.
   int replace(std::vector<prompt_token> next) {
     std::size_t common = 0;
     const auto cached = static_cast<std::size_t>(cache.tokens());
@@ -37,7 +37,8 @@ struct sequence {
     return cache.tokens();
   }
 
-  /// What is still to be computed, at most `most` tokens, as a part of a step; `logit_rows` if it reaches the end.
+  /// Returns the next pending tokens, at most `most`, as a part of a step. It has `logit_rows` rows of logits if it
+  /// reaches the last token.
   step_part next(std::size_t most, int logit_rows) {
     const std::span<const prompt_token> rest =
         std::span<const prompt_token>(tokens).subspan(static_cast<std::size_t>(cache.tokens()));

@@ -40,7 +40,7 @@ LLAVA_INLINE result<answer> session::try_ask(std::span<const image> images, std:
     const bool by_chat_template = !model_->opened.description.conversation.own.text.empty();
     LLAVA_TRY(done, generate(prompt, next.images, on_text, by_chat_template));
     next.turns.back().text = done.text;
-    // A callback may have cut or replaced what came before: the turn follows what is there now.
+    // A callback may have truncated or replaced the history: the turn is appended to the current one.
     history_.turns.reserve(history_.turns.size() + 2);
     history_.images.reserve(history_.images.size() + images.size());
     std::move(next.turns.end() - 2, next.turns.end(), std::back_inserter(history_.turns));
@@ -139,7 +139,7 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
                                                   bool by_chat_template) {
   std::vector<std::shared_ptr<const image_tokens>> encoded;
   std::vector<int> rows;
-  std::size_t same = 0;  // leading images that are those of before
+  std::size_t same = 0;  // number of leading images that are unchanged
   for (const image& img : images) {
     if (same == encoded.size() && same < sequence_.images.size() && sequence_.images[same] == img) {
       encoded.push_back(sequence_.encoded[same++]);
@@ -156,13 +156,14 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
   LLAVA_CHECK(try_check_rows(model_->opened.tokenizer, tokens, d.text.vocab));
   if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
   if (static_cast<int>(tokens.size()) > model_->context)
-    return fail(errc::context_full, text_of("llava: the prompt has ", tokens.size(),
-                                            " tokens, images included; the context holds ", model_->context));
+    return fail(errc::context_full,
+                text_of("llava: the prompt has ", tokens.size(),
+                        " tokens, images included, expected at most the context of ", model_->context));
   if (!images.empty() && d.longest_prompt > 0 && tokens.size() > static_cast<std::size_t>(d.longest_prompt))
     return fail(errc::context_full,
                 text_of("llava: the prompt has ", tokens.size(), " tokens, images included; config.json's ",
                         "tokenizer_model_max_length is ", d.longest_prompt, ", where the reference cuts it off"));
-  // A different image in the same place has the same tokens: what follows it is not common.
+  // A different image in the same place has the same tokens, so the common prefix ends before it.
   for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
     if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {
       sequence_.cache.truncate((std::min)(sequence_.cache.tokens(), static_cast<int>(i)));

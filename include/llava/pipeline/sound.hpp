@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Whether a pipeline can be made from a model, a backend and a weight policy: if not, one static_assert says why, in
-/// one sentence, and nothing is instantiated after it.
+/// Checks whether a model, a backend and a weight policy make a pipeline. If not, one static_assert gives the reason in
+/// one sentence, and nothing else is instantiated.
 #pragma once
 #include <llava/config_rules.hpp>
 #include <llava/ops/backend.hpp>
@@ -26,7 +26,7 @@ concept has_formats = weight_format<typename P::vision> && weight_format<typenam
 template <class P>
 concept has_dense_formats = floating<typename P::embeddings> && floating<typename P::kv_cache>;
 
-/// Names that somebody may take for a member of a policy or a model. It would have no effect.
+/// Likely misspellings of the members of a policy or a model, which would have no effect.
 template <class P>
 concept misnames_a_format = requires {
   typename P::heads;
@@ -52,7 +52,7 @@ concept misnames_a_choice = requires {
 || requires { M::vision_config; }
 || requires { M::text_config; };
 
-/// Numbers that two stages must agree about.
+/// Whether the stages agree on the widths that they share.
 template <class M>
 constexpr bool stages_agree() {
   return M::projection.hidden == M::text.hidden && M::projection.vision_hidden == M::vision.hidden;
@@ -79,7 +79,7 @@ constexpr bool require_numbers() {
   }
 }
 
-/// The whole check, from the coarse to the fine: the first sentence is the only one.
+/// The whole check, from coarse to fine. Only the first broken rule is reported.
 template <class M, class B, class P>
 constexpr bool is_sound() {
   if constexpr (!has_choices<M>) {
@@ -93,12 +93,12 @@ constexpr bool is_sound() {
     return false;
   } else if constexpr (!activation_choice<typename M::vision_activation>) {
     static_assert(activation_choice<typename M::vision_activation>,
-                  "llava: M::vision_activation is not an activation: apply(V) and a name (contract: "
+                  "llava: M::vision_activation is not an activation with apply(V) and a name (contract: "
                   "llava/ops/activation.hpp)");
     return false;
   } else if constexpr (!activation_choice<typename M::text_activation>) {
     static_assert(activation_choice<typename M::text_activation>,
-                  "llava: M::text_activation is not an activation: apply(V) and a name (contract: "
+                  "llava: M::text_activation is not an activation with apply(V) and a name (contract: "
                   "llava/ops/activation.hpp)");
     return false;
   } else if constexpr (!weight_policy<P>) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// model_stages<M, B, P>: tower, projector and language model of a checkpoint, without weights yet.
+/// model_stages<M, B, P>: the vision tower, projector and language model of a checkpoint, before their weights are
+/// filled.
 #pragma once
 #include <algorithm>
 #include <optional>
@@ -18,7 +19,7 @@
 
 LLAVA_BEGIN
 
-/// The stages of a model. Those of images are absent in a text-only one.
+/// The stages of a model. A text-only model has no tower and no projector.
 template <class M, class B, class P>
 struct model_stages {
   using numbers = detail::numbers<M>;
@@ -29,18 +30,18 @@ struct model_stages {
   std::optional<tower_type> tower;
   std::optional<projector_type> projector;
   std::optional<decoder_type> text;
-  parameter<B> pixel_table;  ///< (3, 256): what stands for the bytes of each channel
+  parameter<B> pixel_table;  ///< (3, 256): the normalised value of each byte, by channel
 
-  /// Makes the choices that config.json makes, where M leaves them open. Where M has made them, the activations must
-  /// agree. A projector of one's own is what a variant is for: the names and shapes of its weights are held against the
-  /// files. Errors: the checkpoint is not what M says.
+  /// Makes the stages. config.json decides the choices that M leaves open. Activations that M fixes must agree with it.
+  /// A projector that M fixes may differ from it: only the names and shapes of its weights are checked against the
+  /// files. Errors: the checkpoint does not match M.
   static result<model_stages> try_make(const checkpoint& from) {
     const model_description& d = from.description;
     LLAVA_CHECK(try_confirm<M>(d, from.path));
     model_stages s;
     typename M::text_activation text_activation{};
     LLAVA_CHECK(try_choose(text_activation, "text activation", d.text_activation, from.path));
-    // LLaVA's own program cuts table and head to the tokenizer's tokens.
+    // LLaVA's own program truncates the table and the head to the tokenizer's tokens.
     const int rows = d.text.vocab, tokens = static_cast<int>(from.tokenizer.size());
     s.text.emplace(detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
                    d.prompt == prompt_rule::original ? (std::min)(rows, tokens) : rows);
@@ -58,7 +59,7 @@ struct model_stages {
     return result<model_stages>(std::move(s));
   }
 
-  /// What stages need beside their weights. To be called once, when those are in place.
+  /// Fills the tables that are not weights. Must be called once, after the weights are filled.
   result<void> try_prepare(const model_description& d, const memory& to) {
     LLAVA_CHECK(text->try_prepare(to));
     if (!tower) return {};
@@ -67,7 +68,7 @@ struct model_stages {
                                 tensor_dims{3, 256}, "pixel table", to);
   }
 
-  /// Every weight: visit(our name, slot, dims).
+  /// Visits every weight: visit(canonical name, slot, dims).
   template <class Visit>
   void each(Visit&& visit) {
     if (tower) tower->each(visit);
@@ -88,7 +89,7 @@ struct model_stages {
       known = Choice::name;
     }
     return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name,
-                                           "' is not one of this model type's; known: ", known));
+                                           "' is not supported by this model type; known: ", known));
   }
 };
 

@@ -33,7 +33,7 @@ struct pipeline_state final : opened_model {
   using cache_type = kv_cache<kv_layout_of<B, typename P::kv_cache>>;
 
   [[no_unique_address]] B backend;
-  packed_weights packed;  // mapped while the weights are used, when a file keeps them
+  packed_weights packed;  // the packed file, mapped while the weights are used
   typename M::conversation conversation{};
   model_stages<M, B, P> stages;
   cache_type cache;
@@ -71,7 +71,7 @@ struct pipeline_state final : opened_model {
   }
 
  private:
-  /// A queue with its arena.
+  /// A workspace with a queue and its arena.
   class own_workspace final : public workspace {
     buffer memory_;  // outlives the queue
 
@@ -147,7 +147,7 @@ struct pipeline_state final : opened_model {
     return stages.try_prepare(opened.description, backend.memory());
   }
 
-  /// KV cache and activations.
+  /// Allocates the KV cache and plans the activations.
   result<void> try_make_room(const open_options& options) {
     const int longest = opened.description.text.context;
     const int kv_tokens = options.kv_tokens > 0 ? options.kv_tokens : std::clamp(longest, 4096, 32768);
@@ -165,14 +165,13 @@ struct pipeline_state final : opened_model {
     arena_bytes = planned;
     if (options.memory_budget && cache.bytes() + arena_bytes > options.memory_budget)
       return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (",
-                                               arena_bytes, " bytes) are over the memory budget of ",
-                                               options.memory_budget, "; ask for fewer kv_tokens or max_batch_tokens"));
+                                               arena_bytes, " bytes) exceed the memory budget of ",
+                                               options.memory_budget, "; set fewer kv_tokens or max_batch_tokens"));
     return {};
   }
 
-  /// Bytes of activations: the largest step and an image are run on a queue that computes nothing. Its ops hold what
-  /// they are given against their contracts, so most mistakes in a projector or an op of one's own are errors of
-  /// opening.
+  /// Returns the bytes of activations. It runs the largest step and an image on a planning queue, which computes
+  /// nothing. Ops check their operands there, so most mistakes in a user's projector or op are errors of opening.
   result<std::size_t> try_plan() {
     typename B::queue planning(backend, *threads, arena{});
     LLAVA_CHECK(plan_step(planning, *stages.text, cache, limits));

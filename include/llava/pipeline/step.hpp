@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One step of the language model over any rows of any sequences: prefill chunks and decode rows alike.
+/// One step of the language model over any rows of any sequences, prefill chunks and decode rows.
 ///
-///   pack      numbers of the step -> one upload; image tokens -> their rows of one matrix
-///   compute   tokens (T) and image tokens -> x (T, D) -> decoder -> rows asked for (R, D) -> logits (R, V) -> ids (R)
-///   read      one download of what was drawn
+///   pack      inputs of the step -> one upload; image tokens -> rows of one matrix
+///   compute   tokens (T) and image tokens -> x (T, D) -> decoder -> some rows (R, D) -> logits (R, V) -> ids (R)
+///   read      one download of the drawn tokens
 ///
-/// `compute` is ops alone, the same for all steps of one shape, so a backend may record it and run it again (a captured
-/// graph). Where the program changes logits, compute is two, with a read and an upload between.
+/// `compute` consists of ops, the same ones for all steps of one shape, so a backend may record and replay it (a
+/// captured graph). If the host changes logits, compute has two halves with a download and an upload between them.
 ///
-/// A row's result does not depend on the other rows of its step (R14), so how a prompt is cut into chunks and who
-/// shares a step are free choices.
+/// A row's result does not depend on the other rows of its step (R14), so prompts may be split into chunks, and
+/// sequences may share a step, in any way.
 #pragma once
 #include <span>
 #include <vector>
@@ -26,7 +26,7 @@
 LLAVA_BEGIN
 
 namespace detail {
-/// Runs ops(), the ops of one compute, on a queue that may have kept them from before.
+/// Runs ops(), one compute, on a queue. The queue may replay an earlier recording instead.
 template <class Q, class Ops>
 void compute(Q& q, const step_shape& shape, Ops&& ops) {
   if constexpr (requires { q.replay(shape, ops); })
@@ -35,14 +35,14 @@ void compute(Q& q, const step_shape& shape, Ops&& ops) {
     ops();
 }
 
-/// Image tokens of the step to the rows of `images` (T, D) that their tokens have.
+/// Copies the step's image tokens to the rows of `images` (T, D) of their positions.
 template <class Q>
 void copy_images(Q& q, matrix_view<float> images, std::span<const step_part> parts) {
   std::ptrdiff_t t = 0;
   for (const step_part& p : parts)
     for (std::size_t i = 0; i < p.tokens.size();) {
       const prompt_token first = p.tokens[i];
-      std::size_t n = 1;  // tokens that are neighbours in the image too
+      std::size_t n = 1;  // tokens that are consecutive rows of the image
       while (first.is_image() && i + n < p.tokens.size() &&
              p.tokens[i + n] == prompt_token{first.id, first.row + static_cast<std::int32_t>(n)})
         ++n;
@@ -55,7 +55,7 @@ void copy_images(Q& q, matrix_view<float> images, std::span<const step_part> par
     }
 }
 
-/// Where a step is while it runs, in the arena: the same addresses for the same shape.
+/// The memory of a running step, in the arena. Equal shapes have equal addresses.
 template <class Q>
 struct step_memory {
   vector_view<std::byte> input_bytes, output_bytes;
@@ -79,7 +79,7 @@ struct step_memory {
   }
 };
 
-/// The ops from token ids to logits. False when `go_on` ended them.
+/// Runs the ops from token ids to logits. Returns false if `go_on` stopped them.
 template <class Q, class Decoder, class Cache, class GoOn>
 bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const Cache& cache, GoOn&& go_on) {
   arena_scope scope(q.workspace());
@@ -95,7 +95,7 @@ bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const
   return true;
 }
 
-/// All of a step whose numbers are packed; on a planning queue, what it takes.
+/// Runs a packed step. On a planning queue it only counts memory and checks operands.
 template <class Q, class Decoder, class Cache, class GoOn>
 result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packed, const Decoder& decoder,
                         const Cache& cache, const step_request& asked, GoOn&& go_on, step_results& results) {
@@ -155,9 +155,9 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
 }
 }  // namespace detail
 
-/// Runs a step on a queue, with room for its numbers. After an error, or when `go_on` said so (errc::cancelled), the
-/// caches hold what they held. The caller has reserved room in the caches and keeps within the limits. `go_on` is asked
-/// before the step, and before every layer where ops run at once.
+/// Runs a step on a queue; `packed` holds its inputs. After an error, or if `go_on` returns false (errc::cancelled),
+/// the caches hold the same tokens as before. The caller reserves room in the caches and keeps within the limits.
+/// `go_on` is called before the step, and before every layer if the queue runs ops at once.
 template <class Q, class Decoder, class Cache, class GoOn>
 result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const Cache& cache, const step_request& asked,
                       GoOn&& go_on, step_results& results) {
@@ -169,7 +169,7 @@ result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const C
   return {};
 }
 
-/// The largest step on a planning queue: afterwards the arena's peak is what a workspace needs. The error of an op
+/// Runs the largest step on a planning queue. The arena's peak is then the size that a workspace needs. Errors: an op
 /// whose operands do not fit.
 template <class Q, class Decoder, class Cache>
 result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m) {

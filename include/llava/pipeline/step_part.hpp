@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a step is made of: positions of prompts, image tokens, and the part that each sequence takes.
+/// The inputs of a step: positions of prompts, image tokens, and the part of each sequence.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -15,7 +15,7 @@ LLAVA_BEGIN
 
 /// One position of a prompt: a token of the vocabulary, or a row of an image's image tokens.
 struct prompt_token {
-  std::int32_t id = 0;   ///< ≥ 0: token; < 0: image number −1 − id of the sequence
+  std::int32_t id = 0;   ///< ≥ 0: token; < 0: image −1 − id of the sequence
   std::int32_t row = 0;  ///< row of the image's image tokens; 0 for text
 
   static constexpr prompt_token of_image(int image, int row) { return {-1 - image, row}; }
@@ -24,7 +24,7 @@ struct prompt_token {
   friend constexpr bool operator==(const prompt_token&, const prompt_token&) = default;
 };
 
-/// What the projector made of one image, in the backend's memory.
+/// The image tokens of one image, in the backend's memory.
 struct image_tokens {
   buffer memory;
   int rows = 0, width = 0;
@@ -39,14 +39,14 @@ struct image_tokens {
   }
 };
 
-/// A sequence's part in a step: tokens that follow what its cache holds, and how many of their last rows want logits.
+/// A sequence's part of a step: the tokens after its cached ones, and the number of last rows that want logits.
 struct step_part {
   kv_sequence* cache = nullptr;
   std::span<const prompt_token> tokens;
   std::span<const std::shared_ptr<const image_tokens>> encoded;
   int logit_rows = 0;
 
-  /// Room in the cache for the tokens; on failure nothing changes.
+  /// Reserves room in the cache for the tokens. On failure nothing changes.
   result<void> try_reserve() const { return cache->try_reserve(cache->tokens() + static_cast<int>(tokens.size())); }
 };
 

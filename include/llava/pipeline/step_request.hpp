@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a step of the language model is asked for, and what it gives (pipeline/step.hpp).
+/// The request and the results of a step of the language model (pipeline/step.hpp).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,26 +13,26 @@
 
 LLAVA_BEGIN
 
-/// For a step whose logits nobody changes.
+/// Leaves the logits unchanged.
 inline constexpr auto unchanged_logits = [](matrix_view<float>) {};
 
-/// What a step is asked for.
+/// The request of a step.
 struct step_request {
   std::span<const step_part> parts;
-  std::span<const sampling_params> draws{};  ///< (R) how tokens are drawn; empty: none is, and logits are given instead
-  bool logprobs = false;                     ///< of the tokens drawn
-  int changed_rows = 0;                      ///< so many first rows of logits go to on_logits before tokens are drawn
+  std::span<const sampling_params> draws{};  ///< (R) for drawing tokens; empty: results are logits instead
+  bool logprobs = false;                     ///< computes those of the drawn tokens
+  int changed_rows = 0;  ///< number of first rows of logits that go to on_logits before tokens are drawn
   function_ref<void(matrix_view<float>)> on_logits = unchanged_logits;  ///< changes (changed_rows, V)
 };
 
-/// What a step gives, in the program's memory: valid until the next step.
+/// The results of a step, in host memory; valid until the next step.
 struct step_results {
-  std::span<const std::int32_t> ids;  ///< (R) the tokens drawn
-  std::span<const float> logprobs;    ///< (R) if asked for
-  matrix_view<const float> logits;    ///< (R, V) if no token is drawn
+  std::span<const std::int32_t> ids;  ///< (R) the drawn tokens
+  std::span<const float> logprobs;    ///< (R), if requested
+  matrix_view<const float> logits;    ///< (R, V) if no token is drawn; (changed_rows, V) after on_logits
 
-  std::vector<std::byte> drawn;      // ids and logprobs, as they were downloaded
-  std::vector<float> logits_memory;  // what `logits` is part of
+  std::vector<std::byte> drawn;      // downloaded ids and logprobs
+  std::vector<float> logits_memory;  // memory of `logits`
 };
 
 LLAVA_END

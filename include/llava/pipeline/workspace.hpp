@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// workspace: what one running step needs and a model keeps between steps: a queue with its arena, and the numbers and
-/// results of the step in the program's memory. A model makes one for every thread that asks at the same time, and no
-/// more.
+/// workspace: the resources of one running step, which a model keeps between steps: a queue with its arena, and the
+/// inputs and results of the step in host memory. A model makes one for each concurrent call, and no more.
 #pragma once
 #include <memory>
 #include <mutex>
@@ -15,18 +14,18 @@
 
 LLAVA_BEGIN
 
-/// Where steps run, one at a time.
+/// Runs steps, one at a time.
 class workspace {
  public:
   virtual ~workspace() = default;
 
-  /// Runs a step (pipeline/step.hpp); its results are in `results`.
+  /// Runs a step (pipeline/step.hpp) and writes `results`.
   virtual result<void> run(const step_request& asked, function_ref<bool()> go_on) = 0;
-  /// Waits for what was begun; an error that nobody asked for is forgotten.
+  /// Waits for running ops and discards an unread error.
   virtual void settle() noexcept = 0;
 
   step_results results;
-  std::vector<sampling_params> draws;  ///< of the next step, for whoever asks
+  std::vector<sampling_params> draws;  ///< of the next step, set by the caller
 
  protected:
   explicit workspace(const step_limits& limits) : packed(limits) {
@@ -35,12 +34,12 @@ class workspace {
   packed_step packed;
 };
 
-/// Lends workspaces. Safe from several threads.
+/// Lends workspaces. Thread-safe.
 class workspace_pool {
  public:
   using maker = function_ref<result<std::unique_ptr<workspace>>()>;
 
-  /// Gives a workspace back when it goes, settled.
+  /// Settles and returns a workspace on destruction.
   class lease {
    public:
     lease(workspace_pool& pool, std::unique_ptr<workspace> w) : pool_(&pool), workspace_(std::move(w)) {}
@@ -50,7 +49,7 @@ class workspace_pool {
       if (!workspace_) return;
       workspace_->settle();
       const std::lock_guard<std::mutex> lock(pool_->mutex_);
-      pool_->idle_.push_back(std::move(workspace_));  // there is room: see try_lend
+      pool_->idle_.push_back(std::move(workspace_));  // try_lend has reserved room
     }
     workspace* operator->() const { return workspace_.get(); }
     workspace& operator*() const { return *workspace_; }
@@ -60,7 +59,7 @@ class workspace_pool {
     std::unique_ptr<workspace> workspace_;
   };
 
-  /// One that is idle, or else a new one.
+  /// Lends an idle workspace, or else a new one.
   result<lease> try_lend(maker make) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -80,7 +79,7 @@ class workspace_pool {
  private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<workspace>> idle_;
-  std::size_t made_ = 0;  // workspaces there are, lent ones too
+  std::size_t made_ = 0;  // number of workspaces, lent ones included
 };
 
 LLAVA_END

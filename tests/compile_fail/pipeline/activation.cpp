@@ -1,4 +1,4 @@
-// EXPECT: llava: M::vision_activation is not an activation: apply(V) and a name
+// EXPECT: llava: M::vision_activation is not an activation with apply(V) and a name
 // SPDX-License-Identifier: Apache-2.0
 #include <llava.hpp>
 
