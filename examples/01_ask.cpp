@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The smallest program: a question about an image, the answer as it comes.
+// The smallest program: asks a question about an image and streams the answer.
 //   01_ask MODEL IMAGE QUESTION
 #include <llava.hpp>             // the library
 #include <llava/image/file.hpp>  // JPEG and PNG, through libjpeg-turbo and libpng

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A variant of LLaVA-1.5 with a projector of its own, as types: it keeps every fourth feature, so that an image takes
-// a quarter of the tokens. Without a folder the program only says what such a model would be.
+// A variant of LLaVA-1.5, as types, with its own projector, which keeps every fourth feature, so that an image takes a
+// quarter of the tokens. Without a folder the program only prints the sizes of such a model.
 //   02_variant [MODEL]
 #include <llava.hpp>
 
@@ -13,7 +13,7 @@ struct thinned_mlp {
   template <class B, class F>
   class stage {
    public:
-    using operand = llava::operand_of<B, F>;  // what feeds products: float on a CPU
+    using operand = llava::operand_of<B, F>;  // element type of matmul operands: float on a CPU
     explicit stage(const llava::projector_config& c) : inner_(c) {}
 
     template <class Visit>

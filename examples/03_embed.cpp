@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside an existing program: pixels that are in memory already, no exceptions, the host's own threads, a time limit.
+// Embeds the library in a program: pixels in memory, no exceptions, the program's own threads, a time limit.
 //   03_embed MODEL
 #include <llava.hpp>
 
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <thread>
 
-// The host's pool: anything that runs independent pieces will do.
+// The program's thread pool: it only has to run independent pieces.
 struct host_pool final : llava::executor {
   int concurrency() const override { return 2; }
   void parallel_for(int pieces, llava::function_ref<void(int)> piece) override {
@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   std::stop_source stop;
   std::jthread timer([&](std::stop_token done) {
     for (int i = 0; i < 100 && !done.stop_requested(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    stop.request_stop();  // after ten seconds the question ends, in the middle of whatever it does
+    stop.request_stop();  // cancels the question after ten seconds
   });
   auto chat = model->session();
   chat.hooks.stop = stop.get_token();

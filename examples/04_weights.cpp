@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Smaller weights, stage by stage: 4 bits for the language model, 8 bits for the vision tower, 16 for the head.
+// Smaller weights, by stage: 4 bits for the language model, 8 bits for the vision tower, 16 bits for the head.
 //
-// The folder's 16-bit weights are quantised while it is opened. With PACKED_FILE the result is kept there, and the next
-// start maps it instead.
+// The folder's 16-bit weights are quantised while it is opened. With PACKED_FILE the result is saved there, and the
+// next start maps that file.
 //   04_weights MODEL IMAGE QUESTION [PACKED_FILE]
 #include <llava.hpp>
 #include <llava/image/file.hpp>

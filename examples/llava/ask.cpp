@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava ask: one question about images, with the reference's options (LLaVA's run_llava).
+/// llava ask: asks one question about images, with the options of the reference (LLaVA's run_llava).
 #include <chrono>
 
 #include "command.hpp"
@@ -45,25 +45,27 @@ void ask(const ask_options& o) {
 void add_ask(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("ask", "Ask a question about images");
   const auto o = std::make_shared<ask_options>();
-  o->settings.temperature = 0.2f;  // run_llava's own; it leaves the rest to the model's folder
+  o->settings.temperature = 0.2f;  // run_llava's defaults; other settings are the folder's
   o->settings.top_p = 1.f;
   o->settings.max_new_tokens = 512;
   o->model.add_to(command);
   command.add_option("--image-file", o->images,
-                     "Image, or several with --sep between them; none: a question about text");
-  command.add_option("--query", o->query, "The question; <image> in it says where an image goes")->required();
-  command.add_option("--sep", o->separator, "What separates images")->capture_default_str();
-  command.add_option("--temperature", o->settings.temperature, "0: the likeliest token each time")
+                     "Image, or several separated by --sep; default: none, a question about text");
+  command.add_option("--query", o->query, "The question; <image> marks the place of an image")->required();
+  command.add_option("--sep", o->separator, "Separator of images")->capture_default_str();
+  command.add_option("--temperature", o->settings.temperature, "0: greedy, always the likeliest token")
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
-  command.add_option("--top_p,--top-p", o->settings.top_p, "Keep the likeliest tokens up to this probability")
+  command.add_option("--top_p,--top-p", o->settings.top_p, "Keep the likeliest tokens up to this total probability")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
       .add_option("--top_k,--top-k", o->settings.top_k,
-                  "Keep so many of the likeliest tokens; 0: all. Not given: as the model's folder says, or 50")
+                  "Keep this many of the likeliest tokens; 0: all; default: the model folder's, or 50")
       ->check(CLI::Range(0, 1 << 24));
-  command.add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens, "Length of the answer at most")
+  command
+      .add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens,
+                  "Largest number of tokens in the answer")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
   command.add_option("--seed", o->settings.seed, "The same seed gives the same answer")

@@ -16,12 +16,12 @@
 namespace {
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-/// What is there and takes what comes, keeping nothing that could be lost.
+/// Whether the file is a pipe or a character device, where writing loses no data.
 bool is_stream(const std::string& file) {
   struct stat about {};
   return ::stat(file.c_str(), &about) == 0 && (S_ISCHR(about.st_mode) || S_ISFIFO(about.st_mode));
 }
-/// A file that begins as those that this command writes: it may be written anew.
+/// Whether the file begins like those that this command writes, so that it may be overwritten.
 bool is_ours(const std::string& file, std::string_view start) {
   struct stat about {};
   if (::lstat(file.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return false;
@@ -31,28 +31,27 @@ bool is_ours(const std::string& file, std::string_view start) {
 }
 llava::error is_there(const std::string& file) {
   return llava::fail(llava::errc::io,
-                     llava::text_of("llava: ", file, " is there already; remove it, or give another name"));
+                     llava::text_of("llava: ", file, " already exists; remove it, or choose another name"));
 }
 }  // namespace
 
 void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option(name, path, "Folder of the model, or its name in the Hugging Face cache")->required();
-  command.add_option("--backend", backend, "Where it runs")
+  command.add_option("--backend", backend, "Backend that runs the model")
       ->check(CLI::IsMember({"simd", "scalar"}))
       ->capture_default_str();
   std::vector<std::string> dtypes = compiled_dtypes();
   dtypes.insert(dtypes.begin(), "auto");
-  command.add_option("--dtype", dtype, "How its weights are held; auto: as stored")
+  command.add_option("--dtype", dtype, "Format of the weights; auto: as stored")
       ->check(CLI::IsMember(dtypes))
       ->capture_default_str();
   command.add_option("--threads", threads, "Threads; 0: all processors")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  command.add_option(
-      "--packed-file", packed_file,
-      "File that keeps quantised weights as they are computed with; made when absent, for faster starts");
+  command.add_option("--packed-file", packed_file,
+                     "Packed file of quantised weights, for faster starts; written if absent");
   command.add_option("--conv-mode", conversation,
-                     "Conversation template, by the reference's name; when absent what the folder asks for");
+                     "Conversation template, by the reference's name; default: the folder's");
 }
 
 llava::result<llava::chat_model> model_options::try_open() const {
@@ -118,7 +117,7 @@ llava::result<void> try_check_output(const std::string& file, std::string_view s
 
 llava::result<void> try_write_output(const std::string& file, const std::vector<std::string_view>& parts,
                                      std::string_view start) {
-  // What is ours is replaced by one that is whole.
+  // A file of ours is replaced by a complete one.
   const std::string to = is_ours(file, start) ? file + ".partial-" + std::to_string(::getpid()) : file;
   int descriptor = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   const bool is_new = descriptor >= 0;
@@ -139,7 +138,7 @@ llava::result<void> try_write_output(const std::string& file, const std::vector<
   if (::close(descriptor) != 0 && failure == 0) failure = errno;
   if (failure == 0 && to != file && std::rename(to.c_str(), file.c_str()) != 0) failure = errno;
   if (failure == 0) return {};
-  if (is_new) ::unlink(to.c_str());  // half of a file is worse than none
+  if (is_new) ::unlink(to.c_str());  // leaves no partial file
   return llava::fail_of_system(failure, "llava: cannot write ", file);
 }
 

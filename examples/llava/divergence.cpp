@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava eval divergence: how far a model with other weights is from itself, on a text: Kullback–Leibler divergence of
-/// the next token's distribution, how often the likeliest token is the same, and both perplexities.
+/// llava eval divergence: compares a model with a reference on a text: Kullback–Leibler divergence of the next token's
+/// distribution, the share of equal likeliest tokens, and both perplexities.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -32,7 +32,7 @@ double log_total(std::span<const float> logits) {
   return most + std::log(total);
 }
 
-/// One position: `next` is the token that follows, or −1.
+/// Adds one position of reference p and model q; `next` is the token that follows, or −1.
 void add_position(sums& s, std::span<const float> p, std::span<const float> q, std::int32_t next) {
   const double p_total = log_total(p), q_total = log_total(q);
   double divergence = 0;
@@ -59,7 +59,7 @@ void measure(const divergence_options& o) {
   const auto vocab = static_cast<std::size_t>(model.vocab());
   sums s;
   progress_bar bar;
-  // Pieces that end at line ends: what is kept of one are the logits of all its positions.
+  // The text is split into pieces at line ends, because the logits of all positions of a piece are in memory.
   constexpr std::size_t piece = 1200;
   for (std::size_t at = 0; at < text.size() && s.positions < static_cast<std::size_t>(o.tokens);) {
     std::size_t end = text.find('\n', std::min(at + piece, text.size()));
@@ -92,16 +92,18 @@ void measure(const divergence_options& o) {
 
 void add_divergence(CLI::App& eval) {
   CLI::App& command = *eval.add_subcommand(
-      "divergence", "How far a model with --dtype weights is from the same model with --against weights, on a text");
+      "divergence", "Compare a model with --dtype weights to the same model with --against weights, on a text");
   const auto o = std::make_shared<divergence_options>();
   o->model.add_to(command);
   o->against.dtype = "f16";
-  command.add_option("--against", o->against.dtype, "Weights of the reference")
+  command.add_option("--against", o->against.dtype, "Format of the reference's weights")
       ->check(CLI::IsMember(compiled_dtypes()))
       ->capture_default_str();
-  command.add_option("--reference", o->against.path, "Folder of the reference; the same folder when absent");
+  command.add_option("--reference", o->against.path, "Folder of the reference; default: the same folder");
   command.add_option("--text", o->text, "A text file")->required();
-  command.add_option("--tokens", o->tokens, "Stop after so many")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--tokens", o->tokens, "Number of positions to compare")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.callback([o] {
     if (o->against.path.empty()) o->against.path = o->model.path;
     o->against.threads = o->model.threads;

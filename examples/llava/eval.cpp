@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava eval easy-vqa, llava eval scenes: greedy answers to a set of questions, and how many are word for word the
-/// expected ones, by kind.
+/// llava eval easy-vqa, llava eval scenes: answers a set of questions greedily and counts exact matches with the
+/// expected answers, by kind.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -33,7 +33,7 @@ struct evaluation {
   std::vector<std::string> records;  // one JSON line per turn, in the order of the questions
 };
 
-/// Asks one conversation. A wrong answer stays in the conversation, as it would in a chat.
+/// Asks the questions of one conversation. A wrong answer stays in the conversation, as in a chat.
 llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conversation& c, std::size_t number,
                                 evaluation& e, std::mutex& lock) {
   std::vector<llava::image> images;
@@ -83,7 +83,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
   const int workers =
       o.model.threads > 0 ? o.model.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   model_options one = o.model;
-  one.threads = 1;  // conversations run side by side, each on one thread
+  one.threads = 1;  // conversations run in parallel, each on one thread
   const llava::chat_model model = value_or_give_up(one.try_open_to_ask());
 
   evaluation e;
@@ -91,7 +91,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
   std::mutex lock;
   std::atomic<std::size_t> next{0}, done{0};
   std::vector<llava::result<void>> outcomes(static_cast<std::size_t>(workers));
-  constexpr std::size_t run_length = 16;  // neighbours share their image
+  constexpr std::size_t run_length = 16;  // consecutive questions share an image
   {
     progress_bar bar;
     std::vector<std::jthread> threads;
@@ -123,10 +123,9 @@ void add_common(CLI::App& command, eval_options& o) {
   o.model.path = "examples/tiny";
   o.model.add_to(command);
   command.get_option("--model-path")->required(false)->capture_default_str();
-  command.add_option(
-      "--answers-file", o.answers,
-      "Write every answer here, one JSON object a line; a file that holds something else is not written over");
-  command.add_option("--limit", o.limit, "Ask only the first so many; 0: all")
+  command.add_option("--answers-file", o.answers,
+                     "Write every answer to this file, one JSON object per line; other files are not overwritten");
+  command.add_option("--limit", o.limit, "Ask only this many questions; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
 }
@@ -141,8 +140,10 @@ void add_eval(CLI::App& app) {
   const auto e = std::make_shared<eval_options>();
   add_common(easy, *e);
   easy.add_option("--data", e->data,
-                  "Data folder of the Python package easy-vqa; found by itself when that is installed");
-  easy.add_option("--split", e->split, "Which part")->check(CLI::IsMember({"test", "train"}))->capture_default_str();
+                  "Data folder of the Python package easy-vqa; default: that of the installed package");
+  easy.add_option("--split", e->split, "Part of the data")
+      ->check(CLI::IsMember({"test", "train"}))
+      ->capture_default_str();
   easy.callback([e] {
     const std::string data = e->data.empty() ? value_or_give_up(try_find_easy_vqa()) : e->data;
     run(*e, value_or_give_up(try_read_easy_vqa(data, e->split)));

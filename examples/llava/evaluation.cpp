@@ -9,18 +9,18 @@
 namespace {
 
 llava::error malformed(const std::string& file, std::size_t line) {
-  return llava::fail(llava::errc::invalid_format, llava::text_of("llava: ", file, ", record ", line,
-                                                                 ": not a question as this evaluation writes them"));
+  return llava::fail(llava::errc::invalid_format,
+                     llava::text_of("llava: ", file, ", record ", line, ": not a question of this evaluation"));
 }
 
-/// easy-VQA's kinds are in its answers.
+/// The kind of an easy-VQA question follows from its answer.
 std::string kind_of(const std::string& answer) {
   if (answer == "yes" || answer == "no") return "yes_no";
   if (answer == "circle" || answer == "rectangle" || answer == "triangle") return "shape";
   return "colour";
 }
 
-/// The member as text, or null.
+/// Returns the member as text, or null.
 const std::string* text_at(const llava::json_value& object, const char* key) {
   const llava::json_value* v = object.find(key);
   return v ? v->text() : nullptr;

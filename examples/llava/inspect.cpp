@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava inspect: writes what a stage computes as a NumPy array, to be held against the original.
-/// llava tokenize: the ids of a text.
+/// llava inspect: writes the output of a stage as a NumPy array, for comparison with the original.
+/// llava tokenize: prints the ids of a text.
 #include <cstdio>
 
 #include "command.hpp"
@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view npy_start("\x93NUMPY\1\0", 8);
 
-/// A .npy file of version 1.0: little-endian, C order.
+/// Writes a .npy file of version 1.0: little-endian, C order.
 /// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 template <class T>
 void write_npy(const std::string& file, const std::vector<T>& values, const std::vector<std::size_t>& shape) {
@@ -48,7 +48,7 @@ void inspect(const inspect_options& o) {
     return write_npy(o.out, logits, {1, logits.size() / vocab, vocab});
   }
   if (images.empty())
-    give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage looks at an image: pass --image"));
+    give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage needs an image; pass --image"));
   std::vector<float> all;
   for (const llava::image& img : images) {
     const std::vector<float> one = value_or_give_up(o.stage == "pixels"     ? model.try_pixels(img)
@@ -79,17 +79,17 @@ void tokenize(const tokenize_options& o) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  CLI::App& command = *app.add_subcommand("inspect", "Write what a stage computes as a NumPy array");
+  CLI::App& command = *app.add_subcommand("inspect", "Write the output of a stage as a NumPy array");
   const auto o = std::make_shared<inspect_options>();
   o->model.dtype = "f32";
   o->model.add_to(command, "MODEL,--model-path");
-  command.add_option("--image,--image-file", o->images, "Image, or several with --sep between them");
-  command.add_option("--sep", o->separator, "What separates images")->capture_default_str();
-  command.add_option("--prompt", o->prompt, "The whole prompt as its text stands, with one <image> per image");
-  command.add_option("--stage", o->stage, "What to write")
+  command.add_option("--image,--image-file", o->images, "Image, or several separated by --sep");
+  command.add_option("--sep", o->separator, "Separator of images")->capture_default_str();
+  command.add_option("--prompt", o->prompt, "The whole text of the prompt, with one <image> per image");
+  command.add_option("--stage", o->stage, "Stage to write")
       ->required()
       ->check(CLI::IsMember({"pixels", "features", "image_tokens", "input_ids", "logits"}));
-  command.add_option("--out", o->out, "The .npy file; another file of that name is not written over")->required();
+  command.add_option("--out", o->out, "The .npy file; a file of another kind is not overwritten")->required();
   command.callback([o] { inspect(*o); });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The `llava` command: ask a model about images, hold it against the original, measure it.
+/// The `llava` command: asks a model about images, compares it with the original, measures it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 
 namespace {
 
-/// A stream that the caller has closed stays unusable: no file that is opened later takes its number.
+/// Opens closed standard streams as unwritable files, so that no file opened later takes their descriptors.
 void keep_standard_streams_apart() {
   while (true) {
     const int descriptor = ::open("/dev/null", O_RDONLY);
@@ -21,10 +21,10 @@ void keep_standard_streams_apart() {
   }
 }
 
-/// What was printed may not have arrived: a disk is full, a stream closed.
+/// Detects printed text that was not written, for instance on a full disk.
 int code_after_output(int code) {
   if (code == 0 && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) {
-    std::fprintf(stderr, "llava: cannot write all of it to standard output: %s\n", std::strerror(errno));
+    std::fprintf(stderr, "llava: cannot write everything to standard output: %s\n", std::strerror(errno));
     return 1;
   }
   return code;

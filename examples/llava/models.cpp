@@ -12,8 +12,8 @@ llava::result<llava::chat_model> try_open_model(std::string_view folder, std::st
                                                 std::string_view dtype, const llava::open_options& options) {
   for (const compiled_pipeline& p : compiled_pipelines)
     if (p.backend == backend && p.format == dtype) return p.try_open(folder, options);
-  return llava::fail(llava::errc::unsupported,
-                     llava::text_of("llava: this command has no backend ", backend, " with weights as ", dtype));
+  return llava::fail(llava::errc::unsupported, llava::text_of("llava: this command was built without backend ", backend,
+                                                              " with weights as ", dtype));
 }
 
 std::vector<std::string> compiled_dtypes() {
@@ -26,7 +26,7 @@ std::vector<std::string> compiled_dtypes() {
 llava::result<std::string> try_stored_dtype(std::string_view name) {
   LLAVA_TRY(folder, llava::try_resolve_model_folder(name));
   LLAVA_TRY(files, llava::try_open_tensors(folder));
-  // A quantised folder has dense tensors too; what was quantised says how it is to be opened.
+  // A quantised folder has dense tensors too; its quantised tensors decide.
   std::map<std::string, std::size_t> dense, blocks;
   files->for_each([&](const llava::stored_tensor& t) {
     if (!t.format.empty())

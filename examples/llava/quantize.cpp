@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// `llava quantize MODEL --to FORMAT -o DIR`: a model folder with smaller weights.
+/// `llava quantize MODEL --to FORMAT -o DIR`: writes a model folder with smaller weights.
 #include <llava.hpp>
 #include <llava/pipeline/quantise.hpp>
 
@@ -18,7 +18,7 @@ struct quantize_options {
   int threads = 0;
 };
 
-/// Formats that a file can hold: not those that are another one's bytes beside other activations.
+/// The formats that a file can hold. Formats that differ from another one only in their activations are left out.
 using quantiser = llava::result<void> (*)(llava::path_view, const std::string&, const llava::open_options&);
 std::map<std::string, quantiser> quantisers() {
   std::map<std::string, quantiser> all;
@@ -32,8 +32,7 @@ std::map<std::string, quantiser> quantisers() {
 volatile std::sig_atomic_t signal_seen = 0;
 extern "C" void see_signal(int number) { signal_seen = number; }
 
-/// The first signal that asks to end is kept, the second ends at once. What the program was started to ignore it
-/// ignores.
+/// Records the first SIGINT, SIGTERM or SIGHUP; the second ends the program. Signals ignored at the start stay ignored.
 void ask_on_signals() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before {
@@ -60,7 +59,7 @@ void quantize(const quantize_options& o) {
   if (done) return;
   if (const int number = signal_seen; number != 0 && done.error().code() == llava::errc::cancelled) {
     std::fprintf(stderr, "%s\n", done.error().what());
-    std::raise(number);  // nothing is left; whoever waits sees what ended it
+    std::raise(number);  // no partial folder is left; the parent sees the signal
   }
   give_up(done.error());
 }
@@ -69,10 +68,10 @@ void quantize(const quantize_options& o) {
 
 void add_quantize(CLI::App& app) {
   auto o = std::make_shared<quantize_options>();
-  CLI::App& command = *app.add_subcommand("quantize", "Write a model folder whose weights take less room");
+  CLI::App& command = *app.add_subcommand("quantize", "Write a model folder with smaller weights");
   command.add_option("MODEL,--model-path", o->path, "Folder of the model, or its name in the Hugging Face cache")
       ->required();
-  command.add_option("--to", o->format, "q8_0, q4_0: as GGUF has them; q4_i8, q16_0: ours, faster; f16, bf16")
+  command.add_option("--to", o->format, "q8_0, q4_0: GGUF's formats; q4_i8, q16_0: our formats, faster; f16, bf16")
       ->check(CLI::IsMember(quantisers()))
       ->required();
   command.add_option("-o,--output", o->to, "The new folder")->required();

@@ -143,7 +143,7 @@ class Ask(unittest.TestCase):
                           ("quantize", TINY, "--to", "q8_0", "-o", str(notes))):
                 done = llava(*words)
                 self.assertEqual((done.returncode, done.stdout), (1, ""), words)
-                self.assertIn(f"{notes} is there already", done.stderr)
+                self.assertIn(f"{notes} already exists", done.stderr)
                 self.assertEqual(notes.read_text(), "mine")
             # What the command itself has written, it writes anew.
             for words in (("inspect", TINY, "--stage", "pixels", "--image", IMAGE, "--out", f"{folder}/ours"),
