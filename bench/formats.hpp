@@ -18,7 +18,7 @@ constexpr arithmetic arithmetic_of() {
   if constexpr (llava::format<F>::is_dense)
     return arithmetic::f32;
   else
-    return sizeof(llava::activation_integer<F>) == 2 ? arithmetic::int16 : arithmetic::int8;
+    return sizeof(llava::activation_code<F>) == 2 ? arithmetic::int16 : arithmetic::int8;
 }
 
 /// The name of a format or of a custom policy.

@@ -193,7 +193,7 @@ class nmse {
 };
 
 /// At most `most` indices of [0, n), spread evenly, including the first and the last.
-inline std::vector<std::ptrdiff_t> some_of(std::ptrdiff_t n, std::ptrdiff_t most) {
+inline std::vector<std::ptrdiff_t> spread_indices(std::ptrdiff_t n, std::ptrdiff_t most) {
   std::vector<std::ptrdiff_t> chosen_ones;
   const std::ptrdiff_t count = std::min(n, most);
   for (std::ptrdiff_t i = 0; i < count; ++i) chosen_ones.push_back(count == 1 ? 0 : i * (n - 1) / (count - 1));

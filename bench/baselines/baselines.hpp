@@ -49,7 +49,7 @@ struct onednn {
 
 namespace detail {
 template <class B, class F, class Case>
-void add_if_it_takes(const Case& c) {
+void add_if_supported(const Case& c) {
   static_assert(llava::ops::has_matmul<B, llava::f32>,
                 "the library is compiled in, but its f32 matmul would not be benchmarked");
   if constexpr (llava::ops::has_matmul<B, F>) bench::add<B>(c);
@@ -60,13 +60,13 @@ void add_if_it_takes(const Case& c) {
 template <class F, class Case>
 void add([[maybe_unused]] const Case& c) {
 #if LLAVA_BENCH_EIGEN
-  detail::add_if_it_takes<eigen, F>(c);
+  detail::add_if_supported<eigen, F>(c);
 #endif
 #if LLAVA_BENCH_OPENBLAS
-  detail::add_if_it_takes<openblas, F>(c);
+  detail::add_if_supported<openblas, F>(c);
 #endif
 #if LLAVA_BENCH_ONEDNN
-  detail::add_if_it_takes<onednn, F>(c);
+  detail::add_if_supported<onednn, F>(c);
 #endif
 }
 

@@ -54,8 +54,8 @@ struct attention_case {
     };
     op(0);
     bench::nmse error;
-    for (std::ptrdiff_t t : bench::some_of(tokens, 5))
-      for (std::ptrdiff_t h : bench::some_of(heads, 3)) {
+    for (std::ptrdiff_t t : bench::spread_indices(tokens, 5))
+      for (std::ptrdiff_t h : bench::spread_indices(heads, 3)) {
         const auto expected = reference(q, k, v, t, h, static_cast<double>(scale));
         for (std::ptrdiff_t i = 0; i < dim; ++i)
           error.add(static_cast<double>(y.matrix()(t, h * dim + i)), expected[static_cast<std::size_t>(i)]);

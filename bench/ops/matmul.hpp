@@ -43,9 +43,9 @@ struct matmul_case {
     product(0);
     nmse error;
     std::vector<double> w(static_cast<std::size_t>(inner));
-    for (std::ptrdiff_t n : some_of(columns, 41)) {
+    for (std::ptrdiff_t n : spread_indices(columns, 41)) {
       pool.row(n, w);
-      for (std::ptrdiff_t t : some_of(rows, 3)) {
+      for (std::ptrdiff_t t : spread_indices(rows, 3)) {
         double sum = 0;
         for (std::ptrdiff_t k = 0; k < inner; ++k)
           sum += static_cast<double>(x.matrix()(t, k)) * w[static_cast<std::size_t>(k)];

@@ -46,8 +46,8 @@ struct paged_attention_case {
                double scale) const {
     bench::nmse sum;
     const auto cache = sequence.layer(0);
-    for (std::ptrdiff_t t : bench::some_of(tokens, 3))
-      for (std::ptrdiff_t h : bench::some_of(heads, 3)) {
+    for (std::ptrdiff_t t : bench::spread_indices(tokens, 3))
+      for (std::ptrdiff_t h : bench::spread_indices(heads, 3)) {
         const std::ptrdiff_t last = depth - tokens + t, kv = h / (heads / kv_heads);
         std::vector<double> p, out(static_cast<std::size_t>(dim));
         double largest = -1e300, total = 0;

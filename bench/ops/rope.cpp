@@ -37,8 +37,8 @@ struct rope_case {
     std::copy_n(k.values().data(), k.values().size(), turned.values().data());
     op(0);
     bench::nmse error;
-    for (std::ptrdiff_t t : bench::some_of(tokens, 5))
-      for (std::ptrdiff_t h : bench::some_of(kv_heads, 3))
+    for (std::ptrdiff_t t : bench::spread_indices(tokens, 5))
+      for (std::ptrdiff_t h : bench::spread_indices(kv_heads, 3))
         for (std::ptrdiff_t i = 0; i < dim; ++i) {
           const std::ptrdiff_t pair = i < dim / 2 ? i + dim / 2 : i - dim / 2, at = i % (dim / 2);
           const double cosine = static_cast<double>(angles.matrix()(t, at)),

@@ -238,7 +238,7 @@ struct with_load {
 /// Another case while an unrelated thread keeps one core busy. No more may be lost than that thread's fair share: one
 /// core's, a third of the machine on two cores. The result does not change (R14).
 template <class Case>
-struct beside_a_busy_thread {
+struct with_busy_core {
   Case inner;
   std::string name() const { return "busy_" + inner.name(); }
   template <class Subject>
@@ -256,8 +256,8 @@ void add_stages(const model_shape& shape) {
   add<Subject>(encode{shape});
   for (int tokens : {64, 640}) add<Subject>(prefill{tokens, shape});
   for (int depth : {1, 640}) add<Subject>(decode{depth, shape});
-  add<Subject>(beside_a_busy_thread<prefill>{{64, shape}});
-  add<Subject>(beside_a_busy_thread<decode>{{640, shape}});
+  add<Subject>(with_busy_core<prefill>{{64, shape}});
+  add<Subject>(with_busy_core<decode>{{640, shape}});
   add<Subject>(end_to_end{64, 1, shape});
   add<Subject>(end_to_end{64, 64, shape});
   add<Subject>(load{false, shape});

@@ -36,10 +36,10 @@ llava::result<std::vector<expected_conversation>> try_read_easy_vqa(const std::s
   std::vector<expected_conversation> all;
   for (const llava::json_value& q : questions.items()) {  // [question, answer, image]
     const auto& parts = q.items();
-    if (parts.size() != 3 || !parts[0].text() || !parts[1].text() || !parts[2].whole())
+    if (parts.size() != 3 || !parts[0].text() || !parts[1].text() || !parts[2].integer())
       return malformed(file, all.size());
     const std::string& answer = *parts[1].text();
-    all.push_back({{folder + "/" + split + "/images/" + std::to_string(*parts[2].whole()) + ".png"},
+    all.push_back({{folder + "/" + split + "/images/" + std::to_string(*parts[2].integer()) + ".png"},
                    {{*parts[0].text(), answer, kind_of(answer)}}});
   }
   if (all.empty()) return malformed(file, 0);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -80,6 +81,18 @@ TEST_CASE("thread_pool: uses the threads that the system grants, and never more 
   most.parallel_for(5000, [&](int) { ++n; });
   CHECK(n.load() == 5000);
   CHECK(thread_pool(-5).concurrency() >= 1);
+}
+
+TEST_CASE("thread_pool: has one thread per processor that the process may use", "[base][threads]") {
+  cpu_set_t before, one;
+  if (::sched_getaffinity(0, sizeof before, &before) != 0) return;
+  CHECK(thread_pool().concurrency() == CPU_COUNT(&before));
+  CPU_ZERO(&one);
+  for (std::size_t i = 0; CPU_COUNT(&one) == 0; ++i)
+    if (CPU_ISSET(i, &before)) CPU_SET(i, &one);
+  REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
+  CHECK(thread_pool().concurrency() == 1);
+  CHECK(::sched_setaffinity(0, sizeof before, &before) == 0);
 }
 
 TEST_CASE("parallel_for_dynamic: runs every piece once, with slots below the concurrency and never shared",

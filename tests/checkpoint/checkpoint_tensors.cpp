@@ -14,14 +14,14 @@ namespace {
 using namespace llava;
 
 /// Tensors in memory, each with a name and a few bytes.
-struct few_tensors final : tensor_source {
+struct memory_tensors final : tensor_source {
   std::map<std::string, stored_tensor, std::less<>> all;
 
-  few_tensors() = default;
-  few_tensors(std::initializer_list<const char*> names) {
+  memory_tensors() = default;
+  memory_tensors(std::initializer_list<const char*> names) {
     for (const char* name : names) add(name, "ab");
   }
-  few_tensors& add(const std::string& name, std::string_view bytes, dtype type = dtype::float16) {
+  memory_tensors& add(const std::string& name, std::string_view bytes, dtype type = dtype::float16) {
     all[name] = {name, type, {}, {2, 1}, std::as_bytes(std::span(bytes.data(), bytes.size())), "file"};
     return *this;
   }
@@ -35,26 +35,28 @@ struct few_tensors final : tensor_source {
   std::string identity() const override { return "some tensors"; }
 };
 
-checkpoint_tensors tensors_of(tensor_spelling spelling, const few_tensors& model, const few_tensors* tower = nullptr) {
-  return {spelling, std::make_unique<few_tensors>(model), tower ? std::make_unique<few_tensors>(*tower) : nullptr,
+checkpoint_tensors tensors_of(tensor_spelling spelling, const memory_tensors& model,
+                              const memory_tensors* tower = nullptr) {
+  return {spelling, std::make_unique<memory_tensors>(model), tower ? std::make_unique<memory_tensors>(*tower) : nullptr,
           tower ? "beside" : ""};
 }
 
-bool stays_tied(const few_tensors& files, tensor_spelling spelling, prompt_rule rule) {
+bool stays_tied(const memory_tensors& files, tensor_spelling spelling, prompt_rule rule) {
   model_description d;
   d.spelling = spelling, d.prompt = rule;
   d.text.tied = true;
-  detail::settle_tied_head(tensors_of(spelling, files), d);
+  detail::resolve_tied_head(tensors_of(spelling, files), d);
   return d.text.tied;
 }
 
 }  // namespace
 
 TEST_CASE("checkpoint tensors have the library's names, and a separate tower replaces the one in the model's files") {
-  const few_tensors model{"model.norm.weight", "lm_head.weight", "model.mm_projector.0.weight", "optimizer.step",
-                          "model.vision_tower.vision_tower.vision_model.embeddings.patch_embedding.weight"};
-  const few_tensors tower{"vision_model.embeddings.patch_embedding.weight", "vision_model.encoder.layers.0.norm.weight",
-                          "text_model.norm.weight", "model.norm.weight"};
+  const memory_tensors model{"model.norm.weight", "lm_head.weight", "model.mm_projector.0.weight", "optimizer.step",
+                             "model.vision_tower.vision_tower.vision_model.embeddings.patch_embedding.weight"};
+  const memory_tensors tower{"vision_model.embeddings.patch_embedding.weight",
+                             "vision_model.encoder.layers.0.norm.weight", "text_model.norm.weight",
+                             "model.norm.weight"};
   const auto names_of = [](const checkpoint_tensors& t) {
     std::map<std::string, std::string> names;
     t.for_each([&](const std::string& name, const stored_tensor& stored) { names[name] = stored.name; });
@@ -83,11 +85,11 @@ TEST_CASE("checkpoint tensors have the library's names, and a separate tower rep
 }
 
 TEST_CASE("llava-hf: a projector has as many layers as the files, and at least two") {
-  const auto depth_of = [](tensor_spelling spelling, const few_tensors& files) {
+  const auto depth_of = [](tensor_spelling spelling, const memory_tensors& files) {
     model_description d;
     d.spelling = spelling;
     d.projector.depth = 1, d.projector_type = "mlp_gelu";
-    detail::read_projector_depth(tensors_of(spelling, files), d);
+    detail::detect_projector_depth(tensors_of(spelling, files), d);
     return d.projector.depth;
   };
   constexpr auto hf = tensor_spelling::llava_hf;
@@ -103,7 +105,7 @@ TEST_CASE("llava-hf: a projector has as many layers as the files, and at least t
 
 TEST_CASE("a head in the files replaces a tied one, except in original folders") {
   constexpr auto original = tensor_spelling::original;
-  const auto table = [] { return few_tensors().add("model.embed_tokens.weight", "abcd"); };
+  const auto table = [] { return memory_tensors().add("model.embed_tokens.weight", "abcd"); };
   CHECK(stays_tied(table(), original, prompt_rule::tokenizer));
   CHECK(stays_tied(table().add("lm_head.weight", "abcd"), original, prompt_rule::tokenizer));
   CHECK_FALSE(stays_tied(table().add("lm_head.weight", "abce"), original, prompt_rule::tokenizer));
@@ -111,7 +113,7 @@ TEST_CASE("a head in the files replaces a tied one, except in original folders")
   CHECK(stays_tied(table().add("lm_head.weight", "abce"), original, prompt_rule::original));
   for (const char* prefix : {"language_model.model.", "model.language_model."})
     for (const char* head : {"language_model.lm_head.weight", "lm_head.weight"})
-      CHECK_FALSE(stays_tied(few_tensors()
+      CHECK_FALSE(stays_tied(memory_tensors()
                                  .add(std::string(prefix) + "norm.weight", "ab")
                                  .add(std::string(prefix) + "embed_tokens.weight", "abcd")
                                  .add(head, "abce"),
@@ -126,10 +128,10 @@ TEST_CASE("unread tensors: those that a model needs are distinguished from those
                            "text.lm_head.weight", "text.lm_head.bias", "projector.4.weight", "projector.norm.weight",
                            "text.image_newline", "multi_modal_projector.0.weight"}) {
     INFO(name);
-    CHECK(detail::must_be_read(name, d));
+    CHECK(detail::is_required(name, d));
   }
   for (const char* name : {"text.layers.0.self_attn.rotary_emb.inv_freq", "vision.embeddings.position_ids"})
-    CHECK_FALSE(detail::must_be_read(name, d));
+    CHECK_FALSE(detail::is_required(name, d));
   for (const auto& [rest, must] : {std::pair<const char*, bool>{"encoder.layers.22.mlp.fc1.weight_scale", true},
                                    {"encoder.layers.x.mlp.fc1.weight", true},
                                    {"encoder.layers.23.mlp.fc1.weight", false},
@@ -138,13 +140,13 @@ TEST_CASE("unread tensors: those that a model needs are distinguished from those
                                    {"post_layernorm.weight", false},
                                    {"head.mlp.fc1.weight", false}}) {
     INFO(rest);
-    CHECK(detail::must_be_read(std::string("vision.") + rest, d) == must);
+    CHECK(detail::is_required(std::string("vision.") + rest, d) == must);
   }
   d.text.tied = true;
-  CHECK_FALSE(detail::must_be_read("text.lm_head.weight", d));
-  CHECK(detail::must_be_read("text.lm_head.bias", d));
+  CHECK_FALSE(detail::is_required("text.lm_head.weight", d));
+  CHECK(detail::is_required("text.lm_head.bias", d));
   // This name maps to one of the library's by chance: the files call layer 0 linear_1, so nothing reads "0".
-  const few_tensors by_chance{"multi_modal_projector.linear_1.weight", "multi_modal_projector.0.weight"};
+  const memory_tensors by_chance{"multi_modal_projector.linear_1.weight", "multi_modal_projector.0.weight"};
   std::vector<std::string> mistakes;
   detail::add_unread(tensors_of(tensor_spelling::llava_hf, by_chance), d, {"projector.0.weight"}, mistakes);
   CHECK(mistakes ==

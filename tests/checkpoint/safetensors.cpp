@@ -27,7 +27,7 @@ std::string error_of(const std::string& bytes) {
   return opened.error().sentence();
 }
 
-std::string error_of_folder(const temporary_folder& f) {
+std::string missing_file_error(const temporary_folder& f) {
   const auto opened = llava::safetensors_folder::try_open(f.path.string());
   return opened ? "" : opened.error().sentence();
 }
@@ -158,7 +158,7 @@ TEST_CASE("shards: every file of the index is opened, and must hold the tensors 
                        {"[]", "expected an object"}}) {
     f.write("model.safetensors.index.json", r.index);
     INFO(r.fragment);
-    CHECK(error_of_folder(f).find(r.fragment) != std::string::npos);
+    CHECK(missing_file_error(f).find(r.fragment) != std::string::npos);
   }
 }
 
@@ -180,17 +180,17 @@ TEST_CASE("Git LFS pointers, HTML pages and unsupported dtypes are named") {
   f.write("x.safetensors", file_of(R"({"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}})", "abcdefgh"));
   const auto file = llava::safetensors_file::try_open(f / "x.safetensors");
   REQUIRE(file);
-  CHECK(file->find("a")->foreign_type == "F64");
+  CHECK(file->find("a")->unsupported_type == "F64");
   CHECK(file->find("a")->bytes.empty());
 }
 
 TEST_CASE("the error for a folder without safetensors names the weights that it has instead") {
   temporary_folder f("none");
-  CHECK(error_of_folder(f).find("has no model.safetensors or model.safetensors.index.json") != std::string::npos);
+  CHECK(missing_file_error(f).find("has no model.safetensors or model.safetensors.index.json") != std::string::npos);
   f.write("consolidated.safetensors", "").write("model-00002-of-00002.safetensors", "");
-  CHECK(error_of_folder(f).find("index.json; it has consolidated.safetensors") != std::string::npos);
+  CHECK(missing_file_error(f).find("index.json; it has consolidated.safetensors") != std::string::npos);
   f.write("pytorch_model.bin", "x");
-  CHECK(error_of_folder(f).find("safe_serialization=True") != std::string::npos);
+  CHECK(missing_file_error(f).find("safe_serialization=True") != std::string::npos);
   std::filesystem::create_directory(f.path / "model.safetensors");
-  CHECK(error_of_folder(f).find("is not a regular file") != std::string::npos);
+  CHECK(missing_file_error(f).find("is not a regular file") != std::string::npos);
 }

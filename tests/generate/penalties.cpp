@@ -11,7 +11,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 
 std::vector<std::int32_t> ids(const llava::json_value& v) {
   std::vector<std::int32_t> out;
-  for (const auto& e : v.items()) out.push_back(static_cast<std::int32_t>(*e.whole()));
+  for (const auto& e : v.items()) out.push_back(static_cast<std::int32_t>(*e.integer()));
   return out;
 }
 std::vector<float> floats(const llava::json_value& v) {

@@ -87,7 +87,7 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
   const auto logits = chat.try_logits(prompt, images);
   if (!logits) FAIL(logits.error().what());
   const auto last = expected.template values<float>(name + ".logits");
-  const auto tokens = static_cast<std::size_t>(*about.find("tokens")->whole());
+  const auto tokens = static_cast<std::size_t>(*about.find("tokens")->integer());
   REQUIRE(logits->size() == tokens * (static_cast<std::size_t>(model.description().text.vocab)));
   CHECK(largest_error({logits->end() - static_cast<std::ptrdiff_t>(last.size()), logits->end()}, last) <= b.error);
   if (!b.same_tokens) return;

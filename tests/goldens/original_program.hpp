@@ -12,13 +12,13 @@ namespace golden {
 
 inline std::vector<std::int32_t> ids_of(const llava::json_value& list) {
   std::vector<std::int32_t> ids;
-  for (const llava::json_value& id : list.items()) ids.push_back(static_cast<std::int32_t>(*id.whole()));
+  for (const llava::json_value& id : list.items()) ids.push_back(static_cast<std::int32_t>(*id.integer()));
   return ids;
 }
 
 /// Rewrites the 16-bit weights of a folder: the layers add nothing, and the head maps each token's embedding to the
 /// next token of `chain`.
-inline void make_say(const std::string& folder, const std::vector<std::int32_t>& chain) {
+inline void write_chain_weights(const std::string& folder, const std::vector<std::int32_t>& chain) {
   std::vector<llava::safetensors_plan> plan;
   std::vector<std::vector<std::byte>> contents;
   {
@@ -74,7 +74,7 @@ void check_original_folder(const llava::json_value& about, const std::vector<con
     std::vector<std::int32_t> chain{ids_of(*questions.front()->find("input_ids")).back()};
     chain.insert(chain.end(), says.begin(), says.end());
     chain.push_back(2);
-    make_say(path, chain);
+    write_chain_weights(path, chain);
   }
   llava::open_options options;
   options.threads = 2;
@@ -107,7 +107,7 @@ void check_original_program() {
   for (std::size_t f = 0; f < folders.size(); ++f) {
     std::vector<const llava::json_value*> of_folder;
     for (const llava::json_value& q : questions)
-      if (q.find("folder")->whole() == static_cast<std::int64_t>(f)) of_folder.push_back(&q);
+      if (q.find("folder")->integer() == static_cast<std::int64_t>(f)) of_folder.push_back(&q);
     REQUIRE_FALSE(of_folder.empty());
     check_original_folder<Pipeline>(folders[f], of_folder);
   }

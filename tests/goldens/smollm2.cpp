@@ -23,7 +23,7 @@ TEST_CASE("SmolLM2's greedy text equals transformers' in fp32") {
     const auto numbers = [&](const char* key) {
       std::vector<std::int32_t> all;
       for (const llava::json_value& v : expected.find(key)->items())
-        all.push_back(static_cast<std::int32_t>(*v.whole()));
+        all.push_back(static_cast<std::int32_t>(*v.integer()));
       return all;
     };
     CHECK(model->tokenizer().encode(prompt) == numbers("ids"));

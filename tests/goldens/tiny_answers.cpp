@@ -16,7 +16,7 @@ const std::string tiny = std::string(LLAVA_EXAMPLES_DIR) + "/tiny";
 std::vector<std::int32_t> numbers(const llava::json_value& list) {
   std::vector<std::int32_t> all;
   for (const llava::json_value& number : list.items())
-    all.push_back(static_cast<std::int32_t>(number.whole().value_or(-1)));
+    all.push_back(static_cast<std::int32_t>(number.integer().value_or(-1)));
   return all;
 }
 
@@ -24,7 +24,7 @@ llava::image test_image(const llava::json_value& record, const llava::json_value
   const bool scene = *record.find("source")->text() == "scenes";
   const std::string file =
       scene ? tiny + "/scenes/" + *which.text()
-            : std::string(std::getenv("LLAVA_EASY_VQA")) + "/test/images/" + std::to_string(*which.whole()) + ".png";
+            : std::string(std::getenv("LLAVA_EASY_VQA")) + "/test/images/" + std::to_string(*which.integer()) + ".png";
   auto read = llava::try_read_image(file);
   if (!read) FAIL(read.error().what());
   return *std::move(read);

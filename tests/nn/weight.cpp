@@ -107,9 +107,9 @@ TEST_CASE("weight: block formats refuse integers and other formats", "[nn]") {
                                  "up_proj.weight", host_memory());
   REQUIRE_FALSE(filled);
   CHECK(filled.error().sentence().find("up_proj.weight is stored as i64") != std::string::npos);
-  CHECK(w.takes("q8_0"));
-  CHECK(w.takes(""));
-  CHECK_FALSE(w.takes("q4_0"));
+  CHECK(w.accepts("q8_0"));
+  CHECK(w.accepts(""));
+  CHECK_FALSE(w.accepts("q4_0"));
   CHECK_FALSE(weight<scalar, f16>().takes("q4_0"));
   CHECK_FALSE(parameter<scalar>().takes("q4_0"));
 }

@@ -79,7 +79,7 @@ TEMPLATE_TEST_CASE("R15: matmul with block formats matches double on every backe
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
     const auto expected = reference<TestType>(s);
-    const double most = sizeof(activation_integer<TestType>) == 2 ? 1e-7 : 5e-4;  // 14-bit activations meet f32's bound
+    const double most = sizeof(activation_code<TestType>) == 2 ? 1e-7 : 5e-4;  // 14-bit activations meet f32's bound
     for_each_backend(
         [&]<class B>() { CHECK(nmse(product<B, TestType, no_activation>(s, update::assign), expected) < most); });
   }

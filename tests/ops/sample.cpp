@@ -64,7 +64,7 @@ TEST_CASE("sample: logits without a valid choice give no token", "[ops]") {
                                {1, infinity, 3},
                                {infinity, infinity, infinity},
                                {-infinity, -infinity, nan}})
-      CHECK(drawn(logits, how) == logits_not_numbers);
+      CHECK(drawn(logits, how) == invalid_logits);
     CHECK(drawn({-infinity, -infinity, -infinity}, how) == no_token_left);
     CHECK(drawn({-infinity, -3, -infinity}, how) == 1);
   }

@@ -123,7 +123,7 @@ def folders():
                  says=[300, *in_bytes(0x20, 0x41, 0xFF)], asked=[("hi", "wide", "vicuna_v1")])
 
 
-def make_say(folder, ids):
+def write_chain_weights(folder, ids):
     """Layers that add nothing, and a head that answers each token's embedding with the next token."""
     state = load_file(folder / "model.safetensors")
     words = transformers.LlamaTokenizer.from_pretrained(folder)
@@ -148,7 +148,7 @@ def make(folder, scratch):
     for name, text in folder["files"].items():
         (path / name).write_text(text)
     if folder["says"]:
-        make_say(path, folder["says"])
+        write_chain_weights(path, folder["says"])
     if not (path / "tower" / "model.safetensors").exists():  # the program reads it before it takes the weights inside
         prefix, state = "model.vision_tower.vision_tower.", {}
         for file in path.glob("*.safetensors"):

@@ -21,7 +21,7 @@ std::vector<message> turns_of(const json_value& list, bool has_images) {
                      : name == "assistant" ? role::assistant
                      : name == "system"    ? role::system
                                            : role::tool;
-    turns.push_back({who, *t.items()[1].text(), has_images ? static_cast<int>(*t.items()[2].whole()) : 0});
+    turns.push_back({who, *t.items()[1].text(), has_images ? static_cast<int>(*t.items()[2].integer()) : 0});
   }
   turns.push_back({role::assistant, {}, 0});
   return turns;
@@ -72,7 +72,7 @@ TEST_CASE("a folder's chat template gives transformers' prompts and ids") {
     if (images == 0 && prompt->find("<image>") != std::string::npos)
       continue;  // without images, <image> is text here and not a token (R10)
     std::vector<std::int32_t> ids;
-    for (const json_value& id : r.find("ids")->items()) ids.push_back(static_cast<std::int32_t>(*id.whole()));
+    for (const json_value& id : r.find("ids")->items()) ids.push_back(static_cast<std::int32_t>(*id.integer()));
     CHECK(llava::prompt_ids(has_images ? words : words_alone, has_images ? *described : *alone, *prompt, images > 0,
                             true) == ids);
     ++ids_compared;

@@ -11,7 +11,7 @@ namespace {
 std::vector<std::int32_t> ids(const llava::json_value* v) {
   std::vector<std::int32_t> out;
   if (v)
-    for (const auto& e : v->items()) out.push_back(static_cast<std::int32_t>(*e.whole()));
+    for (const auto& e : v->items()) out.push_back(static_cast<std::int32_t>(*e.integer()));
   return out;
 }
 llava::generation_defaults sampling() {
@@ -24,25 +24,25 @@ llava::generation_defaults sampling() {
 }  // namespace
 
 TEST_CASE("generation rules: the caller's settings, then the folder's, then greedy", "[pipeline]") {
-  const auto plain = llava::rules_in_force({}, {});
+  const auto plain = llava::effective_rules({}, {});
   CHECK((plain.temperature == 0.f && plain.max_new_tokens == 512 && plain.top_k == 50 && plain.top_p == 1.f));
   CHECK((plain.repetition_penalty == 1.f && plain.suppress_tokens.empty()));
-  const auto folder = llava::rules_in_force({}, sampling());
+  const auto folder = llava::effective_rules({}, sampling());
   CHECK((folder.temperature == 0.7f && folder.max_new_tokens == 7 && folder.top_k == 20 && folder.top_p == 0.8f));
   CHECK((folder.repetition_penalty == 1.05f && folder.suppress_tokens == std::vector<std::int32_t>{5}));
 
   llava::generation_settings s;
   s.temperature = 0.f, s.max_new_tokens = 3, s.top_k = 0, s.top_p = 0.5f, s.repetition_penalty = 1.f;
   s.suppress_tokens.emplace();
-  const auto given = llava::rules_in_force(s, sampling());
+  const auto given = llava::effective_rules(s, sampling());
   CHECK((given.temperature == 0.f && given.max_new_tokens == 3 && given.top_k == 0 && given.top_p == 0.5f));
   CHECK((given.repetition_penalty == 1.f && given.suppress_tokens.empty()));
 
   llava::generation_defaults greedy = sampling();
   greedy.do_sample = false;  // transformers then ignores the other sampling keys
-  CHECK(llava::rules_in_force({}, greedy).temperature == 0.f);
+  CHECK(llava::effective_rules({}, greedy).temperature == 0.f);
   s.temperature = 0.2f;
-  CHECK(llava::rules_in_force(s, greedy).temperature == 0.2f);
+  CHECK(llava::effective_rules(s, greedy).temperature == 0.2f);
 }
 
 TEST_CASE("with a folder's penalties answers match transformers, and in original folders LLaVA's program",

@@ -155,7 +155,7 @@ TEST_CASE("absent folders, repository names and files in place of folders give o
   CHECK(error_of(f.path.string()).find(f.path.string() + " has no config.json") != std::string::npos);
 }
 
-TEST_CASE("R12: a memory budget is checked before anything is allocated") {
+TEST_CASE("R12: a memory budget bounds weights, KV cache and activations together") {
   llava::open_options small = tiny::options();
   small.memory_budget = 100000;
   CHECK(error_of(golden, small).find("exceed the memory budget of 100000") != std::string::npos);
@@ -163,6 +163,24 @@ TEST_CASE("R12: a memory budget is checked before anything is allocated") {
       tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/original_identity", small);  // f32 in the file
   REQUIRE_FALSE(converted);
   CHECK(converted.error().code() == llava::errc::out_of_memory);
+
+  // Every number of the sentence counts: the sum of all three is the least budget with which the folder opens.
+  std::uint64_t weights = 0, cache = 0, activations = 0;
+  const auto opens_with = [&](std::uint64_t budget) {
+    small.memory_budget = budget;
+    const auto model = tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/original_identity", small);
+    if (!model)
+      REQUIRE(std::sscanf(model.error().what(),
+                          "llava: weights (%lu bytes), KV cache (%lu bytes) and activations (%lu bytes)", &weights,
+                          &cache, &activations) == 3);
+    return model.has_value();
+  };
+  CHECK_FALSE(opens_with(1));
+  CHECK((weights > 0 && cache > 0 && activations == 0));
+  CHECK_FALSE(opens_with(weights + cache));
+  CHECK(activations > 0);
+  CHECK_FALSE(opens_with(weights + cache + activations - 1));
+  CHECK(opens_with(weights + cache + activations));
 }
 
 TEST_CASE("loading reports its progress and can be cancelled") {

@@ -123,7 +123,7 @@ TEMPLATE_TEST_CASE("block formats: rows that end inside a block, zeros, and valu
     auto x = normal_values(64, 4);
     x[9] = wild;
     const auto row = encoded<TestType>(x);  // no undefined behaviour: the sanitizers check
-    block_integer<TestType> values[block_elements];
+    decoded_code<TestType> values[block_elements];
     TestType::decode(row.data() + TestType::header_bytes, values);
     if (!std::isnan(wild)) continue;
     auto y = round_trip<TestType>(x);  // the others keep their values

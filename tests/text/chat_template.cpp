@@ -14,8 +14,8 @@ namespace {
 using llava::template_memory, llava::template_value, llava::template_type;
 
 template_value value_of(const llava::json_value& j, template_memory& memory) {
-  if (j.truth()) return llava::template_boolean(*j.truth());
-  if (j.whole()) return llava::template_integer(*j.whole());
+  if (j.boolean()) return llava::template_boolean(*j.boolean());
+  if (j.integer()) return llava::template_integer(*j.integer());
   if (j.text()) return llava::template_text(*j.text());
   if (j.is_array()) {
     std::vector<template_value> items;

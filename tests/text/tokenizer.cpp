@@ -61,7 +61,7 @@ TEST_CASE("R10: a typed special token is text if special tokens are not parsed")
       CHECK(words.decode(plain, true) == "a " + special + " b");
 
       llava::encode_options but_one;
-      but_one.never = special;
+      but_one.excluded = special;
       but_one.add_special = false;
       const ids others = words.encode("a " + special + " b", but_one);
       CHECK(others == plain);

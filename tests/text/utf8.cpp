@@ -24,7 +24,7 @@ TEST_CASE("invalid UTF-8 becomes U+FFFD, one for each beginning of a character o
   };
   struct row {
     std::string bytes;
-    int by_stretch, by_byte;
+    int by_run, by_byte;
   };
   for (const row& r : {row{"\xff", 1, 1},
                        {"\x80\x80", 2, 2},
@@ -35,9 +35,9 @@ TEST_CASE("invalid UTF-8 becomes U+FFFD, one for each beginning of a character o
                        {"\xf4\x90\x80\x80", 4, 4},
                        {"\xe0\x80\xaf", 3, 3},
                        {"\xf0\x90\xe4\xb8", 2, 4}}) {
-    CHECK(valid_utf8("a" + r.bytes + "z") == "a" + marks(r.by_stretch) + "z");
+    CHECK(valid_utf8("a" + r.bytes + "z") == "a" + marks(r.by_run) + "z");
     CHECK(valid_utf8("a" + r.bytes + "z", invalid_utf8::by_byte) == "a" + marks(r.by_byte) + "z");
-    CHECK(valid_utf8(r.bytes) == marks(r.by_stretch));
+    CHECK(valid_utf8(r.bytes) == marks(r.by_run));
   }
   CHECK(valid_utf8("\xe2\x28\xa1") == marks(1) + "(" + marks(1));
   CHECK(llava::utf8_at("\xf0\x9f\x98", 0).cut_short);

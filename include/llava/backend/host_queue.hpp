@@ -36,7 +36,7 @@ class workers {
 
   /// parallel_for_dynamic on the queue's threads.
   template <class F>
-  void share(std::ptrdiff_t n, F&& piece) const {
+  void split_dynamic(std::ptrdiff_t n, F&& piece) const {
     parallel_for_dynamic(*threads_, n, piece);
   }
 

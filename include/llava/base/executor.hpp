@@ -11,6 +11,7 @@
 /// briefly and sleeps, which frees its processor for that worker.
 #pragma once
 #include <pthread.h>
+#include <sched.h>
 #include <sys/sysinfo.h>
 
 #include <atomic>
@@ -78,10 +79,10 @@ class thread_pool final : public executor {
   /// Largest number of threads in a pool.
   static constexpr int most_threads = 1024;
 
-  /// Makes `threads` threads, the calling one included, at most most_threads; 0 or less: one per online processor. If
-  /// the system refuses some, the pool has fewer: concurrency() is the actual number.
+  /// Makes `threads` threads, the calling one included, at most most_threads; 0 or less: one per processor that the
+  /// process may use. If the system refuses some, the pool has fewer: concurrency() is the actual number.
   explicit thread_pool(int threads = 0) {
-    if (threads <= 0) threads = ::get_nprocs();
+    if (threads <= 0) threads = usable_processors();
     if (threads > most_threads) threads = most_threads;
     workers_.reserve(static_cast<std::size_t>(threads));
     // Not std::thread: without exceptions it ends the program when a thread cannot be created.
@@ -120,6 +121,12 @@ class thread_pool final : public executor {
   }
 
  private:
+  /// Processors in the affinity mask of the process, or all that are online if the system does not report the mask.
+  static int usable_processors() {
+    cpu_set_t usable;
+    return ::sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : ::get_nprocs();
+  }
+
   void run_pieces() {
     for (int i = next_.fetch_add(1); i < pieces_; i = next_.fetch_add(1)) (*job_)(i);
   }

@@ -26,7 +26,7 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
 
 /// Whether the model needs the tensor with our name `name`. Buffers that transformers ignores, parts of the tower that
 /// do not run, and a tied head are not needed.
-LLAVA_INLINE bool must_be_read(std::string_view name, const model_description& d);
+LLAVA_INLINE bool is_required(std::string_view name, const model_description& d);
 
 /// Adds to `mistakes` the tensors that the model needs and no stage has read; `read`: the names that were read.
 LLAVA_INLINE void add_unread(const checkpoint_tensors& tensors, const model_description& d,
@@ -53,9 +53,11 @@ class weight_binding {
     detail::add_unread(*tensors_, d, std::move(read_), mistakes_);
   }
 
-  /// Returns all mistakes in one error, or an error when more than `budget` bytes would be allocated. Weights used
-  /// where they are mapped need no memory.
-  result<void> try_accept(std::uint64_t budget) const;
+  /// Returns all mistakes in one error.
+  result<void> try_accept() const;
+
+  /// Bytes that try_fill will allocate. Weights used where they are mapped need none.
+  std::uint64_t bytes_needed() const { return needed_; }
 
   /// Fills the stages' weights and reports progress after each tensor.
   template <class Stages>
@@ -68,7 +70,7 @@ class weight_binding {
   }
 
   /// The weights that the backend has packed, for packed_weights::try_write; empty when `packed` holds all of them.
-  std::vector<packed_weights::item> not_kept() const;
+  std::vector<packed_weights::item> weights_to_cache() const;
 
  private:
   /// The visitor of every walk: one type, so that the walk of a stage is compiled once.

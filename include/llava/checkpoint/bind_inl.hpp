@@ -18,7 +18,7 @@ std::string text_of_dims(const Extents& extents, std::size_t rank) {
 }
 
 inline std::string_view type_of(const stored_tensor& t) {
-  return t.foreign_type.empty() ? name_of(t.type) : t.foreign_type;
+  return t.unsupported_type.empty() ? name_of(t.type) : t.unsupported_type;
 }
 
 LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const std::string& name,
@@ -29,12 +29,12 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
     return text_of(tensors.file_name(name), ": missing, expected ",
                    text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), where.empty() ? "" : ", in ", where);
   }
-  if (!slot.takes(t->format))
+  if (!slot.accepts(t->format))
     return text_of(t->name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ",
                    t->format);
   if (!t->format.empty()) {
     const std::int64_t stored[] = {dims.rows(), slot.stored_row_bytes(dims.columns())};
-    if (t->type == dtype::uint8 && t->foreign_type.empty() && t->dims.size() == 2 &&
+    if (t->type == dtype::uint8 && t->unsupported_type.empty() && t->dims.size() == 2 &&
         t->dims[0] == static_cast<std::size_t>(stored[0]) && t->dims[1] == static_cast<std::size_t>(stored[1]))
       return {};
     return text_of(t->name, ": expected ", t->format, " rows of ", text_of_dims(stored, 2), " bytes, found ",
@@ -51,14 +51,14 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
   return {};
 }
 
-LLAVA_INLINE bool must_be_read(std::string_view name, const model_description& d) {
+LLAVA_INLINE bool is_required(std::string_view name, const model_description& d) {
   const auto under = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
   if (name.find("rotary_emb.inv_freq") != std::string_view::npos || name.find("position_ids") != std::string_view::npos)
     return false;
   if (under("vision."))
     return d.has_vision &&
            (under("vision.embeddings.") || under("vision.pre_layrnorm.") ||
-            (under("vision.encoder.") && number_behind(name, "vision.encoder.layers.") < d.vision.layers_run()));
+            (under("vision.encoder.") && number_after(name, "vision.encoder.layers.") < d.vision.layers_run()));
   return !(d.text.tied && name == "text.lm_head.weight");
 }
 
@@ -66,7 +66,7 @@ LLAVA_INLINE void add_unread(const checkpoint_tensors& tensors, const model_desc
                              std::vector<std::string> read, std::vector<std::string>& mistakes) {
   std::sort(read.begin(), read.end());
   tensors.for_each([&](const std::string& name, const stored_tensor& t) {
-    if (!std::binary_search(read.begin(), read.end(), name) && must_be_read(name, d))
+    if (!std::binary_search(read.begin(), read.end(), name) && is_required(name, d))
       mistakes.push_back(text_of(t.name, ": is in ", t.file, ", but no part of this model reads it"));
   });
 }
@@ -101,14 +101,7 @@ LLAVA_INLINE void weight_binding::check_one(const std::string& name, weight_slot
     needed_ += slot.bytes_needed(detail::rows_of_tensor(t, dims), dims);
 }
 
-LLAVA_INLINE result<void> weight_binding::try_accept(std::uint64_t budget) const {
-  LLAVA_CHECK(llava::try_accept(mistakes_, path_));
-  if (needed_ > budget)
-    return fail(errc::out_of_memory,
-                text_of("llava: the weights of ", path_, " need ", needed_, " bytes in this format, expected at most ",
-                        budget, ", the rest of the memory budget"));
-  return {};
-}
+LLAVA_INLINE result<void> weight_binding::try_accept() const { return llava::try_accept(mistakes_, path_); }
 
 LLAVA_INLINE result<void> weight_binding::try_fill_one(const std::string& name, weight_slot& slot,
                                                        const tensor_dims& dims, const progress_callback& report) {
@@ -122,7 +115,7 @@ LLAVA_INLINE result<void> weight_binding::try_fill_one(const std::string& name, 
   return {};
 }
 
-LLAVA_INLINE std::vector<packed_weights::item> weight_binding::not_kept() const {
+LLAVA_INLINE std::vector<packed_weights::item> weight_binding::weights_to_cache() const {
   for (const packed_weights::item& i : laid_out_)
     if (packed_->find(i.name, i.layout).empty()) return laid_out_;
   return {};

@@ -34,8 +34,8 @@ inline result<checkpoint> try_open_folder(const std::string& folder) {
     tower = std::move(tower_tensors);
   }
   checkpoint_tensors tensors(d.spelling, std::move(model), std::move(tower), d.vision_folder);
-  read_projector_depth(tensors, d);
-  settle_tied_head(tensors, d);
+  detect_projector_depth(tensors, d);
+  resolve_tied_head(tensors, d);
   LLAVA_TRY(words, try_open_tokenizer(folder, d.slow_tokenizer));
   return checkpoint{folder, std::move(d), std::move(words), std::move(tensors)};
 }

@@ -71,7 +71,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   d.image_token = 32000;
   LLAVA_CHECK(root.read("image_token_index", d.image_token));
   LLAVA_CHECK(root.read("image_token_id", d.image_token));
-  usual_preprocessing(!d.vision.class_token, d.vision.image, d.image);
+  default_preprocessing(!d.vision.class_token, d.vision.image, d.image);
   LLAVA_CHECK(try_read_preprocessing(folder, root, d.image));
   return try_read_folder_conversation(folder, d);
 }
@@ -145,7 +145,7 @@ inline result<void> try_confirm_not_quantised(const json_object& root) {
 inline result<model_description> try_describe_model(const std::string& folder) {
   return guarded([&]() -> result<model_description> {
     const std::string file = folder + "/config.json";
-    if (!detail::file_exists(file)) return detail::error_of_folder(folder, "config.json");
+    if (!detail::file_exists(file)) return detail::missing_file_error(folder, "config.json");
     LLAVA_TRY(json, json_document::try_read(file));
     const json_object root = json.root();
     LLAVA_CHECK(detail::try_confirm_not_quantised(root));

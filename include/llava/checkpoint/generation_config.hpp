@@ -29,7 +29,7 @@ inline result<void> try_read_tokens(const json_object& o, const char* key, bool 
   if (!v->is_array() && !may_be_one) return o.wrong(key, expected);
   to.clear();
   for (const json_value& e : v->is_array() ? v->items() : json_value::array{*v}) {
-    const auto id = e.whole();
+    const auto id = e.integer();
     if (!id || *id < 0 || *id > INT32_MAX) return o.wrong(key, expected);
     to.push_back(static_cast<std::int32_t>(*id));
   }
@@ -70,7 +70,8 @@ inline result<void> try_confirm_no_other_penalty(const json_object& o) {
                          {"watermarking_config", 0},
                          {"stop_strings", 0}}) {
     const json_value* v = o.find(k.key);
-    if (!v || v->number() == k.none || (v->truth() && !*v->truth()) || (v->is_array() && v->items().empty())) continue;
+    if (!v || v->number() == k.none || (v->boolean() && !*v->boolean()) || (v->is_array() && v->items().empty()))
+      continue;
     return o.unsupported(k.key, "set", "none; remove the key from the file to generate without it");
   }
   return {};
@@ -98,7 +99,7 @@ inline result<void> try_read_generation(const json_object& o, generation_default
 inline result<void> try_read_generation_config(const std::string& folder, const json_object& root,
                                                model_description& d) {
   const auto no_limit_if_null = [&](const json_object& o) {
-    if (o.states("top_k") && !o.has("top_k")) d.generation.top_k = 0;
+    if (o.contains("top_k") && !o.has("top_k")) d.generation.top_k = 0;
   };
   const auto read = [&](const json_object& o) -> result<void> {
     LLAVA_CHECK(o.read("bos_token_id", d.bos));
@@ -118,8 +119,8 @@ inline result<void> try_read_generation_config(const std::string& folder, const 
   std::string type = "llama";
   LLAVA_CHECK(text.read("model_type", type));
   if (text_kind(type) != "qwen2") {
-    if (!text.states("bos_token_id")) d.bos = 1;
-    if (!text.states("eos_token_id")) d.eos = {2};
+    if (!text.contains("bos_token_id")) d.bos = 1;
+    if (!text.contains("eos_token_id")) d.eos = {2};
   }
   LLAVA_CHECK(read(text));
   no_limit_if_null(inner);

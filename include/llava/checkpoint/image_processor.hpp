@@ -111,7 +111,7 @@ class image_processor_reader {
  private:
   /// null means false, as in Python.
   result<void> flag(const char* key, bool& to) const {
-    if (o_.states(key) && !o_.has(key)) to = false;
+    if (o_.contains(key) && !o_.has(key)) to = false;
     return o_.read(key, to);
   }
 
@@ -120,7 +120,7 @@ class image_processor_reader {
   result<void> try_read_size(const char* key, bool takes_edge, bool takes_number, int& size, bool& both) const {
     const json_value* v = o_.find(key);
     if (!v) return {};
-    if (v->whole() && takes_number) {
+    if (v->integer() && takes_number) {
       both = !takes_edge;
       return o_.read(key, size);
     }
@@ -145,7 +145,7 @@ class image_processor_reader {
     return try_read_square(key, *edges.find("height"), *edges.find("width"), size);
   }
   result<void> try_read_square(const char* key, const json_value& height, const json_value& width, int& size) const {
-    const auto h = height.whole(), w = width.whole();
+    const auto h = height.integer(), w = width.integer();
     if (!h || !w || *h < 0 || *h > INT32_MAX) return o_.wrong(key, "a size of non-negative 32-bit integers");
     if (*h != *w) return o_.unsupported(key, text_of(*w, " x ", *h, " for ", class_), "a square");
     size = static_cast<int>(*h);
@@ -201,7 +201,7 @@ inline result<void> try_read_image_processor(const json_object& o, std::string t
 }
 
 /// Sets the preprocessing for a tower of `side` pixels when no file states it.
-inline void usual_preprocessing(bool siglip, int side, image_config& c) {
+inline void default_preprocessing(bool siglip, int side, image_config& c) {
   c.shape = siglip ? aspect::stretch : aspect::crop;
   c.resize = c.crop = side;
   set_mean_std(siglip ? image_mean_std::half : image_mean_std::clip, c);
@@ -229,7 +229,7 @@ inline result<void> try_read_preprocessing(const std::string& folder, const json
 inline result<void> try_read_original_preprocessing(const std::string& tower, const vision_config& v, bool pads,
                                                     image_config& c) {
   const bool siglip = !v.class_token;
-  usual_preprocessing(siglip, v.image, c);
+  default_preprocessing(siglip, v.image, c);
   c.pillow = 12;
   const std::string file = tower + "/preprocessor_config.json";
   if (!siglip && file_exists(file)) {

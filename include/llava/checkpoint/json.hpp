@@ -197,7 +197,7 @@ class json_object {
   }
   bool has(const char* key) const { return find(key) != nullptr; }
   /// Whether the key is present, even if its value is null.
-  bool states(const char* key) const { return value_->find(key) != nullptr; }
+  bool contains(const char* key) const { return value_->find(key) != nullptr; }
 
   /// The object under the key; empty when absent.
   result<json_object> object(const char* key) const {
@@ -213,7 +213,7 @@ class json_object {
   result<void> read(const char* key, int& to) const {
     const json_value* v = find(key);
     if (!v) return {};
-    const auto i = v->whole();
+    const auto i = v->integer();
     if (!i || *i < INT32_MIN || *i > INT32_MAX) return wrong(key, "a 32-bit integer");
     to = static_cast<int>(*i);
     return {};
@@ -235,8 +235,8 @@ class json_object {
   result<void> read(const char* key, bool& to) const {
     const json_value* v = find(key);
     if (!v) return {};
-    if (!v->truth()) return wrong(key, "true or false");
-    to = *v->truth();
+    if (!v->boolean()) return wrong(key, "true or false");
+    to = *v->boolean();
     return {};
   }
   result<void> read(const char* key, std::string& to) const {

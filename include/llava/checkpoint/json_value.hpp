@@ -30,11 +30,11 @@ class json_value {
 
   /// @name The value, or null when it has another type
   /// @{
-  const bool* truth() const { return std::get_if<bool>(&value_); }
+  const bool* boolean() const { return std::get_if<bool>(&value_); }
   const std::string* text() const { return std::get_if<std::string>(&value_); }
   /// @}
   /// The integer; empty for any other value, 2.0 included.
-  std::optional<std::int64_t> whole() const {
+  std::optional<std::int64_t> integer() const {
     const auto* i = std::get_if<std::int64_t>(&value_);
     return i ? std::optional(*i) : std::nullopt;
   }

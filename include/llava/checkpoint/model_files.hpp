@@ -81,7 +81,7 @@ inline result<void> try_copy_model_files(new_folder& to, const std::string& fold
 
 /// Stores the model's name in the new folder's config.json, so that the folder's own name does not matter: for an
 /// original folder the reference chooses the conversation template and the tokenizer by the model's name.
-inline result<void> try_put_down_name(const new_folder& to, const std::string& name) {
+inline result<void> try_store_model_name(const new_folder& to, const std::string& name) {
   const std::string file = to.folder() + "/config.json";
   LLAVA_TRY(json, json_document::try_read(file));
   LLAVA_TRY(text, try_read_text_file(file));

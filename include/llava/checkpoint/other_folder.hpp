@@ -28,7 +28,7 @@ inline std::string file_that_ends(const std::string& folder, std::string_view en
 }
 
 /// The error for a folder that lacks the file `missing`.
-inline error error_of_folder(const std::string& folder, std::string_view missing) {
+inline error missing_file_error(const std::string& folder, std::string_view missing) {
   if (::access(folder.c_str(), R_OK | X_OK) != 0)
     return fail_of_system(errno, "llava: cannot open the folder ", folder);
   if (file_exists(folder + "/adapter_config.json")) {

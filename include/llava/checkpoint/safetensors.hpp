@@ -66,13 +66,14 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
   t.type = found->type;
   std::size_t size = found->bytes;
   for (const json_value& extent : shape->items()) {
-    if (extent.whole().value_or(-1) < 0) return bad("its shape must be a list of non-negative integers");
-    t.dims.push_back(static_cast<std::size_t>(*extent.whole()));
+    if (extent.integer().value_or(-1) < 0) return bad("its shape must be a list of non-negative integers");
+    t.dims.push_back(static_cast<std::size_t>(*extent.integer()));
     const auto product = checked_mul(size, t.dims.back());
     if (!product) return bad("its shape overflows");
     size = *product;
   }
-  const std::int64_t first = offsets->items()[0].whole().value_or(-1), last = offsets->items()[1].whole().value_or(-1);
+  const std::int64_t first = offsets->items()[0].integer().value_or(-1),
+                     last = offsets->items()[1].integer().value_or(-1);
   if (first < 0 || last < 0) return bad("its data_offsets must be non-negative integers");
   const auto begin = static_cast<std::size_t>(first), end = static_cast<std::size_t>(last);
   if (begin > end || end > data.size())
@@ -81,7 +82,7 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
     return bad(text_of("its shape and dtype need ", size, " bytes, but its data_offsets give ", end - begin));
   t.bytes = data.subspan(begin, size);
   // A tensor of a type that dtype lacks keeps its name and shape, so that an error can report the type.
-  if (!found->known) t.bytes = {}, t.foreign_type = found->name;
+  if (!found->known) t.bytes = {}, t.unsupported_type = found->name;
   return safetensors_entry{std::move(t), begin, end};
 }
 
@@ -182,7 +183,7 @@ class safetensors_folder final : public tensor_source {
       } else if (detail::file_exists(folder + "/model.safetensors.index.json")) {
         LLAVA_CHECK(all.try_open_shards(folder));
       } else {
-        return detail::error_of_folder(folder, "model.safetensors or model.safetensors.index.json");
+        return detail::missing_file_error(folder, "model.safetensors or model.safetensors.index.json");
       }
       return result<safetensors_folder>(std::move(all));
     });

@@ -11,7 +11,7 @@ LLAVA_BEGIN
 namespace detail {
 
 /// Sets the number of projector layers, which config.json of llava-hf does not state. Every such model has at least 2.
-inline void read_projector_depth(const checkpoint_tensors& tensors, model_description& d) {
+inline void detect_projector_depth(const checkpoint_tensors& tensors, model_description& d) {
   if (d.spelling != tensor_spelling::llava_hf || d.projector_type != "mlp_gelu") return;
   d.projector.depth = 2;
   while (tensors.find(text_of("projector.", 2 * d.projector.depth, ".weight"))) ++d.projector.depth;
@@ -20,7 +20,7 @@ inline void read_projector_depth(const checkpoint_tensors& tensors, model_descri
 /// config.json may tie the head to the embedding table (tie_word_embeddings) although the files hold a separate head. A
 /// head that differs from the table is used, as in transformers 5. LLaVA's own program runs on transformers 4, which
 /// replaces the head by the table, so original folders use the table.
-inline void settle_tied_head(const checkpoint_tensors& tensors, model_description& d) {
+inline void resolve_tied_head(const checkpoint_tensors& tensors, model_description& d) {
   if (!d.text.tied || d.prompt == prompt_rule::original) return;
   const stored_tensor* head = tensors.find("text.lm_head.weight");
   const stored_tensor* table = tensors.find("text.embed_tokens.weight");

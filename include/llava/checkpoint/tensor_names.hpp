@@ -19,7 +19,7 @@ LLAVA_BEGIN
 
 namespace detail {
 /// The number between `prefix` and the next dot; −1 when there is none.
-inline int number_behind(std::string_view name, std::string_view prefix) {
+inline int number_after(std::string_view name, std::string_view prefix) {
   int number = -1;
   if (name.substr(0, prefix.size()) != prefix) return -1;
   const char *first = name.data() + prefix.size(), *last = name.data() + name.size();
@@ -86,13 +86,13 @@ class tensor_names {
  private:
   /// llava-hf counts linear layers: 0, 2, 4 … of a torch Sequential are linear_1, linear_2, linear_3 … there.
   std::string layer_name(std::string_view name) const {
-    const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_behind(name, "") : -1;
+    const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_after(name, "") : -1;
     if (number < 0 || number % 2 != 0) return std::string(name);
     return text_of("linear_", number / 2 + 1, name.substr(name.find('.')));
   }
 
   std::string own_layer_name(std::string_view name) const {
-    const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_behind(name, "linear_") : -1;
+    const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_after(name, "linear_") : -1;
     if (number < 1 || number > most_layers) return std::string(name);
     return text_of(2 * (number - 1), name.substr(name.find('.')));
   }

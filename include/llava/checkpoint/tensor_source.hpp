@@ -22,8 +22,8 @@ struct stored_tensor {
   std::string format;
   std::vector<std::size_t> dims;
   std::span<const std::byte> bytes;
-  std::string file;                 ///< for errors
-  std::string_view foreign_type{};  ///< the file's name of a type that dtype lacks; `bytes` is then empty
+  std::string file;                     ///< for errors
+  std::string_view unsupported_type{};  ///< the file's name of a type that dtype lacks; `bytes` is then empty
 };
 
 /// Files that hold tensors, under their names in the files.

@@ -59,7 +59,7 @@ inline result<void> try_read_window(const json_object& o, std::string_view kind,
   if (kind == "qwen2") LLAVA_CHECK(o.read("use_sliding_window", windowed));
   int window = 4096;
   LLAVA_CHECK(o.read("sliding_window", window));
-  if (o.states("sliding_window") && !o.has("sliding_window")) windowed = false;
+  if (o.contains("sliding_window") && !o.has("sliding_window")) windowed = false;
   if (windowed && window < 1) return o.wrong("sliding_window", "null, or at least 1");
   if (kind == "qwen2") {
     c.full_layers = windowed ? 28 : c.layers;
@@ -111,7 +111,7 @@ inline result<void> try_read_text_config(const json_object& o, std::string_view 
   LLAVA_CHECK(o.read("hidden_size", c.hidden));
   LLAVA_CHECK(o.read("num_hidden_layers", c.layers));
   LLAVA_CHECK(o.read("num_attention_heads", c.heads));
-  const bool ungrouped = o.states("num_key_value_heads") && !o.has("num_key_value_heads");
+  const bool ungrouped = o.contains("num_key_value_heads") && !o.has("num_key_value_heads");
   if (kind != "mistral" || ungrouped) c.kv_heads = c.heads;
   LLAVA_CHECK(o.read("num_key_value_heads", c.kv_heads));
   LLAVA_CHECK(o.read("head_dim", c.head_dim));

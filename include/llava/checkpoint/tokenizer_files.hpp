@@ -62,7 +62,7 @@ void apply_settings(const tokenizer_settings& s, std::size_t vocabulary_size, Fi
   if (!s.pad.empty()) r.pad = id_of(s.pad);
 }
 
-inline void put_around(const tokenizer_settings& s, tokenizer_rules& r) {
+inline void set_bos_eos(const tokenizer_settings& s, tokenizer_rules& r) {
   r.before.clear();
   r.after.clear();
   if (s.add_bos && r.bos >= 0) r.before.push_back(r.bos);
@@ -94,9 +94,9 @@ inline result<tokenizer> try_make_of_model(sentencepiece_bpe model, tokenizer_se
     const bool additional = std::find(s.additional.begin(), s.additional.end(), a.content) != s.additional.end();
     a.special = named || additional;
     a.normalized = false;  // they are found in the text before normalisation
-    a.apart = !named && (!additional || static_cast<std::size_t>(a.id) >= model.size());
+    a.spaced = !named && (!additional || static_cast<std::size_t>(a.id) >= model.size());
   }
-  put_around(s, r);
+  set_bos_eos(s, r);
   return tokenizer::try_make(std::move(model), std::move(r));
 }
 
@@ -111,7 +111,7 @@ inline result<tokenizer> try_make_fast(tokenizer_parts parts, const tokenizer_se
   if (parts.rules.bos < 0 && is_llama) parts.rules.bos = find("<s>");
   if (parts.rules.eos < 0 && is_llama) parts.rules.eos = find("</s>");
   // tokenizer.json states the tokens around a text; only LLaMA's classes read add_bos_token and add_eos_token.
-  if (is_llama && (s.states_add || !parts.has_post_processor)) put_around(s, parts.rules);
+  if (is_llama && (s.states_add || !parts.has_post_processor)) set_bos_eos(s, parts.rules);
   return tokenizer::try_make(std::move(parts.model), std::move(parts.rules));
 }
 

@@ -72,9 +72,9 @@ class ranked_model_reader {
     const auto most = static_cast<std::int64_t>(2 * vocab->members().size() + 65536);  // gaps are allowed, but bounded
     std::vector<bool> seen;
     for (const auto& [piece, value] : vocab->members()) {
-      if (!value.whole() || *value.whole() < 0 || *value.whole() >= most)
+      if (!value.integer() || *value.integer() < 0 || *value.integer() >= most)
         return bad(text_of("the id of piece '", piece, "' is not a non-negative integer below ", most));
-      const auto id = static_cast<std::size_t>(*value.whole());
+      const auto id = static_cast<std::size_t>(*value.integer());
       if (id >= seen.size()) seen.resize(id + 1);
       if (seen[id]) return bad(text_of("two pieces have the id ", id));
       seen[id] = true;

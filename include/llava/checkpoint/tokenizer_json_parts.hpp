@@ -60,12 +60,12 @@ class tokenizer_json_parts {
   result<void> try_normalizer(const json_object& o, std::string_view type) {
     word_rules& w = rules_.words;
     if (type == "NFC") {
-      if (w.prepends || w.marks_spaces) return unknown("normalizer NFC", "after others");
+      if (w.prepends_mark || w.replaces_spaces) return unknown("normalizer NFC", "after others");
       w.composes = true;
       return {};
     }
     if (type == "Prepend") {
-      w.prepends = true;
+      w.prepends_mark = true;
       return try_mark(o, "prepend");
     }
     if (type == "Replace") {
@@ -75,7 +75,7 @@ class tokenizer_json_parts {
       LLAVA_CHECK(o.read("content", to));
       if (from != " " || to != space_mark)
         return unknown("normalizer Replace of", text_of("'", from, "' by '", to, "'"));
-      w.marks_spaces = true;
+      w.replaces_spaces = true;
       return {};
     }
     return unknown("normalizer", type);
@@ -172,7 +172,7 @@ class tokenizer_json_parts {
       const json_value* ids = about ? about->find("ids") : nullptr;
       if (!ids || !ids->is_array()) return o.wrong("special_tokens", text_of("an object with the ids of '", name, "'"));
       for (const json_value& v : ids->items()) {
-        const auto id = v.whole();
+        const auto id = v.integer();
         if (!id || *id < 0 || *id > INT32_MAX)
           return o.wrong("special_tokens", "an object with non-negative 32-bit integers for ids");
         (behind ? rules_.after : rules_.before).push_back(static_cast<std::int32_t>(*id));

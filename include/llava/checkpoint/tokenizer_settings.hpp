@@ -47,8 +47,8 @@ class tokenizer_settings_reader {
       LLAVA_CHECK(o.read("tokenizer_class", name));
       s_.names_class = !name.empty();
       s_.is_llama = name.empty() || name.rfind("Llama", 0) == 0 || name.rfind("CodeLlama", 0) == 0;
-      s_.states_add = o.states("add_bos_token") || o.states("add_eos_token");
-      if (o.states("add_bos_token")) s_.add_bos = false;  // null means false
+      s_.states_add = o.contains("add_bos_token") || o.contains("add_eos_token");
+      if (o.contains("add_bos_token")) s_.add_bos = false;  // null means false
       LLAVA_CHECK(o.read("add_bos_token", s_.add_bos));
       LLAVA_CHECK(o.read("add_eos_token", s_.add_eos));
       LLAVA_CHECK(o.read("legacy", s_.legacy));
@@ -67,7 +67,7 @@ class tokenizer_settings_reader {
           return fail(errc::invalid_format, text_of("llava: ", added, ": ids must be non-negative 32-bit integers"));
         added_token a;
         a.content = content;
-        a.id = static_cast<std::int32_t>(*id.whole());
+        a.id = static_cast<std::int32_t>(*id.integer());
         a.special = is_named(a.content) ||
                     std::find(s_.additional.begin(), s_.additional.end(), a.content) != s_.additional.end();
         a.normalized = !a.special;
@@ -79,7 +79,9 @@ class tokenizer_settings_reader {
   }
 
  private:
-  static bool is_id(const json_value* v) { return v && v->whole() && *v->whole() >= 0 && *v->whole() <= INT32_MAX; }
+  static bool is_id(const json_value* v) {
+    return v && v->integer() && *v->integer() >= 0 && *v->integer() <= INT32_MAX;
+  }
   bool is_named(std::string_view content) const {
     return std::find(s_.named.begin(), s_.named.end(), content) != s_.named.end();
   }
@@ -162,7 +164,7 @@ class tokenizer_settings_reader {
       const json_value* id = token.find("id");
       if (!is_id(id)) return o.wrong("added_tokens", "a list of tokens with their ids");
       added_token a;
-      a.id = static_cast<std::int32_t>(*id->whole());
+      a.id = static_cast<std::int32_t>(*id->integer());
       LLAVA_CHECK(try_read_token(o, "added_tokens", token, a));
       s_.added.push_back(std::move(a));
     }

@@ -46,9 +46,9 @@ inline std::string_view image_place(std::string_view name) {
 /// Decodes the bytes of a JPEG or PNG file; `name` names the image in errors.
 inline result<image> try_decode_image(std::span<const std::byte> bytes, std::string_view name = "the image") {
   if (bytes.empty()) return fail(errc::invalid_format, text_of("llava: ", name, " is empty, expected a JPEG or PNG"));
-  if (bytes.size() > image_limits::encoded_bytes)
+  if (bytes.size() > image_limits::file_bytes)
     return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes, expected at most ",
-                                           image_limits::encoded_bytes, "; make it smaller"));
+                                           image_limits::file_bytes, "; make it smaller"));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("\xff\xd8\xff")) return guarded([&] { return detail::try_decode_jpeg(bytes, name); });
   if (text.starts_with("\x89PNG\r\n\x1a\n")) return guarded([&] { return detail::try_decode_png(bytes, name); });
@@ -73,8 +73,8 @@ inline result<image> try_read_image(const std::string& file) {
   std::vector<std::byte> bytes;
   std::byte part[1 << 14];
   while (const std::size_t n = std::fread(part, 1, sizeof part, in.get())) {
-    if (bytes.size() + n > image_limits::encoded_bytes)
-      return fail(errc::unsupported, text_of("llava: ", file, " has more than ", image_limits::encoded_bytes,
+    if (bytes.size() + n > image_limits::file_bytes)
+      return fail(errc::unsupported, text_of("llava: ", file, " has more than ", image_limits::file_bytes,
                                              " bytes, the limit; make it smaller"));
     bytes.insert(bytes.end(), part, part + n);
   }

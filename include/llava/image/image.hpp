@@ -18,9 +18,9 @@ LLAVA_BEGIN
 
 /// The largest images that are accepted (R4). A file's size is checked before its pixels are allocated.
 namespace image_limits {
-inline constexpr std::size_t encoded_bytes = std::size_t{20} << 20;  ///< in a file
-inline constexpr int side = 16384;                                   ///< in pixels
-inline constexpr std::int64_t pixels = 89478485;  ///< above this Pillow warns of a decompression bomb
+inline constexpr std::size_t file_bytes = std::size_t{20} << 20;  ///< in a file
+inline constexpr int side = 16384;                                ///< in pixels
+inline constexpr std::int64_t pixels = 89478485;                  ///< above this Pillow warns of a decompression bomb
 }  // namespace image_limits
 
 /// Whether an image of this size is accepted.

@@ -14,7 +14,7 @@ LLAVA_BEGIN
 namespace detail {
 
 /// The middle of a side, at most `crop` pixels; `in` is resized to `out`, and the image lies in the middle of `in`.
-inline resize_side middle(int in, int out, int crop, int size) {
+inline resize_side centre_crop_side(int in, int out, int crop, int size) {
   const int count = (std::min)(out, crop);
   return {in, out, (out - count) / 2, count, (in - size) / 2, size};
 }
@@ -37,10 +37,10 @@ inline result<image> try_make_square(const image& img, const image_config& c) {
   const auto resized = [&](int side) {
     return c.resize == 0 ? side : c.shape == aspect::stretch ? c.resize : scaled_side(side, shorter, c.resize);
   };
-  const resize_side across = middle(in_width, resized(in_width), c.crop, img.width());
-  const resize_side down = middle(in_height, resized(in_height), c.crop, img.height());
+  const resize_side across = centre_crop_side(in_width, resized(in_width), c.crop, img.width());
+  const resize_side down = centre_crop_side(in_height, resized(in_height), c.crop, img.height());
   image square(c.crop, c.crop);
-  resize_part(weigher(c.filter), img, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
+  resize_part(axis_function_of(c.filter), img, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
               (c.crop - down.count + 1) / 2, c.pillow);
   return square;
 }

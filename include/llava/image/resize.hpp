@@ -87,7 +87,7 @@ struct resize_axis {
 };
 
 template <class Filter>
-resize_axis weigh(const resize_side& side) {
+resize_axis make_axis(const resize_side& side) {
   const double scale = static_cast<double>(side.in) / side.out, stretch = (std::max)(scale, 1.0);
   const double support = Filter::support * stretch, inverse = 1.0 / stretch;
   const int widest = static_cast<int>(std::ceil(support)) * 2 + 1;
@@ -166,19 +166,19 @@ struct resize_steps {
 };
 
 /// Computes the windows and weights of a side, with a filter that is chosen at run time.
-using weigh_side = resize_axis (*)(const resize_side&);
-inline weigh_side weigher(resampling filter) {
-  return filter == resampling::lanczos    ? weigh<lanczos>
-         : filter == resampling::bilinear ? weigh<bilinear>
-                                          : weigh<bicubic>;
+using axis_function = resize_axis (*)(const resize_side&);
+inline axis_function axis_function_of(resampling filter) {
+  return filter == resampling::lanczos    ? make_axis<lanczos>
+         : filter == resampling::bilinear ? make_axis<bilinear>
+                                          : make_axis<bicubic>;
 }
 
 /// Writes the part of the resized canvas that `first` and `second` state to `out`. The pass along `first` comes first;
 /// `from` is the image's first pixel.
-inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps in,
+inline void resize_axes(axis_function make, const std::uint8_t* from, resize_steps in,
                         const std::array<std::uint8_t, 3>& canvas, const resize_side& first, const resize_side& second,
                         std::uint8_t* out, resize_steps to) {
-  const resize_axis columns = weigh(first), rows = weigh(second);
+  const resize_axis columns = make(first), rows = make(second);
   const int height = rows.end - rows.begin;
   const std::size_t plane = static_cast<std::size_t>(columns.end - columns.begin) + resize_block;
   const std::size_t column = static_cast<std::size_t>(height) + resize_block;
@@ -219,14 +219,14 @@ inline void resize_axes(weigh_side weigh, const std::uint8_t* from, resize_steps
 
 /// Writes the part of the resized canvas that `across` and `down` state to (left, top) of `to`, as Pillow's release
 /// `pillow` computes it.
-inline void resize_part(weigh_side weigh, const image& img, const std::array<std::uint8_t, 3>& canvas,
+inline void resize_part(axis_function make, const image& img, const std::array<std::uint8_t, 3>& canvas,
                         const resize_side& across, const resize_side& down, image& to, int left, int top, int pillow) {
   const std::uint8_t* from = img.pixels().data();
   std::uint8_t* out = to.row(top) + static_cast<std::size_t>(left) * 3;
   if (pillow >= 13 && down.out < down.in && down.in - down.out > 2 * (across.in - across.out))
-    resize_axes(weigh, from, {img.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
+    resize_axes(make, from, {img.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
   else
-    resize_axes(weigh, from, {3, img.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});
+    resize_axes(make, from, {3, img.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});
 }
 
 }  // namespace detail
@@ -239,7 +239,7 @@ result<image> try_resize(const image& img, int width, int height, int pillow = 1
     LLAVA_CHECK(try_check_image_size(width, height, "the resized image"));
     if (width == img.width() && height == img.height()) return img;
     image resized(width, height);
-    detail::resize_part(detail::weigh<Filter>, img, {}, {img.width(), width, 0, width, 0, img.width()},
+    detail::resize_part(detail::make_axis<Filter>, img, {}, {img.width(), width, 0, width, 0, img.width()},
                         {img.height(), height, 0, height, 0, img.height()}, resized, 0, 0, pillow);
     return resized;
   });

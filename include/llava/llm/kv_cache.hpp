@@ -69,17 +69,22 @@ class block_allocator {
 template <class Layout>
 class kv_cache {
  public:
+  /// Bytes of a cache with this number of blocks.
+  static result<std::size_t> try_size(const text_config& c, int blocks) {
+    const auto bytes =
+        checked_mul(Layout::layer_bytes(c.kv_heads, c.head_dim, blocks), static_cast<unsigned>(c.layers));
+    if (!bytes)
+      return fail(errc::out_of_memory, "llava: the KV cache is larger than the address space; set a smaller kv_tokens");
+    return *bytes;
+  }
   static result<kv_cache> try_make(const text_config& c, int blocks, const memory& of) {
     return guarded([&]() -> result<kv_cache> {
       kv_cache cache;
       cache.heads_ = c.kv_heads;
       cache.dim_ = c.head_dim;
       cache.blocks_ = blocks;
-      const auto bytes = checked_mul(cache.layer_bytes(), static_cast<unsigned>(c.layers));
-      if (!bytes)
-        return fail(errc::out_of_memory,
-                    "llava: the KV cache is larger than the address space; set a smaller kv_tokens");
-      LLAVA_TRY(made, of.try_allocate(*bytes, "the KV cache"));
+      LLAVA_TRY(bytes, try_size(c, blocks));
+      LLAVA_TRY(made, of.try_allocate(bytes, "the KV cache"));
       cache.buffer_ = std::move(made);
       return result<kv_cache>(std::move(cache));
     });

@@ -17,7 +17,7 @@ class weight<B, F> final : public weight_slot {
  public:
   using layout = typename B::template layout<F>;
 
-  bool takes(std::string_view stored_format) const override {
+  bool accepts(std::string_view stored_format) const override {
     return stored_format.empty() || stored_format == F::name;
   }
   std::int64_t stored_row_bytes(std::int64_t columns) const override { return block_view<F>::row_bytes(columns); }

@@ -21,7 +21,7 @@
 LLAVA_BEGIN
 
 /// The largest head dimension d.
-inline constexpr int largest_head = 512;
+inline constexpr int max_head_dim = 512;
 
 /// Heads, scale and window of an attention.
 struct attention_parameters {
@@ -39,8 +39,8 @@ shapes attention_shapes(matrix_view<Y> y, matrix_view<const float> q, matrix_vie
   const std::ptrdiff_t width = q.extent(1);
   s.require(heads > 0 && width % heads == 0, "q has ", width, " columns, expected a multiple of the number of heads, ",
             heads);
-  s.require(heads <= 0 || width / heads <= largest_head, "q has ", width, " columns for ", heads,
-            " heads, expected at most ", largest_head, " per head");
+  s.require(heads <= 0 || width / heads <= max_head_dim, "q has ", width, " columns for ", heads,
+            " heads, expected at most ", max_head_dim, " per head");
   s.require(k.extent(0) > 0 || q.extent(0) == 0, "k has 0 rows, expected at least 1");
   const operand queries{"q", q};
   s.expect({"k", k}, {k.extent(0), width}, queries);
@@ -58,8 +58,8 @@ shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, cons
   const std::ptrdiff_t tokens = q.extent(0);
   s.require(heads > 0 && cache.heads > 0 && heads % cache.heads == 0, "q has ", heads,
             " heads, expected a multiple of the cache's ", cache.heads);
-  s.require(cache.dim > 0 && cache.dim <= largest_head, "the cache's heads have ", cache.dim,
-            " elements, expected 1 to ", largest_head);
+  s.require(cache.dim > 0 && cache.dim <= max_head_dim, "the cache's heads have ", cache.dim,
+            " elements, expected 1 to ", max_head_dim);
   const operand queries{"q", q}, held{"KV, d of the cache", {cache.heads, cache.dim}};
   s.expect(queries, {tokens, std::ptrdiff_t{heads} * cache.dim}, held);
   s.expect({"y", y}, q, queries);

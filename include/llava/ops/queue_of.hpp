@@ -11,17 +11,17 @@ LLAVA_BEGIN
 namespace detail {
 /// Excludes queues: a class that is named `queue`, or derives from one, also has a member of that name.
 template <class B>
-concept names_its_queue = requires {
+concept has_own_queue = requires {
   typename B::queue;
   requires !std::derived_from<B, typename B::queue>;
 };
 
 template <class B>
 struct queue_of {
-  static_assert(names_its_queue<B>, "llava: the concepts of llava/ops take a backend, not its queue");
+  static_assert(has_own_queue<B>, "llava: the concepts of llava/ops take a backend, not its queue");
   using type = B;  // avoids further errors
 };
-template <names_its_queue B>
+template <has_own_queue B>
 struct queue_of<B> {
   using type = typename B::queue;
 };

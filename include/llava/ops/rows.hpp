@@ -59,8 +59,8 @@ shapes transfer_shapes(const char* op, const view<T, S>& device, std::size_t hos
   return s;
 }
 /// The error of an index past the last row: `numbers`[t] is `row`.
-[[gnu::cold]] inline error beyond_rows(const char* op, const char* numbers, std::ptrdiff_t t, std::int32_t row,
-                                       std::ptrdiff_t rows) {
+[[gnu::cold]] inline error row_index_error(const char* op, const char* numbers, std::ptrdiff_t t, std::int32_t row,
+                                           std::ptrdiff_t rows) {
   return fail(errc::mismatch, text_of("llava: ", op, ": ", numbers, "[", t, "] is ", row,
                                       ", expected less than the number of rows, ", rows));
 }

@@ -5,7 +5,7 @@
 /// temperature, keep the top_k largest (0: all), keep the smallest set whose probability reaches top_p, draw one of
 /// these with `uniform`, sorted by falling probability and then by ID.
 ///
-/// A row from which no token can be drawn gets logits_not_numbers or no_token_left instead.
+/// A row from which no token can be drawn gets invalid_logits or no_token_left instead.
 ///
 /// logprobs(queue, y, logits, ids): the natural logarithm of a token's probability, from the unmodified logits
 ///   y (R) f32 · logits (R, V) f32 · ids (R) i32
@@ -28,8 +28,8 @@ struct sampling_params {
 
 /// @name Results of sample that are not tokens
 /// @{
-inline constexpr std::int32_t logits_not_numbers = -1;  ///< a logit is NaN or +infinity
-inline constexpr std::int32_t no_token_left = -2;       ///< every logit is −infinity
+inline constexpr std::int32_t invalid_logits = -1;  ///< a logit is NaN or +infinity
+inline constexpr std::int32_t no_token_left = -2;   ///< every logit is −infinity
 /// @}
 
 namespace ops {

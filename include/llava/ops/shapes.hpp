@@ -52,14 +52,14 @@ class shapes {
   void expect(const operand& x, const extents& wanted, const Since&... since) {
     if constexpr (LLAVA_CHECKED)
       if (!(x.is == wanted)) [[unlikely]]
-        differ(x, wanted, {since...});
+        fail_shape(x, wanted, {since...});
   }
   /// Requires `holds`. In the error, `words` follow the name of the op.
   template <class... Parts>
   void require(bool holds, const Parts&... words) {
     if constexpr (LLAVA_CHECKED)
       if (!holds) [[unlikely]]
-        break_rule(text_of(words...));
+        fail_check(text_of(words...));
   }
   /// States that the op writes all of y, for planning runs, which check that memory is written completely.
   template <class T, class S>
@@ -73,8 +73,8 @@ class shapes {
   const memory_rows& written() const { return written_; }
 
  private:
-  [[gnu::cold]] void differ(const operand& x, const extents& wanted, std::initializer_list<operand> since);
-  [[gnu::cold]] void break_rule(const std::string& words);
+  [[gnu::cold]] void fail_shape(const operand& x, const extents& wanted, std::initializer_list<operand> since);
+  [[gnu::cold]] void fail_check(const std::string& words);
 
   const char* op_;
   memory_rows written_;

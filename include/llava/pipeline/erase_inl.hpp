@@ -60,7 +60,7 @@ struct erased_model_of final : erased_model {
   stage_shapes shapes() const override { return model->shapes(); }
   chat_description description() const override {
     const model_description& d = model->opened.description;
-    return {d.conversation.name, d.conversation.reason, d.conversation.guessed, rules_in_force({}, d.generation)};
+    return {d.conversation.name, d.conversation.reason, d.conversation.guessed, effective_rules({}, d.generation)};
   }
   std::string_view backend() const override { return model->backend_name(); }
   int vocab() const override { return model->vocab(); }

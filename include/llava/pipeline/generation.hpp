@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// generation: the state of one answer. It chooses each next token, decodes its text, and decides when to end. A
 /// session drives one and a batch several, with the same result. Logits that are NaN or +infinity, or all -infinity,
-/// are errors, and no token is chosen. rules_in_force merges the settings of the caller and the folder.
+/// are errors, and no token is chosen. effective_rules merges the settings of the caller and the folder.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -24,7 +24,7 @@ LLAVA_BEGIN
 
 /// Returns the caller's settings, or the folder's if unset. A given temperature applies whether or not the folder
 /// samples. An unset one is the folder's if it samples, and 0 (greedy) otherwise.
-inline generation_rules rules_in_force(const generation_settings& s, const generation_defaults& folder) {
+inline generation_rules effective_rules(const generation_settings& s, const generation_defaults& folder) {
   generation_rules r;
   r.max_new_tokens = s.max_new_tokens.value_or(folder.max_new_tokens > 0 ? folder.max_new_tokens : r.max_new_tokens);
   r.temperature = s.temperature.value_or(folder.do_sample ? folder.temperature : 0.f);
@@ -43,7 +43,7 @@ class generation {
              const generation_hooks& hooks)
       : model_(model),
         settings_(settings),
-        rules_(rules_in_force(settings, model.generation)),
+        rules_(effective_rules(settings, model.generation)),
         hooks_(hooks),
         penalties_(rules_.repetition_penalty, rules_.suppress_tokens),
         decoder_(words),
@@ -91,7 +91,10 @@ class generation {
     if (hooks_.on_logits) call_back([&] { hooks_.on_logits(logits); });
   }
   sampling_params draw() const {
-    return {rules_.temperature, rules_.top_p, rules_.top_k, uniform(settings_.seed, result_.tokens.size())};
+    return {.temperature = rules_.temperature,
+            .top_p = rules_.top_p,
+            .top_k = rules_.top_k,
+            .uniform = uniform(settings_.seed, result_.tokens.size())};
   }
 
   /// Takes the token that was drawn, row `row` of a step's results, and returns new text. Errors: no token could be

@@ -25,8 +25,8 @@ struct open_options {
   /// Tokens of the KV cache, which all sessions and batches share. 0: the model's context, at least 4096 and at most
   /// 32768. One conversation is never longer than the model's context.
   int kv_tokens = 0;
-  /// Limit in bytes for the weights, and again for KV cache and activations together. Mapped files are not counted. 0:
-  /// no limit.
+  /// Limit in bytes for weights, KV cache and one workspace together. Weights and cache are checked before they are
+  /// allocated. Mapped files are not counted. 0: no limit.
   std::uint64_t memory_budget = 0;
   /// A packed file: weights in block formats in the backend's layout. If it exists and was made from these weights, it
   /// is mapped, and opening is fast. Otherwise it is written after loading. Empty: none.

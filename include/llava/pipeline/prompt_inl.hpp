@@ -52,7 +52,7 @@ LLAVA_INLINE std::vector<std::int32_t> prompt_ids(const tokenizer& words, const 
     how.add_special = bos.empty() || prompt.substr(0, bos.size()) != bos;
   }
   if (d.prompt == prompt_rule::tokenizer && by_chat_template) how.add_special = false;
-  if (!has_images) how.never = image_marker;
+  if (!has_images) how.excluded = image_marker;
   if (!has_images || d.prompt == prompt_rule::processor) return words.encode(prompt, how);
 
   std::vector<std::int32_t> ids;

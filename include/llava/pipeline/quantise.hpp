@@ -155,7 +155,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
 
   LLAVA_TRY(made, new_folder::try_make(to));
   LLAVA_CHECK(try_copy_model_files(made, from.path));
-  LLAVA_CHECK(try_put_down_name(made, from.description.model_name));
+  LLAVA_CHECK(try_store_model_name(made, from.description.model_name));
   LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
   const std::shared_ptr<executor> threads = make_executor(options);
   for (const auto& [tensor, entry] : work) {

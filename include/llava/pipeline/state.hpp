@@ -2,7 +2,6 @@
 /// pipeline_state<M, B, P>: an opened model of one type: its stages with their weights, and its KV cache.
 #pragma once
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,6 +36,7 @@ struct pipeline_state final : opened_model {
   typename M::conversation conversation{};
   model_stages<M, B, P> stages;
   cache_type cache;
+  std::uint64_t weight_bytes = 0;  // allocated for weights
   std::size_t arena_bytes = 0;
 
   pipeline_state(const B& b, checkpoint c, model_stages<M, B, P> s)
@@ -138,21 +138,21 @@ struct pipeline_state final : opened_model {
       }
     weight_binding binding(opened.tensors, opened.path, backend.memory(), *threads, packed);
     binding.check(opened.description, stages);
-    LLAVA_CHECK(binding.try_accept(options.memory_budget ? options.memory_budget
-                                                         : (std::numeric_limits<std::uint64_t>::max)()));
+    LLAVA_CHECK(binding.try_accept());
+    weight_bytes = binding.bytes_needed();
+    LLAVA_TRY(cache_bytes, cache_type::try_size(opened.description.text, blocks_for(options)));
+    LLAVA_CHECK(try_keep_budget(options, cache_bytes, 0));
     LLAVA_CHECK(binding.try_fill([&](const progress& p) { return report_progress(options, p); }, stages));
     if constexpr (has_block_weights<P>)
-      if (auto laid_out = binding.not_kept(); !options.packed_file.empty() && !laid_out.empty())
+      if (auto laid_out = binding.weights_to_cache(); !options.packed_file.empty() && !laid_out.empty())
         LLAVA_CHECK(packed_weights::try_write(options.packed_file, source, std::move(laid_out)));
     return stages.try_prepare(opened.description, backend.memory());
   }
 
   /// Allocates the KV cache and plans the activations.
   result<void> try_make_room(const open_options& options) {
-    const int longest = opened.description.text.context;
-    const int kv_tokens = options.kv_tokens > 0 ? options.kv_tokens : std::clamp(longest, 4096, 32768);
-    context = (std::min)(longest, kv_tokens);
-    const int count = kv_tokens / kv_block + (kv_tokens % kv_block ? 1 : 0);
+    context = (std::min)(opened.description.text.context, kv_tokens_for(options));
+    const int count = blocks_for(options);
     LLAVA_TRY(made, cache_type::try_make(opened.description.text, count, backend.memory()));
     cache = std::move(made);
     blocks = std::make_shared<block_allocator>(count, context);
@@ -163,11 +163,24 @@ struct pipeline_state final : opened_model {
 
     LLAVA_TRY(planned, try_plan());
     arena_bytes = planned;
-    if (options.memory_budget && cache.bytes() + arena_bytes > options.memory_budget)
-      return fail(errc::out_of_memory, text_of("llava: KV cache (", cache.bytes(), " bytes) and activations (",
-                                               arena_bytes, " bytes) exceed the memory budget of ",
-                                               options.memory_budget, "; set fewer kv_tokens or max_batch_tokens"));
-    return {};
+    return try_keep_budget(options, cache.bytes(), arena_bytes);
+  }
+
+  int kv_tokens_for(const open_options& options) const {
+    return options.kv_tokens > 0 ? options.kv_tokens : std::clamp(opened.description.text.context, 4096, 32768);
+  }
+  int blocks_for(const open_options& options) const {
+    const int tokens = kv_tokens_for(options);
+    return tokens / kv_block + (tokens % kv_block ? 1 : 0);
+  }
+
+  /// An error if weights, KV cache and activations together exceed the memory budget.
+  result<void> try_keep_budget(const open_options& options, std::uint64_t kv, std::uint64_t activations) const {
+    if (!options.memory_budget || weight_bytes + kv + activations <= options.memory_budget) return {};
+    return fail(errc::out_of_memory,
+                text_of("llava: weights (", weight_bytes, " bytes), KV cache (", kv, " bytes) and activations (",
+                        activations, " bytes) exceed the memory budget of ", options.memory_budget,
+                        "; set fewer kv_tokens or max_batch_tokens, or a smaller weight format"));
   }
 
   /// Returns the bytes of activations. It runs the largest step and an image on a planning queue, which computes

@@ -26,7 +26,7 @@ void quantise_activations(const float* x, std::ptrdiff_t n, int group, Code* cod
     const float inverse = usable ? largest / most : 0.f;
     *scales = usable ? most / largest : 0.f;
     for (std::ptrdiff_t i = 0; i < group; ++i)
-      codes[i] = whole_code<Code>(usable && i < count ? x[first + i] * inverse : 0.f);
+      codes[i] = round_to_code<Code>(usable && i < count ? x[first + i] * inverse : 0.f);
   }
 }
 

@@ -13,7 +13,7 @@
 ///   block_scale(block)                      the scale of a block, an f16; 1 if the row has a scale
 ///   decode(block, values)                   writes 32 integers in [−128, 127], at 16 bits in [−8191, 8191], with row
 ///                                           scales in [−2048, 2048]; element k is values[k % 32] · scale
-///   head, beside                            optional: the formats that weights<F> uses for the head, and for the tower
+///   head, tower                            optional: the formats that weights<F> uses for the head, and for the tower
 ///                                           and projector, instead of f16
 ///   activation                              optional, at 8 bits: std::int16_t, for 14-bit activations
 ///   codes(block)                            4 bits only: the 16 bytes of nibbles.hpp
@@ -41,7 +41,7 @@ inline constexpr int largest_code = sizeof(Code) == 2 ? 8191 : 127;
 
 /// x as a code: rounded to the nearest integer, ties to even, and clamped to ±largest_code. NaN becomes −largest_code.
 template <class Code>
-Code whole_code(float x) {
+Code round_to_code(float x) {
   constexpr auto most = static_cast<float>(largest_code<Code>);
   const float bounded = x >= -most ? (x < most ? x : most) : -most;
   return static_cast<Code>((bounded + 12582912.f) - 12582912.f);  // adding 1.5 · 2²³ rounds to an integer
@@ -49,7 +49,7 @@ Code whole_code(float x) {
 
 /// The element type of decode's output.
 template <class F>
-using block_integer = std::conditional_t<F::bits == 16 || F::has_row_scale, std::int16_t, std::int8_t>;
+using decoded_code = std::conditional_t<F::bits == 16 || F::has_row_scale, std::int16_t, std::int8_t>;
 
 namespace detail {
 template <class F>
@@ -65,7 +65,7 @@ struct activation_of<F> {
 
 /// The type of activation codes in products with F: i16 if F has 16-bit codes or F::activation is i16, otherwise i8.
 template <class F>
-using activation_integer = typename detail::activation_of<F>::type;
+using activation_code = typename detail::activation_of<F>::type;
 
 template <class F>
 concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row, const std::byte* stored) {
@@ -78,11 +78,11 @@ concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row
   F::encode(x, n, row);
   { F::row_scale(stored) } -> std::same_as<float>;
   { F::block_scale(stored) } -> std::same_as<float>;
-  requires requires(block_integer<F> * values) { F::decode(stored, values); };
+  requires requires(decoded_code<F> * values) { F::decode(stored, values); };
   requires F::has_row_scale || F::activation_group == block_elements;
   requires !F::has_row_scale || F::bits == 4;
-  requires(std::is_same_v<activation_integer<F>, std::int8_t> && F::bits <= 8) ||
-      (std::is_same_v<activation_integer<F>, std::int16_t> && F::bits >= 8);
+  requires(std::is_same_v<activation_code<F>, std::int8_t> && F::bits <= 8) ||
+      (std::is_same_v<activation_code<F>, std::int16_t> && F::bits >= 8);
 };
 
 /// A view of a matrix (N, K) in a block format: contiguous stored rows.
@@ -124,7 +124,7 @@ void decode_row(const std::byte* row, std::ptrdiff_t n, float* x) {
   const float row_scale = F::row_scale(row);
   for (std::ptrdiff_t b = 0; b < blocks_of(n); ++b) {
     const std::byte* block = row + F::header_bytes + b * F::block_bytes;
-    block_integer<F> values[block_elements];
+    decoded_code<F> values[block_elements];
     F::decode(block, values);
     const float scale = row_scale * F::block_scale(block);
     for (std::ptrdiff_t i = 0; i < block_elements && b * block_elements + i < n; ++i)

@@ -55,9 +55,9 @@ struct beside_of {
   using type = dense_or_f16<F>;
 };
 template <class F>
-requires requires { typename F::beside; }
+requires requires { typename F::tower; }
 struct beside_of<F> {
-  using type = typename F::beside;
+  using type = typename F::tower;
 };
 }  // namespace detail
 

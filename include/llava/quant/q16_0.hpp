@@ -21,14 +21,14 @@ struct q16_0 {
   static constexpr int bits = 16, header_bytes = 0, block_bytes = 66, activation_group = 32;
   static constexpr bool has_row_scale = false;
   using head = q16_0;
-  using beside = q16_0;
+  using tower = q16_0;
 
   static float row_scale(const std::byte*) { return 1.f; }
   static float block_scale(const std::byte* block) { return to_float(read_number<f16>(block)); }
   /// Clamps codes, so that no file can make a sum overflow.
   static void decode(const std::byte* block, std::int16_t* values) {
     std::memcpy(values, block + 2, block_elements * sizeof(std::int16_t));
-    for (int i = 0; i < block_elements; ++i) values[i] = whole_code<std::int16_t>(values[i]);
+    for (int i = 0; i < block_elements; ++i) values[i] = round_to_code<std::int16_t>(values[i]);
   }
 
   static void encode(const float* x, std::ptrdiff_t n, std::byte* row) {
@@ -43,7 +43,7 @@ struct q16_0 {
       write_number(row, from_float<f16>(std::ldexp(1.f, exponent)));
       const float inverse = std::ldexp(1.f, -exponent);
       std::int16_t codes[block_elements];
-      for (int i = 0; i < block_elements; ++i) codes[i] = whole_code<std::int16_t>(block[i] * inverse);
+      for (int i = 0; i < block_elements; ++i) codes[i] = round_to_code<std::int16_t>(block[i] * inverse);
       std::memcpy(row + 2, codes, sizeof(codes));
     }
   }

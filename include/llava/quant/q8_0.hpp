@@ -46,7 +46,7 @@ struct q8_0 {
 struct q8_0_a16 : q8_0 {
   using activation = std::int16_t;
   using head = q8_0_a16;
-  using beside = q8_0_a16;
+  using tower = q8_0_a16;
 };
 
 LLAVA_END

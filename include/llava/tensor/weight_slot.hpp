@@ -44,7 +44,7 @@ class weight_slot {
   virtual std::size_t bytes_needed(const row_source& from, const tensor_dims& dims) const = 0;
 
   /// Whether values stored in the block format of that name can fill it; "" means no block format.
-  virtual bool takes(std::string_view stored_format) const { return stored_format.empty(); }
+  virtual bool accepts(std::string_view stored_format) const { return stored_format.empty(); }
   /// Bytes of a stored row in the block format that it takes.
   virtual std::int64_t stored_row_bytes(std::int64_t /*columns*/) const { return 0; }
 

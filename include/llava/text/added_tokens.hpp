@@ -24,7 +24,7 @@ struct added_token {
   bool lstrip = false, rstrip = false;  ///< the match includes adjacent white space
   bool single_word = false;             ///< matches only if no word character is adjacent
   bool normalized = false;              ///< its normalised content is searched in the normalised text
-  bool apart = false;                   ///< Python's LlamaTokenizer decodes it with spaces around it
+  bool spaced = false;                  ///< Python's LlamaTokenizer decodes it with spaces around it
 };
 
 /// The rules of lstrip, rstrip and single_word: the tokenizers library's (unicode) or transformers' (python).
@@ -33,7 +33,7 @@ enum class whitespace_rule : std::uint8_t { unicode, python };
 /// Selects the added tokens that are cut out of a text.
 struct cut_options {
   bool parse_special = true;
-  std::string_view never{};
+  std::string_view excluded{};
   whitespace_rule spaces = whitespace_rule::unicode;
 };
 
@@ -90,7 +90,7 @@ class added_tokens {
                function_ref<void(const added_token&)> token) const {
     const auto accept = [&](std::int32_t i) {
       const added_token& t = tokens_[static_cast<std::size_t>(i)];
-      return (o.parse_special || !t.special) && (o.never.empty() || t.content != o.never);
+      return (o.parse_special || !t.special) && (o.excluded.empty() || t.content != o.excluded);
     };
     const auto is_space_here = [&](char32_t c) {
       return o.spaces == whitespace_rule::python ? is_python_space(c) : is_space(c);

@@ -16,7 +16,7 @@ struct bpe_symbol {
   std::int32_t id = -1;
   std::uint32_t begin = 0, end = 0;
   std::uint32_t before = 0, after = 0;  // neighbours, set by merge_pairs
-  bool frozen = false;                  // never merged
+  bool no_merge = false;                // never merged
 };
 
 /// The result of merging two neighbours. The lowest rank merges first.
@@ -44,7 +44,7 @@ void merge_pairs(std::vector<bpe_symbol>& symbols, Find&& find) {
   const auto consider = [&](std::uint32_t l, std::uint32_t r) {
     const bpe_symbol &left = symbols[l], &right = symbols[r];
     bpe_merge merge;
-    if (left.frozen || right.frozen || !find(left, right, merge)) return false;
+    if (left.no_merge || right.no_merge || !find(left, right, merge)) return false;
     heap.push_back({std::uint64_t{merge.rank} << 32 | l, r, right.end, merge.id});
     return true;
   };

@@ -30,9 +30,9 @@ class template_evaluation {
   ~template_evaluation() = default;
 
   /// The text that a macro outputs.
-  virtual value of_macro(const template_node& macro, const template_arguments& given) = 0;
+  virtual value call_macro(const template_node& macro, const template_arguments& given) = 0;
   /// `loop.name`, or `loop.name(…)` if `given` is not null.
-  virtual value of_loop(const value& loop, std::string_view name, const template_arguments* given) = 0;
+  virtual value loop_attribute(const value& loop, std::string_view name, const template_arguments* given) = 0;
 
   template_names names;
   template_functions functions;
@@ -112,7 +112,7 @@ class template_evaluation {
       const value right = eval(node(i).child);
       run.line = node(i).line;
       if (compares && !operators.holds(left, node(i).text, right)) return template_boolean(false);
-      left = compares ? right : operators.calculated(left, node(i).text, right);
+      left = compares ? right : operators.calculate(left, node(i).text, right);
     }
     return compares ? template_boolean(true) : left;
   }
@@ -134,7 +134,8 @@ class template_evaluation {
           break;
         case kind::item: {
           const value key = eval(step.child);
-          v = v.is(type::loop) && key.is(type::text) ? of_loop(v, key.text, nullptr) : functions.items().item(v, key);
+          v = v.is(type::loop) && key.is(type::text) ? loop_attribute(v, key.text, nullptr)
+                                                     : functions.items().item(v, key);
           break;
         }
         case kind::slice: {
@@ -165,11 +166,11 @@ class template_evaluation {
   value method(const value& v, std::string_view name, const template_arguments& given) {
     if (v.is(type::text)) return functions.texts().call(v.text, name, given);
     if (v.is(type::dict)) return functions.items().method(v, name, given);
-    if (v.is(type::loop)) return of_loop(v, name, &given);
+    if (v.is(type::loop)) return loop_attribute(v, name, &given);
     return run.fail("the method '", name, "' of ", v, " is not supported");
   }
   value attribute(const value& v, std::string_view name) {
-    if (v.is(type::loop)) return of_loop(v, name, nullptr);
+    if (v.is(type::loop)) return loop_attribute(v, name, nullptr);
     if (!v.is_list() && has_method(v, name)) return {type::function, 0, name, nullptr};
     return functions.items().item(v, template_text(name));
   }
@@ -186,7 +187,7 @@ class template_evaluation {
   }
   value called(const value& v, const template_arguments& given) {
     if (v.is(type::function) && template_functions::is_function(v.text)) return functions.call(v.text, given);
-    return v.is(type::macro) ? of_macro(node(static_cast<id>(v.number)), given) : run.fail("cannot call ", v);
+    return v.is(type::macro) ? call_macro(node(static_cast<id>(v.number)), given) : run.fail("cannot call ", v);
   }
 
   const template_tree& tree_;

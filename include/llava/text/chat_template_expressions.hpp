@@ -65,7 +65,7 @@ class template_expressions : protected template_reader {
   }
 
   id ranked(int rank) {
-    if (rank == rank_sign) return with_sign();
+    if (rank == rank_sign) return unary();
     if (rank == rank_not) {
       if (!take_name("not")) return ranked(rank + 1);
       const level here(*this);
@@ -84,9 +84,9 @@ class template_expressions : protected template_reader {
     return all;
   }
 
-  id with_sign() { return filtered(signed_value()); }
+  id unary() { return filters(signed_value()); }
   id signed_value() {
-    if (!peek().is("-") && !peek().is("+")) return with_steps(primary());
+    if (!peek().is("-") && !peek().is("+")) return postfix(primary());
     const level here(*this);
     const bool negative = peek().is("-");
     next();
@@ -152,7 +152,7 @@ class template_expressions : protected template_reader {
     }
     return all ? all : first;
   }
-  id with_steps(id first) {
+  id postfix(id first) {
     return steps(first, [&]() -> id {
       if (take(".")) {
         if (peek().kind != token::integer) return make(kind::attribute, expect_name());
@@ -164,7 +164,7 @@ class template_expressions : protected template_reader {
       return peek().is("(") ? call(kind::call, {}) : 0;
     });
   }
-  id filtered(id first) {
+  id filters(id first) {
     return steps(first, [&]() -> id {
       if (take("|")) return call(kind::filter, expect_name());
       if (take_name("is")) return test();
@@ -216,7 +216,7 @@ class template_expressions : protected template_reader {
     const bool has_argument = t.kind == token::text || t.kind == token::integer || t.is("[") || t.is("{") ||
                               (t.kind == token::name && t.word != "else" && t.word != "or" && t.word != "and");
     if (t.is_name("is")) return fail("two tests in a row are not supported");
-    const id all = has_argument ? make(kind::test, {with_steps(primary())}, name) : call(kind::test, name);
+    const id all = has_argument ? make(kind::test, {postfix(primary())}, name) : call(kind::test, name);
     node(all).value = template_boolean(negated);
     return all;
   }

@@ -27,8 +27,8 @@ class template_functions {
   value filter(std::string_view name, const value& v, const template_arguments& given) {
     const value* first = given.find(0, "");
     if (name == "trim") return texts_.strip(run_.as_text(v), given.find(0, "chars"), true, true);
-    if (name == "upper" || name == "lower" || name == "capitalize") return texts_.cased(run_.as_text(v), name);
-    if (name == "title") return texts_.cased(run_.as_text(v), "words");
+    if (name == "upper" || name == "lower" || name == "capitalize") return texts_.change_case(run_.as_text(v), name);
+    if (name == "title") return texts_.change_case(run_.as_text(v), "words");
     if (name == "string") return template_text(run_.as_text(v));
     if (name == "tojson") return json(v, given);
     if (name == "length" || name == "count") {

@@ -84,7 +84,7 @@ class template_lexer {
   template <class... Parts>
   void fail(const Parts&... parts) {
     const template_problem_part list[] = {parts...};
-    if (problem.empty()) problem = template_problem(line, list, sizeof...(parts));
+    if (problem.empty()) problem = template_error(line, list, sizeof...(parts));
   }
   void add(template_token::kind_type kind, std::string_view word, std::int64_t number = 0) {
     tokens.push_back({kind, line, word, number});
@@ -99,11 +99,10 @@ class template_lexer {
     if (begin < source_.size()) {
       const char mark = begin + 2 < source_.size() ? source_[begin + 2] : ' ';
       if (mark == '-') {
-        text = stripped_behind(text);
+        text = rstripped(text);
       } else if (mark != '+' && source_[begin + 1] != '{') {
         const std::size_t newline = text.rfind('\n'), start = newline + 1;  // npos + 1 is 0
-        if ((start > 0 || line_starting_) && stripped_in_front(text.substr(start)).empty())
-          text = text.substr(0, start);
+        if ((start > 0 || line_starting_) && lstripped(text.substr(start)).empty()) text = text.substr(0, start);
       }
     }
     if (!text.empty()) add(template_token::data, text);
@@ -114,7 +113,7 @@ class template_lexer {
   void finish_tag(char mark, bool trims) {
     std::size_t to = at_ + 2;
     if (mark == '-')
-      to = source_.size() - stripped_in_front(source_.substr(to)).size();
+      to = source_.size() - lstripped(source_.substr(to)).size();
     else if (mark != '+' && trims && to < source_.size() && source_[to] == '\n')
       ++to;
     pass(to);
@@ -133,7 +132,7 @@ class template_lexer {
     add(block ? template_token::block_begin : template_token::output_begin, {});
     std::string open;  // expected closing brackets, the innermost last
     while (problem.empty()) {
-      pass(source_.size() - stripped_in_front(source_.substr(at_)).size());
+      pass(source_.size() - lstripped(source_.substr(at_)).size());
       const std::string_view rest = source_.substr(at_);
       if (rest.empty()) return fail("a tag is not closed");
       if (open.empty()) {

@@ -30,7 +30,7 @@ class template_operators {
   }
 
   /// Computes + - * // % of integers, and + of strings and lists.
-  value calculated(const value& a, std::string_view sign, const value& b) {
+  value calculate(const value& a, std::string_view sign, const value& b) {
     if (sign == "+" && a.is(type::text) && b.is(type::text)) {
       std::string text(a.text);
       run.append(text, b.text);

@@ -102,7 +102,7 @@ class template_reader {
 
  private:
   [[gnu::cold, gnu::noinline]] void add_problem(const template_problem_part* parts, std::size_t count) {
-    if (!failed()) problem_ = template_problem(peek().line, parts, count);
+    if (!failed()) problem_ = template_error(peek().line, parts, count);
   }
 
   std::size_t at_ = 0;

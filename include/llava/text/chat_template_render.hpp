@@ -170,7 +170,7 @@ class template_renderer final : public template_evaluation {
     l.at = 0;
     return l.total;
   }
-  value of_loop(const value& v, std::string_view name, const template_arguments* given) override {
+  value loop_attribute(const value& v, std::string_view name, const template_arguments* given) override {
     const auto own = static_cast<std::size_t>(v.number);
     if (own >= loops_.size()) return run.fail("'loop' refers to a loop that has ended");
     const loop_state& l = loops_[own];
@@ -192,7 +192,7 @@ class template_renderer final : public template_evaluation {
 
   // --- macros ------------------------------------------------------------------------------------------------------
 
-  value of_macro(const template_node& macro, const template_arguments& given) override {
+  value call_macro(const template_node& macro, const template_arguments& given) override {
     scope here(names, true);
     std::size_t place = 0, used = 0;
     id i = macro.child;

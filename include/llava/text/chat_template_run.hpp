@@ -204,7 +204,7 @@ class template_run {
 
  private:
   [[gnu::cold, gnu::noinline]] void add_problem(const template_problem_part* parts, std::size_t count) {
-    if (!failed()) problem = template_problem(line, parts, count);
+    if (!failed()) problem = template_error(line, parts, count);
   }
 
   std::size_t steps_ = 0;

@@ -59,7 +59,7 @@ class template_texts {
     if (name == "strip" || name == "lstrip" || name == "rstrip")
       return strip(s, first, name != "rstrip", name != "lstrip");
     if (name == "split") return split(s, first, given.find(1, "maxsplit"));
-    if (name == "upper" || name == "lower" || name == "title" || name == "capitalize") return cased(s, name);
+    if (name == "upper" || name == "lower" || name == "title" || name == "capitalize") return change_case(s, name);
     if (name == "startswith" || name == "endswith") return template_boolean(has_end(s, first, name == "endswith"));
     if (name == "replace") return replace(s, first, given.find(1, ""), given.find(2, "count"));
     if (name == "join" && first) return join(s, *first);
@@ -85,7 +85,7 @@ class template_texts {
     std::int64_t left = most && most->is_number() && most->number >= 0 ? most->number : -1;
     std::vector<value> parts;
     if (!separator || separator->is(template_type::none)) {
-      for (s = stripped_in_front(s); !s.empty() && run_.work(); s = stripped_in_front(s)) {
+      for (s = lstripped(s); !s.empty() && run_.work(); s = lstripped(s)) {
         std::size_t n = 0;
         while (n < s.size() && !is_python_space(utf8_at(s, n).code)) n += utf8_at(s, n).bytes;
         if (left-- == 0) n = s.size();
@@ -138,7 +138,7 @@ class template_texts {
 
   /// `how`: upper, lower, capitalize; title: a word begins after any non-letter; words: a word begins after white
   /// space, '-' or an opening bracket, as in the filter `title`.
-  value cased(std::string_view s, std::string_view how) {
+  value change_case(std::string_view s, std::string_view how) {
     std::string out;
     bool begins = true;
     for (char c : s) {

@@ -147,8 +147,8 @@ class template_problem_part {
 };
 
 /// The error sentence, with the line number in the template.
-[[gnu::cold]] inline std::string template_problem(std::uint32_t line, const template_problem_part* parts,
-                                                  std::size_t count) {
+[[gnu::cold]] inline std::string template_error(std::uint32_t line, const template_problem_part* parts,
+                                                std::size_t count) {
   std::string out = text_of("line ", line, ": ");
   for (std::size_t i = 0; i < count; ++i) parts[i].append_to(out);
   return out;

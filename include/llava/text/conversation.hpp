@@ -47,15 +47,16 @@ template <class Style>
 std::string_view stop_of_style(const template_texts& texts) {
   return Style::stop(texts);
 }
+template <class T>
+concept has_image_turn = requires {
+  T::image_turn;
+};
 }  // namespace detail
 
 /// The template T as a value.
 template <conversation_template T>
 inline constexpr conversation_form form_of{T::name, texts_of<T>(), detail::prompt_in_style<typename T::style>,
-                                           detail::stop_of_style<typename T::style>, requires {T::image_turn;
-}
-}
-;
+                                           detail::stop_of_style<typename T::style>, detail::has_image_turn<T>};
 
 namespace detail {
 /// The index of the form with this name, or −1.

@@ -32,7 +32,7 @@ struct decoding_rules {
   int strip = 0;                       ///< byte_fallback: maximum number of leading spaces to strip
   bool drops_first = true;             ///< metaspace: ▁ in the first token is dropped
   bool dummy_prefix = true;            ///< SentencePiece: one ▁ at the start is dropped
-  bool collapses = false;              ///< SentencePiece: remove_extra_whitespaces
+  bool collapses_spaces = false;       ///< SentencePiece: remove_extra_whitespaces
   std::string_view unknown_surface{};  ///< SentencePiece: text of the unknown token
 };
 
@@ -41,10 +41,10 @@ struct decoded_token {
   enum kind_of : std::uint8_t { text, byte, control, unknown };
   std::string_view piece;  ///< byte_level: its bytes
   kind_of kind = text;
-  unsigned char value = 0;         ///< of a byte
-  bool special = false;            ///< omitted with skip_special
-  bool apart = false;              ///< slow: decoded with spaces around it
-  bool known_without_mark = true;  ///< slow: the vocabulary has it without its first ▁
+  unsigned char value = 0;                 ///< of a byte
+  bool special = false;                    ///< omitted with skip_special
+  bool spaced = false;                     ///< slow: decoded with spaces around it
+  bool in_vocabulary_without_mark = true;  ///< slow: the vocabulary has it without its first ▁
 };
 
 /// Decodes tokens by decoding_rules.
@@ -111,7 +111,7 @@ class text_decoder {
   }
 
   /// Moves the complete characters of held_ to `out`, with U+FFFD for invalid bytes.
-  void give_whole_characters(std::string& out, invalid_utf8 rule = invalid_utf8::by_stretch) {
+  void give_whole_characters(std::string& out, invalid_utf8 rule = invalid_utf8::by_run) {
     std::size_t at = 0;
     while (at < held_.size()) {
       const utf8_character c = utf8_at(held_, at);
@@ -170,9 +170,10 @@ class text_decoder {
     const std::size_t before = out.size();
     std::string_view piece = t.piece;
     if (t.kind == decoded_token::text) {
-      if (at_start_ && (rules_.dummy_prefix || rules_.collapses) && piece.substr(0, space_mark.size()) == space_mark) {
+      if (at_start_ && (rules_.dummy_prefix || rules_.collapses_spaces) &&
+          piece.substr(0, space_mark.size()) == space_mark) {
         piece.remove_prefix(space_mark.size());
-        mark_dropped_ = !rules_.collapses;
+        mark_dropped_ = !rules_.collapses_spaces;
       }
       append_marked(piece, " ", out);
     } else if (t.kind == decoded_token::unknown) {
@@ -194,7 +195,7 @@ class text_decoder {
   // Tokens with `apart` and the groups between them are joined by spaces. In a group, SentencePiece decodes the runs
   // between special tokens. Legacy puts a space before a run that a special token follows, so runs are held back.
   void push_slow(const decoded_token& t, std::string& out) {
-    if (t.apart) {
+    if (t.spaced) {
       end_group(false, out);
       out.append(parts_++ > 0 ? " " : "").append(t.piece);
       return;
@@ -213,7 +214,7 @@ class text_decoder {
     decoded_token rest = t;
     if (first && t.piece.substr(0, space_mark.size()) == space_mark) {
       rest.piece.remove_prefix(space_mark.size());
-      if (!t.known_without_mark) {  // the library outputs an unknown piece unchanged
+      if (!t.in_vocabulary_without_mark) {  // the library outputs an unknown piece unchanged
         run_ += rest.piece;
         run_has_text_ = run_has_text_ || !rest.piece.empty();
       } else {

@@ -12,7 +12,7 @@ struct encode_options {
   bool add_special = true;  ///< puts BOS and the like around the text
   /// Special tokens in the text become their ids, as in the reference; otherwise they are plain text (R10).
   bool parse_special = true;
-  std::string_view never{};  ///< an added token that stays plain text
+  std::string_view excluded{};  ///< an added token that stays plain text
 };
 
 LLAVA_END

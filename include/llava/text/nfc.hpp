@@ -78,7 +78,7 @@ inline void compose_all(std::vector<char32_t>& text) {
   int last_class = 0;
   for (const char32_t c : text) {
     const int k = combining_class(c);
-    // A mark composes with its starter unless a mark of the same class or another starter is between them.
+    // A mark nfc with its starter unless a mark of the same class or another starter is between them.
     if (starter != none && (kept == starter + 1 || (last_class != 0 && last_class < k)))
       if (const char32_t whole = composed(text[starter], c)) {
         text[starter] = whole;

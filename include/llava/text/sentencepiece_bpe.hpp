@@ -135,7 +135,7 @@ class sentencepiece_bpe {
       const prefix_matcher::match fixed =
           user_defined_.empty() ? prefix_matcher::match{} : user_defined_.longest_at(word, at);
       const std::size_t bytes = fixed.number >= 0 ? fixed.bytes : utf8_at(word, at).bytes;
-      s.frozen = fixed.number >= 0;
+      s.no_merge = fixed.number >= 0;
       s.begin = static_cast<std::uint32_t>(at);
       s.end = static_cast<std::uint32_t>(at += bytes);
       s.id = pieces_.find(word.substr(s.begin, bytes));

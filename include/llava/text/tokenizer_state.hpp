@@ -42,7 +42,7 @@ class tokenizer_state {
   /// See tokenizer::try_make().
   static result<tokenizer_state> try_make(sentencepiece_bpe model, tokenizer_rules rules) {
     return guarded([&]() -> result<tokenizer_state> {
-      rules.decoder.collapses = model.remove_extra_whitespaces();
+      rules.decoder.collapses_spaces = model.remove_extra_whitespaces();
       rules.decoder.dummy_prefix = model.add_dummy_prefix() && rules.decoder.how != decoding::slow;
       return try_make_any(std::move(model), std::move(rules));
     });
@@ -162,7 +162,7 @@ inline void tokenizer_state::push(text_decoder& state, std::int32_t id, std::str
   if (a) {
     t.piece = added_.text(*a);
     t.special = a->special;
-    t.apart = a->apart;
+    t.spaced = a->spaced;
   }
   if (const auto* m = std::get_if<sentencepiece_bpe>(&model_)) {
     if (!a) t.piece = m->piece(id);
@@ -172,7 +172,7 @@ inline void tokenizer_state::push(text_decoder& state, std::int32_t id, std::str
              : type == piece_type::unknown ? decoded_token::unknown
                                            : decoded_token::text;
     if (rules_.decoder.how != decoding::sentencepiece && t.piece.substr(0, space_mark.size()) == space_mark)
-      t.known_without_mark = m->find(t.piece.substr(space_mark.size())) >= 0;
+      t.in_vocabulary_without_mark = m->find(t.piece.substr(space_mark.size())) >= 0;
   } else if (const auto* r = std::get_if<ranked_bpe>(&model_)) {
     if (!a) t.piece = r->words().text(id);
     // The library's decoder also maps the letters of an added token to bytes.
@@ -187,7 +187,7 @@ inline void tokenizer_state::push(text_decoder& state, std::int32_t id, std::str
 inline void tokenizer_state::encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
                                          std::vector<std::int32_t>& out) const {
   const bool slow = rules_.decoder.how == decoding::slow || rules_.decoder.how == decoding::slow_legacy;
-  const cut_options cut{o.parse_special, o.never, slow ? whitespace_rule::python : whitespace_rule::unicode};
+  const cut_options cut{o.parse_special, o.excluded, slow ? whitespace_rule::python : whitespace_rule::unicode};
   const auto token = [&](const added_token& a) { out.push_back(a.id); };
   if (rules_.decoder.how != decoding::slow) {
     added_.cut_out(
@@ -214,7 +214,7 @@ inline void tokenizer_state::encode_with(const sentencepiece_bpe& model, std::st
 
 inline void tokenizer_state::encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o,
                                          std::vector<std::int32_t>& out) const {
-  const cut_options cut{o.parse_special, o.never, whitespace_rule::unicode};
+  const cut_options cut{o.parse_special, o.excluded, whitespace_rule::unicode};
   const auto token = [&](const added_token& a) { out.push_back(a.id); };
   const auto word = [&](std::string_view w) { model.encode(w, out); };
   added_.cut_out(

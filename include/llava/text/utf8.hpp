@@ -70,10 +70,10 @@ inline void append_utf8(std::string& to, char32_t c) {
 }
 
 /// One U+FFFD for each invalid sequence (Rust, Python) or for each of its bytes (SentencePiece).
-enum class invalid_utf8 : std::uint8_t { by_stretch, by_byte };
+enum class invalid_utf8 : std::uint8_t { by_run, by_byte };
 
 /// Copies `s` with U+FFFD for invalid UTF-8.
-inline std::string valid_utf8(std::string_view s, invalid_utf8 rule = invalid_utf8::by_stretch) {
+inline std::string valid_utf8(std::string_view s, invalid_utf8 rule = invalid_utf8::by_run) {
   std::string out;
   out.reserve(s.size());
   for (std::size_t at = 0; at < s.size();) {
@@ -93,15 +93,15 @@ constexpr bool is_space(char32_t c) {
 constexpr bool is_python_space(char32_t c) { return is_space(c) || (c >= 0x1c && c <= 0x1f); }
 /// @name Python's s.lstrip(), s.rstrip(), s.strip()
 /// @{
-constexpr std::string_view stripped_in_front(std::string_view s) {
+constexpr std::string_view lstripped(std::string_view s) {
   while (!s.empty() && is_python_space(utf8_at(s, 0).code)) s.remove_prefix(utf8_at(s, 0).bytes);
   return s;
 }
-constexpr std::string_view stripped_behind(std::string_view s) {
+constexpr std::string_view rstripped(std::string_view s) {
   while (!s.empty() && is_python_space(utf8_before(s, s.size()).code)) s.remove_suffix(utf8_before(s, s.size()).bytes);
   return s;
 }
-constexpr std::string_view stripped(std::string_view s) { return stripped_behind(stripped_in_front(s)); }
+constexpr std::string_view stripped(std::string_view s) { return rstripped(lstripped(s)); }
 /// @}
 
 LLAVA_END

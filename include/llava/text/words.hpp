@@ -19,9 +19,9 @@ enum class prefix_mark : std::uint8_t { never, first, always };
 /// How a text is cut into words before they are merged.
 struct word_rules {
   // Normalisers.
-  bool composes = false;      ///< NFC
-  bool prepends = false;      ///< Prepend ▁
-  bool marks_spaces = false;  ///< Replace " " by ▁
+  bool composes = false;         ///< NFC
+  bool prepends_mark = false;    ///< Prepend ▁
+  bool replaces_spaces = false;  ///< Replace " " by ▁
   // Pre-tokenisers.
   bool metaspace = false;  ///< spaces become ▁; `prefix` adds one in front if missing
   prefix_mark prefix = prefix_mark::never;
@@ -33,8 +33,8 @@ struct word_rules {
   /// Applies the normalisers. An empty text stays empty.
   std::string normalised(std::string_view text) const {
     std::string out = composes ? nfc(text) : std::string(text);
-    if (prepends && !out.empty()) out.insert(0, space_mark);
-    return marks_spaces ? marked(out) : out;
+    if (prepends_mark && !out.empty()) out.insert(0, space_mark);
+    return replaces_spaces ? marked(out) : out;
   }
 
   /// Calls word(text) for each word of a normalised text. `at_start`: the text begins the whole input. `may_cut`: words

@@ -14,14 +14,14 @@ namespace scalar_backend {
 namespace detail {
 /// The dot product of row n of w and a quantised row of activations, without the row scale.
 template <block_format F>
-float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_integer<F>* codes, const float* scales) {
+float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_code<F>* codes, const float* scales) {
   constexpr std::ptrdiff_t blocks_in_group = F::activation_group / block_elements;
   float sum = 0.f;
   for (std::ptrdiff_t first = 0; first < blocks_of(w.columns); first += blocks_in_group, ++scales) {
     std::int32_t whole = 0;
     float scale = *scales;
     for (std::ptrdiff_t b = first; b < first + blocks_in_group && b < blocks_of(w.columns); ++b) {
-      block_integer<F> values[block_elements];
+      decoded_code<F> values[block_elements];
       F::decode(w.block(n, b), values);
       for (int i = 0; i < block_elements; ++i) whole += codes[b * block_elements + i] * values[i];
       if constexpr (!F::has_row_scale) scale *= F::block_scale(w.block(n, b));
@@ -55,7 +55,7 @@ void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w,
   constexpr int group = F::activation_group;
   const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
   arena_scope scope(q.workspace());
-  auto* codes = q.workspace().allocate<activation_integer<F>>(rows * groups * group);    // (T, K)
+  auto* codes = q.workspace().allocate<activation_code<F>>(rows * groups * group);       // (T, K)
   auto* scales = q.workspace().allocate<float>(rows * groups);                           // (T, groups)
   auto* line = q.workspace().allocate<float>(std::is_same_v<X, float> ? 0 : w.columns);  // (K)
   q.submit([&](workers on) {

@@ -13,10 +13,10 @@ namespace scalar_backend {
 
 namespace detail {
 /// Whether every number is negative or less than `rows`. The first that is not becomes the queue's error.
-inline bool are_rows(queue& q, const char* op, const char* name, vector_view<const std::int32_t> numbers,
-                     std::ptrdiff_t rows) {
+inline bool are_valid_rows(queue& q, const char* op, const char* name, vector_view<const std::int32_t> numbers,
+                           std::ptrdiff_t rows) {
   for (std::ptrdiff_t t = 0; t < numbers.extent(0); ++t)
-    if (numbers(t) >= rows) return q.reject(ops::beyond_rows(op, name, t, numbers(t), rows)), false;
+    if (numbers(t) >= rows) return q.reject(ops::row_index_error(op, name, t, numbers(t), rows)), false;
   return true;
 }
 }  // namespace detail
@@ -25,7 +25,7 @@ template <floating F>
 void embed(queue& q, matrix_view<float> y, matrix_view<const F> table, vector_view<const std::int32_t> ids) {
   if (!q.accepts(ops::embed_shapes(y, table, ids))) return;
   q.submit([&](workers) {
-    if (!detail::are_rows(q, "embed", "ids", ids, table.extent(0))) return;
+    if (!detail::are_valid_rows(q, "embed", "ids", ids, table.extent(0))) return;
     for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
       if (ids(t) >= 0)
         for (std::ptrdiff_t i = 0; i < y.extent(1); ++i) y(t, i) = to_float(table(ids(t), i));
@@ -36,7 +36,7 @@ inline void gather_rows(queue& q, matrix_view<float> y, matrix_view<const float>
                         vector_view<const std::int32_t> from) {
   if (!q.accepts(ops::gather_rows_shapes(y, x, from))) return;
   q.submit([&](workers) {
-    if (!detail::are_rows(q, "gather_rows", "from", from, x.extent(0))) return;
+    if (!detail::are_valid_rows(q, "gather_rows", "from", from, x.extent(0))) return;
     for (std::ptrdiff_t t = 0; t < y.extent(0); ++t)
       if (from(t) >= 0) std::memcpy(y.row(t), x.row(from(t)), static_cast<std::size_t>(y.extent(1)) * sizeof(float));
   });

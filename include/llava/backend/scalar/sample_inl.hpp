@@ -18,7 +18,7 @@ inline std::int32_t draw(const float* logits, std::int32_t vocab, const sampling
   constexpr float infinity = std::numeric_limits<float>::infinity();
   std::int32_t best = 0;
   for (std::int32_t i = 0; i < vocab; ++i) {
-    if (!(logits[i] < infinity)) return logits_not_numbers;
+    if (!(logits[i] < infinity)) return invalid_logits;
     if (logits[i] > logits[best]) best = i;
   }
   if (logits[best] == -infinity) return no_token_left;

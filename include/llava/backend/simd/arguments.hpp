@@ -28,18 +28,18 @@ struct matmul_arguments {
 
 /// Number of elements along K that are summed before they are added to the output: a few rows of x and of w of this
 /// length fit into a first-level cache.
-inline constexpr std::ptrdiff_t depth_at_once = 1024;
+inline constexpr std::ptrdiff_t k_block = 1024;
 /// Stride of packed rows of w: a power of two would put all rows into the same sets of a first-level cache.
-inline constexpr std::ptrdiff_t packed_stride = depth_at_once + 16;
+inline constexpr std::ptrdiff_t packed_stride = k_block + 16;
 /// Bytes of w packed at a time, for a second-level cache, and the largest number of columns of y that they cover.
 inline constexpr std::ptrdiff_t packed_bytes = std::ptrdiff_t{256} << 10, packed_columns = 128;
 /// Up to this number of rows, weights are read in place and not packed.
-inline constexpr std::ptrdiff_t few_rows = 16;
+inline constexpr std::ptrdiff_t max_unpacked_rows = 16;
 /// The locality argument of __builtin_prefetch for a second-level cache.
-inline constexpr int second_cache = 2;
+inline constexpr int prefetch_l2 = 2;
 /// Scratch memory of a thread for `rows` rows, in floats.
 constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
-  return rows * packed_columns + (rows <= few_rows ? 0 : packed_bytes / 4 / depth_at_once * packed_stride);
+  return rows * packed_columns + (rows <= max_unpacked_rows ? 0 : packed_bytes / 4 / k_block * packed_stride);
 }
 
 /// Attention of query rows over blocks of 16 keys. Row i is head i % group of token i / group: heads that share a key
@@ -63,7 +63,7 @@ struct attention_arguments {
 /// Number of keys of a tile, at absolute positions. The maximum is updated once per tile.
 inline constexpr int attention_keys = 64;
 /// Largest head dimension of the kernels.
-inline constexpr int attention_dim = largest_head;
+inline constexpr int attention_dim = max_head_dim;
 
 }  // namespace simd_backend
 

@@ -103,7 +103,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 /// queries often has four rows.
 inline constexpr int product_rows = 3, attention_rows = 4, block_rows = 4, panels_at_once = 1;
 template <class F>
-using packed_number = F;
+using packed_type = F;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>

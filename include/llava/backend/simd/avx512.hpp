@@ -89,7 +89,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 /// each weight once for all rows.
 inline constexpr int product_rows = 6, attention_rows = 12;
 template <class F>
-using packed_number = float;
+using packed_type = float;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>

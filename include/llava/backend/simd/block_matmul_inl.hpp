@@ -71,7 +71,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
       on.split(rows, rows < 8 ? 1 : 2 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) K::template quantise<F>(xs, t, x.row(t), w.columns);
       });
-      on.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+      on.split_dynamic(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
         const std::ptrdiff_t first = together * (groups * piece / pieces),
                              last = together * (groups * (piece + 1) / pieces);
         K::template matmul<A>(a, first, last < count ? last : count, sums + slot * room);

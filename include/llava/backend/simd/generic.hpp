@@ -106,7 +106,7 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
 
 inline constexpr int product_rows = 2, attention_rows = 1, block_rows = 2, panels_at_once = 1;
 template <class F>
-using packed_number = float;
+using packed_type = float;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
 #include <llava/backend/simd/kernels/tile.inc>

@@ -15,9 +15,9 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   // A piece is a range of columns, so that no two pieces write the same element. Pieces are small enough that threads
   // finish together. For few rows, which mostly read weights, they are large enough to be read as streams.
   const std::ptrdiff_t rows = x.extent(0), columns = w.extent(0), threads = q.concurrency();
-  const std::ptrdiff_t units = (columns + 31) / 32, most = rows <= few_rows ? 8 * threads : 4 * threads;
+  const std::ptrdiff_t units = (columns + 31) / 32, most = rows <= max_unpacked_rows ? 8 * threads : 4 * threads;
   std::ptrdiff_t run = (units + most - 1) / most;  // units per piece
-  if (rows > few_rows && run > packed_columns / 32) run = packed_columns / 32;
+  if (rows > max_unpacked_rows && run > packed_columns / 32) run = packed_columns / 32;
   const std::ptrdiff_t pieces = units ? (units + run - 1) / run : 0, scratch_size = matmul_scratch(rows);
   arena_scope scope(q.workspace());
   float* scratch = q.workspace().allocate<float>(threads * scratch_size);
@@ -27,7 +27,7 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
                                 y.stride(), rows,       x.extent(1),
                                 columns,    e.how};
     detail::with_kernels(q, [&]<class K>(K) {
-      on.share(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
+      on.split_dynamic(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
         const std::ptrdiff_t first = piece * run * 32, last = first + run * 32;
         K::template matmul<A>(a, first, last < columns ? last : columns, scratch + slot * scratch_size);
       });

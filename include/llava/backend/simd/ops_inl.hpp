@@ -94,12 +94,13 @@ LLAVA_INLINE void attention(queue& q, matrix_view<float> y, matrix_view<const fl
   float* values = q.workspace().allocate<float>(heads * blocks * kv_block * d);  // (H, blocks, 16, d)
   q.submit([&](workers on) {
     detail::with_kernels(q, [&]<class K>(K) {
-      on.share(heads * blocks, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      on.split_dynamic(heads * blocks, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t h = piece / blocks, t = piece % blocks * kv_block, at = piece * kv_block * d;
-        K::lay_block(keys + at, values + at, k.row(t) + h * d, k.stride(), v.row(t) + h * d, v.stride(), d, tokens - t);
+        K::copy_to_kv_block(keys + at, values + at, k.row(t) + h * d, k.stride(), v.row(t) + h * d, v.stride(), d,
+                            tokens - t);
       });
       const std::ptrdiff_t runs = (queries.extent(0) + detail::attention_run - 1) / detail::attention_run;
-      on.share(heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      on.split_dynamic(heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t h = piece / runs, first = piece % runs * detail::attention_run,
                              last = first + detail::attention_run, at = h * blocks * kv_block * d;
         const attention_arguments<float> a{queries.data() + h * d,
@@ -132,7 +133,7 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
     const std::ptrdiff_t run = group < detail::attention_run ? detail::attention_run / group : 1,  // in tokens
         runs = (tokens + run - 1) / run;
     detail::with_kernels(q, [&]<class K>(K) {
-      on.share(cache.heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
+      on.split_dynamic(cache.heads * runs, [&](std::ptrdiff_t piece, std::ptrdiff_t) {
         const std::ptrdiff_t kv = piece % cache.heads;
         std::ptrdiff_t first = (runs - 1 - piece / cache.heads) * run;  // last tokens first: they have the most keys
         const std::ptrdiff_t end = first + run < tokens ? first + run : tokens;

@@ -72,7 +72,7 @@ struct panels {
         to[i / 4 * 64 + i % 4] = static_cast<std::byte>(low | high << 4);
       }
     } else {
-      block_integer<F> values[block_elements];
+      decoded_code<F> values[block_elements];
       F::decode(block, values);
       const auto* bytes = reinterpret_cast<const std::byte*>(values);
       for (std::size_t i = 0; i < sizeof(values); ++i) to[i / 4 * 64 + i % 4] = bytes[i];
@@ -105,7 +105,7 @@ struct quantised_rows {
 
 /// Bytes of a block of activations in products with F.
 template <class F>
-inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(activation_integer<F>);
+inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(activation_code<F>);
 
 /// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x quantised, w in panels.
 template <class F>
@@ -124,7 +124,7 @@ inline constexpr std::ptrdiff_t row_panels = 4;
 
 /// Bytes of codes that all rows are multiplied with before the next. They stay in the first-level cache, and hold whole
 /// groups.
-inline constexpr std::ptrdiff_t codes_at_once = std::ptrdiff_t{16} << 10;
+inline constexpr std::ptrdiff_t code_block_bytes = std::ptrdiff_t{16} << 10;
 
 }  // namespace simd_backend
 
