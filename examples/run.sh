@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Asks the bundled model about an image. On a fresh Debian 12 it installs and builds what it needs first.
+# Compiles examples/01_ask.cpp, the program that README.md shows, and asks the bundled model about an image with it.
+# On a fresh Debian 12 it installs what it needs first.
 #
 #   examples/run.sh [IMAGE [QUESTION]]
 #
@@ -14,7 +15,8 @@ cd "$(dirname -- "$0")/.."
 need_to_build
 install_missing
 configure release
-build release llava_command
+build release example_01_ask
 
 echo "$(realpath --relative-base=. -- "$image"): $question"
-build/release/llava ask --model-path examples/tiny --image-file "$image" --query "$question" --temperature 0
+build/release/examples/01_ask examples/tiny "$image" "$question"
+echo

@@ -110,8 +110,8 @@ TEST_CASE("weight: block formats refuse integers and other formats", "[nn]") {
   CHECK(w.accepts("q8_0"));
   CHECK(w.accepts(""));
   CHECK_FALSE(w.accepts("q4_0"));
-  CHECK_FALSE(weight<scalar, f16>().takes("q4_0"));
-  CHECK_FALSE(parameter<scalar>().takes("q4_0"));
+  CHECK_FALSE(weight<scalar, f16>().accepts("q4_0"));
+  CHECK_FALSE(parameter<scalar>().accepts("q4_0"));
 }
 
 namespace {

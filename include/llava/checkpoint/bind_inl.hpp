@@ -33,7 +33,7 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
     return text_of(t->name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ",
                    t->format);
   if (!t->format.empty()) {
-    const std::int64_t stored[] = {dims.rows(), slot.stored_row_bytes(dims.columns())};
+    const std::int64_t stored[] = {dims.rows(), slot.encoding().bytes(dims.columns())};
     if (t->type == dtype::uint8 && t->unsupported_type.empty() && t->dims.size() == 2 &&
         t->dims[0] == static_cast<std::size_t>(stored[0]) && t->dims[1] == static_cast<std::size_t>(stored[1]))
       return {};

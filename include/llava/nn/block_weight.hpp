@@ -20,7 +20,10 @@ class weight<B, F> final : public weight_slot {
   bool accepts(std::string_view stored_format) const override {
     return stored_format.empty() || stored_format == F::name;
   }
-  std::int64_t stored_row_bytes(std::int64_t columns) const override { return block_view<F>::row_bytes(columns); }
+  row_encoding encoding() const override {
+    return {dtype::uint8, F::name, [](std::int64_t columns) { return std::int64_t{block_view<F>::row_bytes(columns)}; },
+            [](const float* x, std::int64_t n, std::byte* row) { F::encode(x, n, row); }};
+  }
 
   result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* threads = nullptr) override {

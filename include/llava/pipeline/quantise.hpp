@@ -26,114 +26,87 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The conversion of a tensor's rows.
-struct row_conversion {
-  std::int64_t rows = 0, columns = 0;
-  std::size_t row_bytes = 0;  // of a converted row
-  bool is_dense = true;
-  void (*convert)(const row_source& from, std::int64_t row, std::int64_t columns, float* line, std::byte* to) = nullptr;
-};
-
-/// The conversion for a slot; `convert` is null if the values stay unchanged.
-template <class B, class F>
-row_conversion conversion_for(const weight<B, F>&, const tensor_dims& dims) {
-  row_conversion c{dims.rows(), dims.columns(), 0, format<F>::is_dense, nullptr};
-  c.row_bytes = format<F>::bytes(1, static_cast<std::size_t>(dims.columns()));
-  c.convert = [](const row_source& from, std::int64_t row, std::int64_t columns, float* line, std::byte* to) {
-    from.read(row, 1, line);
-    if constexpr (block_format<F>)
-      F::encode(line, columns, to);
-    else
-      for (std::int64_t i = 0; i < columns; ++i) reinterpret_cast<F*>(to)[i] = from_float<F>(line[i]);
-  };
-  return c;
-}
-template <class B>
-row_conversion conversion_for(const parameter<B>&, const tensor_dims&) {
-  return {};
-}
-
-template <class Slot>
-struct format_of_slot {
-  static constexpr std::string_view name = "";
-  static constexpr dtype type = dtype::float32;
-};
-template <class B, class F>
-struct format_of_slot<weight<B, F>> {
-  static constexpr std::string_view name = block_format<F> ? format<F>::name : std::string_view();
-  static constexpr dtype type = block_format<F> ? dtype::uint8 : dtype_of<F>;
-};
-
-/// The planned conversion of each tensor of a folder.
+/// The planned form of each tensor of a folder.
 class quantise_plan {
  public:
   struct entry {
-    row_conversion how;
     safetensors_plan to;
+    row_encoding rows;  // encode is null: the tensor is copied
+    std::int64_t columns = 0;
   };
 
-  /// Visits the weights of the stages.
+  explicit quantise_plan(const checkpoint& from) : from_(&from) {}
+
+  /// Adds the weights of the stages.
   template <class Stages>
-  quantise_plan(const checkpoint& from, Stages& stages) {
-    std::vector<std::string> asked;
-    stages.each([&]<class Slot>(const std::string& name, Slot& slot, const tensor_dims& dims) {
-      asked.push_back(name);
-      std::string mistake = mismatch_of(from.tensors, name, slot, dims);
-      if (!mistake.empty()) {
-        mistakes_.push_back(std::move(mistake));
-        return;
-      }
-      const stored_tensor& t = *from.tensors.find(name);
-      row_conversion how = conversion_for(slot, dims);
-      const dtype type = format_of_slot<Slot>::type;
-      if (!t.format.empty() || (how.is_dense && t.type == type)) how.convert = nullptr;
-      safetensors_plan to{t.name, type, t.dims, std::string(format_of_slot<Slot>::name)};
-      if (!how.is_dense) to.dims = {static_cast<std::size_t>(dims.rows()), how.row_bytes};
-      if (!how.convert) to = {t.name, t.type, t.dims, t.format};
-      const auto [at, is_new] = entries_.try_emplace(&t, entry{how, to});
-      if (!is_new && how.is_dense) at->second = {how, to};  // shared, and one of the two needs it dense
-    });
-    add_unread(from.tensors, from.description, std::move(asked), mistakes_);
+  void add(Stages& stages) {
+    std::vector<std::string> read;
+    stages.each(visitor([&](const std::string& name, weight_slot& slot, const tensor_dims& dims) {
+      read.push_back(name);
+      add_one(name, slot, dims);
+    }));
+    add_unread(from_->tensors, from_->description, std::move(read), mistakes_);
   }
 
-  /// Returns the entry of a tensor of the checkpoint; null: it is copied.
-  const entry* find(const stored_tensor& t) const {
+  /// The form of a tensor of the checkpoint. A tensor that no stage reads is copied.
+  entry find(const stored_tensor& t) const {
     const auto found = entries_.find(&t);
-    return found == entries_.end() ? nullptr : &found->second;
+    return found == entries_.end() ? copy_of(t) : found->second;
   }
   const std::vector<std::string>& mistakes() const { return mistakes_; }
 
  private:
+  using visitor = function_ref<void(const std::string&, weight_slot&, const tensor_dims&)>;
+
+  static entry copy_of(const stored_tensor& t) { return {{t.name, t.type, t.dims, t.format}, {}, 0}; }
+
+  void add_one(const std::string& name, const weight_slot& slot, const tensor_dims& dims) {
+    std::string mistake = mismatch_of(from_->tensors, name, slot, dims);
+    if (!mistake.empty()) {
+      mistakes_.push_back(std::move(mistake));
+      return;
+    }
+    const stored_tensor& t = *from_->tensors.find(name);
+    const row_encoding rows = slot.encoding();
+    const bool is_dense = rows.format.empty();
+    entry e{{t.name, rows.type, t.dims, std::string(rows.format)}, rows, dims.columns()};
+    if (!is_dense)
+      e.to.dims = {static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(rows.bytes(dims.columns()))};
+    if (!rows.encode || !t.format.empty() || (is_dense && t.type == rows.type)) e = copy_of(t);
+    const auto [at, is_new] = entries_.try_emplace(&t, e);
+    if (!is_new && is_dense) at->second = e;  // shared, and one of the two needs it dense
+  }
+
+  const checkpoint* from_;
   std::map<const stored_tensor*, entry> entries_;
   std::vector<std::string> mistakes_;
 };
 
 /// Writes one tensor, a run of rows at a time.
-inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor& t, const row_conversion& how,
+inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor& t, const quantise_plan::entry& e,
                                    executor& threads) {
-  if (!how.convert) return file.try_write(t.bytes);
-  const std::int64_t run =
-      std::max<std::int64_t>(threads.concurrency(), (std::int64_t{4} << 20) / static_cast<std::int64_t>(how.row_bytes));
-  std::vector<std::byte> bytes(static_cast<std::size_t>((std::min)(run, how.rows)) * how.row_bytes);
-  std::vector<float> lines(static_cast<std::size_t>(threads.concurrency() * how.columns));
-  const stored_rows from({t.type, t.bytes.data()}, how.columns);
-  for (std::int64_t first = 0; first < how.rows; first += run) {
-    const std::int64_t count = (std::min)(run, how.rows - first);
+  if (!e.rows.encode) return file.try_write(t.bytes);
+  const std::int64_t columns = e.columns, row_bytes = e.rows.bytes(columns);
+  const auto rows = static_cast<std::int64_t>(e.to.bytes()) / row_bytes;
+  const std::int64_t run = (std::min)(rows, std::max<std::int64_t>(threads.concurrency(), (4 << 20) / row_bytes));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(run * row_bytes));
+  std::vector<float> lines(static_cast<std::size_t>(threads.concurrency() * columns));
+  const stored_rows from({t.type, t.bytes.data()}, columns);
+  for (std::int64_t first = 0; first < rows; first += run) {
+    const std::int64_t count = (std::min)(run, rows - first);
     parallel_for_dynamic(threads, count, [&](std::ptrdiff_t r, std::ptrdiff_t slot) {
-      how.convert(from, first + r, how.columns, lines.data() + slot * how.columns,
-                  bytes.data() + static_cast<std::size_t>(r) * how.row_bytes);
+      float* const line = lines.data() + slot * columns;
+      from.read(first + r, 1, line);
+      e.rows.encode(line, columns, bytes.data() + r * row_bytes);
     });
-    LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count) * how.row_bytes}));
+    LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count * row_bytes)}));
   }
   return {};
 }
 
-template <class M, class B, class P>
-result<void> quantise(std::string_view name, const std::string& to, const open_options& options) {
-  LLAVA_CHECK(try_check(options));
-  LLAVA_TRY(from, try_open_checkpoint(name));
-  LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(from)));
-  const quantise_plan plan(from, stages);
+/// Writes the planned folder.
+inline result<void> try_write_folder(const checkpoint& from, const quantise_plan& plan, const std::string& to,
+                                     const open_options& options) {
   LLAVA_CHECK(try_accept(plan.mistakes(), from.path));
 
   // The widest types come first, so that every tensor is aligned for its type.
@@ -141,10 +114,9 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   std::uint64_t total = 0, done = 0;
   result<void> outcome;
   from.tensors.files().for_each([&](const stored_tensor& t) {
-    const auto* planned = plan.find(t);
-    work.emplace_back(&t, planned ? *planned : quantise_plan::entry{{}, {t.name, t.type, t.dims, t.format}});
+    const quantise_plan::entry& e = work.emplace_back(&t, plan.find(t)).second;
     total += t.bytes.size();
-    if (t.bytes.size() != work.back().second.to.bytes() && !work.back().second.how.convert)
+    if (t.bytes.size() != e.to.bytes() && !e.rows.encode)
       outcome = fail(errc::unsupported, text_of("llava: ", t.file, ": ", t.name, " has a type that cannot be copied"));
   });
   LLAVA_CHECK(std::move(outcome));
@@ -159,7 +131,7 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
   LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
   const std::shared_ptr<executor> threads = make_executor(options);
   for (const auto& [tensor, entry] : work) {
-    LLAVA_CHECK(try_write_rows(file, *tensor, entry.how, *threads));
+    LLAVA_CHECK(try_write_rows(file, *tensor, entry, *threads));
     done += tensor->bytes.size();
     if (!report_progress(options, {"quantising weights", done, total}))
       return fail(errc::cancelled, text_of("llava: quantising ", from.path, " was cancelled"));
@@ -176,7 +148,14 @@ result<void> quantise(std::string_view name, const std::string& to, const open_o
 /// by returning false, for instance after a signal.
 template <class M, class B, class F>
 result<void> try_quantise(path_view name, const std::string& to, const open_options& options = {}) {
-  return guarded([&] { return detail::quantise<M, B, policy_of<F>>(name, to, options); });
+  return guarded([&]() -> result<void> {
+    LLAVA_CHECK(try_check(options));
+    LLAVA_TRY(from, try_open_checkpoint(name));
+    LLAVA_TRY(stages, (model_stages<M, B, policy_of<F>>::try_make(from)));
+    detail::quantise_plan plan(from);
+    plan.add(stages);
+    return detail::try_write_folder(from, plan, to, options);
+  });
 }
 
 LLAVA_END

@@ -5,7 +5,7 @@
 ///
 /// weights<F> is the policy that assigns a format to every stage. A dense F applies to all stages. A quantised F
 /// applies to the linear layers of the text model. The head uses F::head if F has one (the 4-bit formats: q8_0), the
-/// tower and projector use F::beside if F has one (q16_0: itself), and everything else is f16. A derived policy
+/// tower and projector use F::tower if F has one (q16_0: itself), and everything else is f16. A derived policy
 /// overrides a stage:
 ///   struct mixed : llava::weights<llava::q4_0> { using head = llava::f16; };
 #pragma once
@@ -51,12 +51,12 @@ struct head_of<F> {
   using type = typename F::head;
 };
 template <class F>
-struct beside_of {
+struct tower_of {
   using type = dense_or_f16<F>;
 };
 template <class F>
 requires requires { typename F::tower; }
-struct beside_of<F> {
+struct tower_of<F> {
   using type = typename F::tower;
 };
 }  // namespace detail
@@ -64,7 +64,7 @@ struct beside_of<F> {
 /// The default policy of a format. Other policies derive from it and override a stage.
 template <weight_format F>
 struct weights {
-  using vision = typename detail::beside_of<F>::type;
+  using vision = typename detail::tower_of<F>::type;
   using projector = vision;
   using text = F;
   using head = typename detail::head_of<F>::type;

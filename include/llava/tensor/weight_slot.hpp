@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include <llava/base/dtype.hpp>
 #include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
 #include <llava/tensor/buffer.hpp>
@@ -33,6 +34,14 @@ struct tensor_dims {
   constexpr std::int64_t size() const { return rows() * columns(); }
 };
 
+/// The form of a weight's rows in a file. By default the values stay as they are.
+struct row_encoding {
+  dtype type = dtype::float32;
+  std::string_view format{};                                                 ///< the block format; empty: none
+  std::int64_t (*bytes)(std::int64_t columns) = nullptr;                     ///< of a row
+  void (*encode)(const float* x, std::int64_t n, std::byte* row) = nullptr;  ///< n floats to a row; null: unchanged
+};
+
 /// A weight that is filled once. Functions for block formats have the defaults of dense weights here.
 class weight_slot {
  public:
@@ -45,8 +54,8 @@ class weight_slot {
 
   /// Whether values stored in the block format of that name can fill it; "" means no block format.
   virtual bool accepts(std::string_view stored_format) const { return stored_format.empty(); }
-  /// Bytes of a stored row in the block format that it takes.
-  virtual std::int64_t stored_row_bytes(std::int64_t /*columns*/) const { return 0; }
+  /// The form of its rows in a file.
+  virtual row_encoding encoding() const { return {}; }
 
   /// @name The matrix in a backend's own layout, for packed files
   /// packed_layout() names the layout, and packed() returns the bytes. try_map() uses such bytes in a mapped file,
