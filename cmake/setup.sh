@@ -7,6 +7,7 @@
 # When everything is there, this is a handful of file look-ups.
 
 missing=()
+installed=false  # whether this run has installed packages, which an earlier configuration did not find
 
 # WHAT is a command (`cmake`), a header (`png.h`) or a file (`/usr/…`).
 need() {
@@ -60,6 +61,7 @@ install_missing() {
   step "installing ${missing[*]}: package lists" "${as_root[@]}" apt-get update -q
   step "installing ${missing[*]}" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${line[@]}"
   missing=()
+  installed=true
 }
 
 step() {
@@ -85,7 +87,7 @@ step() {
 
 # configure PRESET; build PRESET [TARGET]. The compiler can be chosen with CXX as long as build/PRESET does not exist.
 configure() {
-  [ -e "build/$1/build.ninja" ] && [ -e "build/$1/CMakeCache.txt" ] || step "configuring build/$1" cmake --preset "$1"
+  ! $installed && [ -e "build/$1/build.ninja" ] && [ -e "build/$1/CMakeCache.txt" ] || step "configuring build/$1" cmake --preset "$1"
 }
 build() {
   step "building ${2:-everything} in build/$1" cmake --build --preset "$1" ${2:+--target "$2"}
