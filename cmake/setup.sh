@@ -87,7 +87,8 @@ step() {
 
 # configure PRESET; build PRESET [TARGET]. The compiler can be chosen with CXX as long as build/PRESET does not exist.
 configure() {
-  ! $installed && [ -e "build/$1/build.ninja" ] && [ -e "build/$1/CMakeCache.txt" ] || step "configuring build/$1" cmake --preset "$1"
+  if ! $installed && [ -e "build/$1/build.ninja" ] && [ -e "build/$1/CMakeCache.txt" ]; then return; fi
+  step "configuring build/$1" cmake --preset "$1"
 }
 build() {
   step "building ${2:-everything} in build/$1" cmake --build --preset "$1" ${2:+--target "$2"}
