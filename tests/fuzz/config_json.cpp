@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
     fuzz::require(!described->has_vision || llava::first_broken_rule(described->image).empty());
   }
   const std::string path = folder.path.string();
-  fuzz::succeeded(llava::detail::tokenizer_settings_reader(path).try_read());
+  for (const bool slow : {false, true})
+    fuzz::succeeded(llava::detail::tokenizer_settings_reader(path, slow).try_read());
   if (which != "config.json") std::filesystem::remove(folder.path / which);
   return 0;
 }
