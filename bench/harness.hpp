@@ -31,7 +31,7 @@ namespace bench {
 
 /// Settings from the command line.
 struct settings {
-  int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  int threads = llava::thread_pool::usable_processors();
   std::string model;    // a folder; if empty, random models are written
   std::string formats;  // "f16,q8_0"; if empty, all
   int layers = 8;       // of the language model in random checkpoints; LLaVA-1.5-7B has 32

@@ -4,9 +4,10 @@
 #include "roofs.hpp"
 
 #include <cstdio>
+#include <llava/base/executor.hpp>
 
 int main() {
-  const int all = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int all = llava::thread_pool::usable_processors();
   std::printf("%-12s %8s %14s %14s %14s %14s\n", "ISA", "threads", "read GB/s", "f32 GFLOP/s", "int8 GOP/s",
               "int16 GOP/s");
   for (int threads = 1; threads <= all; threads = threads == 1 && all > 1 ? all : all + 1)

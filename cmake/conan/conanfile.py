@@ -70,6 +70,8 @@ class Llava(ConanFile):
     def validate(self):
         if self.settings.os != "Linux":
             raise ConanInvalidConfiguration("llava needs Linux")
+        if self.settings.arch not in ("x86_64", "armv8"):
+            raise ConanInvalidConfiguration("llava needs x86-64 or 64-bit ARM")
         compiler = str(self.settings.compiler)
         oldest = OLDEST_COMPILER.get(compiler)
         if oldest and Version(self.settings.compiler.version) < oldest:

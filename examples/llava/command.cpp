@@ -45,7 +45,7 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option("--dtype", dtype, "Format of the weights; auto: as stored")
       ->check(CLI::IsMember(dtypes))
       ->capture_default_str();
-  command.add_option("--threads", threads, "Threads; 0: all processors")
+  command.add_option("--threads", threads, "Threads; 0: one per usable processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command.add_option("--packed-file", packed_file,

@@ -9,6 +9,7 @@
 #include <thread>
 #include <tuple>
 
+#include <llava/base/executor.hpp>
 #include <llava/image/file.hpp>
 
 #include "command.hpp"
@@ -80,8 +81,7 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
     return std::tie(questions[a].images, a) < std::tie(questions[b].images, b);
   });
 
-  const int workers =
-      o.model.threads > 0 ? o.model.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int workers = o.model.threads > 0 ? o.model.threads : llava::thread_pool::usable_processors();
   model_options one = o.model;
   one.threads = 1;  // conversations run in parallel, each on one thread
   const llava::chat_model model = value_or_give_up(one.try_open_to_ask());

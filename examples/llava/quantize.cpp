@@ -75,6 +75,6 @@ void add_quantize(CLI::App& app) {
       ->check(CLI::IsMember(quantisers()))
       ->required();
   command.add_option("-o,--output", o->to, "The new folder")->required();
-  command.add_option("--threads", o->threads, "Threads; 0: all processors")->check(CLI::Range(0, 1024));
+  command.add_option("--threads", o->threads, "Threads; 0: one per usable processor")->check(CLI::Range(0, 1024));
   command.callback([o] { quantize(*o); });
 }

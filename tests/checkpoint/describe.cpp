@@ -196,8 +196,8 @@ TEST_CASE("errors name adapters, GGUF files, quantised weights and incomplete co
         {R"({"model_type": "llama", "quantization_config": {"bits": 4}})", "is an unnamed method"},
         {R"({"model_type": "llama", "quantization_config": 4})", "must be an object"},
         {R"({"model_type": "llava", "vision_config": {}, "image_token_index": 32000})",
-         "\"model_type\" is llava, expected text_config (transformers' layout) or mm_vision_tower"},
-        {R"({"model_type": "llava_llama"})", "\"model_type\" is llava_llama, expected text_config"},
+         "\"model_type\" is llava, but neither \"text_config\" (transformers' layout) nor"},
+        {R"({"model_type": "llava_llama"})", "\"model_type\" is llava_llama, but neither \"text_config\""},
         {"version https://git-lfs.github.com/spec/v1\n", "config.json is a Git LFS pointer"}}) {
     f.write("config.json", config);
     INFO(error_of(f));

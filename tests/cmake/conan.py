@@ -4,7 +4,7 @@ and with stand-ins for the packages of Conan Center.
 
     conan.py
 
-Where `conan` is not installed, pip installs it into a temporary folder; where pip cannot, the test is skipped (exit
+Where Conan 2 is not installed, pip installs it into a temporary folder; where pip cannot, the test is skipped (exit
 code 77). Conan's own folder is a temporary one too, and no remote is asked.
 """
 import json
@@ -41,7 +41,8 @@ STAND_INS = [  # their names for CMake are those of Conan Center
 
 
 def find_conan(work):
-    if found := shutil.which("conan"):
+    found = shutil.which("conan")
+    if found and "version 2" in subprocess.run([found, "--version"], capture_output=True, text=True).stdout:
         return found
     pip = [work / "venv/bin/python", "-m", "pip", "install", "-q", "--retries", "1", "conan>=2,<3"]
     for command in ([sys.executable, "-m", "venv", work / "venv"], pip):

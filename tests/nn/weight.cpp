@@ -44,7 +44,9 @@ TEST_CASE("weight: other types and unaligned data are converted", "[nn]") {
   std::vector<std::byte> shifted(13);
   const float three = 3.f;
   std::memcpy(shifted.data() + 1, &three, 4);
-  REQUIRE(w.try_fill(stored_rows({dtype::float32, shifted.data() + 1}, 1), {1, 1}, "w", host_memory()));
+  const stored_rows unaligned({dtype::float32, shifted.data() + 1}, 1);
+  CHECK(w.bytes_needed(unaligned, {1, 1}) == 4);
+  REQUIRE(w.try_fill(unaligned, {1, 1}, "w", host_memory()));
   CHECK(w.view()(0, 0) == 3.f);
 }
 

@@ -158,9 +158,9 @@ TEST_CASE("absent folders, repository names and files in place of folders give o
 TEST_CASE("R12: a memory budget bounds weights, KV cache and activations together") {
   llava::open_options small = tiny::options();
   small.memory_budget = 100000;
-  CHECK(error_of(golden, small).find("exceed the memory budget of 100000") != std::string::npos);
-  const auto converted =
-      tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/original_identity", small);  // f32 in the file
+  CHECK(error_of(golden, small).find("bytes) exceed the memory budget of 100000 bytes; set") != std::string::npos);
+  const std::string f32_folder = LLAVA_TEST_DATA "/goldens/original_identity";  // its weights are converted
+  const auto converted = tiny::model_type::try_open(f32_folder, small);
   REQUIRE_FALSE(converted);
   CHECK(converted.error().code() == llava::errc::out_of_memory);
 
@@ -168,11 +168,11 @@ TEST_CASE("R12: a memory budget bounds weights, KV cache and activations togethe
   std::uint64_t weights = 0, cache = 0, activations = 0;
   const auto opens_with = [&](std::uint64_t budget) {
     small.memory_budget = budget;
-    const auto model = tiny::model_type::try_open(LLAVA_TEST_DATA "/goldens/original_identity", small);
+    const auto model = tiny::model_type::try_open(f32_folder, small);
     if (!model)
-      REQUIRE(std::sscanf(model.error().what(),
-                          "llava: weights (%lu bytes), KV cache (%lu bytes) and activations (%lu bytes)", &weights,
-                          &cache, &activations) == 3);
+      REQUIRE(std::sscanf(model.error().what() + std::strlen("llava: ") + f32_folder.size(),
+                          ": weights (%lu bytes), KV cache (%lu bytes), activations (%lu bytes)", &weights, &cache,
+                          &activations) >= 2);
     return model.has_value();
   };
   CHECK_FALSE(opens_with(1));

@@ -19,7 +19,7 @@ struct toy {
     for (std::uint32_t i = 0; i < word.size(); ++i) {
       symbols[i].id = word[i];
       symbols[i].begin = i, symbols[i].end = i + 1;
-      symbols[i].frozen = i == frozen;
+      symbols[i].no_merge = i == frozen;
     }
     llava::merge_pairs(symbols, [&](const llava::bpe_symbol& l, const llava::bpe_symbol& r, llava::bpe_merge& m) {
       ++asked;

@@ -98,6 +98,20 @@ class thread_pool final : public executor {
     for (const pthread_t w : workers_) ::pthread_join(w, nullptr);
   }
 
+  /// Number of processors in the affinity mask of the calling thread, which its workers inherit.
+  static int usable_processors() {
+    for (std::size_t most = CPU_SETSIZE; most <= std::size_t{1} << 20; most *= 2) {
+      const std::size_t bytes = CPU_ALLOC_SIZE(most);
+      cpu_set_t* const mask = CPU_ALLOC(most);
+      if (!mask) break;
+      const bool is_read = ::sched_getaffinity(0, bytes, mask) == 0;  // fails if the system's mask is larger
+      const int count = is_read ? CPU_COUNT_S(bytes, mask) : 0;
+      CPU_FREE(mask);
+      if (is_read) return count;
+    }
+    return ::get_nprocs();
+  }
+
   int concurrency() const override { return static_cast<int>(workers_.size()) + 1; }
 
   void parallel_for(int pieces, function_ref<void(int)> piece) override {
@@ -121,12 +135,6 @@ class thread_pool final : public executor {
   }
 
  private:
-  /// Processors in the affinity mask of the process, or all that are online if the system does not report the mask.
-  static int usable_processors() {
-    cpu_set_t usable;
-    return ::sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : ::get_nprocs();
-  }
-
   void run_pieces() {
     for (int i = next_.fetch_add(1); i < pieces_; i = next_.fetch_add(1)) (*job_)(i);
   }

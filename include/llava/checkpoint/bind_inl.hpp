@@ -33,7 +33,7 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
     return text_of(t->name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ",
                    t->format);
   if (!t->format.empty()) {
-    const std::int64_t stored[] = {dims.rows(), slot.encoding().bytes(dims.columns())};
+    const std::int64_t stored[] = {dims.rows(), slot.encoding().row_bytes(dims.columns())};
     if (t->type == dtype::uint8 && t->unsupported_type.empty() && t->dims.size() == 2 &&
         t->dims[0] == static_cast<std::size_t>(stored[0]) && t->dims[1] == static_cast<std::size_t>(stored[1]))
       return {};
@@ -97,7 +97,7 @@ LLAVA_INLINE void weight_binding::check_one(const std::string& name, weight_slot
   }
   const stored_tensor& t = *tensors_->find(name);
   total_ += static_cast<std::uint64_t>(dims.size());
-  if (packed_->find(t.name, slot.packed_layout()).empty())
+  if (!slot.can_map(packed_->find(t.name, slot.packed_layout()), dims))
     needed_ += slot.bytes_needed(detail::rows_of_tensor(t, dims), dims);
 }
 
@@ -106,7 +106,9 @@ LLAVA_INLINE result<void> weight_binding::try_accept() const { return llava::try
 LLAVA_INLINE result<void> weight_binding::try_fill_one(const std::string& name, weight_slot& slot,
                                                        const tensor_dims& dims, const progress_callback& report) {
   const stored_tensor& t = *tensors_->find(name);
-  if (!slot.try_map(packed_->find(t.name, slot.packed_layout()), dims))
+  if (const auto packed = packed_->find(t.name, slot.packed_layout()); slot.can_map(packed, dims))
+    slot.map(packed, dims);
+  else
     LLAVA_CHECK(slot.try_fill(detail::rows_of_tensor(t, dims), dims, t.name, *memory_, threads_));
   if (!slot.packed().empty()) laid_out_.push_back({t.name, slot.packed_layout(), slot.packed()});
   done_ += static_cast<std::uint64_t>(dims.size());

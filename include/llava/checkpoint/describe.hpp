@@ -161,9 +161,9 @@ inline result<model_description> try_describe_model(const std::string& folder) {
     } else if (!tower.empty()) {
       LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
     } else if (type == "llava" || type.rfind("llava_", 0) == 0) {
-      return fail(errc::invalid_format,
-                  text_of("llava: ", file, ": \"model_type\" is ", type, ", expected ",
-                          "text_config (transformers' layout) or mm_vision_tower (the original layout)"));
+      return fail(errc::invalid_format, text_of("llava: ", file, ": \"model_type\" is ", type,
+                                                ", but neither \"text_config\" (transformers' ",
+                                                "layout) nor \"mm_vision_tower\" (the original layout) is there"));
     } else {
       d.spelling = tensor_spelling::original, d.prompt = prompt_rule::tokenizer;
       LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));

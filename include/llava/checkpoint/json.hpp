@@ -42,7 +42,7 @@ class json_builder : public json_events<json_builder> {
   std::string problem;  ///< why an event was refused
 
   bool Null() { return add(json_value()); }
-  bool truth(bool b) { return add(json_value(b)); }
+  bool boolean(bool b) { return add(json_value(b)); }
   /// Numbers are converted here, because RapidJSON 1.1 reads 0e51 as -2e-265 and 1.8e308 as NaN.
   bool RawNumber(const char* s, rapidjson::SizeType n, bool) {
     std::int64_t whole = 0;

@@ -14,10 +14,10 @@
 
 LLAVA_BEGIN
 
-/// A handler of the reader's events that receives true and false as `truth(bool)`.
+/// A handler of the reader's events that receives true and false as `boolean(bool)`.
 template <class Derived>
 struct json_events : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Derived> {
-  bool Bool(bool b) { return static_cast<Derived&>(*this).truth(b); }
+  bool Bool(bool b) { return static_cast<Derived&>(*this).boolean(b); }
 };
 
 LLAVA_END

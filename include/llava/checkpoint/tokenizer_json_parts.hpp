@@ -191,7 +191,7 @@ class tokenizer_json_parts {
       LLAVA_CHECK(o.read("start", d.strip));
       LLAVA_CHECK(o.read("stop", stop));
       if (content != " " || d.strip < 0 || stop != 0)
-        return unknown("decoder Strip of", text_of("'", content, "', other than of leading spaces,"));
+        return unknown("decoder Strip", "that removes anything but leading spaces");
     } else if (type == "Replace") {
       LLAVA_TRY(pattern, o.object("pattern"));
       std::string from, to;

@@ -136,11 +136,12 @@ class kv_sequence {
       const int b = pool_->allocate();
       if (b < 0) {
         while (blocks_.size() > before) pop();
-        return fail(errc::context_full,
-                    text_of("llava: the KV cache is full: its ", pool_->count() * kv_block,
-                            " tokens are shared by all sessions and batches and hold ",
-                            pool_->count() * kv_block / pool_->longest(), " conversations of ", pool_->longest(),
-                            " tokens; drop idle sessions, or open the model with a larger kv_tokens"));
+        return fail(
+            errc::context_full,
+            text_of("llava: the KV cache is full: its ", pool_->count() * kv_block,
+                    " tokens are shared by all sessions and batches, enough for ",
+                    pool_->count() * kv_block / pool_->longest(), " of the longest conversations (", pool_->longest(),
+                    " tokens); drop idle sessions, or open the model with a larger kv_tokens"));
       }
       blocks_.push_back(b);
     }

@@ -45,12 +45,13 @@ class weight<B, F> final : public weight_slot {
   weight_view<B, F> view() const { return view_; }  // (N, K)
 
   std::string packed_layout() const override { return text_of(F::name, " in ", layout::name); }
-  bool try_map(std::span<const std::byte> packed, const tensor_dims& dims) override {
+  bool can_map(std::span<const std::byte> packed, const tensor_dims& dims) const override {
     const std::ptrdiff_t bytes = layout_bytes<layout>(dims.rows(), dims.columns());
-    if (!B::reads_host_memory || packed.size() != static_cast<std::size_t>(bytes)) return false;
+    return B::reads_host_memory && packed.size() == static_cast<std::size_t>(bytes);
+  }
+  void map(std::span<const std::byte> packed, const tensor_dims& dims) override {
     packed_ = packed;
     view_ = layout::make_view(packed.data(), dims.rows(), dims.columns());
-    return true;
   }
   std::span<const std::byte> packed() const override { return packed_; }
 

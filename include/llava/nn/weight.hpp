@@ -28,9 +28,8 @@ class weight final : public weight_slot {
   result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* = nullptr) override {
     const dynamic_shape<2> extents(dims.rows(), dims.columns());
-    if (const std::byte* bytes = from.in_place().bytes;
-        fits_in_place(from) && reinterpret_cast<std::uintptr_t>(bytes) % alignof(F) == 0) {
-      view_ = {reinterpret_cast<const F*>(bytes), extents};
+    if (fits_in_place(from)) {
+      view_ = {reinterpret_cast<const F*>(from.in_place().bytes), extents};
       return {};
     }
     LLAVA_TRY(made, detail::try_convert(from, dtype_of<F>, dims.rows(), dims.columns(), name, to));
@@ -58,7 +57,8 @@ class weight final : public weight_slot {
  private:
   static bool fits_in_place(const row_source& from) {
     const host_values values = from.in_place();
-    return B::reads_host_memory && values.bytes && values.format.empty() && values.type == dtype_of<F>;
+    return B::reads_host_memory && values.bytes && values.format.empty() && values.type == dtype_of<F> &&
+           reinterpret_cast<std::uintptr_t>(values.bytes) % alignof(F) == 0;
   }
 
   buffer owned_;

@@ -143,7 +143,7 @@ class generation {
                        : "llava: the repetition_penalty makes logits infinite; set one nearer to 1");
     return fail(
         errc::not_finite,
-        text_of("llava: the model's logits are ", left ? "all -infinity" : "partly NaN or +infinity", " after ",
+        text_of("llava: the model's logits are ", left ? "all -infinity" : "NaN or +infinity in places", " after ",
                 result_.tokens.size(),
                 " tokens: its weights are damaged, or its values overflow the format of the weights or the KV cache"));
   }

@@ -84,8 +84,8 @@ result<void> try_confirm(const model_description& d, std::string_view folder) {
     }
     detail::compare(M::text, d.text, mistakes);
     if (!mistakes.empty()) {
-      std::string sentence =
-          text_of("llava: ", folder, " is not the model that it was opened as (llava::any opens any model):");
+      std::string sentence = text_of(
+          "llava: ", folder, " is not the model that it was opened as (llava::any opens it by its config.json):");
       for (const std::string& m : mistakes) sentence += "\n  " + m;
       return fail(errc::mismatch, std::move(sentence));
     }

@@ -14,8 +14,8 @@ LLAVA_BEGIN
 
 /// Options for opening a model. The defaults suit a program that asks one question after the other.
 struct open_options {
-  /// Runs the ops. If null, the model owns a thread_pool of `threads` threads (0: all processors), fewer if the system
-  /// refuses some.
+  /// Runs the ops. If null, the model owns a thread_pool of `threads` threads (0: one per processor that the
+  /// process may use when the model is opened), fewer if the system refuses some.
   std::shared_ptr<executor> threads_of_host{};
   int threads = 0;
   /// Rows of the largest step, which determine the arena's size. A longer prompt is processed in chunks.

@@ -71,7 +71,7 @@ class quantise_plan {
     const bool is_dense = rows.format.empty();
     entry e{{t.name, rows.type, t.dims, std::string(rows.format)}, rows, dims.columns()};
     if (!is_dense)
-      e.to.dims = {static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(rows.bytes(dims.columns()))};
+      e.to.dims = {static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(rows.row_bytes(dims.columns()))};
     if (!rows.encode || !t.format.empty() || (is_dense && t.type == rows.type)) e = copy_of(t);
     const auto [at, is_new] = entries_.try_emplace(&t, e);
     if (!is_new && is_dense) at->second = e;  // shared, and one of the two needs it dense
@@ -86,7 +86,7 @@ class quantise_plan {
 inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor& t, const quantise_plan::entry& e,
                                    executor& threads) {
   if (!e.rows.encode) return file.try_write(t.bytes);
-  const std::int64_t columns = e.columns, row_bytes = e.rows.bytes(columns);
+  const std::int64_t columns = e.columns, row_bytes = e.rows.row_bytes(columns);
   const auto rows = static_cast<std::int64_t>(e.to.bytes()) / row_bytes;
   const std::int64_t run = (std::min)(rows, std::max<std::int64_t>(threads.concurrency(), (4 << 20) / row_bytes));
   std::vector<std::byte> bytes(static_cast<std::size_t>(run * row_bytes));

@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -141,7 +142,7 @@ struct pipeline_state final : opened_model {
     LLAVA_CHECK(binding.try_accept());
     weight_bytes = binding.bytes_needed();
     LLAVA_TRY(cache_bytes, cache_type::try_size(opened.description.text, blocks_for(options)));
-    LLAVA_CHECK(try_keep_budget(options, cache_bytes, 0));
+    LLAVA_CHECK(try_keep_budget(options, cache_bytes, std::nullopt));
     LLAVA_CHECK(binding.try_fill([&](const progress& p) { return report_progress(options, p); }, stages));
     if constexpr (has_block_weights<P>)
       if (auto laid_out = binding.weights_to_cache(); !options.packed_file.empty() && !laid_out.empty())
@@ -174,13 +175,16 @@ struct pipeline_state final : opened_model {
     return tokens / kv_block + (tokens % kv_block ? 1 : 0);
   }
 
-  /// An error if weights, KV cache and activations together exceed the memory budget.
-  result<void> try_keep_budget(const open_options& options, std::uint64_t kv, std::uint64_t activations) const {
-    if (!options.memory_budget || weight_bytes + kv + activations <= options.memory_budget) return {};
+  /// An error if weights, KV cache and, once known, activations together exceed the memory budget.
+  result<void> try_keep_budget(const open_options& options, std::uint64_t kv,
+                               std::optional<std::uint64_t> activations) const {
+    if (!options.memory_budget || weight_bytes + kv + activations.value_or(0) <= options.memory_budget) return {};
+    std::string parts = text_of("weights (", weight_bytes, " bytes), KV cache (", kv, " bytes)");
+    if (activations) parts += text_of(", activations (", *activations, " bytes)");
     return fail(errc::out_of_memory,
-                text_of("llava: weights (", weight_bytes, " bytes), KV cache (", kv, " bytes) and activations (",
-                        activations, " bytes) exceed the memory budget of ", options.memory_budget,
-                        "; set fewer kv_tokens or max_batch_tokens, or a smaller weight format"));
+                text_of("llava: ", opened.path, ": ", parts, " exceed the memory budget of ", options.memory_budget,
+                        " bytes; set a larger memory_budget, fewer kv_tokens, fewer max_batch_tokens, or a smaller "
+                        "weight format"));
   }
 
   /// Returns the bytes of activations. It runs the largest step and an image on a planning queue, which computes

@@ -38,8 +38,10 @@ struct tensor_dims {
 struct row_encoding {
   dtype type = dtype::float32;
   std::string_view format{};                                                 ///< the block format; empty: none
-  std::int64_t (*bytes)(std::int64_t columns) = nullptr;                     ///< of a row
+  std::int64_t (*bytes)(std::int64_t columns) = nullptr;                     ///< of a row; null: unknown
   void (*encode)(const float* x, std::int64_t n, std::byte* row) = nullptr;  ///< n floats to a row; null: unchanged
+
+  std::int64_t row_bytes(std::int64_t columns) const { return bytes ? bytes(columns) : 0; }
 };
 
 /// A weight that is filled once. Functions for block formats have the defaults of dense weights here.
@@ -58,11 +60,12 @@ class weight_slot {
   virtual row_encoding encoding() const { return {}; }
 
   /// @name The matrix in a backend's own layout, for packed files
-  /// packed_layout() names the layout, and packed() returns the bytes. try_map() uses such bytes in a mapped file,
-  /// which must stay alive and unchanged. It returns false if it cannot use them.
+  /// packed_layout() names the layout, and packed() returns the bytes. map() uses such bytes in a mapped file, which
+  /// must stay alive and unchanged; can_map() tells whether it can.
   /// @{
   virtual std::string packed_layout() const { return {}; }
-  virtual bool try_map(std::span<const std::byte> /*packed*/, const tensor_dims&) { return false; }
+  virtual bool can_map(std::span<const std::byte> /*packed*/, const tensor_dims&) const { return false; }
+  virtual void map(std::span<const std::byte> /*packed*/, const tensor_dims&) {}
   virtual std::span<const std::byte> packed() const { return {}; }
   /// @}
 

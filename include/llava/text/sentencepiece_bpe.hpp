@@ -234,7 +234,7 @@ inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model
         m.bytes_[static_cast<std::size_t>(byte)] = id;
       }
       if (p.type == piece_type::user_defined) {
-        if (p.text.size() > prefix_matcher::longest) return bad(i, "", "is user-defined, expected at most 1024 bytes");
+        if (p.text.size() > prefix_matcher::longest) return bad(i, "", "is user-defined and has more than 1024 bytes");
         fixed.emplace_back(p.text, id);
       }
       // Words can be encoded one by one only if pieces have ▁, any number of times, at their start and nowhere else.

@@ -102,9 +102,8 @@ class tokenizer_state {
     for (const auto* ids : {&rules.before, &rules.after})
       for (const std::int32_t id : *ids) bad = bad || id < 0 || unsound(id);
     if (bad)
-      return fail(errc::invalid_format,
-                  text_of("llava: a special token has an id out of range, expected at most 65535 above the ",
-                          model_size_of(model), " ids of the vocabulary"));
+      return fail(errc::invalid_format, text_of("llava: a special token has an id out of range, expected 0 to ",
+                                                most - 1, " with a vocabulary of ", model_size_of(model)));
     LLAVA_TRY(added, added_tokens::try_make(std::move(rules.added), static_cast<std::int32_t>(most),
                                             [&](std::string_view content) { return rules.words.normalised(content); }));
     tokenizer_state t;
