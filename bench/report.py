@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the JSON of Google Benchmark programs (bench_ops, bench_pipeline) to a table and a figure.
+"""Makes a table and a figure from the JSON reports of bench_ops and bench_pipeline (Google Benchmark).
 
     report.py RESULT.json... --table TABLE.md --figure ROOFLINE.svg
     report.py --self-test
 
-The table has a row for each work and a column for each backend: time, and % of the roof. The figure is a roofline: each
-benchmark that counts FLOPs and bytes is a point, FLOPs per byte against FLOP/s, under the roofs that its program
-measured.
+The table has a row for each workload and a column for each backend, with the time and the % of the roof. The figure is
+a roofline plot: each benchmark that counts FLOPs and bytes is a point (FLOPs per byte, FLOP/s) under the roofs that its
+program measured.
 """
 import argparse
 import html
@@ -22,7 +22,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 960, 600, 90, 170, 50, 70
 
 
 def read(paths):
-    """(context of the first file, {work: {subject: result}}); of repeated runs the median by time."""
+    """Returns (context of the first file, {work: {subject: result}}), with the median of repeated runs by time."""
     context, runs = None, {}
     for path in paths:
         document = json.loads(pathlib.Path(path).read_text())
@@ -35,7 +35,7 @@ def read(paths):
             runs.setdefault(work, {}).setdefault(subject, []).append(b)
     def middle(several):
         return sorted(several, key=lambda b: b["real_time"])[len(several) // 2]
-    return context, {work: {s: middle(r) for s, r in of.items()} for work, of in runs.items()}
+    return context, {work: {s: middle(r) for s, r in row.items()} for work, row in runs.items()}
 
 
 def seconds(b):
@@ -57,12 +57,12 @@ def table(context, works):
     lines = [f"{context['roof_threads']} threads, {context['roof_isa']}, compiler {context['compiler']}, "
              f"{context['date']}. Roofs: {r['read'] / 1e9:.1f} GB/s read, {r['f32'] / 1e9:.0f} GFLOP/s f32, "
              f"{r['int8'] / 1e9:.0f} GOP/s int8, {r['int16'] / 1e9:.0f} int16.", ""]
-    subjects = list(dict.fromkeys(s for of in works.values() for s in of))
+    subjects = list(dict.fromkeys(s for row in works.values() for s in row))
     lines += ["| work | " + " | ".join(subjects) + " |", "|---" * (len(subjects) + 1) + "|"]
-    for work, of in works.items():
+    for work, row in works.items():
         cells = []
         for s in subjects:
-            b = of.get(s)
+            b = row.get(s)
             roof = f", {b['roof%']:.0f} %" if b and "roof%" in b else ""
             cells.append(f"{text_of_seconds(seconds(b))}{roof}" if b else "")
         lines.append(f"| {work} | " + " | ".join(cells) + " |")
@@ -71,7 +71,7 @@ def table(context, works):
 
 def figure(context, works):
     r = roofs(context)
-    points = [(work, s, b["FLOP/s"] / b["bytes/s"], b["FLOP/s"]) for work, of in works.items() for s, b in of.items()
+    points = [(work, s, b["FLOP/s"] / b["bytes/s"], b["FLOP/s"]) for work, row in works.items() for s, b in row.items()
               if b.get("FLOP/s") and b.get("bytes/s")]
     if not points:
         sys.exit("report: no benchmark counts both FLOPs and bytes")
@@ -141,7 +141,7 @@ def self_test():
     assert "| matmul/T1 | 20 µs, 50 % | 2 s |" in text, text
     svg = figure(context, works)
     assert svg.count("<title>") == 1 and "f32: 100" in svg and "10.0 GB/s" in svg
-    print("fine")
+    print("ok")
 
 
 def main():
@@ -154,7 +154,7 @@ def main():
     if args.self_test:
         return self_test()
     if not args.results:
-        parser.error("which results?")
+        parser.error("no results are given")
     context, works = read(args.results)
     if args.table:
         args.table.write_text(table(context, works), encoding="utf-8")

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ours and llama.cpp on the same random checkpoint, in turn; started by rival.sh, which has built both.
+"""Measures llava.hpp and llama.cpp alternately on the same random checkpoint. rival.sh builds both and starts this.
 
     rival.py --ours bench_pipeline --rival FOLDER_OF_LLAMA_PROGRAMS --models FOLDER [--threads N] [--runs N]
              [--formats f16,…] [--layers N] [--works encode,…] [--backend simd|avx2]
     rival.py --self-test
 
-Prints a line for each work and format, medians of alternating runs:
-    encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof% (spread of ours, of the rival's)
-encode, end-to-end in seconds; prefill (640 tokens) and decode (at depth 640) in tokens a second; RATIO is how many
-times faster ours is, roof% ours. end-to-end: an image, a prompt, 64 new tokens, the model open. with-load: the same and
-opening the model, whose files the system has in memory: ours from its packed file, the rival's whole process. Works
-that one of the two cannot do are named on standard error. Where ik_llama.cpp or OpenVINO GenAI is installed, prefill
-and decode are held against it too, in lines that end with its name.
+Prints a line for each workload and format, with the medians of the runs:
+    encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof% (range of ours; range of the rival)
+encode, end-to-end and with-load are in seconds, prefill (640 tokens) and decode (at depth 640) in tokens per second.
+RATIO is the speed of ours divided by the rival's, and roof% is ours. end-to-end is an image, a prompt and 64 new tokens
+with an open model. with-load also opens the model, whose files are in the page cache: ours from its packed file, the
+rival's as a whole process. A workload that one of the two cannot run is reported on standard error. If ik_llama.cpp or
+OpenVINO GenAI is installed, prefill and decode are compared with it too, in lines that end with its name.
 """
 import argparse
 import importlib.util
@@ -25,19 +25,19 @@ import sys
 import tempfile
 import time
 
-# Our format or policy, and llama-quantize's name of the rival's nearest; its tower is in f16 throughout, which is its
-# fastest. A format that joins bench/formats.hpp joins here.
+# Our format or policy: llama-quantize's name of the rival's nearest format. The rival's tower is always in f16, its
+# fastest format. Every format of bench/formats.hpp must be listed here.
 FORMATS = {"f16": "F16", "q16_0": "F16", "q8_0": "Q8_0", "all_q8_0": "Q8_0", "q8_0_a16": "Q8_0", "q4_0": "Q4_0",
            "q4_i8": "Q4_0", "q4_i8+q8_0": "Q4_0"}
 OURS = {"encode": "encode", "prefill": "prefill640", "decode": "decode_at640", "end-to-end": "end_to_end64",
         "with-load": "with_load64"}
 WORKS = ("encode", "prefill", "decode", "end-to-end", "with-load")
 IS_RATE = {"prefill", "decode"}
-CHAT = {"encode", "end-to-end", "with-load"}  # what the rival's chat program measures, on a prompt as long as ours
-# Their module, our program that runs it, and the backends of ours that may use what it may.
+CHAT = {"encode", "end-to-end", "with-load"}  # measured by the rival's chat program, on a prompt as long as ours
+# Other programs: Python module, script that runs it, and our backends that may use the same instruction sets.
 OTHERS = {"ik_llama.cpp": ("ik_llama_cpp", "rival_ik.py", {"simd", "avx2"}),
           "OpenVINO": ("openvino_genai", "rival_openvino.py", {"simd"})}
-TEMPLATE = 26  # tokens of llama.cpp's "vicuna" around a question; a byte is a token to the twin's vocabulary
+TEMPLATE = 26  # tokens of llama.cpp's "vicuna" template around a question; each byte is a token in rival_twin.py
 
 
 def shape(layers):
@@ -46,7 +46,7 @@ def shape(layers):
 
 def run(command):
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True,
-                          errors="replace")  # random models say any bytes
+                          errors="replace")  # random models emit arbitrary bytes
     if done.returncode:
         raise RuntimeError(f"exit code {done.returncode}: {' '.join(map(str, command))}\n"
                            f"{(done.stdout + done.stderr)[-1500:]}")
@@ -54,7 +54,7 @@ def run(command):
 
 
 def read_ours(document):
-    """{work: (value, roof%)} of a bench_pipeline report, and "prompt": its tokens, those of the image among them."""
+    """Returns {work: (value, roof%)} of a bench_pipeline report, and "prompt": the number of tokens, image included."""
     found = {}
     for b in document["benchmarks"]:
         if b.get("error_occurred"):
@@ -80,16 +80,16 @@ def ours(args, form):
 
 
 def read_rival_chat(text):
-    """{"encode": seconds, "end-to-end": from the image to the last token, "prompt": its tokens} of llama-mtmd-cli's
-    log."""
+    """Returns {"encode": seconds, "end-to-end": seconds from the image to the last token, "prompt": number of tokens}
+    from the log of llama-mtmd-cli."""
     encode = re.search(r"batch encoding done in (\d+) ms", text)
     answer = re.search(r"(?<!prompt) eval time = *([0-9.]+) ms / *\d+ runs", text)
     if not encode:
-        raise RuntimeError("llama-mtmd-cli says nothing about its encode:\n" + text[-1500:])
+        raise RuntimeError("llama-mtmd-cli printed no encode time:\n" + text[-1500:])
     found = {"encode": float(encode[1]) / 1e3}
     if answer:
         prompt = re.search(r"prompt eval time = *([0-9.]+) ms / *(\d+) tokens", text)
-        found["end-to-end"] = (float(prompt[1]) + float(answer[1])) / 1e3  # its prompt's time has the encode in it
+        found["end-to-end"] = (float(prompt[1]) + float(answer[1])) / 1e3  # the prompt's time includes the encode
         found["prompt"] = int(prompt[2])
     return found
 
@@ -112,12 +112,12 @@ def rival(args, text, vision, prompt_tokens):
     found["with-load"] = time.monotonic() - start
     found.update(read_rival_chat(out + log))
     if abs(found.pop("prompt", prompt_tokens) - prompt_tokens) > 0.02 * prompt_tokens:
-        raise RuntimeError(f"the rival's prompt is not of {prompt_tokens} tokens:\n{log[-1500:]}")
+        raise RuntimeError(f"the rival's prompt does not have {prompt_tokens} tokens:\n{log[-1500:]}")
     return found
 
 
 def other(args, name, text):
-    """{work: value} of one of OTHERS, of what it does; nothing where it is not installed or does not run."""
+    """Returns {work: value} of one of OTHERS, empty if it is not installed or does not run."""
     module, program, backends = OTHERS[name]
     works = {"prefill", "decode"} & set(args.works)
     if not works or args.backend not in backends or not importlib.util.find_spec(module):
@@ -132,7 +132,7 @@ def other(args, name, text):
 
 
 def twins(args, form):
-    """The rival's files for a format, made once."""
+    """Returns the rival's files for a format. Makes them if they do not exist."""
     name = shape(args.layers)
     folder = args.models / f"{name}-f16"
     if not (folder / "config.json").exists():
@@ -150,7 +150,7 @@ def twins(args, form):
         unfinished = text.with_suffix(".unfinished")
         run([args.rival / "llama-quantize", base["text"], unfinished, kind, args.threads])
         unfinished.rename(text)
-    return text, base["vision"]  # the tower in 16 bits, as weights<F> has it
+    return text, base["vision"]  # the tower in 16 bits, as in weights<F>
 
 
 def line(work, form, us, them):
@@ -168,7 +168,7 @@ def compare(args):
         if args.formats and form not in args.formats.split(","):
             continue
         if f"/{form}/{args.backend}/" not in listed:
-            print(f"rival: ours has no {form} on {args.backend}", file=sys.stderr)
+            print(f"rival: bench_pipeline has no {form} on {args.backend}", file=sys.stderr)
             continue
         text, vision = twins(args, form)
         us, them, others = [], [], {name: [] for name in OTHERS}
@@ -181,7 +181,7 @@ def compare(args):
             if all(work in one for one in us + them):
                 print(line(work, form, [one[work] for one in us], [one[work] for one in them]), flush=True)
             else:
-                print(f"rival: {work} {form} was not measured on both", file=sys.stderr)
+                print(f"rival: {work} {form} was not measured with both", file=sys.stderr)
             for name, runs in others.items():
                 if all(work in one for one in us + runs):
                     print(line(work, form, [one[work] for one in us], [one[work] for one in runs]), name, flush=True)
@@ -204,7 +204,7 @@ def self_test():
            "llama_perf_context_print: total time = 9.0 ms\n")
     chat = read_rival_chat(log)
     assert chat["encode"] == 3.64 and abs(chat["end-to-end"] - 6.64) < 1e-9 and chat["prompt"] == 600, chat
-    print("fine")
+    print("ok")
 
 
 def main():
@@ -219,14 +219,14 @@ def main():
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--works", default=",".join(WORKS))
     parser.add_argument("--backend", choices=("simd", "avx2"), default="simd",
-                        help="avx2: ours as on a machine without AVX-512")
+                        help="avx2: run ours as on a machine without AVX-512")
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.self_test:
         return self_test()
     args.works = args.works.split(",")
     if unknown := set(args.works) - set(WORKS):
-        parser.error(f"no such works: {', '.join(unknown)}")
+        parser.error(f"unknown works: {', '.join(unknown)}")
     os.environ["LLAVA_BENCH_MODELS"] = str(args.models)
     try:
         compare(args)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Compares llava.hpp with llama.cpp on this machine: builds llama.cpp natively in build/rival/ from the source package
-# of llama-cpp-python (PyPI), converts the random checkpoint for it, runs the two alternately, and prints for each work:
+# of llama-cpp-python (PyPI), converts the random checkpoint, runs the two alternately and prints for each workload:
 #   encode|prefill|decode|end-to-end|with-load FORMAT ours rival RATIOx roof%
-# If ik_llama.cpp and OpenVINO GenAI can be installed, it prints such lines for them too.
+# It prints such lines for ik_llama.cpp and OpenVINO GenAI too, if they can be installed.
 #
 #   bench/rival.sh [--threads=N] [--runs=N] [--formats=f16,…] [--layers=32] [--works=encode,…] [--backend=avx2]
 #
-# --backend=avx2: both programs use AVX2 and nothing wider. The language model has 8 of its 32 layers, or --layers.
-# The first run compiles for a long time and takes 15 GB of disk (50 GB with all layers). Nothing else should run.
+# --backend=avx2 limits both programs to AVX2. The language model has 8 of its 32 layers, unless --layers is given.
+# The first run compiles for a long time and uses 15 GB of disk (50 GB with all layers). Run nothing else meanwhile.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
@@ -36,17 +36,17 @@ build release bench_pipeline
 
 rival=build/rival
 mkdir -p "$rival/sdist" build/bench-models
-[ -x "$rival/venv/bin/python" ] || step "a Python environment" python3 -m venv "$rival/venv"
-step "its Python packages" "$rival/venv/bin/pip" install -q numpy gguf scikit-build-core
-# A fork of llama.cpp that is faster at times, and Intel's runtime. They have wheels for some processors and Pythons.
+[ -x "$rival/venv/bin/python" ] || step "creating a Python environment" python3 -m venv "$rival/venv"
+step "installing its Python packages" "$rival/venv/bin/pip" install -q numpy gguf scikit-build-core
+# A fork of llama.cpp that is sometimes faster, and Intel's runtime. Wheels exist for some processors and Pythons only.
 for packages in ik-llama-cpp-python 'openvino-genai openvino-tokenizers transformers'; do
   # shellcheck disable=SC2086
   "$rival/venv/bin/pip" install -q --only-binary :all: $packages ||
-    echo "${packages%% *} cannot be installed here and is left out" >&2
+    echo "${packages%% *} cannot be installed here and is skipped" >&2
 done
 if ! compgen -G "$rival/sdist/*.tar.gz" >/dev/null; then
-  step "llama-cpp-python's source" "$rival/venv/bin/pip" download -q --no-deps --no-binary :all: --no-build-isolation \
-    -d "$rival/sdist" llama-cpp-python
+  step "downloading the source of llama-cpp-python" "$rival/venv/bin/pip" download -q --no-deps --no-binary :all: \
+    --no-build-isolation -d "$rival/sdist" llama-cpp-python
 fi
 if ! compgen -G "$rival/llama_cpp_python-*/" >/dev/null; then
   tar -xzf "$rival"/sdist/llama_cpp_python-*.tar.gz -C "$rival"

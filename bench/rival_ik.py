@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ik_llama.cpp (PyPI ik-llama-cpp-python, whose wheel is built for AVX2) on the GGUF file that rival.py gives
-llama.cpp.
+"""Measures ik_llama.cpp (PyPI ik-llama-cpp-python, whose wheel is built for AVX2) on the GGUF file that rival.py gives
+to llama.cpp.
 
     rival_ik.py MODEL.gguf THREADS
 
-Prints {"prefill": tokens a second of 640, "decode": tokens a second after them} as JSON. Its flash attention is off, as
-its package has it where a processor lacks AVX-VNNI.
+Prints {"prefill": tokens per second for 640 tokens, "decode": tokens per second after them} as JSON. Flash attention is
+off, the package's default on processors without AVX-VNNI.
 """
 import json
 import sys
@@ -23,11 +23,11 @@ def ik(model, threads):
         start = time.monotonic()
         if context.decode(batch):
             sys.exit("ik_llama.cpp: llama_decode failed")
-        context.get_logits(-1)  # waits
+        context.get_logits(-1)  # waits for the result
         return time.monotonic() - start
 
     prompt = make_batch_range([i * 7919 % 30000 + 100 for i in range(TOKENS)])
-    decode(prompt)  # maps the file
+    decode(prompt)  # the first call maps the file
     context.kv_cache_clear()
     prefill = decode(prompt)
     steps = [decode(make_batch_single(1000 + i, TOKENS + i)) for i in range(ANSWER)]

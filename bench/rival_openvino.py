@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenVINO GenAI (PyPI openvino-genai) on the GGUF file that rival.py gives llama.cpp.
+"""Measures OpenVINO GenAI (PyPI openvino-genai) on the GGUF file that rival.py gives to llama.cpp.
 
     rival_openvino.py MODEL.gguf THREADS
 
-Prints {"prefill": tokens a second of 640, "decode": tokens a second after them} as JSON. Its settings are its own,
-which on processors with products of bf16 means bf16. It wants a tokenizer and cannot make one of the twin's vocabulary;
-prompts are given as ids here, so that any of the same size does. Needs PyPI `openvino-tokenizers` and `transformers`,
-without torch.
+Prints {"prefill": tokens per second for 640 tokens, "decode": tokens per second after them} as JSON. The settings are
+OpenVINO's defaults, which mean bf16 on processors with bf16 products. OpenVINO requires a tokenizer and cannot make one
+from the vocabulary of rival_twin.py. Prompts are passed as ids, so any tokenizer of the same size works. Needs PyPI
+`openvino-tokenizers` and `transformers`, without torch.
 """
 import json
 import pathlib
@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 TOKENS, ANSWER = 640, 16
-VOCABULARY = 32064  # of LLaVA-1.5, and so of the twin
+VOCABULARY = 32064  # of LLaVA-1.5 and of rival_twin.py
 
 
 def tokenizer():
@@ -46,8 +46,8 @@ def openvino(model, threads):
         said = pipeline.generate(TokenizedInputs(Tensor(ids), Tensor(numpy.ones_like(ids))), how)
         return said.perf_metrics.raw_metrics
 
-    answer(0)  # lays out its weights
-    times = answer(1)  # another prompt: it remembers what prompts begin with
+    answer(0)  # the first call lays out the weights
+    times = answer(1)  # another prompt, because prompt prefixes are cached
     return {"prefill": TOKENS * 1e6 / times.m_times_to_first_token[0],
             "decode": ANSWER * 1e6 / sum(times.m_durations[-ANSWER:])}
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A llava-hf folder (a random one of bench_pipeline) as the two GGUF files that llama.cpp takes, in f16.
+"""Converts a llava-hf folder (a random one of bench_pipeline) to the two GGUF files that llama.cpp reads, in f16.
 
     rival_twin.py FOLDER TEXT.gguf VISION.gguf
 
-Every weight is carried over; llama.cpp wants the rows of q and k in another order, and a tower of all 24 layers, of
-which it runs 23 as we do. The vocabulary is one of its own making: single bytes, and words that no text holds, so that
-a prompt of N bytes is N tokens there. Needs PyPI `gguf` and `numpy`.
+Every weight is copied. llama.cpp expects the rows of q and k in another order, and a tower of all 24 layers, of which
+it runs 23, as we do. The vocabulary is artificial: single bytes, and words that occur in no text, so that a prompt of N
+bytes has N tokens. Needs PyPI `gguf` and `numpy`.
 """
 import json
 import pathlib
@@ -25,7 +25,7 @@ VISION_LAYER = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "sel
 
 
 class Folder:
-    """The tensors of a folder, mapped."""
+    """The tensors of a folder's mapped model.safetensors."""
 
     def __init__(self, folder):
         self.config = json.loads((folder / "config.json").read_text())
@@ -38,7 +38,7 @@ class Folder:
     def __getitem__(self, name):
         about = self.header[name]
         if about["dtype"] != "F16":
-            sys.exit(f"rival_twin: {name} is {about['dtype']}; make the folder with --formats=f16")
+            sys.exit(f"rival_twin: {name} is {about['dtype']}, expected F16; make the folder with --formats=f16")
         begin, end = about["data_offsets"]
         return self.data[begin:end].view(numpy.float16).reshape(about["shape"])
 
@@ -51,7 +51,7 @@ def for_file(values):
 
 
 def rotated_rows(w, heads):
-    """From halves of a head (ours) to pairs that lie side by side (llama.cpp's RoPE)."""
+    """Interleaves the halves of each head: RoPE pairs rows i and i + head_dim / 2 here, but 2i and 2i + 1 in GGUF."""
     return w.reshape(heads, 2, w.shape[0] // heads // 2, w.shape[1]).swapaxes(1, 2).reshape(w.shape)
 
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the benchmarks and runs the standard set: ops at the sizes that matter, and the stages of a 7B model with 8 of
-# its 32 layers. Writes to build/bench-results/:
+# Builds the benchmarks and runs the standard set: ops at the sizes of LLaVA-1.5-7B, and the stages of a 7B model with 8
+# of its 32 layers. Writes to build/bench-results/:
 #   ops.json, pipeline.json   Google Benchmark's reports, with the roofs that each program measured
 #   table.md                  time and % of the roof, one column per backend
 #   roofline.svg              the same as a figure
-# Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Nothing else should run.
+# Random checkpoints (4.4 GB in 16 bits) are kept in build/bench-models. Run nothing else meanwhile.
 #
 #   bench/run.sh [--quick] [--threads=N] [--formats=f16,…] [--layers=32]
 #
-# --quick takes small shapes and a second or two, to see that everything runs; its figures are not worth quoting.
+# --quick uses small shapes and takes a second or two. It checks that everything runs; do not quote its figures.
 # All other options are passed to the programs.
 set -euo pipefail
 cd "$(dirname -- "$0")/.."
@@ -35,12 +35,12 @@ $quick || build release bench_pipeline
 
 out=build/bench-results
 mkdir -p "$out"
-# OpenMP threads (oneDNN) sleep between products, so that they leave the cores to the next measurement. A kernel that is
-# forced on OpenBLAS is not its best.
+# OpenMP threads (oneDNN) sleep between products, so that they leave the cores to the next measurement. OpenBLAS chooses
+# its best kernel only if the environment forces none.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export OMP_WAIT_POLICY=passive LLAVA_BENCH_MODELS=${LLAVA_BENCH_MODELS:-build/bench-models}
 
-# bench PROGRAM FILTER SECONDS. A benchmark that fails prints an error message and has no row in the table.
+# bench PROGRAM FILTER SECONDS runs benchmarks. One that fails prints an error message and has no row in the table.
 code=0
 bench() {
   "build/release/bench/bench_$1" "${options[@]+"${options[@]}"}" --benchmark_filter="$2" --benchmark_min_time="$3" \

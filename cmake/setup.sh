@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# Shared by tests/run.sh and examples/run.sh, and sourced from the top folder of the project:
-#   need PACKAGE WHAT...   notes a Debian package as missing when a command or header of the list is not there
-#   install_missing        installs what was noted, or says how and exits
-#   step WORDS COMMAND...  runs a command; its output is shown on a terminal, or when it fails or is skipped (code 77)
-# When everything is there, this is a handful of file look-ups.
+# Functions of tests/run.sh, examples/run.sh and bench/*.sh, which source this file in the project's top folder:
+#   need PACKAGE WHAT...   records a Debian package as missing if one of WHAT is missing
+#   install_missing        installs the missing packages, or prints how to do it and exits
+#   step WORDS COMMAND...  runs a command; shows its output on a terminal, or if it fails or is skipped (code 77)
+# If nothing is missing, only a few files are looked up.
 
 missing=()
-installed=false  # whether this run has installed packages, which an earlier configuration did not find
+installed=false  # whether this run has installed packages; build folders are then configured again
 
 # WHAT is a command (`cmake`), a header (`png.h`) or a file (`/usr/…`).
 need() {
@@ -28,8 +28,8 @@ need() {
   done
 }
 
-# One list for both scripts, since both configure the same preset: compiler, CMake, Ninja, the libraries of JSON, of
-# image files and of the command line, and what the tests are written with.
+# All scripts configure the same preset, so they need the same packages: a compiler, CMake, Ninja, the libraries for
+# JSON, image files and the command line, the test framework, and Python.
 need_to_build() {
   need g++ "${CXX:-g++}"
   need cmake cmake
@@ -46,7 +46,7 @@ install_missing() {
   [ ${#missing[@]} -eq 0 ] && return
   local line=(apt-get install -y --no-install-recommends "${missing[@]}") as_root=()
   if ! command -v apt-get >/dev/null 2>&1; then
-    echo "Missing, by the names that Debian gives them: ${missing[*]}. Install them and run this again." >&2
+    echo "Missing packages (Debian names): ${missing[*]}. Install them and run this again." >&2
     exit 1
   fi
   if [ "$(id -u)" -ne 0 ]; then
@@ -58,7 +58,7 @@ install_missing() {
       exit 1
     fi
   fi
-  step "installing ${missing[*]}: package lists" "${as_root[@]}" apt-get update -q
+  step "updating the package lists" "${as_root[@]}" apt-get update -q
   step "installing ${missing[*]}" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${line[@]}"
   missing=()
   installed=true
@@ -81,11 +81,11 @@ step() {
     esac
     rm -f "$log"
   fi
-  case $code in 0 | 77) ;; *) echo "This failed (exit code $code): $*" >&2 ;; esac
+  case $code in 0 | 77) ;; *) echo "Command failed with exit code $code: $*" >&2 ;; esac
   return "$code"
 }
 
-# configure PRESET; build PRESET [TARGET]. The compiler can be chosen with CXX as long as build/PRESET does not exist.
+# configure PRESET; build PRESET [TARGET]. CXX chooses the compiler, as long as build/PRESET does not exist.
 configure() {
   if ! $installed && [ -e "build/$1/build.ninja" ] && [ -e "build/$1/CMakeCache.txt" ]; then return; fi
   step "configuring build/$1" cmake --preset "$1"

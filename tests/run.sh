@@ -39,14 +39,14 @@ total=0
 failed=0
 report=()
 
-# Adds to the counts: NAME, tests run, tests failed.
+# count NAME RUN FAILED adds to the totals.
 count() {
   total=$((total + $2))
   failed=$((failed + $3))
   report+=("$(printf '%-12s %4d of %d passed' "$1" $(($2 - $3)) "$2")")
 }
 
-# A check outside ctest counts as one test. Exit code 77 means that it is skipped.
+# single NAME COMMAND... runs a check outside ctest, which counts as one test. Exit code 77 means that it is skipped.
 single() {
   local code=0
   step "$@" || code=$?
@@ -57,7 +57,8 @@ single() {
   esac
 }
 
-# Configures, builds and tests a preset. If it does not build, it is one failed test. A prefix may follow the name.
+# run_preset PRESET [PREFIX...] configures, builds and tests a preset; PREFIX runs ctest. A failed build counts as one
+# failed test.
 run_preset() {
   local preset=$1 log line
   shift
@@ -84,7 +85,7 @@ if $all; then
   if build release bench_ops && build release benches; then count benches 1 0; else count benches 1 1; fi
   run_preset clang
   run_preset sanitize
-  # ThreadSanitizer of g++ 12 fails with the randomised address layout of newer kernels.
+  # The ThreadSanitizer of g++ 12 fails with the address space randomisation of newer kernels.
   if setarch "$(uname -m)" -R true 2>/dev/null; then run_preset tsan setarch "$(uname -m)" -R; else run_preset tsan; fi
   run_preset neon
   if configure fuzz && build fuzz; then single fuzz python3 tests/fuzz/run.py; else count fuzz 1 1; fi

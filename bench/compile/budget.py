@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the compile times and compiler memory of budget.txt.
+"""Checks compile times and compiler memory against the limits in budget.txt.
 
     budget.py [--compiler g++] [WHAT...]
 
-prints one line for each entry whose name holds one of the words, and exits 1 when one is over its limit. Times are
-processor time (user + system), so that a busy machine does not fail them, as ratios to what a unit of three standard
-headers takes in the same run: the reference is measured before and after each entry.
+Prints one line for each entry whose name contains one of the words, and exits with 1 if one exceeds its limit. Times
+are processor time (user + system), so that a busy machine does not fail them. They are ratios to the time of a
+translation unit with three standard headers, which is measured before and after each entry.
 """
 import argparse
 import os
@@ -23,14 +23,14 @@ PIPELINE = {"NAME": "budget", "MODEL": "llava::any", "BACKEND": "llava::simd", "
 
 
 def measure(command):
-    """(processor seconds, peak MiB) of a command; peak is of its largest process, which is the compiler proper."""
+    """Returns (processor seconds, peak MiB) of a command; its largest process, the compiler proper, has the peak."""
     with tempfile.TemporaryFile() as err:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=err)
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             err.seek(0)
-            sys.exit(f"budget: this failed: {shlex.join(command)}\n{err.read().decode('utf-8', 'replace')}")
+            sys.exit(f"budget: command failed: {shlex.join(command)}\n{err.read().decode('utf-8', 'replace')}")
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
@@ -61,7 +61,7 @@ def measure_entry(words, compiler, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compiler", default="g++")
-    parser.add_argument("what", nargs="*", help="entries of budget.txt; all when absent")
+    parser.add_argument("what", nargs="*", help="entries of budget.txt (default: all)")
     args = parser.parse_args()
     entries = [line.split() for line in (ROOT / "bench/compile/budget.txt").read_text().splitlines()
                if line.strip() and not line.startswith("#")]
@@ -80,7 +80,7 @@ def main():
             fits = times <= float(ratio) and peak <= float(mib)
             over += not fits
             print(f"{what:<28} {times:6.2f} of {ratio:>5} ({took:.2f} s here)   {peak:6.0f} of {mib:>5} MiB   "
-                  f"{'fine' if fits else 'OVER'}", flush=True)
+                  f"{'ok' if fits else 'OVER'}", flush=True)
     sys.exit(1 if over else 0)
 
 
