@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Conan recipe makes a package, and its test_package is built against that and runs: with the system's libraries,
+"""Tests that the Conan recipe makes a package and that its test_package builds and runs, with the system's libraries
 and with stand-ins for the packages of Conan Center.
 
     conan.py
 
-Where Conan 2 is not installed, pip installs it into a temporary folder; where pip cannot, the test is skipped (exit
-code 77). Conan's own folder is a temporary one too, and no remote is asked.
+If Conan 2 is not installed, pip installs it into a temporary folder. If pip cannot, the test is skipped (exit code 77).
+Conan's home folder is temporary too, and no remote is used.
 """
 import json
 import os
@@ -17,7 +17,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
-# Its only header leads to the system's; the name of the folder shows in the compiler's line that it was taken.
+# A stand-in's only header includes the system's. The folder's name in the compile command shows that it was used.
 STAND_IN = """from conan import ConanFile
 from conan.tools.files import save
 
@@ -32,7 +32,7 @@ class StandIn(ConanFile):
         for key, value in {properties}.items():
             self.cpp_info.set_property("cmake_" + key, value)
 """
-STAND_INS = [  # their names for CMake are those of Conan Center
+STAND_INS = [  # with the CMake names of Conan Center
     ("rapidjson", "cci.20230929", "rapidjson/reader.h", [], {"file_name": "RapidJSON", "target_name": "rapidjson"}),
     ("libjpeg-turbo", "3.0.2", "jpeglib.h", ["jpeg"],
      {"find_mode": "both", "module_file_name": "JPEG", "module_target_name": "JPEG::JPEG"}),
@@ -48,7 +48,7 @@ def find_conan(work):
     for command in ([sys.executable, "-m", "venv", work / "venv"], pip):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
-            print(f"conan: skipped: it is not installed, and pip cannot install it: {done.stdout.strip()[-300:]}")
+            print(f"conan: skipped: conan is not installed, and pip cannot install it: {done.stdout.strip()[-300:]}")
             sys.exit(SKIPPED)
     return work / "venv/bin/conan"
 
@@ -60,14 +60,14 @@ class Conan:
         self.env["CONAN_HOME"] = str(work / "home")
 
     def __call__(self, *args):
-        """What it prints."""
+        """Runs Conan and returns its standard output."""
         done = subprocess.run([self.program, *args], env=self.env, capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"conan: this failed: conan {' '.join(map(str, args))}\n{done.stdout}{done.stderr}")
+            sys.exit(f"conan: command failed: conan {' '.join(map(str, args))}\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def create(self, name, *options):
-        """Makes and tests the package; what the test's build says."""
+        """Makes and tests the package. Returns the build.ninja of the test."""
         folder = self.work / name
         self("create", ROOT / "cmake/conan", "-nr", "-s", "build_type=Debug", *options,
              "-c", "tools.cmake.cmaketoolchain:generator=Ninja", "-c", f"tools.cmake.cmake_layout:test_folder={folder}")
@@ -87,17 +87,17 @@ def check(conan):
 
     for name, *_ in STAND_INS:
         if f"stand-in-{name}" in built_with_system or f"stand-in-{name}" not in built_with_stand_ins:
-            sys.exit(f"conan: system_dependencies does not say where {name} comes from")
+            sys.exit(f"conan: system_dependencies does not choose the source of {name}")
     (recipe,) = json.loads(conan("list", "llava/*:*", "--format=json"))["Local Cache"].values()
     (revision,) = recipe["revisions"].values()
     if len(revision["packages"]) != 1:
-        sys.exit(f"conan: one package is expected of headers, and these were made: {list(revision['packages'])}")
+        sys.exit(f"conan: found the packages {list(revision['packages'])}, expected one: the library is header-only")
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
         check(Conan(pathlib.Path(folder)))
-    print("conan: the package was made, and a program built against it ran, in 2 ways")
+    print("conan: the package was made, and a program built against it ran, with both kinds of dependencies")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every optional package may be absent, or present alone: the project configures, and builds what it can.
+"""Tests that the project configures and has the right targets if any optional package is absent or present alone.
 
     optional.py --cmake cmake --generator Ninja --compiler g++ --work FOLDER
 
-Nothing is compiled: a package that is present is a stand-in, a package that is absent is hidden, whatever this machine
-has. OpenMP alone is the compiler's own: it is there where the compiler has it.
+Nothing is compiled. Present packages are stand-ins and absent packages are hidden, whether this machine has them or
+not. Only OpenMP is the compiler's own, and is present if the compiler supports it.
 """
 import argparse
 import pathlib
@@ -14,7 +14,7 @@ import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 TARGET = "add_library({0} INTERFACE IMPORTED)\n"
-# Package: (its stand-in: file -> text, what finds it: variable -> file, what hides it: variables).
+# Package: ({file: text} of the stand-in, {variable: file} that finds it, variables that hide it).
 PACKAGES = {
     "benchmark": ({"benchmarkConfig.cmake": TARGET.format("benchmark::benchmark")}, {"benchmark_DIR": "."},
                   ["CMAKE_DISABLE_FIND_PACKAGE_benchmark"]),
@@ -36,7 +36,7 @@ PACKAGES = {
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
-NEEDS = {  # target: packages without which it is not built
+NEEDS = {  # target: packages that it needs
     "llava_tests": set(), "llava_eigen_openmp": {"Eigen", "OpenMP"}, "roofs": set(), "bench_ops": {"benchmark"},
     "bench_pipeline": {"benchmark"}, "bench_own_kernel": {"benchmark"},
     "llava_bench_eigen": {"benchmark", "Eigen"}, "llava_bench_openblas": {"benchmark", "OpenBLAS"},
@@ -56,13 +56,13 @@ class Project:
                 (self.packages / name / file).write_text(text)
 
     def configure(self, folder, *options):
-        """(exit code, what it says)"""
+        """Returns (exit code, output)."""
         done = subprocess.run([self.args.cmake, "-S", SOURCE, "-B", self.args.work / folder, "-G", self.args.generator,
                                f"-DCMAKE_CXX_COMPILER={self.args.compiler}", *options], capture_output=True, text=True)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     def configure_with(self, present, *options):
-        """The same folder each time, so that the compiler is examined once; nothing that was found before is kept."""
+        """Uses one folder, so that CMake checks the compiler once. The settings override all earlier results."""
         settings = []
         for name, (_, found, hidden) in PACKAGES.items():
             here = name in present
@@ -96,7 +96,7 @@ def main():
     everything = set(PACKAGES)
     code, said = project.configure_with(everything)
     if "Found OpenMP_CXX" not in said and "llava_bench_onednn" not in project.targets("combinations"):
-        everything.discard("OpenMP")  # this compiler has none
+        everything.discard("OpenMP")  # this compiler does not support it
     combinations = [everything, set(), {"JPEG", "PNG"}]
     combinations += [{p} for p in sorted(everything)] + [everything - {p} for p in sorted(everything)]
     combinations += [{"benchmark", p} for p in ("Eigen", "OpenBLAS", "oneDNN")]
@@ -113,14 +113,14 @@ def main():
         if "benchmark" in present:
             of_onednn = [p for p, w in (("oneDNN", "oneDNN (Debian"), ("OpenMP", "OpenMP for")) if w in said]
             if of_onednn != [p for p in ("oneDNN", "OpenMP") if p not in present]:
-                wrong.append(f"{words}: what is said to be missing for oneDNN: {of_onednn}")
+                wrong.append(f"{words}: reported as missing for oneDNN: {of_onednn}")
 
-    # The tests need image files unless they are told that there are none: an error, of one sentence.
+    # The tests require image files unless LLAVA_TEST_IMAGE_FILES is OFF. Without libjpeg there is exactly one error.
     code, said = project.configure_with(everything - {"JPEG"}, "-DLLAVA_TEST_IMAGE_FILES=ON")
     if code == 0 or said.count("CMake Error") != 1 or "-DLLAVA_TEST_IMAGE_FILES=OFF" not in said:
         wrong.append(f"without libjpeg, tests of image files: {said[-1500:]}")
 
-    # A build type where none is given, and nothing else where one is.
+    # Without a build type the project sets Release and -O2. With one it sets nothing.
     for folder, options, build_type, flags in [("plain", [], "Release", "-O2"),
                                                ("debug", ["-DCMAKE_BUILD_TYPE=Debug"], "Debug", "-O3 -DNDEBUG")]:
         code, said = project.configure(folder, *options, "-DLLAVA_BUILD_TESTS=OFF", "-DLLAVA_BUILD_BENCH=OFF")

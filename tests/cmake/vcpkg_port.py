@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vcpkg port: vcpkg.json is as `vcpkg format-manifest` writes it, and portfile.cmake installs a package that a
-program finds with find_package, builds against and runs. vcpkg itself is not needed: vcpkg_functions.cmake has
-stand-ins for its functions.
+"""Tests the vcpkg port: vcpkg.json has the form of `vcpkg format-manifest`. portfile.cmake installs a package, and a
+program finds it with find_package, builds against it and runs. vcpkg is not needed: vcpkg_functions.cmake has stand-ins
+for its functions.
 
     vcpkg_port.py [--cmake cmake] [--generator Ninja] [--compiler g++]
 """
@@ -16,7 +16,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PORT = ROOT / "cmake/vcpkg/llava"
-# The fields of each kind of object, in the order in which vcpkg writes them.
+# The fields of each kind of object, in vcpkg's order.
 MANIFEST = ["name", "version", "port-version", "maintainers", "summary", "description", "homepage", "documentation",
             "license", "supports", "dependencies", "default-features", "features"]
 FEATURE = ["description", "supports", "license", "dependencies"]
@@ -26,7 +26,7 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 def in_order(value, fields):
     if unknown := set(value) - set(fields):
-        sys.exit(f"vcpkg.json: vcpkg knows no {', '.join(sorted(unknown))}")
+        sys.exit(f"vcpkg.json: unknown fields: {', '.join(sorted(unknown))}")
     ordered = {field: value[field] for field in fields if field in value}
     if "dependencies" in ordered:
         named = [{"name": d} if isinstance(d, str) else in_order(d, DEPENDENCY) for d in ordered["dependencies"]]
@@ -41,7 +41,7 @@ def check_manifest():
     features = {name: in_order(feature, FEATURE) for name, feature in sorted(manifest["features"].items())}
     manifest["features"] = features
     if text != json.dumps(manifest, indent=2, ensure_ascii=False) + "\n":
-        sys.exit(f"vcpkg.json is expected to be:\n{json.dumps(manifest, indent=2, ensure_ascii=False)}")
+        sys.exit(f"vcpkg.json must be as follows:\n{json.dumps(manifest, indent=2, ensure_ascii=False)}")
 
     version = re.search(r"project\(llava VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
     names = [PORT.name, *features]
@@ -50,7 +50,7 @@ def check_manifest():
     for wrong, sentence in [(manifest["name"] != PORT.name, f"the name is not {PORT.name}"),
                             (manifest["version"] != version, f"the version is not {version}"),
                             (set(manifest["default-features"]) - set(features), "a default feature does not exist"),
-                            (not all(map(NAME.fullmatch, names)), f"one of these is no name: {names}")]:
+                            (not all(map(NAME.fullmatch, names)), f"one of these is not a valid name: {names}")]:
         if wrong:
             sys.exit(f"vcpkg.json: {sentence}")
 
@@ -58,23 +58,23 @@ def check_manifest():
 def run(*command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        sys.exit(f"vcpkg_port: this failed: {' '.join(map(str, command))}\n{done.stdout}")
+        sys.exit(f"vcpkg_port: command failed: {' '.join(map(str, command))}\n{done.stdout}")
 
 
 def check_package(args, work):
     package, installed = work / "packages/llava", work / "installed"
     run(args.cmake, f"-DPACKAGE={package}", f"-DBUILD={work / 'buildtrees'}", f"-DGENERATOR={args.generator}",
         f"-DCXX={args.compiler}", "-P", HERE / "vcpkg_functions.cmake")
-    # What vcpkg looks at after a build.
+    # The checks that vcpkg makes after a build.
     files = {file.relative_to(package).as_posix(): file for file in package.rglob("*") if file.is_file()}
     for needed in ("include/llava.hpp", "share/llava/llavaConfig.cmake", "share/llava/copyright", "share/llava/usage"):
         if needed not in files:
             sys.exit(f"portfile.cmake: {needed} is not installed")
     for name, file in files.items():
         if not name.startswith(("include/", "share/llava/", "share/pkgconfig/")):
-            sys.exit(f"portfile.cmake: {name} has no place in a package of headers")
+            sys.exit(f"portfile.cmake: {name} does not belong in a package of headers")
         if str(work) in file.read_text():
-            sys.exit(f"portfile.cmake: {name} names a folder of the build")
+            sys.exit(f"portfile.cmake: {name} contains the path of a build folder")
 
     package.rename(installed)  # as vcpkg does
     run(args.cmake, "-S", HERE / "consumer", "-B", work / "consumer", "-G", args.generator,
@@ -92,7 +92,7 @@ def main():
     check_manifest()
     with tempfile.TemporaryDirectory() as work:
         check_package(args, pathlib.Path(work))
-    print("vcpkg_port: the manifest is in order, and a program built against the package ran")
+    print("vcpkg_port: the manifest is correct, and a program built against the package ran")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `llava` command as a user meets it: options, output, errors. `command.py LLAVA` runs all checks from the
-repository's root."""
+"""Tests the `llava` command as a user runs it: options, output, errors. Run `command.py LLAVA` in the repository's
+root."""
 import ast
 import json
 import pathlib
@@ -29,7 +29,7 @@ def ask(*words):
 
 
 def npy(path):
-    """Shape and values of a .npy file of float32 or int32, read by the format's own description."""
+    """Returns shape and values of a .npy file of float32 or int32, read as the format (version 1) specifies."""
     data = pathlib.Path(path).read_bytes()
     assert data[:6] == b"\x93NUMPY" and data[6] == 1
     (length,) = struct.unpack("<H", data[8:10])
@@ -90,7 +90,7 @@ class Ask(unittest.TestCase):
                    for b, d in (("simd", "f16"), ("simd", "f32"), ("scalar", "f16"), ("scalar", "f32"))}
         self.assertEqual(len(answers), 1)
 
-    def test_a_quantised_folder_opens_as_what_it_is_and_answers(self):
+    def test_a_quantised_folder_opens_in_its_own_format_and_answers(self):
         question = ("--image-file", IMAGE, "--query", "How many shapes are there?", "--temperature", "0")
         expected = ask(*question[:4]).stdout
         with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ class Ask(unittest.TestCase):
             self.assertIn("already exists", again.stderr)
             self.assertEqual(sorted(os.listdir(folder)), ["q16_0", "q4_0", "q4_i8", "q8_0"])
 
-    def test_quantising_that_is_interrupted_leaves_nothing(self):
+    def test_interrupted_quantising_leaves_no_files(self):
         with tempfile.TemporaryDirectory() as folder:
             for number in (signal.SIGINT, signal.SIGTERM):
                 for wait in (0.02, 0.1, 0.3):
@@ -126,14 +126,14 @@ class Ask(unittest.TestCase):
                     time.sleep(wait)
                     process.send_signal(number)
                     _, said = process.communicate(timeout=60)
-                    if process.returncode == 0:  # it was done before
+                    if process.returncode == 0:  # it finished before the signal
                         self.assertEqual(os.listdir(folder), ["q4"])
                         shutil.rmtree(f"{folder}/q4")
                     else:
                         self.assertEqual(process.returncode, -number)
                         self.assertEqual(os.listdir(folder), [], said)
 
-    def test_files_of_others_stay(self):
+    def test_existing_files_are_not_overwritten(self):
         with tempfile.TemporaryDirectory() as folder:
             notes = pathlib.Path(folder, "notes")
             notes.write_text("mine")
@@ -145,7 +145,7 @@ class Ask(unittest.TestCase):
                 self.assertEqual((done.returncode, done.stdout), (1, ""), words)
                 self.assertIn(f"{notes} already exists", done.stderr)
                 self.assertEqual(notes.read_text(), "mine")
-            # What the command itself has written, it writes anew.
+            # The command overwrites its own files.
             for words in (("inspect", TINY, "--stage", "pixels", "--image", IMAGE, "--out", f"{folder}/ours"),
                           ("eval", "scenes", "--limit", "1", "--answers-file", f"{folder}/ours")):
                 codes = [llava(*words).returncode for _ in range(2)]
@@ -155,7 +155,7 @@ class Ask(unittest.TestCase):
             self.assertIn("No such file or directory", absent.stderr)
             self.assertEqual(os.listdir(folder), ["notes"])
 
-    def test_the_reference_s_options(self):
+    def test_options_of_the_reference(self):
         done = ask("--image-file", f"{IMAGE};{OTHER}", "--sep", ";",
                    "--query", "<image>\n<image>\nWhich picture has more shapes, the first or the second?",
                    "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new-tokens", "3")
@@ -195,19 +195,19 @@ class Output(unittest.TestCase):
                 ("ask", "--model-path", TINY, "--query", "hello", "--json"),
                 ("tokenize", TINY, "two stars"), ("eval", "scenes", "--limit", "1"), ("--help",), ("--version",))
 
-    def test_output_that_does_not_arrive_is_an_error(self):
+    def test_output_that_cannot_be_written_is_an_error(self):
         for words in self.COMMANDS:
             with open("/dev/full", "wb") as full:
                 done = subprocess.run([LLAVA, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
             self.assertEqual(done.returncode, 1, words)
             self.assertIn("standard output: No space left on device", done.stderr, words)
-            # `>&-`: no file that the command opens may take the place of the closed stream.
+            # `>&-` closes standard output. No file that the command opens may take its descriptor.
             done = subprocess.run(["sh", "-c", '"$0" "$@" >&-', LLAVA, *words], stderr=subprocess.PIPE, text=True,
                                   timeout=300)
             self.assertEqual(done.returncode, 1, words)
             self.assertIn("to standard output", done.stderr, words)
 
-    def test_a_stage_goes_to_its_file_although_standard_output_is_closed(self):
+    def test_a_stage_is_written_to_its_file_if_standard_output_is_closed(self):
         with tempfile.TemporaryDirectory() as folder:
             words = [LLAVA, "inspect", TINY, "--stage", "input_ids", "--prompt", "hello", "--out", f"{folder}/x.npy"]
             done = subprocess.run(["sh", "-c", '"$0" "$@" >&-', *words], stderr=subprocess.PIPE, text=True, timeout=300)
@@ -252,16 +252,16 @@ class Eval(unittest.TestCase):
             right = sum(r["text"] == r["answer"] for r in records)
             self.assertIn(f"{right} of {len(records):6}", done.stdout.splitlines()[-1])
 
-    def test_easy_vqa_without_its_data_says_what_to_do(self):
+    def test_easy_vqa_without_its_data_is_an_error(self):
         self.assertIn("cannot open /absent/test/questions.json", llava("eval", "easy-vqa", "--data", "/absent").stderr)
 
-    def test_a_bar_is_shown_on_a_terminal_alone(self):
-        # All scenes on one thread of the slow backend: longer than the two seconds that a bar waits, on any machine.
+    def test_a_progress_bar_is_shown_only_on_a_terminal(self):
+        # All scenes on one thread of the slow backend take longer than the 2 s after which the bar appears.
         words = [LLAVA, "eval", "scenes", "--threads", "1", "--dtype", "f32", "--backend", "scalar"]
         try:
             main, other = pty.openpty()
         except OSError as reason:
-            self.skipTest(f"this machine gives out no terminal: {reason}")
+            self.skipTest(f"this machine provides no terminal: {reason}")
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=other)
         os.close(other)
         seen = b""

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must not compile fails with exactly one error, and its sentence.
+"""Tests that invalid programs fail to compile with exactly one error, the expected sentence.
 
-Each case is tests/compile_fail/<folder>/<case>.cpp. Its first line says what the error must contain:
+Each case is tests/compile_fail/<folder>/<case>.cpp. Its first line states what the error must contain:
 
     // EXPECT: llava: text.heads must be a multiple of text.kv_heads
 
-and its twin, the same file with -DLLAVA_FIXED, must compile. Notes, "required from" and counts of errors are not
-errors.
+Its twin, the same file with -DLLAVA_FIXED, must compile. Notes, "required from" lines and error counts are ignored.
 
     run.py                          g++
-    run.py --all                    g++, clang 19 and nvcc; one that is not installed is left out, with a sentence
+    run.py --all                    g++, clang 19 and nvcc; skips those that are not installed, with a message
     run.py --compiler X [CASE...]   these compilers, these files
-    run.py --self-test              checks that each way to be wrong is found
+    run.py --self-test              checks that each kind of mistake is found
 """
 import argparse
 import concurrent.futures
@@ -45,7 +44,7 @@ def compile_case(compiler, includes, case, *flags):
 
 
 def check(compiler, includes, case):
-    """What is wrong with the case under this compiler, or nothing."""
+    """Returns what is wrong with the case under this compiler, or an empty string."""
     first = case.read_text(encoding="utf-8").split("\n", 1)[0]
     if not (m := re.fullmatch(r"// EXPECT: (.*\S)\s*", first)):
         return "its first line is not `// EXPECT: ` and a sentence"
@@ -53,7 +52,7 @@ def check(compiler, includes, case):
     errors = ERROR.findall(text)
     text = "\n".join(line for line in text.splitlines() if ERROR.search(line))
     if code == 0:
-        return "it compiles, and must not"
+        return "it compiles, but must not"
     if len(errors) != 1:
         return f"{len(errors)} errors instead of one:\n{text}"
     if m[1] not in errors[0]:
@@ -66,14 +65,14 @@ def check(compiler, includes, case):
 
 
 def check_all(compilers, includes, cases, root=HERE):
-    """{(case, compiler): what is wrong}"""
+    """Returns {(case, compiler): what is wrong} of the cases that fail."""
     jobs = [(compiler, case) for case in cases for compiler in compilers]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda job: check(job[0], includes, job[1]), jobs)
         return {(str(case.relative_to(root)), c): wrong for (c, case), wrong in zip(jobs, found) if wrong}
 
 
-# Each way to be wrong, and what run.py must say about it ("" for a good case).
+# Each kind of mistake, and what run.py must report ("" for a good case).
 SELF_TEST = {
     "good": ("", "// EXPECT: llava: four\n#ifdef LLAVA_FIXED\nint x = 4;\n#else\nint x = 5;\n"
                  'static_assert(sizeof(int) == 5, "llava: four");\n#endif\n'),
@@ -111,12 +110,12 @@ def self_test(compilers):
 
 
 def present(compilers):
-    """Those that are installed; a choice "a|b" is the first that is."""
+    """Yields the installed compilers. Of a choice "a|b" it yields the first that is installed."""
     for choice in compilers:
         if name := next((n for n in choice.split("|") if shutil.which(n)), None):
             yield name
         else:
-            print(f"{choice.split('|')[0]} is not installed: its cases are left out")
+            print(f"{choice.split('|')[0]} is not installed: its cases are skipped")
 
 
 def main():

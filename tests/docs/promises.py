@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds docs/promises.md against the tree: a promise that is named somewhere is defined there, and its tests exist.
+"""Checks docs/promises.md: every promise that a file of the project names is defined there, and its tests exist.
 
-    promises.py              each line it prints is one thing that is wrong
-    promises.py --self-test  checks that both rules still catch what breaks them
+    promises.py              prints one line for each error
+    promises.py --self-test  checks that violations of both rules are found
 """
 import pathlib
 import re
@@ -14,7 +14,7 @@ ENDS = {".hpp", ".cpp", ".inc", ".py", ".md", ".cmake", ".txt", ".sh"}
 
 
 def named():
-    """(file, number) of every promise that the tree names."""
+    """Yields (file, number) of every promise that a file names."""
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).rglob("*")):
             if file.suffix in ENDS and "data" not in file.parts and file.is_file():
@@ -23,7 +23,7 @@ def named():
 
 
 def exists(test, checks):
-    """Whether a name of the last column is a test file, several of a folder, a script, or a check of ctest."""
+    """Returns whether a name of the last column is a test file, a pattern of test files, a script or a ctest check."""
     return test.split()[0] in checks or (ROOT / test.split()[0]).is_file() or any((ROOT / "tests").glob(f"{test}.cpp"))
 
 
@@ -41,7 +41,7 @@ def mistakes(table, names, checks):
             yield f"docs/promises.md: R{number} has no test, and does not say \"not yet\""
         for test in found:
             if not test.startswith("llava ") and not exists(test, checks):
-                yield f"docs/promises.md: R{number} names {test}, which is no test"
+                yield f"docs/promises.md: R{number} names {test}, which is not a test"
 
 
 def main():
@@ -52,9 +52,9 @@ def main():
                                (table.replace("| not yet |", "| |", 1), [])):
             if not list(mistakes(spoiled, names, checks)):
                 sys.exit("promises: a mistake was not found")
-        return print("fine")
+        return print("ok")
     found = list(mistakes(table, named(), checks))
-    print("\n".join(found) or "fine")
+    print("\n".join(found) or "ok")
     sys.exit(bool(found))
 
 

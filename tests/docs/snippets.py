@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Code in the documents is code that the tests compile, and links in them lead somewhere.
+"""Checks that code in the documents is code that the tests compile, and that links lead to existing files.
 
-    snippets.py               checks README.md and docs/*.md; each line it prints is one difference
-    snippets.py --write       puts the code into the documents
+    snippets.py               checks README.md, CHANGELOG.md, docs/ and examples/; prints one line for each error
+    snippets.py --write       writes the code into the documents
     snippets.py --self-test   checks that a stale snippet and a dead link are found
 
-A snippet is a comment and a block: `<!-- snippet: examples/02_variant.cpp [variant] -->` takes what stands between two
-lines `// [variant]` of that file; without a mark it takes the whole file behind its first comment.
+A snippet is a comment and a code block. `<!-- snippet: examples/02_variant.cpp [variant] -->` takes the lines between
+two lines `// [variant]` of that file; without a mark it takes the whole file after its first comment.
 """
 import pathlib
 import re
@@ -25,7 +25,7 @@ def code_of(text, mark):
 
 
 def filled(document, read):
-    """The document with its snippets as the files have them, and what is wrong with them."""
+    """Returns the document with the code of the files in its snippets, and a list of errors."""
     wrong = []
 
     def block(m):
@@ -45,7 +45,7 @@ def read_file(name):
 
 
 def links(text):
-    """What the text outside of code links to."""
+    """Returns the targets of the links outside of code."""
     return LINK.findall(re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S))
 
 
@@ -57,8 +57,8 @@ def check(path, write):
     if write:
         path.write_text(now, encoding="utf-8")
     elif now != text:
-        problems.append(f"{name}: a snippet is not what its file has; run tests/docs/snippets.py --write")
-    return problems + [f"{name}: the link {link} leads nowhere" for link in links(text)
+        problems.append(f"{name}: a snippet differs from its file; run tests/docs/snippets.py --write")
+    return problems + [f"{name}: the link target {link} does not exist" for link in links(text)
                        if not (path.parent / link).exists()]
 
 

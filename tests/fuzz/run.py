@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the fuzz targets of the preset `fuzz`, each from seeds of the tests' data, for a bounded number of executions.
+"""Runs the fuzz targets of the preset `fuzz`, with seeds from the tests' data, for a bounded number of executions.
 
     python3 tests/fuzz/run.py [--runs N] [--build build/fuzz] [TARGET...]
 
-Everyone is given the same random seed, so that two runs try the same. A finding stays in the build folder and its path
-is printed. An input is at most 64 KiB, and no single allocation may be larger than 64 MiB and four times that (R1),
-except for the pixels of an image. For a release: --runs 2000000, which is ten million and more in all.
+Every target gets the same random seed, so that two runs try the same inputs. An input that fails stays in the build
+folder, and its path is printed. An input has at most 64 KiB. A single allocation may have at most 64 MiB plus four
+times the input (R1), except the pixels of an image. For a release use --runs 2000000, over ten million in all.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ CONFIGS = ("config.json", "preprocessor_config.json", "generation_config.json", 
 
 
 def images():
-    """The small ones of tests/data/image/images.pack."""
+    """Yields the images of tests/data/image/images.pack that have less than 2000 bytes."""
     pack = (DATA / "image" / "images.pack").read_bytes()
     for line in (DATA / "image" / "decode.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -33,7 +33,7 @@ def images():
 
 
 def seeds(target):
-    """Bytes to begin with."""
+    """Yields the initial inputs of a target."""
     goldens = sorted((DATA / "goldens").iterdir())
     if target == "safetensors":
         for file in sorted(DATA.glob("goldens/*/*.safetensors")):
@@ -66,7 +66,7 @@ def seeds(target):
 
 
 def run(binary, runs):
-    """True when nothing was found."""
+    """Runs a target. Returns whether every input passed."""
     corpus = pathlib.Path(tempfile.mkdtemp(prefix="llava_fuzz_"))
     for number, data in enumerate(seeds(binary.name)):
         (corpus / f"{number:04}").write_bytes(data)

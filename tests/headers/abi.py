@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Translation units with and without an option that changes what is compiled do not link into one program.
+"""Tests that translation units with and without an option that changes the compiled code do not link.
 
-    abi.py --compiler g++ --include include   compiles and links pairs; each line it prints is one pair that is wrong
+    abi.py --compiler g++ --include include   compiles and links pairs; prints one line for each wrong pair
 """
 import argparse
 import pathlib
@@ -37,8 +37,8 @@ def main():
                     if first == second and done.returncode:
                         wrong.append(f"{pair} do not link: {done.stderr}")
                     if first != second and (done.returncode == 0 or "number" not in done.stderr):
-                        wrong.append(f"{pair} link, though they differ in what is compiled")
-    print("\n".join(wrong) if wrong else "fine")
+                        wrong.append(f"{pair} link, although their code differs")
+    print("\n".join(wrong) if wrong else "ok")
     return bool(wrong)
 
 

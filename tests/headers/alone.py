@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every header compiles alone, and included twice, without a warning; the umbrella also without exceptions.
-What a program includes first says in one sentence that a standard before C++20 is too old.
+"""Tests that every header compiles alone and included twice without a warning, llava.hpp also without exceptions.
+With a standard before C++20, a header that programs include first (ENTRIES) must give one error that says so.
 
     alone.py --compiler g++ --include include [--system FOLDER] [--stamps FOLDER]   checks include/
-    alone.py --compiler g++ --self-test                           checks that a bad header is found
+    alone.py --compiler g++ --self-test                                             checks that a bad header is found
 
-With --stamps, a header is compiled again only when it or something it includes has changed. A header that needs an
-optional library (see NEEDS) is left out, with a sentence, where that library is not installed.
+With --stamps, a header is compiled again only if it or a file that it includes has changed. A header that needs an
+optional library (NEEDS) is skipped, with a message, if the library is not installed.
 """
 import argparse
 import concurrent.futures
@@ -20,7 +20,7 @@ import tempfile
 
 from headers import INCLUDE, read_headers
 
-# The warnings of CMakeLists.txt; clang has no -Wuseless-cast, and is told not to mind.
+# The warnings of CMakeLists.txt. clang has no -Wuseless-cast, hence -Wno-unknown-warning-option.
 FLAGS = ("-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor "
          "-Wno-unknown-warning-option -Wuseless-cast -Werror -fsyntax-only -x c++").split()
 ENTRIES = ["llava.hpp", "llava/chat_model.hpp", "llava/config.hpp", "llava/fwd.hpp", "llava/image/file.hpp",
@@ -36,7 +36,7 @@ NEEDS = [
 
 
 def compile_text(args, text, *flags):
-    """The compiler's complaints about `text`, or nothing."""
+    """Returns the compiler's messages about `text`, or an empty string if it compiles."""
     command = [args.compiler, *FLAGS, *(f"-I{i}" for i in args.include), *(f"-isystem{i}" for i in args.system),
                *flags, "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True)
@@ -49,7 +49,7 @@ def stamp_of(args, path, flags):
 
 
 def is_fresh(stamp):
-    """Nothing named in the dependency file is newer than it."""
+    """Returns whether all files that the dependency file names are older than it."""
     if stamp is None or not stamp.exists():
         return False
     names = re.findall(r"(?:\\ |\S)+", stamp.read_text().replace("\\\n", " ").split(":", 1)[-1])
@@ -61,7 +61,7 @@ def is_fresh(stamp):
 
 
 def check(args, path, *flags):
-    """The complaints about one header."""
+    """Returns the compiler's messages about one header."""
     stamp = stamp_of(args, path, flags)
     if is_fresh(stamp):
         return ""
@@ -77,25 +77,25 @@ def check(args, path, *flags):
 
 
 def check_older(args, path, *flags):
-    """The complaints about one header under an older standard, if they are not the one that is due."""
+    """Returns the messages about one header under an older standard, unless they are the one expected error."""
     found = compile_text(args, f"#include <{path}>\n", *flags)
     errors = re.findall(r"error: (.*)", found)
     return ("" if len(errors) == 1 and "llava: these headers are C++20" in errors[0]
-            else found or "it is taken for C++20")
+            else found or "it compiles without an error")
 
 
 def leave_out(args, paths):
-    """The paths whose optional library is here."""
+    """Returns the paths whose optional library is installed."""
     missing = []
     for pattern, names, library in NEEDS:
         if any(re.match(pattern, p) for p in paths) and compile_text(args, "".join(f"#include <{n}>\n" for n in names)):
             missing.append(pattern)
-            print(f"{library} is not installed: headers that match {pattern} are left out")
+            print(f"{library} is not installed: headers that match {pattern} are skipped")
     return [p for p in paths if not any(re.match(pattern, p) for pattern in missing)]
 
 
 def check_all(args, paths):
-    """{path: complaints} of those headers that have any."""
+    """Returns {path: messages} of the headers that fail."""
     jobs = [(check, p) for p in paths] + [(check, p, "-fno-exceptions") for p in paths if p == "llava.hpp"]
     jobs += [(check_older, p, "-std=c++17") for p in paths if p in ENTRIES]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -134,7 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--compiler", default="g++")
     parser.add_argument("--include", action="append", default=[])
-    parser.add_argument("--system", action="append", default=[], help="folder of a library whose warnings are not ours")
+    parser.add_argument("--system", action="append", default=[], help="include folder whose warnings are ignored")
     parser.add_argument("--stamps", type=pathlib.Path)
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("headers", nargs="*", help="only these, such as llava/config.hpp")

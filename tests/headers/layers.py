@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom, and the other rules that every header keeps.
+"""Checks which layer includes which, and the other rules for headers.
 
-    layers.py               checks include/; each line it prints is one broken rule
-    layers.py --self-test   checks that each rule still catches a file that breaks it
+    layers.py               checks include/; prints one line for each violation
+    layers.py --self-test   checks that violations of each rule are found
 
-The table is the architecture: down the page is along the data; stages are siblings and meet in pipeline/; no stage or
-block includes a backend. `x` stands for the folder llava/x/ or the header llava/x.hpp.
+The table ALLOWED is the architecture. Its order is the data flow; stages are siblings and meet in pipeline/; no stage
+or block includes a backend. `x` stands for the folder llava/x/ or the header llava/x.hpp.
 """
 import re
 
@@ -40,7 +40,7 @@ ALLOWED = {name: set(may.split()) for name, may in {
     "eval": f"{ABOVE} comm models",
 }.items()}
 
-# Where a header from outside may stand: name of the include -> files below llava/, and why not elsewhere.
+# Where external headers may be included: (name of the header, files below llava/, why not elsewhere).
 OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sentence in [
     (r"(cpuid|immintrin|x86intrin|[a-z]mmintrin|arm_neon|arm_sve)\.h", r"backend/simd(/|\.)",
      "only backend/simd/ knows instruction sets"),
@@ -53,7 +53,7 @@ OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sent
     (r"(mpi|nccl)\.h", r"comm/", "MPI and NCCL stay in comm/"),
     (r"(sys/|unistd|fcntl|dirent|ftw|poll|pthread|sched)",
      r"(tensor|checkpoint|serve|train|eval|comm)/|base/executor\.hpp|backend/simd/isa\.hpp",
-     "system calls stay in tensor/, checkpoint/, base/executor.hpp, backend/simd/isa.hpp and what stands on pipeline/"),
+     "system calls stay in tensor/, checkpoint/, base/executor.hpp, backend/simd/isa.hpp and above pipeline/"),
     (r"regex$", r"^$", "std::regex recurses on its input and costs three seconds to parse"),
     (r"iostream$", r"^$", "the library never prints"),
     (r"filesystem$", r"(checkpoint|serve|train|eval)/",
@@ -77,7 +77,7 @@ def layer_of(path):
 def check_includes(path, text, found):
     layer, short = layer_of(path), path.removeprefix("llava/")
     if layer is not None and layer not in ALLOWED:
-        found.append(f"{short}: {layer} is not in the table of tests/headers/layers.py; say there what it may include")
+        found.append(f"{short}: {layer} is not in the table of tests/headers/layers.py; add what it may include")
         return
     for number, name, quoted in includes(text):
         where = f"{short}:{number}"
@@ -93,7 +93,7 @@ def check_includes(path, text, found):
                 of_folder = "/" if name.startswith(f"llava/{target}/") else ".hpp"
                 found.append(f"{short}: {layer}{is_folder} may not include {target}{of_folder} (allowed: {allowed})")
         elif name.startswith("llava: ") and short == "base/macros.hpp":
-            pass  # a sentence for older compilers
+            pass  # the error message for older standards
         elif quoted:
             found.append(f'{where}: write the whole path, #include <llava/...>, not "{name}"')
         else:
@@ -103,7 +103,7 @@ def check_includes(path, text, found):
                     found.append(f"{where}: may not include <{name}>: {sentence}")
             if not rules and not STANDARD.match(name):
                 found.append(f"{where}: may not include <{name}>: it is neither the library's nor the standard's (add "
-                             "a rule to OUTSIDE in tests/headers/layers.py, or for a C header take <c...>)")
+                             "a rule to OUTSIDE in tests/headers/layers.py, or use <c...> for a C header)")
 
 
 def check_text(path, text, found):
@@ -114,15 +114,15 @@ def check_text(path, text, found):
         where = f"{short}:{number}"
         if (not is_macros and (m := re.match(r"\s*#\s*(define|undef)\s+(\w+)", line))
                 and not (m[1] == "undef" and is_put_back(m[2], text))):
-            found.append(f"{where}: #{m[1]} {m[2]}: macros stand in base/macros.hpp only")
+            found.append(f"{where}: #{m[1]} {m[2]}: only base/macros.hpp may define macros")
         if is_macros and (m := re.match(r"\s*#\s*define\s+(?!LLAVA_)(\w+)", line)):
             found.append(f"{where}: {m[1]}: a macro's name begins with LLAVA_")
         if not re.match(r"backend/(simd|cuda)(/|\.)", short) and not is_macros and (m := ISA_MACRO.search(line)):
-            found.append(f"{where}: {m[0]}: only backend/simd/ and base/macros.hpp may ask for an instruction set")
+            found.append(f"{where}: {m[0]}: only backend/simd/ and base/macros.hpp may test for an instruction set")
         if re.search(r"\busing\s+namespace\b", line):
             found.append(f"{where}: no `using namespace` in a header")
         if "__has_include" in line and re.search(r"__has_include\s*\(\s*<[^>]*[./]", text.split("\n")[number - 1]):
-            found.append(f"{where}: an optional library gets a header of its own, not __has_include")
+            found.append(f"{where}: an optional library needs its own header, not __has_include")
     if (not short.startswith("backend/cuda") and not re.search(r"^#pragma once$", code, re.M)
             and not path.endswith((".inc", ".inl"))):
         found.append(f"{short}: #pragma once is missing")
@@ -134,12 +134,12 @@ def check_text(path, text, found):
 
 
 def is_put_back(macro, text):
-    """Whether a macro of others that is undefined here is as it was behind this header."""
+    """Returns whether the header restores a foreign macro that it undefines."""
     return all(re.search(rf'^#pragma {what}_macro\("{macro}"\)$', text, re.M) for what in ("push", "pop"))
 
 
 def argument_list(text, start):
-    """The text from just after an opening bracket to the one that closes it."""
+    """Returns the text from just after an opening bracket to its closing bracket."""
     depth = 1
     for m in re.compile(r'"(?:\\.|[^"\\\n])*"|[()]').finditer(text, start):
         depth += {"(": 1, ")": -1}.get(m[0], 0)
@@ -183,11 +183,11 @@ BAD = [
     (one("text/bpe.hpp", "#include <utf8proc.h>"), "neither the library's nor the standard's"),
     (one("base/dtype.hpp", "#ifdef __AVX2__\n#endif"), "base/dtype.hpp:2: __AVX2__: only backend/simd/"),
     (one("backend/scalar.hpp", "#if defined(__aarch64__)\n#endif"), "__aarch64__"),
-    (one("ops/norm.hpp", "#define LLAVA_X 1"), "#define LLAVA_X: macros stand in base/macros.hpp only"),
+    (one("ops/norm.hpp", "#define LLAVA_X 1"), "#define LLAVA_X: only base/macros.hpp may define macros"),
     (one("base/macros.hpp", "#define MAX(a, b) a"), "begins with LLAVA_"),
     (one("ops/norm.hpp", '#include "llava: a sentence"'), "write the whole path"),
     (one("checkpoint/json.hpp", '#pragma push_macro("Bool")\n#undef Bool'),
-     "#undef Bool: macros stand in base/macros.hpp only"),
+     "#undef Bool: only base/macros.hpp may define macros"),
     (one("ops/norm.hpp", "static_assert(sizeof(int) == 4);"), 'ops/norm.hpp:2: static_assert needs a sentence'),
     (one("ops/norm.hpp", 'static_assert(f("llama: )"), // "llava: not this"\n "four bytes");'),
      "static_assert needs a sentence"),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No line of C++, CMake, Python, shell or prose has more than 120 characters. Tables and links of Markdown are not
-counted, nor is literal data in raw strings of C++.
+"""Checks that no line of C++, CMake, Python, shell or prose has more than 120 characters. Tables and links of Markdown
+and raw strings of C++ are not counted.
 
-    lines.py              checks the whole project; each line it prints is one line that is too long
-    lines.py --self-test  checks that the rule still catches one, and lets go what it should
+    lines.py              checks the whole project; prints one line for each line that is too long
+    lines.py --self-test  checks that lines that are too long are found, and exceptions pass
 """
 import re
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No file of the project names a folder of somebody's machine, and none is left unfinished.
+"""Checks that no file of the project names a folder of one machine or is marked as unfinished.
 
-    names.py               checks every file that git knows or would add; each line it prints is one place
-    names.py --self-test   checks that such lines are still found
+    names.py               checks every file that git tracks or would add; prints one line for each place
+    names.py --self-test   checks that such lines are found
 """
 import os
 import pathlib
@@ -17,7 +17,7 @@ RULES = [
     (re.compile(r"(?<![\w.~$})-])/(?:h[o]me|r[o]ot|w[o]rk|U[s]ers|m[n]t)/"), "a folder of one machine"),
     (re.compile(r"\b(?:T[O]DO|F[I]XME)\b"), "left unfinished: do it, or say in words what is not supported"),
 ]
-SKIPPED = ("tests/data/", "LICENSE")  # data may hold any text
+SKIPPED = ("tests/data/", "LICENSE")  # data may contain any text
 
 
 def project_files():
@@ -25,7 +25,7 @@ def project_files():
         listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
                                 check=True, capture_output=True, text=True).stdout.split("\0")
         return [name for name in listed if name]
-    except (OSError, subprocess.CalledProcessError):  # an unpacked archive
+    except (OSError, subprocess.CalledProcessError):  # not a git checkout
         return [p.relative_to(ROOT).as_posix() for top in os.listdir(ROOT) if top not in ("build", ".git")
                 for p in ((ROOT / top).rglob("*") if (ROOT / top).is_dir() else [ROOT / top])]
 

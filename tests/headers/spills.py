@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the simd kernels and looks for sums that do not stay in registers.
+"""Compiles the simd kernels and looks for accumulators that do not stay in registers.
 
-    spills.py --compiler g++ --include include      exits 1 and names the loop when one stores a vector on the stack
-    spills.py ... --self-test                       shows that a tile too large for the registers is found
+    spills.py --compiler g++ --include include      exits with 1 and names the loop if one stores a vector on the stack
+    spills.py ... --self-test                       checks that a tile too large for the registers is found
 
-A compiler that runs out of registers stores a sum and loads it again in each turn of the loop, which halves its speed
-and fails no test. So in the innermost loops of the functions below that multiply and add, no vector may go to the
-stack.
+A compiler that runs out of registers stores and reloads an accumulator in every iteration, which halves the speed and
+fails no test. So the innermost multiply-add loops of the functions below must not store a vector on the stack.
 """
 import argparse
 import pathlib
@@ -29,7 +28,7 @@ BLOCKS = ("template void block_tile<{}, {}, {}>(const block_arguments<{}>&, cons
           "std::ptrdiff_t, std::ptrdiff_t, float*);")
 PRODUCT = ("template void product_tile<{0}, 4, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], "
            "std::ptrdiff_t, float*, std::ptrdiff_t);")
-# What is instantiated, by instruction set, and its mangled name.
+# By instruction set: the instantiated kernels and a part of their mangled names.
 KERNELS = {
     "avx2": [(PRODUCT.format(3, "float"), "product_tileILj3ELj4EfE"),
              (PRODUCT.format(3, "f16"), "product_tileILj3ELj4ENS"),
@@ -53,7 +52,7 @@ JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")
 
 
 def functions(assembly):
-    """Mangled name -> lines."""
+    """Returns {mangled name: lines}."""
     found, lines = {}, None
     for line in assembly.splitlines():
         if match := re.match(r"^(_Z\w+):", line):
@@ -64,7 +63,7 @@ def functions(assembly):
 
 
 def innermost_loops(lines):
-    """(first line, last line) of loops that contain no other."""
+    """Returns (first line, last line) of the loops that contain no other loop."""
     labels = {line.split(":")[0].strip(): i for i, line in enumerate(lines) if re.match(r"^\.L\w+:", line)}
     loops = [(labels[m.group(1)], i) for i, line in enumerate(lines)
              if (m := JUMP.match(line)) and labels.get(m.group(1), i) < i]
@@ -72,7 +71,7 @@ def innermost_loops(lines):
 
 
 def check(compiler, includes, isa, kernels):
-    """Sentences about what was found; empty when all is well."""
+    """Returns messages about the loops that spill, or an empty list."""
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "kernels.cpp"
         source.write_text(SOURCE.format(isa=isa, instances="\n".join(k[0] for k in kernels)))
@@ -103,12 +102,12 @@ def main():
     args = parser.parse_args()
     machine = subprocess.run([args.compiler, "-dumpmachine"], capture_output=True, text=True).stdout
     if not machine.startswith("x86_64"):
-        print("spills: only x86 kernels are looked at")
+        print("spills: only x86-64 kernels are checked")
         return 0
     if args.self_test:
         missed = [isa for isa, kernel in TOO_LARGE.items() if not check(args.compiler, args.include, isa, [kernel])]
         for isa in missed:
-            print(f"spills: the self-test's tile of {isa}, too large for its registers, was not found")
+            print(f"spills: the tile of the self-test that is too large for {isa} was not found")
         return bool(missed)
     complaints = [c for isa, kernels in KERNELS.items() for c in check(args.compiler, args.include, isa, kernels)]
     print("\n".join(complaints) or "spills: none")

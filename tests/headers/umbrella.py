@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""include/llava.hpp reaches every header, except those that are opt-in.
+"""Checks that include/llava.hpp includes every header, directly or not, except the opt-in headers.
 
-    umbrella.py               checks include/; each line it prints is one header
-    umbrella.py --self-test   checks that a header that is forgotten, or opt-in and reached, is found
+    umbrella.py               checks include/; prints one line for each error
+    umbrella.py --self-test   checks that a missing header and an included opt-in header are found
 """
 import re
 
@@ -10,12 +10,12 @@ from headers import includes, main, without_comments
 
 OPT_IN = {
     r"llava/image/(\w+_)?file\.hpp": "links libjpeg and libpng",
-    r"llava/fwd\.hpp": "is for those who do not include the umbrella",
+    r"llava/fwd\.hpp": "is for programs that do not include llava.hpp",
     r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files))\.hpp":
         "writes model folders: most programs only read them",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
     r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
-    r"llava/(serve|train|eval|comm)/": "stands on the pipeline, for programs that serve, train or measure",
+    r"llava/(serve|train|eval|comm)/": "builds on the pipeline, for programs that serve, train or measure",
 }
 
 
@@ -38,17 +38,17 @@ def check(files):
     for path in files:
         reason = opt_in_reason(path)
         if path not in reached and not reason:
-            found.append(f"{path}: llava.hpp does not reach it: "
-                         "include it there, or give its reason in tests/headers/umbrella.py")
+            found.append(f"{path}: llava.hpp does not include it: "
+                         "add it there, or to OPT_IN in tests/headers/umbrella.py")
         if path in reached and reason and path != "llava/fwd.hpp":
-            found.append(f"{path}: llava.hpp reaches it, but it is opt-in: it {reason}")
+            found.append(f"{path}: llava.hpp includes it, but it is opt-in: it {reason}")
     return found
 
 
 A = "#include <llava/a.hpp>"
 BAD = [
-    ({"llava.hpp": A, "llava/a.hpp": "", "llava/b.hpp": ""}, "llava/b.hpp: llava.hpp does not reach it"),
-    ({"llava.hpp": f"// {A}", "llava/a.hpp": ""}, "llava/a.hpp: llava.hpp does not reach it"),
+    ({"llava.hpp": A, "llava/a.hpp": "", "llava/b.hpp": ""}, "llava/b.hpp: llava.hpp does not include it"),
+    ({"llava.hpp": f"// {A}", "llava/a.hpp": ""}, "llava/a.hpp: llava.hpp does not include it"),
     ({"llava.hpp": A}, "which does not exist"),
     ({"llava.hpp": A, "llava/a.hpp": "#include <llava/image/file.hpp>", "llava/image/file.hpp": ""},
      "but it is opt-in"),
