@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of floats, and the bytes that gguf makes of them: tests/data/quant/blocks.safetensors.
+"""Writes rows of floats and their quantised bytes by gguf: tests/data/quant/blocks.safetensors.
 
     python tests/oracle/block_vectors.py         needs gguf, numpy, safetensors
 
     x (rows, 64) f32                             usual values, outliers, ties, zeros, the smallest and the largest
-    q8_0 (rows, 68) u8, q4_0 (rows, 36) u8       x as GGUF's types of those names
-    q8_0.x, q4_0.x (rows, 64) f32                what gguf reads back
+    q8_0 (rows, 68) u8, q4_0 (rows, 36) u8       x in GGUF's types of these names
+    q8_0.x, q4_0.x (rows, 64) f32                x dequantised by gguf
 """
 from importlib.metadata import version
 from pathlib import Path

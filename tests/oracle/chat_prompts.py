@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts and ids for tests/pipeline/chat_prompts.cpp: what transformers' apply_chat_template makes of conversations.
+"""Writes prompts and ids of conversations by transformers' apply_chat_template, for tests/pipeline/chat_prompts.cpp.
 
     pip install transformers==4.57.6 jinja2 pillow torch
     python3 tests/oracle/chat_prompts.py          writes tests/data/text/chat_prompts.json
 
-The folders are examples/tiny, whose processor gets the messages as parts, and tests/data/goldens/text_llama, whose
-tokenizer gets them as text, each with templates of our own making: "own" is the folder's. A turn is (role, text,
-pictures); its pictures stand in front, each with a line end behind it, or where the text has <image>. Of a record:
-prompt and ids, or null where the reference fails.
+The folders are examples/tiny, whose processor takes messages as parts, and tests/data/goldens/text_llama, whose
+tokenizer takes messages as text. Each is run with our own templates and tiny also with its folder's template ("own"). A
+turn is (role, text, number of images). Images come first, each followed by a line end, or where the text has <image>. A
+record has the prompt and the ids, or null if the reference fails.
 """
 import json
 import pathlib
@@ -55,7 +55,7 @@ CONVERSATIONS = [
 
 
 def parts(text, pictures):
-    """A turn's text as a processor gets it."""
+    """Returns a turn's text in the form that a processor takes."""
     out = []
     while pictures > len(out) and text.startswith("<image>\n"):
         out.append({"type": "image"})
@@ -77,7 +77,7 @@ def of_tokenizer(tokenizer, template, turns):
 
 
 def records():
-    # transformers 5 wrote the folder: 4.57 takes its list of special tokens for another thing
+    # transformers 5 wrote the folder. 4.57 misreads its list of special tokens.
     tiny = ROOT / "examples" / "tiny"
     processor = LlavaProcessor(CLIPImageProcessor.from_pretrained(tiny),
                                AutoTokenizer.from_pretrained(tiny, extra_special_tokens={}), patch_size=12)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chat templates of our own making for chat_template_vectors.py: a list that has every construct in it."""
+"""Our own chat templates for chat_template_vectors.py. Together they use every construct."""
 
-# A construct and its neighbours stand together; what is between ;; or line ends is rendered on its own.
+# Related constructs stand together. Each expression between `;;` or line ends is rendered on its own.
 VALUES = r"""
 'a' ;; "b" ;; 'it''s' ;; 'a\nb' ;; 'a\tb\\c\'d\"e' ;; '\<\s>' ;; '\x41\u00e9\U0001F600\101\0end' ;; 'two' "parts" ;; 0
 7 ;; -7 ;; +7 ;; --7 ;; - 7 ;; true ;; false ;; none ;; True ;; False ;; None ;; [] ;; [1, 'b', none] ;; (1, 2) | length

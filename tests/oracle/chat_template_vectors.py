@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vectors for tests/text/chat_template.cpp: what Jinja, set up as transformers sets it up, makes of small templates.
+"""Vectors for tests/text/chat_template.cpp: small templates, rendered by Jinja with the settings of transformers.
 
     pip install jinja2==3.1.6
     python3 tests/oracle/chat_template_vectors.py                      writes tests/data/text/chat_templates.json
     python3 tests/oracle/chat_template_vectors.py --random 200000 --out FILE
     LLAVA_CHAT_TEMPLATE_VECTORS=FILE llava_tests "[#chat_template]"
 
-All templates are of our own making: a list that has every construct in it, and random ones, of white space around tags
-and of expressions. The file is {"variables": {...}, "vectors": [[template, text], ...]}; the text is null where
-rendering must fail.
+All templates are our own: a list that uses every construct, and random templates of white space around tags and of
+expressions. The file is {"variables": {...}, "vectors": [[template, text], ...]}; text is null if rendering must fail.
 """
 import argparse
 import json
@@ -41,7 +40,7 @@ VARIABLES = {
 
 
 class Generation(jinja2.ext.Extension):
-    """`generation` prints its body; what is said in it stays in it."""
+    """The tag `generation` prints its body. Variables that the body sets are local to it."""
 
     tags = {"generation"}
 
@@ -71,7 +70,7 @@ def environment():
 
 
 def of_texts(name, of_anything):
-    """A filter that refuses what the library refuses on purpose: to take a list or a dictionary for a text."""
+    """Returns a filter that rejects a list or a dictionary as a text, as the library does on purpose."""
     def checked(value):
         if isinstance(value, (list, tuple, dict)):
             raise TypeError(name)
@@ -100,7 +99,7 @@ def rendered(template):
 
 
 def white_space(rng):
-    """A template whose text is mostly white space around tags with all kinds of marks."""
+    """Returns a random template: mostly white space around tags with all white-space marks (`-`, `+`)."""
     out = ""
     for _ in range(rng.randint(2, 6)):
         out += rng.choice(["", "a", "a ", " b", "\n", "\n\n", "  ", "\t", "a\n", "a\n  ", "\n b", " \n ", "\n\n  ",
@@ -122,7 +121,7 @@ def white_space(rng):
 
 
 def expression(rng, kind, depth):
-    """A random expression, mostly of the kind that is asked for."""
+    """Returns a random expression, mostly of `kind`: s text, n number, b bool, l list, t dictionary."""
     if rng.random() < 0.03:
         kind = rng.choice("stnbl")
     if depth == 0:
@@ -202,7 +201,7 @@ def random_template(rng):
 
 
 def refuses(template, text):
-    """Likewise: the text of a list, in a text."""
+    """Returns whether the text contains a list, a dictionary or an object, which the library rejects on purpose."""
     return (text is not None and bool(re.search(r"\[.*\]|\{.*\}|<generator|built-in|object at", text))
             and "tojson" not in template)
 

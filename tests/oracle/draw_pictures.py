@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the example pictures of the bundled model "tiny", in the style of its scenes.
+"""Draws the example images of the bundled model "tiny", in the style of its scenes.
 
     python tests/oracle/draw_pictures.py examples/tiny/images
 
-writes four PNG pictures and one JPEG; one of them is wide and one is tall.
+Writes four PNG images and one JPEG. One of them is wide and one is tall.
 
 Needs: Pillow.
 """

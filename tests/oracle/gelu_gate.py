@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What transformers computes with the golden model text_llama when its config.json says "hidden_act": "gelu":
-tests/data/models/gelu_gate.json, the ids of a prompt and the logits of its last position in fp32.
+"""Writes tests/data/models/gelu_gate.json: the ids of a prompt and the fp32 logits of its last position, computed by
+transformers with the golden model text_llama and "hidden_act": "gelu" in its config.json.
 
     python3 tests/oracle/gelu_gate.py         (torch, transformers, tokenizers)
 """

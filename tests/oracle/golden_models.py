@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small random models of goldens.py: their configurations, weights and layouts.
 
-hf        a folder of LlavaForConditionalGeneration, names as transformers 4 writes them (language_model.model.…)
+hf        a folder of LlavaForConditionalGeneration with the names of transformers 4 (language_model.model.…)
 hf_new    the same with the names of transformers 5 (model.language_model.…)
-original  haotian-liu/LLaVA's: mm_… keys and names, the tower in a folder of its own or (inside) with the rest
-text      a language model alone
+original  haotian-liu/LLaVA's layout: mm_… keys and names; the tower has its own folder or (inside) is in the model's
+text      a language model only
 """
 import json
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
 class SquaredSiglip(SiglipImageProcessorPil):
-    """LLaVA-NeXT's `pad` with a SigLIP tower: a square beside the mean colour, then SigLIP's processor."""
+    """LLaVA-NeXT's `pad` with a SigLIP tower: pads to a square with the mean colour, then runs SigLIP's processor."""
 
     def __call__(self, images, **more):
         side = max(images.size)
@@ -44,11 +44,11 @@ class SquaredSiglip(SiglipImageProcessorPil):
         return super().__call__(images=square, **more)
 
 
-SquaredSiglip.__name__ = "SiglipImageProcessorPil"  # what a tower's preprocessor_config.json says
+SquaredSiglip.__name__ = "SiglipImageProcessorPil"  # the name in a tower's preprocessor_config.json
 
 @dataclass
 class Spec:
-    """One model: what is said here differs from LLaVA-1.5's shape."""
+    """One model. The fields state how it differs from LLaVA-1.5."""
 
     name: str
     layout: str = "hf"
@@ -63,7 +63,7 @@ class Spec:
     projector: str = "mlp2x_gelu"
     projector_bias: bool = True
     inside: bool = False
-    tower: str = ""  # siglip: also where shape is not stretch
+    tower: str = ""  # siglip: a SigLIP tower for every shape; without it, only for stretch
 
     @property
     def siglip(self):
@@ -132,7 +132,7 @@ SPECS = [
 
 
 class Projector(torch.nn.Module):
-    """The projectors of the original that transformers does not have."""
+    """The projectors of the original program that transformers does not have."""
 
     def __init__(self, kind, width, hidden):
         super().__init__()
@@ -172,7 +172,7 @@ def empty_model(spec, vocab):
 
 
 def randomise(model, seed):
-    """Weights of a size that keeps all stages lively: nothing vanishes, nothing saturates."""
+    """Draws weights of a magnitude with which no activation vanishes or saturates at any stage."""
     generator = torch.Generator().manual_seed(seed)
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=generator)
@@ -187,7 +187,7 @@ def randomise(model, seed):
 
 
 def file_names(spec, tensors):
-    """From transformers' names in memory to those of the layout."""
+    """Renames tensors from transformers' names in memory to the names of the layout."""
     if spec.layout == "text":
         return tensors
     old = {"model.language_model.": "language_model.model.", "model.vision_tower.": "vision_tower.vision_model.",
@@ -223,7 +223,7 @@ def save_weights(tensors, folder, shards=1):
 
 
 def original_config(spec, model):
-    """config.json as LLaVA's training writes it, around the language model's own."""
+    """Returns config.json as LLaVA's training writes it: the language model's own, with LLaVA's keys."""
     about = model.config.text_config.to_dict() | {
         "model_type": "llava_mistral" if spec.text_type == "mistral" else "llava", "mm_vision_tower": "tower",
         "mm_hidden_size": spec.vision_numbers()["hidden_size"], "mm_projector_type": spec.projector,
@@ -237,14 +237,14 @@ def original_config(spec, model):
 
 
 def build(spec, seed, folder):
-    """Writes the folder; the model with just the weights that are in it."""
+    """Writes the folder. Returns the model with exactly the stored weights."""
     vocab = write_tokenizer(spec, folder)
     model = empty_model(spec, vocab)
     randomise(model, seed)
     stored = {}
-    for name, p in model.named_parameters():  # a tied head is not among them
+    for name, p in model.named_parameters():  # without a tied head
         stored[name] = p.data.to(DTYPES[spec.storage])
-        p.data = stored[name].float()  # what is not a weight, like RoPE's frequencies, stays as it is
+        p.data = stored[name].float()  # buffers such as RoPE's frequencies are unchanged
     names = file_names(spec, stored)
     if spec.layout == "original":
         (folder / "config.json").write_text(json.dumps(original_config(spec, model), indent=1, default=str) + "\n")

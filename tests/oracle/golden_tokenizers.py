@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizers of the small random models of golden_models.py: written into a model's folder, and read from it."""
+"""Writes and reads the tokenizers of the small random models of golden_models.py."""
 import json
 
 import sentencepiece
@@ -12,7 +12,7 @@ QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{
 
 
 def write_byte_level(folder, size):
-    """A small tokenizer of Qwen2's kind."""
+    """Trains, writes and returns a small tokenizer like Qwen2's."""
     from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
     made = tokenizers.Tokenizer(models.BPE())
     made.normalizer = normalizers.NFC()
@@ -29,7 +29,7 @@ def write_byte_level(folder, size):
 
 
 def write_tokenizer(spec, folder):
-    """Writes the tokenizer's files; the number of ids."""
+    """Writes the tokenizer's files. Returns the number of ids."""
     if spec.text_type == "qwen2":
         made = write_byte_level(folder, 420)
         spec.image_id = made.token_to_id("<image>")
@@ -46,8 +46,7 @@ def write_tokenizer(spec, folder):
 
 
 class Original:
-    """tokenizer_image_token of haotian-liu/LLaVA: every piece between <image>s with a BOS, of which the first is
-    kept."""
+    """tokenizer_image_token of haotian-liu/LLaVA: encodes the parts between <image>s, and only the first has a BOS."""
 
     def __init__(self, folder):
         self.pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))

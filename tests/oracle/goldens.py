@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small random models and what transformers computes with them at every stage, in fp32: tests/data/goldens/.
+"""Writes tests/data/goldens/: small random models and the results of transformers at every stage, in fp32.
 
     python3 tests/oracle/goldens.py         makes all of them (torch, transformers, sentencepiece, Pillow, safetensors)
 
 Each folder is a model in one of the layouts of golden_models.py, with golden.json (cases: prompt, pictures) and
 golden.safetensors: picture.<name> (H, W, 3), <case>.pixel_values, .features, .image_tokens, .input_ids, .logits (last
-rows), .greedy (64 tokens, no eos). Image processors are the ones on Pillow. Weights are drawn so that the
-greedy tokens are well apart from the second best; a seed for which they are not is passed over.
+rows), .greedy (64 tokens, no eos). The image processors are those that use Pillow. A seed is used only if the logits of
+all greedy tokens are clearly above the second best.
 """
 import json
 import pathlib
@@ -30,7 +30,7 @@ LOGIT_ROWS = 4
 
 
 def pictures():
-    """Three pictures that show every rounding: wide, square, tall."""
+    """Returns three images that exercise every rounding: wide, square, tall."""
     made = {}
     for name, (w, h), seed in (("wide", (61, 40), 1), ("square", (37, 37), 2), ("tall", (33, 90), 3)):
         rng = np.random.default_rng(seed)
@@ -41,14 +41,14 @@ def pictures():
 
 
 def features_of(model, pixels):
-    """The hidden state that the projector is given."""
+    """Returns the hidden state that the projector reads."""
     config = model.config
     hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[config.vision_feature_layer]
     return hidden[:, 1:] if config.vision_feature_select_strategy == "default" else hidden
 
 
 def greedy(model, text, embeddings):
-    """64 tokens without eos, and the smallest margin between the best and the next one."""
+    """Returns 64 tokens, with no stop at eos, and the smallest relative margin of the best logit over the second."""
     tokens, margin = [], float("inf")
     out = text(inputs_embeds=embeddings, use_cache=True)
     for _ in range(NEW_TOKENS):
@@ -62,7 +62,7 @@ def greedy(model, text, embeddings):
 
 
 def run_case(model, spec, tokenizer, images, case):
-    """All stages of one prompt."""
+    """Returns the results of all stages for one prompt, the margin of greedy(), and the number of positions."""
     stages = {}
     ids = tokenizer.encode(TEMPLATE.format(case["question"]))
     if case["pictures"]:
@@ -71,7 +71,7 @@ def run_case(model, spec, tokenizer, images, case):
                             for p in case["pictures"]]).float()
         features = features_of(model, pixels)
         projected = model.model.multi_modal_projector(features)
-        # "tall" alone adds nothing to what "two" shows
+        # the case "two" covers "tall" alone
         if len(set(case["pictures"]) & {"tall"}) < len(case["pictures"]):
             stages |= {"pixel_values": pixels, "features": features, "image_tokens": projected}
     embed, rows, image = model.get_input_embeddings(), [], 0
@@ -92,7 +92,7 @@ def run_case(model, spec, tokenizer, images, case):
 
 
 def check_folder(spec, folder, model):
-    """transformers reads the folder as the model in memory."""
+    """Asserts that transformers reads the folder as the model in memory."""
     kind = transformers.LlavaForConditionalGeneration if spec.vision is not None else transformers.AutoModelForCausalLM
     read, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"], report

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What transformers' image processors make of pictures under odd settings: tests/data/image/processors.txt.
+"""Runs transformers' image processors with unusual settings: tests/data/image/processors.txt.
 
     python3 tests/oracle/image_processors.py        needs transformers 4.57 (the slow classes), torch, pillow, numpy
 
 Each line is a preprocessor_config.json, a tab, and one crc for each of PICTURES: zlib.crc32 of pixel_values as
 little-endian floats (3, 42, 42), from AutoImageProcessor in a folder of model_type llava. Or it is the JSON, a tab, the
-word error and a part of the sentence that is to come: because transformers raises, because a tower of 42 pixels cannot
-take what it makes, or (REFUSED) because the C++ program does not do what it does.
+word error and a part of the expected message, because transformers raises, because the result does not fit a tower of
+42 pixels, or (REFUSED) because the C++ program does not support the setting.
 """
 import json
 import os
@@ -97,14 +97,14 @@ REFUSED = [
     (SIGLIP | {"resample": 0},
      '"resample" is 0 for SiglipImageProcessor, expected 1 (lanczos), 2 (bilinear) or 3 (bicubic)'),
     (CLIP | {"size": {"height": 50, "width": 60}}, '"size" is 60 x 50 for CLIPImageProcessor, expected a square'),
-    # 5.x reads it otherwise
+    # transformers 5.x reads the last two differently.
     (CLIP | {"size": {"shortest_edge": 42, "longest_edge": 42}}, '"size" is an object of shortest_edge, longest_edge,'),
-    (CLIP | {"use_square_size": True}, '"use_square_size" is true for CLIPImageProcessor, expected false'),  # likewise
+    (CLIP | {"use_square_size": True}, '"use_square_size" is true for CLIPImageProcessor, expected false'),
 ]
 
 
 def values(folder, setting):
-    """The pixel values of all pictures; None where transformers raises or a tower of SIDE pixels would."""
+    """Returns the pixel values of all images, or None if transformers raises or a tower of SIDE pixels would."""
     (folder / "preprocessor_config.json").write_text(json.dumps(setting))
     made = []
     for picture in PICTURES:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What LLaVA's own program answers: tests/data/goldens/original_program.json.
+"""Records the answers of LLaVA's own program: tests/data/goldens/original_program.json.
 
     python tests/oracle/original_program.py    needs llava-torch 1.2.2.post1, transformers 4.37.2, tokenizers 0.15.1,
-                                               sentencepiece 0.1.99, Pillow 10.4.0 and torch, all of Python 3.11
+                                               sentencepiece 0.1.99, Pillow 10.4.0 and torch, for Python 3.11
 
-llava.eval.run_llava itself loads a folder, and is asked; what it gives to the model is looked at on the way. The
-folders are the original ones of tests/data/goldens, some with other files or with a language model that says one thing:
+llava.eval.run_llava loads each folder and answers the questions. This script also records its inputs to the model. The
+folders are the original ones of tests/data/goldens, some with other files, or with a language model with one answer:
 
-folders    name: what the program is to take the folder's name for; of: the golden that it is;
-           files: what differs in it; says: the tokens that it answers with
-questions  folder, picture of its golden.safetensors, query, mode (null: by the name); then prompt, input_ids, tokens,
-           text
+folders    name: the folder's name, which the program interprets; of: the golden that is copied;
+           files: the files that differ; says: the tokens of the only answer
+questions  folder, picture (an image of its golden.safetensors), query, mode (null: by the name), and the results:
+           prompt, input_ids, tokens, text
 
-The program asks for CUDA and fp16. It is held on the CPU, and what it calls torch.float16 is float32.
+The program requests CUDA and fp16. Here it runs on the CPU, and its torch.float16 is float32.
 """
 import argparse
 import contextlib
@@ -38,11 +38,11 @@ MODES = ("vicuna_v1", "llava_v1", "llava_v0", "llava_llama_2", "llama_2", "mpt",
          "mistral_instruct", "chatml_direct")
 QUERIES = ("What is in the picture?", "Describe the picture.\nBe brief.", "  Two  spaces, dots... and ünï©ode 🦙 ")
 MISTRAL = {"model_type": "llava_mistral", "sliding_window": None}
-FIRST_BYTE = 3  # of the 256 byte tokens
+FIRST_BYTE = 3  # id of the first of the 256 byte tokens
 
 
 class CpuTorch(types.ModuleType):
-    """torch as the program's modules see it."""
+    """torch as the program's modules see it, with float32 as float16."""
 
     def __getattr__(self, name):
         return torch.float32 if name == "float16" else getattr(torch, name)
@@ -70,7 +70,7 @@ def in_bytes(*values):
 
 
 def folders():
-    """Yields (folder, its questions): query, picture, mode."""
+    """Yields (folder, its questions). A question is (query, picture, mode)."""
     every = [(q, p, None) for q in QUERIES for p in ("wide", "square", "tall")]
     every += [(q, "wide", m) for m in MODES for q in QUERIES]
     usual = every[:9:3]
@@ -124,7 +124,7 @@ def folders():
 
 
 def write_chain_weights(folder, ids):
-    """Layers that add nothing, and a head that answers each token's embedding with the next token."""
+    """Writes layers that add nothing, and a head that maps the embedding of each token to the next token."""
     state = load_file(folder / "model.safetensors")
     words = transformers.LlamaTokenizer.from_pretrained(folder)
     for name, tensor in state.items():
@@ -149,7 +149,7 @@ def make(folder, scratch):
         (path / name).write_text(text)
     if folder["says"]:
         write_chain_weights(path, folder["says"])
-    if not (path / "tower" / "model.safetensors").exists():  # the program reads it before it takes the weights inside
+    if not (path / "tower" / "model.safetensors").exists():  # the program reads it before the weights inside
         prefix, state = "model.vision_tower.vision_tower.", {}
         for file in path.glob("*.safetensors"):
             if not file.name.startswith("golden"):
@@ -159,10 +159,10 @@ def make(folder, scratch):
 
 
 class Asked:
-    """One loaded folder."""
+    """A folder that the program has loaded."""
 
     def __init__(self, path):
-        os.chdir(path)  # the program finds the tower from where it stands
+        os.chdir(path)  # the path of the tower is relative
         name = program.get_model_name_from_path(str(path))
         self.parts = load_pretrained_model(str(path), None, name, device="cpu")
         self.path, self.generate = path, self.parts[1].generate
@@ -188,7 +188,7 @@ class Asked:
         if text.startswith("[WARNING]"):
             text = text.split("\n", 1)[1]
         return {"prompt": self.prompt, "input_ids": self.ids[0].tolist(),
-                # generate() puts a BOS of its own before what it made of embeddings
+                # For embeddings, generate() returns a BOS before its tokens.
                 "tokens": self.answer[0].tolist()[1:],
                 "text": text}
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What transformers makes of repetition_penalty and suppress_tokens: tests/data/generate/penalties.json.
+"""Records the effect of repetition_penalty and suppress_tokens in transformers: tests/data/generate/penalties.json.
 
     python tests/oracle/penalties.py        needs torch, transformers 4.57, safetensors
 
-logits     what its two processors make of random logits; null is -infinity
-answers    16 greedy tokens of models of tests/data/goldens whose folder has that generation_config.json. llava-hf and
-           text folders go through generate(). Original ones follow LLaVA on transformers 4.37, whose generate() is
-           given embeddings and puts BOS in the place of a prompt: the same processors over BOS and the new tokens.
+logits     random logits before and after the two logits processors; null is -infinity
+answers    16 greedy tokens of models of tests/data/goldens with these settings in generation_config.json. llava-hf and
+           text folders use generate(). Original ones follow LLaVA on transformers 4.37, where generate() gets
+           embeddings and takes BOS as the prompt, so that the processors see BOS and the new tokens.
 """
 import json
 import pathlib
@@ -20,11 +20,11 @@ from transformers import (AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, L
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 NEW_TOKENS = 16
-IMAGE = -200  # of input_ids in original folders
+IMAGE = -200  # the image's id in input_ids of original folders
 
 
 def processed(logits, before, penalty, suppressed):
-    """The logits of the next token, as generate() would choose from them."""
+    """Returns the logits from which generate() chooses the next token."""
     ids = torch.tensor([before])
     if penalty != 1:
         logits = RepetitionPenaltyLogitsProcessor(penalty)(ids, logits)
@@ -42,7 +42,7 @@ def logits_cases():
 
 
 def by_transformers(kind, folder, settings, case, golden):
-    """generate() with a folder that states the settings."""
+    """Returns the tokens of generate() with a copy of the folder that has these settings."""
     with tempfile.TemporaryDirectory() as scratch:
         copy = pathlib.Path(scratch) / folder.name
         shutil.copytree(folder, copy)
@@ -58,7 +58,7 @@ def by_transformers(kind, folder, settings, case, golden):
 
 
 def by_llava(folder, settings, case, golden):
-    """Greedy steps over embeddings, with BOS for a prompt."""
+    """Returns the tokens of greedy steps from embeddings, with BOS as the prompt."""
     model = LlamaForCausalLM(LlamaConfig(**json.loads((folder / "config.json").read_text()))).eval()
     model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()
                            if "vision_tower" not in k and "mm_projector" not in k})

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures by formula, and PNG and JPEG files of every kind, for pillow_vectors.py.
+"""Images from formulas, and PNG and JPEG files of every kind, for pillow_vectors.py.
 
-The formulas are over whole numbers; tests/image/images.hpp repeats them. PNG files and JPEG files of odd sampling are
-written by this module itself, with fixed seeds, the others by Pillow. A file whose name begins with broken- is to be
-refused.
+The formulas use integers, and tests/image/images.hpp repeats them. This module writes most PNG files and the JPEG files
+with unusual sampling itself, with fixed seeds; Pillow writes the others. A file whose name begins with broken- must be
+rejected.
 """
 import io
 import random
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 
-# --- pictures by formula ----------------------------------------------------------------------------------------------
+# --- images from formulas ---------------------------------------------------------------------------------------------
 
 def noise(x, y, c, seed):
     u = np.uint32
@@ -26,7 +26,7 @@ def noise(x, y, c, seed):
 
 
 def blurred(x, y, c, seed, cell):
-    """Noise on a lattice of `cell` pixels, interpolated between its points."""
+    """Returns noise on a grid of `cell` pixels, interpolated bilinearly between its points."""
     i, j, fx, fy = x // cell, y // cell, x % cell, y % cell
     top = noise(i, j, c, seed) * (cell - fx) + noise(i + 1, j, c, seed) * fx
     bottom = noise(i, j + 1, c, seed) * (cell - fx) + noise(i + 1, j + 1, c, seed) * fx
@@ -57,7 +57,7 @@ CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def png_rows(values, depth, rng):
-    """Filtered scan lines of values (H, W, channels), each line with a filter of its own."""
+    """Returns the filtered scan lines of values (H, W, channels). Each line has a random filter."""
     h, w, n = values.shape
     if h == 0 or w == 0:
         return b""
@@ -115,11 +115,11 @@ def png_files():
                 extra = palette(min(1 << depth, 256), w + h) if colour == 3 else b""
                 yield (f"png-{colour}-{depth}-{w}x{h}{'-adam7' if interlaced else ''}",
                        png(values, colour, depth, interlaced, extra, w * h))
-    # 16-bit greys near the ends, where clipping shows
+    # 16-bit grey values near the ends of the range, where clipping shows
     values = np.array([0, 1, 127, 128, 254, 255, 256, 257, 0x0180, 0x7FFF, 0x8000, 0xFEFF, 0xFFFF]).reshape(1, -1, 1)
     yield "png-grey16-ends", png(values, 0, 16)
     yield "png-grey16-dark", png(rng.integers(0, 300, (20, 20, 1)), 0, 16)
-    # transparency beside the pixels, which changes none of them
+    # transparency in a chunk, which changes no pixel
     grey, rgb = rng.integers(0, 256, (7, 9, 1)), rng.integers(0, 256, (7, 9, 3))
     yield "png-trns-grey", png(grey, 0, 8, extra=chunk(b"tRNS", struct.pack(">H", int(grey[0, 0, 0]))))
     yield "png-trns-grey1", png(grey % 2, 0, 1, extra=chunk(b"tRNS", b"\0\1"))
@@ -127,10 +127,10 @@ def png_files():
     yield "png-trns-rgb", png(rgb, 2, 8, extra=chunk(b"tRNS", struct.pack(">3H", *map(int, rgb[0, 0]))))
     yield "png-trns-palette", png(grey, 3, 8, extra=palette(256, 3) + chunk(b"tRNS", bytes(range(200))))
     yield "png-trns-palette-adam7", png(grey % 16, 3, 4, True, palette(16, 4) + chunk(b"tRNS", b"\0\x80"))
-    # a palette that is too short: black
+    # a palette that is too short: the missing colours are black
     yield "png-palette-short", png(grey, 3, 8, extra=palette(100, 5))
     yield "png-palette-short-2", png(grey % 4, 3, 2, extra=palette(3, 6))
-    # what must be ignored
+    # chunks that must be ignored
     gamma = chunk(b"gAMA", struct.pack(">I", 220000))
     yield "png-gamma", png(rgb, 2, 8, extra=gamma + chunk(b"sRGB", b"\0"))
     yield "png-gamma-grey4", png(grey % 16, 0, 4, extra=gamma)
@@ -142,7 +142,7 @@ def png_files():
                           + chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 5000)))
     yield "png-many-idat", png(rng.integers(0, 256, (20, 20, 3)), 2, 8, idat=7)
     yield "png-turned", png(rgb, 2, 8, extra=chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"))
-    # as programs write them
+    # files that Pillow writes
     scene = Image.fromarray(draw("scene", 3, 60, 45))
     for mode, convert in (("1", "1"), ("L", "L"), ("LA", "LA"), ("P", "P"), ("RGBA", "RGBA"), ("RGB", "RGB")):
         yield f"png-pillow-{mode}", saved(scene.convert(convert), "PNG")
@@ -159,7 +159,7 @@ def saved(picture, form, **options):
 
 
 def jpeg(width, height, samplings, adobe=None, jfif=False, restart=0, seed=0, ids=None, precision=8):
-    """A baseline JPEG of random coefficients; samplings: (horizontal, vertical) of each component."""
+    """Returns a baseline JPEG of random coefficients. samplings has (horizontal, vertical) for each component."""
     rng = random.Random(seed)
     marker = lambda code, data: struct.pack(">BBH", 0xFF, code, len(data) + 2) + data
     n = len(samplings)
@@ -249,7 +249,7 @@ def jpeg_files():
     yield "jpeg-profile", saved(scene, "JPEG", icc_profile=b"no profile" * 30)
     yield "jpeg-comment", saved(scene, "JPEG", comment=b"hello")
     yield "jpeg-trailing", saved(scene, "JPEG") + b"and more"
-    # Components that are sampled as no common program does it.
+    # Component samplings that common programs do not write.
     one = (1, 1)
     layouts = {"444": [one] * 3, "422": [(2, 1), one, one], "440": [(1, 2), one, one], "420": [(2, 2), one, one],
                "411": [(4, 1), one, one], "410": [(4, 2), one, one], "441": [(1, 4), one, one],

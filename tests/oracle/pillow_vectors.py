@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures, and what Pillow and transformers make of them: tests/data/image/.
+"""Writes tests/data/image/: images, and the results of Pillow and transformers for them.
 
     python tests/oracle/pillow_vectors.py        needs pillow, numpy, transformers, torch
 
-The pictures are those of picture_files.py.
+The images are those of picture_files.py.
 
-    images.pack   the encoded pictures, one behind the other
+    images.pack     the encoded images, concatenated
     decode.txt      name offset bytes width height crc, then the crc of the square that each setting gives:
                     pad 336, crop 224 (CLIP), stretch 384 (SigLIP); or: name offset bytes error
-    cuts.txt        name kept-bytes width height crc, or error: files that end early
-    resize.txt      kind seed width height filter to-width to-height crc; from Pillow 12, which resizes in another
-                    order, resize_12.txt and nothing else
+    cuts.txt        truncated files: name kept-bytes width height crc, or name kept-bytes error
+    resize.txt      kind seed width height filter to-width to-height crc; Pillow 12 resizes in another order, and
+                    with it only resize_12.txt is written
     squares.txt     kind seed width height setting shape resize crop crc
-    normalise.f32   (2, 3, 256) little-endian floats: CLIP's numbers, SigLIP's numbers
+    normalise.f32   (2, 3, 256) little-endian floats: all bytes as normalised for CLIP and for SigLIP
 
-A crc is zlib.crc32 of the RGB bytes (H, W, 3). The first line of each text names the versions that made it.
+A crc is zlib.crc32 of the RGB bytes (H, W, 3). The first line of each text file names the versions that made it.
 """
 import io
 import random
@@ -55,7 +55,7 @@ BYTES = dict(do_rescale=False, do_normalize=False)
 
 
 def expand2square(pixels, mean):
-    """As haotian-liu/LLaVA describes it."""
+    """Pads to a square as haotian-liu/LLaVA does."""
     h, w, _ = pixels.shape
     if w == h:
         return pixels
@@ -79,7 +79,7 @@ def square(pixels, setting, shape, resize, crop):
     )[0].transpose(1, 2, 0)
     out = run(processor, pixels)
     assert out.dtype == np.uint8 and out.shape[0] == out.shape[1], (out.dtype, out.shape)
-    if shape == "pad":  # LLaVA's own way gives the same
+    if shape == "pad":  # LLaVA's own procedure gives the same
         clip = CLIPImageProcessorPil(size={"shortest_edge": resize}, crop_size={"height": crop, "width": crop},
                                      **numbers)
         assert (run(clip, expand2square(pixels, mean)) == out).all()
@@ -91,7 +91,7 @@ def crc(pixels):
 
 
 def normalise_table(mean, std):
-    """transformers' numbers of all bytes, and the formula of transformers 4.37 beside them."""
+    """Returns transformers' values of all bytes. Asserts that the formula of transformers 4.37 gives the same."""
     processor = CLIPImageProcessorPil(do_resize=False, do_center_crop=False, image_mean=mean, image_std=std)
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
     now = np.asarray(processor(ramp, return_tensors="np", input_data_format="channels_last")["pixel_values"])[0][:, 0]

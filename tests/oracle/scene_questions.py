@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions and answers about the synthetic scenes of scenes.py.
 
-Answers are short, lower case and without a full stop, except captions, which are a sentence.
-A conversation is a list of turns in random order; a follow-up turn comes right after the turn it
-refers to. One in four questions starts with a capital letter.
+Answers are short, in lower case and without a full stop, except captions, which are sentences. A conversation is a
+list of turns in random order; a follow-up turn comes right after the turn it refers to. One in four questions starts
+with a capital letter.
 
-Needs nothing beyond the standard library; imported by scenes.py and train_tiny.py.
+Needs only the standard library. Imported by scenes.py and train_tiny.py.
 """
 
 from collections import Counter, namedtuple
@@ -15,7 +15,7 @@ from scenes import COLOURS, KINDS, SHAPES
 Turn = namedtuple("Turn", "text answer category")
 
 NUMBERS = ("zero", "one", "two", "three", "four")
-# Farther apart than this share of the longer side, two things are clearly left of or above each other.
+# One thing is clearly left of or above another if they are farther apart than this share of the longer side.
 CLEAR = 0.12
 
 
@@ -28,19 +28,19 @@ def article_of(kind):
 
 
 def caption(scene):
-    """A sentence that names the things from left to right."""
+    """Returns a sentence that names the things from left to right."""
     names = [article_of(thing.kind) for thing in scene.things]
     sentence = ", ".join(names[:-1]) + " and " + names[-1]
     return sentence[0].upper() + sentence[1:] + "."
 
 
 def counts(scene):
-    """How often each colour and each shape occurs."""
+    """Returns the numbers of things of each colour and of each shape."""
     return Counter(t.colour for t in scene.things), Counter(t.shape for t in scene.things)
 
 
 def noun(rng, scene, present):
-    """A description that fits something in the scene, or nothing in it; absent ones are near misses."""
+    """Returns a description that fits something in the scene, or, if not present, a near miss that fits nothing."""
     colours, shapes = counts(scene)
     kinds = {t.kind for t in scene.things}
     form = rng.choice(("kind", "kind", "colour", "shape"))
@@ -87,7 +87,7 @@ def ask_yes_no(rng, scene):
 
 
 def countable(rng, scene):
-    """Something to count, mostly something that occurs: its plural and how often it occurs."""
+    """Returns something to count, mostly something that occurs: its plural and its number."""
     colours, shapes = counts(scene)
     if rng.random() < 0.5:
         shape = rng.choice(list(shapes) if rng.random() < 0.8 else SHAPES)
@@ -102,7 +102,7 @@ def ask_count(rng, scene):
 
 
 def relation(rng, scene, first, second, subject):
-    """A question whether subject, which is first, lies left of, right of, above or below second."""
+    """Returns a question whether subject (first) is left of, right of, above or below second, and its answer."""
     axes = [axis for axis in "xy" if abs(getattr(first, axis) - getattr(second, axis)) > CLEAR * scene.side]
     if not axes:
         return None
@@ -140,7 +140,7 @@ def ask_caption(rng, scene):
 
 
 def ask_outermost(rng, scene):
-    """The shape at one end, if it is clearly the outermost, and a follow-up about its colour."""
+    """Asks for the shape at one end, if it is clearly the outermost, and its colour as a follow-up."""
     axis, end, word = rng.choice((("x", 0, "leftmost"), ("x", -1, "rightmost"),
                                   ("y", 0, "topmost"), ("y", -1, "lowest")))
     ordered = sorted(scene.things, key=lambda t: getattr(t, axis))
@@ -152,7 +152,7 @@ def ask_outermost(rng, scene):
 
 
 def ask_and_the_other(rng, scene):
-    """The colour of one shape, then "and the star?"."""
+    """Asks for the colour of one shape, then "and the star?"."""
     single = [t for t in scene.things if counts(scene)[1][t.shape] == 1]
     if len(single) < 2:
         return []
@@ -170,7 +170,7 @@ def ask_and_how_many(rng, scene):
 
 
 def ask_and_where(rng, scene):
-    """The shape of a colour, then where it lies."""
+    """Asks for the shape of a colour, then for its position."""
     single = [t for t in scene.things if counts(scene)[0][t.colour] == 1]
     if not single:
         return []
@@ -189,7 +189,7 @@ WHICH = ("first", "second")
 
 
 def ask_which(rng, scenes):
-    """Which of two pictures has a thing, then, sometimes, "and the blue star?"."""
+    """Asks which of two images has a thing, then sometimes "and the blue star?"."""
     turns = []
     for _ in range(rng.choice((1, 2))):
         index = rng.randrange(2)
@@ -213,7 +213,7 @@ def ask_both(rng, scenes):
 
 
 def ask_in_one(rng, scenes):
-    """A question about one of the two pictures."""
+    """Asks about one of the two images."""
     index = rng.randrange(2)
     scene, place = scenes[index], f"the {WHICH[index]} picture"
     form = rng.choice(("colour", "count", "caption"))
@@ -239,7 +239,7 @@ TWO_PICTURES = (ask_which, ask_which, ask_both, ask_both, ask_in_one, ask_in_one
 
 
 def converse(rng, questions, subject, count):
-    """About count turns without a repeated question, the kinds of question in random order."""
+    """Returns `count` turns or one more, with no question repeated and the kinds of questions in random order."""
     turns, asked = [], set()
     while len(turns) < count:
         for question in rng.sample(questions, len(questions)):

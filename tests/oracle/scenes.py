@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthetic scenes for the bundled model "tiny": pictures, and conversations about them.
+"""Synthetic scenes for the bundled model "tiny": images, and conversations about them.
 
-A scene is a plain, light background with two to four flat shapes. This module draws scenes
-(Pillow only) and knows which pairs of things are held out: a fixed tenth of all pairs
-{(colour, shape), (colour, shape)} never occurs in a training picture, and every picture of the
-committed test set shows at least one such pair. The questions are made in scene_questions.py.
+A scene is a plain, light background with two to four flat shapes. This module draws scenes (Pillow only) and defines
+the held-out pairs of things: a fixed tenth of all pairs {(colour, shape), (colour, shape)} never occurs in a training
+image, and every image of the committed test set shows at least one such pair. scene_questions.py makes the questions.
 
     python tests/oracle/scenes.py examples/tiny/scenes      # writes the committed test set
 
-writes questions.jsonl and the PNG pictures. One line is one conversation:
+Writes questions.jsonl and the PNG images. One line is one conversation:
 
     {"question_id": 7, "images": ["000007.png"],
      "turns": [{"text": "how many stars are there?", "answer": "two", "category": "count"}, ...]}
@@ -38,7 +37,7 @@ KINDS = tuple(itertools.product(COLOURS, SHAPES))
 
 @dataclass(frozen=True)
 class Thing:
-    """One shape in a picture: its kind, the centre of its box and the box's size, in pixels."""
+    """One shape in an image: its kind, and the centre and the size of its box in pixels."""
 
     colour: str
     shape: str
@@ -65,7 +64,7 @@ class Scene:
 
 
 def is_held_out(first, second):
-    """True for the fixed tenth of all unordered pairs of kinds that training never shows."""
+    """Returns true for the fixed tenth of all unordered pairs of kinds that training never shows."""
     name = "+".join(sorted(f"{colour} {shape}" for colour, shape in (first, second)))
     return hashlib.sha256(name.encode()).digest()[0] < 26
 
@@ -75,7 +74,7 @@ def has_held_out_pair(kinds):
 
 
 def choose_kinds(rng, count, held_out):
-    """Distinct kinds with repeated colours and shapes, so that counting has something to count."""
+    """Returns distinct kinds with repeated colours and shapes, so that there is something to count."""
     while True:
         colours = rng.sample(list(COLOURS), rng.choice((2, 3, 4, 5)))
         shapes = rng.sample(SHAPES, rng.choice((2, 3, 4)))
@@ -88,7 +87,7 @@ def choose_kinds(rng, count, held_out):
 
 
 def place(rng, kinds, width, height):
-    """Things that do not touch and whose centres differ clearly from left to right, or None."""
+    """Returns things that do not touch and whose centres differ clearly in x, or None."""
     things = []
     side, short = max(width, height), min(width, height)
     for colour, shape in kinds:
@@ -109,7 +108,7 @@ def place(rng, kinds, width, height):
 
 
 def make_scene(rng, held_out=False, most_things=4):
-    """A random scene; with held_out, one that shows at least one held-out pair."""
+    """Returns a random scene. With held_out it shows at least one held-out pair, without it none."""
     count = rng.randint(2, most_things)
     while True:
         kinds = choose_kinds(rng, count, held_out)
@@ -123,7 +122,7 @@ def make_scene(rng, held_out=False, most_things=4):
 
 
 def outline(thing):
-    """The corners of a triangle or of a five-pointed star."""
+    """Returns the corners of a triangle or of a five-pointed star."""
     left, top = thing.x - thing.width / 2, thing.y - thing.height / 2
     if thing.shape == "triangle":
         return [(left, top + thing.height), (left + thing.width, top + thing.height), (thing.x, top)]
@@ -152,7 +151,7 @@ def draw(scene):
 
 
 def held_out_set(pictures, pairs, seed):
-    """The held-out conversations: scenes, and (question id, picture numbers, turns) for each."""
+    """Returns the held-out scenes, and conversations about them as (image numbers, turns)."""
     from scene_questions import one_picture_turns, two_picture_turns
 
     rng = random.Random(seed)
@@ -171,7 +170,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=280)
-    parser.add_argument("--pairs", type=int, default=60, help="conversations about two pictures")
+    parser.add_argument("--pairs", type=int, default=60, help="number of conversations about two images")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +181,7 @@ def main():
         for number, (images, turns) in enumerate(conversations):
             out.write(json.dumps({"question_id": number, "images": [f"{i:06}.png" for i in images],
                                   "turns": [turn._asdict() for turn in turns]}) + "\n")
-    print(f"{len(scenes)} pictures, {len(conversations)} conversations, "
+    print(f"{len(scenes)} images, {len(conversations)} conversations, "
           f"{sum(len(turns) for _, turns in conversations)} turns")
 
 

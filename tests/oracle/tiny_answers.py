@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records transformers' own greedy answers of the bundled model "tiny", in float32, token by token.
+"""Records the greedy answers that transformers gives with the bundled model "tiny" in float32, token by token.
 
     python tests/oracle/tiny_answers.py examples/tiny tests/data/tiny_answers.jsonl
 
 One line is one conversation:
 
-    source      "scenes" (images are names in examples/tiny/scenes) or "easy_vqa" (images are numbers
-                of pictures of its test split)
-    prompt      the prompt of the last turn, with every earlier answer as the model gave it
-    input_ids   its tokens; each picture is one <image> token here, 49 where the model reads them
+    source      "scenes" (images are names in examples/tiny/scenes) or "easy_vqa" (images are numbers of images of its
+                test split)
+    prompt      the prompt of the last turn, with the model's own earlier answers
+    input_ids   its tokens; each image is one <image> token here, and 49 in the model's input
     turns       text and category of the question, the reference answer, and
-      prompt_length, input_length   how many characters (all ASCII) of prompt and how many of input_ids
-                                    make up the prompt of this turn
-      output_ids, answer            what greedy decoding gives, </s> included, and its text
-      margin                        the smallest lead of a chosen token's logit over the runner-up's
+      prompt_length, input_length   number of characters (all ASCII) of prompt and number of elements of input_ids
+                                    that are the prompt of this turn
+      output_ids, answer            the tokens of greedy decoding, </s> included, and their text
+      margin                        the smallest lead of a chosen token's logit over the second-best logit
 
 Needs: torch, transformers, Pillow, easy-vqa.
 """
@@ -31,7 +31,7 @@ from tiny_tokenizer import prompt_of
 
 
 def conversations(folder, single, double, easy):
-    """(source, image names or numbers, picture paths, turns) of what is asked."""
+    """Yields (source, image names or numbers, image paths, turns) of each conversation."""
     lines = [json.loads(line) for line in open(folder / "scenes" / "questions.jsonl", encoding="utf-8")]
     for count, limit in ((1, single), (2, double)):
         for line in [line for line in lines if len(line["images"]) == count][:limit]:
@@ -44,13 +44,13 @@ def conversations(folder, single, double, easy):
 
 
 def unexpanded(ids, image):
-    """The ids with every run of <image> tokens as one."""
+    """Returns the ids with every run of <image> tokens reduced to one."""
     return [token for i, token in enumerate(ids) if token != image or i == 0 or ids[i - 1] != image]
 
 
 @torch.no_grad()
 def ask(model, processor, prompt, pictures):
-    """Input ids, output ids and the margin of one greedy answer."""
+    """Returns input ids, output ids and the margin of one greedy answer."""
     inputs = processor(images=pictures, text=prompt, return_tensors="pt")
     result = model.generate(**inputs, do_sample=False, max_new_tokens=64, output_logits=True,
                             return_dict_in_generate=True)
@@ -63,9 +63,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--single", type=int, default=60, help="conversations about one scene")
-    parser.add_argument("--double", type=int, default=20, help="conversations about two scenes")
-    parser.add_argument("--easy", type=int, default=100, help="questions of easy-VQA")
+    parser.add_argument("--single", type=int, default=60, help="number of conversations about one scene")
+    parser.add_argument("--double", type=int, default=20, help="number of conversations about two scenes")
+    parser.add_argument("--easy", type=int, default=100, help="number of questions of easy-VQA")
     options = parser.parse_args()
     model = LlavaForConditionalGeneration.from_pretrained(options.model, dtype=torch.float32)
     processor = AutoProcessor.from_pretrained(options.model, backend="pil")
@@ -79,7 +79,7 @@ def main():
                 prompt = prompt_of([*history, (turn["text"], None)], len(images))
                 ids, output, margin = ask(model, processor, prompt, pictures)
                 if ids[:len(earlier)] != earlier:
-                    raise ValueError(f"the tokens of the answer change when read again: {prompt!r}")
+                    raise ValueError(f"the answer's tokens change when its text is tokenised again: {prompt!r}")
                 earlier = ids + output
                 ids = unexpanded(ids, image)
                 answer = processor.tokenizer.decode(output, skip_special_tokens=True)
@@ -91,7 +91,7 @@ def main():
                 asked += 1
             line = {"source": source, "images": images, "prompt": prompt, "input_ids": ids, "turns": records}
             out.write(json.dumps(line, separators=(",", ":")) + "\n")
-    print(f"{asked} turns, {right} answered as the reference, {options.output.stat().st_size} bytes")
+    print(f"{asked} turns, {right} answers equal to the reference, {options.output.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

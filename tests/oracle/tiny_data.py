@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training and validation data of the bundled model "tiny".
 
-Pictures are put through the model's own image processor once and kept as uint8; conversations are
-made afresh for every batch, with many turns each, so that the system prompt and the picture are
-paid for once. easy-VQA comes from the installed package; its last training pictures are kept for
-validation. Imported by train_tiny.py.
+Images pass through the model's image processor once and are kept as uint8. Conversations are generated anew for every
+batch, with many turns each, which share the cost of the system prompt and the image. easy-VQA comes from the installed
+package; its last training images are kept for validation. Imported by train_tiny.py.
 
 Needs: torch, transformers, Pillow, easy-vqa.
 """
@@ -28,30 +27,30 @@ GRID = SIDE // PATCH
 PATCHES = GRID * GRID
 IGNORED = -100
 EASY_VALIDATION_PICTURES = 150
-# easy-VQA is learnt early: from this step on most of the time goes to scenes, and to their harder questions.
+# easy-VQA is learnt early: from this step on, most samples are scenes, with more of their harder questions.
 LATE_STEP = 3500
-EARLY_SHARES, LATE_SHARES = (0.3, 0.5), (0.1, 0.6)  # easy-VQA, one scene; the rest is two scenes
+EARLY_SHARES, LATE_SHARES = (0.3, 0.5), (0.1, 0.6)  # easy-VQA, one scene; the other samples have two scenes
 LATE_QUESTIONS = (*ONE_PICTURE, ask_colour, ask_relation, ask_relation, ask_and_the_other, ask_comparison)
 
-Conversation = namedtuple("Conversation", "pictures turns")  # indices of pictures; Turn tuples
+Conversation = namedtuple("Conversation", "pictures turns")  # indices of images; Turn tuples
 
 
 def image_processor():
-    """LLaVA-1.5's preprocessing: padded to a square with the mean colour, then CLIP's."""
+    """Returns LLaVA-1.5's preprocessing: padding to a square with the mean colour, then CLIP's."""
     return LlavaImageProcessorPil(do_pad=True, size={"shortest_edge": SIDE},
                                   crop_size={"height": SIDE, "width": SIDE})
 
 
 def to_bytes(processor, picture):
-    """The picture as the processor resizes it, before the normalisation that training does itself."""
+    """Returns the image as the processor resizes it. Training normalises it later."""
     pixels = processor(picture.convert("RGB"), do_rescale=False, do_normalize=False).pixel_values[0]
     return numpy.asarray(pixels).astype(numpy.uint8)
 
 
 def centre_labels(scene):
-    """For every patch three labels for the thing whose centre lies in it: kind, rank from the left, from the top.
+    """Returns three labels per patch, for the thing with its centre there: kind, rank from the left, rank from the top.
 
-    Kinds count from 1, 0 is no thing; patches without one have no ranks.
+    Kinds start at 1; 0 is no thing. Patches without a thing have no ranks.
     """
     labels = [[0, IGNORED, IGNORED] for _ in range(PATCHES)]
     left, top = (scene.side - scene.width) // 2, (scene.side - scene.height) // 2
@@ -64,7 +63,7 @@ def centre_labels(scene):
 
 
 def spots(scene):
-    """The centre of every kind of thing, as a share of the padded picture."""
+    """Returns the centre of every kind of thing, as a share of the padded image."""
     left, top = (scene.side - scene.width) // 2, (scene.side - scene.height) // 2
     return {t.kind: ((t.x + left) / scene.side, (t.y + top) / scene.side) for t in scene.things}
 
@@ -74,7 +73,7 @@ def easy_category(answer):
 
 
 def easy_questions(split):
-    """easy-VQA's questions and paths: {picture: [Turn]} and {picture: path}; split is train or test."""
+    """Returns easy-VQA's questions {image: [Turn]} and paths {image: path}. split is train or test."""
     texts, answers, numbers = getattr(easy_vqa, f"get_{split}_questions")()
     turns = defaultdict(list)
     for text, answer, number in zip(texts, answers, numbers):
@@ -83,7 +82,7 @@ def easy_questions(split):
 
 
 class Corpus:
-    """All pictures as one uint8 tensor, with labels for their patches, and what to ask about them."""
+    """All images as one uint8 tensor, the labels of their patches, and the questions about them."""
 
     def __init__(self, scenes, seed=0):
         processor, rng = image_processor(), random.Random(seed)
@@ -101,7 +100,7 @@ class Corpus:
         self.first_validation, self.first_easy = scenes, scenes + len(validation_scenes)
 
     def validation(self):
-        """Conversations never trained on: (held-out scenes, one easy-VQA question each)."""
+        """Returns conversations that training never uses: (about held-out scenes, of one easy-VQA question each)."""
         scenes = [Conversation([self.first_validation + i for i in images], turns)
                   for images, turns in self.scene_validation]
         easy = [Conversation([self.first_easy + i], [turn])
@@ -110,7 +109,7 @@ class Corpus:
         return scenes, easy
 
     def sample(self, rng, step):
-        """A conversation to train on; its turns are cut to the length of the sequence later."""
+        """Returns a conversation to train on. Encoder.encode() limits its turns to the length of the sequence."""
         late = step >= LATE_STEP
         easy, single = LATE_SHARES if late else EARLY_SHARES
         choice = rng.random()
@@ -125,7 +124,7 @@ class Corpus:
         return Conversation([i, j], two_picture_turns(rng, self.scenes[i], self.scenes[j], 6))
 
     def mentions(self, encoder, conversations, ids):
-        """Flat places in ids where a thing's name ends ("red star"), and where it lies: x, y, which picture."""
+        """Returns the flat indices in ids where a thing's name ("red star") ends, and its position: x, y, image."""
         places, targets = [], []
         for row, conversation in enumerate(conversations):
             if conversation.pictures[0] >= len(self.scenes):
@@ -143,7 +142,7 @@ class Corpus:
         return torch.tensor(places, dtype=torch.long), torch.tensor(targets, dtype=torch.float).view(-1, 3)
 
     def augmented(self, rng, index):
-        """Pixels of a picture; easy-VQA's, about which no question depends on place, moved and mirrored."""
+        """Returns an image's pixels. Those of easy-VQA, whose questions ignore positions, are moved and mirrored."""
         pixels = self.pixels[index]
         if index >= self.first_easy:
             if rng.random() < 0.5:
@@ -155,7 +154,7 @@ class Corpus:
 
 
 class Encoder:
-    """Turns conversations into token ids and labels, question by question with a memory."""
+    """Turns conversations into token ids and labels, and caches the ids of each text."""
 
     def __init__(self, tokenizer):
         self.tokenizer, self.known = tokenizer, {}
@@ -169,7 +168,7 @@ class Encoder:
         return self.known[text]
 
     def encode(self, conversation, longest=None):
-        """Ids with every <image> expanded, labels on answers and </s> alone, and each turn's label span."""
+        """Returns ids with every <image> expanded, labels for answers and </s> only, and each turn's label span."""
         ids = list(self.start)
         for number in range(len(conversation.pictures)):
             ids += (self.ids("\n") if number else []) + [self.image] * PATCHES
@@ -185,7 +184,7 @@ class Encoder:
         return ids, labels, spans
 
     def batch(self, encoded):
-        """Ids and labels, padded on the right."""
+        """Returns ids and labels, padded on the right."""
         longest = max(len(ids) for ids, _, _ in encoded)
         rows = [(ids + [self.pad] * (longest - len(ids)), labels + [IGNORED] * (longest - len(labels)))
                 for ids, labels, _ in encoded]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of the bundled model "tiny", its forward pass for training, and how its answers are scored.
+"""The network of the bundled model "tiny", its forward pass for training, and the scoring of its answers.
 
 Imported by train_tiny.py. Needs: torch, transformers.
 """
@@ -13,7 +13,7 @@ from tiny_data import IGNORED, PATCH, PATCHES, SIDE
 
 # The auxiliary labels of a patch (centre_labels in tiny_data.py): number of classes and weight of each.
 AUXILIARY = ((1 + len(KINDS), 1.0), (4, 0.1), (4, 0.1))
-# Where a named thing lies is asked of the language model after this many layers, with this weight.
+# After each of these layers of the language model, a head predicts where a named thing lies; weight of that loss.
 POINTER_LAYERS, POINTER_WEIGHT = (2, 3), 3.0
 
 
@@ -38,7 +38,7 @@ def normalise(pixels, processor):
 
 
 class Learner(torch.nn.Module):
-    """The model's forward pass without what training has no use for, and the auxiliary heads."""
+    """The model's forward pass, reduced to what training needs, and the auxiliary heads."""
 
     def __init__(self, model):
         super().__init__()
@@ -48,7 +48,7 @@ class Learner(torch.nn.Module):
                                             for _ in POINTER_LAYERS)
 
     def forward(self, pixels, ids, places, mentions):
-        """Logits at the flat places, guesses about patches, and where the things at the flat mentions lie."""
+        """Returns the logits at the flat places, the patches' class logits, and the positions at the flat mentions."""
         core = self.model.model
         tower, language = core.vision_tower, core.language_model
         features = tower.pre_layrnorm(tower.embeddings(pixels))
@@ -70,7 +70,7 @@ class Learner(torch.nn.Module):
 
 
 def answer_places(labels):
-    """Where a label is predicted (the position before it) in the flat batch, and the labels there."""
+    """Returns the flat indices that predict a label, each one before the label, and these labels."""
     shifted = torch.cat([labels[:, 1:], torch.full_like(labels[:, :1], IGNORED)], dim=1).flatten()
     places = (shifted != IGNORED).nonzero().squeeze(1)
     return places, shifted[places]
@@ -83,15 +83,15 @@ def auxiliary_loss(guesses, labels):
 
 
 def pointer_loss(pointed, targets):
-    """Mean square error of where the named things lie; nothing if nothing was named."""
+    """Returns the mean squared error of the named things' positions, or 0 if nothing is named."""
     return POINTER_WEIGHT * (pointed - targets).square().sum(-1).mean() if len(targets) else pointed.sum()
 
 
 @torch.no_grad()
 def exact(learner, encoder, conversations, pixels_of, processor, size=64):
-    """{category: [right, asked]}: a turn is right if greedy decoding would give exactly its answer.
+    """Returns {category: [right, asked]}. A turn is right if greedy decoding would give exactly its answer.
 
-    Earlier turns of a conversation hold the reference answers.
+    Earlier turns of a conversation have the reference answers.
     """
     learner.eval()
     scores = {}

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizer of the bundled model "tiny": a small LLaMA tokenizer of its own.
+"""The tokenizer of the bundled model "tiny": a small LLaMA tokenizer.
 
-SentencePiece BPE as LLaMA's (byte fallback, dummy prefix, identity normalisation, <unk> 0,
-<s> 1, </s> 2), trained on the questions and answers of the corpus, the prompt's system sentence
-and a little ordinary English, with <image> and <pad> added at the end as in llava-1.5.
-tokenizer.json is written in llava-1.5's own form: the dummy prefix is put in front of every
-stretch of text between special tokens.
+It is SentencePiece BPE like LLaMA's (byte fallback, dummy prefix, identity normalisation, <unk> 0, <s> 1, </s> 2),
+trained on the questions and answers of the corpus, the prompt's system sentence and a little ordinary English. <image>
+and <pad> are added at the end as in llava-1.5. tokenizer.json has llava-1.5's form: the dummy prefix precedes every
+part of a text between special tokens.
 
-Needs: sentencepiece, tokenizers, transformers. Used by train_tiny.py.
+Needs: sentencepiece, tokenizers, transformers. Used by train_tiny.py and golden_models.py.
 """
 
 import io
@@ -41,7 +40,7 @@ Big and small, long and short, old and new, good and bad.
 
 
 def prompt_of(turns, images=1):
-    """The vicuna_v1 prompt: turns are (question, answer) pairs, the last answer may be None."""
+    """Returns the vicuna_v1 prompt of turns, which are (question, answer). The last answer may be None."""
     text = f"{SYSTEM} "
     for number, (question, answer) in enumerate(turns):
         pictures = "<image>\n" * images if number == 0 else ""
@@ -77,7 +76,7 @@ def train(texts, folder):
 
 
 def merges_of(pieces):
-    """The merges in order of rank: every way to put a piece together from two others."""
+    """Returns the merges in order of rank: every pair of pieces that forms a piece."""
     ids = {pieces.id_to_piece(i): i for i in range(len(pieces))
            if not (pieces.is_control(i) or pieces.is_unknown(i) or pieces.is_byte(i))}
     merges = []
@@ -89,7 +88,7 @@ def merges_of(pieces):
 
 
 def write_llava_form(tokenizer, folder):
-    """Records the dummy prefix as llava-1.5's files do: a normalizer and, for transformers, "legacy"."""
+    """Writes the dummy prefix as llava-1.5's files have it: a normalizer and, for transformers, "legacy"."""
     backend = type(tokenizer.backend_tokenizer).from_file(str(folder / "tokenizer.json"))
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     backend.pre_tokenizer = None
@@ -100,7 +99,7 @@ def write_llava_form(tokenizer, folder):
 
 
 def plain_encode(pieces, text, special):
-    """What SentencePiece alone gives, stretch by stretch between the special tokens."""
+    """Returns the ids of SentencePiece for each part of the text between special tokens."""
     ids, start = [pieces.bos_id()], 0
     while start < len(text):
         found = [(text.find(token, start), token) for token in special if text.find(token, start) >= 0]
@@ -114,7 +113,7 @@ def plain_encode(pieces, text, special):
 
 
 def check(folder, texts):
-    """Every reading of the saved files must agree on texts: transformers', tokenizers', SentencePiece's."""
+    """Checks that transformers, tokenizers and SentencePiece give equal ids of texts with the saved files."""
     folder = Path(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     backend = type(tokenizer.backend_tokenizer).from_file(str(folder / "tokenizer.json"))

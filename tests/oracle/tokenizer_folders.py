@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizers of tokenizer_vectors.py, each a folder: small ones, trained here, and real ones."""
+"""Writes the tokenizers of tokenizer_vectors.py, one folder each: small ones, trained here, and real ones."""
 import io
 import json
 import pathlib
@@ -33,7 +33,7 @@ def train_sentencepiece(folder, size, **options):
 
 
 def mark_unused(folder, every):
-    """Makes some pieces unused: SentencePiece takes them apart again."""
+    """Marks some pieces as unused. SentencePiece splits them again."""
     from sentencepiece import sentencepiece_model_pb2
     m = sentencepiece_model_pb2.ModelProto()
     m.ParseFromString((folder / "tokenizer.model").read_bytes())
@@ -53,7 +53,7 @@ def added(content, special=True, **flags):
 
 
 def slow_folder(folder, model, legacy, size):
-    """A folder of the original layout: an added_tokens_decoder, or with legacy the older three files."""
+    """Writes a folder of the original layout, with added_tokens_decoder or, if legacy, the three older files."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.model").write_bytes(model)
     if legacy:
@@ -75,7 +75,7 @@ def slow_folder(folder, model, legacy, size):
 
 
 def llama_json(folder, source, metaspace):
-    """A tokenizer.json as of LLaMA, from the pieces of a SentencePiece model."""
+    """Writes a tokenizer.json like LLaMA's from the pieces of a SentencePiece model."""
     import sentencepiece
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     p = sentencepiece.SentencePieceProcessor(model_file=str(source / "tokenizer.model"))

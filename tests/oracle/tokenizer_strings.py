@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts that are hard on tokenizers, as bytes, made from a seed. Used by tokenizer_vectors.py."""
+"""Difficult texts for tokenizers, as bytes, generated from a seed. Imported by tokenizer_vectors.py."""
 import random
 import unicodedata
 
-# A sentence a line; one that ends with a backslash goes on in the next.
+# One sentence per line. A backslash at the end of a line continues the sentence.
 SENTENCES = """\
 The quick brown fox jumps over the lazy dog, doesn't it? We'll see what they've got; I'd say it's 3.14159.
 Dès Noël où un zéphyr haï me vêt de glaçons würmiens, je dîne d'exquis rôtis de bœuf à l'aÿ d'âge mûr.
@@ -68,7 +68,7 @@ def character(r):
 
 
 def words(r, n):
-    """A stretch of a sentence, sometimes with its letters' case or form changed."""
+    """Returns a part of a sentence, sometimes in upper case or in another normalisation form."""
     s = r.choice(SENTENCES)
     first = r.randrange(len(s))
     s = s[first:first + n]
@@ -100,7 +100,7 @@ def piece(r, specials):
 
 
 def texts(count, seed, specials):
-    """`count` different texts; about one in twenty holds bytes that are not UTF-8."""
+    """Returns `count` different texts. About one in twenty contains bytes that are not UTF-8."""
     r = random.Random(seed)
     found = dict.fromkeys([b"", b" ", b"  ", b"\n", b"a", b" a",
                            *(s.encode() for s in SENTENCES), *(s.encode() for s in specials)])

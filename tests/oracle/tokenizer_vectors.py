@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vectors for tests/text/tokenizer_vectors.cpp: what the reference's tokenizers make of texts that are hard on them.
+"""Vectors for tests/text/tokenizer_vectors.cpp: the ids that the reference's tokenizers give for difficult texts.
 
     pip install sentencepiece protobuf tokenizers
     pip install --target OLD transformers==4.37.2 sentencepiece protobuf 'numpy<2'
     python3 tests/oracle/tokenizer_vectors.py --transformers4 OLD
 
-trains the small tokenizers of tests/data/text and writes their vectors. With real ones, too big to be kept here:
+trains the small tokenizers of tests/data/text and writes their vectors. With real ones, which are too large to keep:
 
     pip download --no-deps mistral-common                                 (unpacked to BIG)
     pip download --no-deps --no-binary llama-cpp-python llama-cpp-python  (ggml-vocab-*.gguf, unpacked to BIG)
@@ -18,9 +18,9 @@ and vectors.bin, all little-endian:
     u32 how (0 sentencepiece, 1 transformers 4 in Python, 2 tokenizers)
     u32 n, n × u64          digest of the ids of each text, and of those ids decoded with and without special tokens
     u32 n, n × u64          how 2: digest of the ids when special tokens are text
-    u32 n, n × (u16, i32…)  the ids of the first texts, to see what is wrong
+    u32 n, n × (u16, i32…)  the ids of the first texts, for diagnosis
     u32 n, n × (u16, i32…, u64)  random ids, digest of them decoded with and without special tokens
-The digest is FNV-1a of 64 bits, over ids as i32 and texts as their bytes with a 0xff behind.
+The digest is 64-bit FNV-1a over ids as i32 and texts as their bytes followed by 0xff.
 """
 import argparse
 import os
@@ -49,7 +49,7 @@ def digest(*parts):
 
 
 def by_byte(data):
-    """SentencePiece's way with bytes that are not UTF-8: U+FFFD for each."""
+    """Decodes like SentencePiece: each byte that is not UTF-8 becomes U+FFFD."""
     text = ""
     while data:
         try:
@@ -123,7 +123,7 @@ def write_vectors(folder, oracle, data, full, sequences):
     r = random.Random(7)
     out.append(struct.pack("<I", sequences))
     for _ in range(sequences):
-        near = r.random() < 0.5  # byte pieces and special tokens stand at the front of most vocabularies
+        near = r.random() < 0.5  # byte pieces and special tokens come first in most vocabularies
         i = [r.randrange(min(o.size, 300) if near and r.random() < 0.8 else o.size) for _ in range(r.randint(1, 12))]
         out += [packed(i), struct.pack("<Q", digest(*both(i)))]
     (folder / "vectors.bin").write_bytes(b"".join(out))
@@ -132,13 +132,13 @@ def write_vectors(folder, oracle, data, full, sequences):
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("--transformers4", required=True, help="where transformers 4.37.2 is installed, by pip --target")
+    a.add_argument("--transformers4", required=True, help="folder of transformers 4.37.2, installed by pip --target")
     a.add_argument("--big", help="folder with the files of mistral-common and llama-cpp-python")
     a.add_argument("--out", type=pathlib.Path, default=DATA)
     a.add_argument("--texts", type=int, default=2500)
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--slow", help=argparse.SUPPRESS)
-    a.add_argument("--again", action="store_true", help="keep the tokenizers, make the vectors anew")
+    a.add_argument("--again", action="store_true", help="keep the tokenizers and write only the vectors")
     o = a.parse_args()
     full, sequences = (60, 300) if not o.big else (200, 5000)
     data = texts(o.texts, o.seed, SPECIALS)

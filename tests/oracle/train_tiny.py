@@ -5,10 +5,10 @@
     python tests/oracle/train_tiny.py --work DIR --export examples/tiny       # write the model
     python tests/oracle/train_tiny.py --work DIR --evaluate examples/tiny     # measure what was written
 
-It learns easy-VQA and the synthetic scenes of scenes.py from nothing, on a CPU. An auxiliary loss,
-dropped at export, asks the vision tower which kind of thing has its centre in each patch and which
-it is from the left and from the top. As in LLaVA-1.5, features are taken before the tower's last
-layer, so that layer stays as initialised.
+It learns easy-VQA and the synthetic scenes of scenes.py from random weights, on a CPU. Auxiliary losses make the vision
+tower predict, for each patch, the kind of the thing with its centre there and its rank from the left and from the top,
+and make the language model predict the positions of named things. Their heads are dropped at export. As in LLaVA-1.5,
+features are taken before the tower's last layer, so that layer keeps its initial weights.
 
 Needs: torch, transformers, tokenizers, sentencepiece, safetensors, Pillow, easy-vqa.
 """
@@ -45,7 +45,7 @@ LONGEST = 232
 
 
 def make_tokenizer(folder):
-    """Trains the tokenizer once and checks that all its files agree."""
+    """Trains the tokenizer and checks that its files agree."""
     rng, texts = random.Random(3), []
     for _ in range(2000):
         first, second = make_scene(rng, most_things=3), make_scene(rng, most_things=3)
@@ -67,7 +67,7 @@ def save(state, path):
 
 
 def learning_rate(step, options):
-    """Warm-up, then half a cosine down to a hundredth."""
+    """Returns the rate: a linear warm-up, then half a cosine down to a hundredth."""
     if step < options.warm_up:
         return options.rate * (step + 1) / options.warm_up
     done = min(1, (step - options.warm_up) / max(1, options.steps - options.warm_up))
@@ -75,7 +75,7 @@ def learning_rate(step, options):
 
 
 def average_gradients(parameters, processes):
-    """One exchange a step: on a busy machine that loses far less time than threads waiting for each other."""
+    """Averages in one exchange per step. On a busy machine this is far faster than threads that wait for each other."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
@@ -85,7 +85,7 @@ def average_gradients(parameters, processes):
 
 
 def train(rank, options, checkpoint):
-    """One of options.processes equal learners, each with its share of every batch; the first one reports and saves."""
+    """Runs one of options.processes equal learners with its share of every batch. The first one reports and saves."""
     torch.set_num_threads(1)
     meeting = (options.work / "meeting").resolve()
     torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank,
@@ -107,7 +107,7 @@ def train(rank, options, checkpoint):
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = state["step"], state["seconds"]
     if rank == 0:
-        print(f"{sum(p.numel() for p in learner.model.parameters())} parameters, {len(corpus.pixels)} pictures, "
+        print(f"{sum(p.numel() for p in learner.model.parameters())} parameters, {len(corpus.pixels)} images, "
               f"step {step}", flush=True)
     began, sums = time.time() - seconds, [0.0, 0.0, 0]
     while step < options.steps:
@@ -195,7 +195,7 @@ def evaluate(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, help="checkpoint and tokenizer")
+    parser.add_argument("--work", type=Path, help="folder of the checkpoint and the tokenizer")
     parser.add_argument("--export", type=Path, help="write the model of the checkpoint here instead of training")
     parser.add_argument("--evaluate", type=Path, help="measure the model in this folder instead of training")
     parser.add_argument("--steps", type=int, default=11000,
@@ -203,9 +203,9 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--warm-up", type=int, default=300)
-    parser.add_argument("--scenes", type=int, default=30000, help="training pictures of scenes")
-    parser.add_argument("--processes", type=int, default=1, help="learners, one thread each; they share every batch")
-    parser.add_argument("--compile", action="store_true", help="compile the model: a quarter faster, a minute to start")
+    parser.add_argument("--scenes", type=int, default=30000, help="number of training images of scenes")
+    parser.add_argument("--processes", type=int, default=1, help="learners of one thread each, which share a batch")
+    parser.add_argument("--compile", action="store_true", help="compile the model: a quarter faster after a minute")
     options = parser.parse_args()
     if options.evaluate:
         return evaluate(options)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chat template of the bundled model and of the small models of goldens.py: vicuna_v1, to the byte.
+"""The chat template of the bundled model and of the small models of goldens.py: vicuna_v1, byte for byte.
 
-Used by train_tiny.py and golden_models.py; `python3 tests/oracle/vicuna_template.py FOLDER...` writes it into folders.
+Imported by train_tiny.py, golden_models.py and chat_prompts.py. `python3 tests/oracle/vicuna_template.py FOLDER...`
+writes it into folders.
 """
 import pathlib
 import sys
