@@ -48,7 +48,7 @@ def find_conan(work):
     for command in ([sys.executable, "-m", "venv", work / "venv"], pip):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
-            print(f"conan: skipped: conan is not installed, and pip cannot install it: {done.stdout.strip()[-300:]}")
+            print(f"conan: skipped: Conan 2 is not installed, and pip cannot install it: {done.stdout.strip()[-300:]}")
             sys.exit(SKIPPED)
     return work / "venv/bin/conan"
 
