@@ -213,7 +213,7 @@ def main():
     parser.add_argument("--rival", type=pathlib.Path)
     parser.add_argument("--models", type=pathlib.Path)
     parser.add_argument("--image", type=pathlib.Path)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--formats", default="")
     parser.add_argument("--layers", type=int, default=8)

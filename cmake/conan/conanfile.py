@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""llava as a Conan 2 package: the headers, and what find_package(llava) looks for.
+"""The Conan 2 package of llava: the headers and the files for find_package(llava).
 
     conan create cmake/conan
 
-packages this checkout. A program requires llava/0.1.0, uses the generator CMakeToolchain and finds the targets that
-README.md names. The libraries that the headers need come from the system. With -o "llava/*:system_dependencies=False"
+packages this checkout. A program requires llava/0.1.0, uses the generator CMakeToolchain and finds the targets of
+README.md. The libraries that the headers need come from the system. With -o "llava/*:system_dependencies=False"
 they come from Conan Center; the program then uses the generator CMakeDeps as well.
 """
 import os

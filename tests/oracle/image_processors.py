@@ -25,7 +25,7 @@ warnings.simplefilter("ignore")
 import transformers  # noqa: E402
 from transformers import AutoImageProcessor  # noqa: E402
 
-from picture_files import draw  # noqa: E402
+from image_files import draw  # noqa: E402
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "image" / "processors.txt"
 SIDE = 42

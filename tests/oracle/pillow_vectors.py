@@ -4,7 +4,7 @@
 
     python tests/oracle/pillow_vectors.py        needs pillow, numpy, transformers, torch
 
-The images are those of picture_files.py.
+The images are those of image_files.py.
 
     images.pack     the encoded images, concatenated
     decode.txt      name offset bytes width height crc, then the crc of the square that each setting gives:
@@ -31,7 +31,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from picture_files import broken_files, draw, jpeg_files, png_files
+from image_files import broken_files, draw, jpeg_files, png_files
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "image"
 VERSIONS = (f"# tests/oracle/pillow_vectors.py: Pillow {PIL.__version__} "

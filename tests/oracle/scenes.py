@@ -169,12 +169,12 @@ def held_out_set(pictures, pairs, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=280)
+    parser.add_argument("--images", type=int, default=280)
     parser.add_argument("--pairs", type=int, default=60, help="number of conversations about two images")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    scenes, conversations = held_out_set(options.pictures, options.pairs, options.seed)
+    scenes, conversations = held_out_set(options.images, options.pairs, options.seed)
     for i, scene in enumerate(scenes):
         draw(scene).save(options.folder / f"{i:06}.png", optimize=True)
     with open(options.folder / "questions.jsonl", "w", encoding="utf-8") as out:

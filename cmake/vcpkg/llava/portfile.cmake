@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Packages the checkout that holds this port: vcpkg install llava --overlay-ports=cmake/vcpkg
-# vcpkg looks for changes in the port alone, not in the checkout. After a change there, `vcpkg remove llava` and
+# vcpkg detects changes of the port, not of the checkout. After a change of the checkout, `vcpkg remove llava` and
 # `vcpkg install llava --editable --overlay-ports=cmake/vcpkg` build the package anew.
 set(VCPKG_BUILD_TYPE release) # headers only
 

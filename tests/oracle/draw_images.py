@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the example images of the bundled model "tiny", in the style of its scenes.
 
-    python tests/oracle/draw_pictures.py examples/tiny/images
+    python tests/oracle/draw_images.py examples/tiny/images
 
 Writes four PNG images and one JPEG. One of them is wide and one is tall.
 
