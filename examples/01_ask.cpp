@@ -11,6 +11,7 @@ int main(int argc, char** argv) try {
   auto model = llava::open<llava::any, llava::simd, llava::f16>(argv[1]);
   auto chat = model.session();
   chat.ask(llava::read_image(argv[2]), argv[3], [](std::string_view text) { std::cout << text << std::flush; });
+  std::cout << '\n';
 } catch (const std::exception& e) {
   return std::cerr << e.what() << '\n', 1;
 }

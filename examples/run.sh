@@ -19,4 +19,3 @@ build release example_01_ask
 
 echo "$(realpath --relative-base=. -- "$image"): $question"
 build/release/examples/01_ask examples/tiny "$image" "$question"
-echo

@@ -84,11 +84,11 @@ TEST_CASE("checkpoint tensors have the library's names, and a separate tower rep
   CHECK(both.folder_of("text.norm.weight").empty());
 }
 
-TEST_CASE("llava-hf: a projector has as many layers as the files, and at least two") {
-  const auto depth_of = [](tensor_spelling spelling, const memory_tensors& files) {
+TEST_CASE("a projector whose depth config.json does not state has as many layers as the files") {
+  const auto depth_of = [](tensor_spelling spelling, const memory_tensors& files, const char* type = "mlp_gelu") {
     model_description d;
     d.spelling = spelling;
-    d.projector.depth = 1, d.projector_type = "mlp_gelu";
+    d.projector.depth = 1, d.projector_type = type;
     detail::detect_projector_depth(tensors_of(spelling, files), d);
     return d.projector.depth;
   };
@@ -101,6 +101,13 @@ TEST_CASE("llava-hf: a projector has as many layers as the files, and at least t
                       "model.multi_modal_projector.linear_3.weight", "model.multi_modal_projector.linear_4.weight",
                       "model.multi_modal_projector.linear_6.weight"}) == 4);
   CHECK(depth_of(tensor_spelling::original, {"model.mm_projector.4.weight"}) == 1);
+
+  const memory_tensors two{"multi_modal_projector.linear_1.weight", "multi_modal_projector.linear_2.weight"};
+  CHECK(depth_of(hf, two, "mine") == 2);
+  CHECK(depth_of(hf, two, "linear") == 1);
+  CHECK(depth_of(tensor_spelling::original, {"model.mm_projector.0.weight", "model.mm_projector.2.weight"}, "mine") ==
+        2);
+  CHECK(depth_of(hf, {"multi_modal_projector.query.weight"}, "mine") == 1);
 }
 
 TEST_CASE("a head in the files replaces a tied one, except in original folders") {

@@ -14,7 +14,7 @@ struct halved_mlp {
   template <class B, class F>
   class stage {
    public:
-    explicit stage(const llava::projector_config& c) : inner_(with(c, [](auto& n) { n.depth = 2; })) {}
+    explicit stage(const llava::projector_config& c) : inner_(c) {}
     template <class Visit>
     void each(Visit&& visit) {
       inner_.each(visit);

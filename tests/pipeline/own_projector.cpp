@@ -18,7 +18,7 @@ struct own : llava::simd {
 
 // [op]
 /// y[t] = the mean of rows 2t and 2t + 1 of x.                                                    x (2T, D) -> y (T, D)
-void mean_of_two(own::queue& q, matrix_view<float> y, matrix_view<const float> x) {
+void mean_of_two(own::queue& q, llava::matrix_view<float> y, llava::matrix_view<const float> x) {
   llava::ops::shapes s("mean_of_two");
   s.expect({"x", x}, {2 * y.extent(0), y.extent(1)}, llava::ops::operand{"y", y});
   s.writes(y);

@@ -10,10 +10,13 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Sets the number of projector layers, which config.json of llava-hf does not state. Every such model has at least 2.
+/// Sets the number of projector layers if config.json does not state it: in llava-hf folders, whose projectors have at
+/// least 2, and for the projector of a user's model.
 inline void detect_projector_depth(const checkpoint_tensors& tensors, model_description& d) {
-  if (d.spelling != tensor_spelling::llava_hf || d.projector_type != "mlp_gelu") return;
-  d.projector.depth = 2;
+  const bool is_mlp = d.projector_type == "mlp_gelu";
+  if (d.projector_type == "linear" || d.projector_type == "identity") return;
+  if (is_mlp && d.spelling != tensor_spelling::llava_hf) return;
+  d.projector.depth = is_mlp ? 2 : 1;
   while (tensors.find(text_of("projector.", 2 * d.projector.depth, ".weight"))) ++d.projector.depth;
 }
 
