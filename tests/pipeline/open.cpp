@@ -131,7 +131,7 @@ TEST_CASE("a folder whose <image> id differs from its tokenizer's is an error ab
   f.write("config.json", config);
   f.write("tokenizer.json", replaced(words, "\"<image>\"", "\"<omage>\""));
   f.write("tokenizer_config.json", "{}");
-  CHECK(error_of(f.path.string()).find("the token 400, and its tokenizer has no such token") != std::string::npos);
+  CHECK(error_of(f.path.string()).find("the token 400, but its tokenizer has no such token") != std::string::npos);
 }
 
 TEST_CASE("opening a folder as another fixed model is an error that names each differing field") {
