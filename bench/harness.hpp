@@ -20,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <llava/base/executor.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
