@@ -14,6 +14,12 @@ namespace bench::baselines {
 
 using llava::epilogue, llava::matrix_view;
 
+/// The operands of every library are floats.
+struct baseline {
+  template <class F>
+  using operand = float;
+};
+
 struct eigen_queue : llava::eigen_backend::queue {
   using llava::eigen_backend::queue::queue;
 };
@@ -23,7 +29,7 @@ void matmul(eigen_queue& q, matrix_view<float> y, matrix_view<const float> x, ma
             epilogue<>);
 void matmul(eigen_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const llava::bf16> w,
             epilogue<>);
-struct eigen {
+struct eigen : baseline {
   static constexpr std::string_view name = "eigen_native";
   using queue = eigen_queue;
 };
@@ -33,7 +39,7 @@ struct openblas_queue : llava::host_queue {
 };
 void matmul(openblas_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const float> w,
             epilogue<>);
-struct openblas {
+struct openblas : baseline {
   static constexpr std::string_view name = "openblas";
   using queue = openblas_queue;
 };
@@ -42,7 +48,7 @@ struct onednn_queue : llava::host_queue {
   using llava::host_queue::host_queue;
 };
 void matmul(onednn_queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const float> w, epilogue<>);
-struct onednn {
+struct onednn : baseline {
   static constexpr std::string_view name = "onednn";
   using queue = onednn_queue;
 };
