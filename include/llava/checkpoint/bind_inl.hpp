@@ -82,12 +82,6 @@ LLAVA_INLINE result<void> try_accept(const std::vector<std::string>& mistakes, s
   return fail(errc::mismatch, std::move(sentence));
 }
 
-namespace detail {
-inline stored_rows rows_of_tensor(const stored_tensor& t, const tensor_dims& dims) {
-  return {{t.type, t.bytes.data(), t.format}, dims.columns()};
-}
-}  // namespace detail
-
 LLAVA_INLINE void weight_binding::check_one(const std::string& name, weight_slot& slot, const tensor_dims& dims) {
   read_.push_back(name);
   std::string mistake = detail::mismatch_of(*tensors_, name, slot, dims);
@@ -98,7 +92,7 @@ LLAVA_INLINE void weight_binding::check_one(const std::string& name, weight_slot
   const stored_tensor& t = *tensors_->find(name);
   total_ += static_cast<std::uint64_t>(dims.size());
   if (!slot.can_map(packed_->find(t.name, slot.packed_layout()), dims))
-    needed_ += slot.bytes_needed(detail::rows_of_tensor(t, dims), dims);
+    needed_ += t.with_rows(dims.columns(), [&](const row_source& rows) { return slot.bytes_needed(rows, dims); });
 }
 
 LLAVA_INLINE result<void> weight_binding::try_accept() const { return llava::try_accept(mistakes_, path_); }
@@ -109,7 +103,8 @@ LLAVA_INLINE result<void> weight_binding::try_fill_one(const std::string& name, 
   if (const auto packed = packed_->find(t.name, slot.packed_layout()); slot.can_map(packed, dims))
     slot.map(packed, dims);
   else
-    LLAVA_CHECK(slot.try_fill(detail::rows_of_tensor(t, dims), dims, t.name, *memory_, threads_));
+    LLAVA_CHECK(t.with_rows(
+        dims.columns(), [&](const row_source& rows) { return slot.try_fill(rows, dims, t.name, *memory_, threads_); }));
   if (!slot.packed().empty()) laid_out_.push_back({t.name, slot.packed_layout(), slot.packed()});
   done_ += static_cast<std::uint64_t>(dims.size());
   if (!report({"loading weights", done_, total_}))

@@ -27,7 +27,9 @@ inline void resolve_tied_head(const checkpoint_tensors& tensors, model_descripti
   if (!d.text.tied || d.prompt == prompt_rule::original) return;
   const stored_tensor* head = tensors.find("text.lm_head.weight");
   const stored_tensor* table = tensors.find("text.embed_tokens.weight");
-  if (head && table) d.text.tied = head->type == table->type && std::ranges::equal(head->bytes, table->bytes);
+  if (head && table)
+    d.text.tied =
+        !head->rows && !table->rows && head->type == table->type && std::ranges::equal(head->bytes, table->bytes);
 }
 
 }  // namespace detail

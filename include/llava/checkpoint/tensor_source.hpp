@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// tensor_source: the named tensors of some files. Their bytes are little-endian and row-major, live as long as the
-/// source, and may be misaligned for their type: check before using them in place.
+/// source, and may be misaligned for their type: check before using them in place. A tensor whose values no file holds
+/// as they are (another program's quantisation, permuted rows, a base plus a delta) has `rows` instead of bytes.
 #pragma once
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +14,7 @@
 #include <llava/base/dtype.hpp>
 #include <llava/base/function_ref.hpp>
 #include <llava/base/macros.hpp>
+#include <llava/tensor/row_source.hpp>
 
 LLAVA_BEGIN
 
@@ -18,12 +22,21 @@ LLAVA_BEGIN
 /// row) of uint8, and `format` is the name of the format.
 struct stored_tensor {
   std::string name;
-  dtype type = dtype::float32;
+  dtype type = dtype::float32;  ///< with `rows`: the type that holds their values best
   std::string format;
   std::vector<std::size_t> dims;
   std::span<const std::byte> bytes;
-  std::string file;                     ///< for errors
-  std::string_view unsupported_type{};  ///< the file's name of a type that dtype lacks; `bytes` is then empty
+  std::string file;                          ///< for errors
+  std::string_view unsupported_type{};       ///< the file's name of a type that dtype lacks; `bytes` is then empty
+  std::shared_ptr<const row_source> rows{};  ///< computes the values; `bytes` is then empty
+
+  /// Returns use(the tensor's rows), `columns` elements each.
+  template <class Use>
+  decltype(auto) with_rows(std::int64_t columns, Use&& use) const {
+    if (rows) return use(*rows);
+    const stored_rows in_file({type, bytes.data(), format}, columns);
+    return use(static_cast<const row_source&>(in_file));
+  }
 };
 
 /// Files that hold tensors, under their names in the files.

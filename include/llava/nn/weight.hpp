@@ -40,14 +40,7 @@ class weight final : public weight_slot {
 
   typename format<F>::view view() const { return view_; }  // (N, K)
 
-  row_encoding encoding() const override {
-    return {dtype_of<F>,
-            {},
-            [](std::int64_t columns) { return columns * std::int64_t{sizeof(F)}; },
-            [](const float* x, std::int64_t n, std::byte* row) {
-              for (std::int64_t i = 0; i < n; ++i) reinterpret_cast<F*>(row)[i] = from_float<F>(x[i]);
-            }};
-  }
+  row_encoding encoding() const override { return dense_encoding<F>(); }
 
   std::size_t bytes_needed(const row_source& from, const tensor_dims& dims) const override {
     if (fits_in_place(from)) return 0;

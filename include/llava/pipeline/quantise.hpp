@@ -58,7 +58,17 @@ class quantise_plan {
  private:
   using visitor = function_ref<void(const std::string&, weight_slot&, const tensor_dims&)>;
 
-  static entry copy_of(const stored_tensor& t) { return {{t.name, t.type, t.dims, t.format}, {}, 0}; }
+  /// Rows that no file holds are written as floats of the tensor's type.
+  static entry copy_of(const stored_tensor& t) {
+    entry e{{t.name, t.type, t.dims, t.format}, {}, 0};
+    if (!t.rows) return e;
+    e.rows = t.type == dtype::float16    ? dense_encoding<f16>()
+             : t.type == dtype::bfloat16 ? dense_encoding<bf16>()
+                                         : dense_encoding<f32>();
+    e.columns = 1;
+    for (std::size_t i = 1; i < t.dims.size(); ++i) e.columns *= static_cast<std::int64_t>(t.dims[i]);
+    return e;
+  }
 
   void add_one(const std::string& name, const weight_slot& slot, const tensor_dims& dims) {
     std::string mistake = mismatch_of(from_->tensors, name, slot, dims);
@@ -91,17 +101,18 @@ inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor
   const std::int64_t run = (std::min)(rows, std::max<std::int64_t>(threads.concurrency(), (4 << 20) / row_bytes));
   std::vector<std::byte> bytes(static_cast<std::size_t>(run * row_bytes));
   std::vector<float> lines(static_cast<std::size_t>(threads.concurrency() * columns));
-  const stored_rows from({t.type, t.bytes.data()}, columns);
-  for (std::int64_t first = 0; first < rows; first += run) {
-    const std::int64_t count = (std::min)(run, rows - first);
-    parallel_for_dynamic(threads, count, [&](std::ptrdiff_t r, std::ptrdiff_t slot) {
-      float* const line = lines.data() + slot * columns;
-      from.read(first + r, 1, line);
-      e.rows.encode(line, columns, bytes.data() + r * row_bytes);
-    });
-    LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count * row_bytes)}));
-  }
-  return {};
+  return t.with_rows(columns, [&](const row_source& from) -> result<void> {
+    for (std::int64_t first = 0; first < rows; first += run) {
+      const std::int64_t count = (std::min)(run, rows - first);
+      parallel_for_dynamic(threads, count, [&](std::ptrdiff_t r, std::ptrdiff_t slot) {
+        float* const line = lines.data() + slot * columns;
+        from.read(first + r, 1, line);
+        e.rows.encode(line, columns, bytes.data() + r * row_bytes);
+      });
+      LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count * row_bytes)}));
+    }
+    return {};
+  });
 }
 
 /// Writes the planned folder.
@@ -115,7 +126,7 @@ inline result<void> try_write_folder(const checkpoint& from, const quantise_plan
   result<void> outcome;
   from.tensors.files().for_each([&](const stored_tensor& t) {
     const quantise_plan::entry& e = work.emplace_back(&t, plan.find(t)).second;
-    total += t.bytes.size();
+    total += e.to.bytes();
     if (t.bytes.size() != e.to.bytes() && !e.rows.encode)
       outcome = fail(errc::unsupported, text_of("llava: ", t.file, ": ", t.name, " has a type that cannot be copied"));
   });
@@ -132,7 +143,7 @@ inline result<void> try_write_folder(const checkpoint& from, const quantise_plan
   const std::shared_ptr<executor> threads = make_executor(options);
   for (const auto& [tensor, entry] : work) {
     LLAVA_CHECK(try_write_rows(file, *tensor, entry, *threads));
-    done += tensor->bytes.size();
+    done += entry.to.bytes();
     if (!report_progress(options, {"quantising weights", done, total}))
       return fail(errc::cancelled, text_of("llava: quantising ", from.path, " was cancelled"));
   }

@@ -44,6 +44,17 @@ struct row_encoding {
   std::int64_t row_bytes(std::int64_t columns) const { return bytes ? bytes(columns) : 0; }
 };
 
+/// The form of rows of floats of type F.
+template <floating F>
+row_encoding dense_encoding() {
+  return {dtype_of<F>,
+          {},
+          [](std::int64_t columns) { return columns * std::int64_t{sizeof(F)}; },
+          [](const float* x, std::int64_t n, std::byte* row) {
+            for (std::int64_t i = 0; i < n; ++i) reinterpret_cast<F*>(row)[i] = from_float<F>(x[i]);
+          }};
+}
+
 /// A weight that is filled once. Functions for block formats have the defaults of dense weights here.
 class weight_slot {
  public:
