@@ -24,7 +24,7 @@
 
 // An image becomes features, features become image tokens.
 #include <llava/image/preprocess.hpp>          // image, try_preprocess
-#include <llava/vision/vit.hpp>                // vit
+#include <llava/vision/vit.hpp>                // clip_tower
 #include <llava/projector/any_projector.hpp>   // any_projector
 #include <llava/projector/linear.hpp>          // linear_projector, identity_projector
 #include <llava/projector/mlp_gelu.hpp>        // mlp_gelu
@@ -33,7 +33,8 @@
 #include <llava/text/conversation.hpp>         // vicuna_v1, plain, llava_llama_2, …
 #include <llava/text/of_checkpoint.hpp>        // of_checkpoint: the folder's own chat template
 #include <llava/text/tokenizer.hpp>            // tokenizer
-#include <llava/llm/decoder.hpp>               // decoder
+#include <llava/llm/any_decoder.hpp>           // any_decoder
+#include <llava/llm/llama_decoder.hpp>         // llama_decoder
 #include <llava/generate/settings.hpp>         // generation_settings, answer
 
 // Models, and the pipeline that joins the stages.

@@ -72,7 +72,7 @@ class random_model {
     projector.vision_hidden = shape.vision.hidden;
     projector.hidden = shape.text.hidden;
     llava::mlp_gelu::stage<scalar, f16>(projector).each(visit);
-    llava::decoder<scalar, loaded<llava::text_config>, llava::weights<f16>, llava::silu>(
+    llava::llama_decoder::stage<scalar, loaded<llava::text_config>, llava::weights<f16>, llava::silu>(
         {shape.text}, {}, shape.text.vocab, shape.text.vocab)
         .each(visit);
     return all;

@@ -13,7 +13,9 @@ struct clip_mha {
     c.context = 1024;
   });
   static constexpr llava::projector_config projection{32, 48, 2, true};
+  using tower = llava::clip_tower;
   using projector = llava::mlp_gelu;
+  using decoder = llava::llama_decoder;
   using vision_activation = llava::quick_gelu;
   using text_activation = llava::silu;
   using conversation = llava::vicuna_v1;

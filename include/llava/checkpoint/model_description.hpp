@@ -49,7 +49,8 @@ struct model_description {
   projector_config projector;
   std::string projector_type;     ///< the projector's name: "linear", "mlp_gelu", "identity"
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
-  std::string text_activation;    ///< of the gated MLP: "silu"
+  std::string decoder = "llama";  ///< the decoder's name: "llama", also for Mistral and Qwen2
+  std::string text_activation;    ///< of the decoder's MLP: "silu"
   conversation_choice conversation;
   std::string model_name;         ///< original folders: the reference chooses template and tokenizer by it
   std::int32_t image_token = -1;  ///< id of `<image>`, for prompt_rule::processor

@@ -3,17 +3,22 @@
 /// type added to a list is found by its `name`.
 #pragma once
 #include <llava/base/one_of.hpp>
+#include <llava/llm/any_decoder.hpp>
+#include <llava/llm/llama_decoder.hpp>
 #include <llava/ops/activation.hpp>
 #include <llava/projector/any_projector.hpp>
 #include <llava/projector/linear.hpp>
 #include <llava/projector/mlp_gelu.hpp>
 #include <llava/text/of_checkpoint.hpp>
+#include <llava/vision/vit.hpp>
 
 LLAVA_BEGIN
 
 /// A model type for pipeline and open that leaves every choice to config.json.
 struct any {
+  using tower = clip_tower;
   using projector = any_projector<mlp_gelu, linear_projector, identity_projector>;
+  using decoder = any_decoder<llama_decoder>;
   using vision_activation = one_of<quick_gelu, gelu_tanh, gelu>;
   using text_activation = silu;
   using conversation = of_checkpoint<>;

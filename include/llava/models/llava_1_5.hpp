@@ -3,9 +3,11 @@
 /// two-layer projector, Vicuna v1.5.
 #pragma once
 #include <llava/config.hpp>
+#include <llava/llm/llama_decoder.hpp>
 #include <llava/ops/activation.hpp>
 #include <llava/projector/mlp_gelu.hpp>
 #include <llava/text/of_checkpoint.hpp>
+#include <llava/vision/vit.hpp>
 
 LLAVA_BEGIN
 
@@ -14,7 +16,9 @@ struct llava_1_5_7b {
   static constexpr vision_config vision{};
   static constexpr text_config text{};
   static constexpr projector_config projection{};
+  using tower = clip_tower;
   using projector = mlp_gelu;
+  using decoder = llama_decoder;
   using vision_activation = quick_gelu;
   using text_activation = silu;
   using conversation = of_checkpoint<vicuna_v1>;

@@ -3,9 +3,11 @@
 /// one sentence, and nothing else is instantiated.
 #pragma once
 #include <llava/config_rules.hpp>
+#include <llava/llm/concept.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/pipeline/numbers.hpp>
 #include <llava/projector/concept.hpp>
+#include <llava/vision/concept.hpp>
 
 LLAVA_BEGIN
 
@@ -13,7 +15,9 @@ namespace detail {
 
 template <class M>
 concept has_choices = requires {
+  typename M::tower;
   typename M::projector;
+  typename M::decoder;
   typename M::vision_activation;
   typename M::text_activation;
   typename M::conversation;
@@ -45,12 +49,23 @@ concept misnames_a_choice = requires {
   typename M::activation;
 }
 || requires { typename M::projector_type; }
+|| requires { typename M::vision_tower; }
+|| requires { typename M::vit; }
+|| requires { typename M::language_model; }
+|| requires { typename M::text_decoder; }
 || requires { typename M::vision_act; }
 || requires { typename M::template_type; }
 || requires { typename M::conversation_template; }
 || requires { M::projector_config; }
 || requires { M::vision_config; }
 || requires { M::text_config; };
+
+template <class M, class B, class P>
+inline constexpr bool is_tower =
+    tower<typename M::tower, B, typename numbers<M>::vision, typename P::vision, typename M::vision_activation>;
+template <class M, class B, class P>
+inline constexpr bool is_decoder =
+    decoder<typename M::decoder, B, typename numbers<M>::text, P, typename M::text_activation>;
 
 /// Whether the stages agree on the widths that they share.
 template <class M>
@@ -84,12 +99,13 @@ template <class M, class B, class P>
 constexpr bool is_sound() {
   if constexpr (!has_choices<M>) {
     static_assert(has_choices<M>,
-                  "llava: a model needs the types projector, vision_activation, text_activation and conversation");
+                  "llava: a model needs the types tower, projector, decoder, vision_activation, text_activation and "
+                  "conversation; derive from a model that has them, or name clip_tower and llama_decoder");
     return false;
   } else if constexpr (misnames_a_choice<M>) {
     static_assert(!misnames_a_choice<M>,
-                  "llava: the model has a member that no pipeline reads; the choices are projector, vision_activation, "
-                  "text_activation and conversation, the numbers vision, text and projection");
+                  "llava: the model has a member that no pipeline reads; the choices are tower, projector, decoder, "
+                  "vision_activation, text_activation and conversation, the numbers vision, text and projection");
     return false;
   } else if constexpr (!activation_choice<typename M::vision_activation>) {
     static_assert(activation_choice<typename M::vision_activation>,
@@ -128,6 +144,12 @@ constexpr bool is_sound() {
   } else if constexpr (!projector<typename M::projector, B, typename P::projector>) {
     static_assert(projector<typename M::projector, B, typename P::projector>,
                   "llava: M::projector is not a projector (contract: llava/projector/concept.hpp)");
+    return false;
+  } else if constexpr (!is_tower<M, B, P>) {
+    static_assert(is_tower<M, B, P>, "llava: M::tower is not a vision tower (contract: llava/vision/concept.hpp)");
+    return false;
+  } else if constexpr (!is_decoder<M, B, P>) {
+    static_assert(is_decoder<M, B, P>, "llava: M::decoder is not a decoder (contract: llava/llm/concept.hpp)");
     return false;
   } else {
     return check_backend<B, P>();

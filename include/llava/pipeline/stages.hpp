@@ -12,10 +12,8 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/image/preprocess.hpp>
-#include <llava/llm/decoder.hpp>
 #include <llava/nn/weight.hpp>
 #include <llava/pipeline/numbers.hpp>
-#include <llava/vision/vit.hpp>
 
 LLAVA_BEGIN
 
@@ -23,28 +21,31 @@ LLAVA_BEGIN
 template <class M, class B, class P>
 struct model_stages {
   using numbers = detail::numbers<M>;
-  using tower_type = vit<B, typename numbers::vision, typename P::vision, typename M::vision_activation>;
+  using tower_type =
+      typename M::tower::template stage<B, typename numbers::vision, typename P::vision, typename M::vision_activation>;
   using projector_type = typename M::projector::template stage<B, typename P::projector>;
-  using decoder_type = decoder<B, typename numbers::text, P, typename M::text_activation>;
+  using decoder_type = typename M::decoder::template stage<B, typename numbers::text, P, typename M::text_activation>;
 
   std::optional<tower_type> tower;
   std::optional<projector_type> projector;
   std::optional<decoder_type> text;
   parameter<B> pixel_table;  ///< (3, 256): the normalised value of each byte, by channel
 
-  /// Makes the stages. config.json decides the choices that M leaves open. Activations that M fixes must agree with it.
-  /// A projector that M fixes may differ from it: only the names and shapes of its weights are checked against the
-  /// files. Errors: the checkpoint does not match M.
+  /// Makes the stages. config.json decides the choices that M leaves open. A decoder and activations that M fixes must
+  /// agree with it. A projector that M fixes may differ from it: only the names and shapes of its weights are checked
+  /// against the files. Errors: the checkpoint does not match M.
   static result<model_stages> try_make(const checkpoint& from) {
     const model_description& d = from.description;
+    typename M::decoder decoder{};
+    LLAVA_CHECK(try_choose(decoder, "decoder", d.decoder, from.path));
     LLAVA_CHECK(try_confirm<M>(d, from.path));
     model_stages s;
     typename M::text_activation text_activation{};
     LLAVA_CHECK(try_choose(text_activation, "text activation", d.text_activation, from.path));
     // LLaVA's own program truncates the table and the head to the tokenizer's tokens.
     const int rows = d.text.vocab, tokens = static_cast<int>(from.tokenizer.size());
-    s.text.emplace(detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
-                   d.prompt == prompt_rule::original ? (std::min)(rows, tokens) : rows);
+    emplace(s.text, decoder, detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
+            d.prompt == prompt_rule::original ? (std::min)(rows, tokens) : rows);
     if (!d.has_vision) return result<model_stages>(std::move(s));
     typename M::vision_activation vision_activation{};
     LLAVA_CHECK(try_choose(vision_activation, "vision activation", d.vision_activation, from.path));
@@ -52,10 +53,7 @@ struct model_stages {
     typename M::projector projector{};
     if constexpr (requires { projector.choose(std::string_view{}); })
       LLAVA_CHECK(try_choose(projector, "projector", d.projector_type, from.path));
-    if constexpr (std::is_constructible_v<projector_type, projector_config, typename M::projector>)
-      s.projector.emplace(d.projector, projector);
-    else
-      s.projector.emplace(d.projector);
+    emplace(s.projector, projector, d.projector);
     return result<model_stages>(std::move(s));
   }
 
@@ -77,6 +75,15 @@ struct model_stages {
   }
 
  private:
+  /// Makes a stage. If it can take the choice that it comes from, the choice is its last argument.
+  template <class Stage, class Choice, class... Arguments>
+  static void emplace(std::optional<Stage>& stage, const Choice& choice, const Arguments&... with) {
+    if constexpr (std::is_constructible_v<Stage, const Arguments&..., const Choice&>)
+      stage.emplace(with..., choice);
+    else
+      stage.emplace(with...);
+  }
+
   template <class Choice>
   static result<void> try_choose(Choice& choice, std::string_view what, std::string_view name,
                                  const std::string& folder) {

@@ -15,15 +15,9 @@
 #include <llava/config.hpp>
 #include <llava/ops/operand.hpp>
 #include <llava/tensor/view.hpp>
+#include <llava/tensor/weight_slot.hpp>
 
 LLAVA_BEGIN
-
-namespace detail {
-struct any_visitor {
-  template <class Slot, class Dims>
-  void operator()(auto&&, Slot&, Dims) const {}
-};
-}  // namespace detail
 
 /// P can be a projector on backend B with weights in format F.
 template <class P, class B, class F>

@@ -87,4 +87,12 @@ class weight_slot {
   ~weight_slot() = default;
 };
 
+namespace detail {
+/// A visitor of weights, for concepts: visit(name, slot, dims).
+struct any_visitor {
+  template <class Slot>
+  void operator()(auto&&, Slot&, const tensor_dims&) const {}
+};
+}  // namespace detail
+
 LLAVA_END

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// vit: the vision transformer of CLIP and SigLIP, from a square image to the features that the projector takes.
+/// clip_tower: the vision transformer of CLIP and SigLIP (class vit), from a square image to the features that the
+/// projector takes. Contract: concept.hpp.
 ///
 ///   rgb (S·S·3) -> patches (P, 3·p·p) -> tokens (1 + P, Dv) -> layers_run() of the layers -> features (P, Dv)
 ///
@@ -18,6 +19,7 @@
 #include <llava/ops/patchify.hpp>
 #include <llava/ops/rows.hpp>
 #include <llava/tensor/arena.hpp>
+#include <llava/vision/concept.hpp>
 
 LLAVA_BEGIN
 
@@ -126,6 +128,12 @@ class vit {
   parameter<B> positions_;    // (1 + P, Dv)
   affine<B> pre_norm_;
   std::vector<vit_layer<B, F>> layers_;
+};
+
+/// The tower of LLaVA, for `using tower =` in a model.
+struct clip_tower {
+  template <class B, class Numbers, class F, class Act>
+  using stage = vit<B, Numbers, F, Act>;
 };
 
 LLAVA_END

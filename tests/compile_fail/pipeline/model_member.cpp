@@ -1,4 +1,4 @@
-// EXPECT: llava: the model has a member that no pipeline reads; the choices are projector, vision_activation
+// EXPECT: llava: the model has a member that no pipeline reads; the choices are tower, projector, decoder
 // SPDX-License-Identifier: Apache-2.0
 #include <llava.hpp>
 
