@@ -7,10 +7,11 @@ using namespace llava;
 
 namespace {
 
-/// Softmax attention in double: row t of q attends to keys first(t) … last(t).
+/// Softmax attention in double: row t of q attends to keys first(t) … last(t). slopes: (H), or empty.
 template <class First, class Last>
 std::vector<double> reference(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
-                              int tokens, int heads, int kv_heads, int dim, First first, Last last) {
+                              int tokens, int heads, int kv_heads, int dim, First first, Last last,
+                              const std::vector<float>& slopes = {}) {
   std::vector<double> out(q.size());
   for (int t = 0; t < tokens; ++t)
     for (int h = 0; h < heads; ++h) {
@@ -24,7 +25,8 @@ std::vector<double> reference(const std::vector<float>& q, const std::vector<flo
         double dot = 0;
         for (int i = 0; i < dim; ++i)
           dot += static_cast<double>(q[row + static_cast<std::size_t>(i)]) * static_cast<double>(k[at(j, i)]);
-        p.push_back(dot / std::sqrt(static_cast<double>(dim)));
+        const double slope = slopes.empty() ? 0 : static_cast<double>(slopes[static_cast<std::size_t>(h)]);
+        p.push_back(dot / std::sqrt(static_cast<double>(dim)) + slope * (j - last(t)));
         largest = std::max(largest, p.back());
       }
       for (double& x : p) sum += x = std::exp(x - largest);
@@ -41,9 +43,10 @@ float scale_of(int dim) { return 1.f / std::sqrt(static_cast<float>(dim)); }
 /// Runs one sequence through the cache: keys are written in chunks, into shuffled blocks.
 template <class B, class T>
 std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, int window, int chunk,
-                                 const std::vector<float>& q, const std::vector<float>& k,
-                                 const std::vector<float>& v) {
+                                 const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
+                                 const std::vector<float>& slopes = {}) {
   device<B> d;
+  const auto dslopes = d.put(slopes.empty() ? std::vector<float>(1) : slopes, 1);
   const int blocks = (tokens + kv_block - 1) / kv_block, pool = blocks + 3;
   // Stale memory of other sequences: none of its values may reach a result.
   const std::size_t half = static_cast<std::size_t>(pool * kv_block * kv_heads * dim);
@@ -67,7 +70,9 @@ std::vector<float> through_cache(int tokens, int heads, int kv_heads, int dim, i
     store_kv(d.queue, rows_of(matrix_view<const float>(dk.matrix()), at, n),
              rows_of(matrix_view<const float>(dv.matrix()), at, n), rows, cache);
     paged_attention(d.queue, rows_of(y.matrix(), at, n), rows_of(matrix_view<const float>(dq.matrix()), at, n), cache,
-                    rows, attention_parameters{heads, scale_of(dim), window});
+                    rows,
+                    attention_parameters{heads, scale_of(dim), window,
+                                         slopes.empty() ? vector_view<const float>() : dslopes.vector()});
     REQUIRE(d.queue.finish());
   }
   return d.get(y);
@@ -117,6 +122,35 @@ TEMPLATE_TEST_CASE("R15: attention through the KV cache matches double: causal, 
       for (int chunk : {1, 3, 16})
         CHECK(same_bytes(through_cache<B, TestType>(s.tokens, s.heads, s.kv_heads, s.dim, s.window, chunk, q, k, v),
                          whole));  // R14
+    });
+  }
+}
+
+TEMPLATE_TEST_CASE("R15: ALiBi through the KV cache matches double: heads of their own slopes, chunks, window", "[ops]",
+                   f32, f16) {
+  struct setting {
+    int tokens, heads, kv_heads, dim, window;
+  };
+  for (const setting& s : {setting{1, 2, 2, 4, 0}, {70, 6, 6, 8, 0}, {150, 4, 2, 20, 0}, {70, 2, 1, 16, 9}}) {
+    const auto n = static_cast<std::size_t>(s.tokens * s.dim);
+    auto q = random_values(n * static_cast<std::size_t>(s.heads), 1),
+         k = random_values(n * static_cast<std::size_t>(s.kv_heads), 2),
+         v = random_values(n * static_cast<std::size_t>(s.kv_heads), 3);
+    for (auto* stored : {&k, &v})
+      for (float& x : *stored) x = to_float(from_float<TestType>(x));
+    std::vector<float> slopes;
+    for (int h = 0; h < s.heads; ++h) slopes.push_back(h == 1 ? 0.f : 1.f / static_cast<float>(1 + h * h));
+    const auto expected = reference(
+        q, k, v, s.tokens, s.heads, s.kv_heads, s.dim,
+        [&](int t) { return s.window && t >= s.window ? t - s.window + 1 : 0; }, [](int t) { return t; }, slopes);
+    INFO(s.tokens << " tokens, " << s.heads << "/" << s.kv_heads << " heads of " << s.dim << ", window " << s.window);
+    for_each_backend([&]<class B>() {
+      const auto run = [&](int chunk) {
+        return through_cache<B, TestType>(s.tokens, s.heads, s.kv_heads, s.dim, s.window, chunk, q, k, v, slopes);
+      };
+      const auto whole = run(s.tokens);
+      CHECK(nmse(whole, expected) < 1e-11);
+      for (int chunk : {1, 3, 16}) CHECK(same_bytes(run(chunk), whole));  // R14
     });
   }
 }

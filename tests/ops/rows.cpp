@@ -38,6 +38,12 @@ TEST_CASE("R15: norms match double, also in place", "[ops]") {
       layer_norm(d.queue, z.matrix(), matrix_view<const float>(z.matrix()), vector_view<const float>(dw.vector()),
                  vector_view<const float>(db.vector()), 1e-5f);
       CHECK(nmse(d.get(z), layer) < 1e-11);
+      const auto plain = d.put(x, rows);  // without a bias
+      layer_norm(d.queue, plain.matrix(), matrix_view<const float>(plain.matrix()),
+                 vector_view<const float>(dw.vector()), vector_view<const float>(), 1e-5f);
+      std::vector<double> unshifted = layer;
+      for (std::size_t i = 0; i < unshifted.size(); ++i) unshifted[i] -= static_cast<double>(b[i % width]);
+      CHECK(nmse(d.get(plain), unshifted) < 1e-11);
     });
   }
 }

@@ -114,6 +114,9 @@ TEST_CASE("shapes: attention", "[ops]") {
             attend(m(4, 64), x(4, 64), x(6, 32), x(6, 64), 4));
     refuses("llava: attention: v is (5, 64), expected (6, 64), since k is (6, 64)",
             attend(m(4, 64), x(4, 64), x(6, 64), x(5, 64), 4));
+    refuses("llava: attention: has a window or slopes, which only paged_attention applies", [](auto& queue) {
+      attention(queue, m(4, 64), x(4, 64), x(4, 64), x(4, 64), attention_parameters{4, 1.f, 8});
+    });
     refuses("llava: attention: y is (6, 64), expected (4, 64), since q is (4, 64)",
             attend(m(6, 64), x(4, 64), x(6, 64), x(6, 64), 4));
   });
@@ -145,6 +148,9 @@ TEST_CASE("shapes: attention through the KV cache", "[ops]") {
             attend(m(4, 64), x(4, 64), cache(2, 16), {ints(3), ints(4), ints(4), table(1, 2)}, 4));
     refuses("llava: paged_attention: sequences is (5), expected (4), since q is (4, 64)",
             attend(m(4, 64), x(4, 64), cache(2, 16), {ints(4), ints(5), ints(4), table(1, 2)}, 4));
+    refuses("llava: paged_attention: slopes is (3), expected (4), since q is (4, 64)", [=](auto& queue) {
+      paged_attention(queue, m(4, 64), x(4, 64), cache(2, 16), rows, attention_parameters{4, 1.f, 0, v(3)});
+    });
     refuses("llava: paged_attention: the block table is empty, expected a row for each sequence",
             attend(m(4, 64), x(4, 64), cache(2, 16), {ints(4), ints(4), ints(4), table(1, 0)}, 4));
 

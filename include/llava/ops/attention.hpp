@@ -4,8 +4,9 @@
 ///
 /// paged_attention(queue, y, q, cache, rows, attention_parameters): token t attends to its own sequence, to positions
 /// [max(0, p − window + 1), p] with p = rows.positions[t]; window 0 means all. Query head h uses key head h / (H / KV).
+/// With slopes (ALiBi, Press et al. 2022), slopes[h] · (j − p) is added to the score of the key at position j.
 ///   q (T, H·d) f32, y (T, H·d) an operand · cache: one layer of the block pool, which must already hold the keys and
-///   values of these tokens (kv_layout.hpp)
+///   values of these tokens (kv_layout.hpp) · slopes (H) or empty
 ///
 /// Softmax is computed in f32, NMSE ≤ 1e-6. The result has NMSE ≤ 1e-7 in f32 and ≤ 5e-4 with an f16 cache, against
 /// double (R15). Keys are read in blocks at absolute positions, ascending: a row does not depend on the other rows
@@ -23,11 +24,12 @@ LLAVA_BEGIN
 /// The largest head dimension d.
 inline constexpr int max_head_dim = 512;
 
-/// Heads, scale and window of an attention.
+/// Heads, scale, window and slopes of an attention. Window and slopes are for paged_attention only.
 struct attention_parameters {
-  int heads = 1;      ///< H, the number of query heads
-  float scale = 1.f;  ///< factor of each score q · k
-  int window = 0;     ///< number of keys that a token attends to, its own included; 0: all
+  int heads = 1;                      ///< H, the number of query heads
+  float scale = 1.f;                  ///< factor of each score q · k
+  int window = 0;                     ///< number of keys that a token attends to, its own included; 0: all
+  vector_view<const float> slopes{};  ///< (H), in the backend's memory; empty: no ALiBi
 };
 
 namespace ops {
@@ -42,6 +44,7 @@ shapes attention_shapes(matrix_view<Y> y, matrix_view<const float> q, matrix_vie
   s.require(heads <= 0 || width / heads <= max_head_dim, "q has ", width, " columns for ", heads,
             " heads, expected at most ", max_head_dim, " per head");
   s.require(k.extent(0) > 0 || q.extent(0) == 0, "k has 0 rows, expected at least 1");
+  s.require(p.window == 0 && p.slopes.extent(0) == 0, "has a window or slopes, which only paged_attention applies");
   const operand queries{"q", q};
   s.expect({"k", k}, {k.extent(0), width}, queries);
   s.expect({"v", v}, k, operand{"k", k});
@@ -65,6 +68,7 @@ shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, cons
   s.expect({"y", y}, q, queries);
   s.expect({"positions", rows.positions}, tokens, queries);
   s.expect({"sequences", rows.sequences}, tokens, queries);
+  if (p.slopes.extent(0) > 0) s.expect({"slopes", p.slopes}, std::ptrdiff_t{heads}, queries);
   s.require(rows.blocks.size() > 0 || tokens == 0, "the block table is empty, expected a row for each sequence");
   s.writes(y);
   return s;

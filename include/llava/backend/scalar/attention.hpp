@@ -70,6 +70,7 @@ void paged_attention(queue& q, matrix_view<Y> y, matrix_view<const float> querie
           float dot = 0.f;
           for (std::ptrdiff_t i = 0; i < d; ++i) dot = std::fma(query[i], to_float(key[i * kv_block]), dot);
           scores[j] = dot * p.scale;
+          if (!p.slopes.empty()) scores[j] = std::fma(p.slopes(h), static_cast<float>(j - last), scores[j]);
         }
         detail::softmax(scores, first, last + 1);
         for (std::ptrdiff_t i = 0; i < d; ++i) {

@@ -36,7 +36,8 @@ void layer_norm(queue& q, matrix_view<Y> y, matrix_view<const float> x, vector_v
       const float mean = sum / static_cast<float>(d);
       for (std::ptrdiff_t i = 0; i < d; ++i) squares += (x(t, i) - mean) * (x(t, i) - mean);
       const float scale = 1.f / std::sqrt(squares / static_cast<float>(d) + eps);
-      for (std::ptrdiff_t i = 0; i < d; ++i) y(t, i) = from_float<Y>((x(t, i) - mean) * scale * w(i) + b(i));
+      for (std::ptrdiff_t i = 0; i < d; ++i)
+        y(t, i) = from_float<Y>((x(t, i) - mean) * scale * w(i) + (b.empty() ? 0.f : b(i)));
     }
   });
 }

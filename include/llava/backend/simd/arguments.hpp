@@ -59,6 +59,7 @@ struct attention_arguments {
   std::ptrdiff_t dim;     // d
   float scale;
   std::ptrdiff_t group;
+  const float* slopes = nullptr;  // of these heads; null: no ALiBi
 };
 /// Number of keys of a tile, at absolute positions. The maximum is updated once per tile.
 inline constexpr int attention_keys = 64;

@@ -154,7 +154,8 @@ void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> qu
                                          p.window,
                                          d,
                                          p.scale,
-                                         group};
+                                         group,
+                                         p.slopes.empty() ? nullptr : p.slopes.data() + kv * group};
           K::attention(a, first * group, last * group);
           first = last;
         }
