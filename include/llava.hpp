@@ -35,6 +35,7 @@
 #include <llava/text/tokenizer.hpp>            // tokenizer
 #include <llava/llm/any_decoder.hpp>           // any_decoder
 #include <llava/llm/llama_decoder.hpp>         // llama_decoder
+#include <llava/llm/mpt_decoder.hpp>           // mpt_decoder
 #include <llava/generate/settings.hpp>         // generation_settings, answer
 
 // Models, and the pipeline that joins the stages.

@@ -44,7 +44,7 @@ struct vision_config {
 /// Scaling of the rotary embedding's angles for long contexts.
 enum class rope_scaling : std::uint8_t { none, linear, llama3 };
 
-/// A decoder of the LLaMA family.
+/// A decoder of the LLaMA family, or MPT.
 struct text_config {
   int vocab = 32000;  ///< rows of the embedding table and of the head (V)
   int hidden = 4096;  ///< width of a token (D)
@@ -52,9 +52,9 @@ struct text_config {
   int heads = 32;      ///< query heads (H)
   int kv_heads = 32;   ///< key and value heads; fewer than heads: grouped-query attention
   int head_dim = 128;  ///< (d)
-  int ffn = 11008;     ///< width of the gated MLP
+  int ffn = 11008;     ///< width of the MLP's inner layer
   int context = 4096;  ///< context length of the model, in tokens
-  float eps = 1e-5f;   ///< epsilon of every RMSNorm
+  float eps = 1e-5f;   ///< epsilon of every norm
   float rope_theta = 10000.f;
   rope_scaling scaling = rope_scaling::none;
   float rope_factor = 1.f;           ///< linear and llama3
@@ -63,6 +63,7 @@ struct text_config {
   int rope_original_context = 8192;  ///< llama3: original_max_position_embeddings
   int window = 0;                    ///< sliding attention window in tokens; 0: none
   int full_layers = 0;               ///< number of first layers without the window (Qwen2)
+  float alibi = 0.f;                 ///< MPT: the last slope of ALiBi is 2^−alibi (alibi_bias_max); 0: no ALiBi
   bool tied = false;                 ///< the head shares the embedding table
   bool qkv_bias = false;             ///< biases of q, k and v (Qwen2)
   bool o_bias = false;               ///< bias of the attention's output (llama's attention_bias sets both)

@@ -52,6 +52,8 @@ LLAVA_RULE(text_rope_frequencies, text_config,
                                                  c.rope_low_frequency > 0.f && c.rope_original_context > 0));
 LLAVA_RULE(text_window, text_config, "llava: text.window and text.full_layers must not be negative",
            c.window >= 0 && c.full_layers >= 0);
+LLAVA_RULE(text_alibi, text_config, "llava: text.alibi must be between 0 (no ALiBi) and 64",
+           c.alibi >= 0.f && c.alibi <= 64.f);
 
 LLAVA_RULE(image_resize, image_config, "llava: image.resize must be between 0 (no resize) and 16384 pixels",
            c.resize >= 0 && c.resize <= 16384);
@@ -80,7 +82,8 @@ struct list {
 using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, vision_layers, vision_ffn, vision_eps,
                        vision_select_layer>;
 using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn,
-                     text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_window>;
+                     text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_window,
+                     text_alibi>;
 using of_image = list<image_resize, image_crop, image_std, image_filter>;
 using of_projector = list<projector_widths, projector_depth>;
 

@@ -81,3 +81,25 @@ TEST_CASE("names of the files map back to the library's") {
   CHECK(tensor_names(tensor_spelling::original, alone).name_of("encoder.layers.0.mlp.fc1.bias") ==
         "vision.encoder.layers.0.mlp.fc1.bias");
 }
+
+TEST_CASE("the tensors of MPT have names of their own, in both directions") {
+  const named_tensors of_mpt{"transformer.norm_f.weight", "lm_head.weight", "transformer.mm_projector.weight"};
+  const tensor_names names(tensor_spelling::mpt, of_mpt);
+  for (const auto& [ours, theirs] : {
+           std::pair{"text.embed_tokens.weight", "transformer.wte.weight"},
+           {"text.layers.11.input_layernorm.weight", "transformer.blocks.11.norm_1.weight"},
+           {"text.layers.0.self_attn.qkv_proj.weight", "transformer.blocks.0.attn.Wqkv.weight"},
+           {"text.layers.0.self_attn.o_proj.weight", "transformer.blocks.0.attn.out_proj.weight"},
+           {"text.layers.0.post_attention_layernorm.weight", "transformer.blocks.0.norm_2.weight"},
+           {"text.layers.0.mlp.up_proj.weight", "transformer.blocks.0.ffn.up_proj.weight"},
+           {"text.layers.0.mlp.down_proj.weight", "transformer.blocks.0.ffn.down_proj.weight"},
+           {"text.norm.weight", "transformer.norm_f.weight"},
+           {"text.lm_head.weight", "lm_head.weight"},
+           {"projector.0.weight", "transformer.mm_projector.0.weight"},
+       }) {
+    CHECK(names.file_name(ours) == theirs);
+    CHECK(names.name_of(theirs) == ours);
+  }
+  CHECK(names.name_of("transformer.wpe.weight") == "text.wpe.weight");  // no part of the model reads it
+  CHECK(names.name_of("transformer.vision_tower.vision_tower.vision_model.post_layernorm.bias").empty());
+}

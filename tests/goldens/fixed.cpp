@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Two models with dimensions fixed at compile time, which use the files' weights in place: f16 and bf16.
+/// Three models with dimensions fixed at compile time, which use the files' weights in place: f16 and bf16.
 #include "golden.hpp"
 
 namespace {
@@ -29,6 +29,20 @@ struct siglip_last_layer : clip_mha {
   using vision_activation = llava::gelu_tanh;
 };
 
+struct original_mpt : clip_mha {
+  static constexpr auto vision = llava::with(clip_mha::vision, [](llava::vision_config& c) {
+    c.image = 14, c.patch = 7, c.hidden = 16, c.ffn = 24, c.layers = c.heads = 2;
+  });
+  static constexpr auto text = llava::with(llava::text_config{}, [](llava::text_config& c) {
+    c.hidden = 12, c.ffn = 48, c.layers = 2, c.heads = c.kv_heads = 3, c.head_dim = 4, c.alibi = 8.f;
+  });
+  static constexpr llava::projector_config projection{16, 12, 1, true};
+  using projector = llava::linear_projector;
+  using decoder = llava::mpt_decoder;
+  using text_activation = llava::gelu;
+  using conversation = llava::mpt;
+};
+
 /// The weights of the file in place, and a KV cache that does not round: everything else is fp32.
 template <class F>
 struct exact : llava::weights<F> {
@@ -43,4 +57,8 @@ TEST_CASE("R15: a fixed model with f16 weights in place matches transformers") {
 
 TEST_CASE("R15: a fixed SigLIP model with bf16 weights in place matches transformers") {
   golden::check<llava::pipeline<siglip_last_layer, llava::simd, exact<llava::bf16>>>("siglip_last_layer");
+}
+
+TEST_CASE("R15: a fixed MPT model with f16 weights in place matches transformers") {
+  golden::check<llava::pipeline<original_mpt, llava::simd, exact<llava::f16>>>("original_mpt");
 }

@@ -116,11 +116,11 @@ void check(const std::string& name, int chunk = 64, const bounds& b = in_f32) {
   for (const llava::json_value& about : expected.cases()) check_case(*model, expected, about, b);
 }
 
-inline constexpr const char* models[] = {"clip_mha",          "clip_gqa_crop",     "clip_llama3_new_names",
-                                         "siglip_mistral",    "siglip_last_layer", "clip_qwen2",
-                                         "original_folder",   "original_inside",   "original_linear",
-                                         "original_identity", "original_siglip",   "text_llama",
-                                         "text_qwen2",        "text_qwen2_window"};
+inline constexpr const char* models[] = {
+    "clip_mha",          "clip_gqa_crop",     "clip_llama3_new_names", "siglip_mistral",
+    "siglip_last_layer", "clip_qwen2",        "original_folder",       "original_inside",
+    "original_linear",   "original_identity", "original_siglip",       "text_llama",
+    "text_qwen2",        "text_qwen2_window", "original_mpt",          "text_mpt"};
 
 /// Checks the dynamic pipeline of one backend. The weights are f32: exact for every stored type.
 template <class B>

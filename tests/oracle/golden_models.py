@@ -87,6 +87,9 @@ class Spec:
                 "image_size": 42, "patch_size": 14} | self.vision
 
     def text_numbers(self, vocab):
+        if self.text_type == "mpt":
+            return {"d_model": 12, "n_layers": 2, "n_heads": 3, "max_seq_len": 1024, "vocab_size": vocab,
+                    "eos_token_id": 0} | self.text
         return {"hidden_size": 48, "intermediate_size": 104, "num_hidden_layers": 2, "num_attention_heads": 4,
                 "num_key_value_heads": 4, "vocab_size": vocab, "max_position_embeddings": 1024, "rms_norm_eps": 1e-5,
                 "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": False} | self.text
@@ -126,6 +129,12 @@ SPECS = [
     Spec("text_qwen2_window", layout="text", vision=None, text_type="qwen2",
          text={"hidden_size": 40, "num_hidden_layers": 3, "num_key_value_heads": 2, "use_sliding_window": True,
                "sliding_window": 24, "max_window_layers": 1}),
+    Spec("original_mpt", layout="original", projector="linear", text_type="mpt",
+         vision={"image_size": 14, "patch_size": 7, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+                 "num_attention_heads": 2},
+         text={"tie_word_embeddings": False}),
+    Spec("text_mpt", layout="text", vision=None, text_type="mpt",
+         text={"d_model": 16, "n_heads": 4}),
 ]
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -149,7 +158,7 @@ class Projector(torch.nn.Module):
 
 def text_config(spec, vocab):
     kind = {"llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig,
-            "qwen2": transformers.Qwen2Config}[spec.text_type]
+            "qwen2": transformers.Qwen2Config, "mpt": transformers.MptConfig}[spec.text_type]
     return kind(**spec.text_numbers(vocab))
 
 
@@ -193,17 +202,18 @@ def file_names(spec, tensors):
     old = {"model.language_model.": "language_model.model.", "model.vision_tower.": "vision_tower.vision_model.",
            "model.multi_modal_projector.": "multi_modal_projector.", "lm_head.": "language_model.lm_head."}
     new = {"model.vision_tower.": "model.vision_tower.vision_model."}
-    original = {"model.language_model.": "model.",
+    own = "transformer." if spec.text_type == "mpt" else "model."
+    original = {"model.language_model.": own,
                 "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
                 "model.multi_modal_projector.layers.":
-                    "model.mm_projector." if spec.projector.startswith("mlp") else "model.mm_projector/"}
+                    own + ("mm_projector." if spec.projector.startswith("mlp") else "mm_projector/")}
     out = {}
     for name, tensor in tensors.items():
         for prefix, other in {"hf": old, "hf_new": new, "original": original}[spec.layout].items():
             if name.startswith(prefix):
                 name = other + name.removeprefix(prefix)
                 break
-        out[name.replace("model.mm_projector/0.", "model.mm_projector.")] = tensor
+        out[name.replace("mm_projector/0.", "mm_projector.")] = tensor
     return out
 
 
@@ -225,7 +235,7 @@ def save_weights(tensors, folder, shards=1):
 def original_config(spec, model):
     """Returns config.json as LLaVA's training writes it: the language model's own, with LLaVA's keys."""
     about = model.config.text_config.to_dict() | {
-        "model_type": "llava_mistral" if spec.text_type == "mistral" else "llava", "mm_vision_tower": "tower",
+        "model_type": {"llama": "llava"}.get(spec.text_type, f"llava_{spec.text_type}"), "mm_vision_tower": "tower",
         "mm_hidden_size": spec.vision_numbers()["hidden_size"], "mm_projector_type": spec.projector,
         "mm_vision_select_layer": spec.layer,
         "mm_vision_select_feature": "patch" if spec.select == "default" or spec.siglip else "cls_patch",

@@ -28,8 +28,26 @@ def write_byte_level(folder, size):
     return made
 
 
+def write_neox(folder, size):
+    """Trains, writes and returns a small tokenizer like GPT-NeoX's, which MPT uses."""
+    from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    made = tokenizers.Tokenizer(models.BPE())
+    made.normalizer = normalizers.NFC()
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True)
+    made.decoder, made.post_processor = decoders.ByteLevel(), processors.ByteLevel(trim_offsets=True)
+    made.train_from_iterator(tiny_tokenizer.ENGLISH.splitlines(), trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
+        special_tokens=["<|endoftext|>", "<|padding|>"]))
+    made.add_special_tokens([AddedToken(t, normalized=False) for t in ("<|im_start|>", "<|im_end|>")])
+    made.save(str(folder / "tokenizer.json"), pretty=False)
+    return made
+
+
 def write_tokenizer(spec, folder):
     """Writes the tokenizer's files. Returns the number of ids."""
+    if spec.text_type == "mpt":
+        spec.image_id = write_neox(folder, 290).get_vocab_size()  # no id: the original cuts the text at <image>
+        return spec.image_id
     if spec.text_type == "qwen2":
         made = write_byte_level(folder, 420)
         spec.image_id = made.token_to_id("<image>")
@@ -58,6 +76,19 @@ class Original:
         return ids
 
 
+class OriginalFast:
+    """The same with a tokenizer that adds no BOS."""
+
+    def __init__(self, folder):
+        self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+    def encode(self, text):
+        ids = []
+        for number, part in enumerate(text.split("<image>")):
+            ids += ([-200] if number else []) + self.tokenizer.encode(part).ids
+        return ids
+
+
 class Fast:
     def __init__(self, folder):
         self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -67,4 +98,6 @@ class Fast:
 
 
 def tokenizer_for(spec, folder):
-    return Original(folder) if spec.layout == "original" else Fast(folder)
+    if spec.layout != "original":
+        return Fast(folder)
+    return OriginalFast(folder) if spec.text_type == "mpt" else Original(folder)

@@ -83,7 +83,7 @@ def run_case(model, spec, tokenizer, images, case):
             rows.append(embed(torch.tensor([i])))
     assert image == len(case["pictures"])
     embeddings = torch.cat(rows)[None]
-    text = model.model.language_model if spec.vision is not None else model.model
+    text = model.model.language_model if spec.vision is not None else model.base_model
     logits = model.lm_head(text(inputs_embeds=embeddings).last_hidden_state)[0]
     tokens, margin = greedy(model, text, embeddings)
     stages |= {"input_ids": torch.tensor(ids, dtype=torch.int32), "logits": logits[-LOGIT_ROWS:],

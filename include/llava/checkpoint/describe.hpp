@@ -39,6 +39,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   d.has_vision = true;
   LLAVA_TRY(text, root.object("text_config"));
   LLAVA_CHECK(try_read_text_config(text, "llama", d));
+  if (d.decoder == "mpt") return text.unsupported("model_type", "mpt", "llama, mistral or qwen2 in this layout");
   bool tied = d.text.tied;
   LLAVA_CHECK(root.read("tie_word_embeddings", tied));
   d.text.tied = d.text.tied || tied;
@@ -76,11 +77,17 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   return try_read_folder_conversation(folder, d);
 }
 
+/// The spelling of folders in which the language model has its own names.
+inline tensor_spelling own_spelling(const model_description& d) {
+  return d.decoder == "mpt" ? tensor_spelling::mpt : tensor_spelling::original;
+}
+
 inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower,
                                           model_description& d) {
-  d.spelling = tensor_spelling::original, d.prompt = prompt_rule::original;
+  d.prompt = prompt_rule::original;
   d.has_vision = true;
   LLAVA_CHECK(try_read_text_config(root, "llama", d));
+  d.spelling = own_spelling(d);
   std::string where = folder + "/" + tower;
   if (!folder_exists(where)) where = tower;
   if (!folder_exists(where) && looks_like_hub_id(tower)) where = cached_snapshot(tower);
@@ -165,8 +172,9 @@ inline result<model_description> try_describe_model(const std::string& folder) {
                                                 ", but neither \"text_config\" (transformers' ",
                                                 "layout) nor \"mm_vision_tower\" (the original layout) is there"));
     } else {
-      d.spelling = tensor_spelling::original, d.prompt = prompt_rule::tokenizer;
+      d.prompt = prompt_rule::tokenizer;
       LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
+      d.spelling = detail::own_spelling(d);
       LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
     }
     LLAVA_CHECK(detail::try_read_generation_config(folder, root, d));

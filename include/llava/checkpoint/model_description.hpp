@@ -2,7 +2,7 @@
 /// model_description: everything that a folder's small files state about a model. try_describe_model reads:
 ///   llava-hf folders     config.json with text_config and vision_config  (transformers' LlavaForConditionalGeneration)
 ///   original folders     config.json with mm_… keys, tower inside or elsewhere   (haotian-liu/LLaVA)
-///   text-only folders    LLaMA, Mistral, Qwen2
+///   text-only folders    LLaMA, Mistral, Qwen2, MPT
 /// Absent keys have transformers' defaults.
 #pragma once
 #include <cstdint>
@@ -18,6 +18,7 @@ LLAVA_BEGIN
 enum class tensor_spelling : std::uint8_t {
   llava_hf,  ///< transformers' LlavaForConditionalGeneration
   original,  ///< LLaVA's own names, and those of text-only models
+  mpt,       ///< LLaVA's own names on MPT, and those of MPT alone
 };
 
 /// The program whose rules turn a prompt into tokens.
@@ -49,7 +50,7 @@ struct model_description {
   projector_config projector;
   std::string projector_type;     ///< the projector's name: "linear", "mlp_gelu", "identity"
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
-  std::string decoder = "llama";  ///< the decoder's name: "llama", also for Mistral and Qwen2
+  std::string decoder = "llama";  ///< the decoder's name: "llama" (also for Mistral and Qwen2), "mpt"
   std::string text_activation;    ///< of the decoder's MLP: "silu"
   conversation_choice conversation;
   std::string model_name;         ///< original folders: the reference chooses template and tokenizer by it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// tensor_names: maps our names of weights to those of a checkpoint. Our names are the same for every model:
 ///   text.embed_tokens.weight, text.layers.0.self_attn.q_proj.weight …, text.norm.weight, text.lm_head.weight
+///   text.layers.0.self_attn.qkv_proj.weight (MPT: q, k and v of all heads in one matrix)
 ///   vision.embeddings.patch_embedding.weight, vision.encoder.layers.0.layer_norm1.weight …
 ///   projector.0.weight, projector.2.weight … (mlp), projector.weight (linear)
 /// The prefixes of a checkpoint are found from its keys, because they differ between versions of one layout.
@@ -26,6 +27,23 @@ inline int number_after(std::string_view name, std::string_view prefix) {
   const auto [end, failure] = std::from_chars(first, last, number);
   return failure == std::errc() && end != last && *end == '.' ? number : -1;
 }
+
+/// The parts of our names that MPT spells differently. Those without a dot in front begin the name.
+inline constexpr std::pair<std::string_view, std::string_view> mpt_parts[] = {
+    {"embed_tokens.", "wte."},
+    {"norm.", "norm_f."},
+    {"layers.", "blocks."},
+    {".input_layernorm.", ".norm_1."},
+    {".post_attention_layernorm.", ".norm_2."},
+    {".self_attn.qkv_proj.", ".attn.Wqkv."},
+    {".self_attn.o_proj.", ".attn.out_proj."},
+    {".mlp.", ".ffn."}};
+
+/// Replaces `from` in a name, at its beginning unless `from` has a dot in front.
+inline void replace_part(std::string& name, std::string_view from, std::string_view to) {
+  const std::size_t at = name.find(from);
+  if (at == 0 || (at != std::string::npos && from.front() == '.')) name.replace(at, from.size(), to);
+}
 }  // namespace detail
 
 /// Maps our names of weights to those of a checkpoint, and back.
@@ -44,13 +62,14 @@ class tensor_names {
       projector_ = in_model ? first("linear_1.weight", {"model.multi_modal_projector.", "multi_modal_projector."})
                             : first("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
     } else {
-      text_ = "model.";
-      projector_ = "model.mm_projector.";
+      text_ = spelling == tensor_spelling::mpt ? "transformer." : "model.";
+      projector_ = text_ + "mm_projector.";
     }
-    vision_ = first(
-        "embeddings.patch_embedding.weight",
-        {"vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower.", "vision_tower.",
-         "model.vision_tower.vision_tower.vision_model.", "model.vision_tower.vision_tower.", "vision_model.", ""});
+    vision_ =
+        first("embeddings.patch_embedding.weight",
+              {"vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower.", "vision_tower.",
+               "model.vision_tower.vision_tower.vision_model.", "model.vision_tower.vision_tower.",
+               "transformer.vision_tower.vision_tower.vision_model.", "vision_model.", ""});
   }
 
   /// The checkpoint's name for our name `name`. A name that is not ours is returned unchanged.
@@ -61,7 +80,9 @@ class tensor_names {
                                        {"projector.", &projector_}})
       if (name.substr(0, ours.size()) == ours) {
         name.remove_prefix(ours.size());
-        return theirs == &projector_ ? projector_ + layer_name(name) : text_of(*theirs, name);
+        return *theirs + (theirs == &projector_ ? layer_name(name)
+                          : theirs == &text_    ? part_names(name)
+                                                : std::string(name));
       }
     return std::string(name);
   }
@@ -74,13 +95,14 @@ class tensor_names {
     if (!vision_.empty() && under(vision_)) return text_of("vision.", rest(vision_));
     if (is_of_tower(stored)) return {};  // a part of the tower that never runs
     if (under(projector_)) return text_of("projector.", own_layer_name(rest(projector_)));
-    if (under(text_)) return text_of("text.", rest(text_));
+    if (under(text_)) return text_of("text.", own_part_names(rest(text_)));
     return vision_.empty() ? text_of("vision.", stored) : std::string();
   }
 
   /// Whether a tensor belongs to a vision tower, by its name.
   static bool is_of_tower(std::string_view stored) {
-    return stored.substr(0, 13) == "vision_tower." || stored.substr(0, 19) == "model.vision_tower.";
+    return stored.substr(0, 13) == "vision_tower." || stored.substr(0, 19) == "model.vision_tower." ||
+           stored.substr(0, 25) == "transformer.vision_tower.";
   }
 
  private:
@@ -95,6 +117,19 @@ class tensor_names {
     const int number = spelling_ == tensor_spelling::llava_hf ? detail::number_after(name, "linear_") : -1;
     if (number < 1 || number > most_layers) return std::string(name);
     return text_of(2 * (number - 1), name.substr(name.find('.')));
+  }
+
+  std::string part_names(std::string_view name) const {
+    std::string theirs(name);
+    if (spelling_ == tensor_spelling::mpt)
+      for (const auto& [own, other] : detail::mpt_parts) detail::replace_part(theirs, own, other);
+    return theirs;
+  }
+  std::string own_part_names(std::string_view name) const {
+    std::string own(name);
+    if (spelling_ == tensor_spelling::mpt)
+      for (const auto& [ours, other] : detail::mpt_parts) detail::replace_part(own, other, ours);
+    return own;
   }
 
   static constexpr int most_layers = 1 << 30;

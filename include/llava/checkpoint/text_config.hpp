@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Reads the configuration of a language model as transformers' LlamaConfig, MistralConfig and Qwen2Config define it,
-/// in the forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
+/// in the forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters), and MptConfig (mpt_config.hpp).
 #pragma once
 #include <algorithm>
 #include <string>
@@ -8,6 +8,7 @@
 
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/model_description.hpp>
+#include <llava/checkpoint/mpt_config.hpp>
 #include <llava/config.hpp>
 
 LLAVA_BEGIN
@@ -18,6 +19,7 @@ namespace detail {
 inline std::string_view text_kind(std::string_view type) {
   if (type == "llama" || type == "llava" || type == "llava_llama") return "llama";
   if (type == "mistral" || type == "llava_mistral") return "mistral";
+  if (type == "mpt" || type == "llava_mpt") return "mpt";
   return type == "qwen2" || type == "llava_qwen" ? "qwen2" : "";
 }
 
@@ -105,7 +107,8 @@ inline result<void> try_read_text_config(const json_object& o, std::string_view 
   std::string type(default_type);
   LLAVA_CHECK(o.read("model_type", type));
   const std::string_view kind = text_kind(type);
-  if (kind.empty()) return o.unsupported("model_type", type, "llama, mistral, qwen2 or LLaVA on one of these");
+  if (kind.empty()) return o.unsupported("model_type", type, "llama, mistral, qwen2, mpt or LLaVA on one of these");
+  if (kind == "mpt") return try_read_mpt_config(o, d);
   text_config c = text_defaults(kind);
   LLAVA_CHECK(o.read("vocab_size", c.vocab));
   LLAVA_CHECK(o.read("hidden_size", c.hidden));

@@ -5,6 +5,7 @@
 #include <llava/base/one_of.hpp>
 #include <llava/llm/any_decoder.hpp>
 #include <llava/llm/llama_decoder.hpp>
+#include <llava/llm/mpt_decoder.hpp>
 #include <llava/ops/activation.hpp>
 #include <llava/projector/any_projector.hpp>
 #include <llava/projector/linear.hpp>
@@ -18,9 +19,9 @@ LLAVA_BEGIN
 struct any {
   using tower = clip_tower;
   using projector = any_projector<mlp_gelu, linear_projector, identity_projector>;
-  using decoder = any_decoder<llama_decoder>;
+  using decoder = any_decoder<llama_decoder, mpt_decoder>;
   using vision_activation = one_of<quick_gelu, gelu_tanh, gelu>;
-  using text_activation = silu;
+  using text_activation = one_of<silu, gelu>;
   using conversation = of_checkpoint<>;
 };
 

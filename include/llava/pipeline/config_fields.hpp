@@ -32,7 +32,7 @@ constexpr void each_field(const text_config*, Visit&& visit) {
   visit("text.rope_factor", &c::rope_factor), visit("text.rope_low_frequency", &c::rope_low_frequency);
   visit("text.rope_high_frequency", &c::rope_high_frequency);
   visit("text.rope_original_context", &c::rope_original_context), visit("text.window", &c::window);
-  visit("text.full_layers", &c::full_layers);
+  visit("text.full_layers", &c::full_layers), visit("text.alibi", &c::alibi);
   visit("text.tied", &c::tied), visit("text.qkv_bias", &c::qkv_bias), visit("text.o_bias", &c::o_bias);
   visit("text.mlp_bias", &c::mlp_bias);
 }

@@ -76,4 +76,10 @@ constexpr matrix_view<T> rows_of(const view<T, Shape>& x, std::ptrdiff_t first, 
   return {x.row(from), dynamic_shape<2>(taken, x.extent(1)), x.stride()};
 }
 
+/// Returns `count` columns from column `first`; x must have them.
+template <class T>
+constexpr matrix_view<T> columns_of(const matrix_view<T>& x, std::ptrdiff_t first, std::ptrdiff_t count) {
+  return {x.data() + first, dynamic_shape<2>(x.extent(0), count), x.stride()};
+}
+
 LLAVA_END
