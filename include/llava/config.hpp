@@ -41,8 +41,14 @@ struct vision_config {
   constexpr int features() const { return select == feature_select::patch ? patches() : tokens(); }
 };
 
-/// Scaling of the rotary embedding's angles for long contexts.
-enum class rope_scaling : std::uint8_t { none, linear, llama3 };
+/// Scaling of the rotary embedding's angles for long contexts (llm/rope.hpp).
+enum class rope_scaling : std::uint8_t { none, linear, llama3, dynamic, yarn, longrope };
+
+/// A number for each frequency of the rotary embedding (d / 2); the rest is 0.
+struct rope_factors {
+  float of[256] = {};
+  friend constexpr bool operator==(const rope_factors&, const rope_factors&) = default;
+};
 
 /// A decoder of the LLaMA family, or MPT.
 struct text_config {
@@ -57,10 +63,15 @@ struct text_config {
   float eps = 1e-5f;   ///< epsilon of every norm
   float rope_theta = 10000.f;
   rope_scaling scaling = rope_scaling::none;
-  float rope_factor = 1.f;           ///< linear and llama3
+  float rope_factor = 1.f;           ///< linear, llama3, dynamic and yarn
   float rope_low_frequency = 1.f;    ///< llama3: low_freq_factor
   float rope_high_frequency = 4.f;   ///< llama3: high_freq_factor
-  int rope_original_context = 8192;  ///< llama3: original_max_position_embeddings
+  int rope_original_context = 8192;  ///< llama3, yarn and longrope: original_max_position_embeddings
+  float rope_beta_fast = 32.f;       ///< yarn: frequencies with more turns in the original context are kept
+  float rope_beta_slow = 1.f;        ///< yarn: frequencies with fewer turns are divided by rope_factor
+  bool rope_truncate = true;         ///< yarn: rounds the bounds between the two to whole frequencies
+  float rope_attention = 1.f;        ///< yarn and longrope: factor of the cosines and sines (attention_factor)
+  rope_factors rope_short{};         ///< longrope: divisors of the frequencies (short_factor)
   int window = 0;                    ///< sliding attention window in tokens; 0: none
   int full_layers = 0;               ///< number of first layers without the window (Qwen2)
   float alibi = 0.f;                 ///< MPT: the last slope of ALiBi is 2^−alibi (alibi_bias_max); 0: no ALiBi

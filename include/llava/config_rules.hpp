@@ -10,6 +10,12 @@
 LLAVA_BEGIN
 
 namespace rules {
+constexpr bool are_rope_factors(const rope_factors& f, int count) {
+  bool all = true;
+  for (int i = 0; i < count && i < 256; ++i) all = all && f.of[i] >= 1e-6f && f.of[i] <= 1e6f;
+  return all;
+}
+
 LLAVA_RULE(vision_image, vision_config, "llava: vision.image must be between 1 and 16384 pixels",
            c.image > 0 && c.image <= 16384);
 LLAVA_RULE(vision_patch, vision_config, "llava: vision.patch must be between 1 and vision.image pixels",
@@ -50,6 +56,16 @@ LLAVA_RULE(text_rope_frequencies, text_config,
            "llava: text.rope_high_frequency must exceed text.rope_low_frequency (llama3 scaling)",
            c.scaling != rope_scaling::llama3 || (c.rope_high_frequency > c.rope_low_frequency &&
                                                  c.rope_low_frequency > 0.f && c.rope_original_context > 0));
+LLAVA_RULE(text_rope_yarn, text_config,
+           "llava: text.rope_theta must exceed 1, and text.rope_original_context, text.rope_beta_fast and "
+           "text.rope_beta_slow must be positive (yarn scaling)",
+           c.scaling != rope_scaling::yarn ||
+               (c.rope_theta > 1.f && c.rope_original_context > 0 && c.rope_beta_fast > 0.f && c.rope_beta_slow > 0.f));
+LLAVA_RULE(text_rope_attention, text_config, "llava: text.rope_attention must be between 0.01 and 100",
+           c.rope_attention >= 0.01f && c.rope_attention <= 100.f);
+LLAVA_RULE(text_rope_short, text_config,
+           "llava: text.rope_short must have head_dim / 2 numbers between 1e-6 and 1e6 (longrope scaling)",
+           c.scaling != rope_scaling::longrope || are_rope_factors(c.rope_short, c.head_dim / 2));
 LLAVA_RULE(text_window, text_config, "llava: text.window and text.full_layers must not be negative",
            c.window >= 0 && c.full_layers >= 0);
 LLAVA_RULE(text_alibi, text_config, "llava: text.alibi must be between 0 (no ALiBi) and 64",
@@ -82,8 +98,8 @@ struct list {
 using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, vision_layers, vision_ffn, vision_eps,
                        vision_select_layer>;
 using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn,
-                     text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_window,
-                     text_alibi>;
+                     text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_rope_yarn,
+                     text_rope_attention, text_rope_short, text_window, text_alibi>;
 using of_image = list<image_resize, image_crop, image_std, image_filter>;
 using of_projector = list<projector_widths, projector_depth>;
 

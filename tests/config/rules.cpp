@@ -54,5 +54,5 @@ TEST_CASE("config: every number of a fixed model is compared", "[config]") {
   each_field(static_cast<const text_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
   each_field(static_cast<const vision_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
   each_field(static_cast<const projector_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
-  CHECK(fields == 20 + 12 + 4);
+  CHECK(fields == 25 + 12 + 4);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Reads the configuration of a language model as transformers' LlamaConfig, MistralConfig and Qwen2Config define it,
-/// in the forms of versions 4 (rope_theta, rope_scaling) and 5 (rope_parameters), and MptConfig (mpt_config.hpp).
+/// and MptConfig (mpt_config.hpp).
 #pragma once
 #include <algorithm>
 #include <string>
@@ -9,6 +9,7 @@
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/mpt_config.hpp>
+#include <llava/checkpoint/rope_config.hpp>
 #include <llava/config.hpp>
 
 LLAVA_BEGIN
@@ -77,29 +78,6 @@ inline result<void> try_read_window(const json_object& o, std::string_view kind,
     c.window = window;
   else
     c.full_layers = 0;
-  return {};
-}
-
-inline result<void> try_read_rope(const json_object& o, text_config& c) {
-  LLAVA_CHECK(o.read("rope_theta", c.rope_theta));
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    LLAVA_TRY(rope, o.object(key));
-    std::string type = "default";
-    LLAVA_CHECK(rope.read("type", type));
-    LLAVA_CHECK(rope.read("rope_type", type));
-    LLAVA_CHECK(rope.read("rope_theta", c.rope_theta));
-    if (type == "default") continue;
-    if (type == "linear")
-      c.scaling = rope_scaling::linear;
-    else if (type == "llama3")
-      c.scaling = rope_scaling::llama3;
-    else
-      return rope.unsupported("rope_type", type, "default, linear or llama3");
-    LLAVA_CHECK(rope.read("factor", c.rope_factor));
-    LLAVA_CHECK(rope.read("low_freq_factor", c.rope_low_frequency));
-    LLAVA_CHECK(rope.read("high_freq_factor", c.rope_high_frequency));
-    LLAVA_CHECK(rope.read("original_max_position_embeddings", c.rope_original_context));
-  }
   return {};
 }
 

@@ -108,6 +108,11 @@ struct llama_decoder {
     using cache_view = kv_view_of<B, typename P::kv_cache>;
     using operand = operand_of<B, typename P::text>;
 
+    /// 1 / √d, times rope_attention twice: once for the queries' cosines and sines, once for the keys'.
+    float score_scale() const {
+      return n_->rope_attention * n_->rope_attention / std::sqrt(static_cast<float>(n_->head_dim));
+    }
+
     template <class Q>
     void run(Q& q, matrix_view<float> x, matrix_view<const float> angles, const step_rows& rows, const layer& w,
              cache_view cache, int window) const {
@@ -130,7 +135,7 @@ struct llama_decoder {
         rope(q, keys, angles);
         store_kv(q, keys, values, rows, cache);
         paged_attention(q, attention_output, queries, cache, rows,
-                        attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim)), window});
+                        attention_parameters{n_->heads, score_scale(), window});
         add_linear(q, x, attention_output, w.o);
       }
       const matrix_view<operand> gated = allocate_matrix<operand>(q, tokens, n_->ffn);  // (T, I)

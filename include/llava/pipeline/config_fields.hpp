@@ -31,7 +31,10 @@ constexpr void each_field(const text_config*, Visit&& visit) {
   visit("text.eps", &c::eps), visit("text.rope_theta", &c::rope_theta), visit("text.scaling", &c::scaling);
   visit("text.rope_factor", &c::rope_factor), visit("text.rope_low_frequency", &c::rope_low_frequency);
   visit("text.rope_high_frequency", &c::rope_high_frequency);
-  visit("text.rope_original_context", &c::rope_original_context), visit("text.window", &c::window);
+  visit("text.rope_original_context", &c::rope_original_context);
+  visit("text.rope_beta_fast", &c::rope_beta_fast), visit("text.rope_beta_slow", &c::rope_beta_slow);
+  visit("text.rope_truncate", &c::rope_truncate), visit("text.rope_attention", &c::rope_attention);
+  visit("text.rope_short", &c::rope_short), visit("text.window", &c::window);
   visit("text.full_layers", &c::full_layers), visit("text.alibi", &c::alibi);
   visit("text.tied", &c::tied), visit("text.qkv_bias", &c::qkv_bias), visit("text.o_bias", &c::o_bias);
   visit("text.mlp_bias", &c::mlp_bias);

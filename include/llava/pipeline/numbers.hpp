@@ -58,6 +58,8 @@ template <class T>
 std::string text_of_number(const T& v) {
   if constexpr (std::is_enum_v<T>)
     return std::to_string(static_cast<int>(v));
+  else if constexpr (std::is_class_v<T>)
+    return "a list of its own";
   else
     return std::to_string(v);
 }
