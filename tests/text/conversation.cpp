@@ -149,6 +149,7 @@ TEST_CASE("the command line selects the template by the model's name") {
   CHECK(llava::conversation_of_model("llava-v1.6-34b") == "chatml_direct");
   CHECK(llava::conversation_of_model("llava-v1.5-7b") == "llava_v1");
   CHECK(llava::conversation_of_model("LLaVA-MPT-7B") == "mpt");
+  CHECK(llava::conversation_of_model("SkunkworksAI/BakLLaVA-1") == "llava_v1");
   CHECK(llava::conversation_of_model("tiny") == "llava_v0");
 }
 

@@ -77,7 +77,8 @@ LLAVA_INLINE std::string_view conversation_of_model(std::string_view model_name)
                                            {"mistral", mistral_instruct::name},
                                            {"v1.6-34b", chatml_direct::name},
                                            {"v1", llava_v1::name},
-                                           {"mpt", mpt::name}};
+                                           {"mpt", mpt::name},
+                                           {"bakllava", llava_v1::name}};  // the choice of BakLLaVA's own program
   for (const auto& [part, found] : rules)
     if (name.find(part) != std::string::npos) return found;
   return llava_v0::name;

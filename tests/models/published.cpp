@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The published models as types, against config.json files with the keys of their uploads.
+#include <llava.hpp>
+
+#include <llava_catch.hpp>
+#include <set>
+#include <temporary_folder.hpp>
+
+namespace {
+
+const std::string usual =
+    R"("mm_hidden_size": 1024, "mm_vision_select_layer": -2, "mm_vision_tower": "tower", "tie_word_embeddings": false, )";
+const std::string shape_7b =
+    R"("hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32, "num_hidden_layers": 32, )";
+const std::string shape_13b =
+    R"("hidden_size": 5120, "intermediate_size": 13824, "num_attention_heads": 40, "num_hidden_layers": 40, )";
+const std::string llama_1 = R"("model_type": "llava", "max_position_embeddings": 2048, "rms_norm_eps": 1e-06)";
+const std::string llama_2 = R"("model_type": "llava", "max_position_embeddings": 4096, "rms_norm_eps": 1e-05)";
+const std::string mistral =
+    R"("model_type": "llava_mistral", "num_key_value_heads": 8, "intermediate_size": 14336, "hidden_size": 4096,
+       "num_attention_heads": 32, "num_hidden_layers": 32, "rms_norm_eps": 1e-05, "mm_projector_type": "mlp2x_gelu",
+       "max_position_embeddings": 32768, )";
+
+/// The error of opening a folder with these keys as M; empty if its numbers are M's.
+template <class M>
+std::string differences(const std::string& keys, int pixels) {
+  temporary_folder f("published");
+  f.write("tower/config.json", replaced(R"({"model_type": "clip_vision_model", "hidden_size": 1024, "image_size": 224,
+    "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14})",
+                                        "224", std::to_string(pixels)));
+  f.write("config.json", "{" + usual + keys + "}");
+  const auto d = llava::try_describe_model(f.path.string());
+  if (!d) return d.error().sentence();
+  const auto same = llava::try_confirm<M>(*d, "folder");
+  return same ? "" : same.error().sentence();
+}
+
+/// Whether M has the conversation that the reference chooses for this name.
+template <class M>
+bool talks_as(std::string_view name) {
+  return typename M::conversation().name() == llava::conversation_of_model(name);
+}
+
+}  // namespace
+
+TEST_CASE("the published models as types have the numbers of their uploads' config.json") {
+  CHECK(differences<llava::llava_1_7b>(shape_7b + llama_1, 224) == "");
+  CHECK(differences<llava::llava_0_7b>(shape_7b + llama_1, 224) == "");
+  CHECK(differences<llava::llava_1_13b>(shape_13b + llama_1, 224) == "");
+  CHECK(differences<llava::llava_0_13b>(shape_13b + llama_1, 224) == "");
+  CHECK(differences<llava::llava_1_336_13b>(shape_13b + llama_1, 336) == "");
+  CHECK(differences<llava::llava_llama_2_7b>(shape_7b + llama_2, 224) == "");
+  CHECK(differences<llava::llava_llama_2_13b>(shape_13b + llama_2, 224) == "");
+  CHECK(differences<llava::llava_mpt_7b>(R"("model_type": "llava_mpt", "d_model": 4096, "n_heads": 32, "n_layers": 32,
+    "expansion_ratio": 4, "max_seq_len": 2048, "vocab_size": 50282, "attn_config": {"alibi": true, "alibi_bias_max": 8})",
+                                         224) == "");
+  CHECK(differences<llava::llava_rlhf_7b>(shape_7b + llama_2, 224) == "");
+  CHECK(differences<llava::llava_rlhf_13b>(shape_13b + llama_2, 336) == "");
+  CHECK(differences<llava::llava_med_1_5_7b>(mistral + R"("rope_theta": 1000000.0, "sliding_window": null)", 336) ==
+        "");
+  CHECK(differences<llava::bakllava_7b>(mistral + R"("rope_theta": 10000.0, "sliding_window": 4096)", 336) == "");
+  CHECK(differences<llava::llava_1_7b>(shape_7b + llama_2, 224).find("text.eps: the model has 0.000001") !=
+        std::string::npos);
+}
+
+TEST_CASE("the published models as types have the reference's conversation for their names") {
+  CHECK(talks_as<llava::llava_1_7b>("LLaVA-Lightning-7B-delta-v1-1"));
+  CHECK(talks_as<llava::llava_1_13b>("LLaVA-13b-delta-v1-1"));
+  CHECK(talks_as<llava::llava_1_336_13b>("llava-v1-0719-336px-lora-merge-vicuna-13b-v1.3"));
+  CHECK(talks_as<llava::llava_0_13b>("LLaVA-13b-delta-v0"));
+  CHECK(talks_as<llava::llava_0_7b>("LLaVA-7b-delta-v0"));
+  CHECK(talks_as<llava::llava_llama_2_13b>("llava-llama-2-13b-chat-lightning-preview"));
+  CHECK(talks_as<llava::llava_mpt_7b>("LLaVA-Lightning-MPT-7B-preview"));
+  CHECK(talks_as<llava::llava_rlhf_7b>("LLaVA-RLHF-7b-v1.5-224"));
+  CHECK(talks_as<llava::llava_med_1_5_7b>("llava-med-v1.5-mistral-7b"));
+  CHECK(talks_as<llava::bakllava_7b>("BakLLaVA-1"));
+}
+
+TEST_CASE("a published model is found by its name, in any case of letters and with an owner or a path") {
+  for (const llava::published_model& m : llava::published_models) {
+    CHECK(llava::find_published(m.name) == &m);
+    CHECK_FALSE(m.base.empty());
+    CHECK_FALSE(name_of(m.form).empty());
+  }
+  REQUIRE(llava::find_published("liuhaotian/llava-lightning-mpt-7b-PREVIEW"));
+  CHECK(llava::find_published("liuhaotian/llava-lightning-mpt-7b-PREVIEW")->type == "llava_mpt_7b");
+  CHECK(llava::find_published("/models/llava-v1.5-7b/")->tower == "openai/clip-vit-large-patch14-336");
+  for (const char* other : {"", "/", "llava", "llava-v1.5-7b/x", "llava-v1.5-7b-xyz"})
+    CHECK_FALSE(llava::find_published(other));
+}
+
+TEST_CASE("every type of the table of published models is one of the library's") {
+  const std::set<std::string_view> types{"",
+                                         "llava_0_7b",
+                                         "llava_0_13b",
+                                         "llava_1_7b",
+                                         "llava_1_13b",
+                                         "llava_1_336_13b",
+                                         "llava_1_5_7b",
+                                         "llava_1_5_13b",
+                                         "llava_llama_2_7b",
+                                         "llava_llama_2_13b",
+                                         "llava_mpt_7b",
+                                         "llava_rlhf_7b",
+                                         "llava_rlhf_13b",
+                                         "llava_med_1_5_7b",
+                                         "bakllava_7b"};
+  for (const llava::published_model& m : llava::published_models) CHECK(types.count(m.type) == 1);
+}
