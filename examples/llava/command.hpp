@@ -27,6 +27,9 @@ struct model_options {
 llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
                                                          const std::string& separator);
 
+/// Prints what the published model of this name is, and what it needs. Returns false if there is none.
+bool print_published(std::string_view name);
+
 /// Prints and flushes text; gives up if that fails.
 void print(std::string_view text);
 
@@ -61,6 +64,7 @@ std::string json_text(std::string_view text);
 /// Each function adds one. Its callback returns the exit code through CLI::RuntimeError.
 /// @{
 void add_ask(CLI::App& app);
+void add_info(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_eval(CLI::App& app);

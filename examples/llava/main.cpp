@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
                                         "." + std::to_string(LLAVA_VERSION_PATCH));
   app.require_subcommand(1);
   add_ask(app);
+  add_info(app);
   add_inspect(app);
   add_tokenize(app);
   add_eval(app);

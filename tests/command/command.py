@@ -242,6 +242,35 @@ class Inspect(unittest.TestCase):
         self.assertEqual("".join(json.loads(line.split("\t")[1]) for line in lines[1:]).replace(" ", ""), "twostars")
 
 
+class Info(unittest.TestCase):
+    def about(self, name):
+        done = llava("info", name)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return dict(line.split(":", 1) for line in done.stdout.splitlines())
+
+    def test_a_folder_says_what_it_holds(self):
+        said = self.about(TINY)
+        self.assertEqual(said["folder"].strip(), TINY)
+        self.assertTrue(said["decoder"].strip().startswith("llama, "))
+        self.assertEqual(said["projector"].strip(), "mlp_gelu")
+        self.assertIn("84 pixels, 49 features", said["tower"])
+        self.assertIn("bytes of f16", said["weights"])
+        self.assertIn("none", self.about("tests/data/goldens/text_mpt")["tower"])
+
+    def test_a_published_name_says_what_it_needs(self):
+        said = {k: v.strip() for k, v in self.about("liuhaotian/llava-lightning-mpt-7b-preview").items()}
+        self.assertEqual((said["type"], said["base"], said["conversation"]),
+                         ("llava::llava_mpt_7b", "MPT-7B-chat", "mpt"))
+        self.assertEqual(said["tower"], "openai/clip-vit-large-patch14")
+        self.assertTrue(said["licence"].startswith("unknown"))
+        self.assertIn("a delta", self.about("LLaVA-7b-delta-v0")["form"])
+
+    def test_any_other_name_is_an_error(self):
+        done = llava("info", "liuhaotian/llava-v9")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("hf download liuhaotian/llava-v9", done.stderr)
+
+
 class Eval(unittest.TestCase):
     def test_scenes_by_kind_and_answers_in_a_file(self):
         with tempfile.TemporaryDirectory() as folder:
