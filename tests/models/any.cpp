@@ -45,6 +45,27 @@ llava::result<llava::pipeline<M, llava::simd, llava::weights<llava::f32>>> try_o
   return llava::try_open<M, llava::simd, llava::f32>(folder, o);
 }
 
+/// LLaMA's decoder, with a count of the steps that it runs.
+struct counting_decoder {
+  static constexpr std::string_view name = llava::llama_decoder::name;
+  static inline int steps = 0;
+
+  template <class B, class Numbers, class P, class Act>
+  class stage : public llava::llama_decoder::stage<B, Numbers, P, Act> {
+   public:
+    using base = llava::llama_decoder::stage<B, Numbers, P, Act>;
+    using base::base;
+    template <class... A>
+    bool forward(A&&... arguments) const {
+      ++steps;
+      return base::forward(std::forward<A>(arguments)...);
+    }
+  };
+};
+struct counted : llava::any {
+  using decoder = llava::any_decoder<llava::mpt_decoder, counting_decoder>;
+};
+
 /// Knows one decoder.
 struct llama_only : llava::any {
   using decoder = llava::llama_decoder;
@@ -61,6 +82,40 @@ TEST_CASE("config.json chooses the decoder, and a model that lacks it says which
                                           "/config.json: the decoder 'mpt' is not supported by this model type; "
                                           "known: llama");
   CHECK(try_open<llama_only>(LLAVA_TEST_DATA "/goldens/text_llama"));
+}
+
+TEST_CASE("a custom decoder takes its place in the list") {
+  const std::string folder = LLAVA_TEST_DATA "/goldens/text_llama";
+  const auto own = try_open<counted>(folder);
+  const auto usual = try_open<llava::any>(folder);
+  REQUIRE((own && usual));
+  counting_decoder::steps = 0;
+  const auto logits = own->session().try_logits("How many?", {});
+  REQUIRE(logits);
+  CHECK(counting_decoder::steps == 1);
+  CHECK(*logits == *usual->session().try_logits("How many?", {}));
+}
+
+TEST_CASE("R15: yarn, longrope and dynamic scaling match transformers in the whole model") {
+  const auto json = llava::json_document::try_read(LLAVA_TEST_DATA "/models/rope_logits.json");
+  REQUIRE(json);
+  const std::string prompt = *json->value().find("prompt")->text();
+  REQUIRE(json->value().find("cases")->items().size() == 4);
+  for (const llava::json_value& one : json->value().find("cases")->items()) {
+    temporary_folder f("scaled");
+    f.copy(LLAVA_TEST_DATA "/goldens/text_llama");
+    f.write("config.json", replaced(f.read("config.json"), "\"rope_type\": \"default\"", *one.find("scaling")->text()));
+    INFO(*one.find("scaling")->text());
+    const auto model = try_open<llava::any>(f.path.string());
+    if (!model) FAIL(model.error().what());
+    std::vector<float> expected;
+    for (const llava::json_value& v : one.find("logits")->items()) expected.push_back(static_cast<float>(*v.number()));
+    const auto logits = model->session().try_logits(prompt, {});
+    REQUIRE(logits);
+    REQUIRE(logits->size() == expected.size() * static_cast<std::size_t>(*json->value().find("tokens")->integer()));
+    CHECK(largest_error({logits->end() - static_cast<std::ptrdiff_t>(expected.size()), logits->end()}, expected) <
+          1e-4);
+  }
 }
 
 TEST_CASE("a custom projector is found by its name in both layouts, and the error of llava::any names the known ones") {
