@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Writes pickles, zip files and torch files, valid ones and, part by part, invalid ones. tests/data/torch has files that
-/// torch itself wrote.
+/// Writes pickles, zip files and torch files, valid ones and, part by part, invalid ones. tests/data/torch has files
+/// that torch itself wrote.
 #pragma once
 #include <cstdint>
 #include <string>

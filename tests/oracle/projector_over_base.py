@@ -39,7 +39,7 @@ def projector():
 @torch.inference_mode()
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
-    config = json.loads((BASE / "config.json").read_text()) | {"tune_mm_mlp_adapter": True}
+    config = json.loads((BASE / "config.json").read_text()) | {"model_type": "llava_llama", "tune_mm_mlp_adapter": True}
     (OUT / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     state = projector()
     torch.save(state, OUT / "mm_projector.bin")
@@ -55,7 +55,7 @@ def main():
         answer = {"picture": PICTURE, "query": QUERY} | reference.ask(folder / "picture.png", QUERY, None)
         tokens = reference.parts[1].encode_images(reference.images)
         os.chdir("/")
-    (OUT / "answer.json").write_text(json.dumps(answer, indent=1) + "\n")
+    (OUT / "answer.json").write_text(json.dumps(answer) + "\n")
     save_file({"image_tokens": tokens.float().contiguous()}, OUT / "answer.safetensors")
     print(answer, tokens.shape)
 

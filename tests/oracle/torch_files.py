@@ -4,9 +4,9 @@
     python tests/oracle/torch_files.py          needs torch 2 and safetensors
     python tests/oracle/torch_files.py --older  needs torch 1.13: only the files of the older torch
 
-The tensors are of every type of storage, contiguous and not, empty, without axes, and several in one storage. Types that
-the library does not read are there too; it must name them. values.safetensors has each tensor contiguous, in memory of
-its own.
+The tensors are of every type of storage, contiguous and not, empty, without axes, and several in one storage. Types
+that the library does not read are there too; it must name them. values.safetensors has each tensor contiguous, in
+memory of its own.
 """
 import argparse
 import collections
@@ -26,9 +26,9 @@ def numbers(shape, dtype):
 
 def state_dict(kind=collections.OrderedDict):
     state = kind()
-    for name, dtype in (("f32", torch.float32), ("f16", torch.float16), ("bf16", torch.bfloat16), ("f64", torch.float64),
-                        ("i64", torch.int64), ("i32", torch.int32), ("i16", torch.int16), ("i8", torch.int8),
-                        ("u8", torch.uint8)):
+    for name, dtype in (("f32", torch.float32), ("f16", torch.float16), ("bf16", torch.bfloat16),
+                        ("f64", torch.float64), ("i64", torch.int64), ("i32", torch.int32), ("i16", torch.int16),
+                        ("i8", torch.int8), ("u8", torch.uint8)):
         state[f"{name}.matrix"] = numbers((3, 4), torch.float64).abs().to(dtype)
         state[f"{name}.transposed"] = state[f"{name}.matrix"].t()
     state["bool"] = torch.tensor([True, False, True])

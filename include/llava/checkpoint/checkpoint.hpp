@@ -23,12 +23,12 @@ struct checkpoint {
 };
 
 /// Opens a folder, or a repository in the Hugging Face cache by its name. Errors describe its files; the shapes of the
-/// tensors are not checked. `base`: for a folder that holds a projector alone (config.json, mm_projector.bin), the model
-/// that it was trained over; empty for any other.
+/// tensors are not checked. `base`: the model under a folder that holds a projector alone (config.json,
+/// mm_projector.bin) or, if it is called a delta, differences from a base; empty for any other.
 LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base = {});
 
-/// Opens the tensors of a folder, under their names in the files: safetensors, or else those of torch. `base`: a folder,
-/// as above.
+/// Opens the tensors of a folder, under their names in the files: safetensors, or else those of torch. `base`: a
+/// folder, as above.
 LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder,
                                                                            const std::string& base = {});
 

@@ -7,7 +7,9 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/delta_tensors.hpp>
 #include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
@@ -20,12 +22,23 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Opens the projector of `folder` over the tensors of `base`.
+/// Whether a folder holds a model as its difference from a base.
+inline bool holds_delta(const std::string& folder) {
+  return is_called_delta(folder) && (safetensors_folder::is_in(folder) || torch_folder::is_in(folder));
+}
+
+/// Opens the delta or the projector of `folder` over the tensors of `base`.
 inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::string& folder, const std::string& base) {
+  if (holds_delta(folder)) {
+    LLAVA_TRY(delta, try_open_tensors(folder));
+    LLAVA_TRY(below, try_open_tensors(base));
+    return delta_tensors::try_make(std::move(delta), std::move(below));
+  }
   if (safetensors_folder::is_in(folder) || torch_folder::is_in(folder))
     return fail(
         errc::invalid_argument,
-        text_of("llava: ", folder, " holds a whole model, not a projector alone; open it without a model base"));
+        text_of("llava: ", folder, " holds a whole model, not a projector alone; open it without a model base, ",
+                "or give its folder a name with \"delta\" if it holds differences from the base"));
   const std::string file = text_of(folder, "/", projector_file);
   if (!file_exists(file)) return missing_file_error(folder, projector_file);
   LLAVA_TRY(projector, torch_file::try_open(file));
@@ -55,9 +68,11 @@ LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const
 
 namespace detail {
 
-/// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors.
+/// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors. A delta has all files of
+/// its model, and takes only tensors from its base.
 inline result<checkpoint> try_open_folder(const std::string& folder, const std::string& base) {
-  LLAVA_TRY(d, try_describe_model(folder, base));
+  const std::string under = holds_delta(folder) ? std::string() : base;
+  LLAVA_TRY(d, try_describe_model(folder, under));
   LLAVA_TRY(model, try_open_tensors(folder, base));
   std::unique_ptr<const tensor_source> tower;
   if (!d.vision_folder.empty()) {
@@ -67,8 +82,8 @@ inline result<checkpoint> try_open_folder(const std::string& folder, const std::
   checkpoint_tensors tensors(d.spelling, std::move(model), std::move(tower), d.vision_folder);
   detect_projector_depth(tensors, d);
   resolve_tied_head(tensors, d);
-  LLAVA_TRY(words, try_open_tokenizer(base.empty() ? folder : base, d.slow_tokenizer));
-  return checkpoint{folder, base, std::move(d), std::move(words), std::move(tensors)};
+  LLAVA_TRY(words, try_open_tokenizer(under.empty() ? folder : under, d.slow_tokenizer));
+  return checkpoint{folder, under, std::move(d), std::move(words), std::move(tensors)};
 }
 
 /// Reads one form of checkpoint.

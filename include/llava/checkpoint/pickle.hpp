@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// try_read_pickle: reads a pickle of tensors, as torch.save writes it, and executes nothing (R3). A pickle is a program
-/// of a stack machine (Python's pickletools lists the instructions). This one knows the instructions of the protocols 2
-/// to 5 with which numbers, texts, tuples, lists, dicts and tensors are made; any other is an error that names it. A
-/// name that the pickle wants to call must be one of pickle_names, and becomes a value.
+/// try_read_pickle: reads a pickle of tensors, as torch.save writes it, and executes nothing (R3). A pickle is a
+/// program of a stack machine (Python's pickletools lists the instructions). This one knows the instructions of the
+/// protocols 2 to 5 with which numbers, texts, tuples, lists, dicts and tensors are made; any other is an error that
+/// names it. A name that the pickle wants to call must be one of pickle_names, and becomes a value.
 ///
 /// A pickle has at most 524,288 values and as many entries in its stack and its memo. Texts are views of its bytes.
 /// Values are a flat list, so nothing recurses, however deep they refer to each other.
 #pragma once
 #include <cstdint>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The instructions and values of a pickle (pickle.hpp), and the names that a pickle of tensors may use (R3). A name outside the list is
-/// an error; a name on the list is never called: what it would make is a value of the kind that `makes` says.
+/// The instructions and values of a pickle (pickle.hpp), and the names that a pickle of tensors may use (R3). A name
+/// outside the list is an error; a name on the list is never called: what it would make is a value of the kind that
+/// `makes` says.
 #pragma once
 #include <cstddef>
 #include <cstdint>

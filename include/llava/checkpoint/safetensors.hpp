@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/file_identity.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/tensor_folder.hpp>
 #include <llava/checkpoint/tensor_source.hpp>

@@ -1,55 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tensor_folder<File>: the tensors of a folder's files of one format: one file, or else the shards that an index names.
-/// The one file comes first, as in transformers, because an index may be left over from an earlier save. The index is a
-/// JSON file: {"weight_map": {tensor: file, …}, …}. Its shards are files of this folder.
-///
-/// file_identity: the text that changes when a file of tensors is rewritten with other weights.
+/// tensor_folder<File>: the tensors of a folder's files of one format: one file, or else the shards that an index
+/// names. The one file comes first, as in transformers, because an index may be left over from an earlier save. The
+/// index is a JSON file: {"weight_map": {tensor: file, …}, …}. Its shards are files of this folder.
 #pragma once
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <llava/base/guard.hpp>
-#include <llava/checkpoint/checksum.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
-#include <llava/tensor/mapped_file.hpp>
 
 LLAVA_BEGIN
-
-namespace detail {
-
-/// Size and time of a file, and a checksum of what is added: its header, and at most 2048 bytes of each part. Most
-/// weights are not read.
-class file_identity {
- public:
-  explicit file_identity(const mapped_file& file) : file_(&file) { file.expect_scattered(true); }
-  file_identity(const file_identity&) = delete;
-  file_identity& operator=(const file_identity&) = delete;
-  ~file_identity() { file_->expect_scattered(false); }
-
-  void add_header(std::span<const std::byte> bytes) { sums_.push_back(checksum_of(bytes)); }
-  void add_part(std::span<const std::byte> bytes) {
-    constexpr std::size_t sample = 512, samples = 4;
-    if (bytes.size() <= sample * samples) return add_header(bytes);
-    for (std::size_t i = 0; i < samples; ++i)
-      add_header(bytes.subspan((bytes.size() - sample) / (samples - 1) * i, sample));
-  }
-  std::string text() const {
-    return text_of(file_->bytes().size(), " bytes of ", file_->changed(), ", ",
-                   checksum_of(std::as_bytes(std::span<const std::uint64_t>(sums_))));
-  }
-
- private:
-  const mapped_file* file_;
-  std::vector<std::uint64_t> sums_;
-};
-
-}  // namespace detail
 
 /// The tensors of a folder. `File` has try_open(path), find, for_each and identity, and the names `whole_file` and
 /// `index_file`.

@@ -9,29 +9,11 @@
 #include <string_view>
 #include <utility>
 
+#include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
 #include <llava/checkpoint/torch_file.hpp>
 
 LLAVA_BEGIN
-
-namespace detail {
-
-/// The rows of a stored tensor, which must outlive them, rounded to f16. `columns` elements each.
-class rows_as_f16 final : public row_source {
- public:
-  rows_as_f16(const stored_tensor& from, std::int64_t columns) : from_(&from), columns_(columns) {}
-
-  void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
-    from_->with_rows(columns_, [&](const row_source& rows) { rows.read(first, count, to); });
-    for (std::int64_t i = 0; i < count * columns_; ++i) to[i] = to_float(from_float<f16>(to[i]));
-  }
-
- private:
-  const stored_tensor* from_;
-  std::int64_t columns_;
-};
-
-}  // namespace detail
 
 /// The tensors of a base, and those of a torch file instead of the base's of the same names. Owns the files.
 class tensors_over_base final : public tensor_source {
@@ -54,17 +36,6 @@ class tensors_over_base final : public tensor_source {
   std::string identity() const override { return file_.identity() + "\n" + base_->identity(); }
 
  private:
-  static stored_tensor as_f16(const stored_tensor& t) {
-    stored_tensor rounded = t;
-    const bool is_wider = t.type == dtype::float32 || t.type == dtype::bfloat16;
-    if (!is_wider || !t.unsupported_type.empty()) return rounded;
-    std::int64_t columns = 1;
-    for (std::size_t i = 1; i < t.dims.size(); ++i) columns *= static_cast<std::int64_t>(t.dims[i]);
-    rounded.type = dtype::float16, rounded.bytes = {};
-    rounded.rows = std::make_shared<detail::rows_as_f16>(t, columns);
-    return rounded;
-  }
-
   std::unique_ptr<const tensor_source> base_;
   torch_file file_;
   std::map<std::string, stored_tensor, std::less<>> over_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// torch_file: the tensors of a file that torch.save wrote for a state dict (pytorch_model.bin, mm_projector.bin), mapped.
-/// Nothing in it is executed (R3, pickle.hpp). Two forms:
+/// torch_file: the tensors of a file that torch.save wrote for a state dict (pytorch_model.bin, mm_projector.bin),
+/// mapped. Nothing in it is executed (R3, pickle.hpp). Two forms:
 ///   zip     since torch 1.6: a zip file of stored members ROOT/data.pkl, the state dict, and ROOT/data/KEY, the
 ///           storages. ROOT/byteorder, if it is there, must say little.
 ///   legacy  four pickles: a magic number, the protocol's number 1001, a dict about the machine, the state dict; then a
@@ -18,6 +18,7 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/base/stand_in.hpp>
+#include <llava/checkpoint/file_identity.hpp>
 #include <llava/checkpoint/little_endian.hpp>
 #include <llava/checkpoint/pickle.hpp>
 #include <llava/checkpoint/tensor_folder.hpp>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// try_read_state_dict: the tensors of a state dict, the value of a torch file's pickle: a dict whose keys are texts and
-/// whose values are tensors or parameters. A tensor is a view of a storage: an offset, sizes and strides, in elements.
+/// try_read_state_dict: the tensors of a state dict, the value of a torch file's pickle: a dict whose keys are texts
+/// and whose values are tensors or parameters. A tensor is a view of a storage: an offset, sizes and strides, in
+/// elements.
 ///
 /// A contiguous tensor is used in place, and several may share a storage. One that is not contiguous (a transposed
 /// matrix) has `rows`. Every number is checked: views inside their storage, no negative stride, no product that
 /// overflows, no more elements than the storage has, at most 8 axes and 65,536 tensors.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>

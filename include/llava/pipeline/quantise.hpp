@@ -65,8 +65,7 @@ class quantise_plan {
     e.rows = t.type == dtype::float16    ? dense_encoding<f16>()
              : t.type == dtype::bfloat16 ? dense_encoding<bf16>()
                                          : dense_encoding<f32>();
-    e.columns = 1;
-    for (std::size_t i = 1; i < t.dims.size(); ++i) e.columns *= static_cast<std::int64_t>(t.dims[i]);
+    e.columns = t.columns();
     return e;
   }
 

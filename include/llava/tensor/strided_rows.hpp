@@ -12,8 +12,8 @@
 
 LLAVA_BEGIN
 
-/// The rows of a tensor of f32, f16 or bf16: element (i, j, …) is i · strides[0] + j · strides[1] + … elements after the
-/// first. The memory must outlive it. At least one axis.
+/// The rows of a tensor of f32, f16 or bf16: element (i, j, …) is i · strides[0] + j · strides[1] + … elements after
+/// the first. The memory must outlive it. At least one axis.
 class strided_rows final : public row_source {
  public:
   strided_rows(dtype type, const std::byte* first, std::vector<std::int64_t> extents, std::vector<std::int64_t> strides)
