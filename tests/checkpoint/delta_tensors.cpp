@@ -83,6 +83,24 @@ TEST_CASE("a delta that does not fit its base is refused, and so is a whole mode
   CHECK(error_of(delta, f / "nothing").find("cannot open the folder") != std::string::npos);
 }
 
+TEST_CASE("a folder named as published deltas are needs its base, from which it takes tensors only") {
+  temporary_folder f("named_delta");
+  const std::string original = LLAVA_TEST_DATA "/goldens/original_folder", copy = f / "LLaVA-7b-Delta-v0";
+  std::filesystem::copy(original, copy, std::filesystem::copy_options::recursive);
+  const auto alone = try_open_checkpoint(copy);
+  REQUIRE_FALSE(alone);
+  CHECK(alone.error().sentence() == "llava: " + copy +
+                                        " is called a delta: its weights are differences from a base; give the base "
+                                        "with --model-base (open_options::model_base)");
+  std::filesystem::create_directory(f / "base");
+  std::filesystem::copy(original + "/model.safetensors", f / "base");
+  const auto sum = try_open_checkpoint(copy, f / "base");
+  if (!sum) FAIL(sum.error().what());
+  CHECK(sum->base.empty());
+  CHECK(sum->tensors.find("text.norm.weight")->rows);
+  CHECK_FALSE(sum->tensors.find("vision.pre_layrnorm.weight")->rows);
+}
+
 TEST_CASE("a projector's tensors take the place of its base's, rounded to f16") {
   temporary_folder f("over");
   const auto bytes_of = [](const std::vector<float>& values) {

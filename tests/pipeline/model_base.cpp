@@ -122,8 +122,8 @@ TEST_CASE("errors of a projector without a base, of a whole model with one, and 
   CHECK(error_of(f.path, "") == "llava: " + f.path +
                                     " holds only a projector, mm_projector.bin; give its language model with "
                                     "--model-base (open_options::model_base)");
-  CHECK(error_of(base, base) ==
-        "llava: " + base + " holds a whole model, not a projector alone; open it without a model base");
+  CHECK(error_of(base, base).find("holds a whole model, not a projector alone; open it without a model base, or") !=
+        std::string::npos);
   CHECK(error_of(f.path, "no/such-base").find("no/such-base is neither a folder nor in the Hugging Face cache") !=
         std::string::npos);
   CHECK(error_of(f.path, f.path).find("holds only a projector") != std::string::npos);

@@ -22,9 +22,13 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Whether a folder holds a model as its difference from a base.
+inline bool holds_weights(const std::string& folder) {
+  return safetensors_folder::is_in(folder) || torch_folder::is_in(folder);
+}
+
+/// Whether a folder with a base holds the differences from it. Only its name tells.
 inline bool holds_delta(const std::string& folder) {
-  return is_called_delta(folder) && (safetensors_folder::is_in(folder) || torch_folder::is_in(folder));
+  return folder_is_called(folder, "delta") && holds_weights(folder);
 }
 
 /// Opens the delta or the projector of `folder` over the tensors of `base`.
@@ -34,7 +38,7 @@ inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::str
     LLAVA_TRY(below, try_open_tensors(base));
     return delta_tensors::try_make(std::move(delta), std::move(below));
   }
-  if (safetensors_folder::is_in(folder) || torch_folder::is_in(folder))
+  if (holds_weights(folder))
     return fail(
         errc::invalid_argument,
         text_of("llava: ", folder, " holds a whole model, not a projector alone; open it without a model base, ",
@@ -71,6 +75,12 @@ namespace detail {
 /// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors. A delta has all files of
 /// its model, and takes only tensors from its base.
 inline result<checkpoint> try_open_folder(const std::string& folder, const std::string& base) {
+  // Published deltas have such names: LLaVA-13b-delta-v0, vicuna-7b-delta-v1.1.
+  if (base.empty() && folder_is_called(folder, "-delta-v"))
+    return fail(
+        errc::unsupported,
+        text_of("llava: ", folder, " is called a delta: its weights are differences from a base; give the base ",
+                "with --model-base (open_options::model_base)"));
   const std::string under = holds_delta(folder) ? std::string() : base;
   LLAVA_TRY(d, try_describe_model(folder, under));
   LLAVA_TRY(model, try_open_tensors(folder, base));

@@ -65,7 +65,7 @@ result<void> try_copy_files(new_folder& to, const std::string& from, const std::
 }
 
 /// Whether a file with this name holds tensors that try_open_tensors reads, or is the index of such files.
-inline bool holds_weights(const std::string& name, bool safetensors) {
+inline bool is_weight_file(const std::string& name, bool safetensors) {
   return safetensors ? ends_with_any(name, {".safetensors", ".safetensors.index.json"})
                      : name.rfind("pytorch_model", 0) == 0 && ends_with_any(name, {".bin", ".bin.index.json"});
 }
@@ -91,7 +91,7 @@ inline result<void> try_copy_model_files(new_folder& to, const std::string& fold
   if (!inside || !folder_exists(folder + "/" + tower)) return {};
   const bool safetensors = safetensors_folder::is_in(folder + "/" + tower);
   return try_copy_files(to, folder + "/" + tower, tower + "/", [&](const std::string& name) {
-    return describes_model(name) || holds_weights(name, safetensors);
+    return describes_model(name) || is_weight_file(name, safetensors);
   });
 }
 

@@ -58,7 +58,7 @@ inline result<torch_storage> try_read_storage(std::string_view file, const pickl
   return torch_storage{part(2).text, &type, elements, *bytes};
 }
 
-/// One dimension or stride: at least 0.
+/// Reads sizes or strides: integers of at least 0.
 inline result<std::vector<std::int64_t>> try_read_extents(const pickle& p, const pickle_value& list) {
   std::vector<std::int64_t> extents;
   for (const std::uint32_t i : list.items) {
@@ -87,7 +87,8 @@ inline result<torch_view> try_check_view(std::int64_t offset, const std::vector<
   }
   if (offset < 0) return fail(errc::invalid_format, text_of("its offset is ", offset));
   if (v.elements == 0) return v;
-  std::optional<std::size_t> last = v.offset = static_cast<std::size_t>(offset);
+  v.offset = static_cast<std::size_t>(offset);
+  std::optional<std::size_t> last = v.offset;
   std::size_t dense = 1;  // the stride of a contiguous tensor; the same products as above
   for (std::size_t i = sizes.size(); i-- > 0;) {
     const auto size = static_cast<std::size_t>(sizes[i]), stride = static_cast<std::size_t>(strides[i]);
@@ -99,8 +100,7 @@ inline result<torch_view> try_check_view(std::int64_t offset, const std::vector<
   if (*last >= storage)
     return fail(errc::invalid_format, text_of("it ends at element ", *last, " of a storage of ", storage, " elements"));
   if (v.elements > storage)
-    return fail(errc::unsupported,
-                text_of("it repeats the elements of its storage (torch's expand); save it after ", "clone()"));
+    return fail(errc::unsupported, "it repeats the elements of its storage (torch's expand); save it after clone()");
   return v;
 }
 
