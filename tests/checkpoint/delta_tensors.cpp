@@ -4,6 +4,7 @@
 #include <llava/checkpoint/safetensors.hpp>
 
 #include <llava_catch.hpp>
+#include <refuse_each.hpp>
 #include <temporary_folder.hpp>
 #include <torch_writer.hpp>
 
@@ -49,6 +50,7 @@ TEST_CASE("a delta over its base has the tensors of LLaVA's apply_delta") {
   (*sum)->for_each([&](const stored_tensor& t) { CHECK(target->find(t.name)); });
   CHECK((*sum)->identity() == (*try_open_tensors(delta, base))->identity());
   CHECK((*sum)->identity() != (*try_open_tensors(delta))->identity());
+  CHECK(refuse_each([] { return try_open_tensors(delta, base); }) > 100);
 }
 
 TEST_CASE("a delta that does not fit its base is refused, and so is a whole model that is not called a delta") {
