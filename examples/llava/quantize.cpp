@@ -14,7 +14,7 @@
 namespace {
 
 struct quantize_options {
-  std::string path, format, to;
+  std::string path, base, format, to;
   int threads = 0;
 };
 
@@ -50,6 +50,7 @@ void quantize(const quantize_options& o) {
     progress_bar bar;
     llava::open_options options;
     options.threads = o.threads;
+    options.model_base = o.base;
     options.report = [&](const llava::progress& p) {
       bar.show(p);
       return signal_seen == 0;
@@ -71,6 +72,7 @@ void add_quantize(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("quantize", "Write a model folder with smaller weights");
   command.add_option("MODEL,--model-path", o->path, "Folder of the model, or its name in the Hugging Face cache")
       ->required();
+  command.add_option("--model-base", o->base, "The model under a folder that holds a projector alone, or a delta");
   command.add_option("--to", o->format, "q8_0, q4_0: GGUF's formats; q4_i8, q16_0: our formats, faster; f16, bf16")
       ->check(CLI::IsMember(quantisers()))
       ->required();

@@ -116,6 +116,23 @@ class Ask(unittest.TestCase):
             self.assertIn("already exists", again.stderr)
             self.assertEqual(sorted(os.listdir(folder)), ["q16_0", "q4_0", "q4_i8", "q8_0"])
 
+    def test_a_projector_alone_needs_its_language_model(self):
+        base = "tests/data/goldens/original_folder"
+        with tempfile.TemporaryDirectory() as folder:
+            path, made = f"{folder}/llava-v1.5-projector", f"{folder}/llava-v1.5-q8"
+            shutil.copytree("tests/data/torch/projector", path)
+            shutil.copytree(f"{base}/tower", f"{path}/tower")
+            words = ("--query", "hello", "--temperature", "0", "--max-new-tokens", "4")
+            alone = llava("ask", "--model-path", path, *words)
+            self.assertEqual((alone.returncode, alone.stdout), (1, ""))
+            self.assertIn("holds only a projector, mm_projector.bin; give its language model with --model-base",
+                          alone.stderr)
+            done = llava("ask", "--model-path", path, "--model-base", base, *words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            quantised = llava("quantize", path, "--model-base", base, "--to", "q8_0", "-o", made)
+            self.assertEqual((quantised.returncode, quantised.stderr), (0, ""))
+            self.assertEqual(llava("ask", "--model-path", made, "--dtype", "q8_0", *words).returncode, 0)
+
     def test_interrupted_quantising_leaves_no_files(self):
         with tempfile.TemporaryDirectory() as folder:
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -96,11 +96,22 @@ inline result<void> try_read_folder_conversation(const std::string& folder, mode
   return {};
 }
 
-/// The reference uses the fast tokenizer for models with these names, and the slow one for all others.
-inline bool asks_for_fast_tokenizer(std::string name) {
+/// Whether the name of a model has `part`, in letters of any case.
+inline bool name_has(std::string name, std::string_view part) {
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  return name.find("mistral") != std::string::npos || name.find("mpt") != std::string::npos;
+  return name.find(part) != std::string::npos;
+}
+
+/// The reference uses the fast tokenizer for models with these names, and the slow one for all others.
+inline bool asks_for_fast_tokenizer(const std::string& name) {
+  return name_has(name, "mistral") || name_has(name, "mpt");
+}
+
+/// Whether the name of a folder, or of its repository, has `part`, in letters of any case.
+inline bool folder_is_called(const std::string& folder, std::string_view part) {
+  const std::string path = resolved_path(folder), id = hub_id_of(path);
+  return name_has(id.empty() ? name_of_folder(path) : id, part);
 }
 
 /// Sets what the reference derives from the name of an original folder's model; `root` is the folder's config.json.
