@@ -37,6 +37,7 @@ llava::error is_there(const std::string& file) {
 
 void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option(name, path, "Folder of the model, or its name in the Hugging Face cache")->required();
+  command.add_option("--model-base", base, "The model under a folder that holds a projector alone, or a delta");
   command.add_option("--backend", backend, "Backend that runs the model")
       ->check(CLI::IsMember({"simd", "scalar"}))
       ->capture_default_str();
@@ -59,6 +60,7 @@ llava::result<llava::chat_model> model_options::try_open() const {
   llava::open_options options;
   options.threads = threads;
   options.packed_file = packed_file;
+  options.model_base = base;
   options.conversation = conversation;
   options.report = [&](const llava::progress& p) {
     bar.show(p);
@@ -66,7 +68,7 @@ llava::result<llava::chat_model> model_options::try_open() const {
   };
   std::string weights = dtype;
   if (weights == "auto") {
-    LLAVA_TRY(stored, try_stored_dtype(path));
+    LLAVA_TRY(stored, try_stored_dtype(base.empty() ? path : base));
     weights = stored;
   }
   return try_open_model(path, backend, weights, options);

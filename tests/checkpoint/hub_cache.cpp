@@ -42,7 +42,7 @@ TEST_CASE("a file in place of a folder is an error; an inaccessible folder is an
   temporary_folder f("files");
   f.write("x.safetensors", "").write("llava.Q4_K_M.gguf", "GGUF");
   CHECK(resolved(f / "x.safetensors") ==
-        "llava: " + (f / "x.safetensors") + " is a file; pass the folder of a model with safetensors");
+        "llava: " + (f / "x.safetensors") + " is a file; pass the folder of a model");
   CHECK(resolved(f / "llava.Q4_K_M.gguf").find("is a GGUF file, which is not supported; pass the folder") !=
         std::string::npos);
   CHECK(resolved(f / "x.safetensors/y").find("there is no folder") != std::string::npos);

@@ -43,6 +43,9 @@ def seeds(target):
     elif target == "safetensors_index":
         yield b'{"metadata":{"total_size":4},"weight_map":{"a":"a"}}'
         yield b'{"weight_map":{"b":"../a"}}'
+    elif target == "torch_file":
+        for file in sorted((DATA / "torch").glob("*.bin")):
+            yield file.read_bytes()
     elif target == "tokenizer_model":
         for file in sorted(DATA.glob("**/tokenizer.model")):
             yield file.read_bytes()[:LARGEST]

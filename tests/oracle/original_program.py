@@ -159,19 +159,20 @@ def make(folder, scratch):
 
 
 class Asked:
-    """A folder that the program has loaded."""
+    """A folder that the program has loaded, over a base or by itself."""
 
-    def __init__(self, path):
+    def __init__(self, path, base=None):
         os.chdir(path)  # the path of the tower is relative
         name = program.get_model_name_from_path(str(path))
-        self.parts = load_pretrained_model(str(path), None, name, device="cpu")
+        self.parts = load_pretrained_model(str(path), base, name, device="cpu")
         self.path, self.generate = path, self.parts[1].generate
         self.parts[1].generate = self.watch
         program.load_pretrained_model = lambda *_: self.parts
         program.tokenizer_image_token = self.tokenize
 
     def watch(self, input_ids, **settings):
-        self.ids, self.answer = input_ids, self.generate(input_ids, **settings)
+        self.ids, self.images = input_ids, settings["images"]
+        self.answer = self.generate(input_ids, **settings)
         return self.answer
 
     def tokenize(self, prompt, *rest, **more):

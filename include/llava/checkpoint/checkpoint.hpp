@@ -15,18 +15,22 @@ LLAVA_BEGIN
 
 /// A saved model.
 struct checkpoint {
-  std::string path;  ///< for errors
+  std::string path;  ///< the folder
+  std::string base;  ///< the folder of the language model and the tokenizer, if `path` holds a projector alone
   model_description description;
   llava::tokenizer tokenizer;
   checkpoint_tensors tensors;
 };
 
 /// Opens a folder, or a repository in the Hugging Face cache by its name. Errors describe its files; the shapes of the
-/// tensors are not checked.
-LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name);
+/// tensors are not checked. `base`: the model under a folder that holds a projector alone (config.json,
+/// mm_projector.bin) or, if it is called a delta, differences from a base; empty for any other.
+LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base = {});
 
-/// Opens the tensors of a folder, under their names in the files.
-LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder);
+/// Opens the tensors of a folder, under their names in the files: safetensors, or else those of torch. `base`: a
+/// folder, as above.
+LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder,
+                                                                           const std::string& base = {});
 
 LLAVA_END
 

@@ -7,27 +7,73 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/delta_tensors.hpp>
 #include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
+#include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/tensor_facts.hpp>
+#include <llava/checkpoint/tensors_over_base.hpp>
 #include <llava/checkpoint/tokenizer_files.hpp>
+#include <llava/checkpoint/torch_file.hpp>
 
 LLAVA_BEGIN
 
-LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder) {
+namespace detail {
+
+/// Whether a folder holds a model as its difference from a base.
+inline bool holds_delta(const std::string& folder) {
+  return is_called_delta(folder) && (safetensors_folder::is_in(folder) || torch_folder::is_in(folder));
+}
+
+/// Opens the delta or the projector of `folder` over the tensors of `base`.
+inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::string& folder, const std::string& base) {
+  if (holds_delta(folder)) {
+    LLAVA_TRY(delta, try_open_tensors(folder));
+    LLAVA_TRY(below, try_open_tensors(base));
+    return delta_tensors::try_make(std::move(delta), std::move(below));
+  }
+  if (safetensors_folder::is_in(folder) || torch_folder::is_in(folder))
+    return fail(
+        errc::invalid_argument,
+        text_of("llava: ", folder, " holds a whole model, not a projector alone; open it without a model base, ",
+                "or give its folder a name with \"delta\" if it holds differences from the base"));
+  const std::string file = text_of(folder, "/", projector_file);
+  if (!file_exists(file)) return missing_file_error(folder, projector_file);
+  LLAVA_TRY(projector, torch_file::try_open(file));
+  LLAVA_TRY(below, try_open_tensors(base));
+  return std::unique_ptr<const tensor_source>(
+      std::make_unique<tensors_over_base>(std::move(below), std::move(projector)));
+}
+
+template <class Folder>
+result<std::unique_ptr<const tensor_source>> try_open_as(const std::string& folder) {
+  LLAVA_TRY(files, Folder::try_open(folder));
+  return std::unique_ptr<const tensor_source>(std::make_unique<Folder>(std::move(files)));
+}
+
+}  // namespace detail
+
+LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder,
+                                                                           const std::string& base) {
   return guarded([&]() -> result<std::unique_ptr<const tensor_source>> {
-    LLAVA_TRY(files, safetensors_folder::try_open(folder));
-    return std::unique_ptr<const tensor_source>(std::make_unique<safetensors_folder>(std::move(files)));
+    if (!base.empty()) return detail::try_open_over(folder, base);
+    if (safetensors_folder::is_in(folder)) return detail::try_open_as<safetensors_folder>(folder);
+    if (torch_folder::is_in(folder)) return detail::try_open_as<torch_folder>(folder);
+    return detail::missing_file_error(folder, text_of(safetensors_file::whole_file, ", ", safetensors_file::index_file,
+                                                      ", ", torch_file::whole_file, " or ", torch_file::index_file));
   });
 }
 
 namespace detail {
 
-/// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors.
-inline result<checkpoint> try_open_folder(const std::string& folder) {
-  LLAVA_TRY(d, try_describe_model(folder));
-  LLAVA_TRY(model, try_open_tensors(folder));
+/// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors. A delta has all files of
+/// its model, and takes only tensors from its base.
+inline result<checkpoint> try_open_folder(const std::string& folder, const std::string& base) {
+  const std::string under = holds_delta(folder) ? std::string() : base;
+  LLAVA_TRY(d, try_describe_model(folder, under));
+  LLAVA_TRY(model, try_open_tensors(folder, base));
   std::unique_ptr<const tensor_source> tower;
   if (!d.vision_folder.empty()) {
     LLAVA_TRY(tower_tensors, try_open_tensors(d.vision_folder));
@@ -36,14 +82,14 @@ inline result<checkpoint> try_open_folder(const std::string& folder) {
   checkpoint_tensors tensors(d.spelling, std::move(model), std::move(tower), d.vision_folder);
   detect_projector_depth(tensors, d);
   resolve_tied_head(tensors, d);
-  LLAVA_TRY(words, try_open_tokenizer(folder, d.slow_tokenizer));
-  return checkpoint{folder, std::move(d), std::move(words), std::move(tensors)};
+  LLAVA_TRY(words, try_open_tokenizer(under.empty() ? folder : under, d.slow_tokenizer));
+  return checkpoint{folder, under, std::move(d), std::move(words), std::move(tensors)};
 }
 
 /// Reads one form of checkpoint.
 struct checkpoint_reader {
   bool (*reads)(const std::string& path);
-  result<checkpoint> (*try_open)(const std::string& path);
+  result<checkpoint> (*try_open)(const std::string& path, const std::string& base);
 };
 
 /// The first reader that reads a path opens it. The last one reads every path and reports what is wrong with it.
@@ -51,12 +97,17 @@ inline constexpr checkpoint_reader checkpoint_readers[] = {{[](const std::string
 
 }  // namespace detail
 
-LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name) {
+LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base) {
   return guarded([&]() -> result<checkpoint> {
     LLAVA_TRY(path, try_resolve_model_folder(name));
+    std::string below;
+    if (!base.empty()) {
+      LLAVA_TRY(found, try_resolve_model_folder(base));
+      below = std::move(found);
+    }
     const auto* reader = detail::checkpoint_readers;
     while (!reader->reads(path)) ++reader;
-    return reader->try_open(path);
+    return reader->try_open(path, below);
   });
 }
 

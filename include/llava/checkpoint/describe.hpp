@@ -141,8 +141,9 @@ inline result<void> try_confirm_not_quantised(const json_object& root) {
 
 }  // namespace detail
 
-/// Reads config.json and the small files in its folder. Errors name the file and the key.
-inline result<model_description> try_describe_model(const std::string& folder) {
+/// Reads config.json and the small files in its folder. Errors name the file and the key. `base`: the folder of the
+/// language model of a projector alone, which then has the generation settings and the tokenizer; or empty.
+inline result<model_description> try_describe_model(const std::string& folder, const std::string& base = {}) {
   return guarded([&]() -> result<model_description> {
     const std::string file = folder + "/config.json";
     if (!detail::file_exists(file)) return detail::missing_file_error(folder, "config.json");
@@ -169,7 +170,8 @@ inline result<model_description> try_describe_model(const std::string& folder) {
       LLAVA_CHECK(detail::try_read_text_config(root, "llama", d));
       LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
     }
-    LLAVA_CHECK(detail::try_read_generation_config(folder, root, d));
+    LLAVA_CHECK(detail::try_read_generation_config(base.empty() ? folder : base, root, d));
+    if (!base.empty()) d.slow_tokenizer = true;  // whatever the model's name
     std::string_view broken = first_broken_rule(d.text);
     if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
     if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);

@@ -96,11 +96,22 @@ inline result<void> try_read_folder_conversation(const std::string& folder, mode
   return {};
 }
 
-/// The reference uses the fast tokenizer for models with these names, and the slow one for all others.
-inline bool asks_for_fast_tokenizer(std::string name) {
+/// Whether the name of a model has `part`, in letters of any case.
+inline bool name_has(std::string name, std::string_view part) {
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  return name.find("mistral") != std::string::npos || name.find("mpt") != std::string::npos;
+  return name.find(part) != std::string::npos;
+}
+
+/// The reference uses the fast tokenizer for models with these names, and the slow one for all others.
+inline bool asks_for_fast_tokenizer(const std::string& name) {
+  return name_has(name, "mistral") || name_has(name, "mpt");
+}
+
+/// Whether a folder is called a delta, such as LLaVA-13b-delta-v0: its weights are differences from those of a base.
+inline bool is_called_delta(const std::string& folder) {
+  const std::string path = resolved_path(folder), id = hub_id_of(path);
+  return name_has(id.empty() ? name_of_folder(path) : id, "delta");
 }
 
 /// Sets what the reference derives from the name of an original folder's model; `root` is the folder's config.json.

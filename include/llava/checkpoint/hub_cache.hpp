@@ -74,7 +74,7 @@ inline result<std::string> try_resolve_model_folder(std::string_view folder_or_i
     const bool gguf = folder.size() > 5 && folder.compare(folder.size() - 5, 5, ".gguf") == 0;
     return fail(gguf ? errc::unsupported : errc::invalid_argument,
                 text_of("llava: ", folder_or_id, " is a ", gguf ? "GGUF file, which is not supported" : "file",
-                        "; pass the folder of a model with safetensors"));
+                        "; pass the folder of a model"));
   });
 }
 

@@ -18,6 +18,7 @@
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/new_folder.hpp>
 #include <llava/checkpoint/rapidjson.hpp>
+#include <llava/checkpoint/safetensors.hpp>
 #include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
@@ -63,9 +64,23 @@ result<void> try_copy_files(new_folder& to, const std::string& from, const std::
   return {};
 }
 
-/// Copies a model's files except its weights. A tower in a subfolder is copied with its weights.
-inline result<void> try_copy_model_files(new_folder& to, const std::string& folder) {
-  LLAVA_CHECK(try_copy_files(to, folder, "", describes_model));
+/// Whether a file with this name holds tensors that try_open_tensors reads, or is the index of such files.
+inline bool holds_weights(const std::string& name, bool safetensors) {
+  return safetensors ? ends_with_any(name, {".safetensors", ".safetensors.index.json"})
+                     : name.rfind("pytorch_model", 0) == 0 && ends_with_any(name, {".bin", ".bin.index.json"});
+}
+
+/// Copies a model's files except its weights. A tower in a subfolder is copied with its weights. `base`: the folder of
+/// the language model and the tokenizer of a projector alone, whose config.json is that of the model; or empty.
+inline result<void> try_copy_model_files(new_folder& to, const std::string& folder, const std::string& base) {
+  const auto is_config = [](const std::string& name) { return name == "config.json"; };
+  if (base.empty()) {
+    LLAVA_CHECK(try_copy_files(to, folder, "", describes_model));
+  } else {
+    LLAVA_CHECK(try_copy_files(to, folder, "", is_config));
+    LLAVA_CHECK(try_copy_files(to, base, "",
+                               [&](const std::string& name) { return describes_model(name) && !is_config(name); }));
+  }
   LLAVA_TRY(json, json_document::try_read(folder + "/config.json"));
   std::string tower;
   LLAVA_CHECK(json.root().read("vision_tower", tower));
@@ -74,8 +89,9 @@ inline result<void> try_copy_model_files(new_folder& to, const std::string& fold
   const bool inside = !tower.empty() && below.is_relative() &&
                       std::find(below.begin(), below.end(), std::filesystem::path("..")) == below.end();
   if (!inside || !folder_exists(folder + "/" + tower)) return {};
-  return try_copy_files(to, folder + "/" + tower, tower + "/", [](const std::string& name) {
-    return describes_model(name) || ends_with_any(name, {".safetensors", ".safetensors.index.json"});
+  const bool safetensors = safetensors_folder::is_in(folder + "/" + tower);
+  return try_copy_files(to, folder + "/" + tower, tower + "/", [&](const std::string& name) {
+    return describes_model(name) || holds_weights(name, safetensors);
   });
 }
 

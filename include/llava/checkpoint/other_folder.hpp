@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Recognises a folder that holds no model that this library opens: an adapter, a GGUF file, weights pickled by torch.
-/// Used when a file of a model is missing, so that the error says what is there instead.
+/// Recognises a folder that holds no model, or none that this library opens: an adapter, a GGUF file, a projector
+/// alone. Used when a file of a model is missing, so that the error says what is there instead.
 #pragma once
 #include <unistd.h>
 
@@ -15,6 +15,9 @@
 LLAVA_BEGIN
 
 namespace detail {
+
+/// The file of a projector that LLaVA's programs train alone, over a language model (tensors_over_base.hpp).
+inline constexpr std::string_view projector_file = "mm_projector.bin";
 
 /// The first file, by name, at the top of a folder whose name ends with `end`; empty when there is none.
 inline std::string file_that_ends(const std::string& folder, std::string_view end) {
@@ -44,10 +47,9 @@ inline error missing_file_error(const std::string& folder, std::string_view miss
   if (const std::string gguf = file_that_ends(folder, ".gguf"); !gguf.empty())
     return fail(errc::unsupported, text_of("llava: ", folder, " holds a GGUF file, ", gguf,
                                            ", which is not supported; use the model's folder with safetensors"));
-  if (const std::string pickled = file_that_ends(folder, ".bin"); pickled.rfind("pytorch_model", 0) == 0)
-    return fail(errc::unsupported, text_of("llava: ", folder, " holds its weights as ", pickled,
-                                           "; save them as safetensors (transformers: "
-                                           "model.save_pretrained(folder, safe_serialization=True))"));
+  if (missing != "config.json" && file_exists(folder + "/" + std::string(projector_file)))
+    return fail(errc::unsupported, text_of("llava: ", folder, " holds only a projector, ", projector_file,
+                                           "; give its language model with --model-base (open_options::model_base)"));
   const std::string other = file_that_ends(folder, ".safetensors");
   return fail(errc::not_found,
               text_of("llava: ", folder, " has no ", missing, other.empty() ? "" : "; it has ", other));

@@ -7,7 +7,7 @@
 /// quantize` writes it: {"__metadata__": {"model.layers.0.mlp.up_proj.weight": "q4_0", …}, …}.
 ///
 /// safetensors_folder maps model.safetensors, or else the shards that model.safetensors.index.json names; no data is
-/// read. model.safetensors comes first, as in transformers, because an index may be left over from an earlier save.
+/// read.
 #pragma once
 #include <algorithm>
 #include <cstring>
@@ -16,9 +16,9 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
-#include <llava/checkpoint/checksum.hpp>
+#include <llava/checkpoint/file_identity.hpp>
 #include <llava/checkpoint/json.hpp>
-#include <llava/checkpoint/other_folder.hpp>
+#include <llava/checkpoint/tensor_folder.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
 #include <llava/tensor/mapped_file.hpp>
 
@@ -91,6 +91,8 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
 /// One mapped safetensors file.
 class safetensors_file {
  public:
+  static constexpr std::string_view whole_file = "model.safetensors", index_file = "model.safetensors.index.json";
+
   static result<safetensors_file> try_open(const std::string& file) {
     return guarded([&]() -> result<safetensors_file> {
       safetensors_file f;
@@ -147,22 +149,12 @@ class safetensors_file {
   void for_each(F&& f) const {
     for (const auto& [name, t] : tensors_) f(t);
   }
-  /// Size and time of the file, and a checksum of its header and of at most 2048 bytes of each tensor. The text changes
-  /// when the file is rewritten with other weights, although most weights are not read.
+  /// A text that changes when the file is rewritten with other weights.
   std::string identity() const {
-    std::vector<std::uint64_t> sums{detail::checksum_of(mapped_.bytes().first(header_bytes_))};
-    mapped_.expect_scattered(true);
-    for (const auto& [name, t] : tensors_) {
-      constexpr std::size_t sample = 512, samples = 4;
-      if (t.bytes.size() <= sample * samples)
-        sums.push_back(detail::checksum_of(t.bytes));
-      else
-        for (std::size_t i = 0; i < samples; ++i)
-          sums.push_back(detail::checksum_of(t.bytes.subspan((t.bytes.size() - sample) / (samples - 1) * i, sample)));
-    }
-    mapped_.expect_scattered(false);
-    return text_of(mapped_.bytes().size(), " bytes of ", mapped_.changed(), ", ",
-                   detail::checksum_of(std::as_bytes(std::span<const std::uint64_t>(sums))));
+    detail::file_identity all(mapped_);
+    all.add_header(mapped_.bytes().first(header_bytes_));
+    for (const auto& [name, t] : tensors_) all.add_part(t.bytes);
+    return all.text();
   }
 
  private:
@@ -172,64 +164,6 @@ class safetensors_file {
 };
 
 /// The safetensors files of a folder.
-class safetensors_folder final : public tensor_source {
- public:
-  static result<safetensors_folder> try_open(const std::string& folder) {
-    return guarded([&]() -> result<safetensors_folder> {
-      safetensors_folder all;
-      if (detail::file_exists(folder + "/model.safetensors")) {
-        LLAVA_TRY(one, safetensors_file::try_open(folder + "/model.safetensors"));
-        all.files_.push_back(std::move(one));
-      } else if (detail::file_exists(folder + "/model.safetensors.index.json")) {
-        LLAVA_CHECK(all.try_open_shards(folder));
-      } else {
-        return detail::missing_file_error(folder, "model.safetensors or model.safetensors.index.json");
-      }
-      return result<safetensors_folder>(std::move(all));
-    });
-  }
-
-  const stored_tensor* find(std::string_view name) const override {
-    for (const auto& f : files_)
-      if (const stored_tensor* t = f.find(name)) return t;
-    return nullptr;
-  }
-  void for_each(function_ref<void(const stored_tensor&)> visit) const override {
-    for (const auto& file : files_) file.for_each(visit);
-  }
-  std::string identity() const override {
-    std::string all;
-    for (const auto& file : files_) all += file.identity() + "\n";
-    return all;
-  }
-
- private:
-  result<void> try_open_shards(const std::string& folder) {
-    const std::string index = folder + "/model.safetensors.index.json";
-    LLAVA_TRY(json, json_document::try_read(index, repeated_keys::refused));
-    const json_value* map = json.value().find("weight_map");
-    if (!map || !map->is_object()) return json.root().wrong("weight_map", "an object of tensor names and files");
-    std::map<std::string, std::size_t, std::less<>> shards;
-    for (const auto& [tensor, value] : map->members()) {
-      if (!value.text())
-        return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a string"));
-      const std::string& file = *value.text();
-      if (file.empty() || file.find_first_of("/\\") != std::string::npos || file == ".." ||
-          file.find('\0') != std::string::npos)
-        return fail(errc::invalid_format, text_of("llava: ", index, ": ", tensor, " is in '", file,
-                                                  "', expected the name of a file in this folder"));
-      const auto [at, is_new] = shards.emplace(file, files_.size());
-      if (is_new) {
-        LLAVA_TRY(shard, safetensors_file::try_open(folder + "/" + file));
-        files_.push_back(std::move(shard));
-      }
-      if (!files_[at->second].find(tensor))
-        return fail(errc::mismatch, text_of("llava: ", index, ": ", tensor, " is not in ", file));
-    }
-    return {};
-  }
-
-  std::vector<safetensors_file> files_;
-};
+using safetensors_folder = tensor_folder<safetensors_file>;
 
 LLAVA_END

@@ -30,6 +30,12 @@ struct stored_tensor {
   std::string_view unsupported_type{};       ///< the file's name of a type that dtype lacks; `bytes` is then empty
   std::shared_ptr<const row_source> rows{};  ///< computes the values; `bytes` is then empty
 
+  /// Elements of a row: the product of all axes but the first.
+  std::int64_t columns() const {
+    std::int64_t n = 1;
+    for (std::size_t i = 1; i < dims.size(); ++i) n *= static_cast<std::int64_t>(dims[i]);
+    return n;
+  }
   /// Returns use(the tensor's rows), `columns` elements each.
   template <class Use>
   decltype(auto) with_rows(std::int64_t columns, Use&& use) const {

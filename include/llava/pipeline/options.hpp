@@ -34,6 +34,10 @@ struct open_options {
   /// The conversation template, by the reference's name ("vicuna_v1"), if the model's type leaves it open. Empty: the
   /// folder's.
   std::string conversation{};
+  /// The model under the opened one, a folder or a name in the Hugging Face cache: the language model and tokenizer of
+  /// a folder that holds a projector alone (config.json, mm_projector.bin), or the base of a folder called a delta.
+  /// Empty for any other.
+  std::string model_base{};
   /// Called while weights are loaded. Returning false cancels the loading. It may be empty.
   hook<bool(const progress&)> report{};
 };

@@ -65,8 +65,7 @@ class quantise_plan {
     e.rows = t.type == dtype::float16    ? dense_encoding<f16>()
              : t.type == dtype::bfloat16 ? dense_encoding<bf16>()
                                          : dense_encoding<f32>();
-    e.columns = 1;
-    for (std::size_t i = 1; i < t.dims.size(); ++i) e.columns *= static_cast<std::int64_t>(t.dims[i]);
+    e.columns = t.columns();
     return e;
   }
 
@@ -137,7 +136,7 @@ inline result<void> try_write_folder(const checkpoint& from, const quantise_plan
   for (const auto& [tensor, entry] : work) tensors.push_back(entry.to);
 
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(try_copy_model_files(made, from.path));
+  LLAVA_CHECK(try_copy_model_files(made, from.path, from.base));
   LLAVA_CHECK(try_store_model_name(made, from.description.model_name));
   LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
   const std::shared_ptr<executor> threads = make_executor(options);
@@ -161,7 +160,7 @@ template <class M, class B, class F>
 result<void> try_quantise(path_view name, const std::string& to, const open_options& options = {}) {
   return guarded([&]() -> result<void> {
     LLAVA_CHECK(try_check(options));
-    LLAVA_TRY(from, try_open_checkpoint(name));
+    LLAVA_TRY(from, try_open_checkpoint(name, options.model_base));
     LLAVA_TRY(stages, (model_stages<M, B, policy_of<F>>::try_make(from)));
     detail::quantise_plan plan(from);
     plan.add(stages);

@@ -47,7 +47,7 @@ struct pipeline_state final : opened_model {
                                                           const B& backend) {
     LLAVA_CHECK(try_check(options));
     if constexpr (requires { backend.try_check(); }) LLAVA_CHECK(backend.try_check());
-    LLAVA_TRY(opened, try_open_checkpoint(name));
+    LLAVA_TRY(opened, try_open_checkpoint(name, options.model_base));
     LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(opened)));
     LLAVA_CHECK(try_check_tokens(opened.tokenizer, opened.description, opened.path));
     auto state = std::make_unique<pipeline_state>(backend, std::move(opened), std::move(stages));

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Folders that hold a projector alone, opened over their language model, against LLaVA's own program
+/// (tests/oracle/projector_over_base.py).
+#include <closeness.hpp>
+#include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/safetensors.hpp>
+#include <llava/pipeline/quantise.hpp>
+#include <temporary_folder.hpp>
+#include <torch_writer.hpp>
+
+#include "tiny_model.hpp"
+
+namespace {
+
+using namespace llava;
+using model_f32 = pipeline<any, simd, weights<f32>>;
+
+const std::string data = LLAVA_TEST_DATA "/torch/projector", base = LLAVA_TEST_DATA "/goldens/original_folder";
+
+/// The projector's folder under the name that the program was given, with the tower that it names.
+struct projector_folder {
+  temporary_folder scratch{"model_base"};
+  std::string path = scratch / "llava-v1.5-projector";
+
+  projector_folder() {
+    std::filesystem::create_directory(path);
+    for (const char* file : {"config.json", "mm_projector.bin"})
+      std::filesystem::copy_file(data + "/" + file, path + "/" + file);
+    std::filesystem::copy(base + "/tower", path + "/tower");
+  }
+};
+
+open_options over(const std::string& model_base) {
+  open_options options = tiny::options();
+  options.model_base = model_base;
+  return options;
+}
+
+std::string error_of(const std::string& folder, const std::string& model_base) {
+  const auto opened = model_f32::try_open(folder, over(model_base));
+  return opened ? std::string() : opened.error().sentence();
+}
+
+std::vector<std::int32_t> ids_of(const json_value& list) {
+  std::vector<std::int32_t> ids;
+  for (const json_value& id : list.items()) ids.push_back(static_cast<std::int32_t>(*id.integer()));
+  return ids;
+}
+
+image test_image(const std::string& name) {
+  const auto images = safetensors_file::try_open(base + "/golden.safetensors");
+  const stored_tensor* t = images->find("picture." + name);
+  REQUIRE(t);
+  return *try_image_from_rgb(static_cast<int>(t->dims[1]), static_cast<int>(t->dims[0]), t->bytes);
+}
+
+std::vector<float> image_tokens() {
+  const auto file = safetensors_file::try_open(data + "/answer.safetensors");
+  const stored_tensor* t = file->find("image_tokens");
+  REQUIRE(t);
+  std::vector<float> values(t->bytes.size() / sizeof(float));
+  std::memcpy(values.data(), t->bytes.data(), t->bytes.size());
+  return values;
+}
+
+/// Checks a model against the program: prompt, ids, image tokens, greedy answer.
+void check_answer(const model_f32& model) {
+  const auto file = json_document::try_read(data + "/answer.json");
+  REQUIRE(file);
+  const auto text = [&](const char* key) { return *file->value().find(key)->text(); };
+  CHECK(*model.try_prompt(1, text("query")) == text("prompt"));
+  CHECK(prompt_ids(model.tokenizer(), model.description(), text("prompt"), true) ==
+        ids_of(*file->value().find("input_ids")));
+  const image img = test_image(text("picture"));
+  // Not rounded to f16, the projector gives image tokens that differ by more than 1e-4.
+  CHECK(largest_error(*model.try_image_tokens(img), image_tokens()) <= 1e-5);
+  auto chat = model.session();
+  chat.settings.max_new_tokens = 24;
+  const answer a = tiny::value(chat.try_ask(img, text("query")));
+  CHECK(a.tokens == ids_of(*file->value().find("tokens")));
+  CHECK(a.text == text("text"));
+}
+
+}  // namespace
+
+TEST_CASE("a projector over its base has the ids, image tokens and greedy answer of LLaVA's program", "[pipeline]") {
+  const projector_folder f;
+  const auto model = model_f32::try_open(f.path, over(base));
+  if (!model) FAIL(model.error().what());
+  check_answer(*model);
+  CHECK(model->description().conversation.name == "llava_v1");
+}
+
+TEST_CASE("quantise writes a projector and its base as one folder, which opens by itself", "[pipeline]") {
+  const projector_folder f;
+  const std::string made = f.scratch / "made";
+  const auto done = try_quantise<any, scalar, weights<f32>>(f.path, made, over(base));
+  if (!done) FAIL(done.error().what());
+  const auto model = model_f32::try_open(made, tiny::options());
+  if (!model) FAIL(model.error().what());
+  check_answer(*model);
+  CHECK(std::filesystem::exists(made + "/tokenizer.model"));
+  CHECK_FALSE(std::filesystem::exists(made + "/mm_projector.bin"));
+}
+
+TEST_CASE("the base has the generation settings; the name of the projector's folder chooses the template only") {
+  const projector_folder f;
+  temporary_folder below("base_settings");
+  below.copy(base);
+  below.write("generation_config.json", R"({"bos_token_id": 1, "eos_token_id": [2, 7], "do_sample": true})");
+  std::filesystem::rename(f.path, f.scratch / "llava-mistral-projector");
+  const auto d = try_describe_model(f.scratch / "llava-mistral-projector", below.path.string());
+  REQUIRE(d);
+  CHECK(d->eos == std::vector<std::int32_t>{2, 7});
+  CHECK(d->generation.do_sample);
+  CHECK(d->slow_tokenizer);  // alone, the name would ask for the fast one
+  CHECK(d->conversation.name == "mistral_instruct");
+}
+
+TEST_CASE("errors of a projector without a base, of a whole model with one, and of a base that does not fit") {
+  projector_folder f;
+  CHECK(error_of(f.path, "") == "llava: " + f.path +
+                                    " holds only a projector, mm_projector.bin; give its language model with "
+                                    "--model-base (open_options::model_base)");
+  CHECK(error_of(base, base) ==
+        "llava: " + base + " holds a whole model, not a projector alone; open it without a model base");
+  CHECK(error_of(f.path, "no/such-base").find("no/such-base is neither a folder nor in the Hugging Face cache") !=
+        std::string::npos);
+  CHECK(error_of(f.path, f.path).find("holds only a projector") != std::string::npos);
+  CHECK(error_of(f.path, LLAVA_TEST_DATA "/goldens/text_qwen2").find("do not fit this model") != std::string::npos);
+
+  f.scratch.write("llava-v1.5-projector/mm_projector.bin", torch_writer::torch_zip({{"odd", "LongStorage", "0", 1}}));
+  CHECK(error_of(f.path, base).find("tensor odd: it ends at element 3 of a storage of 1") != std::string::npos);
+  std::filesystem::remove(f.path + "/mm_projector.bin");
+  CHECK(error_of(f.path, base) == "llava: " + f.path + " has no mm_projector.bin");
+  f.scratch.write("llava-v1.5-projector/adapter_config.json", "{}");
+  CHECK(error_of(f.path, base).find("holds an adapter (LoRA)") != std::string::npos);
+}
