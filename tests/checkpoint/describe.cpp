@@ -176,16 +176,11 @@ TEST_CASE("R1: invalid numbers in a configuration are errors that name file and 
   }
 }
 
-TEST_CASE("errors name adapters, GGUF files, quantised weights and incomplete configurations") {
+TEST_CASE("errors name GGUF files, quantised weights and incomplete configurations") {
   temporary_folder f("kinds");
   CHECK(error_of(f) == "llava: " + f.path.string() + " has no config.json");
   f.write("model-00001-of-00002.safetensors", "").write("mmproj.gguf", "").write("llava-7b.gguf", "");
   CHECK(error_of(f).find("holds a GGUF file, llava-7b.gguf, which is not supported") != std::string::npos);
-  f.write("adapter_config.json", R"({"base_model_name_or_path": "lmsys/vicuna-7b-v1.5"})");
-  CHECK(error_of(f).find("holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5, which cannot be opened; merge it") !=
-        std::string::npos);
-  f.write("adapter_config.json", "[]");
-  CHECK(error_of(f).find("holds an adapter (LoRA), which") != std::string::npos);
 
   for (const auto& [config, fragment] :
        {std::pair<const char*, const char*>{

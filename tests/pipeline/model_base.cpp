@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Folders that hold a projector alone, opened over their language model, against LLaVA's own program
-/// (tests/oracle/projector_over_base.py).
+/// Folders that hold a projector alone, or an adapter, opened over their base, against LLaVA's own program
+/// (tests/oracle/projector_over_base.py, adapter_over_base.py).
 #include <closeness.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/safetensors.hpp>
@@ -15,17 +15,18 @@ namespace {
 using namespace llava;
 using model_f32 = pipeline<any, simd, weights<f32>>;
 
-const std::string data = LLAVA_TEST_DATA "/torch/projector", base = LLAVA_TEST_DATA "/goldens/original_folder";
+const std::string projector_folder = LLAVA_TEST_DATA "/torch/projector", adapter_folder = LLAVA_TEST_DATA "/lora/llava",
+                  base = LLAVA_TEST_DATA "/goldens/original_folder";
 
-/// The projector's folder under the name that the program was given, with the tower that it names.
-struct projector_folder {
+/// A copy of a folder under the name that the program was given, with the tower that it names.
+struct folder_copy {
   temporary_folder scratch{"model_base"};
-  std::string path = scratch / "llava-v1.5-projector";
+  std::string path;
 
-  projector_folder() {
-    std::filesystem::create_directory(path);
-    for (const char* file : {"config.json", "mm_projector.bin"})
-      std::filesystem::copy_file(data + "/" + file, path + "/" + file);
+  explicit folder_copy(const std::string& of)
+      : path(scratch / (of == adapter_folder ? "llava-v1.5-lora" : "llava-v1.5-projector")) {
+    std::filesystem::copy(of, path);
+    for (const char* file : {"answer.json", "answer.safetensors"}) std::filesystem::remove(path + "/" + file);
     std::filesystem::copy(base + "/tower", path + "/tower");
   }
 };
@@ -54,8 +55,8 @@ image test_image(const std::string& name) {
   return *try_image_from_rgb(static_cast<int>(t->dims[1]), static_cast<int>(t->dims[0]), t->bytes);
 }
 
-std::vector<float> image_tokens() {
-  const auto file = safetensors_file::try_open(data + "/answer.safetensors");
+std::vector<float> expected_image_tokens() {
+  const auto file = safetensors_file::try_open(projector_folder + "/answer.safetensors");
   const stored_tensor* t = file->find("image_tokens");
   REQUIRE(t);
   std::vector<float> values(t->bytes.size() / sizeof(float));
@@ -63,17 +64,15 @@ std::vector<float> image_tokens() {
   return values;
 }
 
-/// Checks a model against the program: prompt, ids, image tokens, greedy answer.
-void check_answer(const model_f32& model) {
-  const auto file = json_document::try_read(data + "/answer.json");
+/// Checks a model against what the program answered with the folder `of`: prompt, ids, greedy answer.
+void check_answer(const model_f32& model, const std::string& of) {
+  const auto file = json_document::try_read(of + "/answer.json");
   REQUIRE(file);
   const auto text = [&](const char* key) { return *file->value().find(key)->text(); };
   CHECK(*model.try_prompt(1, text("query")) == text("prompt"));
   CHECK(prompt_ids(model.tokenizer(), model.description(), text("prompt"), true) ==
         ids_of(*file->value().find("input_ids")));
   const image img = test_image(text("picture"));
-  // Not rounded to f16, the projector gives image tokens that differ by more than 1e-4.
-  CHECK(largest_error(*model.try_image_tokens(img), image_tokens()) <= 1e-5);
   auto chat = model.session();
   chat.settings.max_new_tokens = 24;
   const answer a = tiny::value(chat.try_ask(img, text("query")));
@@ -84,27 +83,69 @@ void check_answer(const model_f32& model) {
 }  // namespace
 
 TEST_CASE("a projector over its base has the ids, image tokens and greedy answer of LLaVA's program", "[pipeline]") {
-  const projector_folder f;
+  const folder_copy f(projector_folder);
   const auto model = model_f32::try_open(f.path, over(base));
   if (!model) FAIL(model.error().what());
-  check_answer(*model);
+  check_answer(*model, projector_folder);
+  // Not rounded to f16, the projector gives image tokens that differ by more than 1e-4.
+  CHECK(largest_error(*model->try_image_tokens(test_image("wide")), expected_image_tokens()) <= 1e-5);
   CHECK(model->description().conversation.name == "llava_v1");
 }
 
+TEST_CASE("an adapter and the projector beside it have the ids and greedy answer of LLaVA's program", "[pipeline]") {
+  const folder_copy f(adapter_folder);
+  const auto model = model_f32::try_open(f.path, over(base));
+  if (!model) FAIL(model.error().what());
+  check_answer(*model, adapter_folder);
+
+  const std::string made = f.scratch / "merged";
+  const auto done = try_quantise<any, scalar, weights<f32>>(f.path, made, over(base));
+  if (!done) FAIL(done.error().what());
+  const auto merged = model_f32::try_open(made, tiny::options());
+  if (!merged) FAIL(merged.error().what());
+  check_answer(*merged, adapter_folder);
+}
+
+TEST_CASE("an adapter without a config.json takes its base's, and finds the base by its own file", "[pipeline]") {
+  folder_copy f(adapter_folder);
+  const std::string path = f.scratch / "adapter";
+  std::filesystem::create_directory(path);
+  std::filesystem::copy_file(adapter_folder + "/adapter_model.bin", path + "/adapter_model.bin");
+  const auto write = [&](const std::string& of) {
+    f.scratch.write("adapter/adapter_config.json",
+                    R"({"r": 4, "lora_alpha": 8, "base_model_name_or_path": ")" + of + "\"}");
+  };
+  write("lmsys/vicuna-7b-v1.5");
+  CHECK(error_of(path, "") == "llava: " + path +
+                                  " holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5; give its base with --model-base "
+                                  "(open_options::model_base), or fetch it with `hf download`");
+  write("");
+  CHECK(error_of(path, "").find("holds an adapter (LoRA); give its base with --model-base") != std::string::npos);
+  write(base);
+  const auto model = model_f32::try_open(path, tiny::options());
+  if (!model) FAIL(model.error().what());
+  const auto plain = model_f32::try_open(base, tiny::options());
+  const auto logits = *model->session().try_logits("USER: Hello ASSISTANT:", {});
+  CHECK(largest_error(logits, *plain->session().try_logits("USER: Hello ASSISTANT:", {})) > 0.1);
+  const std::string made = f.scratch / "made";
+  REQUIRE(try_quantise<any, scalar, weights<f32>>(path, made, tiny::options()));
+  CHECK(*model_f32::try_open(made, tiny::options())->session().try_logits("USER: Hello ASSISTANT:", {}) == logits);
+}
+
 TEST_CASE("quantise writes a projector and its base as one folder, which opens by itself", "[pipeline]") {
-  const projector_folder f;
+  const folder_copy f(projector_folder);
   const std::string made = f.scratch / "made";
   const auto done = try_quantise<any, scalar, weights<f32>>(f.path, made, over(base));
   if (!done) FAIL(done.error().what());
   const auto model = model_f32::try_open(made, tiny::options());
   if (!model) FAIL(model.error().what());
-  check_answer(*model);
+  check_answer(*model, projector_folder);
   CHECK(std::filesystem::exists(made + "/tokenizer.model"));
   CHECK_FALSE(std::filesystem::exists(made + "/mm_projector.bin"));
 }
 
 TEST_CASE("the base has the generation settings; the name of the projector's folder chooses the template only") {
-  const projector_folder f;
+  const folder_copy f(projector_folder);
   temporary_folder below("base_settings");
   below.copy(base);
   below.write("generation_config.json", R"({"bos_token_id": 1, "eos_token_id": [2, 7], "do_sample": true})");
@@ -118,11 +159,11 @@ TEST_CASE("the base has the generation settings; the name of the projector's fol
 }
 
 TEST_CASE("errors of a projector without a base, of a whole model with one, and of a base that does not fit") {
-  projector_folder f;
+  folder_copy f(projector_folder);
   CHECK(error_of(f.path, "") == "llava: " + f.path +
                                     " holds only a projector, mm_projector.bin; give its language model with "
                                     "--model-base (open_options::model_base)");
-  CHECK(error_of(base, base).find("holds a whole model, not a projector alone; open it without a model base, or") !=
+  CHECK(error_of(base, base).find("holds a whole model, neither an adapter nor a projector alone; open it without") !=
         std::string::npos);
   CHECK(error_of(f.path, "no/such-base").find("no/such-base is neither a folder nor in the Hugging Face cache") !=
         std::string::npos);
@@ -134,5 +175,5 @@ TEST_CASE("errors of a projector without a base, of a whole model with one, and 
   std::filesystem::remove(f.path + "/mm_projector.bin");
   CHECK(error_of(f.path, base) == "llava: " + f.path + " has no mm_projector.bin");
   f.scratch.write("llava-v1.5-projector/adapter_config.json", "{}");
-  CHECK(error_of(f.path, base).find("holds an adapter (LoRA)") != std::string::npos);
+  CHECK(error_of(f.path, base).find("holds an adapter (LoRA) without its tensors") != std::string::npos);
 }

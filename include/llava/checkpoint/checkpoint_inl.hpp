@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/adapter_folder.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/delta_tensors.hpp>
 #include <llava/checkpoint/describe.hpp>
@@ -31,8 +32,12 @@ inline bool holds_delta(const std::string& folder) {
   return folder_is_called(folder, "delta") && holds_weights(folder);
 }
 
-/// Opens the delta or the projector of `folder` over the tensors of `base`.
+/// Opens the adapter, the delta or the projector of `folder` over the tensors of `base`.
 inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::string& folder, const std::string& base) {
+  if (holds_adapter(folder)) {
+    LLAVA_TRY(below, try_open_tensors(base));
+    return try_open_adapted(folder, std::move(below));
+  }
   if (holds_delta(folder)) {
     LLAVA_TRY(delta, try_open_tensors(folder));
     LLAVA_TRY(below, try_open_tensors(base));
@@ -41,11 +46,12 @@ inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::str
   if (holds_weights(folder))
     return fail(
         errc::invalid_argument,
-        text_of("llava: ", folder, " holds a whole model, not a projector alone; open it without a model base, ",
+        text_of("llava: ", folder,
+                " holds a whole model, neither an adapter nor a projector alone; open it without a model base, ",
                 "or give its folder a name with \"delta\" if it holds differences from the base"));
   const std::string file = text_of(folder, "/", projector_file);
   if (!file_exists(file)) return missing_file_error(folder, projector_file);
-  LLAVA_TRY(projector, torch_file::try_open(file));
+  LLAVA_TRY(projector, torch_folder::try_open_file(file));
   LLAVA_TRY(below, try_open_tensors(base));
   return std::unique_ptr<const tensor_source>(
       std::make_unique<tensors_over_base>(std::move(below), std::move(projector)));
@@ -73,8 +79,13 @@ LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const
 namespace detail {
 
 /// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors. A delta has all files of
-/// its model, and takes only tensors from its base.
-inline result<checkpoint> try_open_folder(const std::string& folder, const std::string& base) {
+/// its model, and takes only tensors from its base; an adapter may have none.
+inline result<checkpoint> try_open_folder(const std::string& folder, std::string base) {
+  const bool is_adapter = holds_adapter(folder);
+  if (is_adapter && base.empty()) {
+    LLAVA_TRY(found, try_find_base(folder));
+    base = std::move(found);
+  }
   // Published deltas have such names: LLaVA-13b-delta-v0, vicuna-7b-delta-v1.1.
   if (base.empty() && folder_is_called(folder, "-delta-v"))
     return fail(
@@ -82,7 +93,8 @@ inline result<checkpoint> try_open_folder(const std::string& folder, const std::
         text_of("llava: ", folder, " is called a delta: its weights are differences from a base; give the base ",
                 "with --model-base (open_options::model_base)"));
   const std::string under = holds_delta(folder) ? std::string() : base;
-  LLAVA_TRY(d, try_describe_model(folder, under));
+  const bool by_base = is_adapter && !file_exists(folder + "/config.json");
+  LLAVA_TRY(d, by_base ? try_describe_model(base) : try_describe_model(folder, under));
   LLAVA_TRY(model, try_open_tensors(folder, base));
   std::unique_ptr<const tensor_source> tower;
   if (!d.vision_folder.empty()) {
@@ -99,7 +111,7 @@ inline result<checkpoint> try_open_folder(const std::string& folder, const std::
 /// Reads one form of checkpoint.
 struct checkpoint_reader {
   bool (*reads)(const std::string& path);
-  result<checkpoint> (*try_open)(const std::string& path, const std::string& base);
+  result<checkpoint> (*try_open)(const std::string& path, std::string base);
 };
 
 /// The first reader that reads a path opens it. The last one reads every path and reports what is wrong with it.
@@ -117,7 +129,7 @@ LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::
     }
     const auto* reader = detail::checkpoint_readers;
     while (!reader->reads(path)) ++reader;
-    return reader->try_open(path, below);
+    return reader->try_open(path, std::move(below));
   });
 }
 

@@ -71,26 +71,28 @@ inline bool is_weight_file(const std::string& name, bool safetensors) {
 }
 
 /// Copies a model's files except its weights. A tower in a subfolder is copied with its weights. `base`: the folder of
-/// the language model and the tokenizer of a projector alone, whose config.json is that of the model; or empty.
+/// the language model and the tokenizer under an adapter or a projector alone, which may have a config.json of its own;
+/// or empty.
 inline result<void> try_copy_model_files(new_folder& to, const std::string& folder, const std::string& base) {
   const auto is_config = [](const std::string& name) { return name == "config.json"; };
-  if (base.empty()) {
-    LLAVA_CHECK(try_copy_files(to, folder, "", describes_model));
+  const std::string& main = base.empty() || file_exists(folder + "/config.json") ? folder : base;
+  if (base.empty() || main == base) {
+    LLAVA_CHECK(try_copy_files(to, main, "", describes_model));
   } else {
-    LLAVA_CHECK(try_copy_files(to, folder, "", is_config));
+    LLAVA_CHECK(try_copy_files(to, main, "", is_config));
     LLAVA_CHECK(try_copy_files(to, base, "",
                                [&](const std::string& name) { return describes_model(name) && !is_config(name); }));
   }
-  LLAVA_TRY(json, json_document::try_read(folder + "/config.json"));
+  LLAVA_TRY(json, json_document::try_read(main + "/config.json"));
   std::string tower;
   LLAVA_CHECK(json.root().read("vision_tower", tower));
   LLAVA_CHECK(json.root().read("mm_vision_tower", tower));
   const std::filesystem::path below = tower;
   const bool inside = !tower.empty() && below.is_relative() &&
                       std::find(below.begin(), below.end(), std::filesystem::path("..")) == below.end();
-  if (!inside || !folder_exists(folder + "/" + tower)) return {};
-  const bool safetensors = safetensors_folder::is_in(folder + "/" + tower);
-  return try_copy_files(to, folder + "/" + tower, tower + "/", [&](const std::string& name) {
+  if (!inside || !folder_exists(main + "/" + tower)) return {};
+  const bool safetensors = safetensors_folder::is_in(main + "/" + tower);
+  return try_copy_files(to, main + "/" + tower, tower + "/", [&](const std::string& name) {
     return describes_model(name) || is_weight_file(name, safetensors);
   });
 }

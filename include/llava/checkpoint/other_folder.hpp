@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Recognises a folder that holds no model, or none that this library opens: an adapter, a GGUF file, a projector
+/// Recognises a folder that holds no model, or none that this library opens: a GGUF file, a projector
 /// alone. Used when a file of a model is missing, so that the error says what is there instead.
 #pragma once
 #include <unistd.h>
@@ -34,16 +34,6 @@ inline std::string file_that_ends(const std::string& folder, std::string_view en
 inline error missing_file_error(const std::string& folder, std::string_view missing) {
   if (::access(folder.c_str(), R_OK | X_OK) != 0)
     return fail_of_system(errno, "llava: cannot open the folder ", folder);
-  if (file_exists(folder + "/adapter_config.json")) {
-    std::string base;
-    if (const auto json = json_document::try_read(folder + "/adapter_config.json"))
-      if (const json_value* name = json->value().find("base_model_name_or_path"); name && name->text())
-        base = *name->text();
-    return fail(
-        errc::unsupported,
-        text_of("llava: ", folder, " holds an adapter (LoRA)", base.empty() ? "" : " of ", base,
-                ", which cannot be opened; merge it into its model (peft: merge_and_unload) and open the result"));
-  }
   if (const std::string gguf = file_that_ends(folder, ".gguf"); !gguf.empty())
     return fail(errc::unsupported, text_of("llava: ", folder, " holds a GGUF file, ", gguf,
                                            ", which is not supported; use the model's folder with safetensors"));

@@ -4,6 +4,7 @@
 /// index is a JSON file: {"weight_map": {tensor: file, …}, …}. Its shards are files of this folder.
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,16 @@ class tensor_folder final : public tensor_source {
         return detail::missing_file_error(folder, text_of(File::whole_file, " or ", File::index_file));
       }
       return result<tensor_folder>(std::move(all));
+    });
+  }
+
+  /// Opens one file, whatever its name.
+  static result<std::unique_ptr<const tensor_source>> try_open_file(const std::string& file) {
+    return guarded([&]() -> result<std::unique_ptr<const tensor_source>> {
+      auto one = std::make_unique<tensor_folder>();
+      LLAVA_TRY(opened, File::try_open(file));
+      one->files_.push_back(std::move(opened));
+      return std::unique_ptr<const tensor_source>(std::move(one));
     });
   }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tensors_over_base: the tensors of a base model, with those of mm_projector.bin over them, the file in which LLaVA's
-/// first stage of training saves what it trained: the projector, and for some models the table of embeddings. The
-/// reference (--model-base) rounds them to f16 and loads them over the base, by name.
+/// tensors_over_base: the tensors of a base model, with those of another file over them, by name: a file in which LLaVA's
+/// programs save what they trained beside a base. The reference (--model-base) rounds its tensors to f16.
+///   mm_projector.bin          the projector, and for some models the table of embeddings     (first stage of training)
+///   non_lora_trainables.bin   the same, beside an adapter; its names have peft's prefix
 #pragma once
 #include <map>
 #include <memory>
@@ -11,16 +12,29 @@
 
 #include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
-#include <llava/checkpoint/torch_file.hpp>
 
 LLAVA_BEGIN
 
-/// The tensors of a base, and those of a torch file instead of the base's of the same names. Owns the files.
+/// The tensors of a base, and those of another source instead of the base's of the same names. Owns both.
 class tensors_over_base final : public tensor_source {
  public:
-  tensors_over_base(std::unique_ptr<const tensor_source> base, torch_file over)
-      : base_(std::move(base)), file_(std::move(over)) {
-    file_.for_each([&](const stored_tensor& t) { over_.emplace(t.name, as_f16(t)); });
+  tensors_over_base(std::unique_ptr<const tensor_source> base, std::unique_ptr<const tensor_source> over)
+      : base_(std::move(base)), source_(std::move(over)) {
+    // The reference drops "base_model.", and then one "model." if any name begins with two.
+    const auto without_prefix = [](std::string_view name) {
+      constexpr std::string_view prefix = "base_model.";
+      return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+    };
+    constexpr std::string_view twice = "model.model.";
+    bool any_twice = false;
+    source_->for_each([&](const stored_tensor& t) { any_twice |= without_prefix(t.name).starts_with(twice); });
+    source_->for_each([&](const stored_tensor& t) {
+      stored_tensor own = as_f16(t);
+      own.name = without_prefix(t.name);
+      if (any_twice && own.name.starts_with("model.")) own.name.erase(0, 6);
+      std::string name = own.name;
+      over_.emplace(std::move(name), std::move(own));
+    });
   }
 
   const stored_tensor* find(std::string_view name) const override {
@@ -33,11 +47,10 @@ class tensors_over_base final : public tensor_source {
       if (!over_.contains(t.name)) visit(t);
     });
   }
-  std::string identity() const override { return file_.identity() + "\n" + base_->identity(); }
+  std::string identity() const override { return source_->identity() + "\n" + base_->identity(); }
 
  private:
-  std::unique_ptr<const tensor_source> base_;
-  torch_file file_;
+  std::unique_ptr<const tensor_source> base_, source_;
   std::map<std::string, stored_tensor, std::less<>> over_;
 };
 

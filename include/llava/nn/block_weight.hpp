@@ -74,15 +74,15 @@ class weight<B, F> final : public weight_slot {
     const bool encodes = !is_stored(from);
     const std::ptrdiff_t runners = encodes ? threads.concurrency() : 0,
                          unit_stored = layout::unit * stored_bytes(columns);
-    std::vector<float> lines(static_cast<std::size_t>(runners * columns));
+    std::vector<float> lines(static_cast<std::size_t>(runners * layout::unit * columns));
     std::vector<std::byte> stored(static_cast<std::size_t>(runners * unit_stored));
     std::vector<std::byte> staging(B::reads_host_memory ? 0 : static_cast<std::size_t>(run * bytes));
     for (std::ptrdiff_t first = 0; first < units; first += run) {
       const std::ptrdiff_t count = units - first < run ? units - first : run;
       std::byte* to = B::reads_host_memory ? packed.data() : staging.data();
       parallel_for_dynamic(threads, count, [&](std::ptrdiff_t u, std::ptrdiff_t slot) {
-        pack_unit(from, (first + u) * layout::unit, rows, columns, to + u * bytes, lines.data() + slot * columns,
-                  stored.data() + slot * unit_stored);
+        pack_unit(from, (first + u) * layout::unit, rows, columns, to + u * bytes,
+                  lines.data() + slot * layout::unit * columns, stored.data() + slot * unit_stored);
       });
       if (!B::reads_host_memory)
         LLAVA_CHECK(packed.try_load(static_cast<std::size_t>(first * bytes), staging.data(),
@@ -91,14 +91,12 @@ class weight<B, F> final : public weight_slot {
     return {};
   }
   static void pack_unit(const row_source& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
-                        std::byte* to, float* line, std::byte* stored) {
+                        std::byte* to, float* lines, std::byte* stored) {
     const std::ptrdiff_t count = rows - first < layout::unit ? rows - first : layout::unit;
     const std::ptrdiff_t row_bytes = stored_bytes(columns);
     if (is_stored(from)) return layout::pack(to, from.in_place().bytes + first * row_bytes, count, columns);
-    for (std::ptrdiff_t r = 0; r < count; ++r) {
-      from.read(first + r, 1, line);
-      F::encode(line, columns, stored + r * row_bytes);
-    }
+    from.read(first, count, lines);
+    for (std::ptrdiff_t r = 0; r < count; ++r) F::encode(lines + r * columns, columns, stored + r * row_bytes);
     layout::pack(to, stored, count, columns);
   }
   static std::ptrdiff_t stored_bytes(std::ptrdiff_t columns) { return block_view<F>::row_bytes(columns); }

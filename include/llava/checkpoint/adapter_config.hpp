@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/// adapter_config: what adapter_config.json of a PEFT adapter states about the tensors beside it. Settings that change
+/// the result and are not supported are errors that name the key.
+#pragma once
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <llava/checkpoint/json.hpp>
+
+LLAVA_BEGIN
+
+/// The settings of a LoRA adapter.
+struct adapter_config {
+  std::string base;              ///< base_model_name_or_path
+  int rank = 8;                  ///< r
+  double alpha = 8;              ///< lora_alpha
+  bool rank_stabilised = false;  ///< rsLoRA: the scale is alpha / √r
+  bool dora = false;
+  std::vector<std::pair<std::string, int>> ranks;      ///< rank_pattern: the last parts of a module's name, its r
+  std::vector<std::pair<std::string, double>> alphas;  ///< alpha_pattern: the same for lora_alpha
+
+  int rank_of(std::string_view module) const { return found_in(ranks, module, rank); }
+  float scale_of(std::string_view module) const {
+    const double r = rank_of(module);
+    return static_cast<float>(found_in(alphas, module, alpha) / (rank_stabilised ? std::sqrt(r) : r));
+  }
+
+ private:
+  /// The value of the first pattern that is the module's name or the end of it, from a dot on.
+  template <class T>
+  static T found_in(const std::vector<std::pair<std::string, T>>& patterns, std::string_view module, T usual) {
+    for (const auto& [end, value] : patterns)
+      if (module == end ||
+          (module.size() > end.size() && module.ends_with(end) && module[module.size() - end.size() - 1] == '.'))
+        return value;
+    return usual;
+  }
+};
+
+namespace detail {
+
+/// Reads an object of module names and numbers. PEFT takes the names as regular expressions; here they are texts.
+template <class T>
+result<void> try_read_pattern(const json_object& root, const char* key, std::vector<std::pair<std::string, T>>& to) {
+  constexpr std::string_view expected = "an object of module names and positive numbers of at most 65536";
+  const json_value* const members = root.find(key);
+  if (!members) return {};
+  if (!members->is_object()) return root.wrong(key, expected);
+  for (const auto& [name, value] : members->members()) {
+    if (name.find_first_of("\\^$*+?()[]{}|") != std::string::npos)
+      return root.unsupported(key, "a regular expression, " + name, "names of modules");
+    if (!value.number() || !(*value.number() > 0 && *value.number() <= 65536)) return root.wrong(key, expected);
+    to.emplace_back(name, static_cast<T>(*value.number()));
+  }
+  return {};
+}
+
+/// Refuses settings that change the weights in ways that this library does not compute.
+inline result<void> try_confirm_plain_lora(const json_object& root) {
+  std::string kind = "LORA";
+  LLAVA_CHECK(root.read("peft_type", kind));
+  if (kind != "LORA") return root.unsupported("peft_type", kind, "LORA");
+  for (const char* key :
+       {"layer_replication", "megatron_config", "eva_config", "corda_config", "lora_ga_config", "kasa_config",
+        "monteclora_config", "velora_config", "trainable_token_indices", "target_parameters", "lora_bias", "use_qalora",
+        "use_bdlora", "arrow_config", "alora_invocation_tokens"}) {
+    const json_value* v = root.find(key);
+    if (!v || (v->boolean() && !*v->boolean()) || (v->is_array() && v->items().empty()) ||
+        (v->is_object() && v->members().empty()))
+      continue;
+    return root.unsupported(key, "set", "none; merge the adapter into its model with peft (merge_and_unload)");
+  }
+  // These methods change the base's weights too, so that the adapter does not fit the published base.
+  if (const json_value* how = root.find("init_lora_weights"); how && how->text())
+    for (const std::string_view name : {"pissa", "olora", "corda", "loftq"})
+      if (how->text()->substr(0, name.size()) == name)
+        return root.unsupported("init_lora_weights", *how->text(),
+                                "true, false, gaussian or eva; convert the adapter with peft (save_pretrained with "
+                                "path_initial_model_for_weight_conversion)");
+  return {};
+}
+
+}  // namespace detail
+
+/// Reads a folder's adapter_config.json.
+inline result<adapter_config> try_read_adapter_config(const std::string& folder) {
+  return guarded([&]() -> result<adapter_config> {
+    LLAVA_TRY(json, json_document::try_read(folder + "/adapter_config.json"));
+    const json_object root = json.root();
+    LLAVA_CHECK(detail::try_confirm_plain_lora(root));
+    adapter_config c;
+    LLAVA_CHECK(root.read("base_model_name_or_path", c.base));
+    LLAVA_CHECK(root.read("r", c.rank));
+    LLAVA_CHECK(root.read("lora_alpha", c.alpha));
+    LLAVA_CHECK(root.read("use_rslora", c.rank_stabilised));
+    LLAVA_CHECK(root.read("use_dora", c.dora));
+    LLAVA_CHECK(detail::try_read_pattern(root, "rank_pattern", c.ranks));
+    LLAVA_CHECK(detail::try_read_pattern(root, "alpha_pattern", c.alphas));
+    if (c.rank < 1 || c.rank > 65536) return root.wrong("r", "1 to 65536");
+    if (!(c.alpha >= -1e6 && c.alpha <= 1e6)) return root.wrong("lora_alpha", "a number between -1e6 and 1e6");
+    return result<adapter_config>(std::move(c));
+  });
+}
+
+LLAVA_END
