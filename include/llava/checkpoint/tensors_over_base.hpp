@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tensors_over_base: the tensors of a base model, with those of another file over them, by name: a file in which LLaVA's
-/// programs save what they trained beside a base. The reference (--model-base) rounds its tensors to f16.
+/// tensors_over_base: the tensors of a base model, with those of another file over them, by name: a file in which
+/// LLaVA's programs save what they trained beside a base. The reference (--model-base) rounds its tensors to f16.
 ///   mm_projector.bin          the projector, and for some models the table of embeddings     (first stage of training)
 ///   non_lora_trainables.bin   the same, beside an adapter; its names have peft's prefix
 #pragma once
