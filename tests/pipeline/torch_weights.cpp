@@ -113,5 +113,7 @@ TEST_CASE("the error for a folder without weights names the files that could hol
   CHECK(error_of().find("has no model.safetensors, model.safetensors.index.json, pytorch_model.bin or "
                         "pytorch_model.bin.index.json") != std::string::npos);
   f.write("pytorch_model.bin", torch_writer::torch_zip({}));
+  CHECK(error_of().find("tower has no model.safetensors, ") != std::string::npos);
+  f.write("tower/pytorch_model.bin", torch_writer::torch_zip(tensors_of(original + "/tower")));
   CHECK(error_of().find(".weight: missing, expected ") != std::string::npos);
 }
