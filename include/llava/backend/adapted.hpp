@@ -42,7 +42,7 @@ template <class B>
 class queue : public B::queue {
  public:
   queue(const adapted<B>& backend, executor& threads, arena workspace)
-      : B::queue(backend, threads, workspace), max_rank_(backend.max_rank) {}
+      : B::queue(backend, threads, workspace), max_rank_(backend.max_rank), plans_(workspace.planning()) {}
 
   /// Gives rows first … first + count − 1 of the next products an adapter, whose weights are in the order of their
   /// addresses and must live until the products have run. Calls give ascending rows.
@@ -66,8 +66,7 @@ class queue : public B::queue {
   /// Calls use(first row, number of rows, adapter of the weight) for each run of rows with one adapter.
   template <class Use>
   void for_each(const void* weight, Use&& use) const {
-    if (is_planning())
-      return use(std::ptrdiff_t{0}, ops::every_row, low_rank_weight{weight, nullptr, nullptr, max_rank_});
+    if (plans_) return use(std::ptrdiff_t{0}, ops::every_row, low_rank_weight{weight, nullptr, nullptr, max_rank_});
     for (const run& r : runs_) {
       const auto found =
           std::lower_bound(r.weights.begin(), r.weights.end(), weight,
@@ -78,7 +77,7 @@ class queue : public B::queue {
 
   /// Notes a product when planning.
   void note(const multiplied_weight& w) {
-    if (is_planning()) multiplied_.push_back(w);
+    if (plans_) multiplied_.push_back(w);
   }
   std::span<const multiplied_weight> multiplied() const { return multiplied_; }
 
@@ -98,9 +97,8 @@ class queue : public B::queue {
     std::span<const low_rank_weight> weights;
   };
 
-  bool is_planning() const { return const_cast<queue*>(this)->workspace().planning(); }
-
   std::ptrdiff_t max_rank_;
+  bool plans_;
   std::vector<run> runs_;
   std::vector<multiplied_weight> multiplied_;
 };
