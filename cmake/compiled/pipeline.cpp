@@ -6,6 +6,7 @@
 #include <llava/pipeline/batch_inl.hpp>
 #include <llava/pipeline/choose_conversation_inl.hpp>
 #include <llava/pipeline/erase_inl.hpp>
+#include <llava/pipeline/load_adapter_inl.hpp>
 #include <llava/pipeline/opened_model_inl.hpp>
 #include <llava/pipeline/options_inl.hpp>
 #include <llava/pipeline/packed_step_inl.hpp>

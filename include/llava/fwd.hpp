@@ -10,6 +10,7 @@ struct bf16;
 class error;
 class executor;
 class thread_pool;
+class adapter;
 class image;
 class tokenizer;
 class chat_model;

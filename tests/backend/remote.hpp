@@ -132,6 +132,10 @@ void matmul(queue& q, P... p) {
   q.later([=](auto& s) { matmul(s, p...); });
 }
 template <class... P>
+void activate(queue& q, P... p) {
+  q.later([=](auto& s) { activate(s, p...); });
+}
+template <class... P>
 void rms_norm(queue& q, P... p) {
   q.later([=](auto& s) { rms_norm(s, p...); });
 }

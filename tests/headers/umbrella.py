@@ -13,6 +13,7 @@ OPT_IN = {
     r"llava/fwd\.hpp": "is for programs that do not include llava.hpp",
     r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files))\.hpp":
         "writes model folders: most programs only read them",
+    r"llava/(backend/adapted|pipeline/load_adapter(_inl)?)\.hpp": "is for models with live adapters",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
     r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
     r"llava/(serve|train|eval|comm)/": "builds on the pipeline, for programs that serve, train or measure",

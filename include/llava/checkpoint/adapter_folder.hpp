@@ -33,21 +33,27 @@ inline result<std::string> try_find_base(const std::string& folder) {
                                        config.base.empty() ? "" : ", or fetch it with `hf download`"));
 }
 
+/// Opens the tensors of an adapter's file.
+inline result<std::unique_ptr<const tensor_source>> try_open_adapter_file(const std::string& folder) {
+  const std::string file = folder + "/adapter_model.safetensors", pickled = folder + "/adapter_model.bin";
+  if (!file_exists(file) && !file_exists(pickled))
+    return fail(errc::not_found, text_of("llava: ", folder, " holds an adapter (LoRA) without its tensors, ",
+                                         "adapter_model.safetensors or adapter_model.bin"));
+  return file_exists(file) ? safetensors_folder::try_open_file(file) : torch_folder::try_open_file(pickled);
+}
+
+/// Where LLaVA's program saves what it trained beside an adapter: the projector.
+inline std::string trained_beside_adapter(const std::string& folder) { return folder + "/non_lora_trainables.bin"; }
+
 /// The tensors of a base with the adapter of `folder` merged into them.
 inline result<std::unique_ptr<const tensor_source>> try_open_adapted(const std::string& folder,
                                                                      std::unique_ptr<const tensor_source> base) {
   LLAVA_TRY(config, try_read_adapter_config(folder));
-  const std::string others = folder + "/non_lora_trainables.bin", file = folder + "/adapter_model.safetensors",
-                    pickled = folder + "/adapter_model.bin";
-  if (!file_exists(file) && !file_exists(pickled))
-    return fail(errc::not_found, text_of("llava: ", folder, " holds an adapter (LoRA) without its tensors, ",
-                                         "adapter_model.safetensors or adapter_model.bin"));
-  if (file_exists(others)) {
-    LLAVA_TRY(trained, torch_folder::try_open_file(others));
+  LLAVA_TRY(adapter, try_open_adapter_file(folder));
+  if (file_exists(trained_beside_adapter(folder))) {
+    LLAVA_TRY(trained, torch_folder::try_open_file(trained_beside_adapter(folder)));
     base = std::make_unique<tensors_over_base>(std::move(base), std::move(trained));
   }
-  LLAVA_TRY(adapter,
-            file_exists(file) ? safetensors_folder::try_open_file(file) : torch_folder::try_open_file(pickled));
   LLAVA_TRY(merged, merged_tensors::try_make(std::move(base), std::move(adapter), config, folder));
   return std::unique_ptr<const tensor_source>(std::make_unique<merged_tensors>(std::move(merged)));
 }

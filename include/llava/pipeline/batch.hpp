@@ -21,6 +21,7 @@
 
 LLAVA_BEGIN
 
+class adapter;
 class opened_model;
 class generation;
 
@@ -34,9 +35,11 @@ class batch {
   batch& operator=(batch&& other) noexcept;
   ~batch();
 
-  /// Adds the text of a prompt and returns its index. The next step begins its answer.
+  /// Adds the text of a prompt and returns its index. The next step begins its answer. Each prompt may have its own
+  /// adapter (pipeline/load_adapter.hpp).
   result<std::size_t> try_add(std::string_view prompt, std::span<const image> images,
-                              const generation_settings& settings = {}, const generation_hooks& hooks = {});
+                              const generation_settings& settings = {}, const generation_hooks& hooks = {},
+                              std::shared_ptr<const llava::adapter> adapter = {});
 
   /// Runs one step for as many answers as fit. Returns false when every answer is finished. An answer whose stop was
   /// requested ends with its text so far. A step is interrupted only if all its answers are to stop.

@@ -2,6 +2,7 @@
 /// Definitions of batch.hpp.
 #pragma once
 #include <algorithm>
+#include <compare>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -24,6 +25,13 @@ struct batch::row {
       : asked(model), hooks(h), made(model->opened.tokenizer, model->opened.description, settings, h) {}
   sequence& tokens() { return asked.tokens(); }
   bool done() const { return made.done() || failed; }
+  /// The order of a step: first those that change their logits, for try_draw; then by adapter, whose products take
+  /// contiguous rows.
+  static bool comes_first(const row* a, const row* b) {
+    const bool changes = a->made.changes_logits();
+    if (changes != b->made.changes_logits()) return changes;
+    return std::compare_three_way()(a->part.adapter, b->part.adapter) < 0;
+  }
   void end(finish_reason why) {
     made.end(why);
     give_back();
@@ -54,10 +62,12 @@ LLAVA_INLINE batch& batch::operator=(batch&& other) noexcept {
 LLAVA_INLINE batch::~batch() = default;
 
 LLAVA_INLINE result<std::size_t> batch::try_add(std::string_view prompt, std::span<const image> images,
-                                                const generation_settings& settings, const generation_hooks& hooks) {
+                                                const generation_settings& settings, const generation_hooks& hooks,
+                                                std::shared_ptr<const llava::adapter> adapter) {
   return alone([&]() -> result<std::size_t> {
     LLAVA_CHECK(try_check(settings));
     auto r = std::make_unique<row>(model_, settings, hooks);
+    r->asked.adapter = std::move(adapter);
     LLAVA_TRY(tokens, r->asked.try_prepare(prompt, images));
     const int most = r->made.rules().max_new_tokens;
     if (static_cast<std::int64_t>(tokens) + most > model_->context)
@@ -133,10 +143,8 @@ LLAVA_INLINE bool batch::choose_parts() {
       if (!r->tokens().cache.try_reserve(r->tokens().cache.tokens() + static_cast<int>(r->part.tokens.size())))
         continue;  // waits for a later step
       left -= r->part.tokens.size();
-      chosen_.push_back(r.get());
+      chosen_.insert(std::upper_bound(chosen_.begin(), chosen_.end(), r.get(), row::comes_first), r.get());
     }
-  std::partition(chosen_.begin(), chosen_.end(),
-                 [](const row* r) { return r->made.changes_logits(); });  // try_draw needs these first
   parts_.clear(), drawing_.clear(), owners_.clear();
   for (row* r : chosen_) {
     parts_.push_back(r->part);

@@ -51,8 +51,11 @@ class opened_model {
   }
   /// Returns the prompt of these turns.
   virtual result<std::string> try_prompt(std::span<const message> turns) const = 0;
-  /// Computes the image tokens of an image, in the backend's memory.
-  result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, const stop_signal& stop) const;
+  /// Computes the image tokens of an image, in the backend's memory, with an adapter or null.
+  result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, const stop_signal& stop,
+                                                               const adapter* with = nullptr) const;
+  /// An error if an adapter, which may be null, is not one of this model.
+  result<void> try_accept(const adapter* with) const;
   /// @}
 
   /// @name For pipeline and chat_model
@@ -71,7 +74,7 @@ class opened_model {
   /// Computes the features (features, Dv) of a square image.
   virtual result<std::vector<float>> try_features(const image& square) const = 0;
   /// Computes the image tokens of a square image.
-  virtual result<image_tokens> try_encode(const image& square, const stop_signal& stop) const = 0;
+  virtual result<image_tokens> try_encode(const image& square, const stop_signal& stop, const adapter* with) const = 0;
   /// Copies image tokens (rows, D) to host memory.
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
 

@@ -6,18 +6,26 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/image/preprocess.hpp>
+#include <llava/pipeline/adapter.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/prompt.hpp>
 
 LLAVA_BEGIN
 
 LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encode_image(const image& img,
-                                                                                        const stop_signal& stop) const {
+                                                                                        const stop_signal& stop,
+                                                                                        const adapter* with) const {
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
     LLAVA_TRY(square, try_square(img));
-    LLAVA_TRY(tokens, try_encode(square, stop));
+    LLAVA_TRY(tokens, try_encode(square, stop, with));
     return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
   });
+}
+
+LLAVA_INLINE result<void> opened_model::try_accept(const adapter* with) const {
+  if (!with || &with->model() == this) return {};
+  return fail(errc::invalid_argument, text_of("llava: the adapter of ", with->folder(),
+                                              " was loaded for another model; load it for the model of this session"));
 }
 
 LLAVA_INLINE result<std::string> opened_model::try_first_prompt(std::size_t images, std::string_view question) const {
@@ -51,7 +59,7 @@ LLAVA_INLINE result<std::vector<float>> opened_model::try_features_of(const imag
 LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
     LLAVA_TRY(square, try_square(img));
-    LLAVA_TRY(tokens, try_encode(square, {}));
+    LLAVA_TRY(tokens, try_encode(square, {}, nullptr));
     return try_values(tokens);
   });
 }

@@ -18,12 +18,22 @@ struct sequence {
   std::vector<prompt_token> tokens;                          ///< the first cache.tokens() of them are cached
   std::vector<image> images;                                 ///< the prompt's images, in order
   std::vector<std::shared_ptr<const image_tokens>> encoded;  ///< the images' image tokens
+  std::shared_ptr<const llava::adapter> adapter;             ///< of the cached tokens and the image tokens; or null
 
   explicit sequence(std::shared_ptr<block_allocator> pool) : cache(std::move(pool)) {}
 
   sequence fork() const {
     sequence other(*this, cache.fork());
     return other;
+  }
+
+  /// Uses another adapter, or null, and forgets what the old one computed: keys, values and image tokens depend on the
+  /// adapter. Blocks that other sequences share stay theirs.
+  void use(const std::shared_ptr<const llava::adapter>& other) {
+    if (adapter == other) return;
+    cache.truncate(0);
+    images.clear(), encoded.clear();
+    adapter = other;
   }
 
   /// Replaces the tokens and returns the number of cached ones. The last token never counts as cached, so that its
@@ -42,14 +52,18 @@ struct sequence {
   step_part next(std::size_t most, int logit_rows) {
     const std::span<const prompt_token> rest =
         std::span<const prompt_token>(tokens).subspan(static_cast<std::size_t>(cache.tokens()));
-    if (rest.size() > most) return {&cache, rest.first(most), encoded, 0};
-    return {&cache, rest, encoded, logit_rows};
+    if (rest.size() > most) return {&cache, rest.first(most), encoded, 0, adapter.get()};
+    return {&cache, rest, encoded, logit_rows, adapter.get()};
   }
   std::size_t pending() const { return tokens.size() - static_cast<std::size_t>(cache.tokens()); }
 
  private:
   sequence(const sequence& other, kv_sequence c)
-      : cache(std::move(c)), tokens(other.tokens), images(other.images), encoded(other.encoded) {}
+      : cache(std::move(c)),
+        tokens(other.tokens),
+        images(other.images),
+        encoded(other.encoded),
+        adapter(other.adapter) {}
 };
 
 LLAVA_END

@@ -21,6 +21,7 @@
 
 LLAVA_BEGIN
 
+class adapter;
 class opened_model;
 class workspace;
 class generation;
@@ -39,6 +40,9 @@ class session {
 
   generation_settings settings;  ///< for the next answers
   generation_hooks hooks;
+  /// The adapter of the next answers, from load_adapter (pipeline/load_adapter.hpp), or null. With another one the next
+  /// answer computes the conversation again.
+  std::shared_ptr<const llava::adapter> adapter;
 
   /// Asks a question about new images and the conversation so far. The question may place the images with `<image>` or
   /// `<image-placeholder>`; otherwise they come first, each on a line.

@@ -88,6 +88,7 @@ LLAVA_INLINE session session::fork() const {
   other.history_ = history_;
   other.settings = settings;
   other.hooks = hooks;
+  other.adapter = adapter;
   return other;
 }
 
@@ -137,6 +138,8 @@ LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt,
 
 LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::span<const image> images,
                                                   bool by_chat_template) {
+  LLAVA_CHECK(model_->try_accept(adapter.get()));
+  sequence_.use(adapter);
   std::vector<std::shared_ptr<const image_tokens>> encoded;
   std::vector<int> rows;
   std::size_t same = 0;  // number of leading images that are unchanged
@@ -144,7 +147,7 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
     if (same == encoded.size() && same < sequence_.images.size() && sequence_.images[same] == img) {
       encoded.push_back(sequence_.encoded[same++]);
     } else {
-      LLAVA_TRY(tokens, model_->try_encode_image(img, hooks.stop));
+      LLAVA_TRY(tokens, model_->try_encode_image(img, hooks.stop, adapter.get()));
       encoded.push_back(std::move(tokens));
     }
     rows.push_back(encoded.back()->rows);

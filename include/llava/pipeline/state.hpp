@@ -15,6 +15,7 @@
 #include <llava/checkpoint/packed_weights.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/ops/backend.hpp>
+#include <llava/pipeline/adapter.hpp>
 #include <llava/pipeline/choose_conversation.hpp>
 #include <llava/pipeline/encode.hpp>
 #include <llava/pipeline/opened_model.hpp>
@@ -37,6 +38,10 @@ struct pipeline_state final : opened_model {
   typename M::conversation conversation{};
   model_stages<M, B, P> stages;
   cache_type cache;
+  static constexpr bool has_adapters = ops::adapts_rows<typename B::queue>;
+  struct nothing {};
+  /// The weights that may have adapters.
+  [[no_unique_address]] std::conditional_t<has_adapters, std::vector<adaptable_weight>, nothing> adaptable;
   std::uint64_t weight_bytes = 0;  // allocated for weights
   std::size_t arena_bytes = 0;
 
@@ -85,9 +90,13 @@ struct pipeline_state final : opened_model {
           queue(state.backend, *state.threads, arena(memory_.data(), memory_.size())),
           state_(&state) {}
     result<void> run(const step_request& asked, function_ref<bool()> go_on) override {
+      if constexpr (has_adapters) detail::adapt_rows(queue, asked.parts);
       return run_step(queue, packed, *state_->stages.text, state_->cache, asked, go_on, results);
     }
-    void settle() noexcept override { static_cast<void>(queue.finish()); }
+    void settle() noexcept override {
+      static_cast<void>(queue.finish());
+      if constexpr (has_adapters) queue.adapt_none();
+    }
 
    private:
     const pipeline_state* state_;
@@ -100,10 +109,13 @@ struct pipeline_state final : opened_model {
     LLAVA_TRY(rows, llava::try_features(q, stages, square.pixels(), [] { return true; }));
     return try_read(q, rows);
   }
-  result<image_tokens> try_encode(const image& square, const stop_signal& stop) const override {
+  result<image_tokens> try_encode(const image& square, const stop_signal& stop,
+                                  [[maybe_unused]] const adapter* with) const override {
     LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), image_rows, stages.text->config().hidden));
     LLAVA_TRY(lent, try_lend());
     auto& q = queue_of(lent);
+    if constexpr (has_adapters)
+      if (with) q.adapt(0, ops::every_row, with->weights());
     arena_scope scope(q.workspace());
     LLAVA_TRY(features, llava::try_features(q, stages, square.pixels(), [&] { return !stop.stop_requested(); }));
     project(q, stages, tokens.view(), features);
@@ -196,6 +208,7 @@ struct pipeline_state final : opened_model {
       LLAVA_TRY(rows, try_plan_image(planning, stages, opened.description.text.context));
       image_rows = rows;
     }
+    if constexpr (has_adapters) adaptable = detail::adaptable_weights(stages, planning.multiplied());
     return planning.workspace().peak();
   }
 };

@@ -13,6 +13,8 @@
 
 LLAVA_BEGIN
 
+class adapter;
+
 /// One position of a prompt: a token of the vocabulary, or a row of an image's image tokens.
 struct prompt_token {
   std::int32_t id = 0;   ///< ≥ 0: token; < 0: image −1 − id of the sequence
@@ -39,12 +41,14 @@ struct image_tokens {
   }
 };
 
-/// A sequence's part of a step: the tokens after its cached ones, and the number of last rows that want logits.
+/// A sequence's part of a step: the tokens after its cached ones, the number of last rows that want logits, and the
+/// adapter of all its rows, or null.
 struct step_part {
   kv_sequence* cache = nullptr;
   std::span<const prompt_token> tokens;
   std::span<const std::shared_ptr<const image_tokens>> encoded;
   int logit_rows = 0;
+  const llava::adapter* adapter = nullptr;
 
   /// Reserves room in the cache for the tokens. On failure nothing changes.
   result<void> try_reserve() const { return cache->try_reserve(cache->tokens() + static_cast<int>(tokens.size())); }

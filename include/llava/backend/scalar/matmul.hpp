@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the scalar backend: one fused accumulator per output, K ascending (contract: ops/matmul.hpp).
+/// matmul of the scalar backend: one fused accumulator per output, K ascending (contract: ops/matmul.hpp). activate
+/// (contract: ops/activate.hpp).
 #pragma once
 #include <cmath>
 
 #include <llava/backend/scalar/queue.hpp>
+#include <llava/ops/activate.hpp>
 #include <llava/ops/matmul.hpp>
 #include <llava/quant/activations.hpp>
 
@@ -76,6 +78,16 @@ void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w,
           y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), A::apply(sum), e.how));
         }
     });
+  });
+}
+
+template <floating Y, class A>
+void activate(queue& q, matrix_view<Y> y, matrix_view<const float> z, A, update how) {
+  if (!q.accepts(ops::activate_shapes(y, z, how))) return;
+  q.submit([&](workers) {
+    for (std::ptrdiff_t t = 0; t < z.extent(0); ++t)
+      for (std::ptrdiff_t n = 0; n < z.extent(1); ++n)
+        y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), A::apply(z(t, n)), how));
   });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the simd backend with weights in f32, f16 or bf16. A program that links llava::compiled includes this file
-/// if it has its own activation.
+/// matmul of the simd backend with weights in f32, f16 or bf16, and activate. A program that links llava::compiled
+/// includes this file if it has its own activation.
 #pragma once
 #include <llava/backend/simd/ops.hpp>
 #include <llava/backend/simd/with_kernels.hpp>
@@ -30,6 +30,18 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
       on.split_dynamic(pieces, [&](std::ptrdiff_t piece, std::ptrdiff_t slot) {
         const std::ptrdiff_t first = piece * run * 32, last = first + run * 32;
         K::template matmul<A>(a, first, last < columns ? last : columns, scratch + slot * scratch_size);
+      });
+    });
+  });
+}
+
+template <class A>
+void activate(queue& q, matrix_view<float> y, matrix_view<const float> z, A, update how) {
+  if (!q.accepts(ops::activate_shapes(y, z, how))) return;
+  q.submit([&](workers on) {
+    detail::with_kernels(q, [&]<class K>(K) {
+      on.split(z.extent(0), 2 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+        for (std::ptrdiff_t t = first; t < last; ++t) K::template activate<A>(y.row(t), z.row(t), z.extent(1), how);
       });
     });
   });

@@ -6,6 +6,7 @@
 #include <llava/backend/scalar.hpp>
 #include <llava/backend/simd/panels.hpp>
 #include <llava/backend/simd/queue.hpp>
+#include <llava/ops/activate.hpp>
 #include <llava/ops/attention.hpp>
 #include <llava/ops/matmul.hpp>
 #include <llava/ops/rope.hpp>
@@ -18,6 +19,8 @@ template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e);
 template <block_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e);
+template <class A>
+void activate(queue& q, matrix_view<float> y, matrix_view<const float> z, A, update how);
 LLAVA_INLINE void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
                            float eps);
 LLAVA_INLINE void layer_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,

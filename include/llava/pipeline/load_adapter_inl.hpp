@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of load_adapter.hpp.
+#pragma once
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <llava/base/guard.hpp>
+#include <llava/checkpoint/adapter_folder.hpp>
+#include <llava/checkpoint/adapter_tensors.hpp>
+#include <llava/checkpoint/bind.hpp>
+#include <llava/nn/weight.hpp>
+#include <llava/pipeline/load_adapter.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+/// The rows of a tensor, each element times a factor.
+class scaled_rows final : public row_source {
+ public:
+  scaled_rows(const row_source& rows, float factor, std::int64_t columns)
+      : rows_(&rows), factor_(factor), columns_(columns) {}
+  void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
+    rows_->read(first, count, to);
+    for (std::int64_t i = 0; i < count * columns_; ++i) to[i] *= factor_;
+  }
+
+ private:
+  const row_source* rows_;
+  float factor_;
+  std::int64_t columns_;
+};
+
+inline constexpr std::string_view merged_instead =
+    "open the adapter's folder over its base instead (open_options::model_base), which merges it";
+
+/// Loads the pairs of one adapter, weight by weight.
+class adapter_loader {
+ public:
+  adapter_loader(const opened_model& model, std::span<const adaptable_weight> adaptable, const memory& to,
+                 const adapter_config& config, const std::string& folder)
+      : opened_(&model.opened), adaptable_(adaptable), memory_(&to), config_(&config), folder_(&folder) {}
+
+  std::vector<low_rank_weight> weights;
+  std::vector<buffer> memory_of_weights;
+
+  result<void> try_load(const std::string& module, low_rank& pair, int max_rank) {
+    const stored_tensor* stored = find_for_adapter(opened_->tensors.files(), module + ".weight");
+    if (!stored) return bad(module, "changes a weight that the model does not have, ", module, ".weight");
+    const std::string name = own_name(*stored);
+    const auto found =
+        std::find_if(adaptable_.begin(), adaptable_.end(), [&](const adaptable_weight& w) { return w.name == name; });
+    if (found == adaptable_.end()) {
+      const bool runs =
+          name.empty() ? !tensor_names::is_of_tower(stored->name) : is_required(name, opened_->description);
+      if (!runs) return {};
+      return bad(module, "changes ", stored->name, ", which cannot have a live adapter; ", merged_instead);
+    }
+    const multiplied_weight& w = found->product;
+    LLAVA_CHECK(adapter_tensors::try_complete(pair, module, *config_, *folder_, static_cast<std::size_t>(w.rows),
+                                              static_cast<std::size_t>(w.columns)));
+    if (pair.rank > max_rank)
+      return bad(module, "has rank ", pair.rank, "; the model was opened for ranks up to ", max_rank,
+                 ": open it with a larger adapted<B>::max_rank");
+    if (std::any_of(weights.begin(), weights.end(), [&](const low_rank_weight& l) { return l.weight == w.weight; }))
+      return bad(module, "changes ", stored->name, ", which another module's adapter also changes");
+    LLAVA_TRY(a, try_fill(*pair.a, 1.f, w.operand, pair.rank, w.columns));
+    LLAVA_TRY(b, try_fill(*pair.b, pair.scale, w.operand, w.rows, pair.rank));
+    weights.push_back({w.weight, a.data(), b.data(), pair.rank});
+    memory_of_weights.push_back(std::move(a));
+    memory_of_weights.push_back(std::move(b));
+    return {};
+  }
+
+ private:
+  template <class... What>
+  error bad(const std::string& module, const What&... what) const {
+    return fail(errc::mismatch, text_of("llava: ", *folder_, ": the adapter of ", module, " ", what...));
+  }
+  std::string own_name(const stored_tensor& stored) const {
+    std::string name;
+    opened_->tensors.for_each([&](const std::string& own, const stored_tensor& t) {
+      if (&t == &stored) name = own;
+    });
+    return name;
+  }
+  result<buffer> try_fill(const stored_tensor& t, float factor, dtype to, std::int64_t rows,
+                          std::int64_t columns) const {
+    return t.with_rows(columns, [&](const row_source& from) {
+      return try_convert(scaled_rows(from, factor, columns), to, rows, columns, t.name, *memory_);
+    });
+  }
+
+  const checkpoint* opened_;
+  std::span<const adaptable_weight> adaptable_;
+  const memory* memory_;
+  const adapter_config* config_;
+  const std::string* folder_;
+};
+
+/// Refuses what only a merged adapter can have.
+inline result<void> try_confirm_live(const adapter_tensors& sorted, const adapter_config& config,
+                                     const std::string& folder) {
+  const auto refuse = [&](const auto&... what) {
+    return fail(errc::unsupported, text_of("llava: ", folder, ": ", what..., "; ", merged_instead));
+  };
+  if (config.dora) return refuse("a DoRA adapter cannot be live");
+  if (!sorted.whole.empty())
+    return refuse("the adapter saves ", sorted.whole.front().first, " whole, which a live adapter cannot");
+  if (file_exists(trained_beside_adapter(folder)))
+    return refuse("non_lora_trainables.bin holds other weights, which a live adapter cannot");
+  return {};
+}
+
+LLAVA_INLINE result<std::shared_ptr<const adapter>> try_load_adapter(std::shared_ptr<const opened_model> model,
+                                                                     std::span<const adaptable_weight> weights,
+                                                                     const memory& to, int max_rank,
+                                                                     std::string_view where) {
+  return guarded([&]() -> result<std::shared_ptr<const adapter>> {
+    std::string folder(where);
+    LLAVA_TRY(config, try_read_adapter_config(folder));
+    LLAVA_TRY(tensors, try_open_adapter_file(folder));
+    LLAVA_TRY(sorted, adapter_tensors::try_sort(*tensors, folder));
+    LLAVA_CHECK(try_confirm_live(sorted, config, folder));
+    adapter_loader loader(*model, weights, to, config, folder);
+    for (auto& [module, pair] : sorted.pairs) LLAVA_CHECK(loader.try_load(module, pair, max_rank));
+    if (loader.weights.empty())
+      return fail(errc::mismatch, text_of("llava: ", folder, ": the adapter changes no part of the model that runs"));
+    std::sort(loader.weights.begin(), loader.weights.end(),
+              [](const low_rank_weight& a, const low_rank_weight& b) { return ops::is_before(a.weight, b.weight); });
+    return std::shared_ptr<const adapter>(std::make_shared<adapter>(
+        std::move(model), std::move(folder), std::move(loader.weights), std::move(loader.memory_of_weights)));
+  });
+}
+
+}  // namespace detail
+
+LLAVA_END
