@@ -23,7 +23,8 @@
 #include <llava/backend/simd.hpp>              // simd, simd_as<isa>
 
 // An image becomes features, features become image tokens.
-#include <llava/image/preprocess.hpp>          // image, try_preprocess
+#include <llava/image/plan.hpp>                // image_plan: an image's squares and number of image tokens
+#include <llava/image/preprocess.hpp>          // image, try_preprocess, try_cut_squares
 #include <llava/vision/vit.hpp>                // clip_tower
 #include <llava/projector/any_projector.hpp>   // any_projector
 #include <llava/projector/linear.hpp>          // linear_projector, identity_projector
