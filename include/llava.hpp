@@ -44,6 +44,7 @@
 #include <llava/models/derived.hpp>            // llava_rlhf_7b, llava_med_1_5_7b, bakllava_7b
 #include <llava/models/llava_1.hpp>            // llava_1_7b, llava_llama_2_7b, llava_mpt_7b
 #include <llava/models/llava_1_5.hpp>          // llava_1_5_7b, llava_1_5_13b
+#include <llava/models/llava_1_6.hpp>          // llava_1_6_vicuna_7b, _13b, llava_1_6_mistral_7b, llava_1_6_34b
 #include <llava/models/published.hpp>          // published_models: uploads by their names
 #include <llava/pipeline/erase.hpp>            // chat_model, erase, try_open_erased
 #include <llava/pipeline/open.hpp>             // open, try_open, pipeline, session, batch
