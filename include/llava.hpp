@@ -23,7 +23,8 @@
 #include <llava/backend/simd.hpp>              // simd, simd_as<isa>
 
 // An image becomes features, features become image tokens.
-#include <llava/image/preprocess.hpp>          // image, try_preprocess
+#include <llava/image/plan.hpp>                // image_plan: an image's squares and number of image tokens
+#include <llava/image/preprocess.hpp>          // image, try_preprocess, try_cut_squares
 #include <llava/vision/vit.hpp>                // clip_tower
 #include <llava/projector/any_projector.hpp>   // any_projector
 #include <llava/projector/linear.hpp>          // linear_projector, identity_projector
@@ -43,6 +44,7 @@
 #include <llava/models/derived.hpp>            // llava_rlhf_7b, llava_med_1_5_7b, bakllava_7b
 #include <llava/models/llava_1.hpp>            // llava_1_7b, llava_llama_2_7b, llava_mpt_7b
 #include <llava/models/llava_1_5.hpp>          // llava_1_5_7b, llava_1_5_13b
+#include <llava/models/llava_1_6.hpp>          // llava_1_6_vicuna_7b, _13b, llava_1_6_mistral_7b, llava_1_6_34b
 #include <llava/models/published.hpp>          // published_models: uploads by their names
 #include <llava/pipeline/erase.hpp>            // chat_model, erase, try_open_erased
 #include <llava/pipeline/open.hpp>             // open, try_open, pipeline, session, batch

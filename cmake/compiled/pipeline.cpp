@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/generate/settings_inl.hpp>
+#include <llava/image/plan_inl.hpp>
 #include <llava/image/preprocess_inl.hpp>
 #include <llava/nn/weight_inl.hpp>
 #include <llava/ops/shapes_inl.hpp>

@@ -50,17 +50,26 @@ void inspect(const inspect_options& o) {
   if (images.empty())
     give_up(llava::fail(llava::errc::invalid_argument, "llava: this stage needs an image; pass --image"));
   std::vector<float> all;
+  std::size_t first = 0;  // values of the first image
   for (const llava::image& img : images) {
     const std::vector<float> one = value_or_give_up(o.stage == "pixels"     ? model.try_pixels(img)
                                                     : o.stage == "features" ? model.try_features(img)
                                                                             : model.try_image_tokens(img));
     all.insert(all.end(), one.begin(), one.end());
+    if (first == 0) first = one.size();
+    if (o.stage == "image_tokens" && one.size() != first)
+      give_up(llava::fail(llava::errc::mismatch,
+                          "llava: the images have different numbers of image tokens; inspect them one at a time"));
   }
   const llava::stage_shapes shapes = model.shapes();
   const auto n = [](int v) { return static_cast<std::size_t>(v); };
-  if (o.stage == "pixels") return write_npy(o.out, all, {images.size(), 3, n(shapes.image), n(shapes.image)});
-  if (o.stage == "features") return write_npy(o.out, all, {images.size(), n(shapes.features), n(shapes.vision_hidden)});
-  write_npy(o.out, all, {images.size(), n(shapes.image_tokens), n(shapes.hidden)});
+  // Of any resolution, an image has several squares.
+  const std::size_t pixels = 3 * n(shapes.image) * n(shapes.image),
+                    of_square = n(shapes.features) * n(shapes.vision_hidden);
+  if (o.stage == "pixels") return write_npy(o.out, all, {all.size() / pixels, 3, n(shapes.image), n(shapes.image)});
+  if (o.stage == "features")
+    return write_npy(o.out, all, {all.size() / of_square, n(shapes.features), n(shapes.vision_hidden)});
+  write_npy(o.out, all, {images.size(), first / n(shapes.hidden), n(shapes.hidden)});
 }
 
 struct tokenize_options {

@@ -19,10 +19,10 @@ LLAVA_BEGIN
 
 /// The extents of the stages' outputs.
 struct stage_shapes {
-  int image = 0;          ///< side S of the square image
-  int features = 0;       ///< rows of the tower's features
+  int image = 0;          ///< side S of a square
+  int features = 0;       ///< rows of the tower's features of a square
   int vision_hidden = 0;  ///< Dv
-  int image_tokens = 0;   ///< rows of the projector's output
+  int image_tokens = 0;   ///< rows of the projector's output for a square
   int hidden = 0;         ///< D
 };
 
@@ -53,6 +53,7 @@ struct erased_model {
   virtual result<std::string> try_prompt(std::span<const image>, std::string_view) const = 0;
   virtual std::vector<std::int32_t> encode(std::string_view, bool) const = 0;
   virtual std::string decode(std::span<const std::int32_t>, bool) const = 0;
+  virtual result<int> try_count_image_tokens(int, int) const = 0;
   virtual result<std::vector<float>> try_pixels(const image&) const = 0;
   virtual result<std::vector<float>> try_features(const image&) const = 0;
   virtual result<std::vector<float>> try_image_tokens(const image&) const = 0;
@@ -137,7 +138,11 @@ class chat_model {
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const {
     return model_->decode(ids, skip_special);
   }
-  /// @name Stages: pixels (3, S, S), features (features, Dv), image tokens (rows, D)
+  /// Returns the number of image tokens of an image of width × height pixels. Nothing is computed for it.
+  result<int> try_count_image_tokens(int width, int height) const {
+    return model_->try_count_image_tokens(width, height);
+  }
+  /// @name Stages: pixels (n, 3, S, S) of n squares, features (n, features, Dv), image tokens (T, D)
   /// @{
   result<std::vector<float>> try_pixels(const image& img) const { return model_->try_pixels(img); }
   result<std::vector<float>> try_features(const image& img) const { return model_->try_features(img); }

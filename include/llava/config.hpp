@@ -4,6 +4,7 @@
 /// lists the letters of the shapes.
 #pragma once
 #include <cstdint>
+#include <string_view>
 
 #include <llava/base/macros.hpp>
 
@@ -91,6 +92,42 @@ enum class aspect : std::uint8_t {
 /// The resampling filter, with Pillow's values.
 enum class resampling : std::uint8_t { lanczos = 1, bilinear = 2, bicubic = 3 };
 
+/// How the image tokens of an image's squares become one sequence (mm_patch_merge_type of LLaVA's config.json).
+enum class tile_merge : std::uint8_t {
+  flat,     ///< one square after another
+  spatial,  ///< the whole image, then the tiles as one map, row by row
+  unpad,    ///< the same, without the map's padding and with a newline after each of its rows
+};
+
+/// "flat", "spatial" or "spatial_unpad", as in LLaVA's config.json.
+constexpr std::string_view name_of(tile_merge m) {
+  return m == tile_merge::flat ? "flat" : m == tile_merge::spatial ? "spatial" : "spatial_unpad";
+}
+
+/// A canvas that an image is fitted to, in pixels.
+struct canvas_size {
+  int width = 0, height = 0;
+  friend constexpr bool operator==(const canvas_size&, const canvas_size&) = default;
+};
+
+/// Any resolution (LLaVA-1.6): an image is fitted to the best of several canvases, which is cut into tiles of the
+/// tower's side. The squares that the tower sees are the whole image, stretched, and the tiles. With `unpad`, a map of
+/// more than 1.21 times the tokens of `shrinks_to` squares is shrunk to about as many (LLaVA-NeXT: "anyres_max_9").
+struct tiling_config {
+  static constexpr int most_canvases = 64;
+  static constexpr int most_tiles = 256;  ///< of one canvas
+
+  canvas_size canvases[most_canvases] = {};
+  int count = 0;  ///< number of canvases; 0: an image is one square
+  tile_merge merge = tile_merge::flat;
+  int shrinks_to = 0;          ///< in squares; 0: never
+  bool whole_image = true;     ///< false: the tiles alone (LLaVA-NeXT: "nobase")
+  bool rounds_to_zero = true;  ///< LLaVA cuts the fraction of an unpadded side; false: transformers rounds first
+
+  friend constexpr bool operator==(const tiling_config&, const tiling_config&) = default;
+  constexpr bool has_newline() const { return count > 0 && merge == tile_merge::unpad; }
+};
+
 /// Preprocessing of images. The defaults are CLIP's. `crop` must be the tower's vision_config::image.
 struct image_config {
   int resize = 336;  ///< shorter side, or both sides when aspect is `stretch`; 0: not resized
@@ -102,6 +139,7 @@ struct image_config {
   double rescale = 1.0 / 255.0;
   bool normalise = true;  ///< false: mean and std are not applied
   int pillow = 13;        ///< the Pillow release whose bytes are reproduced (resize.hpp)
+  tiling_config tiling;   ///< with canvases, `shape` has no effect
 };
 
 /// The projector from image features to tokens of the language model.

@@ -16,6 +16,17 @@ constexpr bool are_rope_factors(const rope_factors& f, int count) {
   return all;
 }
 
+/// Whether every canvas is made of whole tiles. image_crop and image_canvases hold.
+constexpr bool tiles_hold(const image_config& c) {
+  for (int i = 0; i < c.tiling.count; ++i) {
+    const auto [width, height] = c.tiling.canvases[i];
+    if (width < c.crop || height < c.crop || width > 16384 || height > 16384) return false;
+    if (width % c.crop != 0 || height % c.crop != 0) return false;
+    if ((width / c.crop) * (height / c.crop) > tiling_config::most_tiles) return false;
+  }
+  return true;
+}
+
 LLAVA_RULE(vision_image, vision_config, "llava: vision.image must be between 1 and 16384 pixels",
            c.image > 0 && c.image <= 16384);
 LLAVA_RULE(vision_patch, vision_config, "llava: vision.patch must be between 1 and vision.image pixels",
@@ -78,6 +89,16 @@ LLAVA_RULE(image_crop, image_config, "llava: image.crop must be between 1 and 16
 LLAVA_RULE(image_std, image_config, "llava: image.std must be positive", c.std[0] > 0 && c.std[1] > 0 && c.std[2] > 0);
 LLAVA_RULE(image_filter, image_config, "llava: image.filter must be lanczos, bilinear or bicubic",
            c.filter == resampling::lanczos || c.filter == resampling::bilinear || c.filter == resampling::bicubic);
+LLAVA_RULE(image_canvases, image_config, "llava: image.tiling.count must be between 0 (one square) and 64 canvases",
+           c.tiling.count >= 0 && c.tiling.count <= tiling_config::most_canvases);
+LLAVA_RULE(image_tiles, image_config,
+           "llava: the sides of a canvas of image.tiling must be multiples of image.crop, at most 16384 pixels, and "
+           "hold at most 256 tiles",
+           tiles_hold(c));
+LLAVA_RULE(image_shrinks_to, image_config, "llava: image.tiling.shrinks_to must be between 0 (never) and 256 squares",
+           c.tiling.shrinks_to >= 0 && c.tiling.shrinks_to <= 256);
+LLAVA_RULE(image_tiled_size, image_config, "llava: image.resize must equal image.crop for any resolution",
+           c.tiling.count == 0 || c.resize == c.crop);
 
 LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths must be between 1 and 131072",
            c.vision_hidden > 0 && c.vision_hidden <= 131072 && c.hidden > 0 && c.hidden <= 131072);
@@ -100,7 +121,8 @@ using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, 
 using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn,
                      text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_rope_yarn,
                      text_rope_attention, text_rope_short, text_window, text_alibi>;
-using of_image = list<image_resize, image_crop, image_std, image_filter>;
+using of_image = list<image_resize, image_crop, image_std, image_filter, image_canvases, image_tiles, image_shrinks_to,
+                      image_tiled_size>;
 using of_projector = list<projector_widths, projector_depth>;
 
 /// Fails one static_assert, for the first rule that *C breaks.

@@ -172,6 +172,10 @@ void gather_rows(queue& q, P... p) {
   q.later([=](auto& s) { gather_rows(s, p...); });
 }
 template <class... P>
+void mix_rows(queue& q, P... p) {
+  q.later([=](auto& s) { mix_rows(s, p...); });
+}
+template <class... P>
 void add(queue& q, P... p) {
   q.later([=](auto& s) { add(s, p...); });
 }

@@ -87,7 +87,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, with the tower in a se
   f.write("config.json", replaced(config, "\"image_aspect_ratio\": \"pad\",", ""));
   CHECK(described(f).image.shape == llava::aspect::crop);
   for (const auto& [from, to, fragment] :
-       {std::tuple<const char*, const char*, const char*>{"\"pad\",", "\"anyres\",", "image_aspect_ratio"},
+       {std::tuple<const char*, const char*, const char*>{"\"pad\",", "\"anyres\",", "image_grid_pinpoints"},
         {"\"patch\"", "\"class\"", "patch or cls_patch"},
         {"layer\": -2", "layer\": -30", "vision.select_layer must index"}}) {
     INFO(to);
@@ -131,7 +131,8 @@ TEST_CASE("R1: invalid numbers in a configuration are errors that name file and 
          "default, linear, dynamic, yarn, longrope or llama3"},
         {"\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 0", "text.context"},
         {"\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "\"text_config.model_type\" is gpt2"},
-        {"\"model_type\": \"llava\"", "\"model_type\": \"llava_next\"", "\"model_type\" is llava_next"},
+        {"\"model_type\": \"llava\"", "\"model_type\": \"llava_onevision\"",
+         "\"model_type\" is llava_onevision, expected llava or llava_next"},
         {"\"model_type\": \"clip_vision_model\"", "\"model_type\": \"dinov2\"",
          "clip_vision_model or siglip_vision_model"},
         {"\"hidden_size\": 32", "\"hidden_size\": 33", "multiple of vision.heads"},

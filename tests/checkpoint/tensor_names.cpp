@@ -50,6 +50,7 @@ TEST_CASE("every name of the library maps to a name of the file") {
            {"projector.99999999999.weight", "multi_modal_projector.99999999999.weight",
             "model.mm_projector.99999999999.weight"},
            {"projector.2147483646.w", "multi_modal_projector.linear_1073741824.w", "model.mm_projector.2147483646.w"},
+           {"image_newline", "image_newline", "model.image_newline"},
            {"w", "w", "w"},
            {"text", "text", "text"},
            {"", "", ""},
@@ -64,8 +65,8 @@ TEST_CASE("names of the files map back to the library's") {
   const tensor_names hf(tensor_spelling::llava_hf, of_llava_hf), original(tensor_spelling::original, of_original);
   for (const char* ours :
        {"text.norm.weight", "text.layers.31.mlp.up_proj.weight", "text.embed_tokens.weight", "text.lm_head.weight",
-        "projector.0.weight", "projector.4.bias", "projector.weight", "projector.1.weight", "projector.norm.weight",
-        "vision.embeddings.patch_embedding.weight", "vision.encoder.layers.3.mlp.fc1.bias"}) {
+        "image_newline", "projector.0.weight", "projector.4.bias", "projector.weight", "projector.1.weight",
+        "projector.norm.weight", "vision.embeddings.patch_embedding.weight", "vision.encoder.layers.3.mlp.fc1.bias"}) {
     INFO(ours);
     CHECK(hf.name_of(hf.file_name(ours)) == ours);
     CHECK(original.name_of(original.file_name(ours)) == ours);
@@ -75,7 +76,7 @@ TEST_CASE("names of the files map back to the library's") {
     CHECK(hf.name_of(theirs).empty());
     CHECK(original.name_of(theirs).empty());
   }
-  CHECK(original.name_of("model.image_newline") == "text.image_newline");  // an unknown tensor of the language model
+  CHECK(original.name_of("model.scale") == "text.scale");  // an unknown tensor of the language model
   // A separate tower, whose names have no prefix.
   const named_tensors alone{"embeddings.patch_embedding.weight", "encoder.layers.0.mlp.fc1.bias"};
   CHECK(tensor_names(tensor_spelling::original, alone).name_of("encoder.layers.0.mlp.fc1.bias") ==

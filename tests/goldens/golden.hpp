@@ -47,11 +47,21 @@ class record {
   llava::json_value about_;
 };
 
-template <class T>
-std::vector<T> row(const std::vector<T>& all, std::size_t i, std::size_t rows) {
-  const std::size_t n = all.size() / rows;
-  return {all.begin() + static_cast<std::ptrdiff_t>(i * n), all.begin() + static_cast<std::ptrdiff_t>((i + 1) * n)};
-}
+/// The next n of the values of a case's images, which follow each other.
+class values_in_order {
+ public:
+  explicit values_in_order(std::vector<float> all) : all_(std::move(all)) {}
+  std::vector<float> next(std::size_t n) {
+    REQUIRE(at_ + n <= all_.size());
+    at_ += n;
+    return {all_.begin() + static_cast<std::ptrdiff_t>(at_ - n), all_.begin() + static_cast<std::ptrdiff_t>(at_)};
+  }
+  bool at_end() const { return at_ == all_.size(); }
+
+ private:
+  std::vector<float> all_;
+  std::size_t at_ = 0;
+};
 
 /// Bounds on the difference from transformers: R15 for products in f32, and this test's bounds for bf16 with f32 sums.
 struct bounds {
@@ -70,15 +80,26 @@ void check_case(const Pipeline& model, const record& expected, const llava::json
     images.push_back(expected.test_image(*img.text()));
 
   if (expected.has(name + ".pixel_values")) {
-    const auto pixels = expected.template values<float>(name + ".pixel_values");
-    const auto features = expected.template values<float>(name + ".features"),
-               tokens = expected.template values<float>(name + ".image_tokens");
-    for (std::size_t i = 0; i < images.size(); ++i) {
-      CHECK(*model.try_pixels(images[i]) == row(pixels, i, images.size()));
-      CHECK(cosine(*model.try_features(images[i]), row(features, i, images.size())) >= b.cosine);
-      CHECK(largest_error(*model.try_features(images[i]), row(features, i, images.size())) <= b.error);
-      CHECK(largest_error(*model.try_image_tokens(images[i]), row(tokens, i, images.size())) <= b.error);
+    values_in_order expected_pixels(expected.template values<float>(name + ".pixel_values"));
+    for (const llava::image& img : images) {
+      const auto pixels = *model.try_pixels(img);
+      CHECK(pixels == expected_pixels.next(pixels.size()));
     }
+    CHECK(expected_pixels.at_end());
+  }
+  if (expected.has(name + ".features")) {
+    values_in_order all_features(expected.template values<float>(name + ".features")),
+        all_tokens(expected.template values<float>(name + ".image_tokens"));
+    for (const llava::image& img : images) {
+      const auto features = *model.try_features(img), tokens = *model.try_image_tokens(img);
+      const auto expected_features = all_features.next(features.size());
+      CHECK(cosine(features, expected_features) >= b.cosine);
+      CHECK(largest_error(features, expected_features) <= b.error);
+      CHECK(largest_error(tokens, all_tokens.next(tokens.size())) <= b.error);
+      CHECK(tokens.size() == static_cast<std::size_t>(*model.try_count_image_tokens(img.width(), img.height()) *
+                                                      model.description().text.hidden));
+    }
+    CHECK((all_features.at_end() && all_tokens.at_end()));
   }
   CHECK(llava::prompt_ids(model.tokenizer(), model.description(), prompt, !images.empty()) ==
         expected.template values<std::int32_t>(name + ".input_ids"));
@@ -116,11 +137,24 @@ void check(const std::string& name, int chunk = 64, const bounds& b = in_f32) {
   for (const llava::json_value& about : expected.cases()) check_case(*model, expected, about, b);
 }
 
-inline constexpr const char* models[] = {
-    "clip_mha",          "clip_gqa_crop",     "clip_llama3_new_names", "siglip_mistral",
-    "siglip_last_layer", "clip_qwen2",        "original_folder",       "original_inside",
-    "original_linear",   "original_identity", "original_siglip",       "text_llama",
-    "text_qwen2",        "text_qwen2_window", "original_mpt",          "text_mpt"};
+inline constexpr const char* models[] = {"clip_mha",
+                                         "clip_gqa_crop",
+                                         "clip_llama3_new_names",
+                                         "siglip_mistral",
+                                         "siglip_last_layer",
+                                         "clip_qwen2",
+                                         "next",
+                                         "original_anyres",
+                                         "original_folder",
+                                         "original_inside",
+                                         "original_linear",
+                                         "original_identity",
+                                         "original_siglip",
+                                         "text_llama",
+                                         "text_qwen2",
+                                         "text_qwen2_window",
+                                         "original_mpt",
+                                         "text_mpt"};
 
 /// Checks the dynamic pipeline of one backend. The weights are f32: exact for every stored type.
 template <class B>

@@ -103,7 +103,7 @@ void check_original_program() {
   const auto file = llava::json_document::try_read(folder("original_program.json"));
   REQUIRE(file);
   const auto &folders = file->value().find("folders")->items(), &questions = file->value().find("questions")->items();
-  REQUIRE((folders.size() == 34 && questions.size() == 85));
+  REQUIRE((folders.size() == 37 && questions.size() == 97));
   for (std::size_t f = 0; f < folders.size(); ++f) {
     std::vector<const llava::json_value*> of_folder;
     for (const llava::json_value& q : questions)

@@ -21,6 +21,11 @@ const std::string mistral =
        "num_attention_heads": 32, "num_hidden_layers": 32, "rms_norm_eps": 1e-05, "mm_projector_type": "mlp2x_gelu",
        "max_position_embeddings": 32768, )";
 
+// Keys of LLaVA-1.6's config.json.
+const std::string anyres =
+    R"("image_aspect_ratio": "anyres", "image_grid_pinpoints": [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
+       "mm_patch_merge_type": "spatial_unpad", "mm_projector_type": "mlp2x_gelu", )";
+
 /// The error of opening a folder with these keys as M; empty if its numbers are M's.
 template <class M>
 std::string differences(const std::string& keys, int pixels) {
@@ -59,6 +64,14 @@ TEST_CASE("the published models as types have the numbers of their uploads' conf
   CHECK(differences<llava::llava_med_1_5_7b>(mistral + R"("rope_theta": 1000000.0, "sliding_window": null)", 336) ==
         "");
   CHECK(differences<llava::bakllava_7b>(mistral + R"("rope_theta": 10000.0, "sliding_window": 4096)", 336) == "");
+  CHECK(differences<llava::llava_1_6_vicuna_7b>(anyres + shape_7b + llama_2, 336) == "");
+  CHECK(differences<llava::llava_1_6_vicuna_13b>(anyres + shape_13b + llama_2, 336) == "");
+  CHECK(differences<llava::llava_1_6_mistral_7b>(
+            anyres + mistral + R"("rope_theta": 1000000.0, "sliding_window": null)", 336) == "");
+  CHECK(differences<llava::llava_1_6_34b>(
+            anyres + R"("num_key_value_heads": 8, "intermediate_size": 20480, "hidden_size": 7168,
+              "num_attention_heads": 56, "num_hidden_layers": 60, "rms_norm_eps": 1e-05, "rope_theta": 5000000.0)",
+            336) == "");
   CHECK(differences<llava::llava_1_7b>(shape_7b + llama_2, 224).find("text.eps: the model has 0.000001") !=
         std::string::npos);
 }
@@ -74,6 +87,10 @@ TEST_CASE("the published models as types have the reference's conversation for t
   CHECK(talks_as<llava::llava_rlhf_7b>("LLaVA-RLHF-7b-v1.5-224"));
   CHECK(talks_as<llava::llava_med_1_5_7b>("llava-med-v1.5-mistral-7b"));
   CHECK(talks_as<llava::bakllava_7b>("BakLLaVA-1"));
+  CHECK(talks_as<llava::llava_1_6_vicuna_7b>("llava-v1.6-vicuna-7b"));
+  CHECK(talks_as<llava::llava_1_6_vicuna_13b>("llava-v1.6-vicuna-13b"));
+  CHECK(talks_as<llava::llava_1_6_mistral_7b>("llava-v1.6-mistral-7b"));
+  CHECK(talks_as<llava::llava_1_6_34b>("llava-v1.6-34b"));
 }
 
 TEST_CASE("a published model is found by its name, in any case of letters and with an owner or a path") {
@@ -98,6 +115,10 @@ TEST_CASE("every type of the table of published models is one of the library's")
                                          "llava_1_336_13b",
                                          "llava_1_5_7b",
                                          "llava_1_5_13b",
+                                         "llava_1_6_vicuna_7b",
+                                         "llava_1_6_vicuna_13b",
+                                         "llava_1_6_mistral_7b",
+                                         "llava_1_6_34b",
                                          "llava_llama_2_7b",
                                          "llava_llama_2_13b",
                                          "llava_mpt_7b",

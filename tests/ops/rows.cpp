@@ -84,6 +84,31 @@ TEST_CASE("embed and gather_rows: a negative index leaves its row unchanged", "[
   });
 }
 
+TEST_CASE("R15: mix_rows matches double; a negative index is no term", "[ops]") {
+  constexpr std::size_t rows = 9, width = 19, tokens = 7, terms = 3;
+  const auto x = random_values(rows * width, 1), weights = random_values(tokens * terms, 2);
+  std::vector<std::int32_t> from;
+  for (std::size_t i = 0; i < tokens * terms; ++i) from.push_back(static_cast<std::int32_t>(i * 5 % 11) - 2);
+  for (std::size_t k = 0; k < terms; ++k) from[2 * terms + k] = -1;  // a row without a term
+  std::vector<double> expected(tokens * width);
+  for (std::size_t t = 0; t < tokens; ++t)
+    for (std::size_t k = t * terms; k < (t + 1) * terms; ++k)
+      for (std::size_t i = 0; i < width && from[k] >= 0; ++i)
+        expected[t * width + i] +=
+            static_cast<double>(weights[k]) * static_cast<double>(x[static_cast<std::size_t>(from[k]) * width + i]);
+  for_each_backend([&]<class B>() {
+    device<B> d;
+    const auto dx = d.put(x, rows), dw = d.put(weights, tokens);
+    const auto df = d.put(from, tokens);
+    const auto y = d.put(std::vector<float>(tokens * width, 9.f), tokens);
+    mix_rows(d.queue, y.matrix(), matrix_view<const float>(dx.matrix()), matrix_view<const std::int32_t>(df.matrix()),
+             matrix_view<const float>(dw.matrix()));
+    const auto got = d.get(y);
+    CHECK(nmse(got, expected) < 1e-12);
+    for (std::size_t i = 0; i < width; ++i) CHECK(got[2 * width + i] == 0.f);
+  });
+}
+
 TEST_CASE("patchify: patches in row order; inside a patch by channel, row, column", "[ops]") {
   const int side = GENERATE(4, 5);  // for 5, the last row and column are in no patch
   constexpr int patch = 2;

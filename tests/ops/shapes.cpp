@@ -192,6 +192,15 @@ TEST_CASE("shapes: rows", "[ops]") {
             [](auto& q) { gather_rows(q, m(4, 15), x(9, 16), ints(4)); });
     refuses("llava: gather_rows: from is (9), expected (4), since y is (4, 16)",
             [](auto& q) { gather_rows(q, m(4, 16), x(9, 16), ints(9)); });
+    const auto four = [](int rows, int terms) {
+      return matrix_view<const std::int32_t>(nullptr, dynamic_shape<2>(rows, terms));
+    };
+    refuses("llava: mix_rows: y is (4, 15), expected (4, 16), since x is (9, 16)",
+            [&](auto& q) { mix_rows(q, m(4, 15), x(9, 16), four(4, 2), x(4, 2)); });
+    refuses("llava: mix_rows: from is (5, 2), expected (4, 2), since y is (4, 16)",
+            [&](auto& q) { mix_rows(q, m(4, 16), x(9, 16), four(5, 2), x(5, 2)); });
+    refuses("llava: mix_rows: weights is (4, 3), expected (4, 2), since from is (4, 2)",
+            [&](auto& q) { mix_rows(q, m(4, 16), x(9, 16), four(4, 2), x(4, 3)); });
     refuses("llava: add: x is (4, 15), expected (4, 16), since y is (4, 16)",
             [](auto& q) { add(q, m(4, 16), x(4, 15)); });
     refuses("llava: copy: x is (5, 16), expected (4, 16), since y is (4, 16)",
@@ -253,7 +262,7 @@ TEST_CASE("queue: after an error no op runs until finish() has returned it", "[o
   });
 }
 
-TEST_CASE("embed and gather_rows: an index beyond the last row is an error and writes nothing", "[ops]") {
+TEST_CASE("embed, gather_rows and mix_rows: an index beyond the last row is an error and writes nothing", "[ops]") {
   for_each_backend([]<class B>() {
     device<B> d;
     const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
@@ -269,6 +278,13 @@ TEST_CASE("embed and gather_rows: an index beyond the last row is an error and w
     ran = d.queue.finish();
     REQUIRE_FALSE(ran);
     CHECK(ran.error().sentence() == "llava: gather_rows: from[0] is 2, expected less than the number of rows, 2");
+    const auto some = d.put(std::vector<std::int32_t>{0, 1, -1, 7}, 2);
+    const auto weights = d.put(std::vector<float>(4, 1.f), 2);
+    mix_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
+             matrix_view<const std::int32_t>(some.matrix()), matrix_view<const float>(weights.matrix()));
+    ran = d.queue.finish();
+    REQUIRE_FALSE(ran);
+    CHECK(ran.error().sentence() == "llava: mix_rows: from[1, 1] is 7, expected less than the number of rows, 2");
     CHECK(d.get(y) == std::vector<float>(6, 9.f));
   });
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small random models of goldens.py: their configurations, weights and layouts.
 
-hf        a folder of LlavaForConditionalGeneration with the names of transformers 4 (language_model.model.…)
+hf        a folder of LlavaForConditionalGeneration, or with `canvases` of LlavaNextForConditionalGeneration, with the
+          names of transformers 4 (language_model.model.…)
 hf_new    the same with the names of transformers 5 (model.language_model.…)
 original  haotian-liu/LLaVA's layout: mm_… keys and names; the tower has its own folder or (inside) is in the model's
 text      a language model only
@@ -16,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 import tiny_tokenizer
@@ -64,6 +66,7 @@ class Spec:
     projector_bias: bool = True
     inside: bool = False
     tower: str = ""  # siglip: a SigLIP tower for every shape; without it, only for stretch
+    canvases: list = field(default_factory=list)  # of any resolution: width and height of each
 
     @property
     def siglip(self):
@@ -73,7 +76,20 @@ class Spec:
     def image_token(self):
         return -200 if self.layout == "original" else self.image_id
 
+    @property
+    def pinpoints(self):
+        """The canvases as transformers reads them."""
+        return [[height, width] for width, height in self.canvases]
+
     def processor(self):
+        """Returns the processor that prepares the images. In an original folder it is not the tower's own."""
+        side = self.vision_numbers()["image_size"]
+        if self.canvases:
+            return LlavaNextImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side},
+                                              image_grid_pinpoints=self.pinpoints)
+        return self.tower_processor()
+
+    def tower_processor(self):
         side = self.vision_numbers()["image_size"]
         if self.siglip:
             kind = SquaredSiglip if self.shape == "pad" else SiglipImageProcessorPil
@@ -95,6 +111,10 @@ class Spec:
                 "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": False} | self.text
 
 
+SMALL = {"vision": {"hidden_size": 24, "intermediate_size": 48, "num_attention_heads": 2, "image_size": 28,
+                    "patch_size": 7},
+         "text": {"intermediate_size": 64, "num_key_value_heads": 2},
+         "canvases": [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]}
 LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
                "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
 SPECS = [
@@ -112,6 +132,7 @@ SPECS = [
          vision={"image_size": 36, "patch_size": 12}, layout="hf_new"),
     Spec("clip_qwen2", text_type="qwen2", shards=3, shape="crop", layer=2,
          text={"num_key_value_heads": 2, "tie_word_embeddings": True}),
+    Spec("next", shape="crop", **SMALL),
     Spec("original_folder", layout="original", storage="bf16"),
     Spec("original_inside", layout="original", projector="mlp3x_gelu", inside=True, shape="crop", select="full",
          text={"num_key_value_heads": 1}),
@@ -121,6 +142,7 @@ SPECS = [
          shards=2, inside=True),
     Spec("original_siglip", layout="original", storage="bf16", tower="siglip", select="full",
          vision={"image_size": 46, "hidden_act": "gelu_pytorch_tanh"}),
+    Spec("original_anyres", layout="original", storage="bf16", inside=True, shape="crop", **SMALL),
     Spec("text_llama", layout="text", vision=None,
          text={"attention_bias": True, "mlp_bias": True, "hidden_size": 56, "num_attention_heads": 7,
                "num_key_value_heads": 1}),
@@ -167,13 +189,16 @@ def empty_model(spec, vocab):
         return transformers.AutoModelForCausalLM.from_config(text_config(spec, vocab), attn_implementation="eager")
     vision = (transformers.SiglipVisionConfig if spec.siglip else transformers.CLIPVisionConfig)(
         **spec.vision_numbers())
-    config = transformers.LlavaConfig(
+    config_kind, kind = ((transformers.LlavaNextConfig, transformers.LlavaNextForConditionalGeneration)
+                         if spec.canvases else (transformers.LlavaConfig, transformers.LlavaForConditionalGeneration))
+    config = config_kind(
         vision_config=vision, text_config=text_config(spec, vocab), image_token_index=spec.image_id,
         vision_feature_layer=spec.layer, vision_feature_select_strategy=spec.select,
         multimodal_projector_bias=spec.projector_bias,
-        tie_word_embeddings=spec.text.get("tie_word_embeddings", False))
+        tie_word_embeddings=spec.text.get("tie_word_embeddings", False),
+        **({"image_grid_pinpoints": spec.pinpoints} if spec.canvases else {}))
     config._attn_implementation = "eager"
-    model = transformers.LlavaForConditionalGeneration(config)
+    model = kind(config)
     if spec.layout == "original":
         model.model.multi_modal_projector = Projector(spec.projector, vision.hidden_size,
                                                       config.text_config.hidden_size)
@@ -200,7 +225,8 @@ def file_names(spec, tensors):
     if spec.layout == "text":
         return tensors
     old = {"model.language_model.": "language_model.model.", "model.vision_tower.": "vision_tower.vision_model.",
-           "model.multi_modal_projector.": "multi_modal_projector.", "lm_head.": "language_model.lm_head."}
+           "model.multi_modal_projector.": "multi_modal_projector.", "lm_head.": "language_model.lm_head.",
+           "model.image_newline": "image_newline"}
     new = {"model.vision_tower.": "model.vision_tower.vision_model."}
     own = "transformer." if spec.text_type == "mpt" else "model."
     original = {"model.language_model.": own,
@@ -243,6 +269,9 @@ def original_config(spec, model):
         "tokenizer_padding_side": "right", "unfreeze_mm_vision_tower": spec.inside}
     if spec.shape == "pad":
         about["image_aspect_ratio"] = "pad"
+    if spec.canvases:
+        about |= {"image_aspect_ratio": "anyres", "mm_patch_merge_type": "spatial_unpad",
+                  "image_grid_pinpoints": str([tuple(c) for c in spec.canvases])}
     return about
 
 
@@ -261,7 +290,7 @@ def build(spec, seed, folder):
         tower = folder / "tower"
         tower.mkdir()
         model.config.vision_config.save_pretrained(tower)
-        spec.processor().save_pretrained(tower)
+        spec.tower_processor().save_pretrained(tower)
         if not spec.inside:
             prefix = "model.vision_tower.vision_tower."
             save_weights({n.removeprefix(prefix): t for n, t in names.items() if n.startswith(prefix)}, tower)

@@ -2,11 +2,14 @@
 """Writes tests/data/goldens/: small random models and the results of transformers at every stage, in fp32.
 
     python3 tests/oracle/goldens.py         makes all of them (torch, transformers, sentencepiece, Pillow, safetensors)
+    python3 tests/oracle/goldens.py original_anyres         with Pillow 12, which LLaVA's own program resizes with
 
 Each folder is a model in one of the layouts of golden_models.py, with golden.json (cases: prompt, pictures) and
 golden.safetensors: picture.<name> (H, W, 3), <case>.pixel_values, .features, .image_tokens, .input_ids, .logits (last
-rows), .greedy (64 tokens, no eos). The image processors are those that use Pillow. A seed is used only if the logits of
-all greedy tokens are clearly above the second best.
+rows), .greedy (64 tokens, no eos). The image processors are those that use Pillow. With any resolution the squares, and
+the image tokens, of a case's images follow each other; the second case has no pixel_values, and original folders have
+none at all (image_plans.py has their squares). A seed is used only if the logits of all greedy tokens are clearly above
+the second best.
 """
 import json
 import pathlib
@@ -67,13 +70,20 @@ def run_case(model, spec, tokenizer, images, case):
     ids = tokenizer.encode(TEMPLATE.format(case["question"]))
     if case["pictures"]:
         process = spec.processor()
-        pixels = torch.cat([torch.tensor(np.array(process(images=images[p])["pixel_values"]))
-                            for p in case["pictures"]]).float()
-        features = features_of(model, pixels)
+        pixels = [torch.tensor(np.array(process(images=images[p])["pixel_values"])).float() for p in case["pictures"]]
+        squares = [p[0] if spec.canvases else p for p in pixels]
+        features = features_of(model, torch.cat(squares))
         projected = model.model.multi_modal_projector(features)
+        if spec.canvases:
+            projected = model.model.pack_image_features(
+                torch.split(projected, [len(s) for s in squares]),
+                torch.tensor([[images[p].height, images[p].width] for p in case["pictures"]]), spec.select,
+                model.model.image_newline)[0]
         # the case "two" covers "tall" alone
         if len(set(case["pictures"]) & {"tall"}) < len(case["pictures"]):
-            stages |= {"pixel_values": pixels, "features": features, "image_tokens": projected}
+            stages |= {"features": features, "image_tokens": torch.cat(list(projected))}
+            if not spec.canvases or (spec.layout != "original" and len(squares) == 1):
+                stages["pixel_values"] = torch.cat(squares)
     embed, rows, image = model.get_input_embeddings(), [], 0
     for i in ids:
         if case["pictures"] and i == spec.image_token:
@@ -93,7 +103,9 @@ def run_case(model, spec, tokenizer, images, case):
 
 def check_folder(spec, folder, model):
     """Asserts that transformers reads the folder as the model in memory."""
-    kind = transformers.LlavaForConditionalGeneration if spec.vision is not None else transformers.AutoModelForCausalLM
+    kind = (transformers.AutoModelForCausalLM if spec.vision is None else
+            transformers.LlavaNextForConditionalGeneration if spec.canvases else
+            transformers.LlavaForConditionalGeneration)
     read, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"], report
     for (name, a), (_, b) in zip(model.named_parameters(), read.named_parameters()):

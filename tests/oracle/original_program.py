@@ -109,6 +109,15 @@ def folders():
     yield folder("a second end of answers", "llava-v1.5-eos", says=[300, 310, 1, 320], files=generation_config(
         eos_token_id=[2, 1]))
 
+    tiles = "original_anyres"
+    yield folder("any resolution", "llava-v1.6-tiny", tiles, asked=[(q, p, None) for q in QUERIES[:2]
+                                                                    for p in ("wide", "square", "tall")])
+    lists = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
+    yield folder("any resolution without newlines, canvases as a list", "llava-v1.6-spatial", tiles, files=config(
+        tiles, mm_patch_merge_type="spatial", image_grid_pinpoints=lists), asked=usual)
+    yield folder("any resolution, one square after another", "llava-v1.6-flat", tiles, files=config(
+        tiles, mm_patch_merge_type=None, image_grid_pinpoints=lists[::-1]), asked=usual)
+
     says = {"plain words": [300, 310, 320], "<unk> and <s>": [300, 0, 310, 1],
             "an emoji in bytes": in_bytes(0xF0, 0x9F, 0x98, 0x80),
             "bytes that break off": [300, *in_bytes(0xF0, 0x9F, 0x98)],

@@ -59,6 +59,7 @@ LLAVA_INLINE bool is_required(std::string_view name, const model_description& d)
     return d.has_vision &&
            (under("vision.embeddings.") || under("vision.pre_layrnorm.") ||
             (under("vision.encoder.") && number_after(name, "vision.encoder.layers.") < d.vision.layers_run()));
+  if (name == "image_newline") return d.image.tiling.has_newline();
   return !(d.text.tied && name == "text.lm_head.weight");
 }
 

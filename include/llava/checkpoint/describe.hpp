@@ -12,6 +12,7 @@
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/text_config.hpp>
+#include <llava/checkpoint/tiling.hpp>
 #include <llava/checkpoint/vision_config.hpp>
 #include <llava/config_rules.hpp>
 
@@ -35,7 +36,9 @@ inline void read_projector_type(std::string_view name, model_description& d) {
   d.projector.depth = depth;
 }
 
-inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, model_description& d) {
+/// is_next: transformers' llava_next, which takes any resolution.
+inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, bool is_next,
+                                          model_description& d) {
   d.has_vision = true;
   LLAVA_TRY(text, root.object("text_config"));
   LLAVA_CHECK(try_read_text_config(text, "llama", d));
@@ -73,6 +76,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   LLAVA_CHECK(root.read("image_token_index", d.image_token));
   LLAVA_CHECK(root.read("image_token_id", d.image_token));
   default_preprocessing(!d.vision.class_token, d.vision.image, d.image);
+  if (is_next) LLAVA_CHECK(try_read_llava_next_canvases(root, d.image.tiling));
   LLAVA_CHECK(try_read_preprocessing(folder, root, d.image));
   return try_read_folder_conversation(folder, d);
 }
@@ -109,7 +113,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
                                          tower, "`"));
   }
   LLAVA_CHECK(root.read("mm_vision_select_layer", d.vision.select_layer));
-  std::string select = "patch", shape, projector = "linear", merge = "flat";
+  std::string select = "patch", shape, projector = "linear";
   LLAVA_CHECK(root.read("mm_vision_select_feature", select));
   if (select != "patch" && select != "cls_patch")
     return root.unsupported("mm_vision_select_feature", select, "patch or cls_patch");
@@ -121,11 +125,8 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   d.projector.hidden = d.text.hidden;
   LLAVA_CHECK(root.read("mm_use_im_start_end", d.image_start_end));
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
-  if (shape.rfind("anyres", 0) == 0 || shape == "highres" || shape == "crop_split")
-    return root.unsupported("image_aspect_ratio", shape, "pad or square");
   LLAVA_CHECK(try_read_original_preprocessing(where, d.vision, shape == "pad", d.image));
-  LLAVA_CHECK(root.read("mm_patch_merge_type", merge));
-  if (merge != "flat") return root.unsupported("mm_patch_merge_type", merge, "flat");
+  LLAVA_CHECK(try_read_original_tiling(root, shape, d.vision.image, d.image));
   LLAVA_CHECK(root.read("tokenizer_model_max_length", d.longest_prompt));
   if (root.has("tokenizer_model_max_length") && d.longest_prompt < 1)
     return root.wrong("tokenizer_model_max_length", "at least 1");
@@ -164,8 +165,8 @@ inline result<model_description> try_describe_model(const std::string& folder, c
     LLAVA_CHECK(root.read("model_type", type));
     if (root.has("text_config")) {
       if (type.empty()) type = "llava";
-      if (type != "llava") return root.unsupported("model_type", type, "llava");
-      LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, d));
+      if (type != "llava" && type != "llava_next") return root.unsupported("model_type", type, "llava or llava_next");
+      LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, type == "llava_next", d));
     } else if (!tower.empty()) {
       LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
     } else if (type == "llava" || type.rfind("llava_", 0) == 0) {

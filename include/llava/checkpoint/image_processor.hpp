@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/tiling.hpp>
 #include <llava/checkpoint/vision_config.hpp>
 #include <llava/config.hpp>
 
@@ -30,11 +31,13 @@ struct image_processor {
   image_mean_std mean_std = image_mean_std::clip;  // default of image_mean and image_std
   bool takes_edge = false, takes_number = false;   // size may be {"shortest_edge": 336}; size may be 336
   bool pads = false;                               // reads do_pad
+  bool tiles = false;                              // cuts an image into tiles (any resolution)
 };
 
 inline constexpr image_processor image_processors[] = {
     {"CLIP", 224, false, 224, resampling::bicubic, image_mean_std::clip, true, true},
     {"Llava", 224, false, 224, resampling::bicubic, image_mean_std::clip, true, true, true},
+    {"LlavaNext", 224, false, 224, resampling::bicubic, image_mean_std::clip, true, true, false, true},
     {"Siglip", 224, true, 0, resampling::bicubic, image_mean_std::half},
     {"ViT", 224, true, 0, resampling::bilinear, image_mean_std::half, false, true},
     {"Blip", 384, true, 0, resampling::bicubic, image_mean_std::clip, false, true},
@@ -179,6 +182,7 @@ class image_processor_reader {
 };
 
 /// `type`: the class, whichever the file names. When it is empty, `otherwise` is the class of a file that names none.
+/// c.tiling: the canvases of config.json, which those of the file must equal.
 inline result<void> try_read_image_processor(const json_object& o, std::string type, std::string_view otherwise,
                                              image_config& c) {
   const char* key = "image_processor_type";
@@ -187,15 +191,22 @@ inline result<void> try_read_image_processor(const json_object& o, std::string t
     if (type.empty()) LLAVA_CHECK(o.read("feature_extractor_type", type));
     if (type.empty()) type = otherwise;
   }
-  if (type.rfind("LlavaNext", 0) == 0 || type.rfind("LlavaOnevision", 0) == 0)
+  const bool tiles = c.tiling.count > 0;
+  if (!tiles && (type.rfind("LlavaNext", 0) == 0 || type.rfind("LlavaOnevision", 0) == 0))
     return o.unsupported(key, text_of(type, ", which cuts an image into tiles (any resolution)"),
-                         "CLIPImageProcessor, LlavaImageProcessor and others that give one square");
+                         "CLIPImageProcessor, LlavaImageProcessor and others that give one square; the model_type of "
+                         "LlavaNextImageProcessor is llava_next");
   const image_processor* p = find_image_processor(type);
-  if (!p) {
+  if (!p || p->tiles != tiles) {
     std::string known;
     for (const image_processor& one : image_processors)
-      known += text_of(known.empty() ? "" : ", ", one.name, "ImageProcessor");
+      if (one.tiles == tiles) known += text_of(known.empty() ? "" : ", ", one.name, "ImageProcessor");
     return o.unsupported(key, type, known);
+  }
+  if (tiles) {
+    tiling_config own;
+    LLAVA_CHECK(try_read_llava_next_canvases(o, own));
+    if (own != c.tiling) return o.wrong(canvases_key, "the same list as in config.json");
   }
   return image_processor_reader(o, *p, c).try_read();
 }
@@ -209,7 +220,7 @@ inline void default_preprocessing(bool siglip, int side, image_config& c) {
 
 /// Reads the settings of a llava-hf folder with the config.json `root`. `c` is unchanged when no file states any.
 inline result<void> try_read_preprocessing(const std::string& folder, const json_object& root, image_config& c) {
-  std::string otherwise = "LlavaImageProcessor";
+  std::string otherwise = c.tiling.count > 0 ? "LlavaNextImageProcessor" : "LlavaImageProcessor";
   LLAVA_CHECK(root.read("image_processor_type", otherwise));
   const std::string newer = folder + "/processor_config.json", file = folder + "/preprocessor_config.json";
   if (file_exists(newer)) {

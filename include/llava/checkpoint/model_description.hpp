@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// model_description: everything that a folder's small files state about a model. try_describe_model reads:
-///   llava-hf folders     config.json with text_config and vision_config  (transformers' LlavaForConditionalGeneration)
+///   llava-hf folders     config.json with text_config and vision_config  (transformers' LlavaForConditionalGeneration
+///                        and LlavaNextForConditionalGeneration)
 ///   original folders     config.json with mm_… keys, tower inside or elsewhere   (haotian-liu/LLaVA)
 ///   text-only folders    LLaMA, Mistral, Qwen2, MPT
 /// Absent keys have transformers' defaults.

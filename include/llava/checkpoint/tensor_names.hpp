@@ -3,7 +3,7 @@
 ///   text.embed_tokens.weight, text.layers.0.self_attn.q_proj.weight …, text.norm.weight, text.lm_head.weight
 ///   text.layers.0.self_attn.qkv_proj.weight (MPT: q, k and v of all heads in one matrix)
 ///   vision.embeddings.patch_embedding.weight, vision.encoder.layers.0.layer_norm1.weight …
-///   projector.0.weight, projector.2.weight … (mlp), projector.weight (linear)
+///   projector.0.weight, projector.2.weight … (mlp), projector.weight (linear), image_newline
 /// The prefixes of a checkpoint are found from its keys, because they differ between versions of one layout.
 #pragma once
 #include <charconv>
@@ -61,9 +61,11 @@ class tensor_names {
       const bool in_model = text_ == "model.language_model.";
       projector_ = in_model ? first("linear_1.weight", {"model.multi_modal_projector.", "multi_modal_projector."})
                             : first("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
+      newline_ = first(newline_name, {"", "model."}) + newline_name;
     } else {
       text_ = spelling == tensor_spelling::mpt ? "transformer." : "model.";
       projector_ = text_ + "mm_projector.";
+      newline_ = text_ + newline_name;
     }
     vision_ =
         first("embeddings.patch_embedding.weight",
@@ -75,6 +77,7 @@ class tensor_names {
   /// The checkpoint's name for our name `name`. A name that is not ours is returned unchanged.
   std::string file_name(std::string_view name) const {
     if (name == "text.lm_head.weight") return head_ + "lm_head.weight";
+    if (name == newline_name) return newline_;
     for (const auto& [ours, theirs] : {std::pair<std::string_view, const std::string*>{"text.", &text_},
                                        {"vision.", &vision_},
                                        {"projector.", &projector_}})
@@ -92,6 +95,7 @@ class tensor_names {
     const auto under = [&](const std::string& prefix) { return stored.substr(0, prefix.size()) == prefix; };
     const auto rest = [&](const std::string& prefix) { return stored.substr(prefix.size()); };
     if (under(head_ + "lm_head.")) return text_of("text.", rest(head_));
+    if (stored == newline_) return newline_name;
     if (!vision_.empty() && under(vision_)) return text_of("vision.", rest(vision_));
     if (is_of_tower(stored)) return {};  // a part of the tower that never runs
     if (under(projector_)) return text_of("projector.", own_layer_name(rest(projector_)));
@@ -132,9 +136,10 @@ class tensor_names {
     return own;
   }
 
+  static constexpr const char* newline_name = "image_newline";
   static constexpr int most_layers = 1 << 30;
   tensor_spelling spelling_;
-  std::string text_, head_, vision_, projector_;
+  std::string text_, head_, vision_, projector_, newline_;
 };
 
 LLAVA_END

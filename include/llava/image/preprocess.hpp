@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Preprocessing: from an image of any size to the square that the vision tower sees, and to its input values.
+/// Preprocessing: from an image of any size to the squares that the vision tower sees, and to their input values.
 ///
-/// The square equals, byte for byte, that of haotian-liu/LLaVA and of transformers' image processors on Pillow (CLIP,
-/// LLaVA, SigLIP); the two agree. Only the pixels inside the crop are computed, and padding is a colour, not an image:
+/// A square equals, byte for byte, that of haotian-liu/LLaVA and of transformers' image processors on Pillow (CLIP,
+/// LLaVA, LLaVA-NeXT, SigLIP). Only the pixels inside the square are computed, and padding is a colour, not an image:
 /// the memory needed depends on the tower's side and not on the aspect ratio, so that an image of 1 × 16384 pixels is
 /// an ordinary one.
 #pragma once
@@ -13,12 +13,17 @@
 #include <llava/base/error.hpp>
 #include <llava/config.hpp>
 #include <llava/image/image.hpp>
+#include <llava/image/plan.hpp>
 
 LLAVA_BEGIN
 
 /// Returns the square that the tower sees: the image is resized as c.shape says, then its central c.crop × c.crop
 /// pixels are taken, black where there are none: (H, W, 3) -> (S, S, 3), S = c.crop.
 LLAVA_INLINE result<image> try_preprocess(const image& img, const image_config& c);
+
+/// Returns the squares of the image's plan: (H, W, 3) -> plan.squares() times (S, S, 3).
+LLAVA_INLINE result<std::vector<image>> try_cut_squares(const image& img, const image_config& c,
+                                                        const image_plan& plan);
 
 /// The input value of each byte, by channel: (3, 256).
 using byte_table = std::array<std::array<float, 256>, 3>;

@@ -45,7 +45,42 @@ inline result<image> try_make_square(const image& img, const image_config& c) {
   return square;
 }
 
+/// The part of a resized side that a square of `crop` pixels shows, the square beginning at `corner`.
+inline resize_side tile_side(int in, int out, int crop, int corner) {
+  const int from = (std::max)(corner, 0);
+  return {in, out, from, (std::min)(out, corner + crop) - from, 0, in};
+}
+
+inline image cut_tile(const image& img, const image_config& c, const image_tile& t) {
+  const resize_side across = tile_side(img.width(), t.width, c.crop, t.left);
+  const resize_side down = tile_side(img.height(), t.height, c.crop, t.top);
+  image square(c.crop, c.crop);  // black
+  if (across.count > 0 && down.count > 0)
+    resize_part(axis_function_of(c.filter), img, {}, across, down, square, across.from - t.left, down.from - t.top,
+                c.pillow);
+  return square;
+}
+
 }  // namespace detail
+
+LLAVA_INLINE result<std::vector<image>> try_cut_squares(const image& img, const image_config& c,
+                                                        const image_plan& plan) {
+  return guarded([&]() -> result<std::vector<image>> {
+    std::vector<image> squares;
+    if (c.tiling.count == 0) {
+      LLAVA_TRY(square, detail::try_make_square(img, c));
+      squares.push_back(std::move(square));
+      return squares;
+    }
+    LLAVA_TRY(own, try_plan_image(c, 1, img.width(), img.height()));
+    if (own.tiles != plan.tiles)
+      return fail(errc::invalid_argument,
+                  text_of("llava: the plan is not that of an image of ", img.width(), " x ", img.height(), " pixels"));
+    squares.reserve(plan.tiles.size());
+    for (const image_tile& t : plan.tiles) squares.push_back(detail::cut_tile(img, c, t));
+    return squares;
+  });
+}
 
 LLAVA_INLINE result<image> try_preprocess(const image& img, const image_config& c) {
   return guarded([&] { return detail::try_make_square(img, c); });

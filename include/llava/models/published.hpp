@@ -50,10 +50,10 @@ inline constexpr std::string_view clip_224 = "openai/clip-vit-large-patch14",
 
 inline constexpr published_model published_models[] = {
     // LLaVA-1.6: any resolution
-    {"llava-v1.6-vicuna-7b", "", published_form::model, "Vicuna-7B v1.5", ""},
-    {"llava-v1.6-vicuna-13b", "", published_form::model, "Vicuna-13B v1.5", ""},
-    {"llava-v1.6-mistral-7b", "", published_form::model, "Mistral-7B-Instruct-v0.2", ""},
-    {"llava-v1.6-34b", "", published_form::model, "Nous-Hermes-2-Yi-34B", ""},
+    {"llava-v1.6-vicuna-7b", "llava_1_6_vicuna_7b", published_form::model, "Vicuna-7B v1.5", ""},
+    {"llava-v1.6-vicuna-13b", "llava_1_6_vicuna_13b", published_form::model, "Vicuna-13B v1.5", ""},
+    {"llava-v1.6-mistral-7b", "llava_1_6_mistral_7b", published_form::model, "Mistral-7B-Instruct-v0.2", ""},
+    {"llava-v1.6-34b", "llava_1_6_34b", published_form::model, "Nous-Hermes-2-Yi-34B", ""},
     // LLaVA-1.5
     {"llava-v1.5-7b", "llava_1_5_7b", published_form::model, "Vicuna-7B v1.5", detail::clip_336},
     {"llava-v1.5-13b", "llava_1_5_13b", published_form::model, "Vicuna-13B v1.5", detail::clip_336},

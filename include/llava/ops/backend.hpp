@@ -97,9 +97,9 @@ constexpr bool check_backend() {
     static_assert(ops::has_embed<B, typename P::embeddings>,
                   "llava: the backend has no embed (contract: llava/ops/rows.hpp)");
   else if constexpr (!ops::has_rows<B>)
-    static_assert(
-        ops::has_rows<B>,
-        "llava: the backend lacks one of gather_rows, add, copy, upload, download (contract: llava/ops/rows.hpp)");
+    static_assert(ops::has_rows<B>,
+                  "llava: the backend lacks one of gather_rows, mix_rows, add, copy, upload, download (contract: "
+                  "llava/ops/rows.hpp)");
   else if constexpr (!ops::has_patchify<B, typename P::vision>)
     static_assert(ops::has_patchify<B, typename P::vision>,
                   "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");

@@ -2,14 +2,16 @@
 /// Ops that move or add whole rows.
 ///   embed(queue, y, table, ids):     y[t] = table[ids[t]] if ids[t] ≥ 0, unchanged otherwise    y (T, D), table (V, D)
 ///   gather_rows(queue, y, x, from):  y[t] = x[from[t]] if from[t] ≥ 0, unchanged otherwise       y (T, D), x (R, D)
-///     ids and from (T); an index past the last row is an error of the queue, and the op writes nothing
+///   mix_rows(queue, y, x, from, weights): y[t] = Σ weights[t, k] · x[from[t, k]] over the k with from[t, k] ≥ 0, in
+///                                    order; 0 without any    y (T, D), x (R, D), from and weights (T, K)
+///     ids and from (T) or (T, K); an index past the last row is an error of the queue, and the op writes nothing
 ///   add(queue, y, x):                y += x                                                       both (T, D)
 ///   copy(queue, y, x):               y = x, rounded if the types differ                           same size
 ///   upload(queue, view, host), download(queue, host, view): copy between host memory and the backend's memory, the
 ///   same number of elements on both sides, view contiguous. upload reads its source before it returns. download waits
 ///   for everything queued before it, and writes nothing if the queue has failed. Only these two give host code access
 ///   to elements.
-/// embed followed by gather_rows splices image tokens into a prompt.
+/// embed followed by gather_rows splices image tokens into a prompt; mix_rows interpolates between rows.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -34,6 +36,15 @@ inline shapes gather_rows_shapes(matrix_view<const float> y, matrix_view<const f
   shapes s("gather_rows");
   s.expect({"y", y}, {y.extent(0), x.extent(1)}, operand{"x", x});
   s.expect({"from", from}, y.extent(0), operand{"y", y});
+  s.writes(y);
+  return s;
+}
+inline shapes mix_rows_shapes(matrix_view<const float> y, matrix_view<const float> x,
+                              matrix_view<const std::int32_t> from, matrix_view<const float> weights) {
+  shapes s("mix_rows");
+  s.expect({"y", y}, {y.extent(0), x.extent(1)}, operand{"x", x});
+  s.expect({"from", from}, {y.extent(0), from.extent(1)}, operand{"y", y});
+  s.expect({"weights", weights}, {from.extent(0), from.extent(1)}, operand{"from", from});
   s.writes(y);
   return s;
 }
@@ -65,6 +76,13 @@ shapes transfer_shapes(const char* op, const view<T, S>& device, std::size_t hos
                                       ", expected less than the number of rows, ", rows));
 }
 
+/// The same of an index in a matrix.
+[[gnu::cold]] inline error row_index_error(const char* op, const char* numbers, std::ptrdiff_t t, std::ptrdiff_t k,
+                                           std::int32_t row, std::ptrdiff_t rows) {
+  return fail(errc::mismatch, text_of("llava: ", op, ": ", numbers, "[", t, ", ", k, "] is ", row,
+                                      ", expected less than the number of rows, ", rows));
+}
+
 template <class B, class F>
 concept has_embed = requires(queue_of<B>& q, matrix_view<float> y, typename format<F>::view table,
                              vector_view<const std::int32_t> ids) {
@@ -73,8 +91,9 @@ concept has_embed = requires(queue_of<B>& q, matrix_view<float> y, typename form
 template <class B>
 concept has_rows = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<const float> x,
                             vector_view<const std::int32_t> from, vector_view<float> line, std::span<float> out,
-                            std::span<const float> in) {
+                            std::span<const float> in, matrix_view<const std::int32_t> some) {
   gather_rows(q, y, x, from);
+  mix_rows(q, y, x, some, x);
   add(q, y, x);
   copy(q, y, x);
   upload(q, line, in);

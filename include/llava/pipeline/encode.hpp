@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Computes the image tokens of an image:
 ///
-///   pixels (S·S·3) -> tower -> features (P, Dv) -> projector -> image tokens (rows, D)
+///   pixels (S·S·3) -> tower -> features (P, Dv) -> projector -> rows, D            for every square of its plan
+///   [rows of all squares; newline] -> one gather -> image tokens (T, D)            if the plan merges them
+///
+/// The tower takes at most `squares_at_once` squares at a time, which bounds its activations. The projector takes one,
+/// because a user's projector may depend on all features of a square.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/image/image.hpp>
+#include <llava/image/plan.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/ops/operand.hpp>
 #include <llava/pipeline/stages.hpp>
@@ -17,20 +24,28 @@
 
 LLAVA_BEGIN
 
-/// Computes the features (P, Dv) of a square image of the tower's size. They live as long as the caller's arena_scope.
+/// The most squares that the tower takes at a time.
+inline constexpr std::ptrdiff_t squares_at_once = 4;
+
+/// Computes the features (n·P, Dv) of n squares of the tower's size. They live as long as the caller's arena_scope.
 /// `go_on` is called before the tower runs, and before every layer if the queue runs ops at once; false is
 /// errc::cancelled.
 template <class M, class B, class P, class Q, class GoOn>
-result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages,
-                                              std::span<const std::uint8_t> pixels, GoOn&& go_on) {
+result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages, std::span<const image> squares,
+                                              GoOn&& go_on) {
   const auto& tower = *stages.tower;
-  const matrix_view<float> features = allocate_matrix(q, tower.config().features(), tower.config().hidden);  // (P, Dv)
+  const auto n = static_cast<std::ptrdiff_t>(squares.size());
+  const matrix_view<float> features =
+      allocate_matrix(q, n * tower.config().features(), tower.config().hidden);  // (n·P, Dv)
   arena_scope scope(q.workspace());
-  const auto bytes = static_cast<std::ptrdiff_t>(pixels.size());
-  const vector_view<std::uint8_t> rgb(q.workspace().template allocate<std::uint8_t>(bytes), dynamic_shape<1>(bytes));
+  const std::ptrdiff_t bytes = std::ptrdiff_t{3} * tower.config().image * tower.config().image;
+  const vector_view<std::uint8_t> rgb(q.workspace().template allocate<std::uint8_t>(n * bytes),
+                                      dynamic_shape<1>(n * bytes));
   bool whole = go_on();
   if (whole) {
-    upload(q, rgb, pixels);
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      upload(q, vector_view<std::uint8_t>(rgb.data() + i * bytes, dynamic_shape<1>(bytes)),
+             squares[static_cast<std::size_t>(i)].pixels());
     if constexpr (runs_at_once<Q>)
       whole = tower.forward(q, features, rgb, stages.pixel_table.matrix(), go_on);
     else
@@ -40,17 +55,66 @@ result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>&
   return matrix_view<const float>(features);
 }
 
-/// Computes the image tokens y (rows, D) of an image's features.
+/// Computes y (rows, D) of one square's features.
 template <class M, class B, class P, class Q>
 void project(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, matrix_view<const float> features) {
   arena_scope scope(q.workspace());
   stages.projector->forward(q, y, as_operand<operand_of<B, typename P::projector>>(q, features));
 }
 
-/// Runs an image on a planning queue and returns its number of image tokens. Errors: a projector that makes none or
-/// more than `context`, or does not write all of them; ops whose operands do not fit.
+/// Calls use(first square, features) for the features (n·P, Dv) of each run of at most `squares_at_once` squares.
+template <class M, class B, class P, class Q, class GoOn, class Use>
+result<void> try_each_features(Q& q, const model_stages<M, B, P>& stages, std::span<const image> squares, GoOn&& go_on,
+                               Use&& use) {
+  const std::size_t most = static_cast<std::size_t>(squares_at_once);
+  for (std::size_t first = 0; first < squares.size(); first += most) {
+    arena_scope scope(q.workspace());
+    LLAVA_TRY(features,
+              try_features(q, stages, squares.subspan(first, (std::min)(most, squares.size() - first)), go_on));
+    LLAVA_CHECK(use(static_cast<std::ptrdiff_t>(first), features));
+  }
+  return {};
+}
+
+/// Computes the image tokens y (n·rows, D) of n squares, in order. `rows`: image tokens of one square.
+template <class M, class B, class P, class Q, class GoOn>
+result<void> try_project_squares(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, std::ptrdiff_t rows,
+                                 std::span<const image> squares, GoOn&& go_on) {
+  const std::ptrdiff_t features = stages.tower->config().features();
+  return try_each_features(q, stages, squares, go_on, [&](std::ptrdiff_t first, matrix_view<const float> seen) {
+    for (std::ptrdiff_t i = 0; i * features < seen.extent(0); ++i)
+      project(q, stages, rows_of(y, (first + i) * rows, rows), rows_of(seen, i * features, features));
+    return result<void>();
+  });
+}
+
+/// Copies numbers of a plan to the backend, for as long as the caller's arena_scope.
+template <class T, class Q>
+vector_view<T> uploaded(Q& q, std::span<const T> numbers) {
+  const auto n = static_cast<std::ptrdiff_t>(numbers.size());
+  const vector_view<T> to(q.workspace().template allocate<T>(n), dynamic_shape<1>(n));
+  upload(q, to, numbers);
+  return to;
+}
+
+/// Gathers the image tokens y (T, D) of an image from x, the rows of all squares and the newline. weights: empty, or
+/// (T, 4) beside rows (T, 4).
+template <class Q>
+void merge(Q& q, matrix_view<float> y, matrix_view<const float> x, std::span<const std::int32_t> rows,
+           std::span<const float> weights) {
+  arena_scope scope(q.workspace());
+  const vector_view<const std::int32_t> from = uploaded(q, rows);
+  if (weights.empty()) return gather_rows(q, y, x, from);
+  const dynamic_shape<2> four(y.extent(0), 4);
+  const vector_view<const float> factors = uploaded(q, weights);
+  mix_rows(q, y, x, matrix_view<const std::int32_t>(from.data(), four), matrix_view<const float>(factors.data(), four));
+}
+
+/// Runs the encoding of the largest image on a planning queue and returns the number of image tokens of a square.
+/// Errors: a projector that makes none or more than `context`, does not write all of them, or does not fit the image's
+/// merge; ops whose operands do not fit.
 template <class M, class B, class P, class Q>
-result<int> try_plan_image(Q& q, const model_stages<M, B, P>& stages, int context) {
+result<int> try_plan_encoding(Q& q, const model_stages<M, B, P>& stages, const image_config& c, int context) {
   const auto& tower = stages.tower->config();
   const int features = tower.features();
   const std::int64_t made = stages.projector->rows(features);
@@ -58,14 +122,17 @@ result<int> try_plan_image(Q& q, const model_stages<M, B, P>& stages, int contex
     return fail(errc::mismatch,
                 text_of("llava: the projector makes ", made, " image tokens from ", features,
                         " features, expected 1 to ", context, ", the model's context; correct its rows()"));
+  LLAVA_CHECK(try_check_image_size(tower.image, tower.image, "the square that the vision tower sees"));
+  LLAVA_CHECK(try_plan_image(c, static_cast<int>(made), tower.image, tower.image));
   arena_scope scope(q.workspace());
   const matrix_view<float> tokens = allocate_matrix(q, made, stages.text->config().hidden);  // (rows, D)
-  const std::vector<std::uint8_t> black(static_cast<std::size_t>(std::int64_t{tower.image} * tower.image * 3));
+  const auto squares = (std::min)(std::ptrdiff_t{most_squares(c)}, squares_at_once);
+  const std::vector<image> black(static_cast<std::size_t>(squares), image(tower.image, tower.image));
   LLAVA_TRY(seen, try_features(q, stages, black, [] { return true; }));
   LLAVA_CHECK(q.finish());
   coverage written(tokens);
   q.workspace().watch(&written);
-  project(q, stages, tokens, seen);
+  project(q, stages, tokens, rows_of(seen, 0, features));
   q.workspace().watch(nullptr);
   if (const result<void> planned = q.finish(); !planned) {
     const std::string sentence(planned.error().sentence());
@@ -75,6 +142,14 @@ result<int> try_plan_image(Q& q, const model_stages<M, B, P>& stages, int contex
   if (const std::ptrdiff_t row = written.first_missing_row(); row >= 0)
     return fail(errc::mismatch, text_of("llava: the projector makes ", made, " image tokens, as its rows() says, but ",
                                         "no op writes all of row ", row));
+  if (c.tiling.count > 0 && c.tiling.merge != tile_merge::flat) {
+    const auto most = static_cast<std::size_t>(most_image_tokens(c, static_cast<int>(made)));
+    const std::size_t terms = c.tiling.shrinks_to > 0 ? 4 : 1;
+    const dynamic_shape<2> merged(static_cast<std::ptrdiff_t>(most), tokens.extent(1));
+    merge(q, matrix_view<float>(tokens.data(), merged), tokens, std::vector<std::int32_t>(most * terms),
+          std::vector<float>(terms > 1 ? most * terms : 0));
+    LLAVA_CHECK(q.finish());
+  }
   return static_cast<int>(made);
 }
 

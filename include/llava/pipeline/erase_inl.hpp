@@ -54,6 +54,10 @@ struct erased_model_of final : erased_model {
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const override {
     return model->opened.tokenizer.decode(ids, skip_special);
   }
+  result<int> try_count_image_tokens(int width, int height) const override {
+    LLAVA_TRY(plan, model->try_plan(width, height));
+    return plan.tokens;
+  }
   result<std::vector<float>> try_pixels(const image& img) const override { return model->try_pixels(img); }
   result<std::vector<float>> try_features(const image& img) const override { return model->try_features_of(img); }
   result<std::vector<float>> try_image_tokens(const image& img) const override { return model->try_image_tokens(img); }

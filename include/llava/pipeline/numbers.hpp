@@ -23,6 +23,13 @@ concept fixed_model = requires {
   { M::projection } -> std::convertible_to<projector_config>;
 };
 
+/// M states how the image tokens of any resolution are merged. Otherwise the folder decides, also that an image is one
+/// square.
+template <class M>
+concept states_merge = requires {
+  { M::merge } -> std::convertible_to<tile_merge>;
+};
+
 /// M states at least one of them. To state only some is an error.
 template <class M>
 concept states_numbers = requires {
@@ -83,6 +90,10 @@ result<void> try_confirm(const model_description& d, std::string_view folder) {
     if (d.has_vision) {
       detail::compare(M::vision, d.vision, mistakes);
       detail::compare(M::projection, d.projector, mistakes);
+      if constexpr (states_merge<M>)
+        if (d.image.tiling.count == 0 || d.image.tiling.merge != M::merge)
+          mistakes.push_back(text_of("merge: the model has ", name_of(M::merge), ", the folder has ",
+                                     d.image.tiling.count == 0 ? "one square" : name_of(d.image.tiling.merge)));
     }
     detail::compare(M::text, d.text, mistakes);
     if (!mistakes.empty()) {

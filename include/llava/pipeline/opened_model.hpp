@@ -16,6 +16,7 @@
 #include <llava/chat_model.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/image/image.hpp>
+#include <llava/image/plan.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/pipeline/workspace.hpp>
@@ -34,7 +35,7 @@ class opened_model {
   checkpoint opened;
   std::shared_ptr<executor> threads;
   int context = 0;     ///< tokens of the longest conversation
-  int image_rows = 0;  ///< image tokens per image
+  int image_rows = 0;  ///< image tokens of one square of an image
   step_limits limits;
   std::shared_ptr<block_allocator> blocks;
 
@@ -51,6 +52,8 @@ class opened_model {
   }
   /// Returns the prompt of these turns.
   virtual result<std::string> try_prompt(std::span<const message> turns) const = 0;
+  /// Plans an image of width × height pixels: its squares and its number of image tokens.
+  result<image_plan> try_plan(int width, int height) const;
   /// Computes the image tokens of an image, in the backend's memory, with an adapter or null.
   result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, const stop_signal& stop,
                                                                const adapter* with = nullptr) const;
@@ -62,7 +65,7 @@ class opened_model {
   /// Documented in pipeline.hpp.
   /// @{
   result<std::string> try_first_prompt(std::size_t images, std::string_view question) const;
-  result<image> try_square(const image& img) const;
+  result<std::vector<image>> try_squares(const image& img) const;
   result<std::vector<float>> try_pixels(const image& img) const;
   result<std::vector<float>> try_features_of(const image& img) const;
   result<std::vector<float>> try_image_tokens(const image& img) const;
@@ -71,10 +74,11 @@ class opened_model {
  protected:
   explicit opened_model(checkpoint c) : opened(std::move(c)) {}
   virtual result<std::unique_ptr<workspace>> try_make_workspace() const = 0;
-  /// Computes the features (features, Dv) of a square image.
-  virtual result<std::vector<float>> try_features(const image& square) const = 0;
-  /// Computes the image tokens of a square image.
-  virtual result<image_tokens> try_encode(const image& square, const stop_signal& stop, const adapter* with) const = 0;
+  /// Computes the features (n, features, Dv) of n squares.
+  virtual result<std::vector<float>> try_features(std::span<const image> squares) const = 0;
+  /// Computes the image tokens of the squares of a planned image.
+  virtual result<image_tokens> try_encode(std::span<const image> squares, const image_plan& plan,
+                                          const stop_signal& stop, const adapter* with) const = 0;
   /// Copies image tokens (rows, D) to host memory.
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
 

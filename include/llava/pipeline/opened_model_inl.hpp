@@ -16,8 +16,9 @@ LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encod
                                                                                         const stop_signal& stop,
                                                                                         const adapter* with) const {
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
-    LLAVA_TRY(square, try_square(img));
-    LLAVA_TRY(tokens, try_encode(square, stop, with));
+    LLAVA_TRY(plan, try_plan(img.width(), img.height()));
+    LLAVA_TRY(squares, try_cut_squares(img, opened.description.image, plan));
+    LLAVA_TRY(tokens, try_encode(squares, plan, stop, with));
     return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
   });
 }
@@ -36,31 +37,41 @@ LLAVA_INLINE result<std::string> opened_model::try_first_prompt(std::size_t imag
   });
 }
 
-LLAVA_INLINE result<image> opened_model::try_square(const image& img) const {
+LLAVA_INLINE result<image_plan> opened_model::try_plan(int width, int height) const {
   if (!opened.description.has_vision)
     return fail(errc::unsupported, "llava: this model has no vision tower; it answers text only");
-  return try_preprocess(img, opened.description.image);
+  return try_plan_image(opened.description.image, image_rows, width, height);
+}
+
+LLAVA_INLINE result<std::vector<image>> opened_model::try_squares(const image& img) const {
+  LLAVA_TRY(plan, try_plan(img.width(), img.height()));
+  return try_cut_squares(img, opened.description.image, plan);
 }
 
 LLAVA_INLINE result<std::vector<float>> opened_model::try_pixels(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(square, try_square(img));
-    return pixel_values(square, normalise_table(opened.description.image));
+    LLAVA_TRY(squares, try_squares(img));
+    const byte_table table = normalise_table(opened.description.image);
+    std::vector<float> all;
+    for (const image& square : squares) {
+      const std::vector<float> values = pixel_values(square, table);
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
   });
 }
 
 LLAVA_INLINE result<std::vector<float>> opened_model::try_features_of(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(square, try_square(img));
-    return try_features(square);
+    LLAVA_TRY(squares, try_squares(img));
+    return try_features(squares);
   });
 }
 
 LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(square, try_square(img));
-    LLAVA_TRY(tokens, try_encode(square, {}, nullptr));
-    return try_values(tokens);
+    LLAVA_TRY(tokens, try_encode_image(img, {}));
+    return try_values(*tokens);
   });
 }
 

@@ -51,21 +51,27 @@ class pipeline {
   llava::session session() const { return llava::session(state_); }
   llava::batch batch() const { return llava::batch(state_); }
 
+  /// Returns the number of image tokens of an image of width × height pixels. Nothing is computed for it.
+  result<int> try_count_image_tokens(int width, int height) const {
+    LLAVA_TRY(plan, state_->try_plan(width, height));
+    return plan.tokens;
+  }
+
   /// @name Stages
   /// The results of each stage in host memory, for comparison with another program.
   /// @{
 
-  /// Returns the square image, the tower's input.
-  result<image> try_preprocess(const image& img) const { return state_->try_square(img); }
-  /// Returns the normalised pixels (3, S, S).
+  /// Returns the n squares of the image, the tower's input. n is 1 unless the model takes any resolution.
+  result<std::vector<image>> try_preprocess(const image& img) const { return state_->try_squares(img); }
+  /// Returns the normalised pixels (n, 3, S, S).
   result<std::vector<float>> try_pixels(const image& img) const { return state_->try_pixels(img); }
-  /// Computes the features (features, Dv), the projector's input.
+  /// Computes the features (n, features, Dv), the projector's input.
   result<std::vector<float>> try_features(const image& img) const { return state_->try_features_of(img); }
-  /// Computes the image tokens (rows, D) in the backend's memory.
+  /// Computes the image tokens (T, D) in the backend's memory.
   result<std::shared_ptr<const image_tokens>> try_encode(const image& img, const stop_signal& stop = {}) const {
     return state_->try_encode_image(img, stop);
   }
-  /// Computes the image tokens (rows, D).
+  /// Computes the image tokens (T, D).
   result<std::vector<float>> try_image_tokens(const image& img) const { return state_->try_image_tokens(img); }
   /// @}
 

@@ -140,18 +140,16 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
                                                   bool by_chat_template) {
   LLAVA_CHECK(model_->try_accept(adapter.get()));
   sequence_.use(adapter);
-  std::vector<std::shared_ptr<const image_tokens>> encoded;
   std::vector<int> rows;
-  std::size_t same = 0;  // number of leading images that are unchanged
+  std::int64_t of_images = 0;
   for (const image& img : images) {
-    if (same == encoded.size() && same < sequence_.images.size() && sequence_.images[same] == img) {
-      encoded.push_back(sequence_.encoded[same++]);
-    } else {
-      LLAVA_TRY(tokens, model_->try_encode_image(img, hooks.stop, adapter.get()));
-      encoded.push_back(std::move(tokens));
-    }
-    rows.push_back(encoded.back()->rows);
+    LLAVA_TRY(plan, model_->try_plan(img.width(), img.height()));
+    rows.push_back(plan.tokens);
+    of_images += plan.tokens;
   }
+  if (of_images > model_->context)
+    return fail(errc::context_full, text_of("llava: the images have ", of_images,
+                                            " image tokens, expected at most the context of ", model_->context));
   const model_description& d = model_->opened.description;
   const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
   LLAVA_TRY(tokens, try_splice(prompt_ids(model_->opened.tokenizer, d, prompt, !images.empty(), by_chat_template),
@@ -166,6 +164,16 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
     return fail(errc::context_full,
                 text_of("llava: the prompt has ", tokens.size(), " tokens, images included; config.json's ",
                         "tokenizer_model_max_length is ", d.longest_prompt, ", where the reference cuts it off"));
+  std::vector<std::shared_ptr<const image_tokens>> encoded;
+  std::size_t same = 0;  // number of leading images that are unchanged
+  for (const image& img : images) {
+    if (same == encoded.size() && same < sequence_.images.size() && sequence_.images[same] == img) {
+      encoded.push_back(sequence_.encoded[same++]);
+    } else {
+      LLAVA_TRY(of_image, model_->try_encode_image(img, hooks.stop, adapter.get()));
+      encoded.push_back(std::move(of_image));
+    }
+  }
   // A different image in the same place has the same tokens, so the common prefix ends before it.
   for (std::size_t i = 0; i < sequence_.tokens.size(); ++i)
     if (sequence_.tokens[i].is_image() && static_cast<std::size_t>(sequence_.tokens[i].image()) >= same) {

@@ -17,7 +17,8 @@
 
 LLAVA_BEGIN
 
-/// The stages of a model. A text-only model has no tower and no projector.
+/// The stages of a model. A text-only model has no tower and no projector. A model of any resolution may have a
+/// newline, which ends each row of the tiles' map.
 template <class M, class B, class P>
 struct model_stages {
   using numbers = detail::numbers<M>;
@@ -29,7 +30,8 @@ struct model_stages {
   std::optional<tower_type> tower;
   std::optional<projector_type> projector;
   std::optional<decoder_type> text;
-  parameter<B> pixel_table;  ///< (3, 256): the normalised value of each byte, by channel
+  std::optional<parameter<B>> newline;  ///< (D)
+  parameter<B> pixel_table;             ///< (3, 256): the normalised value of each byte, by channel
 
   /// Makes the stages. config.json decides the choices that M leaves open. A decoder and activations that M fixes must
   /// agree with it. A projector that M fixes may differ from it: only the names and shapes of its weights are checked
@@ -54,6 +56,7 @@ struct model_stages {
     if constexpr (requires { projector.choose(std::string_view{}); })
       LLAVA_CHECK(try_choose(projector, "projector", d.projector_type, from.path));
     emplace(s.projector, projector, d.projector);
+    if (d.image.tiling.has_newline()) s.newline.emplace();
     return result<model_stages>(std::move(s));
   }
 
@@ -71,6 +74,7 @@ struct model_stages {
   void each(Visit&& visit) {
     if (tower) tower->each(visit);
     if (projector) projector->each(visit);
+    if (newline) visit(std::string("image_newline"), *newline, tensor_dims{text->config().hidden});
     text->each(visit);
   }
 

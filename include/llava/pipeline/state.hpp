@@ -102,25 +102,38 @@ struct pipeline_state final : opened_model {
     const pipeline_state* state_;
   };
 
-  result<std::vector<float>> try_features(const image& square) const override {
+  result<std::vector<float>> try_features(std::span<const image> squares) const override {
     LLAVA_TRY(lent, try_lend());
     auto& q = queue_of(lent);
-    arena_scope scope(q.workspace());
-    LLAVA_TRY(rows, llava::try_features(q, stages, square.pixels(), [] { return true; }));
-    return try_read(q, rows);
+    std::vector<float> all;
+    const auto read = [&](std::ptrdiff_t, matrix_view<const float> rows) -> result<void> {
+      LLAVA_TRY(values, try_read(q, rows));
+      all.insert(all.end(), values.begin(), values.end());
+      return {};
+    };
+    LLAVA_CHECK(try_each_features(
+        q, stages, squares, [] { return true; }, read));
+    return result<std::vector<float>>(std::move(all));
   }
-  result<image_tokens> try_encode(const image& square, const stop_signal& stop,
+  result<image_tokens> try_encode(std::span<const image> squares, const image_plan& plan, const stop_signal& stop,
                                   [[maybe_unused]] const adapter* with) const override {
-    LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), image_rows, stages.text->config().hidden));
-    LLAVA_TRY(lent, try_lend());
+    const int rows = plan.squares() * image_rows, width = stages.text->config().hidden;
+    LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), rows + (stages.newline ? 1 : 0), width));
+    image_tokens merged;
+    if (!plan.token_rows.empty()) {
+      LLAVA_TRY(made, image_tokens::try_make(backend.memory(), plan.tokens, width));
+      merged = std::move(made);
+    }
+    LLAVA_TRY(lent, try_lend());  // is given back, which waits for its ops, before the memory is
     auto& q = queue_of(lent);
     if constexpr (has_adapters)
       if (with) q.adapt(0, ops::every_row, with->weights());
-    arena_scope scope(q.workspace());
-    LLAVA_TRY(features, llava::try_features(q, stages, square.pixels(), [&] { return !stop.stop_requested(); }));
-    project(q, stages, tokens.view(), features);
+    LLAVA_CHECK(
+        try_project_squares(q, stages, tokens.view(), image_rows, squares, [&] { return !stop.stop_requested(); }));
+    if (stages.newline) copy(q, rows_of(tokens.view(), rows, 1), stages.newline->matrix());
+    if (!plan.token_rows.empty()) merge(q, merged.view(), tokens.view(), plan.token_rows, plan.weights);
     LLAVA_CHECK(q.finish());
-    return result<image_tokens>(std::move(tokens));
+    return result<image_tokens>(std::move(plan.token_rows.empty() ? tokens : merged));
   }
   result<std::vector<float>> try_values(const image_tokens& tokens) const override {
     LLAVA_TRY(lent, try_lend());
@@ -174,7 +187,7 @@ struct pipeline_state final : opened_model {
     limits.logit_rows = limits.sequences;
     limits.blocks = context / kv_block + 1;
 
-    LLAVA_TRY(planned, try_plan());
+    LLAVA_TRY(planned, try_plan_activations());
     arena_bytes = planned;
     return try_keep_budget(options, cache.bytes(), arena_bytes);
   }
@@ -201,11 +214,12 @@ struct pipeline_state final : opened_model {
 
   /// Returns the bytes of activations. It runs the largest step and an image on a planning queue, which computes
   /// nothing. Ops check their operands there, so most mistakes in a user's projector or op are errors of opening.
-  result<std::size_t> try_plan() {
+  result<std::size_t> try_plan_activations() {
     typename B::queue planning(backend, *threads, arena{});
     LLAVA_CHECK(plan_step(planning, *stages.text, cache, limits));
     if (stages.tower) {
-      LLAVA_TRY(rows, try_plan_image(planning, stages, opened.description.text.context));
+      const model_description& d = opened.description;
+      LLAVA_TRY(rows, try_plan_encoding(planning, stages, d.image, d.text.context));
       image_rows = rows;
     }
     if constexpr (has_adapters) adaptable = detail::adaptable_weights(stages, planning.multiplied());

@@ -4,7 +4,7 @@
 ///   each(visit)                               visits its weights, named "projector.…": visit(name, slot, dims)
 ///   rows(features)                            returns the number of image tokens for `features` features; at least 1
 ///   forward(queue, y, x)                      x (features, Dv), a matmul operand of F -> y (rows(features), D) f32;
-///                                             ops must write all of y
+///                                             ops must write all of y; called once for every square of an image
 /// In the list of `any` it needs a `name`, by which config.json chooses it. docs/adding-a-projector.md shows a new one.
 /// Opening a model runs `forward` once with shapes alone and returns its mistakes as errors.
 #pragma once

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tower: the vision tower, from a square image to the features that the projector takes. It is a tag with a member
+/// tower: the vision tower, from square images to the features that the projector takes. It is a tag with a member
 /// template `stage<B, Numbers, F, Act>`. Numbers is fixed<&M::vision> or loaded<vision_config>, F the format of the
 /// weights, Act the activation of the MLP or one_of several.
 ///   stage(numbers, act)
 ///   config()                                  returns the numbers
 ///   each(visit)                               visits its weights, named "vision.…": visit(name, slot, dims)
 ///   forward(queue, features, rgb, table, go_on)
-///                                             rgb (S·S·3) bytes and table (3, 256), the normalised value of each byte
-///                                             by channel, -> features (config().features(), Dv). `go_on` is called
-///                                             before every layer; if it returns false, so does forward
+///                                             rgb (n·S·S·3) bytes of n squares and table (3, 256), the normalised
+///                                             value of each byte by channel, -> features (n·config().features(), Dv),
+///                                             those of a square independent of the others. `go_on` is called before
+///                                             every layer; if it returns false, so does forward. n is 1 unless the
+///                                             model takes any resolution
 /// Only ops read elements. Models name one as `using tower =`; docs/adding-a-model.md.
 #pragma once
 #include <concepts>

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// clip_tower: the vision transformer of CLIP and SigLIP (class vit), from a square image to the features that the
+/// clip_tower: the vision transformer of CLIP and SigLIP (class vit), from square images to the features that the
 /// projector takes. Contract: concept.hpp.
 ///
 ///   rgb (S·S·3) -> patches (P, 3·p·p) -> tokens (1 + P, Dv) -> layers_run() of the layers -> features (P, Dv)
+///
+/// Several squares are one product in every linear layer; attention stays inside a square, so a square's features do
+/// not depend on the others (R14).
 ///
 /// Layer: h += out(attention(LN1 h)); h += fc2(act(fc1(LN2 h))). With select_layer −2 the last layer of the checkpoint
 /// is neither run nor read. Follows transformers' CLIPVisionModel and SiglipVisionModel.
@@ -65,43 +68,53 @@ class vit {
       layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
   }
 
-  /// Computes the features (features(), Dv) of one image. rgb (S·S·3) bytes and table (3, 256) are in the backend's
+  /// Computes the features (n·features(), Dv) of n squares. rgb (n·S·S·3) bytes and table (3, 256) are in the backend's
   /// memory. `go_on` is called before every layer. If it returns false, so does forward, and the features are not
   /// written.
   template <class Q, class GoOn>
   bool forward(Q& q, matrix_view<float> features, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
                GoOn&& go_on) const {
     arena_scope scope(q.workspace());
-    const int first = n_->class_token ? 1 : 0;
-    const matrix_view<float> h = allocate_matrix(q, n_->tokens(), n_->hidden);  // (1 + P, Dv)
-    {
-      arena_scope patch_scope(q.workspace());
-      const matrix_view<operand> patches =
-          allocate_matrix<operand>(q, n_->patches(), n_->patch_values());  // (P, 3·p·p)
-      patchify(q, patches, rgb, table, n_->image, n_->patch);
-      patches_.forward(q, rows_of(h, first, n_->patches()), patches);
+    const std::ptrdiff_t bytes = std::ptrdiff_t{3} * n_->image * n_->image;  // of a square
+    const std::ptrdiff_t squares = rgb.size() < bytes ? 1 : rgb.size() / bytes, tokens = n_->tokens();
+    const matrix_view<float> h = allocate_matrix(q, squares * tokens, n_->hidden);  // (n·(1 + P), Dv)
+    for (std::ptrdiff_t i = 0; i < squares; ++i) {
+      const std::ptrdiff_t size = i + 1 < squares ? bytes : rgb.size() - i * bytes;
+      embed(q, rows_of(h, i * tokens, tokens), {rgb.data() + i * bytes, dynamic_shape<1>(size)}, table);
     }
-    if (n_->class_token) copy(q, rows_of(h, 0, 1), class_token_.matrix());
-    add(q, h, positions_.matrix());
     if (n_->pre_norm) pre_norm_.forward(q, h, h, n_->eps);
 
     for (const auto& layer : layers_) {
       if (!go_on()) return false;
       run(q, h, layer);
     }
-    const int from = n_->select == feature_select::patch ? first : 0;
-    copy(q, features, rows_of(matrix_view<const float>(h), from, features.extent(0)));
+    const std::ptrdiff_t from = n_->select == feature_select::patch ? first_patch() : 0, rows = n_->features();
+    for (std::ptrdiff_t i = 0; i < squares; ++i)
+      copy(q, rows_of(features, i * rows, rows), rows_of(matrix_view<const float>(h), i * tokens + from, rows));
     return true;
   }
 
  private:
   using operand = operand_of<B, F>;
 
+  int first_patch() const { return n_->class_token ? 1 : 0; }
+
+  /// Computes the tokens h (1 + P, Dv) of one square before the first norm.
+  template <class Q>
+  void embed(Q& q, matrix_view<float> h, vector_view<const std::uint8_t> rgb, matrix_view<const float> table) const {
+    arena_scope scope(q.workspace());
+    const matrix_view<operand> patches = allocate_matrix<operand>(q, n_->patches(), n_->patch_values());  // (P, 3·p·p)
+    patchify(q, patches, rgb, table, n_->image, n_->patch);
+    patches_.forward(q, rows_of(h, first_patch(), n_->patches()), patches);
+    if (n_->class_token) copy(q, rows_of(h, 0, 1), class_token_.matrix());
+    add(q, h, positions_.matrix());
+  }
+
   template <class Q>
   void run(Q& q, matrix_view<float> h, const vit_layer<B, F>& w) const {
     arena_scope scope(q.workspace());
-    const std::ptrdiff_t tokens = h.extent(0), width = h.extent(1);
-    const matrix_view<operand> x = allocate_matrix<operand>(q, tokens, width);  // (1 + P, Dv)
+    const std::ptrdiff_t tokens = h.extent(0), width = h.extent(1), square = n_->tokens();
+    const matrix_view<operand> x = allocate_matrix<operand>(q, tokens, width);  // (n·(1 + P), Dv)
     {
       arena_scope attention_scope(q.workspace());
       const matrix_view<float> queries = allocate_matrix(q, tokens, width);
@@ -111,11 +124,13 @@ class vit {
       w.q.forward(q, queries, x);
       w.k.forward(q, keys, x);
       w.v.forward(q, values, x);
-      attention(q, x, queries, keys, values,
-                attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim()))});
+      const attention_parameters how{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim()))};
+      for (std::ptrdiff_t i = 0; i < tokens; i += square)
+        attention(q, rows_of(x, i, square), rows_of(queries, i, square), rows_of(keys, i, square),
+                  rows_of(values, i, square), how);
       add_linear(q, h, x, w.out);
     }
-    const matrix_view<operand> inner = allocate_matrix<operand>(q, tokens, n_->ffn);  // (1 + P, ffn)
+    const matrix_view<operand> inner = allocate_matrix<operand>(q, tokens, n_->ffn);  // (n·(1 + P), ffn)
     w.norm2.forward(q, x, h, n_->eps);
     visit_choice(act_, [&](auto act) { w.fc1.forward(q, inner, x, act); });
     add_linear(q, h, inner, w.fc2);

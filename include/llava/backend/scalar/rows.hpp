@@ -42,6 +42,25 @@ inline void gather_rows(queue& q, matrix_view<float> y, matrix_view<const float>
   });
 }
 
+inline void mix_rows(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const std::int32_t> from,
+                     matrix_view<const float> weights) {
+  if (!q.accepts(ops::mix_rows_shapes(y, x, from, weights))) return;
+  q.submit([&](workers on) {
+    for (std::ptrdiff_t t = 0; t < from.extent(0); ++t)
+      for (std::ptrdiff_t k = 0; k < from.extent(1); ++k)
+        if (from(t, k) >= x.extent(0))
+          return q.reject(ops::row_index_error("mix_rows", "from", t, k, from(t, k), x.extent(0)));
+    on.split(y.extent(0), on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      for (std::ptrdiff_t t = first; t < last; ++t) {
+        std::memset(y.row(t), 0, static_cast<std::size_t>(y.extent(1)) * sizeof(float));
+        for (std::ptrdiff_t k = 0; k < from.extent(1); ++k)
+          if (from(t, k) >= 0)
+            for (std::ptrdiff_t i = 0; i < y.extent(1); ++i) y(t, i) += weights(t, k) * x(from(t, k), i);
+      }
+    });
+  });
+}
+
 inline void add(queue& q, matrix_view<float> y, matrix_view<const float> x) {
   if (!q.accepts(ops::add_shapes(y, x))) return;
   q.submit([&](workers) {
