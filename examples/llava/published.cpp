@@ -18,7 +18,7 @@ bool print_published(std::string_view name) {
   line("files:", "neither in a folder nor in the Hugging Face cache");
   line("form:", name_of(m->form));
   line("type:", "llava::", m->type.empty() ? "any" : m->type);
-  line("base:", m->base);
+  line("base:", m->base, m->form == llava::published_form::model ? "" : ", to be given with --model-base");
   line("tower:", m->tower.empty() ? "in its files" : m->tower);
   line("conversation:", llava::conversation_of_model(m->name));
   line("licence:", m->licence.empty() ? "unknown; see the model's card, and its base's" : m->licence);

@@ -280,7 +280,9 @@ class Info(unittest.TestCase):
                          ("llava::llava_mpt_7b", "MPT-7B-chat", "mpt"))
         self.assertEqual(said["tower"], "openai/clip-vit-large-patch14")
         self.assertTrue(said["licence"].startswith("unknown"))
-        self.assertIn("a delta", self.about("LLaVA-7b-delta-v0")["form"])
+        delta = self.about("LLaVA-7b-delta-v0")
+        self.assertIn("a delta", delta["form"])
+        self.assertIn("LLaMA-7B, to be given with --model-base", delta["base"])
 
     def test_any_other_name_is_an_error(self):
         done = llava("info", "liuhaotian/llava-v9")
