@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Recognises a folder that holds no model, or none that this library opens: a projector alone, a GGUF file beside other
-/// files. Used when a file of a model is missing, so that the error says what is there instead.
+/// Recognises a folder that holds no model, or none that this library opens: a projector alone, a GGUF file beside
+/// other files. Used when a file of a model is missing, so that the error says what is there instead.
 #pragma once
 #include <unistd.h>
 
