@@ -36,7 +36,7 @@ llava::error is_there(const std::string& file) {
 }  // namespace
 
 void model_options::add_to(CLI::App& command, const std::string& name) {
-  command.add_option(name, path, "Folder of the model, or its name in the Hugging Face cache")->required();
+  command.add_option(name, path, "Folder or GGUF file of the model, or its name in the Hugging Face cache")->required();
   command.add_option("--model-base", base, "The model under a folder that holds a projector alone, or a delta");
   command.add_option("--backend", backend, "Backend that runs the model")
       ->check(CLI::IsMember({"simd", "scalar"}))
@@ -53,6 +53,8 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
                      "Packed file of quantised weights, for faster starts; written if absent");
   command.add_option("--conv-mode", conversation,
                      "Conversation template, by the reference's name; default: the folder's");
+  command.add_option("--mmproj", mmproj, "GGUF file of the vision tower; default: the one beside the model");
+  command.add_flag("--legacy-tokenizer", legacy_tokenizer, "GGUF: the tokenizer of a model of LLaMA 1");
 }
 
 llava::result<llava::chat_model> model_options::try_open() const {
@@ -62,6 +64,8 @@ llava::result<llava::chat_model> model_options::try_open() const {
   options.packed_file = packed_file;
   options.model_base = base;
   options.conversation = conversation;
+  options.mmproj = mmproj;
+  options.legacy_tokenizer = legacy_tokenizer;
   options.report = [&](const llava::progress& p) {
     bar.show(p);
     return true;

@@ -10,9 +10,11 @@
 #include <string_view>
 #include <vector>
 
-/// --model-path, --model-base, --backend, --dtype, --threads, --conv-mode, --packed-file.
+/// --model-path, --model-base, --backend, --dtype, --threads, --conv-mode, --packed-file,
+/// --mmproj, --legacy-tokenizer.
 struct model_options {
-  std::string path, base, backend = "simd", dtype = "auto", conversation, packed_file;
+  std::string path, base, backend = "simd", dtype = "auto", conversation, packed_file, mmproj;
+  bool legacy_tokenizer = false;
   int threads = 0;
 
   /// `name` is how the model is given: an option, or also a positional argument ("MODEL,--model-path").

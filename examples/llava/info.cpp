@@ -13,6 +13,11 @@
 
 namespace {
 
+struct info_options {
+  std::string name;
+  llava::gguf_options gguf;
+};
+
 void say(std::string_view what, const std::string& value) {
   std::printf("%-13s %s\n", llava::text_of(what, ":").c_str(), value.c_str());
 }
@@ -38,24 +43,29 @@ void say_checkpoint(const llava::checkpoint& c) {
                                      d.conversation.reason, ")"));
   std::map<std::string, std::uint64_t> bytes;
   c.tensors.for_each([&](const std::string&, const llava::stored_tensor& t) {
-    bytes[t.format.empty() ? std::string(name_of(t.type)) : t.format] += t.bytes.size();
+    if (!t.stored_type.empty())
+      bytes[std::string(t.stored_type)] += t.stored_bytes;
+    else
+      bytes[t.format.empty() ? std::string(name_of(t.type)) : t.format] += t.bytes.size();
   });
   for (const auto& [type, count] : bytes) say("weights", llava::text_of(count, " bytes of ", type));
 }
 
-void info(const std::string& name) {
-  if (!llava::try_resolve_model_folder(name) && print_published(name)) return;
-  say_checkpoint(value_or_give_up(llava::try_open_checkpoint(name)));
+void info(const info_options& o) {
+  if (!llava::try_resolve_model_folder(o.name) && print_published(o.name)) return;
+  say_checkpoint(value_or_give_up(llava::try_open_checkpoint(o.name, {}, o.gguf)));
 }
 
 }  // namespace
 
 void add_info(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("info", "Say what a model is, and what it needs");
-  const auto name = std::make_shared<std::string>();
+  const auto o = std::make_shared<info_options>();
   command
-      .add_option("MODEL,--model-path", *name,
-                  "Folder of the model, its name in the Hugging Face cache, or the name of a published model")
+      .add_option(
+          "MODEL,--model-path", o->name,
+          "Folder or GGUF file of the model, its name in the Hugging Face cache, or the name of a published one")
       ->required();
-  command.callback([name] { info(*name); });
+  command.add_option("--mmproj", o->gguf.mmproj, "GGUF file of the vision tower; default: the one beside the model");
+  command.callback([o] { info(*o); });
 }

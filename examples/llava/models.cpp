@@ -4,8 +4,8 @@
 #include <pipelines.hpp>
 
 #include <algorithm>
-#include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/hub_cache.hpp>
 #include <map>
 
 llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
@@ -24,13 +24,15 @@ std::vector<std::string> compiled_dtypes() {
 }
 
 llava::result<std::string> try_stored_dtype(std::string_view name) {
-  LLAVA_TRY(folder, llava::try_resolve_model_folder(name));
-  LLAVA_TRY(files, llava::try_open_tensors(folder));
-  // A quantised folder has dense tensors too; its quantised tensors decide.
+  LLAVA_TRY(path, llava::try_resolve_model_folder(name));
+  LLAVA_TRY(files, llava::try_open_tensors(path));
+  // A quantised model has dense tensors too; its quantised tensors decide.
   std::map<std::string, std::size_t> dense, blocks;
   files->for_each([&](const llava::stored_tensor& t) {
     if (!t.format.empty())
       blocks[t.format] += t.bytes.size();
+    else if (!t.stored_type.empty())  // GGUF's types that are none of ours fit best into the most precise one of 8 bits
+      blocks[t.stored_type == "Q4_0" ? "q4_0" : "q8_0"] += t.stored_bytes;
     else if (t.type == llava::dtype::float32 || t.type == llava::dtype::float16 || t.type == llava::dtype::bfloat16)
       dense[std::string(name_of(t.type))] += t.bytes.size();
   });

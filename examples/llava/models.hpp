@@ -15,5 +15,6 @@ llava::result<llava::chat_model> try_open_model(std::string_view folder, std::st
 /// Returns the names of the weight formats.
 std::vector<std::string> compiled_dtypes();
 
-/// Returns the name of the block format of a folder's weights, or of the type of most of their bytes.
-llava::result<std::string> try_stored_dtype(std::string_view folder);
+/// Returns the name of the format in which a model's weights lose least: the block format of its weights, or the type
+/// of most of their bytes.
+llava::result<std::string> try_stored_dtype(std::string_view name);

@@ -181,7 +181,8 @@ TEST_CASE("errors name GGUF files, quantised weights and incomplete configuratio
   temporary_folder f("kinds");
   CHECK(error_of(f) == "llava: " + f.path.string() + " has no config.json");
   f.write("model-00001-of-00002.safetensors", "").write("mmproj.gguf", "").write("llava-7b.gguf", "");
-  CHECK(error_of(f).find("holds a GGUF file, llava-7b.gguf, which is not supported") != std::string::npos);
+  CHECK(error_of(f).find("has no config.json; it has a GGUF file, llava-7b.gguf: pass the path of the file") !=
+        std::string::npos);
 
   for (const auto& [config, fragment] :
        {std::pair<const char*, const char*>{

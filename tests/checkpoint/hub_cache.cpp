@@ -38,13 +38,13 @@ TEST_CASE("a folder resolves to itself, without trailing slashes") {
   CHECK(resolved("/") == "/");
 }
 
-TEST_CASE("a file in place of a folder is an error; an inaccessible folder is an error with its reason") {
+TEST_CASE("a file that is not GGUF is an error; an inaccessible folder is an error with its reason") {
   temporary_folder f("files");
   f.write("x.safetensors", "").write("llava.Q4_K_M.gguf", "GGUF");
   CHECK(resolved(f / "x.safetensors") ==
-        "llava: " + (f / "x.safetensors") + " is a file; pass the folder of a model");
-  CHECK(resolved(f / "llava.Q4_K_M.gguf").find("is a GGUF file, which is not supported; pass the folder") !=
-        std::string::npos);
+        "llava: " + (f / "x.safetensors") + " is a file; pass the folder of a model, or a GGUF file (.gguf)");
+  CHECK(resolved(f / "llava.Q4_K_M.gguf") == f / "llava.Q4_K_M.gguf");
+  CHECK(resolved("absent/llava.gguf").find("there is no file absent/llava.gguf: No such file") != std::string::npos);
   CHECK(resolved(f / "x.safetensors/y").find("there is no folder") != std::string::npos);
   CHECK(resolved(f / "x.safetensors/y").find(": Not a directory") != std::string::npos);
   CHECK(resolved(f / "absent").find(": No such file or directory") != std::string::npos);

@@ -290,6 +290,34 @@ class Info(unittest.TestCase):
         self.assertIn("hf download liuhaotian/llava-v9", done.stderr)
 
 
+class Gguf(unittest.TestCase):
+    FOLDER = "tests/data/goldens/gguf_llama"
+    MODEL, VISION = f"{FOLDER}/model.gguf", f"{FOLDER}/mmproj.gguf"
+
+    def test_info_prints_types_and_bytes(self):
+        done = llava("info", self.MODEL)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for line in (f"folder:       {self.MODEL}", "conversation: llava_v1 (general.name is llava-v1.5-random)",
+                     f"weights:      {400 * 34 + 16 * 34} bytes of Q8_0"):  # token_embd, attn_v of layer 0
+            self.assertIn(line, done.stdout.splitlines())
+
+    def test_answers_with_the_mmproj_beside_it_or_named(self):
+        words = ("--image-file", IMAGE, "--query", "hello", "--temperature", "0", "--max-new-tokens", "4")
+        beside = llava("ask", "--model-path", self.MODEL, *words)
+        self.assertEqual((beside.returncode, beside.stderr), (0, ""))
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(self.MODEL, folder)
+            text_only = llava("ask", "--model-path", f"{folder}/model.gguf", *words)
+            self.assertEqual(text_only.returncode, 1)
+            self.assertIn("this model has no vision tower", text_only.stderr)
+            named = llava("ask", "--model-path", f"{folder}/model.gguf", "--mmproj", self.VISION, *words)
+            self.assertEqual((named.returncode, named.stdout), (0, beside.stdout))
+            made = llava("quantize", f"{folder}/model.gguf", "--to", "q4_0", "-o", f"{folder}/new")
+            self.assertEqual(made.returncode, 1)
+            self.assertIn("is a GGUF file, which cannot be quantised", made.stderr)
+            self.assertFalse(os.path.exists(f"{folder}/new"))
+
+
 class Eval(unittest.TestCase):
     def test_scenes_by_kind_and_answers_in_a_file(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -53,6 +53,14 @@ def seeds(target):
         for file in sorted(DATA.glob("**/tokenizer.json")):
             if file.stat().st_size <= LARGEST:
                 yield file.read_bytes()
+    elif target == "gguf":
+        for file in sorted(DATA.glob("goldens/*/*.gguf")):
+            if file.stat().st_size <= LARGEST:
+                yield file.read_bytes()
+        yield b"GGUF\x03" + bytes(19)
+        one = b"\x01" + bytes(7)
+        yield (b"GGUF\x03" + bytes(3) + one + one + one + b"k\x07" + bytes(3) + b"\x01"
+               + one + b"t\x01" + bytes(3) + one + bytes(12) + bytes(34))
     elif target == "config_json":
         for folder in (*goldens, ROOT / "examples" / "tiny"):
             for number, name in enumerate(CONFIGS):

@@ -154,7 +154,9 @@ inline constexpr const char* models[] = {"clip_mha",
                                          "text_qwen2",
                                          "text_qwen2_window",
                                          "original_mpt",
-                                         "text_mpt"};
+                                         "text_mpt",
+                                         "gguf_llama",
+                                         "gguf_qwen2"};
 
 /// Checks the dynamic pipeline of one backend. The weights are f32: exact for every stored type.
 template <class B>

@@ -6,6 +6,7 @@ hf        a folder of LlavaForConditionalGeneration, or with `canvases` of Llava
 hf_new    the same with the names of transformers 5 (model.language_model.…)
 original  haotian-liu/LLaVA's layout: mm_… keys and names; the tower has its own folder or (inside) is in the model's
 text      a language model only
+gguf      a language model and an mmproj in GGUF files (gguf_models.py), opened as the original layout
 """
 import json
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+import gguf_models
 import tiny_tokenizer
 import vicuna_template
 from golden_tokenizers import write_tokenizer
@@ -67,6 +69,7 @@ class Spec:
     inside: bool = False
     tower: str = ""  # siglip: a SigLIP tower for every shape; without it, only for stretch
     canvases: list = field(default_factory=list)  # of any resolution: width and height of each
+    cases: tuple = tuple(CASES)
 
     @property
     def siglip(self):
@@ -74,7 +77,7 @@ class Spec:
 
     @property
     def image_token(self):
-        return -200 if self.layout == "original" else self.image_id
+        return -200 if self.layout in ("original", "gguf") else self.image_id
 
     @property
     def pinpoints(self):
@@ -157,6 +160,14 @@ SPECS = [
          text={"tie_word_embeddings": False}),
     Spec("text_mpt", layout="text", vision=None, text_type="mpt",
          text={"d_model": 16, "n_heads": 4}),
+    Spec("gguf_llama", layout="gguf", cases=("one", "text"),
+         vision={"image_size": 28, "patch_size": 7, "intermediate_size": 64},
+         text={"hidden_size": 32, "intermediate_size": 256, "num_key_value_heads": 2}),
+    Spec("gguf_qwen2", layout="gguf", shape="stretch", select="full", text_type="qwen2", cases=("middle", "text"),
+         vision={"image_size": 28, "patch_size": 7, "intermediate_size": 64, "hidden_act": "gelu_pytorch_tanh",
+                 "layer_norm_eps": 1e-6},
+         text={"hidden_size": 32, "intermediate_size": 64, "num_key_value_heads": 2, "tie_word_embeddings": True,
+               "rope_parameters": {"rope_type": "linear", "rope_theta": 1000000.0, "factor": 2.0}}),
 ]
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -280,6 +291,9 @@ def build(spec, seed, folder):
     vocab = write_tokenizer(spec, folder)
     model = empty_model(spec, vocab)
     randomise(model, seed)
+    if spec.layout == "gguf":
+        gguf_models.write(spec, model, folder, seed)
+        return model.eval()
     stored = {}
     for name, p in model.named_parameters():  # without a tied head
         stored[name] = p.data.to(DTYPES[spec.storage])

@@ -55,7 +55,7 @@ def write_tokenizer(spec, folder):
     tiny_tokenizer.PIECES = 400
     made = tiny_tokenizer.train([], folder)
     spec.image_id = made.convert_tokens_to_ids("<image>")
-    if spec.layout == "original":  # the slow tokenizer, which has no <image>
+    if spec.layout in ("original", "gguf"):  # the slow tokenizer, which has no <image>
         (folder / "tokenizer.json").unlink()
         (folder / "tokenizer_config.json").write_text(json.dumps({
             "tokenizer_class": "LlamaTokenizer", "legacy": True, "add_bos_token": True, "add_eos_token": False}) + "\n")
@@ -98,6 +98,6 @@ class Fast:
 
 
 def tokenizer_for(spec, folder):
-    if spec.layout != "original":
+    if spec.layout not in ("original", "gguf"):
         return Fast(folder)
-    return OriginalFast(folder) if spec.text_type == "mpt" else Original(folder)
+    return Original(folder) if (folder / "tokenizer.model").exists() else OriginalFast(folder)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes tests/data/goldens/: small random models and the results of transformers at every stage, in fp32.
 
-    python3 tests/oracle/goldens.py         makes all of them (torch, transformers, sentencepiece, Pillow, safetensors)
-    python3 tests/oracle/goldens.py original_anyres         with Pillow 12, which LLaVA's own program resizes with
+    python3 tests/oracle/goldens.py [NAME…]                 makes all of them, or these (torch, transformers,
+                                                            sentencepiece, tokenizers, Pillow, safetensors, gguf)
+    python3 tests/oracle/goldens.py original_anyres gguf_llama gguf_qwen2
+                                                            with Pillow 12, which LLaVA's own program resizes with
 
 Each folder is a model in one of the layouts of golden_models.py, with golden.json (cases: prompt, pictures) and
 golden.safetensors: picture.<name> (H, W, 3), <case>.pixel_values, .features, .image_tokens, .input_ids, .logits (last
@@ -120,7 +122,7 @@ def make(spec):
         model, tokenizer = build(spec, seed, folder), tokenizer_for(spec, folder)
         expected, cases, worst = {}, [], float("inf")
         for name, case in CASES.items():
-            if case["pictures"] and spec.vision is None:
+            if name not in spec.cases or (case["pictures"] and spec.vision is None):
                 continue
             stages, margin, length = run_case(model, spec, tokenizer, images, case)
             worst = min(worst, margin)
@@ -133,10 +135,11 @@ def make(spec):
         shutil.rmtree(folder)
     else:
         sys.exit(f"{spec.name}: no seed keeps its greedy tokens apart")
-    if spec.layout != "original":
+    if spec.layout not in ("original", "gguf"):
         check_folder(spec, folder, model)
     if spec.vision is not None:
-        expected |= {f"picture.{name}": torch.tensor(np.array(image)) for name, image in images.items()}
+        expected |= {f"picture.{name}": torch.tensor(np.array(image)) for name, image in images.items()
+                     if any(name in case["pictures"] for case in cases)}
     save_file(expected, folder / "golden.safetensors")
     about = {"cases": cases, "new_tokens": NEW_TOKENS, "seed": seed, "margin": worst,
              "versions": {"transformers": transformers.__version__, "torch": torch.__version__,

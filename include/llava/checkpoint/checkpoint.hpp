@@ -7,28 +7,19 @@
 #include <string_view>
 
 #include <llava/base/error.hpp>
-#include <llava/checkpoint/checkpoint_tensors.hpp>
-#include <llava/checkpoint/model_description.hpp>
-#include <llava/text/tokenizer.hpp>
+#include <llava/checkpoint/checkpoint_reader.hpp>
+#include <llava/checkpoint/tensor_source.hpp>
 
 LLAVA_BEGIN
 
-/// A saved model.
-struct checkpoint {
-  std::string path;  ///< the folder
-  std::string base;  ///< the folder of the language model and the tokenizer, if `path` holds a projector alone
-  model_description description;
-  llava::tokenizer tokenizer;
-  checkpoint_tensors tensors;
-};
-
-/// Opens a folder, or a repository in the Hugging Face cache by its name. Errors describe its files; the shapes of the
-/// tensors are not checked. `base`: the model under a folder that holds a projector alone (config.json,
+/// Opens a folder, a GGUF file, or a repository in the Hugging Face cache by its name. Errors describe its files; the
+/// shapes of the tensors are not checked. `base`: the model under a folder that holds a projector alone (config.json,
 /// mm_projector.bin) or, if it is called a delta, differences from a base; empty for any other.
-LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base = {});
+LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base = {},
+                                                    const gguf_options& gguf = {});
 
-/// Opens the tensors of a folder, under their names in the files: safetensors, or else those of torch. `base`: a
-/// folder, as above.
+/// Opens the tensors of a folder, under their names in the files: safetensors, or else those of torch; or those of the
+/// language model in a GGUF file. `base`: a folder, as above.
 LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder,
                                                                            const std::string& base = {});
 

@@ -11,6 +11,7 @@
 #include <llava/checkpoint/delta_tensors.hpp>
 #include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/folder_conversation.hpp>
+#include <llava/checkpoint/gguf_checkpoint.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
@@ -69,6 +70,7 @@ LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const
                                                                            const std::string& base) {
   return guarded([&]() -> result<std::unique_ptr<const tensor_source>> {
     if (!base.empty()) return detail::try_open_over(folder, base);
+    if (detail::is_gguf_model(folder)) return detail::try_open_gguf_tensors(folder);
     if (safetensors_folder::is_in(folder)) return detail::try_open_as<safetensors_folder>(folder);
     if (torch_folder::is_in(folder)) return detail::try_open_as<torch_folder>(folder);
     return detail::missing_file_error(folder, text_of(safetensors_file::whole_file, ", ", safetensors_file::index_file,
@@ -80,7 +82,10 @@ namespace detail {
 
 /// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors. A delta has all files of
 /// its model, and takes only tensors from its base; an adapter may have none.
-inline result<checkpoint> try_open_folder(const std::string& folder, std::string base) {
+inline result<checkpoint> try_open_folder(const std::string& folder, std::string base, const gguf_options& gguf) {
+  if (!gguf.mmproj.empty())
+    return fail(errc::invalid_argument, text_of("llava: ", folder, " is not a GGUF file, so it has no mmproj ",
+                                                gguf.mmproj, "; its own files name its vision tower"));
   const bool is_adapter = holds_adapter(folder);
   if (is_adapter && base.empty()) {
     LLAVA_TRY(found, try_find_base(folder));
@@ -108,18 +113,14 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
   return checkpoint{folder, under, std::move(d), std::move(words), std::move(tensors)};
 }
 
-/// Reads one form of checkpoint.
-struct checkpoint_reader {
-  bool (*reads)(const std::string& path);
-  result<checkpoint> (*try_open)(const std::string& path, std::string base);
-};
-
 /// The first reader that reads a path opens it. The last one reads every path and reports what is wrong with it.
-inline constexpr checkpoint_reader checkpoint_readers[] = {{[](const std::string&) { return true; }, try_open_folder}};
+inline constexpr checkpoint_reader checkpoint_readers[] = {{is_gguf_model, try_open_gguf},
+                                                           {[](const std::string&) { return true; }, try_open_folder}};
 
 }  // namespace detail
 
-LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base) {
+LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base,
+                                                    const gguf_options& gguf) {
   return guarded([&]() -> result<checkpoint> {
     LLAVA_TRY(path, try_resolve_model_folder(name));
     std::string below;
@@ -129,7 +130,7 @@ LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::
     }
     const auto* reader = detail::checkpoint_readers;
     while (!reader->reads(path)) ++reader;
-    return reader->try_open(path, std::move(below));
+    return reader->try_open(path, std::move(below), gguf);
   });
 }
 

@@ -147,6 +147,16 @@ inline result<void> try_confirm_not_quantised(const json_object& root) {
   return {};
 }
 
+/// Checks what a description states against the rules of its configurations (config_rules.hpp); `file` states it.
+inline result<void> try_confirm_rules(const model_description& d, std::string_view file) {
+  std::string_view broken = first_broken_rule(d.text);
+  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
+  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);
+  if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
+  if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
+  return {};
+}
+
 }  // namespace detail
 
 /// Reads config.json and the small files in its folder. Errors name the file and the key. `base`: the folder of the
@@ -181,11 +191,7 @@ inline result<model_description> try_describe_model(const std::string& folder, c
     }
     LLAVA_CHECK(detail::try_read_generation_config(base.empty() ? folder : base, root, d));
     if (!base.empty()) d.slow_tokenizer = true;  // whatever the model's name
-    std::string_view broken = first_broken_rule(d.text);
-    if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
-    if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);
-    if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
-    if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
+    LLAVA_CHECK(detail::try_confirm_rules(d, file));
     if (d.has_vision && d.image.crop != d.vision.image)
       return fail(errc::mismatch, text_of("llava: ", folder, " prepares images of ", d.image.crop,
                                           " pixels, expected the tower's ", d.vision.image));

@@ -26,6 +26,8 @@ inline bool looks_like_hub_id(std::string_view id) {
            return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-' || c == '/';
          });
 }
+/// Whether a path has the name of a GGUF file.
+inline bool is_gguf_name(std::string_view path) { return path.size() > 5 && path.substr(path.size() - 5) == ".gguf"; }
 inline std::string hub_cache_folder() {
   const auto variable = [](const char* name) {
     const char* v = std::getenv(name);
@@ -53,7 +55,7 @@ inline std::string cached_snapshot(std::string_view id) {
 }
 }  // namespace detail
 
-/// Returns an existing folder, or the snapshot of a repository in the Hugging Face cache.
+/// Returns an existing folder or GGUF file, or the snapshot of a repository in the Hugging Face cache.
 inline result<std::string> try_resolve_model_folder(std::string_view folder_or_id) {
   return guarded([&]() -> result<std::string> {
     std::string folder(folder_or_id);
@@ -61,6 +63,12 @@ inline result<std::string> try_resolve_model_folder(std::string_view folder_or_i
       while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
       return folder;
     }
+    struct stat about {};
+    const bool exists = ::stat(folder.c_str(), &about) == 0;
+    const int failure = exists ? 0 : errno;
+    if (detail::is_gguf_name(folder))
+      return exists ? result<std::string>(std::move(folder))
+                    : fail_of_system(failure, "llava: there is no file ", folder_or_id);
     if (detail::looks_like_hub_id(folder_or_id)) {
       const std::string cached = detail::cached_snapshot(folder_or_id);
       if (!cached.empty()) return cached;
@@ -69,12 +77,9 @@ inline result<std::string> try_resolve_model_folder(std::string_view folder_or_i
                           detail::hub_cache_folder(), "); fetch it with `hf download ", folder_or_id,
                           "` and pass its name or its folder"));
     }
-    struct stat about {};
-    if (::stat(folder.c_str(), &about) != 0) return fail_of_system(errno, "llava: there is no folder ", folder_or_id);
-    const bool gguf = folder.size() > 5 && folder.compare(folder.size() - 5, 5, ".gguf") == 0;
-    return fail(gguf ? errc::unsupported : errc::invalid_argument,
-                text_of("llava: ", folder_or_id, " is a ", gguf ? "GGUF file, which is not supported" : "file",
-                        "; pass the folder of a model"));
+    if (!exists) return fail_of_system(failure, "llava: there is no folder ", folder_or_id);
+    return fail(errc::invalid_argument,
+                text_of("llava: ", folder_or_id, " is a file; pass the folder of a model, or a GGUF file (.gguf)"));
   });
 }
 

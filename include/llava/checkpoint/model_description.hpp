@@ -4,6 +4,7 @@
 ///                        and LlavaNextForConditionalGeneration)
 ///   original folders     config.json with mm_… keys, tower inside or elsewhere   (haotian-liu/LLaVA)
 ///   text-only folders    LLaMA, Mistral, Qwen2, MPT
+/// gguf_checkpoint.hpp makes one of GGUF files.
 /// Absent keys have transformers' defaults.
 #pragma once
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Recognises a folder that holds no model, or none that this library opens: a GGUF file, a projector
-/// alone. Used when a file of a model is missing, so that the error says what is there instead.
+/// Recognises a folder that holds no model, or none that this library opens: a projector alone, a GGUF file beside
+/// other files. Used when a file of a model is missing, so that the error says what is there instead.
 #pragma once
 #include <unistd.h>
 
@@ -35,8 +35,8 @@ inline error missing_file_error(const std::string& folder, std::string_view miss
   if (::access(folder.c_str(), R_OK | X_OK) != 0)
     return fail_of_system(errno, "llava: cannot open the folder ", folder);
   if (const std::string gguf = file_that_ends(folder, ".gguf"); !gguf.empty())
-    return fail(errc::unsupported, text_of("llava: ", folder, " holds a GGUF file, ", gguf,
-                                           ", which is not supported; use the model's folder with safetensors"));
+    return fail(errc::not_found, text_of("llava: ", folder, " has no ", missing, "; it has a GGUF file, ", gguf,
+                                         ": pass the path of the file"));
   if (missing != "config.json" && file_exists(folder + "/" + std::string(projector_file)))
     return fail(errc::unsupported, text_of("llava: ", folder, " holds only a projector, ", projector_file,
                                            "; give its language model with --model-base (open_options::model_base)"));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// open<M, B, F>(folder): opens a model of type M on backend B with weights F (a format or a policy), from a folder or
-/// by the name of one in the Hugging Face cache. A backend with options (an instruction set, a device) is the last
-/// argument: open<M, simd, F>(folder, {}, {.isa = simd_isa::avx2}). An invalid combination is a compile error of one
-/// sentence.
+/// open<M, B, F>(folder): opens a model of type M on backend B with weights F (a format or a policy), from a folder, a
+/// GGUF file, or by the name of one in the Hugging Face cache. A backend with options (an instruction set, a device)
+/// is the last argument: open<M, simd, F>(folder, {}, {.isa = simd_isa::avx2}). An invalid combination is a compile
+/// error of one sentence.
 #pragma once
 #include <llava/base/path_view.hpp>
 #include <llava/pipeline/pipeline.hpp>

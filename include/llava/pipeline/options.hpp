@@ -38,6 +38,11 @@ struct open_options {
   /// a folder that holds a projector alone (config.json, mm_projector.bin), or the base of a folder called a delta.
   /// Empty for any other.
   std::string model_base{};
+  /// The GGUF file of the vision tower and projector (mmproj). Empty: the one beside the language model, if any.
+  std::string mmproj{};
+  /// A GGUF file's SentencePiece tokenizer puts a space in front of texts after a special token: LlamaTokenizer's
+  /// `legacy`, which the file does not state. True for models of LLaMA 1.
+  bool legacy_tokenizer = false;
   /// Called while weights are loaded. Returning false cancels the loading. It may be empty.
   hook<bool(const progress&)> report{};
 };

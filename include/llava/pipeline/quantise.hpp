@@ -16,6 +16,7 @@
 #include <llava/base/path_view.hpp>
 #include <llava/checkpoint/bind.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/model_files.hpp>
 #include <llava/checkpoint/new_folder.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
@@ -161,6 +162,10 @@ result<void> try_quantise(path_view name, const std::string& to, const open_opti
   return guarded([&]() -> result<void> {
     LLAVA_CHECK(try_check(options));
     LLAVA_TRY(from, try_open_checkpoint(name, options.model_base));
+    if (!detail::folder_exists(from.path))
+      return fail(errc::unsupported,
+                  text_of("llava: ", from.path, " is a GGUF file, which cannot be quantised to a new folder; quantise ",
+                          "the model's folder, or open the file with other weights"));
     LLAVA_TRY(stages, (model_stages<M, B, policy_of<F>>::try_make(from)));
     detail::quantise_plan plan(from);
     plan.add(stages);

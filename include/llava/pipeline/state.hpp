@@ -52,7 +52,7 @@ struct pipeline_state final : opened_model {
                                                           const B& backend) {
     LLAVA_CHECK(try_check(options));
     if constexpr (requires { backend.try_check(); }) LLAVA_CHECK(backend.try_check());
-    LLAVA_TRY(opened, try_open_checkpoint(name, options.model_base));
+    LLAVA_TRY(opened, try_open_checkpoint(name, options.model_base, {options.mmproj, options.legacy_tokenizer}));
     LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(opened)));
     LLAVA_CHECK(try_check_tokens(opened.tokenizer, opened.description, opened.path));
     auto state = std::make_unique<pipeline_state>(backend, std::move(opened), std::move(stages));

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// checkpoint_reader: the interface of the code that reads one form of checkpoint, and the checkpoint that it makes.
+/// checkpoint_inl.hpp lists the readers.
+#pragma once
+#include <string>
+
+#include <llava/base/error.hpp>
+#include <llava/checkpoint/checkpoint_tensors.hpp>
+#include <llava/checkpoint/model_description.hpp>
+#include <llava/text/tokenizer.hpp>
+
+LLAVA_BEGIN
+
+/// A saved model.
+struct checkpoint {
+  std::string path;  ///< the folder, or the GGUF file of the language model
+  std::string base;  ///< the folder of the language model and the tokenizer, if `path` holds a projector alone
+  model_description description;
+  llava::tokenizer tokenizer;
+  checkpoint_tensors tensors;
+};
+
+/// Facts that a GGUF file does not state.
+struct gguf_options {
+  std::string mmproj{};           ///< the file of the vision tower; empty: the one beside the language model
+  bool legacy_tokenizer = false;  ///< SentencePiece: LlamaTokenizer's `legacy`, true for models of LLaMA 1
+};
+
+namespace detail {
+
+/// Reads one form of checkpoint.
+struct checkpoint_reader {
+  bool (*reads)(const std::string& path);
+  result<checkpoint> (*try_open)(const std::string& path, std::string base, const gguf_options& gguf);
+};
+
+}  // namespace detail
+
+LLAVA_END

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Describes the vision tower and the projector of an mmproj, the second GGUF file of a LLaVA model: the keys `clip.…`,
+/// and what only its tensors show. Older converters wrote the layers that run and no others, newer ones state them.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include <llava/checkpoint/gguf.hpp>
+#include <llava/checkpoint/image_processor.hpp>
+#include <llava/checkpoint/model_description.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+/// A SigLIP tower has no class token and no norm before its layers, but a bias of the patches.
+inline bool is_siglip(const vision_config& v) { return !v.class_token && !v.pre_norm && v.patch_bias; }
+
+/// Reads which layers run. `v.layers` is the number of layers in the file.
+inline result<void> try_read_feature_layer(const gguf_file& file, vision_config& v) {
+  const std::string_view key = "clip.vision.feature_layer";
+  const gguf_value* layers = file.keys().find(key);
+  if (layers && layers->size() != 1)
+    return file.keys().unsupported(key, text_of(layers->size(), " layers"), "one layer");
+  int run = v.layers;  // the last layer of CLIP is not in older files
+  if (file.find("v.post_ln.weight")) run = v.layers - 1;
+  LLAVA_CHECK(file.keys().read(key, run));
+  if (run < 0 || run > v.layers) return file.keys().wrong(key, text_of("0 to ", v.layers, ", the layers in this file"));
+  // The description of the original model where the file allows it: all layers, and the last but one selected.
+  v.layers = (std::max)(v.layers, run + 1);
+  v.select_layer = v.layers == run + 1 ? -2 : run;
+  return {};
+}
+
+/// Reads three numbers, one a channel. A number that is `to` in f32 stays as it is.
+inline result<void> try_read_channels(const gguf_keys& keys, std::string_view key, double (&to)[3]) {
+  const gguf_value* v = keys.find(key);
+  if (!v) return keys.missing(key);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto number = v->size() == 3 ? v->number(i) : std::nullopt;
+    if (!number || !(*number >= -1e6 && *number <= 1e6)) return keys.wrong(key, "three numbers");
+    if (static_cast<double>(static_cast<float>(to[i])) != *number) to[i] = *number;
+  }
+  return {};
+}
+
+/// Reads how an image is cut into squares.
+inline result<void> try_read_any_resolution(const gguf_keys& keys) {
+  std::string merge = "flat", shape;
+  LLAVA_CHECK(keys.read("clip.vision.mm_patch_merge_type", merge));
+  LLAVA_CHECK(keys.read("clip.vision.image_aspect_ratio", shape));
+  if (shape.rfind("anyres", 0) == 0) return keys.unsupported("clip.vision.image_aspect_ratio", shape, "pad or square");
+  if (merge != "flat") return keys.unsupported("clip.vision.mm_patch_merge_type", merge, "flat");
+  if (keys.find("clip.vision.image_grid_pinpoints"))
+    return keys.unsupported("clip.vision.image_grid_pinpoints", "set", "none; any resolution is not supported");
+  return {};
+}
+
+/// Reads the projector: mm.0, mm.2, … are an MLP, mm.0 alone or mm is linear.
+inline result<void> try_read_projector(const gguf_file& file, model_description& d) {
+  std::string type = "mlp";
+  LLAVA_CHECK(file.keys().read("clip.projector_type", type));
+  if (type != "mlp") return file.keys().unsupported("clip.projector_type", type, "mlp");
+  int depth = 0;
+  while (file.find(text_of("mm.", 2 * depth, ".weight"))) ++depth;
+  const bool is_one = file.find("mm.weight") != nullptr;
+  if ((depth > 0) == is_one)
+    return fail(errc::invalid_format, text_of("llava: ", file.keys().file(), " has no projector mm.0.weight"));
+  d.projector.depth = is_one ? 1 : depth;
+  d.projector_type = d.projector.depth == 1 ? "linear" : "mlp_gelu";
+  d.projector.bias = file.find(is_one ? "mm.bias" : "mm.0.bias") != nullptr;
+  d.projector.vision_hidden = d.vision.hidden;
+  d.projector.hidden = d.text.hidden;
+  return {};
+}
+
+/// Sets d.vision, d.image and d.projector; d.text is known.
+inline result<void> try_describe_vision(const gguf_file& file, model_description& d) {
+  const gguf_keys& keys = file.keys();
+  vision_config v;
+  bool has_vision = false, gelu = false, silu = false;
+  LLAVA_CHECK(keys.require("clip.has_vision_encoder", has_vision));
+  if (!has_vision) return keys.unsupported("clip.has_vision_encoder", "false", "true");
+  LLAVA_CHECK(keys.require("clip.vision.image_size", v.image));
+  LLAVA_CHECK(keys.require("clip.vision.patch_size", v.patch));
+  LLAVA_CHECK(keys.require("clip.vision.embedding_length", v.hidden));
+  LLAVA_CHECK(keys.require("clip.vision.feed_forward_length", v.ffn));
+  LLAVA_CHECK(keys.require("clip.vision.attention.head_count", v.heads));
+  LLAVA_CHECK(keys.require("clip.vision.block_count", v.layers));
+  LLAVA_CHECK(keys.require("clip.vision.attention.layer_norm_epsilon", v.eps));
+  if (v.layers < 1 || v.layers > 512) return keys.wrong("clip.vision.block_count", "1 to 512");
+  v.class_token = file.find("v.class_embd") != nullptr;
+  v.pre_norm = file.find("v.pre_ln.weight") != nullptr;
+  v.patch_bias = file.find("v.patch_embd.bias") != nullptr;
+  v.select = feature_select::patch;
+  LLAVA_CHECK(try_read_feature_layer(file, v));
+  LLAVA_CHECK(keys.read("clip.use_gelu", gelu));
+  LLAVA_CHECK(keys.read("clip.use_silu", silu));
+  if (silu && !is_siglip(v)) return keys.unsupported("clip.use_silu", "true", "false");
+  d.vision_activation = is_siglip(v) ? "gelu_pytorch_tanh" : gelu ? "gelu" : "quick_gelu";
+  d.vision = v;
+  d.has_vision = true;
+  default_preprocessing(is_siglip(v), v.image, d.image);
+  if (!is_siglip(v)) d.image.shape = aspect::pad;
+  d.image.pillow = 12;  // as for original folders
+  LLAVA_CHECK(try_read_channels(keys, "clip.vision.image_mean", d.image.mean));
+  LLAVA_CHECK(try_read_channels(keys, "clip.vision.image_std", d.image.std));
+  LLAVA_CHECK(try_read_any_resolution(keys));
+  return try_read_projector(file, d);
+}
+
+}  // namespace detail
+
+LLAVA_END
