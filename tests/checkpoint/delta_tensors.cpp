@@ -80,7 +80,7 @@ TEST_CASE("a delta that does not fit its base is refused, and so is a whole mode
 
   std::filesystem::rename(f / "delta", f / "model");
   CHECK(error_of(f / "model", f / "base")
-            .find("holds a whole model, not a projector alone; open it without a model "
+            .find("holds a whole model, neither an adapter nor a projector alone; open it without a model "
                   "base, or give its folder a name with \"delta\"") != std::string::npos);
   CHECK(error_of(delta, f / "nothing").find("cannot open the folder") != std::string::npos);
 }
