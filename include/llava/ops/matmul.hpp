@@ -12,6 +12,10 @@
 /// S · Σ + bias is one fused multiply-add. The inner sums are integers and exact. The outer sums have one fused
 /// accumulator, b or g ascending. All backends that follow this order return the same bytes. Tolerance against double:
 /// NMSE ≤ 5e-4 (R15).
+///
+/// If w is in nf4, j are its blocks that have elements of row n, ascending. Each sum has one fused accumulator that
+/// begins at 0, k ascending, and multiplies floats; the tolerance is that of f32:
+///   y[t, n] = act(Σ_j scale[j] · (Σ_{k in j} x[t, k] · book[c[n, k]]) + bias[n])
 #pragma once
 #include <cstdint>
 

@@ -28,6 +28,10 @@ class row_source {
   /// Writes rows first … first + count − 1 as floats, (count, columns). Several threads call it at once.
   virtual void read(std::int64_t first, std::int64_t count, float* to) const noexcept = 0;
 
+  /// The tensor format (quant/tensor_format.hpp) that read_stored() writes all rows in; empty: none.
+  virtual std::string_view stored_as() const noexcept { return {}; }
+  virtual void read_stored(std::byte* /*to*/) const noexcept {}
+
  protected:
   ~row_source() = default;
 };

@@ -27,9 +27,12 @@ struct panel_view {
   constexpr std::ptrdiff_t extent(int axis) const { return axis == 0 ? rows : columns; }
 };
 
-/// The layout of format F, described at the top of this file.
+/// The layout of format F: of block formats, described at the top of this file; of nf4, in nf4_panels.hpp.
+template <class F>
+struct panels;
+
 template <block_format F>
-struct panels {
+struct panels<F> {
   using view = panel_view<F>;
   static constexpr std::string_view name = "panels of 16, 2";
   static constexpr std::ptrdiff_t unit = 16;
