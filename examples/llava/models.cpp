@@ -4,8 +4,8 @@
 #include <pipelines.hpp>
 
 #include <algorithm>
-#include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/hub_cache.hpp>
 #include <map>
 
 llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
@@ -31,6 +31,8 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
   files->for_each([&](const llava::stored_tensor& t) {
     if (!t.format.empty())
       blocks[t.format] += t.bytes.size();
+    else if (t.rows && !t.rows->stored_as().empty())
+      ++blocks[std::string(t.rows->stored_as())];
     else if (t.type == llava::dtype::float32 || t.type == llava::dtype::float16 || t.type == llava::dtype::bfloat16)
       dense[std::string(name_of(t.type))] += t.bytes.size();
   });

@@ -133,6 +133,15 @@ class Ask(unittest.TestCase):
             self.assertEqual((quantised.returncode, quantised.stderr), (0, ""))
             self.assertEqual(llava("ask", "--model-path", made, "--dtype", "q8_0", *words).returncode, 0)
 
+    def test_load_4bit_is_nf4_and_excludes_dtype(self):
+        words = ("ask", "--model-path", TINY, "--image-file", IMAGE, "--query", "How many shapes are there?",
+                 "--temperature", "0")
+        plain, bits, named = (llava(*words, *more) for more in ((), ("--load-4bit",), ("--dtype", "nf4")))
+        self.assertEqual((bits.returncode, bits.stderr), (0, ""))
+        self.assertEqual((bits.stdout, named.stdout), (plain.stdout, plain.stdout))
+        self.assertIn("--load-4bit excludes --dtype", llava(*words, "--load-4bit", "--dtype", "f16").stderr)
+        self.assertIn("nf4 not in", llava("quantize", TINY, "--to", "nf4", "-o", "/nowhere/x").stderr)
+
     def test_interrupted_quantising_leaves_no_files(self):
         with tempfile.TemporaryDirectory() as folder:
             for number in (signal.SIGINT, signal.SIGTERM):
