@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-/// --model-path, --model-base, --backend, --dtype, --load-4bit, --threads, --conv-mode, --packed-file.
+/// --model-path, --model-base, --backend, --dtype, --load-4bit, --load-8bit, --threads, --conv-mode, --packed-file.
 struct model_options {
   std::string path, base, backend = "simd", dtype = "auto", conversation, packed_file;
   int threads = 0;

@@ -31,8 +31,8 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
   files->for_each([&](const llava::stored_tensor& t) {
     if (!t.format.empty())
       blocks[t.format] += t.bytes.size();
-    else if (t.rows && !t.rows->stored_as().empty())
-      ++blocks[std::string(t.rows->stored_as())];
+    else if (t.rows && !t.rows->coded_as().empty())
+      ++blocks[std::string(t.rows->coded_as())];
     else if (t.type == llava::dtype::float32 || t.type == llava::dtype::float16 || t.type == llava::dtype::bfloat16)
       dense[std::string(name_of(t.type))] += t.bytes.size();
   });

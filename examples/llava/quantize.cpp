@@ -74,7 +74,9 @@ void add_quantize(CLI::App& app) {
   command.add_option("MODEL,--model-path", o->path, "Folder of the model, or its name in the Hugging Face cache")
       ->required();
   command.add_option("--model-base", o->base, "The model under a folder that holds a projector alone, or a delta");
-  command.add_option("--to", o->format, "q8_0, q4_0: GGUF's formats; q4_i8, q16_0: our formats, faster; f16, bf16")
+  command
+      .add_option("--to", o->format,
+                  "q8_0, q4_0: GGUF's formats; q4_i8, q16_0: our formats, faster; int8: LLM.int8; f16, bf16")
       ->check(CLI::IsMember(quantisers()))
       ->required();
   command.add_option("-o,--output", o->to, "The new folder")->required();

@@ -80,13 +80,27 @@ TEST_CASE("bitsandbytes: nf4 weights keep their codes and scales when they are o
   CHECK(same(at.codes, "nf4.weight"));
 
   // Other settings of bitsandbytes are quantised again, from the values that they have.
-  for (const std::string name : {"plain.weight", "fp4.weight", "wide.weight", "int8.weight"})
-    CHECK(files->find(name)->rows->stored_as().empty());
+  for (const std::string name : {"plain.weight", "fp4.weight", "wide.weight"})
+    CHECK(files->find(name)->rows->coded_as().empty());
   const stored_tensor& plain = *files->find("plain.weight");
   weight<scalar, nf4> again;
   REQUIRE(again.try_fill(*plain.rows, {7, 75}, "w", host_memory()));
   const std::span<const std::byte> codes = stored.find("plain.weight")->bytes;
   CHECK(std::memcmp(again.view().data + nf4::parts(7 * 75).codes, codes.data(), codes.size() - 1) == 0);
+}
+
+TEST_CASE("bitsandbytes: int8 weights keep their codes when they are opened as int8") {
+  const auto files = tensors();
+  const safetensors_file stored = file_named("model.safetensors");
+  const stored_tensor& t = *files->find("int8.weight");
+  CHECK(t.rows->coded_as() == "int8");
+  weight<scalar, int8> w;
+  REQUIRE(w.try_fill(*t.rows, {24, 50}, "w", host_memory()));
+  for (std::ptrdiff_t r = 0; r < 24; ++r) {
+    CHECK(std::memcmp(w.view().block(r, 0), stored.find("int8.weight")->bytes.data() + r * 50, 50) == 0);
+    CHECK(int8::row_scale(w.view().row(r)) * 127.f ==
+          Approx(read_number<float>(stored.find("int8.SCB")->bytes.data() + 4 * r)).epsilon(1e-6));
+  }
 }
 
 TEST_CASE("bitsandbytes: parts that do not fit are errors that name the file and the tensor") {

@@ -6,7 +6,8 @@
 ///            · W.quant_state.bitsandbytes__nf4 or __fp4: JSON as bytes {quant_type, blocksize, shape, dtype; doubly
 ///            quantised: nested_blocksize, nested_offset}
 ///   8 bits   W i8 · SCB f32, the largest absolute value of each row · weight_format u8: 0, rows; beside W
-/// Weights that are doubly quantised nf4 in blocks of 64, bitsandbytes' default, are also in format nf4 as they are.
+/// Weights that are doubly quantised nf4 in blocks of 64, bitsandbytes' default, keep their codes and scales in format
+/// nf4, those of 8 bits their codes in format int8.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <string_view>
 
-#include <llava/quant/blocks.hpp>
+#include <llava/quant/int8.hpp>
 #include <llava/quant/nf4.hpp>
 #include <llava/tensor/row_source.hpp>
 
@@ -27,7 +27,7 @@ class four_bit_rows final : public row_source {
   };
   explicit four_bit_rows(const parts& p) : parts_(p) {}
 
-  std::string_view stored_as() const noexcept override {
+  std::string_view coded_as() const noexcept override {
     const parts& p = parts_;
     const bool is_default = p.is_nf4 && p.outer && p.block == nf4::block && p.scales_per_scale == nf4::scales_per_scale;
     return is_default && std::memcmp(p.book.data(), nf4::book, sizeof(nf4::book)) == 0 ? nf4::name : std::string_view();
@@ -71,6 +71,7 @@ class eight_bit_rows final : public row_source {
   eight_bit_rows(const std::byte* codes, const std::byte* scales, std::int64_t columns)
       : codes_(codes), scales_(scales), columns_(columns) {}
 
+  std::string_view coded_as() const noexcept override { return int8::name; }
   void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
     for (std::int64_t r = first; r < first + count; ++r) {
       const float scale = read_number<float>(scales_ + 4 * r);

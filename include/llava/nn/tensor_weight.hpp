@@ -21,7 +21,7 @@ class weight<B, F> final : public weight_slot {
   result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
                         executor* threads = nullptr) override {
     const std::ptrdiff_t rows = dims.rows(), columns = dims.columns();
-    const bool is_stored = from.stored_as() == F::name;
+    const bool is_stored = from.coded_as() == F::name;
     if (!is_stored && !from.unreadable().empty()) return detail::not_floats(name, from.unreadable());
     const std::size_t bytes = bytes_needed(from, dims);
     LLAVA_TRY(made, to.try_allocate(bytes, name));

@@ -33,6 +33,17 @@ float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_code<F>* cod
   }
   return sum;
 }
+/// sum and the products of the outliers of a row of activations with row n of w, without the row scale.
+template <block_format F, floating X>
+float add_outliers(block_view<F> w, std::ptrdiff_t n, const X* x, float sum) {
+  for (std::ptrdiff_t k = 0; k < w.columns; ++k)
+    if (is_outlier<F>(to_float(x[k]))) {
+      decoded_code<F> values[block_elements];
+      F::decode(w.block(n, k / block_elements), values);
+      sum = std::fma(to_float(x[k]), static_cast<float>(values[k % block_elements]), sum);
+    }
+  return sum;
+}
 
 /// The dot product of row n of w and a row of activations.
 template <floating X>
@@ -83,12 +94,16 @@ void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w,
         values = x.row(t);
       else
         for (std::ptrdiff_t k = 0; k < w.columns; ++k) line[k] = to_float(x(t, k));
-      quantise_activations(values, w.columns, group, codes + t * groups * group, scales + t * groups);
+      if constexpr (has_outliers<F>)
+        quantise_without_outliers<F>(values, w.columns, codes + t * groups * group, scales + t * groups);
+      else
+        quantise_activations(values, w.columns, group, codes + t * groups * group, scales + t * groups);
     }
     on.split(w.rows, 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t n = first; n < last; ++n)
         for (std::ptrdiff_t t = 0; t < rows; ++t) {
           float sum = detail::block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);
+          if constexpr (has_outliers<F>) sum = detail::add_outliers<F>(w, n, x.row(t), sum);
           const float bias = e.bias.empty() ? 0.f : e.bias(n);
           sum = F::has_row_scale ? std::fma(sum, F::row_scale(w.row(n)), bias) : sum + bias;
           y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), A::apply(sum), e.how));
