@@ -6,7 +6,8 @@
 
 model.safetensors is the state of layers of bitsandbytes: `nf4` (doubly quantised, transformers' load_in_4bit), `plain`
 (nf4 with f32 scales), `fp4`, `wide` (nf4 in blocks of 128), `int8` (LLM.int8) and a `norm` that is not quantised.
-values.safetensors has the weights of the same names as bitsandbytes dequantises them to f32.
+values.safetensors has the weights of the same names as bitsandbytes computes them: 4-bit weights
+are rounded to f16, their type before.
 """
 from importlib.metadata import version
 from pathlib import Path
@@ -29,10 +30,7 @@ def main():
         layer.weight = bnb.nn.Params4bit(x, requires_grad=False, compress_statistics=double, quant_type=kind,
                                          blocksize=128 if name == "wide" else 64)
         layers[name] = layer.to("cpu")
-        state = layer.weight.quant_state
-        state.dtype = torch.float32  # of the dequantised values
-        values[f"{name}.weight"] = functional.dequantize_4bit(layer.weight.data, state)
-        state.dtype = torch.float16
+        values[f"{name}.weight"] = functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
     x = torch.randn(24, 50).half()
     layers["int8"] = bnb.nn.Linear8bitLt(50, 24, bias=False, has_fp16_weights=False)
     layers["int8"].weight = bnb.nn.Int8Params(x, requires_grad=False, has_fp16_weights=False)

@@ -36,7 +36,7 @@ def matrices():
         "wide": torch.randn(3, 192),
         "inside": torch.randn(7, 75) * torch.rand(7, 1),
         "small": torch.randn(1, 40).half(),
-        "many": (torch.randn(300, 64) * torch.rand(300, 1) * 0.05).half(),
+        "many": (torch.randn(260, 64) * torch.rand(260, 1) * 0.05).half(),
         "brain": torch.randn(5, 96).bfloat16(),
         "outliers": outliers,
         "zeros": torch.zeros(2, 64),

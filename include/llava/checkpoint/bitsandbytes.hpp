@@ -125,6 +125,7 @@ class bitsandbytes_tensors final : public tensor_source {
     const std::int64_t blocks = (rows * columns + block - 1) / block;
     const auto count = static_cast<std::size_t>(blocks);
     p.rows = rows, p.columns = columns, p.block = block, p.scales_per_scale = scales_per_scale;
+    p.type = type == "float32" ? dtype::float32 : type == "bfloat16" ? dtype::bfloat16 : dtype::float16;
     p.mean = static_cast<float>(mean), p.is_nf4 = kind == "nf4", p.codes = weight->bytes.data();
     LLAVA_TRY(book, try_part(*weight, name + ".quant_map", dtype::float32, 16));
     std::memcpy(p.book.data(), book.data(), book.size());
@@ -138,8 +139,7 @@ class bitsandbytes_tensors final : public tensor_source {
       p.outer = outer.data(), p.map = map.data();
     }
     tensors_.insert_or_assign(state.name, std::nullopt);
-    const dtype best = type == "float32" ? dtype::float32 : type == "bfloat16" ? dtype::bfloat16 : dtype::float16;
-    replace(*weight, best, {static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)},
+    replace(*weight, p.type, {static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)},
             std::make_shared<const four_bit_rows>(p));
     return {};
   }

@@ -18,6 +18,7 @@ class four_bit_rows final : public row_source {
   struct parts {
     std::int64_t rows = 0, columns = 0, block = 0, scales_per_scale = 0;
     bool is_nf4 = false;
+    dtype type = dtype::float16;  // that values are rounded to, as in bitsandbytes: the type before quantisation
     std::array<float, 16> book{};
     const std::byte* codes = nullptr;   // two elements a byte, the first in the high half
     const std::byte* scales = nullptr;  // f32, or u8 if they are quantised
@@ -50,12 +51,17 @@ class four_bit_rows final : public row_source {
       const float scale = scale_of(b);
       for (const std::int64_t last = (b + 1) * parts_.block; e < last && e < end; ++e) {
         const int two = std::to_integer<int>(parts_.codes[e / 2]);
-        *to++ = parts_.book[static_cast<std::size_t>(e % 2 ? two & 15 : two >> 4)] * scale;
+        *to++ = rounded(parts_.book[static_cast<std::size_t>(e % 2 ? two & 15 : two >> 4)] * scale);
       }
     }
   }
 
  private:
+  float rounded(float x) const {
+    return parts_.type == dtype::float16    ? to_float(from_float<f16>(x))
+           : parts_.type == dtype::bfloat16 ? to_float(from_float<bf16>(x))
+                                            : x;
+  }
   float scale_of(std::int64_t b) const {
     if (!parts_.outer) return read_number<float>(parts_.scales + 4 * b);
     return nf4::scale_of(read_number<float>(parts_.map + 4 * std::to_integer<int>(parts_.scales[b])),
