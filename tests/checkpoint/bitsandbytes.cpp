@@ -115,6 +115,7 @@ TEST_CASE("bitsandbytes: parts that do not fit are errors that name the file and
        "tensor nf4.weight.absmax: expected 60 elements of f32, found 60 of u8"},
       {R"("nf4.weight":)", R"("nf5.weight":)", "the weight nf4.weight is missing"},
       {R"("quant_type": "nf4")", R"("quant_type": "nf5")", "\"quant_type\" is nf5, expected nf4 or fp4"},
+      {R"("dtype": "float16")", R"("dtype": "float18")", "\"dtype\" is float18, expected float16, bfloat16 or float32"},
       {R"("nf4", "blocksize": 64)", R"("nf4", "blocksize": -1)", "\"blocksize\" must be 1 … 65536"},
       {R"("nf4", "blocksize": 64)", R"("nf4", "blocksize": 32)",
        "tensor nf4.weight.absmax: expected 120 elements of u8, found 60 of u8"},

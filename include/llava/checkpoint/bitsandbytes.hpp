@@ -111,6 +111,8 @@ class bitsandbytes_tensors final : public tensor_source {
     LLAVA_CHECK(o.read("nested_blocksize", scales_per_scale));
     LLAVA_CHECK(o.read("nested_offset", mean));
     if (kind != "nf4" && kind != "fp4") return o.unsupported("quant_type", kind, "nf4 or fp4");
+    const bool is_f32 = type == "float32", is_bf16 = type == "bfloat16";
+    if (!is_f32 && !is_bf16 && type != "float16") return o.unsupported("dtype", type, "float16, bfloat16 or float32");
     if (block < 1 || block > 65536) return o.wrong("blocksize", "1 … 65536");
     if (scales_per_scale < 1 || scales_per_scale > 65536) return o.wrong("nested_blocksize", "1 … 65536");
     const json_value* shape = o.find("shape");
@@ -125,7 +127,7 @@ class bitsandbytes_tensors final : public tensor_source {
     const std::int64_t blocks = (rows * columns + block - 1) / block;
     const auto count = static_cast<std::size_t>(blocks);
     p.rows = rows, p.columns = columns, p.block = block, p.scales_per_scale = scales_per_scale;
-    p.type = type == "float32" ? dtype::float32 : type == "bfloat16" ? dtype::bfloat16 : dtype::float16;
+    p.type = is_f32 ? dtype::float32 : is_bf16 ? dtype::bfloat16 : dtype::float16;
     p.mean = static_cast<float>(mean), p.is_nf4 = kind == "nf4", p.codes = weight->bytes.data();
     LLAVA_TRY(book, try_part(*weight, name + ".quant_map", dtype::float32, 16));
     std::memcpy(p.book.data(), book.data(), book.size());
