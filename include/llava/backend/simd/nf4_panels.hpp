@@ -50,9 +50,8 @@ struct panels<nf4> {
                        const tensor_view<nf4>& from) {
     for (std::ptrdiff_t b = 0; b < from.columns / nf4::block; ++b, to += block_bytes) {
       const std::ptrdiff_t block = n * (from.columns / nf4::block) + b;
-      const auto code = [&](std::ptrdiff_t i) {
-        return n < from.rows ? w.code(block * nf4::block + i) : 7;
-      };  // 7: zero
+      constexpr int zero = 7;  // the code of 0
+      const auto code = [&](std::ptrdiff_t i) { return n < from.rows ? w.code(block * nf4::block + i) : zero; };
       for (std::ptrdiff_t i = 0; i < nf4::block; i += 2)
         to[i / 8 * 64 + r / 4 * 16 + i / 2 % 4 * 4 + r % 4] = static_cast<std::byte>(code(i) | code(i + 1) << 4);
       write_number(to + code_bytes + 4 * r, n < from.rows ? w.scale(block) : 0.f);
