@@ -15,6 +15,8 @@
 #include <llava/quant/format.hpp>              // f32, f16, bf16; weights<F>
 #include <llava/quant/q16_0.hpp>               // q16_0: 16-bit integers, our format
 #include <llava/quant/q4_0.hpp>                // q4_0: GGUF's format
+#include <llava/quant/int8.hpp>                // int8: the 8 bits of bitsandbytes (LLM.int8), --load-8bit
+#include <llava/quant/nf4.hpp>                 // nf4: the 4 bits of bitsandbytes, --load-4bit
 #include <llava/quant/q4_i8.hpp>               // q4_i8: 4 bits with integer scales, our format
 #include <llava/quant/q8_0.hpp>                // q8_0: GGUF's format; q8_0_a16
 

@@ -46,6 +46,14 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option("--dtype", dtype, "Format of the weights; auto: as stored")
       ->check(CLI::IsMember(dtypes))
       ->capture_default_str();
+  command
+      .add_flag_callback(
+          "--load-4bit", [this] { dtype = "nf4"; }, "--dtype nf4: linear layers as bitsandbytes quantises them")
+      ->excludes("--dtype");
+  command
+      .add_flag_callback(
+          "--load-8bit", [this] { dtype = "int8"; }, "--dtype int8: linear layers as bitsandbytes quantises them")
+      ->excludes("--dtype", "--load-4bit");
   command.add_option("--threads", threads, "Threads; 0: one per usable processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

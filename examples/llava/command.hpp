@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-/// --model-path, --model-base, --backend, --dtype, --threads, --conv-mode, --packed-file,
+/// --model-path, --model-base, --backend, --dtype, --load-4bit, --load-8bit, --threads, --conv-mode, --packed-file,
 /// --mmproj, --legacy-tokenizer.
 struct model_options {
   std::string path, base, backend = "simd", dtype = "auto", conversation, packed_file, mmproj;

@@ -33,6 +33,8 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
       blocks[t.format] += t.bytes.size();
     else if (!t.stored_type.empty())  // GGUF's types that are none of ours fit best into the most precise one of 8 bits
       blocks[t.stored_type == "Q4_0" ? "q4_0" : "q8_0"] += t.stored_bytes;
+    else if (t.rows && !t.rows->coded_as().empty())
+      ++blocks[std::string(t.rows->coded_as())];
     else if (t.type == llava::dtype::float32 || t.type == llava::dtype::float16 || t.type == llava::dtype::bfloat16)
       dense[std::string(name_of(t.type))] += t.bytes.size();
   });

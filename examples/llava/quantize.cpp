@@ -18,12 +18,13 @@ struct quantize_options {
   int threads = 0;
 };
 
-/// The formats that a file can hold. Formats that differ from another one only in their activations are left out.
+/// The formats that a folder can hold: no tensor formats, and none that differ from another one only in their
+/// activations.
 using quantiser = llava::result<void> (*)(llava::path_view, const std::string&, const llava::open_options&);
 std::map<std::string, quantiser> quantisers() {
   std::map<std::string, quantiser> all;
   each_format([&]<class F>(std::string_view name) {
-    if constexpr (!std::is_same_v<F, llava::f32>)
+    if constexpr (!std::is_same_v<F, llava::f32> && !llava::tensor_format<F>)
       if (llava::format<F>::name == name) all.emplace(name, llava::try_quantise<llava::any, llava::scalar, F>);
   });
   return all;
@@ -73,7 +74,9 @@ void add_quantize(CLI::App& app) {
   command.add_option("MODEL,--model-path", o->path, "Folder of the model, or its name in the Hugging Face cache")
       ->required();
   command.add_option("--model-base", o->base, "The model under a folder that holds a projector alone, or a delta");
-  command.add_option("--to", o->format, "q8_0, q4_0: GGUF's formats; q4_i8, q16_0: our formats, faster; f16, bf16")
+  command
+      .add_option("--to", o->format,
+                  "q8_0, q4_0: GGUF's formats; q4_i8, q16_0: our formats, faster; int8: LLM.int8; f16, bf16")
       ->check(CLI::IsMember(quantisers()))
       ->required();
   command.add_option("-o,--output", o->to, "The new folder")->required();

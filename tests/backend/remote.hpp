@@ -221,7 +221,7 @@ struct remote_of {
   using operand = T;
   template <class K>
   using kv_layout = llava::block_kv_layout<K>;
-  template <llava::block_format F>
+  template <llava::coded_format F>
   using layout = llava::stored_layout<F>;
 };
 using remote = remote_of<float>;

@@ -186,8 +186,8 @@ TEST_CASE("errors name GGUF files, quantised weights and incomplete configuratio
 
   for (const auto& [config, fragment] :
        {std::pair<const char*, const char*>{
-            R"({"model_type": "llava", "text_config": {}, "quantization_config": {"quant_method": "bitsandbytes"}})",
-            "\"quantization_config\" is bitsandbytes, expected none; use the unquantised model"},
+            R"({"model_type": "llava", "text_config": {}, "quantization_config": {"quant_method": "gptq"}})",
+            "\"quantization_config\" is gptq, expected bitsandbytes or none; use the unquantised model"},
         {R"({"model_type": "llava", "text_config": {"quantization_config": {"quant_method": "awq"}}})",
          "\"text_config.quantization_config\" is awq"},
         {R"({"model_type": "llama", "quantization_config": {"bits": 4}})", "is an unnamed method"},

@@ -133,6 +133,18 @@ class Ask(unittest.TestCase):
             self.assertEqual((quantised.returncode, quantised.stderr), (0, ""))
             self.assertEqual(llava("ask", "--model-path", made, "--dtype", "q8_0", *words).returncode, 0)
 
+    def test_load_4bit_is_nf4_and_load_8bit_is_int8(self):
+        words = ("ask", "--model-path", TINY, "--image-file", IMAGE, "--query", "How many shapes are there?",
+                 "--temperature", "0")
+        plain = llava(*words).stdout
+        for flag, dtype in (("--load-4bit", "nf4"), ("--load-8bit", "int8")):
+            loaded, named = llava(*words, flag), llava(*words, "--dtype", dtype)
+            self.assertEqual((loaded.returncode, loaded.stderr), (0, ""))
+            self.assertEqual((loaded.stdout, named.stdout), (plain, plain))
+            self.assertIn(f"{flag} excludes --dtype", llava(*words, flag, "--dtype", "f16").stderr)
+        self.assertIn("excludes", llava(*words, "--load-8bit", "--load-4bit").stderr)
+        self.assertIn("nf4 not in", llava("quantize", TINY, "--to", "nf4", "-o", "/nowhere/x").stderr)
+
     def test_interrupted_quantising_leaves_no_files(self):
         with tempfile.TemporaryDirectory() as folder:
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -40,6 +40,8 @@ def seeds(target):
             yield file.read_bytes()[:LARGEST]
         yield b"\x38" + bytes(7) + b'{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}' + bytes(8)
         yield b"\x02" + bytes(7) + b"{}"
+    elif target == "bitsandbytes":
+        yield (DATA / "bitsandbytes" / "model.safetensors").read_bytes()
     elif target == "safetensors_index":
         yield b'{"metadata":{"total_size":4},"weight_map":{"a":"a"}}'
         yield b'{"weight_map":{"b":"../a"}}'

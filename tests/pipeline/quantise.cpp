@@ -61,6 +61,16 @@ double features_cosine(const std::string& folder) {
 
 }  // namespace
 
+TEST_CASE("a folder cannot be written in nf4, which has no rows of its own") {
+  const temporary_folder f("nf4");
+  const auto made = try_quantise<any, simd, nf4>(tiny::folder, (f.path / "made").string());
+  REQUIRE_FALSE(made);
+  INFO(made.error().what());
+  CHECK(made.error().sentence().find(
+            "nf4 encodes whole matrices, which no folder holds; open the model in nf4 instead") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(f.path / "made"));
+}
+
 TEST_CASE("R16: image features in 8 bits keep their direction, with outlier channels and tokens too", "[pipeline]") {
   CHECK(features_cosine(tiny::folder) >= 0.999);
 

@@ -24,7 +24,7 @@ struct eigen {
   using operand = float;
   template <class T>
   using kv_layout = block_kv_layout<T>;
-  template <block_format F>
+  template <coded_format F>
   using layout = stored_layout<F>;
 };
 

@@ -22,7 +22,7 @@ struct scalar {
   using operand = float;
   template <class T>
   using kv_layout = block_kv_layout<T>;
-  template <block_format F>
+  template <coded_format F>
   using layout = stored_layout<F>;
 };
 

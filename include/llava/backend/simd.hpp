@@ -25,7 +25,7 @@ struct simd {
   using operand = float;
   template <class T>
   using kv_layout = block_kv_layout<T>;
-  template <block_format F>
+  template <coded_format F>
   using layout = simd_backend::panels<F>;
 };
 

@@ -72,7 +72,7 @@ constexpr T from_float(float x) {
 /// @}
 
 /// The element types of stored tensors that this library reads.
-enum class dtype : std::uint8_t { float32, float16, bfloat16, int64, int32, uint8 };
+enum class dtype : std::uint8_t { float32, float16, bfloat16, int64, int32, uint8, int8 };
 
 /// Bytes of one element.
 constexpr std::size_t size_of(dtype t) {
@@ -86,6 +86,7 @@ constexpr std::size_t size_of(dtype t) {
     case dtype::bfloat16:
       return 2;
     case dtype::uint8:
+    case dtype::int8:
       return 1;
   }
   return 0;
@@ -106,6 +107,8 @@ constexpr std::string_view name_of(dtype t) {
       return "i32";
     case dtype::uint8:
       return "u8";
+    case dtype::int8:
+      return "i8";
   }
   return "?";
 }

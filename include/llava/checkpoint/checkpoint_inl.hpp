@@ -7,6 +7,7 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/adapter_folder.hpp>
+#include <llava/checkpoint/bitsandbytes.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/delta_tensors.hpp>
 #include <llava/checkpoint/describe.hpp>
@@ -58,10 +59,14 @@ inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::str
       std::make_unique<tensors_over_base>(std::move(below), std::move(projector)));
 }
 
+/// Opens the files of a folder, whose weights bitsandbytes may have quantised.
 template <class Folder>
 result<std::unique_ptr<const tensor_source>> try_open_as(const std::string& folder) {
-  LLAVA_TRY(files, Folder::try_open(folder));
-  return std::unique_ptr<const tensor_source>(std::make_unique<Folder>(std::move(files)));
+  LLAVA_TRY(opened, Folder::try_open(folder));
+  std::unique_ptr<const tensor_source> files = std::make_unique<Folder>(std::move(opened));
+  if (!bitsandbytes_tensors::reads(*files)) return result<std::unique_ptr<const tensor_source>>(std::move(files));
+  LLAVA_TRY(quantised, bitsandbytes_tensors::try_read(std::move(files)));
+  return std::unique_ptr<const tensor_source>(std::make_unique<bitsandbytes_tensors>(std::move(quantised)));
 }
 
 }  // namespace detail

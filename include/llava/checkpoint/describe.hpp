@@ -133,16 +133,17 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   return try_read_original_conversation(folder, root, d);
 }
 
-/// Refuses weights that other programs have quantised (bitsandbytes, GPTQ, AWQ, …).
-inline result<void> try_confirm_not_quantised(const json_object& root) {
+/// Refuses weights that other programs than bitsandbytes (bitsandbytes.hpp) have quantised: GPTQ, AWQ, …
+inline result<void> try_confirm_quantisation(const json_object& root) {
   LLAVA_TRY(text, root.object("text_config"));
   for (const json_object* o : {&root, static_cast<const json_object*>(&text)}) {
     LLAVA_TRY(how, o->object("quantization_config"));
     if (!o->has("quantization_config")) continue;
     std::string method = "an unnamed method";
     LLAVA_CHECK(how.read("quant_method", method));
+    if (method == "bitsandbytes") continue;
     return o->unsupported("quantization_config", method,
-                          "none; use the unquantised model, and quantise it with `llava quantize`");
+                          "bitsandbytes or none; use the unquantised model, and quantise it with `llava quantize`");
   }
   return {};
 }
@@ -167,7 +168,7 @@ inline result<model_description> try_describe_model(const std::string& folder, c
     if (!detail::file_exists(file)) return detail::missing_file_error(folder, "config.json");
     LLAVA_TRY(json, json_document::try_read(file));
     const json_object root = json.root();
-    LLAVA_CHECK(detail::try_confirm_not_quantised(root));
+    LLAVA_CHECK(detail::try_confirm_quantisation(root));
     model_description d;
     std::string tower, type;
     LLAVA_CHECK(root.read("vision_tower", tower));

@@ -36,7 +36,7 @@ struct safetensors_type {
 inline constexpr safetensors_type safetensors_types[] = {
     {"F32", 4, dtype::float32, true}, {"F16", 2, dtype::float16, true},    {"BF16", 2, dtype::bfloat16, true},
     {"I64", 8, dtype::int64, true},   {"I32", 4, dtype::int32, true},      {"U8", 1, dtype::uint8, true},
-    {"F64", 8, dtype::uint8, false},  {"I16", 2, dtype::uint8, false},     {"I8", 1, dtype::uint8, false},
+    {"F64", 8, dtype::uint8, false},  {"I16", 2, dtype::uint8, false},     {"I8", 1, dtype::int8, true},
     {"BOOL", 1, dtype::uint8, false}, {"U16", 2, dtype::uint8, false},     {"U32", 4, dtype::uint8, false},
     {"U64", 8, dtype::uint8, false},  {"F8_E4M3", 1, dtype::uint8, false}, {"F8_E5M2", 1, dtype::uint8, false}};
 

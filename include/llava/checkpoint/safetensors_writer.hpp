@@ -139,6 +139,8 @@ class safetensors_writer {
         return "I32";
       case dtype::uint8:
         return "U8";
+      case dtype::int8:
+        return "I8";
     }
     return "U8";
   }

@@ -21,7 +21,8 @@ LLAVA_INLINE result<buffer> try_convert(const row_source& from, dtype to, std::i
                                         std::string_view name, const memory& where);
 }  // namespace detail
 
-/// A matrix (N, K) of format F, in a backend's memory or in a mapped file. Block formats: nn/block_weight.hpp.
+/// A matrix (N, K) of format F, in a backend's memory or in a mapped file. Block formats: nn/block_weight.hpp;
+/// tensor formats: nn/tensor_weight.hpp.
 template <class B, class F>
 class weight final : public weight_slot {
  public:

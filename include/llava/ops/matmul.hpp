@@ -9,9 +9,14 @@
 /// scales S[n] give the first of these lines, block scales d[n, b] the second:
 ///   y[t, n] = act(S[n] · Σ_g scale(t, g) · (Σ_{k in g} code(t, k) · w[n, k]) + bias[n])
 ///   y[t, n] = act(Σ_b (scale(t, b) · d[n, b]) · (Σ_{k in b} code(t, k) · w[n, k]) + bias[n])
+/// A format with outliers adds x[t, k] · w[n, k] for each outlier of row t to the first Σ_g, k ascending.
 /// S · Σ + bias is one fused multiply-add. The inner sums are integers and exact. The outer sums have one fused
 /// accumulator, b or g ascending. All backends that follow this order return the same bytes. Tolerance against double:
 /// NMSE ≤ 5e-4 (R15).
+///
+/// If w is in nf4, j are its blocks that have elements of row n, ascending. Each sum has one fused accumulator that
+/// begins at 0, k ascending, and multiplies floats; the tolerance is that of f32:
+///   y[t, n] = act(Σ_j scale[j] · (Σ_{k in j} x[t, k] · book[c[n, k]]) + bias[n])
 #pragma once
 #include <cstdint>
 

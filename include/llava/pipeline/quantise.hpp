@@ -79,6 +79,11 @@ class quantise_plan {
     const stored_tensor& t = *from_->tensors.find(name);
     const row_encoding rows = slot.encoding();
     const bool is_dense = rows.format.empty();
+    if (!is_dense && !rows.encode) {
+      mistakes_.push_back(text_of(t.name, ": ", rows.format, " encodes whole matrices, which no folder holds; ",
+                                  "open the model in ", rows.format, " instead"));
+      return;
+    }
     entry e{{t.name, rows.type, t.dims, std::string(rows.format)}, rows, dims.columns()};
     if (!is_dense)
       e.to.dims = {static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(rows.row_bytes(dims.columns()))};

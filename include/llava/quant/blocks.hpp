@@ -6,19 +6,21 @@
 ///   bits                                    of a stored code: 16, 8, or 4 for codes −8 … 7
 ///   activation_group                        number of elements of an activation row that share a scale
 ///                                           (ops/matmul.hpp): 32 or 128
-///   has_row_scale                           true (4 bits only): elements are integer multiples of one f32 scale for
+///   has_row_scale                           true (4 and 8 bits): elements are integer multiples of one f32 scale for
 ///                                           the whole row; false: every block has its own scale
 ///   encode(x, n, row)                       encodes n floats as a row
 ///   row_scale(row)                          the scale of the row; 1 if blocks have scales
 ///   block_scale(block)                      the scale of a block, an f16; 1 if the row has a scale
-///   decode(block, values)                   writes 32 integers in [−128, 127], at 16 bits in [−8191, 8191], with row
-///                                           scales in [−2048, 2048]; element k is values[k % 32] · scale
+///   decode(block, values)                   writes 32 integers in [−128, 127], at 16 bits in [−8191, 8191], at 4 bits
+///                                           with row scales in [−2048, 2048]; element k is values[k % 32] · scale
 ///   head, tower                            optional: the formats that weights<F> uses for the head, and for the tower
 ///                                           and projector, instead of f16
 ///   activation                              optional, at 8 bits: std::int16_t, for 14-bit activations
+///   outlier                                 optional, with row scales at 8 bits: activations of at least this size
+///                                           stay floats, and the others share one scale per row (activations.hpp)
 ///   codes(block)                            4 bits only: the 16 bytes of nibbles.hpp
-///   factor(block), offset(block)            with row scales: 8-bit integers, for which decode maps a code c to the
-///                                           integer factor · (c − 8) − 8 · offset
+///   factor(block), offset(block)            4 bits with row scales: 8-bit integers, for which decode maps a code c to
+///                                           the integer factor · (c − 8) − 8 · offset
 /// All fields are unaligned and little-endian, as in files.
 #pragma once
 #include <cstddef>
@@ -49,7 +51,13 @@ Code round_to_code(float x) {
 
 /// The element type of decode's output.
 template <class F>
-using decoded_code = std::conditional_t<F::bits == 16 || F::has_row_scale, std::int16_t, std::int8_t>;
+using decoded_code = std::conditional_t<F::bits == 16 || (F::bits == 4 && F::has_row_scale), std::int16_t, std::int8_t>;
+
+/// Whether products with F keep outliers of activations as floats.
+template <class F>
+inline constexpr bool has_outliers = requires {
+  F::outlier;
+};
 
 namespace detail {
 template <class F>
@@ -80,7 +88,8 @@ concept block_format = requires(const float* x, std::ptrdiff_t n, std::byte* row
   { F::block_scale(stored) } -> std::same_as<float>;
   requires requires(decoded_code<F> * values) { F::decode(stored, values); };
   requires F::has_row_scale || F::activation_group == block_elements;
-  requires !F::has_row_scale || F::bits == 4;
+  requires !F::has_row_scale || F::bits <= 8;
+  requires !has_outliers<F> || (F::has_row_scale && F::bits == 8);
   requires(std::is_same_v<activation_code<F>, std::int8_t> && F::bits <= 8) ||
       (std::is_same_v<activation_code<F>, std::int16_t> && F::bits >= 8);
 };

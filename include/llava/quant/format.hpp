@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// weight_format: how the elements of a weight matrix are stored. `format<F>` describes F: its name, the type of its
 /// view, and its size in bytes. The dense formats are the element types themselves: f32, f16, bf16. The others are
-/// integers with scales, in blocks along K: quant/blocks.hpp.
+/// coded: block formats (quant/blocks.hpp) store each row by itself, tensor formats (quant/tensor_format.hpp) the
+/// matrix as a whole.
 ///
 /// weights<F> is the policy that assigns a format to every stage. A dense F applies to all stages. A quantised F
-/// applies to the linear layers of the text model. The head uses F::head if F has one (the 4-bit formats: q8_0), the
-/// tower and projector use F::tower if F has one (q16_0: itself), and everything else is f16. A derived policy
-/// overrides a stage:
+/// applies to the linear layers of the text model. The head uses F::head if F has one (the 4-bit block formats: q8_0),
+/// the tower and projector use F::tower if F has one (q16_0: itself), the projector alone F::projector (nf4: itself),
+/// and everything else is f16. A derived policy overrides a stage:
 ///   struct mixed : llava::weights<llava::q4_0> { using head = llava::f16; };
 #pragma once
 #include <cstddef>
@@ -37,6 +38,10 @@ concept weight_format = requires {
   typename format<F>::view;
 };
 
+/// A format whose elements are codes. B::layout<F> is how backend B stores it.
+template <class F>
+concept coded_format = weight_format<F> && !format<F>::is_dense;
+
 namespace detail {
 template <class F>
 using dense_or_f16 = std::conditional_t<format<F>::is_dense, F, f16>;
@@ -59,13 +64,20 @@ requires requires { typename F::tower; }
 struct tower_of<F> {
   using type = typename F::tower;
 };
+template <class F>
+struct projector_of : tower_of<F> {};
+template <class F>
+requires requires { typename F::projector; }
+struct projector_of<F> {
+  using type = typename F::projector;
+};
 }  // namespace detail
 
 /// The default policy of a format. Other policies derive from it and override a stage.
 template <weight_format F>
 struct weights {
   using vision = typename detail::tower_of<F>::type;
-  using projector = vision;
+  using projector = typename detail::projector_of<F>::type;
   using text = F;
   using head = typename detail::head_of<F>::type;
   using embeddings = detail::dense_or_f16<F>;

@@ -8,14 +8,21 @@
 ///   pack(to, stored, rows, columns)       packs `rows` ≤ unit contiguous stored rows into a unit
 ///   make_view(data, rows, columns)        a view of all units
 ///
-/// stored_layout keeps rows as their format stores them.
+/// A layout of a tensor format packs the whole matrix at once:
+///   view, name, make_view                 as above
+///   bytes(rows, columns)                  size of the matrix
+///   pack(to, stored, threads)             packs a tensor_view
+///
+/// stored_layout keeps rows, or a matrix, as their format stores them.
 #pragma once
 #include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
 
+#include <llava/base/executor.hpp>
 #include <llava/quant/blocks.hpp>
+#include <llava/quant/tensor_format.hpp>
 
 LLAVA_BEGIN
 
@@ -35,9 +42,12 @@ constexpr std::ptrdiff_t layout_bytes(std::ptrdiff_t rows, std::ptrdiff_t column
   return (rows + L::unit - 1) / L::unit * L::unit_bytes(columns);
 }
 
-/// Rows as they are stored, for backends that read the stored format.
+/// Values as they are stored, for backends that read the stored format.
+template <class F>
+struct stored_layout;
+
 template <block_format F>
-struct stored_layout {
+struct stored_layout<F> {
   using view = block_view<F>;
   static constexpr std::string_view name = "stored";
   static constexpr std::ptrdiff_t unit = 1;
@@ -50,12 +60,27 @@ struct stored_layout {
   }
 };
 
+template <tensor_format F>
+struct stored_layout<F> {
+  using view = tensor_view<F>;
+  static constexpr std::string_view name = "stored";
+  static constexpr std::ptrdiff_t bytes(std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    return F::stored_bytes(rows, columns);
+  }
+  static void pack(std::byte* to, const view& stored, executor&) {
+    std::memcpy(to, stored.data, static_cast<std::size_t>(bytes(stored.rows, stored.columns)));
+  }
+  static view make_view(const std::byte* data, std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    return {data, rows, columns};
+  }
+};
+
 namespace detail {
 template <class B, class F>
 struct weight_view {
   using type = typename format<F>::view;
 };
-template <class B, block_format F>
+template <class B, coded_format F>
 struct weight_view<B, F> {
   using type = typename B::template layout<F>::view;
 };

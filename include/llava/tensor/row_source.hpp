@@ -28,6 +28,11 @@ class row_source {
   /// Writes rows first … first + count − 1 as floats, (count, columns). Several threads call it at once.
   virtual void read(std::int64_t first, std::int64_t count, float* to) const noexcept = 0;
 
+  /// The format that encodes these rows again as the codes that they were read from; empty: none. read_stored() writes
+  /// them in it, if it is a tensor format (quant/tensor_format.hpp).
+  virtual std::string_view coded_as() const noexcept { return {}; }
+  virtual void read_stored(std::byte* /*to*/) const noexcept {}
+
  protected:
   ~row_source() = default;
 };

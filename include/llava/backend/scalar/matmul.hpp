@@ -8,6 +8,7 @@
 #include <llava/ops/activate.hpp>
 #include <llava/ops/matmul.hpp>
 #include <llava/quant/activations.hpp>
+#include <llava/quant/nf4.hpp>
 
 LLAVA_BEGIN
 
@@ -29,6 +30,32 @@ float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_code<F>* cod
       if constexpr (!F::has_row_scale) scale *= F::block_scale(w.block(n, b));
     }
     sum = std::fma(static_cast<float>(whole), scale, sum);
+  }
+  return sum;
+}
+/// sum and the products of the outliers of a row of activations with row n of w, without the row scale.
+template <block_format F, floating X>
+float add_outliers(block_view<F> w, std::ptrdiff_t n, const X* x, float sum) {
+  for (std::ptrdiff_t k = 0; k < w.columns; ++k)
+    if (is_outlier<F>(to_float(x[k]))) {
+      decoded_code<F> values[block_elements];
+      F::decode(w.block(n, k / block_elements), values);
+      sum = std::fma(to_float(x[k]), static_cast<float>(values[k % block_elements]), sum);
+    }
+  return sum;
+}
+
+/// The dot product of row n of w and a row of activations.
+template <floating X>
+float nf4_dot(const nf4::reader& w, std::ptrdiff_t n, const X* x, std::ptrdiff_t columns) {
+  const std::ptrdiff_t start = n * columns;
+  float sum = 0.f;
+  for (std::ptrdiff_t k = 0, end; k < columns; k = end) {
+    const std::ptrdiff_t block = (start + k) / nf4::block;
+    end = (std::min)((block + 1) * nf4::block - start, columns);
+    float inner = 0.f;
+    for (; k < end; ++k) inner = std::fma(to_float(x[k]), nf4::book[w.code(start + k)], inner);
+    sum = std::fma(inner, w.scale(block), sum);
   }
   return sum;
 }
@@ -67,15 +94,36 @@ void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w,
         values = x.row(t);
       else
         for (std::ptrdiff_t k = 0; k < w.columns; ++k) line[k] = to_float(x(t, k));
-      quantise_activations(values, w.columns, group, codes + t * groups * group, scales + t * groups);
+      if constexpr (has_outliers<F>)
+        quantise_without_outliers<F>(values, w.columns, codes + t * groups * group, scales + t * groups);
+      else
+        quantise_activations(values, w.columns, group, codes + t * groups * group, scales + t * groups);
     }
     on.split(w.rows, 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t n = first; n < last; ++n)
         for (std::ptrdiff_t t = 0; t < rows; ++t) {
           float sum = detail::block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);
+          if constexpr (has_outliers<F>) sum = detail::add_outliers<F>(w, n, x.row(t), sum);
           const float bias = e.bias.empty() ? 0.f : e.bias(n);
           sum = F::has_row_scale ? std::fma(sum, F::row_scale(w.row(n)), bias) : sum + bias;
           y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), A::apply(sum), e.how));
+        }
+    });
+  });
+}
+
+/// w in nf4, as it is stored.
+template <floating Y, floating X, class A>
+void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, tensor_view<nf4> w, epilogue<A> e) {
+  if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
+  q.submit([&](workers on) {
+    const nf4::reader codes(w.data, w.rows * w.columns);
+    on.split(w.rows, 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      for (std::ptrdiff_t n = first; n < last; ++n)
+        for (std::ptrdiff_t t = 0; t < x.extent(0); ++t) {
+          const float sum = detail::nf4_dot(codes, n, x.row(t), w.columns);
+          const float made = A::apply(sum + (e.bias.empty() ? 0.f : e.bias(n)));
+          y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), made, e.how));
         }
     });
   });

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
 #include <llava/backend/simd/x86_intrinsics.hpp>
 #include <llava/base/dtype.hpp>
@@ -98,10 +99,50 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
+/// The book of nf4 as four tables, one for each byte of a float.
+struct code_book {
+  __m256i byte[4];
+  LLAVA_ALWAYS_INLINE explicit code_book(const nf4_bytes& tables) {
+    for (int b = 0; b < 4; ++b)
+      byte[b] = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(tables.of[b])));
+  }
+};
+/// The values of 8 elements of 16 columns, in memory. Three shuffles for eight values cost less than looking up dwords.
+struct code_words {
+  float values[8][16];
+};
+/// Stores the values of the even or the odd steps of eight columns.
+LLAVA_ALWAYS_INLINE void store_values(const code_book& book, __m256i codes, float* to) {
+  __m256i bytes[4];
+#pragma GCC unroll 4
+  for (int b = 0; b < 4; ++b) bytes[b] = _mm256_shuffle_epi8(book.byte[b], codes);
+  const __m256i low[2] = {_mm256_unpacklo_epi8(bytes[0], bytes[1]), _mm256_unpackhi_epi8(bytes[0], bytes[1])},
+                high[2] = {_mm256_unpacklo_epi8(bytes[2], bytes[3]), _mm256_unpackhi_epi8(bytes[2], bytes[3])};
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    _mm256_storeu_ps(to + 64 * i, _mm256_castsi256_ps(_mm256_unpacklo_epi16(low[i], high[i])));
+    _mm256_storeu_ps(to + 64 * i + 32, _mm256_castsi256_ps(_mm256_unpackhi_epi16(low[i], high[i])));
+  }
+}
+LLAVA_ALWAYS_INLINE void load_words(const code_book& book, const std::byte* p, code_words& to) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * half));
+    store_values(book, _mm256_and_si256(codes, nibble), to.values[0] + 8 * half);
+    store_values(book, _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble), to.values[1] + 8 * half);
+  }
+}
+/// The values of step i.
+LLAVA_ALWAYS_INLINE vec look_up(const code_book&, const code_words& codes, int i) {
+  return load(static_cast<const float*>(codes.values[i]));
+}
+
 /// A product has twelve sums in sixteen registers: rows of x and one row of w use the others, and the conversion of a
 /// weight while loading is free. Attention has eight sums, which hide the latency of a multiplication; a group of
 /// queries often has four rows.
 inline constexpr int product_rows = 3, attention_rows = 4, block_rows = 4, panels_at_once = 1;
+inline constexpr int book_rows = 4, book_panels = 1, book_row_panels = 2;
 template <class F>
 using packed_type = F;
 // clang-format off
@@ -109,6 +150,7 @@ using packed_type = F;
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/nf4_matmul.inc>
 #include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/x86_intrinsics.hpp>
 #include <llava/base/dtype.hpp>
 
@@ -85,9 +86,26 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 
+/// The book of nf4: one register holds it. A look-up takes the lowest four bits of each lane.
+struct code_book {
+  __m512 v;
+  LLAVA_ALWAYS_INLINE explicit code_book(const nf4_bytes&) : v(_mm512_loadu_ps(nf4::book)) {}
+};
+using code_words = __m512i;
+/// Each lane gets the codes of one column, the first in the lowest bits.
+LLAVA_ALWAYS_INLINE void load_words(const code_book&, const std::byte* p, code_words& to) {
+  const __m512i columns = _mm512_set4_epi32(0x0f0b0703, 0x0e0a0602, 0x0d090501, 0x0c080400);
+  to = _mm512_shuffle_epi8(_mm512_loadu_si512(p), columns);
+}
+/// The values of step i.
+LLAVA_ALWAYS_INLINE vec look_up(const code_book& book, const code_words& codes, int i) {
+  return _mm512_permutexvar_ps(_mm512_srli_epi32(codes, static_cast<unsigned>(4 * i)), book.v);
+}
+
 /// A product has 24 sums in 32 registers. Converting a weight occupies the units that multiply, so packing converts
 /// each weight once for all rows.
 inline constexpr int product_rows = 6, attention_rows = 12;
+inline constexpr int book_rows = 8, book_panels = 2, book_row_panels = 4;
 template <class F>
 using packed_type = float;
 // clang-format off
@@ -95,6 +113,7 @@ using packed_type = float;
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/nf4_matmul.inc>
 #include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>

@@ -10,7 +10,7 @@ LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c"
 namespace simd_backend::avx512vnni {
 
 using avx512::abs, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::maximum, avx512::minimum;
-using avx512::store, avx512::store_upto, avx512::vec;
+using avx512::select_less, avx512::store, avx512::store_upto, avx512::vec;
 
 /// A tile has sixteen sums. Each load of x is multiplied with two panels, since a load takes as long as a product.
 inline constexpr int block_rows = 8, panels_at_once = 2;

@@ -42,13 +42,17 @@ void with_block_kernels(const queue& q, F&& call) {
 template <class F>
 quantised_rows allocate_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t inner, std::ptrdiff_t together) {
   const std::ptrdiff_t blocks = blocks_of(inner), groups = (inner + F::activation_group - 1) / F::activation_group;
-  quantised_rows q;
+  quantised_rows q{};
   q.together = std::clamp<std::ptrdiff_t>(rows, 1, together);
   const std::ptrdiff_t whole = (rows + q.together - 1) / q.together * q.together;
   q.codes = a.allocate<std::byte>(whole * blocks * activation_bytes<F>);
   q.starts = a.allocate<std::int32_t>(whole * blocks);
   q.scales = a.allocate<float>(whole * groups);
   q.blocks = blocks, q.groups = groups;
+  if constexpr (has_outliers<F>) {
+    q.words = (inner + 63) / 64;
+    q.outliers = a.allocate<std::uint64_t>(rows * q.words);
+  }
   return q;
 }
 }  // namespace detail
@@ -62,7 +66,8 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_vi
   const std::ptrdiff_t most = 16 * q.concurrency(), pieces = groups < most ? groups : most;
   detail::with_block_kernels(q, [&]<class K>(K) {
     arena_scope scope(q.workspace());
-    const quantised_rows xs = detail::allocate_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
+    quantised_rows xs = detail::allocate_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
+    xs.floats = x.data(), xs.stride = x.stride();
     const std::ptrdiff_t room = together * rows * panels<F>::unit;
     float* sums = q.workspace().allocate<float>(q.concurrency() * room);
     q.submit([&](workers on) {

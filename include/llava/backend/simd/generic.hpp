@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
 #include <llava/base/dtype.hpp>
 
@@ -104,7 +105,26 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return m;
 }
 
+/// The book of nf4, in memory.
+struct code_book {
+  LLAVA_ALWAYS_INLINE explicit code_book(const nf4_bytes&) {}
+};
+struct code_words {
+  const std::byte* at;
+};
+LLAVA_ALWAYS_INLINE void load_words(const code_book&, const std::byte* p, code_words& to) { to.at = p; }
+/// The values of step i.
+inline vec look_up(const code_book&, const code_words& codes, int i) {
+  float f[16];
+  for (int n = 0; n < 16; ++n) {
+    const unsigned two = static_cast<unsigned>(codes.at[n / 4 * 16 + i / 2 * 4 + n % 4]);
+    f[n] = nf4::book[i % 2 ? two >> 4 : two & 15u];
+  }
+  return load(static_cast<const float*>(f));
+}
+
 inline constexpr int product_rows = 2, attention_rows = 1, block_rows = 2, panels_at_once = 1;
+inline constexpr int book_rows = 2, book_panels = 1, book_row_panels = 2;
 template <class F>
 using packed_type = float;
 // clang-format off
@@ -112,6 +132,7 @@ using packed_type = float;
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/nf4_matmul.inc>
 #include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>

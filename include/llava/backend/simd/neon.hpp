@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <llava/backend/simd/arguments.hpp>
+#include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
 #include <llava/base/dtype.hpp>
 
@@ -95,7 +96,33 @@ LLAVA_ALWAYS_INLINE float largest(const vec& a) {
   return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[2]), vmaxq_f32(a.q[1], a.q[3])));
 }
 
+/// The book of nf4 as a table of 64 bytes. A look-up takes the four bytes of each value.
+struct code_book {
+  uint8x16x4_t v;
+  LLAVA_ALWAYS_INLINE explicit code_book(const nf4_bytes&)
+      : v(vld1q_u8_x4(reinterpret_cast<const std::uint8_t*>(nf4::book))) {}
+};
+struct code_words {
+  uint32x4_t q[4];
+};
+/// Each lane gets the codes of one column, the first in the lowest bits.
+LLAVA_ALWAYS_INLINE void load_words(const code_book&, const std::byte* p, code_words& to) {
+  alignas(16) static constexpr std::uint8_t columns[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+  for (int i = 0; i < 4; ++i)
+    to.q[i] = vreinterpretq_u32_u8(
+        vqtbl1q_u8(vld1q_u8(reinterpret_cast<const std::uint8_t*>(p) + 16 * i), vld1q_u8(columns)));
+}
+/// The values of step i.
+LLAVA_ALWAYS_INLINE vec look_up(const code_book& book, const code_words& codes, int i) {
+  return each([&](int r) {
+    const uint32x4_t code = vandq_u32(vshlq_u32(codes.q[r], vdupq_n_s32(-4 * i)), vdupq_n_u32(15));
+    const uint32x4_t bytes = vmlaq_u32(vdupq_n_u32(0x03020100), code, vdupq_n_u32(0x04040404));
+    return vreinterpretq_f32_u8(vqtbl4q_u8(book.v, vreinterpretq_u8_u32(bytes)));
+  });
+}
+
 inline constexpr int product_rows = 6, attention_rows = 6, block_rows = 4, panels_at_once = 1;
+inline constexpr int book_rows = 4, book_panels = 1, book_row_panels = 2;
 template <class F>
 using packed_type = F;
 // clang-format off
@@ -103,6 +130,7 @@ using packed_type = F;
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
+#include <llava/backend/simd/kernels/nf4_matmul.inc>
 #include <llava/backend/simd/kernels/rope.inc>
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The ops of the simd backend. Each cuts its work into independent pieces and calls the kernels of the queue's
-/// instruction set (contracts: ops/*.hpp). The number of pieces changes no byte. F: f32, f16, bf16 or a block format;
-/// A: an activation; T: the element type of the KV cache.
+/// instruction set (contracts: ops/*.hpp). The number of pieces changes no byte. F: f32, f16, bf16, a block format or
+/// nf4; A: an activation; T: the element type of the KV cache.
 #pragma once
 #include <llava/backend/scalar.hpp>
+#include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
 #include <llava/backend/simd/queue.hpp>
 #include <llava/ops/activate.hpp>
@@ -19,6 +20,8 @@ template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e);
 template <block_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e);
+template <class A>
+void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<nf4> w, epilogue<A> e);
 template <class A>
 void activate(queue& q, matrix_view<float> y, matrix_view<const float> z, A, update how);
 LLAVA_INLINE void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,
@@ -42,5 +45,6 @@ LLAVA_END
 #if LLAVA_HEADER_ONLY
 #include <llava/backend/simd/block_matmul_inl.hpp>
 #include <llava/backend/simd/matmul_inl.hpp>
+#include <llava/backend/simd/nf4_matmul_inl.hpp>
 #include <llava/backend/simd/ops_inl.hpp>
 #endif

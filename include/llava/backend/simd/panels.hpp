@@ -6,7 +6,7 @@
 ///             8 bits: (8 steps, 16 rows, 4) i8
 ///             4 bits: (4, 16 rows, 4) bytes: codes of step s in the low halves, of step s + 4 in the high ones, 0 … 15
 ///             for −8 … 7
-///   scales  of each block: 16 f16, or with row scales 16 pairs of i8: factor, offset
+///   scales  of each block: 16 f16; with row scales at 4 bits 16 pairs of i8: factor, offset; at 8 bits none
 ///   row scales: 16 f32, only in formats that have them
 /// The planes follow each other, the size of each rounded up to 64 bytes. Rows past the end of w are zeros.
 #pragma once
@@ -27,14 +27,17 @@ struct panel_view {
   constexpr std::ptrdiff_t extent(int axis) const { return axis == 0 ? rows : columns; }
 };
 
-/// The layout of format F, described at the top of this file.
+/// The layout of format F: of block formats, described at the top of this file; of nf4, in nf4_panels.hpp.
+template <class F>
+struct panels;
+
 template <block_format F>
-struct panels {
+struct panels<F> {
   using view = panel_view<F>;
   static constexpr std::string_view name = "panels of 16, 2";
   static constexpr std::ptrdiff_t unit = 16;
-  static constexpr std::ptrdiff_t code_bytes = unit * block_elements * F::bits / 8;  // of a block
-  static constexpr std::ptrdiff_t scale_bytes = unit * 2;                            // of a block
+  static constexpr std::ptrdiff_t code_bytes = unit * block_elements * F::bits / 8;               // of a block
+  static constexpr std::ptrdiff_t scale_bytes = F::has_row_scale && F::bits == 8 ? 0 : unit * 2;  // of a block
 
   static constexpr std::ptrdiff_t scales_at(std::ptrdiff_t columns) { return blocks_of(columns) * code_bytes; }
   static constexpr std::ptrdiff_t row_scales_at(std::ptrdiff_t columns) {
@@ -78,11 +81,11 @@ struct panels {
       for (std::size_t i = 0; i < sizeof(values); ++i) to[i / 4 * 64 + i % 4] = bytes[i];
     }
   }
-  static void pack_scale(std::byte* to, const std::byte* block) {
-    if constexpr (F::has_row_scale) {
+  static void pack_scale([[maybe_unused]] std::byte* to, [[maybe_unused]] const std::byte* block) {
+    if constexpr (F::has_row_scale && F::bits == 4) {
       write_number(to, static_cast<std::int8_t>(F::factor(block)));
       write_number(to + 1, static_cast<std::int8_t>(F::offset(block)));
-    } else {
+    } else if constexpr (!F::has_row_scale) {
       write_number(to, from_float<f16>(F::block_scale(block)));
     }
   }
@@ -96,6 +99,11 @@ struct quantised_rows {
   float* scales;         // (T / together, groups, together)
   std::ptrdiff_t blocks, groups;
   std::ptrdiff_t together;  // number of interleaved rows, those of a tile
+
+  // Of formats with outliers:
+  const float* floats;           // x
+  std::ptrdiff_t stride, words;  // of a row of x, of a row of `outliers`
+  std::uint64_t* outliers;       // (T, words): bit k % 64 of word k / 64 is set if x[t, k] is one
 
   /// The index of block or group i of row t; a row has `count` of them.
   std::ptrdiff_t at(std::ptrdiff_t t, std::ptrdiff_t i, std::ptrdiff_t count) const {
