@@ -141,8 +141,8 @@ class Ask(unittest.TestCase):
             loaded, named = llava(*words, flag), llava(*words, "--dtype", dtype)
             self.assertEqual((loaded.returncode, loaded.stderr), (0, ""))
             self.assertEqual((loaded.stdout, named.stdout), (plain, plain))
-            self.assertIn(f"{flag} excludes --dtype", llava(*words, flag, "--dtype", "f16").stderr)
-        self.assertIn("excludes", llava(*words, "--load-8bit", "--load-4bit").stderr)
+            self.assertIn(f"--dtype excludes {flag}", llava(*words, flag, "--dtype", "f16").stderr)
+        self.assertIn("--load-4bit excludes --load-8bit", llava(*words, "--load-8bit", "--load-4bit").stderr)
         self.assertIn("nf4 not in", llava("quantize", TINY, "--to", "nf4", "-o", "/nowhere/x").stderr)
 
     def test_interrupted_quantising_leaves_no_files(self):
