@@ -195,6 +195,26 @@ TEST_CASE("which layers of a tower run follows the file") {
     CHECK(run(with(vision_keys(), "clip.vision.feature_layer", value(std::vector<std::int32_t>{k})), true) == k);
 }
 
+TEST_CASE("an mmproj with canvases is of any resolution, under the old name of its newline and the new one") {
+  const std::vector<std::int32_t> pairs{28, 56, 56, 28, 56, 56};
+  for (const char* newline : {"model.image_newline", "v.image_newline"})
+    for (const auto& [merge, expected] :
+         {std::pair{"spatial_unpad", llava::tile_merge::unpad}, std::pair{"spatial", llava::tile_merge::spatial},
+          std::pair{"flat", llava::tile_merge::flat}}) {
+      INFO(newline << " " << merge);
+      temporary_folder f("gguf_tiles");
+      gguf_bytes g = vision(with(with(vision_keys(), "clip.vision.image_grid_pinpoints", value(pairs)),
+                                 "clip.vision.mm_patch_merge_type", value(merge)));
+      f.write("x.gguf", language().bytes()).write("mmproj.gguf", add_f32(g, newline, {8}).bytes());
+      const checkpoint c = opened(f / "x.gguf");
+      const llava::tiling_config& t = c.description.image.tiling;
+      REQUIRE(t.count == 3);
+      CHECK((t.canvases[0] == llava::canvas_size{28, 56} && t.canvases[1] == llava::canvas_size{56, 28}));
+      CHECK((t.merge == expected && t.whole_image && t.rounds_to_zero && t.shrinks_to == 0));
+      CHECK(c.tensors.find("image_newline") != nullptr);
+    }
+}
+
 TEST_CASE("R12: memory is refused while a GGUF model is opened") {
   const std::string folder = goldens + "gguf_llama";
   CHECK(refuse_each([&] { return llava::try_open_checkpoint(folder); }, 300, 13) > 100);

@@ -117,9 +117,12 @@ TEST_CASE("an mmproj that is not supported, or contradicts itself, is refused wi
       {"clip.vision.image_std", value(std::vector<float>{0.5f, 0.f, 0.5f}), "image.std must be positive"},
       {"clip.projector_type", value("ldpv2"), "\"clip.projector_type\" is ldpv2, expected mlp"},
       {"clip.use_silu", value(true), "\"clip.use_silu\" is true, expected false"},
-      {"clip.vision.mm_patch_merge_type", value("spatial_unpad"), "is spatial_unpad, expected flat"},
-      {"clip.vision.image_aspect_ratio", value("anyres"), "is anyres, expected pad or square"},
-      {"clip.vision.image_grid_pinpoints", value(two_layers), "any resolution is not supported"},
+      {"clip.vision.mm_patch_merge_type", value("spatial_unpad"), "is spatial_unpad without canvases, expected flat"},
+      {"clip.vision.image_aspect_ratio", value("anyres"), "has no key \"clip.vision.image_grid_pinpoints\""},
+      {"clip.vision.image_grid_pinpoints", value(layer), "must be 1 to 64 pairs of a width and a height"},
+      {"clip.vision.image_grid_pinpoints", value(std::vector<std::int32_t>{28, -28}), "must be 1 to 64 pairs"},
+      {"clip.vision.image_grid_pinpoints", value(std::vector<std::int32_t>(130, 28)), "must be 1 to 64 pairs"},
+      {"clip.vision.image_grid_pinpoints", value(two_layers), "must be multiples of image.crop"},
   };
   temporary_folder f("gguf_bad_vision");
   f.write("x.gguf", language().bytes());

@@ -80,6 +80,7 @@ inline std::string original_vision_name(std::string_view name, bool swapped) {
       {"attn_k", "self_attn.k_proj"}, {"attn_v", "self_attn.v_proj"}, {"attn_out", "self_attn.out_proj"},
       {"ffn_up", "mlp.fc1"},          {"ffn_down", "mlp.fc2"}};
   if (const std::string_view found = renamed(whole, name); !found.empty()) return text_of(gguf_tower_prefix, found);
+  if (name == "v.image_newline" || name == "model.image_newline") return "model.image_newline";
   if (name.substr(0, 3) == "mm.") return text_of("model.mm_projector.", name.substr(3));
   const block_name block(name, "v.blk.");
   std::string_view part = block.number < 0 ? std::string_view() : renamed(parts, block.part);

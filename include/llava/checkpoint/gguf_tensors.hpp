@@ -119,7 +119,7 @@ class gguf_tensors final : public tensor_source {
       const bool needless = in_block && detail::block_name(t.name, "v.blk.").number >= layers;
       if (name.empty() || needless || (in_projector && !is_of_projector(t.name))) {
         if (in_block || in_projector) added = unknown(t);
-        return;  // heads, text towers, a newline that no square uses
+        return;  // heads, text towers
       }
       if (t.name == "mm.0.weight" || t.name == "mm.0.bias")
         if (!file.find("mm.2.weight")) name = "model.mm_projector" + t.name.substr(4);

@@ -8,6 +8,7 @@
 #include <llava/checkpoint/gguf.hpp>
 #include <llava/checkpoint/image_processor.hpp>
 #include <llava/checkpoint/model_description.hpp>
+#include <llava/checkpoint/tiling.hpp>
 
 LLAVA_BEGIN
 
@@ -44,16 +45,29 @@ inline result<void> try_read_channels(const gguf_keys& keys, std::string_view ke
   return {};
 }
 
-/// Reads how an image is cut into squares.
-inline result<void> try_read_any_resolution(const gguf_keys& keys) {
+/// Reads how an image is cut into squares and how their tokens are merged. A file with canvases is of any resolution.
+inline result<void> try_read_any_resolution(const gguf_keys& keys, image_config& c) {
+  const char *canvases = "clip.vision.image_grid_pinpoints", *merge_key = "clip.vision.mm_patch_merge_type";
   std::string merge = "flat", shape;
-  LLAVA_CHECK(keys.read("clip.vision.mm_patch_merge_type", merge));
+  LLAVA_CHECK(keys.read(merge_key, merge));
   LLAVA_CHECK(keys.read("clip.vision.image_aspect_ratio", shape));
-  if (shape.rfind("anyres", 0) == 0) return keys.unsupported("clip.vision.image_aspect_ratio", shape, "pad or square");
-  if (merge != "flat") return keys.unsupported("clip.vision.mm_patch_merge_type", merge, "flat");
-  if (keys.find("clip.vision.image_grid_pinpoints"))
-    return keys.unsupported("clip.vision.image_grid_pinpoints", "set", "none; any resolution is not supported");
-  return {};
+  const gguf_value* pairs = keys.find(canvases);
+  if (!pairs) {
+    if (shape.rfind("anyres", 0) == 0) return keys.missing(canvases);
+    if (merge != "flat") return keys.unsupported(merge_key, text_of(merge, " without canvases"), "flat");
+    return {};
+  }
+  const error wrong = keys.wrong(canvases, text_of("1 to ", tiling_config::most_canvases,
+                                                   " pairs of a width and a height in pixels, one after another"));
+  const std::size_t count = pairs->size() / 2;
+  if (pairs->size() % 2 != 0 || count < 1 || count > std::size_t{tiling_config::most_canvases}) return wrong;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto width = pairs->integer(2 * i), height = pairs->integer(2 * i + 1);
+    if (!width || !height || *width < 1 || *height < 1 || *width > INT32_MAX || *height > INT32_MAX) return wrong;
+    c.tiling.canvases[c.tiling.count++] = {static_cast<int>(*width), static_cast<int>(*height)};
+  }
+  c.filter = resampling::bicubic;
+  return try_read_merge(keys, merge_key, merge, c.tiling);
 }
 
 /// Reads the projector: mm.0, mm.2, … are an MLP, mm.0 alone or mm is linear.
@@ -105,7 +119,7 @@ inline result<void> try_describe_vision(const gguf_file& file, model_description
   d.image.pillow = 12;  // as for original folders
   LLAVA_CHECK(try_read_channels(keys, "clip.vision.image_mean", d.image.mean));
   LLAVA_CHECK(try_read_channels(keys, "clip.vision.image_std", d.image.std));
-  LLAVA_CHECK(try_read_any_resolution(keys));
+  LLAVA_CHECK(try_read_any_resolution(keys, d.image));
   return try_read_projector(file, d);
 }
 

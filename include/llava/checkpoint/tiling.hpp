@@ -97,13 +97,24 @@ inline bool read_shrinks_to(std::string_view shape, int& n) {
   return failure == std::errc() && end == last && n >= 1 && n <= 256;
 }
 
+/// Reads a merge of any resolution, mm_patch_merge_type. `file.unsupported(key, found, expected)` makes the error.
+template <class File>
+result<void> try_read_merge(const File& file, const char* key, const std::string& merge, tiling_config& t) {
+  const auto has = [&](std::string_view part) { return merge.find(part) != std::string::npos; };
+  if (merge != "flat" && merge.rfind("spatial", 0) != 0)
+    return file.unsupported(key, merge, "flat, spatial or spatial_unpad");
+  if (has("maxpool2x2")) return file.unsupported(key, merge, "a merge without pooling");
+  t.merge = merge == "flat" ? tile_merge::flat : has("unpad") ? tile_merge::unpad : tile_merge::spatial;
+  t.whole_image = merge == "flat" || !has("nobase");
+  return {};
+}
+
 /// Reads how an original folder makes the squares of an image into image tokens. `shape`: image_aspect_ratio.
 inline result<void> try_read_original_tiling(const json_object& root, const std::string& shape, int side,
                                              image_config& c) {
   const char *aspect_key = "image_aspect_ratio", *merge_key = "mm_patch_merge_type";
   std::string merge = "flat";
   LLAVA_CHECK(root.read(merge_key, merge));
-  const auto has = [&](std::string_view part) { return merge.find(part) != std::string::npos; };
   if (shape.rfind("anyres", 0) != 0) {
     if (shape == "highres" || shape == "crop_split")
       return root.unsupported(aspect_key, shape, "anyres, anyres_max_9 and the like, pad or square");
@@ -113,11 +124,7 @@ inline result<void> try_read_original_tiling(const json_object& root, const std:
   tiling_config& t = c.tiling;
   if (shape != "anyres" && !read_shrinks_to(shape, t.shrinks_to))
     return root.unsupported(aspect_key, shape, "anyres, or anyres_max_N with N of 1 to 256");
-  if (merge != "flat" && merge.rfind("spatial", 0) != 0)
-    return root.unsupported(merge_key, merge, "flat, spatial or spatial_unpad");
-  if (has("maxpool2x2")) return root.unsupported(merge_key, merge, "a merge without pooling");
-  t.merge = merge == "flat" ? tile_merge::flat : has("unpad") ? tile_merge::unpad : tile_merge::spatial;
-  t.whole_image = merge == "flat" || !has("nobase");
+  LLAVA_CHECK(try_read_merge(root, merge_key, merge, t));
   c.filter = resampling::bicubic;  // whatever the tower's processor uses for its own squares
   return try_read_original_canvases(root, side, t);
 }
