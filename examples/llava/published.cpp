@@ -10,7 +10,7 @@
 bool print_published(std::string_view name) {
   const llava::published_model* m = llava::find_published(name);
   if (!m) return false;
-  const auto line = [](const char* what, std::string_view value, std::string_view more = {}) {
+  const auto line = [](const char* what, std::string_view value, std::string_view more = "") {
     std::printf("%-13s %.*s%.*s\n", what, static_cast<int>(value.size()), value.data(), static_cast<int>(more.size()),
                 more.data());
   };
