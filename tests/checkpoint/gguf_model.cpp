@@ -2,6 +2,7 @@
 /// Models in GGUF files: their weights, compared with gguf's values in the original layout
 /// (tests/oracle/gguf_models.py), and their descriptions. tests/goldens compares the outputs of their stages.
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/json.hpp>
 
 #include <algorithm>
 
