@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <llava/checkpoint/lora.hpp>
 #include <llava/checkpoint/safetensors.hpp>
+#include <llava/tensor/strided_rows.hpp>
 
 #include <llava_catch.hpp>
 #include <temporary_folder.hpp>
@@ -143,6 +144,12 @@ TEST_CASE("an adapter that does not fit its base is refused, and the error names
             .find("stores as q4_0") != std::string::npos);
   CHECK(refused([&](tensors&, tensors& a, settings&) { a.all.at(q + "lora_A.weight").type = dtype::int64; }, plain)
             .find("is not f32, f16 or bf16") != std::string::npos);
+  const auto transpose = [&](tensors&, tensors& a, settings&) {
+    stored_tensor& t = a.all.at(q + "lora_A.weight");
+    t.rows = std::make_shared<strided_rows>(t.type, t.bytes.data(), std::vector<std::int64_t>{2, 2},
+                                            std::vector<std::int64_t>{1, 2});
+  };
+  CHECK(refused(transpose, plain).find("its elements are not contiguous") != std::string::npos);
   CHECK(refused([&](tensors&, tensors& a, settings&) { a.rename(q + "lora_A.weight", "q_proj.lora_A.weight"); }, plain)
             .find("does not begin with base_model.model.") != std::string::npos);
   CHECK(refused([&](tensors&, tensors& a, settings&) { a.rename(q + "lora_A.weight", q + "lora_C.weight"); }, plain)
@@ -158,6 +165,17 @@ TEST_CASE("an adapter that does not fit its base is refused, and the error names
         "llava: adapter holds an adapter without tensors");
 }
 
+TEST_CASE("the identity of merged tensors follows the adapter's settings, so that a packed file is made again") {
+  adapter_config config = try_read_adapter_config(data + "plain").value();
+  const auto identity = [&] {
+    return merged_tensors::try_make(base(), adapter("plain"), config, "adapter").value().identity();
+  };
+  const std::string usual = identity();
+  CHECK(identity() == usual);
+  config.alphas.emplace_back("layers.0.q_proj", 3.);
+  CHECK(identity() != usual);
+}
+
 TEST_CASE("adapter_config.json: settings that change the result and are not supported are refused by name") {
   temporary_folder folder("adapter_config");
   const auto error = [&](const std::string& json) {
@@ -171,7 +189,8 @@ TEST_CASE("adapter_config.json: settings that change the result and are not supp
        {R"("peft_type": "IA3")", R"("layer_replication": [[0, 4]])", R"("lora_bias": true)", R"("use_qalora": true)",
         R"("trainable_token_indices": [1])", R"("eva_config": {"rho": 2})", R"("init_lora_weights": "pissa_niter_4")",
         R"("init_lora_weights": "olora")", R"("rank_pattern": {"^model.*q_proj": 3})", R"("r": 0)", R"("r": 65537)",
-        R"("lora_alpha": 1e7)", R"("rank_pattern": {"q_proj": 0})", R"("alpha_pattern": [3])"}) {
+        R"("lora_alpha": 1e7)", R"("rank_pattern": {"q_proj": 0})", R"("rank_pattern": {"q_proj": 0.5})",
+        R"("alpha_pattern": [3])"}) {
     const std::string sentence = error(std::string("{") + refused + "}");
     const std::string text = refused;
     INFO(sentence);

@@ -53,7 +53,9 @@ result<void> try_read_pattern(const json_object& root, const char* key, std::vec
     if (name.find_first_of("\\^$*+?()[]{}|") != std::string::npos)
       return root.unsupported(key, "a regular expression, " + name, "names of modules");
     if (!value.number() || !(*value.number() > 0 && *value.number() <= 65536)) return root.wrong(key, expected);
-    to.emplace_back(name, static_cast<T>(*value.number()));
+    const auto number = static_cast<T>(*value.number());
+    if (static_cast<double>(number) < *value.number()) return root.wrong(key, "an object of module names and integers");
+    to.emplace_back(name, number);
   }
   return {};
 }

@@ -123,6 +123,8 @@ struct adapter_tensors {
     const bool floats = t.type == dtype::float32 || t.type == dtype::float16 || t.type == dtype::bfloat16;
     if (!floats || !t.format.empty() || !t.unsupported_type.empty())
       return detail::misfit_of_adapter(t, "it is not f32, f16 or bf16");
+    if (t.rows)  // low_rank_rows reads single elements
+      return detail::misfit_of_adapter(t, "its elements are not contiguous; save it after contiguous()");
     if (t.dims == dims) return {};
     const auto text = [](const std::vector<std::size_t>& d) {
       std::string s;

@@ -15,20 +15,18 @@
 
 LLAVA_BEGIN
 
-/// The tensors of an adapter for one weight. They must outlive the rows.
+/// The tensors of an adapter for one weight, in files as they are (no `rows`). They must outlive the rows.
 struct low_rank {
   const stored_tensor* a = nullptr;           ///< (r, K)
   const stored_tensor* b = nullptr;           ///< (N, r)
   const stored_tensor* magnitudes = nullptr;  ///< (N), or null: no DoRA
-  std::int64_t rank = 0;                      ///< r, at most most_rank
+  std::int64_t rank = 0;                      ///< r
   float scale = 1.f;                          ///< s
 };
 
 /// Rows of W + s·B·A.
 class low_rank_rows final : public row_source {
  public:
-  static constexpr std::int64_t most_rank = 1 << 16;
-
   low_rank_rows(const stored_tensor& base, const low_rank& added, std::int64_t columns)
       : base_(&base), added_(added), columns_(columns) {}
 
