@@ -150,7 +150,8 @@ class bitsandbytes_tensors final : public tensor_source {
     const std::string layer = scales.name.substr(0, scales.name.size() - scale_mark.size());
     const stored_tensor* weight = files_->find(layer + ".weight");
     if (!weight) return bad(scales, text_of("the weight ", layer, ".weight is missing"));
-    if (weight->type != dtype::int8 || weight->dims.size() != 2) return bad(*weight, "expected a matrix of i8");
+    if (weight->type != dtype::int8 || !weight->unsupported_type.empty() || weight->dims.size() != 2)
+      return bad(*weight, "expected a matrix of i8");
     LLAVA_TRY(found, try_part(*weight, scales.name, dtype::float32, weight->dims[0]));
     if (const stored_tensor* format = files_->find(layer + ".weight_format")) {
       LLAVA_TRY(value, try_part(*weight, format->name, dtype::uint8, 1));

@@ -201,8 +201,10 @@ inline void pickle_reader::step(pickle_op op) {
   switch (op) {
     case pickle_op::proto:
       return check_protocol(take_number(1));
-    case pickle_op::frame:
-      return take_number(8) > bytes_.size() - at_ ? wrong("has a frame past its end") : void();
+    case pickle_op::frame: {
+      const std::uint64_t size = take_number(8);
+      return size > bytes_.size() - at_ ? wrong("has a frame past its end") : void();
+    }
     case pickle_op::stop:
       root_ = pop();
       done_ = true;

@@ -39,7 +39,7 @@ inline constexpr pickle_name pickle_names[] = {
     {"torch.storage", "UntypedStorage", pickle_name::product::storage, 1, dtype::uint8, true},
     {"torch", "DoubleStorage", pickle_name::product::storage, 8},
     {"torch", "ShortStorage", pickle_name::product::storage, 2},
-    {"torch", "CharStorage", pickle_name::product::storage, 1},
+    {"torch", "CharStorage", pickle_name::product::storage, 1, dtype::int8, true},
     {"torch", "BoolStorage", pickle_name::product::storage, 1}};
 
 /// The instructions of a pickle, by pickletools' names.

@@ -32,11 +32,12 @@ struct stored_tensor {
   std::string_view stored_type{};            ///< of rows in a GGUF file: the file's name of their type; otherwise empty
   std::size_t stored_bytes = 0;              ///< with `stored_type`: bytes in the file
 
-  /// Elements of a row: the product of all axes but the first.
+  /// Elements of a row: the product of all axes but the first. Of a tensor without elements it has no meaning, because
+  /// the other axes may have any extents there.
   std::int64_t columns() const {
-    std::int64_t n = 1;
-    for (std::size_t i = 1; i < dims.size(); ++i) n *= static_cast<std::int64_t>(dims[i]);
-    return n;
+    std::size_t n = 1;
+    for (std::size_t i = 1; i < dims.size(); ++i) n *= dims[i];
+    return static_cast<std::int64_t>(n);
   }
   /// Returns use(the tensor's rows), `columns` elements each.
   template <class Use>

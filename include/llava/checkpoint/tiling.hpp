@@ -7,6 +7,7 @@
 #pragma once
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,9 +64,12 @@ inline bool read_grid_range(std::string_view text, int side, tiling_config& c) {
   }
   if (!any || first[0] < 1 || first[1] < 1 || last[0] < first[0] || last[1] < first[1]) return false;
   if ((last[0] - first[0] + 1) * (last[1] - first[1] + 1) > tiling_config::most_canvases) return false;
+  const auto of_tower = [&](int n) {  // rules bound it
+    return static_cast<int>((std::min)(std::int64_t{n} * side, std::int64_t{INT32_MAX}));
+  };
   c.count = 0;
   for (int a = first[0]; a <= last[0]; ++a)
-    for (int b = first[1]; b <= last[1]; ++b) c.canvases[c.count++] = {a * side, b * side};
+    for (int b = first[1]; b <= last[1]; ++b) c.canvases[c.count++] = {of_tower(a), of_tower(b)};
   return true;
 }
 

@@ -100,7 +100,7 @@ class quantise_plan {
 /// Writes one tensor, a run of rows at a time.
 inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor& t, const quantise_plan::entry& e,
                                    executor& threads) {
-  if (!e.rows.encode) return file.try_write(t.bytes);
+  if (!e.rows.encode || e.to.bytes() == 0) return file.try_write(t.bytes);
   const std::int64_t columns = e.columns, row_bytes = e.rows.row_bytes(columns);
   const auto rows = static_cast<std::int64_t>(e.to.bytes()) / row_bytes;
   const std::int64_t run = (std::min)(rows, std::max<std::int64_t>(threads.concurrency(), (4 << 20) / row_bytes));
