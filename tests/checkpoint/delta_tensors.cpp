@@ -94,6 +94,10 @@ TEST_CASE("a folder named as published deltas are needs its base, from which it 
   CHECK(alone.error().sentence() == "llava: " + copy +
                                         " is called a delta: its weights are differences from a base; give the base "
                                         "with --model-base (open_options::model_base)");
+  f.write("base.gguf", "");
+  const auto over_gguf = try_open_checkpoint(copy, f / "base.gguf");
+  REQUIRE_FALSE(over_gguf);
+  CHECK(over_gguf.error().sentence().find("is a GGUF model, which cannot be the base of ") != std::string::npos);
   std::filesystem::create_directory(f / "base");
   std::filesystem::copy(original + "/model.safetensors", f / "base");
   const auto sum = try_open_checkpoint(copy, f / "base");

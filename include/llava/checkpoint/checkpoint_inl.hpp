@@ -96,6 +96,9 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
     LLAVA_TRY(found, try_find_base(folder));
     base = std::move(found);
   }
+  if (!base.empty() && is_gguf_model(base))
+    return fail(errc::unsupported, text_of("llava: ", base, " is a GGUF model, which cannot be the base of ", folder,
+                                           "; give the folder of the language model, with safetensors or .bin files"));
   // Published deltas have such names: LLaVA-13b-delta-v0, vicuna-7b-delta-v1.1.
   if (base.empty() && folder_is_called(folder, "-delta-v"))
     return fail(

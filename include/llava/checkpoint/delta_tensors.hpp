@@ -83,7 +83,7 @@ class delta_tensors final : public tensor_source {
       return {};
     }
     if (!is_float(t) || !is_float(*b)) return bad("it is not of floats in both");
-    if (b->rows) return bad(text_of("its elements in ", b->file, " are not contiguous"));
+    if (b->rows) return bad(text_of("its elements in ", b->file, " are quantised, or are not contiguous"));
     const bool grows = t.name == "model.embed_tokens.weight" || t.name == "lm_head.weight";
     const bool fits = t.dims.size() == b->dims.size() && !t.dims.empty() && t.columns() == b->columns() &&
                       (grows ? t.dims[0] >= b->dims[0] : t.dims == b->dims);
