@@ -37,7 +37,7 @@ llava::error is_there(const std::string& file) {
 
 void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_option(name, path, "Folder or GGUF file of the model, or its name in the Hugging Face cache")->required();
-  command.add_option("--model-base", base, "The model under a folder that holds a projector alone, or a delta");
+  command.add_option("--model-base", base, "The model under an adapter, a projector alone or a delta");
   command.add_option("--backend", backend, "Backend that runs the model")
       ->check(CLI::IsMember({"simd", "scalar"}))
       ->capture_default_str();

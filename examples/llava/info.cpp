@@ -41,14 +41,18 @@ void say_checkpoint(const llava::checkpoint& c) {
   say("tokens", std::to_string(c.tokenizer.size()));
   say("conversation", llava::text_of(d.conversation.name.empty() ? "the model type's" : d.conversation.name, " (",
                                      d.conversation.reason, ")"));
-  std::map<std::string, std::uint64_t> bytes;
+  std::map<std::string, std::uint64_t> bytes, computed;  // computed: number of tensors
   c.tensors.for_each([&](const std::string&, const llava::stored_tensor& t) {
     if (!t.stored_type.empty())
       bytes[std::string(t.stored_type)] += t.stored_bytes;
+    else if (t.rows)
+      ++computed[std::string(t.rows->coded_as().empty() ? name_of(t.type) : t.rows->coded_as())];
     else
       bytes[t.format.empty() ? std::string(name_of(t.type)) : t.format] += t.bytes.size();
   });
   for (const auto& [type, count] : bytes) say("weights", llava::text_of(count, " bytes of ", type));
+  for (const auto& [type, count] : computed)
+    say("weights", llava::text_of(count, " tensors of ", type, ", computed while they are read"));
 }
 
 void info(const info_options& o) {

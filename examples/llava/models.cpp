@@ -4,9 +4,11 @@
 #include <pipelines.hpp>
 
 #include <algorithm>
+#include <llava/checkpoint/adapter_config.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <map>
+#include <memory>
 
 llava::result<llava::chat_model> try_open_model(std::string_view folder, std::string_view backend,
                                                 std::string_view dtype, const llava::open_options& options) {
@@ -23,9 +25,21 @@ std::vector<std::string> compiled_dtypes() {
   return all;
 }
 
+namespace {
+/// Opens the tensors of a model, or of the base that an adapter names.
+llava::result<std::unique_ptr<const llava::tensor_source>> try_open_stored(const std::string& path) {
+  auto files = llava::try_open_tensors(path);
+  if (files) return files;
+  const auto adapter = llava::try_read_adapter_config(path);
+  if (!adapter || adapter->base.empty()) return files;
+  LLAVA_TRY(base, llava::try_resolve_model_folder(adapter->base));
+  return llava::try_open_tensors(base);
+}
+}  // namespace
+
 llava::result<std::string> try_stored_dtype(std::string_view name) {
   LLAVA_TRY(path, llava::try_resolve_model_folder(name));
-  LLAVA_TRY(files, llava::try_open_tensors(path));
+  LLAVA_TRY(files, try_open_stored(path));
   // A quantised model has dense tensors too; its quantised tensors decide.
   std::map<std::string, std::size_t> dense, blocks;
   files->for_each([&](const llava::stored_tensor& t) {

@@ -73,7 +73,7 @@ void add_quantize(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("quantize", "Write a model folder with smaller weights");
   command.add_option("MODEL,--model-path", o->path, "Folder of the model, or its name in the Hugging Face cache")
       ->required();
-  command.add_option("--model-base", o->base, "The model under a folder that holds a projector alone, or a delta");
+  command.add_option("--model-base", o->base, "The model under an adapter, a projector alone or a delta");
   command
       .add_option("--to", o->format,
                   "q8_0, q4_0: GGUF's formats; q4_i8, q16_0: our formats, faster; int8: LLM.int8; f16, bf16")
