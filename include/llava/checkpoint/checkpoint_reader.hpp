@@ -14,7 +14,7 @@ LLAVA_BEGIN
 /// A saved model.
 struct checkpoint {
   std::string path;  ///< the folder, or the GGUF file of the language model
-  std::string base;  ///< the folder of the language model and the tokenizer, if `path` holds a projector alone
+  std::string base;  ///< the folder of the tokenizer, if `path` holds an adapter or a projector alone; otherwise empty
   model_description description;
   llava::tokenizer tokenizer;
   checkpoint_tensors tensors;

@@ -28,15 +28,15 @@ struct open_options {
   /// Limit in bytes for weights, KV cache and one workspace together. Weights and cache are checked before they are
   /// allocated. Mapped files are not counted. 0: no limit.
   std::uint64_t memory_budget = 0;
-  /// A packed file: weights in block formats in the backend's layout. If it exists and was made from these weights, it
+  /// A packed file: quantised weights in the backend's layout. If it exists and was made from these weights, it
   /// is mapped, and opening is fast. Otherwise it is written after loading. Empty: none.
   std::string packed_file{};
   /// The conversation template, by the reference's name ("vicuna_v1"), if the model's type leaves it open. Empty: the
   /// folder's.
   std::string conversation{};
-  /// The model under the opened one, a folder or a name in the Hugging Face cache: the language model and tokenizer of
-  /// a folder that holds a projector alone (config.json, mm_projector.bin), or the base of a folder called a delta.
-  /// Empty for any other.
+  /// The model under the opened one, a folder or a name in the Hugging Face cache: the base of a folder that holds an
+  /// adapter (empty: the base that it names), the language model and tokenizer of one that holds a projector alone
+  /// (config.json, mm_projector.bin), or the base of a folder called a delta. Empty for any other.
   std::string model_base{};
   /// The GGUF file of the vision tower and projector (mmproj). Empty: the one beside the language model, if any.
   std::string mmproj{};

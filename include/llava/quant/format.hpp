@@ -96,7 +96,7 @@ concept weight_policy = requires {
   typename P::kv_cache;
 };
 
-/// Whether a policy stores any weights in a block format.
+/// Whether a policy stores any weights in a coded format.
 template <weight_policy P>
 inline constexpr bool has_block_weights =
     !(format<typename P::vision>::is_dense && format<typename P::projector>::is_dense &&
