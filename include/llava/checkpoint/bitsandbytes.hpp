@@ -34,7 +34,7 @@ class bitsandbytes_tensors final : public tensor_source {
     std::vector<const stored_tensor*> states, scales;
     made.files_->for_each([&](const stored_tensor& t) {
       if (t.name.find(state_mark) != std::string::npos) states.push_back(&t);
-      if (ends_with(t.name, scale_mark)) scales.push_back(&t);
+      if (t.name.ends_with(scale_mark)) scales.push_back(&t);
     });
     for (const stored_tensor* t : states) LLAVA_CHECK(made.try_add_4bit(*t));
     for (const stored_tensor* t : scales) LLAVA_CHECK(made.try_add_8bit(*t));
@@ -44,7 +44,7 @@ class bitsandbytes_tensors final : public tensor_source {
   static bool reads(const tensor_source& files) {
     bool found = false;
     files.for_each([&](const stored_tensor& t) {
-      found |= t.name.find(state_mark) != std::string::npos || ends_with(t.name, scale_mark);
+      found |= t.name.find(state_mark) != std::string::npos || t.name.ends_with(scale_mark);
     });
     return found;
   }
@@ -65,9 +65,6 @@ class bitsandbytes_tensors final : public tensor_source {
 
   explicit bitsandbytes_tensors(std::unique_ptr<const tensor_source> files) : files_(std::move(files)) {}
 
-  static bool ends_with(std::string_view text, std::string_view end) {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-  }
   static error bad(const stored_tensor& t, std::string_view what) {
     return fail(errc::invalid_format, text_of("llava: ", t.file, ": tensor ", t.name, ": ", what));
   }

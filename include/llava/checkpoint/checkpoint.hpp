@@ -14,8 +14,8 @@ LLAVA_BEGIN
 
 /// Opens a folder, a GGUF file, or a repository in the Hugging Face cache by its name. Errors describe its files; the
 /// shapes of the tensors are not checked. `base`: the model under a folder that holds an adapter, a projector alone
-/// (config.json, mm_projector.bin) or, if it is called a delta, differences from a base; empty for any other. Without it
-/// an adapter is opened over the base that it names.
+/// (config.json, mm_projector.bin) or, if it is called a delta, differences from a base; empty for any other. An
+/// adapter without it is opened over the base that it names.
 LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base = {},
                                                     const gguf_options& gguf = {});
 

@@ -196,9 +196,7 @@ class gguf_part {
     } else if (!type.decode || t.dims.size() < 2) {  // files hold vectors as floats
       t.type = dtype::uint8, t.unsupported_type = type.name;
     } else {
-      std::int64_t columns = 1;
-      for (std::size_t a = 1; a < t.dims.size(); ++a) columns *= static_cast<std::int64_t>(t.dims[a]);
-      t.rows = std::make_shared<block_rows>(type, bytes.data(), columns);
+      t.rows = std::make_shared<block_rows>(type, bytes.data(), t.columns());
       t.stored_type = type.name, t.stored_bytes = bytes.size();
     }
   }

@@ -91,12 +91,10 @@ class gguf_tensors final : public tensor_source {
                                         std::int64_t head) {
     if (!t.unsupported_type.empty()) return t;
     stored_tensor picked = t;
-    std::int64_t columns = 1;
-    for (std::size_t a = 1; a < t.dims.size(); ++a) columns *= static_cast<std::int64_t>(t.dims[a]);
     picked.dims[0] = static_cast<std::size_t>(count);
     picked.stored_type = t.rows ? t.stored_type : name_of(t.type);
     picked.stored_bytes = (t.rows ? t.stored_bytes : t.bytes.size()) / t.dims[0] * picked.dims[0];
-    picked.rows = std::make_shared<picked_rows>(t, columns, first, head);
+    picked.rows = std::make_shared<picked_rows>(t, t.columns(), first, head);
     picked.bytes = {};
     return picked;
   }
