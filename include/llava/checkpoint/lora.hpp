@@ -32,7 +32,8 @@ class merged_tensors final : public tensor_source {
       all.base_ = std::move(base);
       all.adapter_ = std::move(adapter);
       all.settings_ = text_of("scale of a module of rank ", config.rank, ": ",
-                              static_cast<std::int64_t>(1e6 * double{config.scale_of({})}), "e-6");
+                              static_cast<std::int64_t>(1e6 * double{config.scale_of({})}), "e-6",
+                              config.rank_stabilised ? ", rsLoRA" : "");
       for (const auto& [module, alpha] : config.alphas)
         all.settings_ += text_of(", alpha of ", module, ": ", static_cast<std::int64_t>(1e6 * alpha), "e-6");
       return result<merged_tensors>(std::move(all));
