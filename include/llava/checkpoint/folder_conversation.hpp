@@ -108,10 +108,10 @@ inline bool asks_for_fast_tokenizer(const std::string& name) {
   return name_has(name, "mistral") || name_has(name, "mpt");
 }
 
-/// Whether the name of a folder, or of its repository, has `part`, in letters of any case.
+/// Whether the name of a folder, or of its repository without the owner, has `part`, in letters of any case.
 inline bool folder_is_called(const std::string& folder, std::string_view part) {
   const std::string path = resolved_path(folder), id = hub_id_of(path);
-  return name_has(id.empty() ? name_of_folder(path) : id, part);
+  return name_has(id.empty() ? name_of_folder(path) : id.substr(id.find('/') + 1), part);
 }
 
 /// Sets what the reference derives from the name of an original folder's model; `root` is the folder's config.json.
