@@ -142,6 +142,8 @@ TEST_CASE("an adapter that does not fit its base is refused, and the error names
         std::string::npos);
   CHECK(refused([&](tensors& b, tensors&, settings&) { b.all.at("layers.0.q_proj.weight").format = "q4_0"; }, plain)
             .find("stores as q4_0") != std::string::npos);
+  CHECK(refused([&](tensors& b, tensors&, settings&) { b.all.at("layers.0.q_proj.weight").type = dtype::int8; }, plain)
+            .find("stores neither as f32 nor as f16 or bf16") != std::string::npos);
   CHECK(refused([&](tensors&, tensors& a, settings&) { a.all.at(q + "lora_A.weight").type = dtype::int64; }, plain)
             .find("is not f32, f16 or bf16") != std::string::npos);
   const auto transpose = [&](tensors&, tensors& a, settings&) {

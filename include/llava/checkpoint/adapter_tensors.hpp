@@ -16,6 +16,7 @@
 
 #include <llava/checkpoint/adapter_config.hpp>
 #include <llava/checkpoint/low_rank_rows.hpp>
+#include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
 
 LLAVA_BEGIN
@@ -120,9 +121,7 @@ struct adapter_tensors {
   }
 
   static result<void> try_fit(const stored_tensor& t, const std::vector<std::size_t>& dims) {
-    const bool floats = t.type == dtype::float32 || t.type == dtype::float16 || t.type == dtype::bfloat16;
-    if (!floats || !t.format.empty() || !t.unsupported_type.empty())
-      return detail::misfit_of_adapter(t, "it is not f32, f16 or bf16");
+    if (!is_float(t)) return detail::misfit_of_adapter(t, "it is not f32, f16 or bf16");
     if (t.rows)  // low_rank_rows reads single elements
       return detail::misfit_of_adapter(t, "its elements are not contiguous; save it after contiguous()");
     if (t.dims == dims) return {};

@@ -14,6 +14,7 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/adapter_tensors.hpp>
+#include <llava/checkpoint/rows_as_f16.hpp>
 
 LLAVA_BEGIN
 
@@ -71,6 +72,7 @@ class merged_tensors final : public tensor_source {
     if (!weight) return bad("changes a weight that the base does not have, ", module, ".weight");
     if (!weight->format.empty())
       return bad("changes a weight that the base stores as ", weight->format, "; give the base in f16, bf16 or f32");
+    if (!is_float(*weight)) return bad("changes a weight that the base stores neither as f32 nor as f16 or bf16");
     if (weight->dims.size() != 2) return bad("changes a weight that is not a matrix");
     const std::size_t rows = weight->dims[0], columns = weight->dims[1];
     LLAVA_CHECK(adapter_tensors::try_complete(pair, module, config, folder, rows, columns));
