@@ -114,7 +114,7 @@ TEST_CASE("only the model's files of a folder are copied, not a clone, a cache o
 
   auto folder = new_folder::try_make(f / "new");
   REQUIRE(folder);
-  const auto copied = detail::try_copy_model_files(*folder, f / "m");
+  const auto copied = detail::try_copy_model_files(*folder, f / "m", {});
   if (!copied) FAIL(copied.error().what());
   REQUIRE(folder->try_commit());
   CHECK(entries(f / "new") == expected);
@@ -131,7 +131,7 @@ TEST_CASE("a tower below the folder is copied with its weights, one elsewhere is
   const auto copied = [&](const char* to) {
     auto folder = new_folder::try_make(f / to);
     REQUIRE(folder);
-    const auto done = detail::try_copy_model_files(*folder, f / "m");
+    const auto done = detail::try_copy_model_files(*folder, f / "m", {});
     if (!done) return done.error().sentence();
     REQUIRE(folder->try_commit());
     return std::string();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The published models as types, against config.json files with the keys of their uploads.
 #include <llava.hpp>
+#include <llava/checkpoint/describe.hpp>
 
 #include <llava_catch.hpp>
 #include <set>

@@ -2,6 +2,7 @@
 /// Folders that hold a projector alone, or an adapter, opened over their base, against LLaVA's own program
 /// (tests/oracle/projector_over_base.py, adapter_over_base.py).
 #include <closeness.hpp>
+#include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/pipeline/quantise.hpp>
