@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <allocations.hpp>
 #include <llava_catch.hpp>
 #include <temporary_folder.hpp>
 
@@ -148,4 +149,20 @@ TEST_CASE("a tower below the folder is copied with its weights, one elsewhere is
   f.write("m/tokenizer.model", "version https://git-lfs.github.com/spec/v1\n");
   CHECK(copied("three").find("tokenizer.model is a Git LFS pointer") != std::string::npos);
   CHECK(entries(f.path) == "clip m one");
+}
+
+TEST_CASE("R12: memory is refused while a new folder is made, and nothing is left behind") {
+  temporary_folder f("refused_folder");
+  const std::string place = f / "model";
+  bool refused = true;
+  for (long n = 0; refused; ++n) {
+    allocations::refuse_one refuse(n);
+    {
+      const auto made = guarded([&] { return new_folder::try_make(place); });
+      refused = refuse.refused();
+      allocations::left = -1;
+      CHECK(made.has_value() != refused);
+    }
+    CHECK(std::filesystem::is_empty(f.path));
+  }
 }

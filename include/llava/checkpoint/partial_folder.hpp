@@ -60,17 +60,17 @@ class partial_folder {
     remove_leftovers(prefix);
     for (int attempt = 0; attempt < 100; ++attempt) {
       partial_folder f;
-      const std::string path = prefix + random_digits();
+      std::string path = prefix + random_digits();
       if (::mkdir(path.c_str(), 0777) != 0) {
         if (errno == EEXIST) continue;
         return fail_of_system(errno, "llava: cannot create ", path);
       }
-      f.path_ = path;
-      f.lock_ = open_folder(path);
+      f.path_ = std::move(path);  // allocates nothing, which could fail and leave the folder behind
+      f.lock_ = open_folder(f.path_);
       const bool locked = f.lock_ >= 0 && ::flock(f.lock_, LOCK_EX | LOCK_NB) == 0;
       // Until it is locked, another process may remove it as a leftover. Where locks are not supported, nobody removes
       // it.
-      if (locked ? is_at(f.lock_, path) : f.lock_ >= 0 && errno != EWOULDBLOCK)
+      if (locked ? is_at(f.lock_, f.path_) : f.lock_ >= 0 && errno != EWOULDBLOCK)
         return result<partial_folder>(std::move(f));
     }
     return fail_of_system(errno, "llava: cannot create a folder ", prefix, "…");
