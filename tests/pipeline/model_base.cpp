@@ -171,6 +171,11 @@ TEST_CASE("errors of a projector without a base, of a whole model with one, and 
   CHECK(error_of(f.path, f.path).find("holds only a projector") != std::string::npos);
   CHECK(error_of(f.path, LLAVA_TEST_DATA "/goldens/text_qwen2").find("do not fit this model") != std::string::npos);
 
+  std::vector<torch_writer::tensor> twice{{"model.x", "FloatStorage", "0"},
+                                          {"base_model.model.x", "FloatStorage", "1"}};
+  for (torch_writer::tensor& t : twice) t.data = std::string(16, '\0');
+  f.scratch.write("llava-v1.5-projector/mm_projector.bin", torch_writer::torch_zip(twice));
+  CHECK(error_of(f.path, base).find(" twice, with the prefix of peft and without it") != std::string::npos);
   f.scratch.write("llava-v1.5-projector/mm_projector.bin", torch_writer::torch_zip({{"odd", "LongStorage", "0", 1}}));
   CHECK(error_of(f.path, base).find("tensor odd: it ends at element 3 of a storage of 1") != std::string::npos);
   std::filesystem::remove(f.path + "/mm_projector.bin");

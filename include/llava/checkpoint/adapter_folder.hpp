@@ -52,7 +52,8 @@ inline result<std::unique_ptr<const tensor_source>> try_open_adapted(const std::
   LLAVA_TRY(adapter, try_open_adapter_file(folder));
   if (file_exists(trained_beside_adapter(folder))) {
     LLAVA_TRY(trained, torch_folder::try_open_file(trained_beside_adapter(folder)));
-    base = std::make_unique<tensors_over_base>(std::move(base), std::move(trained));
+    LLAVA_TRY(over, tensors_over_base::try_make(std::move(base), std::move(trained)));
+    base = std::move(over);
   }
   LLAVA_TRY(merged, merged_tensors::try_make(std::move(base), std::move(adapter), config, folder));
   return std::unique_ptr<const tensor_source>(std::make_unique<merged_tensors>(std::move(merged)));

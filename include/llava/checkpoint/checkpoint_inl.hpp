@@ -55,8 +55,7 @@ inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::str
   if (!file_exists(file)) return missing_file_error(folder, projector_file);
   LLAVA_TRY(projector, torch_folder::try_open_file(file));
   LLAVA_TRY(below, try_open_tensors(base));
-  return std::unique_ptr<const tensor_source>(
-      std::make_unique<tensors_over_base>(std::move(below), std::move(projector)));
+  return tensors_over_base::try_make(std::move(below), std::move(projector));
 }
 
 /// Opens the files of a folder, whose weights bitsandbytes may have quantised.

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include <llava/base/error.hpp>
 #include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
 
@@ -18,23 +19,30 @@ LLAVA_BEGIN
 /// The tensors of a base, and those of another source instead of the base's of the same names. Owns both.
 class tensors_over_base final : public tensor_source {
  public:
-  tensors_over_base(std::unique_ptr<const tensor_source> base, std::unique_ptr<const tensor_source> over)
-      : base_(std::move(base)), source_(std::move(over)) {
+  /// Errors: two tensors that have one name without peft's prefix.
+  static result<std::unique_ptr<const tensor_source>> try_make(std::unique_ptr<const tensor_source> base,
+                                                               std::unique_ptr<const tensor_source> over) {
+    auto made = std::make_unique<tensors_over_base>();
     // The reference drops "base_model.", and then one "model." if any name begins with two.
     const auto without_prefix = [](std::string_view name) {
       constexpr std::string_view prefix = "base_model.";
       return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
     };
-    constexpr std::string_view twice = "model.model.";
     bool any_twice = false;
-    source_->for_each([&](const stored_tensor& t) { any_twice |= without_prefix(t.name).starts_with(twice); });
-    source_->for_each([&](const stored_tensor& t) {
+    over->for_each([&](const stored_tensor& t) { any_twice |= without_prefix(t.name).starts_with("model.model."); });
+    result<void> outcome;
+    over->for_each([&](const stored_tensor& t) {
       stored_tensor own = as_f16(t);
       own.name = without_prefix(t.name);
       if (any_twice && own.name.starts_with("model.")) own.name.erase(0, 6);
       std::string name = own.name;
-      over_.emplace(std::move(name), std::move(own));
+      if (!made->over_.try_emplace(std::move(name), std::move(own)).second)
+        outcome = fail(errc::invalid_format,
+                       text_of("llava: ", t.file, " holds ", t.name, " twice, with the prefix of peft and without it"));
     });
+    LLAVA_CHECK(std::move(outcome));
+    made->base_ = std::move(base), made->source_ = std::move(over);
+    return std::unique_ptr<const tensor_source>(std::move(made));
   }
 
   const stored_tensor* find(std::string_view name) const override {

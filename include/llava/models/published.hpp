@@ -39,8 +39,6 @@ struct published_model {
   published_form form;
   std::string_view base;   ///< the language model that it was trained from, or needs
   std::string_view tower;  ///< the repository of its vision tower; empty: the files hold it
-  /// The licence that its owner states; empty: not recorded here. The base's licence applies too.
-  std::string_view licence = {};
 };
 
 namespace detail {
