@@ -14,7 +14,8 @@ struct ask_options {
   bool json = false;
 };
 
-std::string json_of(const llava::answer& a, const llava::chat_description& d, double seconds) {
+/// `seconds` names each of the parts of the run: the model's opening is not part of an answer.
+std::string json_of(const llava::answer& a, const llava::chat_description& d, double to_open) {
   static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled"};
   std::string out = "{\"text\": " + json_text(a.text) + ", \"finish_reason\": \"" +
                     reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
@@ -23,21 +24,25 @@ std::string json_of(const llava::answer& a, const llava::chat_description& d, do
   out += "], \"conversation\": " + json_text(d.conversation) +
          ", \"conversation_reason\": " + json_text(d.conversation_reason) +
          ", \"conversation_guessed\": " + (d.conversation_guessed ? "true" : "false");
-  return out + ", \"seconds\": " + std::to_string(seconds) + "}";
+  out += ", \"seconds\": {\"open\": " + std::to_string(to_open);
+  for (const auto& [name, part] : {std::pair("prepare", a.seconds.prepare), std::pair("prefill", a.seconds.prefill),
+                                   std::pair("decode", a.seconds.decode)})
+    out += ", \"" + std::string(name) + "\": " + std::to_string(part);
+  return out + "}}";
 }
 
 void ask(const ask_options& o) {
   const std::vector<llava::image> images = value_or_give_up(try_read_images(o.images, o.separator));
+  const auto start = std::chrono::steady_clock::now();
   const llava::chat_model model = value_or_give_up(o.model.try_open_to_ask());
+  const std::chrono::duration<double> to_open = std::chrono::steady_clock::now() - start;
   llava::chat_session chat = model.session();
   chat.settings = o.settings;
-  const auto start = std::chrono::steady_clock::now();
   const auto show = [&](std::string_view piece) {
     if (!o.json) print(piece);
   };
   const llava::answer a = value_or_give_up(chat.try_ask(images, o.query, show));
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  print((o.json ? json_of(a, model.description(), took.count()) : std::string()) + "\n");
+  print((o.json ? json_of(a, model.description(), to_open.count()) : std::string()) + "\n");
 }
 
 }  // namespace

@@ -130,6 +130,27 @@ TEST_CASE("R1: any number of new tokens may be requested", "[pipeline]") {
   }
 }
 
+TEST_CASE("session: an answer states the wall time of its parts", "[pipeline]") {
+  constexpr auto pause = std::chrono::milliseconds(20);
+  auto chat = model().session();
+  int logits = 0, pieces = 0;
+  chat.settings.max_new_tokens = 3;
+  chat.settings.ignore_eos = true;
+  const auto pause_first = [&](std::span<float>) {
+    if (logits++ == 0) std::this_thread::sleep_for(pause);
+  };
+  chat.hooks.on_logits = pause_first;
+  const auto before = std::chrono::steady_clock::now();
+  const llava::answer a = value(chat.try_ask(test_image(1), question, [&](std::string_view) {
+    if (pieces++ == 0) std::this_thread::sleep_for(2 * pause);
+  }));
+  const std::chrono::duration<double> all = std::chrono::steady_clock::now() - before;
+  CHECK(a.seconds.prepare > 0);
+  CHECK(a.seconds.prefill >= 0.02);
+  CHECK(a.seconds.decode >= 0.04);
+  CHECK(a.seconds.prepare + a.seconds.prefill + a.seconds.decode <= all.count());
+}
+
 TEST_CASE("session: sampling is reproducible from its seed", "[pipeline]") {
   const auto sampled = [](std::uint64_t seed) {
     auto chat = model().session();

@@ -61,6 +61,13 @@ inline constexpr auto no_text = [](std::string_view) {};
 /// a session a cancelled question is an error instead.
 enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full, cancelled };
 
+/// Wall time of the parts of an answer, in seconds. In a batch the time in which other rows are computed is included.
+struct answer_seconds {
+  double prepare = 0;  ///< the prompt's tokens and the images that the session has not encoded yet
+  double prefill = 0;  ///< from there to the first new token
+  double decode = 0;   ///< from there to the last
+};
+
 /// The answer to a question.
 struct answer {
   std::string text;                  ///< without special tokens and without white space at its ends
@@ -69,6 +76,7 @@ struct answer {
   finish_reason reason = finish_reason::eos;
   int prompt_tokens = 0;  ///< tokens of the prompt, image tokens included
   int reused_tokens = 0;  ///< tokens of the prompt that were in the KV cache already
+  answer_seconds seconds;
 };
 
 LLAVA_END

@@ -4,6 +4,7 @@
 /// are errors, and no token is chosen. effective_rules merges the settings of the caller and the folder.
 #pragma once
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <span>
 #include <string>
@@ -35,6 +36,15 @@ inline generation_rules effective_rules(const generation_settings& s, const gene
   return r;
 }
 
+/// Measures wall time from its construction on.
+class stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
 /// The state of one answer.
 class generation {
  public:
@@ -57,10 +67,12 @@ class generation {
   generation(const generation&) = delete;
   generation& operator=(const generation&) = delete;
 
-  /// Sets the prompt. A repetition penalty applies to all its tokens, and an image counts as `<image>`. In original
+  /// Sets the prompt, which took `prepare` seconds to make. A repetition penalty applies to all its tokens, and an image counts as `<image>`. In original
   /// folders it applies to BOS alone: LLaVA passes embeddings to transformers 4.37, which replaces the prompt by that
   /// one token.
-  void begin(std::span<const prompt_token> prompt) {
+  void begin(std::span<const prompt_token> prompt, double prepare) {
+    begun_ = {};
+    result_.seconds.prepare = prepare;
     result_.prompt_tokens = static_cast<int>(prompt.size());
     if (!penalties_.in_force()) return;
     std::vector<std::int32_t> before;
@@ -103,6 +115,10 @@ class generation {
     const std::int32_t token = drawn.ids[row];
     if (token < 0) return nothing_drawn(token);
     result_.tokens.push_back(token);
+    if (result_.tokens.size() == 1)
+      result_.seconds.prefill = begun_.seconds();
+    else
+      result_.seconds.decode = begun_.seconds() - result_.seconds.prefill;
     penalties_.add(token);
     if (settings_.logprobs) result_.logprobs.push_back(drawn.logprobs[row]);
     if (!settings_.ignore_eos && std::find(model_.eos.begin(), model_.eos.end(), token) != model_.eos.end()) {
@@ -159,6 +175,7 @@ class generation {
   stream_decoder decoder_;
   stop_text stop_;
   answer result_;
+  stopwatch begun_;
   std::string tail_;
   bool done_ = false;
   bool changed_ = false;  // penalties or the hook changed the next token's logits

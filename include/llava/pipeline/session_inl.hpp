@@ -95,9 +95,10 @@ LLAVA_INLINE session session::fork() const {
 LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span<const image> images,
                                               text_callback on_text, bool by_chat_template) {
   LLAVA_CHECK(try_check(settings));
+  const stopwatch asked;
   LLAVA_CHECK(try_set_prompt(prompt, images, by_chat_template));
   generation g(model_->opened.tokenizer, model_->opened.description, settings, hooks);
-  g.begin(sequence_.tokens);
+  g.begin(sequence_.tokens, asked.seconds());
   g.result().reused_tokens = sequence_.cache.tokens();
   const std::size_t most =
       (std::min)(sequence_.tokens.size() + static_cast<std::size_t>((std::max)(g.rules().max_new_tokens, 0)),
