@@ -2,36 +2,55 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the library's tests and examples and runs them. On a fresh Debian 12 it installs what it needs first.
 #
-#   tests/run.sh         the release build with g++
-#   tests/run.sh --all   the same, and: clang 19, sanitizers, threads under TSan, compile errors with every compiler,
-#                        compile budgets, 64-bit ARM under emulation, fuzzed loaders, the benchmarks compiled, the
-#                        Conan package (skipped if pip cannot install conan) and the vcpkg port
+#   tests/run.sh           the release build with g++
+#   tests/run.sh --all     all parts; this takes some hours on two cores
+#   tests/run.sh PART...   these parts, for example those that failed:
+#     release       everything with g++                  tsan     the tests that start threads, under ThreadSanitizer
+#     compile_fail  compile errors with every compiler   neon     the unit tests for 64-bit ARM, under emulation
+#     budgets       what a translation unit costs        fuzz     the loaders, under libFuzzer
+#     benches       the benchmarks, compiled             conan    the Conan package; skipped if pip cannot install Conan
+#     clang         everything with clang 19             vcpkg    the vcpkg port
+#     sanitize      the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #
 # The last line states the number of tests, and the exit code is 0 if all passed.
 set -euo pipefail
-all=false
+all_parts=(release compile_fail budgets benches clang sanitize tsan neon fuzz conan vcpkg)
+parts=("$@")
 case ${1:-} in
-  '') ;;
-  --all) all=true ;;
-  *) sed -n '5,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  '') parts=(release) ;;
+  --all) parts=("${all_parts[@]}") ;;
 esac
+for part in "${parts[@]}"; do
+  if [[ " ${all_parts[*]} " != *" $part "* ]]; then
+    sed -n '5,15s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+  fi
+done
 cd "$(dirname -- "$0")/.."
 . cmake/setup.sh
 
 need_to_build
 need pkg-config pkg-config  # the tests use the library through pkg-config too
-if $all; then
-  need clang-19 clang++-19
-  need libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/include/fuzzer/FuzzedDataProvider.h
-  need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
-  need qemu-user qemu-aarch64
+for part in "${parts[@]}"; do
+  case $part in
+    compile_fail | clang | fuzz) need clang-19 clang++-19 ;;&
+    fuzz) need libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/include/fuzzer/FuzzedDataProvider.h ;;
+    neon)
+      need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
+      need qemu-user qemu-aarch64
+      ;;
+    benches) need libbenchmark-dev benchmark/benchmark.h ;;
+    conan)
+      # Without Conan 2, tests/cmake/conan.py makes a virtual environment for it.
+      if ! conan --version 2>/dev/null | grep -q 'version 2'; then
+        need python3-venv "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))' 2>/dev/null)/ensurepip"
+      fi
+      ;;
+  esac
+done
+if [ ${#parts[@]} -gt 1 ]; then
   need ccache ccache
   need libeigen3-dev /usr/include/eigen3/Eigen/Core
-  need libbenchmark-dev benchmark/benchmark.h
-  # Without Conan 2, tests/cmake/conan.py makes a virtual environment for it.
-  if ! conan --version 2>/dev/null | grep -q 'version 2'; then
-    need python3-venv "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))' 2>/dev/null)/ensurepip"
-  fi
 fi
 install_missing
 
@@ -78,20 +97,25 @@ run_preset() {
   fi
 }
 
-run_preset release
-if $all; then
-  single compile_fail python3 tests/compile_fail/run.py --all
-  single budgets python3 bench/compile/budget.py
-  if build release bench_ops && build release benches; then count benches 1 0; else count benches 1 1; fi
-  run_preset clang
-  run_preset sanitize
-  # The ThreadSanitizer of g++ 12 fails with the address space randomisation of newer kernels.
-  if setarch "$(uname -m)" -R true 2>/dev/null; then run_preset tsan setarch "$(uname -m)" -R; else run_preset tsan; fi
-  run_preset neon
-  if configure fuzz && build fuzz; then single fuzz python3 tests/fuzz/run.py; else count fuzz 1 1; fi
-  single conan python3 tests/cmake/conan.py
-  single vcpkg python3 tests/cmake/vcpkg_port.py
-fi
+for part in "${parts[@]}"; do
+  case $part in
+    compile_fail) single compile_fail python3 tests/compile_fail/run.py --all ;;
+    budgets) single budgets python3 bench/compile/budget.py ;;
+    benches)
+      if configure release && build release bench_ops && build release benches; then count benches 1 0
+      else count benches 1 1; fi
+      ;;
+    tsan)
+      # The ThreadSanitizer of g++ 12 fails with the address space randomisation of newer kernels.
+      if setarch "$(uname -m)" -R true 2>/dev/null; then run_preset tsan setarch "$(uname -m)" -R
+      else run_preset tsan; fi
+      ;;
+    fuzz) if configure fuzz && build fuzz; then single fuzz python3 tests/fuzz/run.py; else count fuzz 1 1; fi ;;
+    conan) single conan python3 tests/cmake/conan.py ;;
+    vcpkg) single vcpkg python3 tests/cmake/vcpkg_port.py ;;
+    *) run_preset "$part" ;;
+  esac
+done
 
 echo
 printf '%s\n' "${report[@]}"
