@@ -67,9 +67,9 @@ class generation {
   generation(const generation&) = delete;
   generation& operator=(const generation&) = delete;
 
-  /// Sets the prompt, which took `prepare` seconds to make. A repetition penalty applies to all its tokens, and an image counts as `<image>`. In original
-  /// folders it applies to BOS alone: LLaVA passes embeddings to transformers 4.37, which replaces the prompt by that
-  /// one token.
+  /// Sets the prompt, which took `prepare` seconds to make. A repetition penalty applies to all its tokens, and an
+  /// image counts as `<image>`. In original folders it applies to BOS alone: LLaVA passes embeddings to transformers
+  /// 4.37, which replaces the prompt by that one token.
   void begin(std::span<const prompt_token> prompt, double prepare) {
     begun_ = {};
     result_.seconds.prepare = prepare;
