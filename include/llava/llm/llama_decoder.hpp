@@ -136,13 +136,13 @@ struct llama_decoder {
         store_kv(q, keys, values, rows, cache);
         paged_attention(q, attention_output, queries, cache, rows,
                         attention_parameters{n_->heads, score_scale(), window});
-        add_linear(q, x, attention_output, w.o);
+        w.o.add_to(q, x, attention_output);
       }
       const matrix_view<operand> gated = allocate_matrix<operand>(q, tokens, n_->ffn);  // (T, I)
       rms_norm(q, h, x, w.norm2.view(), n_->eps);
       visit_choice(act_, [&](auto act) { w.gate.forward(q, gated, h, act); });
       w.up.forward(q, gated, h, no_activation{}, update::multiply);
-      add_linear(q, x, gated, w.down);
+      w.down.add_to(q, x, gated);
     }
 
     [[no_unique_address]] Numbers n_;

@@ -124,12 +124,12 @@ struct mpt_decoder {
         paged_attention(
             q, attention_output, queries, cache, rows,
             attention_parameters{n_->heads, 1.f / std::sqrt(static_cast<float>(n_->head_dim)), 0, slopes_.view()});
-        add_linear(q, x, attention_output, w.out);
+        w.out.add_to(q, x, attention_output);
       }
       const matrix_view<operand> inner = allocate_matrix<operand>(q, tokens, n_->ffn);  // (T, I)
       norm(q, h, x, w.norm2);
       visit_choice(act_, [&](auto act) { w.up.forward(q, inner, h, act); });
-      add_linear(q, x, inner, w.down);
+      w.down.add_to(q, x, inner);
     }
 
     [[no_unique_address]] Numbers n_;

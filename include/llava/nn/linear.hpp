@@ -30,12 +30,11 @@ struct linear {
   void forward(Q& q, matrix_view<Y> y, matrix_view<const operand> x, A = {}, update how = update::assign) const {
     matmul(q, y, x, w.view(), epilogue<A>{bias.view(), how});
   }
+  /// y += x · Wᵀ + b: the end of a residual branch.
+  template <class Q>
+  void add_to(Q& q, matrix_view<float> y, matrix_view<const operand> x) const {
+    forward(q, y, x, no_activation{}, update::add);
+  }
 };
-
-/// y += x · Wᵀ + b: the end of a residual branch.
-template <class B, class F, class Q>
-void add_linear(Q& q, matrix_view<float> y, matrix_view<const operand_of<B, F>> x, const linear<B, F>& l) {
-  l.forward(q, y, x, no_activation{}, update::add);
-}
 
 LLAVA_END

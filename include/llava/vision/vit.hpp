@@ -128,12 +128,12 @@ class vit {
       for (std::ptrdiff_t i = 0; i < tokens; i += square)
         attention(q, rows_of(x, i, square), rows_of(queries, i, square), rows_of(keys, i, square),
                   rows_of(values, i, square), how);
-      add_linear(q, h, x, w.out);
+      w.out.add_to(q, h, x);
     }
     const matrix_view<operand> inner = allocate_matrix<operand>(q, tokens, n_->ffn);  // (n·(1 + P), ffn)
     w.norm2.forward(q, x, h, n_->eps);
     visit_choice(act_, [&](auto act) { w.fc1.forward(q, inner, x, act); });
-    add_linear(q, h, inner, w.fc2);
+    w.fc2.add_to(q, h, inner);
   }
 
   [[no_unique_address]] Numbers n_;
