@@ -19,9 +19,9 @@ TEST_CASE("a system error is reported with its reason", "[base]") {
   CHECK(fail_of_system(ENOMEM, "").code() == errc::out_of_memory);
 }
 
-TEST_CASE("an error sentence is complete even if a file puts a NUL character into it", "[base]") {
-  const error e = fail(errc::mismatch, std::string("llava: x\0y is no file", 21));
-  CHECK(e.what() == std::string("llava: x?y is no file"));
+TEST_CASE("an error sentence is complete, and steers no terminal, whatever a file puts into it", "[base]") {
+  const error e = fail(errc::mismatch, std::string("llava: x\0y\x1b[2J\r\x7f is no file\n  or more", 37));
+  CHECK(e.what() == std::string("llava: x?y?[2J?? is no file\n  or more"));
   CHECK(e.sentence() == e.what());
 }
 

@@ -168,6 +168,29 @@ TEST_CASE("R3: files that are in neither form, or in one that is not complete, a
   }
 }
 
+TEST_CASE("texts of a torch file are shown in its errors as valid UTF-8, without control characters, and cut") {
+  const std::string odd = "\x1b[2J\xff" + std::string(1000, 'x');
+  tensor named = a, keyed = a;
+  named.name = "\x1b[2J" + std::string(1000, 'x'), named.offset = 1;
+  keyed.key = odd;
+  for (const std::string& bytes :
+       {torch_zip({named}), zip_of({{"a/data.pkl", state_dict({keyed})}}),
+        legacy_start() + state_dict({keyed}, "N") + pickle_of("]"),
+        legacy_start() + state_dict({a}, "N") + legacy_end({keyed}), zip_of({{odd, ""}, {odd, ""}}),
+        zip_of({{odd, "", 8}}), zip_of({{"a/data.pkl", ""}, {"a/byteorder", odd}}),
+        zip_of({{"a/data.pkl", pickle_of(name("os", odd) + text("id") + "\x85R")}}),
+        zip_of({{"a/data.pkl", pickle_of(dict(text(odd) + "K\1"))}}),
+        zip_of({{"a/data.pkl", pickle_of(dict(text(odd) + dict(text("a") + program_of(a))))}})}) {
+    const std::string error = error_of(bytes);
+    INFO(error);
+    CHECK(error.find("\xef\xbf\xbd[2J") != std::string::npos);
+    CHECK(error.find('\x1b') == std::string::npos);
+    CHECK(error.find("x…") != std::string::npos);
+    CHECK(error.size() < 800);
+    CHECK(llava::valid_utf8(error) == error);
+  }
+}
+
 TEST_CASE("shards of pytorch_model.bin.index.json, whose names are those of files in the folder") {
   temporary_folder f("torch_shards");
   f.write("1.bin", torch_zip({a})).write("2.bin", torch_legacy({b}));

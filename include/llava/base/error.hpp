@@ -44,8 +44,9 @@ enum class errc {
 class error : public std::exception {
  public:
   error(errc code, std::string sentence) : code_(code), sentence_(std::move(sentence)) {
+    // Control characters of a file's name or text would end what(), or steer a terminal.
     for (char& c : sentence_)
-      if (c == '\0') c = '?';  // NUL in a name from a file would end what()
+      if ((static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f) c = '?';
   }
   /// The error of a refused allocation whose purpose is unknown. It allocates nothing.
   static error out_of_memory() noexcept { return error(); }

@@ -18,6 +18,7 @@
 #include <llava/checkpoint/low_rank_rows.hpp>
 #include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -49,7 +50,7 @@ inline const stored_tensor* find_for_adapter(const tensor_source& base, std::str
 }
 
 inline error misfit_of_adapter(const stored_tensor& t, std::string_view why) {
-  return fail(errc::mismatch, text_of("llava: ", t.file, ": ", t.name, ": ", why));
+  return fail(errc::mismatch, text_of("llava: ", t.file, ": ", shown(t.name), ": ", why));
 }
 
 }  // namespace detail
@@ -76,7 +77,7 @@ struct adapter_tensors {
   static result<void> try_complete(low_rank& pair, std::string_view module, const adapter_config& config,
                                    const std::string& folder, std::size_t rows, std::size_t columns) {
     const auto bad = [&](std::string_view what) {
-      return fail(errc::mismatch, text_of("llava: ", folder, ": the adapter of ", module, " ", what));
+      return fail(errc::mismatch, text_of("llava: ", folder, ": the adapter of ", detail::shown(module), " ", what));
     };
     if (!pair.a || !pair.b) return bad(pair.a ? "has no lora_B" : "has no lora_A");
     if (config.dora != (pair.magnitudes != nullptr))

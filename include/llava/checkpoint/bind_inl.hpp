@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <llava/checkpoint/bind.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -30,24 +31,24 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
                    text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), where.empty() ? "" : ", in ", where);
   }
   if (!slot.accepts(t->format))
-    return text_of(t->name, ": is stored as ", t->format, " in ", t->file, "; open the model with weights of ",
-                   t->format);
+    return text_of(shown(t->name), ": is stored as ", shown(t->format), " in ", t->file,
+                   "; open the model with weights of ", shown(t->format));
   if (!t->format.empty()) {
     const std::int64_t stored[] = {dims.rows(), slot.encoding().row_bytes(dims.columns())};
     if (t->type == dtype::uint8 && t->unsupported_type.empty() && t->dims.size() == 2 &&
         t->dims[0] == static_cast<std::size_t>(stored[0]) && t->dims[1] == static_cast<std::size_t>(stored[1]))
       return {};
-    return text_of(t->name, ": expected ", t->format, " rows of ", text_of_dims(stored, 2), " bytes, found ",
+    return text_of(shown(t->name), ": expected ", t->format, " rows of ", text_of_dims(stored, 2), " bytes, found ",
                    text_of_dims(t->dims, t->dims.size()), " of ", type_of(*t), " in ", t->file);
   }
   if (t->type != dtype::float32 && t->type != dtype::float16 && t->type != dtype::bfloat16)
-    return text_of(t->name, ": expected f32, f16 or bf16, found ", type_of(*t), " in ", t->file);
+    return text_of(shown(t->name), ": expected f32, f16 or bf16, found ", type_of(*t), " in ", t->file);
   bool equal = t->dims.size() == static_cast<std::size_t>(dims.rank);
   for (std::size_t i = 0; equal && i < t->dims.size(); ++i)
     equal = t->dims[i] == static_cast<std::size_t>(dims.extent[i]);
   if (!equal)
-    return text_of(t->name, ": expected ", text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)), ", found ",
-                   text_of_dims(t->dims, t->dims.size()), " in ", t->file);
+    return text_of(shown(t->name), ": expected ", text_of_dims(dims.extent, static_cast<std::size_t>(dims.rank)),
+                   ", found ", text_of_dims(t->dims, t->dims.size()), " in ", t->file);
   return {};
 }
 
@@ -68,7 +69,7 @@ LLAVA_INLINE void add_unread(const checkpoint_tensors& tensors, const model_desc
   std::sort(read.begin(), read.end());
   tensors.for_each([&](const std::string& name, const stored_tensor& t) {
     if (!std::binary_search(read.begin(), read.end(), name) && is_required(name, d))
-      mistakes.push_back(text_of(t.name, ": is in ", t.file, ", but no part of this model reads it"));
+      mistakes.push_back(text_of(shown(t.name), ": is in ", t.file, ", but no part of this model reads it"));
   });
 }
 

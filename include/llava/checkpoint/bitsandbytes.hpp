@@ -22,6 +22,7 @@
 #include <llava/checkpoint/bitsandbytes_rows.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -66,14 +67,14 @@ class bitsandbytes_tensors final : public tensor_source {
   explicit bitsandbytes_tensors(std::unique_ptr<const tensor_source> files) : files_(std::move(files)) {}
 
   static error bad(const stored_tensor& t, std::string_view what) {
-    return fail(errc::invalid_format, text_of("llava: ", t.file, ": tensor ", t.name, ": ", what));
+    return fail(errc::invalid_format, text_of("llava: ", t.file, ": tensor ", detail::shown(t.name), ": ", what));
   }
 
   /// The part of `weight` with this name, which holds `count` elements of a type. It is hidden from then on.
   result<std::span<const std::byte>> try_part(const stored_tensor& weight, const std::string& name, dtype type,
                                               std::size_t count) {
     const stored_tensor* t = files_->find(name);
-    if (!t) return bad(weight, text_of("bitsandbytes quantised it, but ", name, " is missing"));
+    if (!t) return bad(weight, text_of("bitsandbytes quantised it, but ", detail::shown(name), " is missing"));
     if (t->type != type || !t->unsupported_type.empty() || t->bytes.size() != count * size_of(type))
       return bad(*t, text_of("expected ", count, " elements of ", name_of(type), ", found ",
                              t->bytes.size() / size_of(t->type), " of ",
@@ -91,7 +92,7 @@ class bitsandbytes_tensors final : public tensor_source {
   result<void> try_add_4bit(const stored_tensor& state) {
     const std::string name = state.name.substr(0, state.name.find(state_mark));
     const stored_tensor* weight = files_->find(name);
-    if (!weight) return bad(state, text_of("the weight ", name, " is missing"));
+    if (!weight) return bad(state, text_of("the weight ", detail::shown(name), " is missing"));
     if (state.type != dtype::uint8 || !state.unsupported_type.empty()) return bad(state, "expected bytes of JSON");
     const std::string where = text_of(state.file, ": tensor ", state.name);
     const std::string_view text(reinterpret_cast<const char*>(state.bytes.data()), state.bytes.size());
@@ -146,7 +147,7 @@ class bitsandbytes_tensors final : public tensor_source {
   result<void> try_add_8bit(const stored_tensor& scales) {
     const std::string layer = scales.name.substr(0, scales.name.size() - scale_mark.size());
     const stored_tensor* weight = files_->find(layer + ".weight");
-    if (!weight) return bad(scales, text_of("the weight ", layer, ".weight is missing"));
+    if (!weight) return bad(scales, text_of("the weight ", detail::shown(layer + ".weight"), " is missing"));
     if (weight->type != dtype::int8 || !weight->unsupported_type.empty() || weight->dims.size() != 2)
       return bad(*weight, "expected a matrix of i8");
     LLAVA_TRY(found, try_part(*weight, scales.name, dtype::float32, weight->dims[0]));

@@ -14,6 +14,7 @@
 #include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/tensor_names.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -73,7 +74,7 @@ class delta_tensors final : public tensor_source {
  private:
   result<void> try_add(const stored_tensor& t, const tensor_source& base) {
     const auto bad = [&](std::string_view what) {
-      return fail(errc::mismatch, text_of("llava: ", t.file, ": ", t.name, " is a delta, but ", what,
+      return fail(errc::mismatch, text_of("llava: ", t.file, ": ", detail::shown(t.name), " is a delta, but ", what,
                                           "; is this the base that the delta was made from?"));
     };
     const stored_tensor* const b = base.find(t.name);

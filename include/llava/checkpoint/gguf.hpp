@@ -14,6 +14,7 @@
 #include <llava/checkpoint/gguf_keys.hpp>
 #include <llava/checkpoint/gguf_part.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 

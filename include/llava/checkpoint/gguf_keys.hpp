@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
-#include <llava/text/utf8.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -42,11 +42,6 @@ namespace detail {
 constexpr std::size_t size_of(gguf_type t) {
   constexpr std::size_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
   return sizes[static_cast<std::size_t>(t)];
-}
-
-/// A name or text of a file, for an error: valid UTF-8, at most 64 bytes of it.
-inline std::string shown(std::string_view text) {
-  return valid_utf8(text.substr(0, 64)) + (text.size() > 64 ? "…" : "");
 }
 
 /// Reads little-endian numbers and texts in order. A call returns false at the end of the bytes.

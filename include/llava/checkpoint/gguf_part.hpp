@@ -23,6 +23,7 @@
 #include <llava/checkpoint/tensor_source.hpp>
 #include <llava/quant/ggml_blocks.hpp>
 #include <llava/tensor/mapped_file.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 

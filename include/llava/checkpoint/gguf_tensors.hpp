@@ -16,6 +16,7 @@
 #include <llava/checkpoint/gguf_names.hpp>
 #include <llava/checkpoint/gguf_rows.hpp>
 #include <llava/checkpoint/model_description.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -68,8 +69,8 @@ class gguf_tensors final : public tensor_source {
     const std::int64_t head = permuted ? c.head_dim : 0;
     if (block.part == "attn_qkv") {
       if (t.dims.empty() || t.dims[0] != static_cast<std::size_t>(queries + 2 * keys))
-        return fail(errc::mismatch, text_of("llava: ", t.file, ": tensor ", t.name, ": expected ", queries + 2 * keys,
-                                            " rows, those of q, k and v"));
+        return fail(errc::mismatch, text_of("llava: ", t.file, ": tensor ", detail::shown(t.name), ": expected ",
+                                            queries + 2 * keys, " rows, those of q, k and v"));
       const auto name = [&](std::string_view part) {
         return detail::original_text_name(text_of("blk.", block.number, ".", part, block.ending));
       };

@@ -20,6 +20,7 @@
 #include <llava/checkpoint/tokenizer_files.hpp>
 #include <llava/text/ranked_bpe.hpp>
 #include <llava/text/sentencepiece_bpe.hpp>
+#include <llava/text/shown.hpp>
 #include <llava/text/tokenizer.hpp>
 #include <llava/text/tokenizer_state.hpp>
 

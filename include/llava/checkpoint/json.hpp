@@ -20,6 +20,7 @@
 #include <llava/checkpoint/json_value.hpp>
 #include <llava/checkpoint/rapidjson.hpp>
 #include <llava/tensor/mapped_file.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -82,7 +83,7 @@ class json_builder : public json_events<json_builder> {
       }
       is_repeated = true;
       if (repeated_ == repeated_keys::refused)
-        return refuse(text_of("the key \"", members[order[i]].first, "\" is repeated in an object"));
+        return refuse(text_of("the key \"", detail::shown(members[order[i]].first), "\" is repeated in an object"));
       members[order[first]].second = std::move(members[order[i]].second);
     }
     if (is_repeated) keep_firsts(members, std::move(order));
@@ -253,7 +254,7 @@ class json_object {
   }
   error unsupported(const char* key, std::string_view found, std::string_view expected) const {
     return fail(errc::unsupported,
-                text_of("llava: ", file_, ": \"", path_, key, "\" is ", found, ", expected ", expected));
+                text_of("llava: ", file_, ": \"", path_, key, "\" is ", detail::shown(found), ", expected ", expected));
   }
 
  private:

@@ -15,6 +15,7 @@
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/adapter_tensors.hpp>
 #include <llava/checkpoint/rows_as_f16.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -66,10 +67,10 @@ class merged_tensors final : public tensor_source {
   result<void> try_merge(const tensor_source& base, const std::string& module, low_rank& pair,
                          const adapter_config& config, const std::string& folder) {
     const auto bad = [&](const auto&... what) {
-      return fail(errc::mismatch, text_of("llava: ", folder, ": the adapter of ", module, " ", what...));
+      return fail(errc::mismatch, text_of("llava: ", folder, ": the adapter of ", detail::shown(module), " ", what...));
     };
     const stored_tensor* weight = detail::find_for_adapter(base, module + ".weight");
-    if (!weight) return bad("changes a weight that the base does not have, ", module, ".weight");
+    if (!weight) return bad("changes a weight that the base does not have, ", detail::shown(module + ".weight"));
     if (!weight->format.empty())
       return bad("changes a weight that the base stores as ", weight->format, "; give the base in f16, bf16 or f32");
     if (!is_float(*weight)) return bad("changes a weight that the base stores neither as f32 nor as f16 or bf16");
@@ -79,7 +80,7 @@ class merged_tensors final : public tensor_source {
     stored_tensor merged{weight->name, weight->type, {}, weight->dims, {}, weight->file};
     merged.rows = std::make_shared<low_rank_rows>(*weight, pair, static_cast<std::int64_t>(columns));
     if (!changed_.try_emplace(weight->name, std::move(merged)).second)
-      return bad("changes ", weight->name, ", which the adapter also saves whole");
+      return bad("changes ", detail::shown(weight->name), ", which the adapter also saves whole");
     return {};
   }
 

@@ -17,6 +17,7 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/little_endian.hpp>
 #include <llava/checkpoint/pickle_value.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -133,7 +134,7 @@ class pickle_reader {
   void push_name(std::string_view module, std::string_view name) {
     for (const pickle_name& n : pickle_names)
       if (n.module == module && n.name == name) return push_new({kind::name, &n - pickle_names});
-    wrong(text_of("asks for ", module.substr(0, 100), ".", name.substr(0, 100),
+    wrong(text_of("asks for ", shown(module), ".", shown(name),
                   ", which is not run: only tensors are read; save the model's state_dict alone, as safetensors or ",
                   "with torch.save(model.state_dict(), file)"),
           errc::unsupported);

@@ -21,6 +21,7 @@
 #include <llava/checkpoint/tensor_folder.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
 #include <llava/tensor/mapped_file.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -49,7 +50,7 @@ struct safetensors_entry {
 inline result<safetensors_entry> try_read_entry(const std::string& file, std::string_view name, const json_value& v,
                                                 std::span<const std::byte> data) {
   const auto bad = [&](std::string_view what) {
-    return fail(errc::invalid_format, text_of("llava: ", file, ": tensor ", name, ": ", what));
+    return fail(errc::invalid_format, text_of("llava: ", file, ": tensor ", shown(name), ": ", what));
   };
   const json_value *type = v.find("dtype"), *shape = v.find("shape"), *offsets = v.find("data_offsets");
   if (!type || !type->text() || !shape || !shape->is_array() || !offsets || offsets->items().size() != 2 ||
@@ -58,7 +59,7 @@ inline result<safetensors_entry> try_read_entry(const std::string& file, std::st
   const std::string& type_name = *type->text();
   const auto* found = std::find_if(std::begin(safetensors_types), std::end(safetensors_types),
                                    [&](const auto& t) { return t.name == type_name; });
-  if (found == std::end(safetensors_types)) return bad(text_of("unknown dtype ", type_name));
+  if (found == std::end(safetensors_types)) return bad(text_of("unknown dtype ", shown(type_name)));
 
   stored_tensor t;
   t.name = name;

@@ -13,6 +13,7 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -37,8 +38,8 @@ class tensors_over_base final : public tensor_source {
       if (any_twice && own.name.starts_with("model.")) own.name.erase(0, 6);
       std::string name = own.name;
       if (!made->over_.try_emplace(std::move(name), std::move(own)).second)
-        outcome = fail(errc::invalid_format,
-                       text_of("llava: ", t.file, " holds ", t.name, " twice, with the prefix of peft and without it"));
+        outcome = fail(errc::invalid_format, text_of("llava: ", t.file, " holds ", detail::shown(t.name),
+                                                     " twice, with the prefix of peft and without it"));
     });
     LLAVA_CHECK(std::move(outcome));
     made->base_ = std::move(base), made->source_ = std::move(over);

@@ -12,6 +12,7 @@
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/tokenizer_json_parts.hpp>
 #include <llava/checkpoint/tokenizer_model.hpp>
+#include <llava/text/shown.hpp>
 #include <llava/text/tokenizer_state.hpp>
 
 LLAVA_BEGIN
@@ -36,7 +37,8 @@ class ranked_model_reader {
     double dropout = 0;
     LLAVA_CHECK(model.read("type", type));
     if (type != "BPE")
-      return fail(errc::unsupported, text_of("llava: ", file_, ": its model is of type ", type, ", expected BPE"));
+      return fail(errc::unsupported,
+                  text_of("llava: ", file_, ": its model is of type ", shown(type), ", expected BPE"));
     LLAVA_CHECK(model.read("dropout", dropout));
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       std::string text;
@@ -73,7 +75,7 @@ class ranked_model_reader {
     std::vector<bool> seen;
     for (const auto& [piece, value] : vocab->members()) {
       if (!value.integer() || *value.integer() < 0 || *value.integer() >= most)
-        return bad(text_of("the id of piece '", piece, "' is not a non-negative integer below ", most));
+        return bad(text_of("the id of piece '", shown(piece), "' is not a non-negative integer below ", most));
       const auto id = static_cast<std::size_t>(*value.integer());
       if (id >= seen.size()) seen.resize(id + 1);
       if (seen[id]) return bad(text_of("two pieces have the id ", id));
@@ -82,7 +84,7 @@ class ranked_model_reader {
       const bool findable = !piece.empty() && (!m_.byte_level || bytes);
       m_.words.set(static_cast<std::int32_t>(id), bytes ? std::move(*bytes) : std::string(piece));
       if (findable && !m_.words.index(static_cast<std::int32_t>(id)))
-        return bad(text_of("piece '", piece, "' is repeated"));
+        return bad(text_of("piece '", shown(piece), "' is repeated"));
     }
     return {};
   }
@@ -107,7 +109,8 @@ class ranked_model_reader {
       }
       const std::int32_t l = id_of(left), r = id_of(right), whole = id_of(std::string(left).append(right));
       if (l < 0 || r < 0 || whole < 0)
-        return bad(text_of("merge ", rank, " ('", left, "' '", right, "') needs pieces that the vocabulary lacks"));
+        return bad(text_of("merge ", rank, " ('", shown(left), "' '", shown(right),
+                           "') needs pieces that the vocabulary lacks"));
       m_.merges.set(l, r, {rank++, whole});
     }
     return {};

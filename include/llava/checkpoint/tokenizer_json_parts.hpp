@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <llava/checkpoint/json.hpp>
+#include <llava/text/shown.hpp>
 #include <llava/text/tokenizer_state.hpp>
 
 LLAVA_BEGIN
@@ -34,7 +35,7 @@ class tokenizer_json_parts {
 
  private:
   error unknown(std::string_view kind, std::string_view what) const {
-    return fail(errc::unsupported, text_of("llava: ", file_, ": ", kind, " ", what, " is not supported"));
+    return fail(errc::unsupported, text_of("llava: ", file_, ": ", kind, " ", shown(what), " is not supported"));
   }
 
   /// Calls `part` for a component, or for each component of a Sequence. Sequences cannot be nested.
@@ -170,7 +171,8 @@ class tokenizer_json_parts {
       LLAVA_CHECK(token.read("id", name));
       const json_value* about = specials.find(name.c_str());
       const json_value* ids = about ? about->find("ids") : nullptr;
-      if (!ids || !ids->is_array()) return o.wrong("special_tokens", text_of("an object with the ids of '", name, "'"));
+      if (!ids || !ids->is_array())
+        return o.wrong("special_tokens", text_of("an object with the ids of '", shown(name), "'"));
       for (const json_value& v : ids->items()) {
         const auto id = v.integer();
         if (!id || *id < 0 || *id > INT32_MAX)

@@ -25,6 +25,7 @@
 #include <llava/checkpoint/torch_tensors.hpp>
 #include <llava/checkpoint/zip_members.hpp>
 #include <llava/tensor/mapped_file.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -47,7 +48,7 @@ inline result<legacy_storages> try_read_legacy_storages(std::string_view file, c
       LLAVA_TRY(storage, try_read_storage(file, p, v));
       const auto [at, is_new] = named.emplace(storage.key, storage);
       if (!is_new && (at->second.type != storage.type || at->second.elements != storage.elements))
-        return bad(text_of("has two descriptions of its storage ", storage.key));
+        return bad(text_of("has two descriptions of its storage ", shown(storage.key)));
     }
   LLAVA_TRY(keys, try_read_pickle(file, rest));
   if (keys.top().is != pickle_value::kind::list) return bad("has no list of storages after its pickle");
@@ -56,14 +57,15 @@ inline result<legacy_storages> try_read_legacy_storages(std::string_view file, c
   for (const std::uint32_t i : keys.top().items) {
     const std::string_view key = keys[i].text;
     const auto found = keys[i].is_text() ? named.find(key) : named.end();
-    if (found == named.end()) return bad(text_of("has the storage ", key, ", which no tensor uses"));
+    if (found == named.end()) return bad(text_of("has the storage ", shown(key), ", which no tensor uses"));
     const torch_storage& s = found->second;
     if (rest.size() < 8 || rest.size() - 8 < s.bytes)
-      return bad(text_of("ends inside its storage ", key, ": it is cut off; download or copy it again"));
+      return bad(text_of("ends inside its storage ", shown(key), ": it is cut off; download or copy it again"));
     if (little_endian(rest.substr(0, 8)) != s.elements)
-      return bad(text_of("has ", little_endian(rest.substr(0, 8)), " elements in its storage ", key, ", expected ",
-                         s.elements));
-    if (!storages.emplace(key, rest.substr(8, s.bytes)).second) return bad(text_of("has its storage ", key, " twice"));
+      return bad(text_of("has ", little_endian(rest.substr(0, 8)), " elements in its storage ", shown(key),
+                         ", expected ", s.elements));
+    if (!storages.emplace(key, rest.substr(8, s.bytes)).second)
+      return bad(text_of("has its storage ", shown(key), " twice"));
     rest.remove_prefix(8 + s.bytes);
   }
   if (!rest.empty()) return bad(text_of("has ", rest.size(), " bytes after its storages"));
@@ -130,10 +132,11 @@ class torch_file {
   result<void> try_read_tensors(const std::string& file, const detail::pickle& p, Find&& find_storage) {
     const auto find = [&](const detail::torch_storage& s) -> result<std::span<const std::byte>> {
       const std::optional<std::string_view> found = find_storage(s.key);
-      if (!found) return fail(errc::invalid_format, text_of("its storage ", s.key, " is not in the file"));
+      if (!found)
+        return fail(errc::invalid_format, text_of("its storage ", detail::shown(s.key), " is not in the file"));
       if (found->size() != s.bytes)
-        return fail(errc::invalid_format,
-                    text_of("its storage ", s.key, " has ", found->size(), " bytes, expected ", s.bytes));
+        return fail(errc::invalid_format, text_of("its storage ", detail::shown(s.key), " has ", found->size(),
+                                                  " bytes, expected ", s.bytes));
       return bytes_of(*found);
     };
     LLAVA_TRY(tensors, detail::try_read_state_dict(file, p, find));
@@ -156,7 +159,7 @@ class torch_file {
                                                 "torch.save writes it"));
     if (const auto order = members.find(root + "/byteorder"); order && *order != "little")
       return fail(errc::unsupported, text_of("llava: ", file, " was written by a machine with another byte order ", "(",
-                                             order->substr(0, 20), "); load and save it on a common one"));
+                                             detail::shown(*order), "); load and save it on a common one"));
     const std::string_view program = *members.find(root + std::string(end));
     LLAVA_TRY(p, detail::try_read_pickle(file, program));
     LLAVA_CHECK(

@@ -22,6 +22,7 @@
 #include <llava/checkpoint/pickle_value.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
 #include <llava/tensor/strided_rows.hpp>
+#include <llava/text/shown.hpp>
 #include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
@@ -108,7 +109,7 @@ inline result<torch_view> try_check_view(std::int64_t offset, const std::vector<
 inline result<stored_tensor> try_make_tensor(std::string_view file, std::string_view name, const pickle& p,
                                              const pickle_value& tensor, storage_finder find) {
   const auto bad = [&](const error& what) {
-    return fail(what.code(), text_of("llava: ", file, ": tensor ", name, ": ", what.sentence()));
+    return fail(what.code(), text_of("llava: ", file, ": tensor ", shown(name), ": ", what.sentence()));
   };
   const auto malformed = [&](std::string_view what) { return bad(fail(errc::invalid_format, std::string(what))); };
   const auto part = [&](std::size_t i) -> const pickle_value& { return p[tensor.items[i]]; };
@@ -152,12 +153,12 @@ inline error not_a_state_dict(std::string_view file, const pickle& p, const std:
   for (std::size_t i = 0; i < entries.size(); i += 2) {
     const pickle_value &key = p[entries[i]], &value = p[entries[i + 1]];
     if (key.is_text() && is_nested(value))
-      return fail(errc::unsupported, text_of("llava: ", file, " holds its tensors under the key \"", key.text,
+      return fail(errc::unsupported, text_of("llava: ", file, " holds its tensors under the key \"", shown(key.text),
                                              "\", where transformers does not look either; save that part alone: ",
-                                             "torch.save(torch.load(file)[\"", key.text, "\"], file)"));
+                                             "torch.save(torch.load(file)[\"", shown(key.text), "\"], file)"));
     if (key.is_text() && other.empty() && value.is != pickle_value::kind::tensor) other = key.text;
   }
-  return fail(errc::invalid_format, text_of("llava: ", file, ": its entry \"", other,
+  return fail(errc::invalid_format, text_of("llava: ", file, ": its entry \"", shown(other),
                                             "\" is not a tensor with a name; save the model's state_dict alone"));
 }
 
@@ -182,7 +183,7 @@ inline result<std::map<std::string, stored_tensor, std::less<>>> try_read_state_
       return fail(errc::invalid_format, text_of("llava: ", file, ": the name of a tensor is not UTF-8"));
     LLAVA_TRY(tensor, try_make_tensor(file, name, p, value, find));
     if (!tensors.emplace(name, std::move(tensor)).second)
-      return fail(errc::invalid_format, text_of("llava: ", file, ": the tensor ", name, " is repeated"));
+      return fail(errc::invalid_format, text_of("llava: ", file, ": the tensor ", shown(name), " is repeated"));
   }
   return result<std::map<std::string, stored_tensor, std::less<>>>(std::move(tensors));
 }

@@ -17,6 +17,7 @@
 
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/little_endian.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -115,23 +116,24 @@ class zip_members {
                                                               std::string_view extra, std::size_t limit) {
     constexpr std::size_t local_size = 30;
     std::uint64_t packed = number(at + 20, 4), size = number(at + 24, 4), local = number(at + 42, 4);
-    if (number(at + 8, 2) & 1u) return bad(text_of("has the encrypted member ", name));
+    if (number(at + 8, 2) & 1u) return bad(text_of("has the encrypted member ", shown(name)));
     if (number(at + 10, 2) != 0)
-      return bad(text_of("has the compressed member ", name, ", and torch.save writes members without compression; ",
+      return bad(text_of("has the compressed member ", shown(name),
+                         ", and torch.save writes members without compression; ",
                          "load the file with torch and save it again"));
     LLAVA_CHECK(try_read_64_bits(extra, name, {&size, &packed, &local}));
-    if (packed != size) return bad(text_of("has the member ", name, " with two different sizes"));
+    if (packed != size) return bad(text_of("has the member ", shown(name), " with two different sizes"));
     if (local > limit || limit - local < local_size || !is_record(local, local_size, "PK\x03\x04"))
-      return bad(text_of("has no header for its member ", name, " at byte ", local));
+      return bad(text_of("has no header for its member ", shown(name), " at byte ", local));
     const std::size_t name_size = number(local + 26, 2), extra_size = number(local + 28, 2);
     if (bytes_.substr(local + local_size, name_size) != name || number(local + 8, 2) != 0)
-      return bad(text_of("describes its member ", name, " in two different ways"));
+      return bad(text_of("describes its member ", shown(name), " in two different ways"));
     const std::size_t begin = local + local_size + name_size + extra_size;
     if (begin > limit || size > limit - begin)
-      return bad(
-          text_of("has ", size, " bytes of ", name, " at byte ", begin, ", but its directory is at byte ", limit));
+      return bad(text_of("has ", size, " bytes of ", shown(name), " at byte ", begin, ", but its directory is at byte ",
+                         limit));
     if (!members_.emplace(name, bytes_.substr(begin, size)).second)
-      return bad(text_of("has two members called ", name));
+      return bad(text_of("has two members called ", shown(name)));
     return std::pair<std::size_t, std::size_t>(local, begin + size);
   }
 
@@ -141,13 +143,13 @@ class zip_members {
     std::string_view wide;
     while (extra.size() >= 4) {
       const std::size_t size = little_endian(extra.substr(2, 2));
-      if (size > extra.size() - 4) return bad(text_of("has a damaged extra field of ", name));
+      if (size > extra.size() - 4) return bad(text_of("has a damaged extra field of ", shown(name)));
       if (little_endian(extra.substr(0, 2)) == 1) wide = extra.substr(4, size);
       extra.remove_prefix(4 + size);
     }
     for (std::uint64_t* n : numbers) {
       if (*n != 0xffffffff) continue;
-      if (wide.size() < 8) return bad(text_of("has no 64-bit numbers for its member ", name));
+      if (wide.size() < 8) return bad(text_of("has no 64-bit numbers for its member ", shown(name)));
       *n = little_endian(wide.substr(0, 8));
       wide.remove_prefix(8);
     }

@@ -11,6 +11,7 @@
 #include <llava/base/error.hpp>
 #include <llava/base/function_ref.hpp>
 #include <llava/text/prefix_matcher.hpp>
+#include <llava/text/shown.hpp>
 #include <llava/text/unicode.hpp>
 #include <llava/text/utf8.hpp>
 
@@ -53,9 +54,8 @@ class added_tokens {
       const added_token& t = a.tokens_[i];
       const auto number = static_cast<std::int32_t>(i);
       if (t.content.empty() || t.content.size() > prefix_matcher::longest || t.id < 0 || t.id >= most)
-        return fail(errc::invalid_format,
-                    text_of("llava: added token '", valid_utf8(t.content.substr(0, 64)), "' has id ", t.id,
-                            ", expected 1 to 1024 bytes and 0 <= id < ", most));
+        return fail(errc::invalid_format, text_of("llava: added token '", detail::shown(t.content), "' has id ", t.id,
+                                                  ", expected 1 to 1024 bytes and 0 <= id < ", most));
       a.texts_.push_back(t.normalized ? normalise(t.content) : t.content);
       // A token whose normalised content is too long never matches.
       texts[t.normalized ? normalised : as_written].emplace_back(

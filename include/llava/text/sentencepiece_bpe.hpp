@@ -17,6 +17,7 @@
 #include <llava/base/error.hpp>
 #include <llava/base/guard.hpp>
 #include <llava/text/prefix_matcher.hpp>
+#include <llava/text/shown.hpp>
 #include <llava/text/utf8.hpp>
 #include <llava/text/vocabulary.hpp>
 
@@ -209,7 +210,7 @@ constexpr std::uint32_t ascending(float f) {
 inline result<sentencepiece_bpe> sentencepiece_bpe::try_make(sentencepiece_model model) {
   return guarded([&]() -> result<sentencepiece_bpe> {
     const auto bad = [](std::size_t id, std::string_view text, std::string_view what) {
-      return fail(errc::invalid_format, text_of("llava: piece ", id, " ('", valid_utf8(text), "') ", what));
+      return fail(errc::invalid_format, text_of("llava: piece ", id, " ('", detail::shown(text), "') ", what));
     };
     sentencepiece_bpe m;
     m.bytes_.assign(256, -1);
