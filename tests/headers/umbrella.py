@@ -11,7 +11,7 @@ from headers import includes, main, without_comments
 OPT_IN = {
     r"llava/image/(\w+_)?file\.hpp": "links libjpeg and libpng",
     r"llava/fwd\.hpp": "is for programs that do not include llava.hpp",
-    r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files))\.hpp":
+    r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files|json_text))\.hpp":
         "writes model folders: most programs only read them",
     r"llava/(backend/adapted|pipeline/load_adapter(_inl)?)\.hpp": "is for models with live adapters",
     r"llava/backend/eigen(/|\.)": "needs Eigen",

@@ -133,16 +133,19 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   return try_read_original_conversation(folder, root, d);
 }
 
+/// The key of config.json with the quantisation of the weights.
+inline constexpr const char* quantisation_key = "quantization_config";
+
 /// Refuses weights that other programs than bitsandbytes (bitsandbytes.hpp) have quantised: GPTQ, AWQ, …
 inline result<void> try_confirm_quantisation(const json_object& root) {
   LLAVA_TRY(text, root.object("text_config"));
   for (const json_object* o : {&root, static_cast<const json_object*>(&text)}) {
-    LLAVA_TRY(how, o->object("quantization_config"));
-    if (!o->has("quantization_config")) continue;
+    LLAVA_TRY(how, o->object(quantisation_key));
+    if (!o->has(quantisation_key)) continue;
     std::string method = "an unnamed method";
     LLAVA_CHECK(how.read("quant_method", method));
     if (method == "bitsandbytes") continue;
-    return o->unsupported("quantization_config", method,
+    return o->unsupported(quantisation_key, method,
                           "bitsandbytes or none; use the unquantised model, and quantise it with `llava quantize`");
   }
   return {};

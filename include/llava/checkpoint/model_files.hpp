@@ -12,10 +12,12 @@
 #include <system_error>
 #include <vector>
 
+#include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/json_text.hpp>
 #include <llava/checkpoint/new_folder.hpp>
 #include <llava/checkpoint/rapidjson.hpp>
 #include <llava/checkpoint/safetensors.hpp>
@@ -97,20 +99,24 @@ inline result<void> try_copy_model_files(new_folder& to, const std::string& fold
   });
 }
 
-/// Stores the model's name in the new folder's config.json, so that the folder's own name does not matter: for an
-/// original folder the reference chooses the conversation template and the tokenizer by the model's name.
-inline result<void> try_store_model_name(const new_folder& to, const std::string& name) {
+/// Makes the copied config.json that of the new folder. The quantisation that it states is taken out: the weights that
+/// were in it are read as floats, and other programs would read the new ones wrongly. The model's name is put in, so
+/// that the folder's own name does not matter: for an original folder the reference chooses the conversation template
+/// and the tokenizer by the model's name.
+inline result<void> try_adapt_config(const new_folder& to, const std::string& name) {
   const std::string file = to.folder() + "/config.json";
   LLAVA_TRY(json, json_document::try_read(file));
-  LLAVA_TRY(text, try_read_text_file(file));
-  const std::size_t begin = text.find('{');
-  if (name.empty() || json.root().has(model_name_key) || json.value().members().empty()) return {};
-  const std::string known = valid_utf8(name);
-  rapidjson::StringBuffer quoted;
-  rapidjson::Writer<rapidjson::StringBuffer>(quoted).String(known.data(),
-                                                            static_cast<rapidjson::SizeType>(known.size()));
-  text.insert(begin + 1,
-              text_of("\n  \"", model_name_key, "\": ", std::string_view(quoted.GetString(), quoted.GetSize()), ","));
+  LLAVA_TRY(before, try_read_text_file(file));
+  std::string text = without_members(before, quantisation_key);
+  if (!name.empty() && !json.root().has(model_name_key) && !json.value().members().empty()) {
+    const std::string known = valid_utf8(name);
+    rapidjson::StringBuffer quoted;
+    rapidjson::Writer<rapidjson::StringBuffer>(quoted).String(known.data(),
+                                                              static_cast<rapidjson::SizeType>(known.size()));
+    text.insert(text.find('{') + 1,
+                text_of("\n  \"", model_name_key, "\": ", std::string_view(quoted.GetString(), quoted.GetSize()), ","));
+  }
+  if (text == before) return {};
   std::FILE* const out = std::fopen(file.c_str(), "wb");
   const bool written = out && std::fwrite(text.data(), 1, text.size(), out) == text.size();
   if (!out || std::fclose(out) != 0 || !written) return fail_of_system(errno, "llava: cannot write ", file);

@@ -22,6 +22,7 @@
 #include <llava/checkpoint/safetensors_writer.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/stages.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -80,7 +81,7 @@ class quantise_plan {
     const row_encoding rows = slot.encoding();
     const bool is_dense = rows.format.empty();
     if (!is_dense && !rows.encode) {
-      mistakes_.push_back(text_of(t.name, ": ", rows.format, " encodes whole matrices, which no folder holds; ",
+      mistakes_.push_back(text_of(shown(t.name), ": ", rows.format, " encodes whole matrices, which no folder holds; ",
                                   "open the model in ", rows.format, " instead"));
       return;
     }
@@ -133,7 +134,8 @@ inline result<void> try_write_folder(const checkpoint& from, const quantise_plan
     const quantise_plan::entry& e = work.emplace_back(&t, plan.find(t)).second;
     total += e.to.bytes();
     if (t.bytes.size() != e.to.bytes() && !e.rows.encode)
-      outcome = fail(errc::unsupported, text_of("llava: ", t.file, ": ", t.name, " has a type that cannot be copied"));
+      outcome =
+          fail(errc::unsupported, text_of("llava: ", t.file, ": ", shown(t.name), " has a type that cannot be copied"));
   });
   LLAVA_CHECK(std::move(outcome));
   std::stable_sort(work.begin(), work.end(),
@@ -143,7 +145,7 @@ inline result<void> try_write_folder(const checkpoint& from, const quantise_plan
 
   LLAVA_TRY(made, new_folder::try_make(to));
   LLAVA_CHECK(try_copy_model_files(made, from.path, from.base));
-  LLAVA_CHECK(try_store_model_name(made, from.description.model_name));
+  LLAVA_CHECK(try_adapt_config(made, from.description.model_name));
   LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
   const std::shared_ptr<executor> threads = make_executor(options);
   for (const auto& [tensor, entry] : work) {
