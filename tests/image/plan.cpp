@@ -250,6 +250,11 @@ TEST_CASE("R2: sizes and configurations that cannot be planned are errors") {
   CHECK(sentence(s.config, 0, 61, 40) == "llava: a square has 0 image tokens, expected at least 1");
   CHECK(sentence(s.config, 15, 61, 40).find("are 15, which is no square grid") != std::string::npos);
   CHECK(sentence(s.config, 1 << 24, 61, 40).find("image tokens, expected at most 16777216") != std::string::npos);
+  llava::image_config four_tiles = s.config;  // as many tokens as an image may have, and then a newline for each row
+  four_tiles.tiling.whole_image = false;
+  four_tiles.tiling.canvases[0] = {112, 112}, four_tiles.tiling.count = 1;
+  CHECK(sentence(four_tiles, 1 << 22, 112, 112) ==
+        "llava: an image of 112 x 112 pixels has 16781312 image tokens, expected at most 16777216");
   llava::image_config tiles_alone = s.config;
   tiles_alone.tiling.whole_image = false;
   CHECK(sentence(tiles_alone, 16, 16384, 1) ==

@@ -168,10 +168,12 @@ inline result<image_plan> try_plan_tiles(const image_config& c, int rows, int wi
   const canvas_size canvas = best_canvas(c.tiling, width, height);
   image_plan plan;
   plan.tiles = tiles_of(c, canvas, width, height);
-  const std::int64_t all = std::int64_t{plan.squares()} * rows;
-  if (all > image_token_limit)
-    return fail(errc::unsupported, text_of("llava: an image of ", width, " x ", height, " pixels has ", all,
+  const auto too_many = [&](std::int64_t tokens) {
+    return fail(errc::unsupported, text_of("llava: an image of ", width, " x ", height, " pixels has ", tokens,
                                            " image tokens, expected at most ", image_token_limit));
+  };
+  const std::int64_t all = std::int64_t{plan.squares()} * rows;
+  if (all > image_token_limit) return too_many(all);
   plan.tokens = static_cast<int>(all);
   if (c.tiling.merge == tile_merge::flat) return plan;
   const int grid = static_cast<int>(std::lround(std::sqrt(static_cast<double>(rows))));
@@ -180,6 +182,7 @@ inline result<image_plan> try_plan_tiles(const image_config& c, int rows, int wi
                                         ", which is no square grid; the tiles of an image cannot be merged to a map"));
   merge_tiles(c, canvas, grid, width, height, plan);
   plan.tokens = static_cast<int>(plan.token_rows.size() / (plan.weights.empty() ? 1 : 4));
+  if (plan.tokens > image_token_limit) return too_many(plan.tokens);  // the newlines are too many
   if (plan.tokens == 0)
     return fail(errc::unsupported, text_of("llava: an image of ", width, " x ", height,
                                            " pixels is too narrow: it has no image tokens; pad it"));
