@@ -93,7 +93,8 @@ TEST_CASE("a folder named as published deltas are needs its base, from which it 
   REQUIRE_FALSE(alone);
   CHECK(alone.error().sentence() == "llava: " + copy +
                                         " is called a delta: its weights are differences from a base; give the base "
-                                        "with --model-base (open_options::model_base)");
+                                        "with --model-base (open_options::model_base), or rename the folder if it "
+                                        "holds a whole model");
   f.write("base.gguf", "");
   const auto over_gguf = try_open_checkpoint(copy, f / "base.gguf");
   REQUIRE_FALSE(over_gguf);
@@ -105,6 +106,29 @@ TEST_CASE("a folder named as published deltas are needs its base, from which it 
   CHECK(sum->base.empty());
   CHECK(sum->tensors.find("text.norm.weight")->rows);
   CHECK_FALSE(sum->tensors.find("vision.pre_layrnorm.weight")->rows);
+
+  // Our writers write whole models, whatever the folder is called.
+  const std::string config = f.read("LLaVA-7b-Delta-v0/config.json");
+  f.write("LLaVA-7b-Delta-v0/config.json", replaced(config, "{", R"({"llava_model_name": "LLaVA-7b-Delta-v0", )"));
+  const auto whole = try_open_checkpoint(copy);
+  if (!whole) FAIL(whole.error().what());
+  CHECK_FALSE(whole->tensors.find("text.norm.weight")->rows);
+  CHECK(error_of(copy, f / "base").find("holds a whole model, neither an adapter") != std::string::npos);
+}
+
+TEST_CASE("a folder with a whole model and an adapter's settings is refused, as a model and as a base") {
+  temporary_folder f("two_forms");
+  f.copy(LLAVA_TEST_DATA "/goldens/text_llama").write("adapter_config.json", "{}");
+  const std::string folder = f.path.string(), sentence = "llava: " + folder +
+                                                         " holds a whole model and an adapter, adapter_config.json; "
+                                                         "open the model without that file, or the adapter in a "
+                                                         "folder of its own over its base";
+  const auto opened = try_open_checkpoint(folder);
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().sentence() == sentence);
+  CHECK(error_of(LLAVA_TEST_DATA "/lora/llava", folder) == sentence);
+  std::filesystem::remove(f.path / "adapter_config.json");
+  CHECK(try_open_checkpoint(folder));
 }
 
 TEST_CASE("a projector's tensors take the place of its base's, rounded to f16") {

@@ -108,6 +108,7 @@ TEST_CASE("an original folder's name selects its conversation, as in the referen
         {"llava-v1.6-34b", "chatml_direct", false},
         {"LLaVA-MPT", "mpt", false},
         {"q4", "llava_v0", true},
+        {"LLaVA-7b-v0", "llava_v0", false},
         {"llava-v1/checkpoint-20", "llava_v1", false},
         {"checkpoint-20/q4", "llava_v0", true}}) {
     const original_folder f(folder);

@@ -29,9 +29,21 @@ inline bool holds_weights(const std::string& folder) {
   return safetensors_folder::is_in(folder) || torch_folder::is_in(folder);
 }
 
-/// Whether a folder with a base holds the differences from it. Only its name tells.
-inline bool holds_delta(const std::string& folder) {
-  return folder_is_called(folder, "delta") && holds_weights(folder);
+/// Whether a folder holds differences from a base. Only its name, which has `mark`, tells; but our own writers write
+/// whole models, and record their names.
+inline bool holds_delta(const std::string& folder, std::string_view mark) {
+  if (!folder_is_called(folder, mark) || !holds_weights(folder)) return false;
+  const auto config = json_document::try_read(folder + "/config.json");
+  return !config || !config->root().has(model_name_key);
+}
+
+/// Refuses a folder with whole weights and the settings of an adapter. transformers opens the base that the adapter
+/// names and leaves the weights alone; without peft it opens the weights and leaves the adapter alone.
+inline result<void> try_confirm_one_form(const std::string& folder) {
+  if (!holds_weights(folder) || !file_exists(folder + "/adapter_config.json")) return {};
+  return fail(errc::invalid_argument,
+              text_of("llava: ", folder, " holds a whole model and an adapter, adapter_config.json; open the model ",
+                      "without that file, or the adapter in a folder of its own over its base"));
 }
 
 /// Opens the adapter, the delta or the projector of `folder` over the tensors of `base`.
@@ -40,7 +52,7 @@ inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::str
     LLAVA_TRY(below, try_open_tensors(base));
     return try_open_adapted(folder, std::move(below));
   }
-  if (holds_delta(folder)) {
+  if (holds_delta(folder, "delta")) {
     LLAVA_TRY(delta, try_open_tensors(folder));
     LLAVA_TRY(below, try_open_tensors(base));
     return delta_tensors::try_make(std::move(delta), std::move(below));
@@ -73,6 +85,7 @@ result<std::unique_ptr<const tensor_source>> try_open_as(const std::string& fold
 LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const std::string& folder,
                                                                            const std::string& base) {
   return guarded([&]() -> result<std::unique_ptr<const tensor_source>> {
+    LLAVA_CHECK(detail::try_confirm_one_form(folder));
     if (!base.empty()) return detail::try_open_over(folder, base);
     if (detail::is_gguf_model(folder)) return detail::try_open_gguf_tensors(folder);
     if (safetensors_folder::is_in(folder)) return detail::try_open_as<safetensors_folder>(folder);
@@ -90,6 +103,10 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
   if (!gguf.mmproj.empty())
     return fail(errc::invalid_argument, text_of("llava: ", folder, " is not a GGUF file, so it has no mmproj ",
                                                 gguf.mmproj, "; its own files name its vision tower"));
+  if (gguf.legacy_tokenizer)
+    return fail(errc::invalid_argument, text_of("llava: ", folder, " is not a GGUF file, so --legacy-tokenizer ",
+                                                "(open_options::legacy_tokenizer) has no meaning; its own files say ",
+                                                "whether its tokenizer is legacy"));
   const bool is_adapter = holds_adapter(folder);
   if (is_adapter && base.empty()) {
     LLAVA_TRY(found, try_find_base(folder));
@@ -99,12 +116,12 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
     return fail(errc::unsupported, text_of("llava: ", base, " is a GGUF model, which cannot be the base of ", folder,
                                            "; give the folder of the language model, with safetensors or .bin files"));
   // Published deltas have such names: LLaVA-13b-delta-v0, vicuna-7b-delta-v1.1.
-  if (base.empty() && folder_is_called(folder, "-delta-v"))
+  if (base.empty() && holds_delta(folder, "-delta-v"))
     return fail(
         errc::unsupported,
         text_of("llava: ", folder, " is called a delta: its weights are differences from a base; give the base ",
-                "with --model-base (open_options::model_base)"));
-  const std::string under = holds_delta(folder) ? std::string() : base;
+                "with --model-base (open_options::model_base), or rename the folder if it holds a whole model"));
+  const std::string under = holds_delta(folder, "delta") ? std::string() : base;
   const bool by_base = is_adapter && !file_exists(folder + "/config.json");
   LLAVA_TRY(d, by_base ? try_describe_model(base) : try_describe_model(folder, under));
   LLAVA_TRY(model, try_open_tensors(folder, base));

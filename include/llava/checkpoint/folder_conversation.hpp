@@ -103,6 +103,17 @@ inline bool name_has(std::string name, std::string_view part) {
   return name.find(part) != std::string::npos;
 }
 
+/// Whether a model's name says which conversation it has. The reference gives llava_v0 to every other name too.
+inline bool names_conversation(std::string_view name) {
+  if (conversation_of_model(name) != llava_v0::name) return true;
+  const std::string text = text_of(' ', name, ' ');
+  for (std::size_t at = 1; at + 2 < text.size(); ++at)  // v0, and not v0.5
+    if ((text[at] | 0x20) == 'v' && text[at + 1] == '0' && std::string_view("-_. ").find(text[at - 1]) < 4 &&
+        std::string_view(".0123456789").find(text[at + 2]) == std::string_view::npos)
+      return true;
+  return false;
+}
+
 /// The reference uses the fast tokenizer for models with these names, and the slow one for all others.
 inline bool asks_for_fast_tokenizer(const std::string& name) {
   return name_has(name, "mistral") || name_has(name, "mpt");
@@ -127,7 +138,7 @@ inline result<void> try_read_original_conversation(const std::string& folder, co
   }
   conversation_choice& c = d.conversation;
   c.name = conversation_of_model(d.model_name);
-  c.guessed = c.name == llava_v0::name;  // the reference's choice for every unknown name
+  c.guessed = !names_conversation(d.model_name);
   c.reason = text_of(said_by, d.model_name, c.guessed ? ", which matches no known model" : "");
   d.slow_tokenizer = !asks_for_fast_tokenizer(d.model_name);
   return {};
