@@ -143,6 +143,9 @@ TEST_CASE("the mmproj is found beside the language model, or named; without one 
         std::string::npos);
   CHECK(error_of(f / "absent.gguf").find("there is no file") != std::string::npos);
   CHECK(error_of(goldens + "text_llama", {other}).find("is not a GGUF file, so it has no mmproj") != std::string::npos);
+  CHECK(error_of(goldens + "text_llama", {"", true}) ==
+        "llava: " + goldens + "text_llama is not a GGUF file, so --legacy-tokenizer (open_options::legacy_tokenizer) " +
+            "has no meaning; its own files say whether its tokenizer is legacy");
   CHECK(error_of(f / "elsewhere").find("has no GGUF file of a language model") != std::string::npos);
 }
 
@@ -166,6 +169,12 @@ TEST_CASE("the prompt follows the model's name, then the file's chat template") 
   CHECK((guess.guessed && guess.name == "llava_v0"));
   CHECK(guess.reason == "the file is called x, which matches no known model");
   CHECK(choice("y.gguf", language_keys(), false).guessed);
+  for (const char* v0 : {"v0.gguf", "LLaVA-7b-V0.gguf", "llava_v0-q4.gguf"}) {
+    const llava::conversation_choice known = choice(v0, own, true);
+    CHECK((!known.guessed && known.name == "llava_v0"));
+  }
+  for (const char* other : {"tiny-v0.5.gguf", "conv0.gguf", "x-v02.gguf"})
+    CHECK(choice(other, language_keys(), true).guessed);
 }
 
 TEST_CASE("divisors of the rotary frequencies, and where a prompt ends, are read") {

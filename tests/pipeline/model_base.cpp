@@ -157,6 +157,14 @@ TEST_CASE("the base has the generation settings; the name of the projector's fol
   CHECK(d->generation.do_sample);
   CHECK(d->slow_tokenizer);  // alone, the name would ask for the fast one
   CHECK(d->conversation.name == "mistral_instruct");
+  for (const auto& [name, slow] :
+       {std::pair<const char*, bool>{"llava-MPT-projector", false}, {"llava-mpt-lora", true}}) {
+    std::filesystem::copy(f.scratch / "llava-mistral-projector", f.scratch / name);
+    std::filesystem::copy(base + "/tower", f.scratch / (std::string(name) + "/tower"));
+    const auto other = try_describe_model(f.scratch / name, below.path.string());
+    REQUIRE(other);
+    CHECK(other->slow_tokenizer == slow);
+  }
 }
 
 TEST_CASE("errors of a projector without a base, of a whole model with one, and of a base that does not fit") {

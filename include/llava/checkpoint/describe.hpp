@@ -89,6 +89,7 @@ inline tensor_spelling own_spelling(const model_description& d) {
 inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower,
                                           model_description& d) {
   d.prompt = prompt_rule::original;
+  d.tokens_only = true;  // LLaVA's own program truncates the table and the head to the tokenizer's tokens
   d.has_vision = true;
   LLAVA_CHECK(try_read_text_config(root, "llama", d));
   d.spelling = own_spelling(d);
@@ -194,7 +195,9 @@ inline result<model_description> try_describe_model(const std::string& folder, c
       LLAVA_CHECK(detail::try_read_folder_conversation(folder, d));
     }
     LLAVA_CHECK(detail::try_read_generation_config(base.empty() ? folder : base, root, d));
-    if (!base.empty()) d.slow_tokenizer = true;  // whatever the model's name
+    // Over a base, the reference uses the fast one for MPT alone, and for no adapter.
+    if (!base.empty())
+      d.slow_tokenizer = detail::name_has(d.model_name, "lora") || !detail::name_has(d.model_name, "mpt");
     LLAVA_CHECK(detail::try_confirm_rules(d, file));
     if (d.has_vision && d.image.crop != d.vision.image)
       return fail(errc::mismatch, text_of("llava: ", folder, " prepares images of ", d.image.crop,

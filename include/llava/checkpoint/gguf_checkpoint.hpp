@@ -22,6 +22,7 @@
 #include <llava/checkpoint/gguf_text.hpp>
 #include <llava/checkpoint/gguf_tokenizer.hpp>
 #include <llava/checkpoint/gguf_vision.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -113,7 +114,7 @@ inline result<void> try_read_conversation(const gguf_keys& keys, model_descripti
     for (const auto& [name, said_by] :
          {std::pair<const std::string&, const char*>{general, "general.name is "}, {of_file, "the file is called "}}) {
       c.name = conversation_of_model(name);
-      if (c.name == llava_v0::name) continue;  // the choice for every unknown name
+      if (!names_conversation(name)) continue;
       c.reason = text_of(said_by, shown(name));
       return {};
     }
@@ -164,6 +165,7 @@ inline result<checkpoint> try_open_gguf(const std::string& path, std::string bas
     vision.emplace(std::move(opened));
   }
   d.prompt = d.has_vision ? prompt_rule::original : prompt_rule::tokenizer;
+  d.tokens_only = true;  // converters pad the table
   LLAVA_CHECK(try_confirm_rules(d, mmproj.empty() ? file : mmproj));
   LLAVA_CHECK(try_check_rows_of_table(language.keys(), d));
   LLAVA_TRY(words, try_read_gguf_tokenizer(language.keys(), architecture, options.legacy_tokenizer));

@@ -58,6 +58,7 @@ struct model_description {
   std::string model_name;         ///< original folders: the reference chooses template and tokenizer by it
   std::int32_t image_token = -1;  ///< id of `<image>`, for prompt_rule::processor
   bool slow_tokenizer = false;    ///< the reference prefers tokenizer.model to tokenizer.json
+  bool tokens_only = false;       ///< rows of the table behind the tokenizer's tokens are never drawn
   int longest_prompt = 0;         ///< limit in tokens with images (tokenizer_model_max_length); 0: the context's
   bool image_start_end = false;   ///< images that the library places are put between `<im_start>` and `<im_end>`
   std::string vision_folder;      ///< folder of the tower's weights; empty: with the others

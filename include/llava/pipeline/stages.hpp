@@ -44,10 +44,9 @@ struct model_stages {
     model_stages s;
     typename M::text_activation text_activation{};
     LLAVA_CHECK(try_choose(text_activation, "text activation", d.text_activation, from.path));
-    // LLaVA's own program truncates the table and the head to the tokenizer's tokens.
     const int rows = d.text.vocab, tokens = static_cast<int>(from.tokenizer.size());
     emplace(s.text, decoder, detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
-            d.prompt == prompt_rule::original ? (std::min)(rows, tokens) : rows);
+            d.tokens_only ? (std::min)(rows, tokens) : rows);
     if (!d.has_vision) return result<model_stages>(std::move(s));
     typename M::vision_activation vision_activation{};
     LLAVA_CHECK(try_choose(vision_activation, "vision activation", d.vision_activation, from.path));
