@@ -162,6 +162,24 @@ TEST_CASE("shards: every file of the index is opened, and must hold the tensors 
   }
 }
 
+TEST_CASE("shards: a tensor in two of them is visited once, from the shard that the index names") {
+  const std::string both = R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                           R"("y":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})";
+  temporary_folder f("twice");
+  f.write("1.safetensors", file_of(both, "XY")).write("2.safetensors", file_of(both, "xy"));
+  f.write("3.safetensors", file_of(R"({"z":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "z"));
+  f.write("model.safetensors.index.json",
+          R"({"weight_map":{"z":"3.safetensors","y":"1.safetensors","x":"2.safetensors"}})");
+  const auto folder = llava::safetensors_folder::try_open(f.path.string());
+  if (!folder) FAIL(folder.error().what());
+  std::string seen;
+  folder->for_each([&](const llava::stored_tensor& t) {
+    CHECK(folder->find(t.name) == &t);
+    seen += t.name + static_cast<char>(t.bytes[0]) + " ";
+  });
+  CHECK(seen == "xx yY zz ");
+}
+
 TEST_CASE("model.safetensors takes precedence over a stale index, as in transformers") {
   temporary_folder f("stale");
   f.write("model.safetensors", file_of(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "A"));

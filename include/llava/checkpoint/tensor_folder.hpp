@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// tensor_folder<File>: the tensors of a folder's files of one format: one file, or else the shards that an index
 /// names. The one file comes first, as in transformers, because an index may be left over from an earlier save. The
-/// index is a JSON file: {"weight_map": {tensor: file, …}, …}. Its shards are files of this folder.
+/// index is a JSON file: {"weight_map": {tensor: file, …}, …}. Its shards are files of this folder. A tensor that is in
+/// several shards is the one in the shard that the index names for it, or else in the first.
 #pragma once
 #include <map>
 #include <memory>
@@ -14,11 +15,12 @@
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
 /// The tensors of a folder. `File` has try_open(path), find, for_each and identity, and the names `whole_file` and
-/// `index_file`.
+/// `index_file`; its tensors keep their addresses when it is moved.
 template <class File>
 class tensor_folder final : public tensor_source {
  public:
@@ -30,8 +32,7 @@ class tensor_folder final : public tensor_source {
     return guarded([&]() -> result<tensor_folder> {
       tensor_folder all;
       if (detail::file_exists(whole_in(folder))) {
-        LLAVA_TRY(one, File::try_open(whole_in(folder)));
-        all.files_.push_back(std::move(one));
+        LLAVA_CHECK(all.try_add(whole_in(folder)));
       } else if (detail::file_exists(index_in(folder))) {
         LLAVA_CHECK(all.try_open_shards(folder));
       } else {
@@ -45,19 +46,17 @@ class tensor_folder final : public tensor_source {
   static result<std::unique_ptr<const tensor_source>> try_open_file(const std::string& file) {
     return guarded([&]() -> result<std::unique_ptr<const tensor_source>> {
       auto one = std::make_unique<tensor_folder>();
-      LLAVA_TRY(opened, File::try_open(file));
-      one->files_.push_back(std::move(opened));
+      LLAVA_CHECK(one->try_add(file));
       return std::unique_ptr<const tensor_source>(std::move(one));
     });
   }
 
   const stored_tensor* find(std::string_view name) const override {
-    for (const auto& f : files_)
-      if (const stored_tensor* t = f.find(name)) return t;
-    return nullptr;
+    const auto found = tensors_.find(name);
+    return found == tensors_.end() ? nullptr : found->second;
   }
   void for_each(function_ref<void(const stored_tensor&)> visit) const override {
-    for (const auto& file : files_) file.for_each(visit);
+    for (const auto& [name, t] : tensors_) visit(*t);
   }
   std::string identity() const override {
     std::string all;
@@ -69,6 +68,14 @@ class tensor_folder final : public tensor_source {
   static std::string whole_in(const std::string& folder) { return text_of(folder, "/", File::whole_file); }
   static std::string index_in(const std::string& folder) { return text_of(folder, "/", File::index_file); }
 
+  /// Opens a file and adds its tensors, except those with a name that is there already.
+  result<void> try_add(const std::string& path) {
+    LLAVA_TRY(opened, File::try_open(path));
+    opened.for_each([&](const stored_tensor& t) { tensors_.try_emplace(t.name, &t); });
+    files_.push_back(std::move(opened));
+    return {};
+  }
+
   result<void> try_open_shards(const std::string& folder) {
     const std::string index = index_in(folder);
     LLAVA_TRY(json, json_document::try_read(index, repeated_keys::refused));
@@ -77,24 +84,27 @@ class tensor_folder final : public tensor_source {
     std::map<std::string, std::size_t, std::less<>> shards;
     for (const auto& [tensor, value] : map->members()) {
       if (!value.text())
-        return fail(errc::invalid_format, text_of("llava: ", index, ": the file of ", tensor, " is not a string"));
+        return fail(errc::invalid_format,
+                    text_of("llava: ", index, ": the file of ", detail::shown(tensor), " is not a string"));
       const std::string& file = *value.text();
       if (file.empty() || file.find_first_of("/\\") != std::string::npos || file == ".." ||
           file.find('\0') != std::string::npos)
-        return fail(errc::invalid_format, text_of("llava: ", index, ": ", tensor, " is in '", file,
-                                                  "', expected the name of a file in this folder"));
+        return fail(errc::invalid_format,
+                    text_of("llava: ", index, ": ", detail::shown(tensor), " is in '", detail::shown(file),
+                            "', expected the name of a file in this folder"));
       const auto [at, is_new] = shards.emplace(file, files_.size());
-      if (is_new) {
-        LLAVA_TRY(shard, File::try_open(folder + "/" + file));
-        files_.push_back(std::move(shard));
-      }
-      if (!files_[at->second].find(tensor))
-        return fail(errc::mismatch, text_of("llava: ", index, ": ", tensor, " is not in ", file));
+      if (is_new) LLAVA_CHECK(try_add(folder + "/" + file));
+      const stored_tensor* const named = files_[at->second].find(tensor);
+      if (!named)
+        return fail(errc::mismatch,
+                    text_of("llava: ", index, ": ", detail::shown(tensor), " is not in ", detail::shown(file)));
+      tensors_.insert_or_assign(named->name, named);
     }
     return {};
   }
 
   std::vector<File> files_;
+  std::map<std::string_view, const stored_tensor*> tensors_;  // the files' maps keep them when files are moved
 };
 
 LLAVA_END
