@@ -142,3 +142,34 @@ TEST_CASE("weight: computed rows fill dense and block formats as stored ones do"
   CHECK(weight<scalar, f32>().bytes_needed(computed, {50, 40}) == 50 * 40 * sizeof(float));
   CHECK(weight<scalar, f32>().bytes_needed(of(values, 40), {50, 40}) == 0);
 }
+
+namespace {
+/// Counts the largest number of pieces of a call.
+struct counting_executor final : executor {
+  thread_pool inner{3};
+  int most = 0;
+  int concurrency() const override { return inner.concurrency(); }
+  void parallel_for(int pieces, function_ref<void(int)> piece) override {
+    most = std::max(most, pieces);
+    inner.parallel_for(pieces, piece);
+  }
+};
+}  // namespace
+
+TEST_CASE("weight: rows of any number are converted by all threads to the bytes that one thread makes", "[nn]") {
+  for (const std::int64_t rows : {1, 15, 16, 17, 1638, 1639, 5000, 9999}) {
+    const auto values = numbers<f32>(static_cast<std::size_t>(rows * 40));
+    const tensor_dims dims{rows, 40};
+    const auto same_bytes = [&]<class W>(W alone, W together) {
+      counting_executor threads;
+      REQUIRE(alone.try_fill(of(values, 40), dims, "w", host_memory()));
+      REQUIRE(together.try_fill(of(values, 40), dims, "w", host_memory(), &threads));
+      CHECK(threads.most == std::min(threads.concurrency(), static_cast<int>((rows + 1637) / 1638)));
+      return std::memcmp(alone.view().data(), together.view().data(), alone.bytes_needed(of(values, 40), dims)) == 0;
+    };
+    INFO(rows);
+    CHECK(same_bytes(weight<simd, f16>(), weight<simd, f16>()));
+    CHECK(same_bytes(weight<simd, bf16>(), weight<simd, bf16>()));
+    CHECK(same_bytes(parameter<simd>(), parameter<simd>()));
+  }
+}

@@ -16,9 +16,9 @@ namespace detail {
 /// The error for a weight whose rows are not stored as floats.
 LLAVA_INLINE error not_floats(std::string_view name, std::string_view stored);
 
-/// Converts `rows` rows to f32, f16 or bf16 in a new buffer, some at a time.
+/// Converts `rows` rows to f32, f16 or bf16 in a new buffer, some at a time, on `threads`; null: the calling one.
 LLAVA_INLINE result<buffer> try_convert(const row_source& from, dtype to, std::int64_t rows, std::int64_t columns,
-                                        std::string_view name, const memory& where);
+                                        std::string_view name, const memory& where, executor* threads = nullptr);
 }  // namespace detail
 
 /// A matrix (N, K) of format F, in a backend's memory or in a mapped file. Block formats: nn/block_weight.hpp;
@@ -27,13 +27,13 @@ template <class B, class F>
 class weight final : public weight_slot {
  public:
   result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
-                        executor* = nullptr) override {
+                        executor* threads = nullptr) override {
     const dynamic_shape<2> extents(dims.rows(), dims.columns());
     if (fits_in_place(from)) {
       view_ = {reinterpret_cast<const F*>(from.in_place().bytes), extents};
       return {};
     }
-    LLAVA_TRY(made, detail::try_convert(from, dtype_of<F>, dims.rows(), dims.columns(), name, to));
+    LLAVA_TRY(made, detail::try_convert(from, dtype_of<F>, dims.rows(), dims.columns(), name, to, threads));
     owned_ = std::move(made);
     view_ = {reinterpret_cast<const F*>(owned_.data()), extents};
     return {};
@@ -64,8 +64,8 @@ template <class B>
 class parameter final : public weight_slot {
  public:
   result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
-                        executor* = nullptr) override {
-    LLAVA_TRY(made, detail::try_convert(from, dtype::float32, dims.rows(), dims.columns(), name, to));
+                        executor* threads = nullptr) override {
+    LLAVA_TRY(made, detail::try_convert(from, dtype::float32, dims.rows(), dims.columns(), name, to, threads));
     owned_ = std::move(made);
     columns_ = dims.rank == 1 ? dims.rows() : dims.columns();
     rows_ = dims.rank == 1 ? 1 : dims.rows();
