@@ -104,6 +104,19 @@ TEST_CASE("a row of a merged weight does not depend on the rows that are read wi
     }
 }
 
+TEST_CASE("a row of zeros of a DoRA adapter stays one") {
+  const float w[] = {0, 0, 0, 3, 4, 0}, a[] = {1, 0, 0}, b[] = {0, 0}, m[] = {7, 10};
+  const auto stored = [](const float* values, std::vector<std::size_t> dims, std::size_t count) {
+    return stored_tensor{
+        "t", dtype::float32, {}, std::move(dims), {reinterpret_cast<const std::byte*>(values), 4 * count}};
+  };
+  const stored_tensor base = stored(w, {2, 3}, 6), down = stored(a, {1, 3}, 3), up = stored(b, {2, 1}, 2),
+                      magnitudes = stored(m, {2}, 2);
+  std::vector<float> rows(6);
+  low_rank_rows(base, {&down, &up, &magnitudes, 1, 1.f}, 3).read(0, 2, rows.data());
+  CHECK(rows == std::vector<float>{0, 0, 0, 6, 8, 0});
+}
+
 TEST_CASE("an adapter of transformers' older names fits a base of the newer names, and the reverse") {
   const auto config = try_read_adapter_config(data + "plain").value();
   for (const auto& [in_base, in_adapter] : {std::pair{"model.language_model.", "language_model.model."},

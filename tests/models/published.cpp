@@ -77,6 +77,27 @@ TEST_CASE("the published models as types have the numbers of their uploads' conf
         std::string::npos);
 }
 
+namespace {
+struct longrope : llava::llava_1_5_7b {
+  static constexpr auto text = llava::with(llava::llava_1_5_7b::text, [](llava::text_config& c) {
+    c.scaling = llava::rope_scaling::longrope;
+    for (int i = 0; i < 64; ++i) c.rope_short.of[i] = 1.f;
+  });
+};
+}  // namespace
+
+TEST_CASE("of two lists of numbers, the first that differs is named") {
+  llava::model_description d;
+  d.has_vision = true, d.vision = longrope::vision, d.projector = longrope::projection, d.text = longrope::text;
+  CHECK(llava::try_confirm<longrope>(d, "folder"));
+  d.text.rope_short.of[3] = 2.f, d.text.rope_short.of[5] = 3.f;
+  const auto other = llava::try_confirm<longrope>(d, "folder");
+  REQUIRE_FALSE(other);
+  CHECK(other.error().sentence() ==
+        "llava: folder is not the model that it was opened as (llava::any opens it by its config.json):\n"
+        "  text.rope_short[3]: the model has 1.000000, the folder has 2.000000");
+}
+
 TEST_CASE("the published models as types have the reference's conversation for their names") {
   CHECK(talks_as<llava::llava_1_7b>("LLaVA-Lightning-7B-delta-v1-1"));
   CHECK(talks_as<llava::llava_1_13b>("LLaVA-13b-delta-v1-1"));

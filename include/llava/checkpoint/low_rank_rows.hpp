@@ -3,6 +3,7 @@
 ///
 ///   W (N, K), A (r, K), B (N, r)        W + s·B·A                                 (Hu et al. 2021, "LoRA")
 ///   and magnitudes m (N)                m_n · row_n / |row_n| with those rows     (Liu et al. 2024, "DoRA")
+///                                       a row of zeros stays one
 ///
 /// Sums are f32, and a row does not depend on the rows that are read with it. Nothing is kept between reads: W, A and B
 /// stay in their files.
@@ -75,6 +76,7 @@ class low_rank_rows final : public row_source {
     for (std::int64_t j = 0; j < columns_; ++j) squares += double{to[j]} * double{to[j]};
     float magnitude = 0;
     read_elements(*added_.magnitudes, row, 1, &magnitude);
+    if (squares == 0) return;  // no direction to scale
     const auto factor = static_cast<float>(double{magnitude} / std::sqrt(squares));
     for (std::int64_t j = 0; j < columns_; ++j) to[j] *= factor;
   }

@@ -65,18 +65,25 @@ template <class T>
 std::string text_of_number(const T& v) {
   if constexpr (std::is_enum_v<T>)
     return std::to_string(static_cast<int>(v));
-  else if constexpr (std::is_class_v<T>)
-    return "a list of its own";
   else
     return std::to_string(v);
+}
+
+template <class T>
+std::string difference(std::string_view name, const T& expected, const T& found) {
+  return text_of(name, ": the model has ", text_of_number(expected), ", the folder has ", text_of_number(found));
+}
+/// Of two lists, the first number that differs.
+inline std::string difference(std::string_view name, const rope_factors& expected, const rope_factors& found) {
+  std::size_t at = 0;
+  while (expected.of[at] == found.of[at]) ++at;
+  return difference(text_of(name, "[", at, "]"), expected.of[at], found.of[at]);
 }
 
 template <class Config>
 void compare(const Config& expected, const Config& found, std::vector<std::string>& mistakes) {
   each_field(&expected, [&](std::string_view name, auto member) {
-    if (expected.*member != found.*member)
-      mistakes.push_back(text_of(name, ": the model has ", text_of_number(expected.*member), ", the folder has ",
-                                 text_of_number(found.*member)));
+    if (expected.*member != found.*member) mistakes.push_back(difference(name, expected.*member, found.*member));
   });
 }
 }  // namespace detail
