@@ -14,7 +14,7 @@
 namespace {
 
 struct info_options {
-  std::string name;
+  std::string name, base;
   llava::gguf_options gguf;
 };
 
@@ -25,6 +25,7 @@ void say(std::string_view what, const std::string& value) {
 void say_checkpoint(const llava::checkpoint& c) {
   const llava::model_description& d = c.description;
   say("folder", c.path);
+  if (!c.base.empty()) say("base", c.base);
   if (const llava::published_model* m = llava::find_published(d.model_name)) {
     say("published as", std::string(m->name));
     say("type", m->type.empty() ? "llava::any" : llava::text_of("llava::", m->type));
@@ -56,8 +57,8 @@ void say_checkpoint(const llava::checkpoint& c) {
 }
 
 void info(const info_options& o) {
-  if (!llava::try_resolve_model_folder(o.name) && print_published(o.name)) return;
-  say_checkpoint(value_or_give_up(llava::try_open_checkpoint(o.name, {}, o.gguf)));
+  if (o.base.empty() && !llava::try_resolve_model_folder(o.name) && print_published(o.name)) return;
+  say_checkpoint(value_or_give_up(llava::try_open_checkpoint(o.name, o.base, o.gguf)));
 }
 
 }  // namespace
@@ -70,6 +71,7 @@ void add_info(CLI::App& app) {
           "MODEL,--model-path", o->name,
           "Folder or GGUF file of the model, its name in the Hugging Face cache, or the name of a published one")
       ->required();
+  command.add_option("--model-base", o->base, "The model under an adapter, a projector alone or a delta");
   command.add_option("--mmproj", o->gguf.mmproj, "GGUF file of the vision tower; default: the one beside the model");
   command.callback([o] { info(*o); });
 }

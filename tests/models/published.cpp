@@ -9,8 +9,8 @@
 
 namespace {
 
-const std::string usual =
-    R"("mm_hidden_size": 1024, "mm_vision_select_layer": -2, "mm_vision_tower": "tower", "tie_word_embeddings": false, )";
+const std::string usual = R"("mm_hidden_size": 1024, "mm_vision_select_layer": -2, "mm_vision_tower": "tower", )",
+                  untied = usual + R"("tie_word_embeddings": false, )";
 const std::string shape_7b =
     R"("hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32, "num_hidden_layers": 32, )";
 const std::string shape_13b =
@@ -34,7 +34,7 @@ std::string differences(const std::string& keys, int pixels) {
   f.write("tower/config.json", replaced(R"({"model_type": "clip_vision_model", "hidden_size": 1024, "image_size": 224,
     "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14})",
                                         "224", std::to_string(pixels)));
-  f.write("config.json", "{" + usual + keys + "}");
+  f.write("config.json", "{" + (keys.find("llava_mpt") == std::string::npos ? untied : usual) + keys + "}");
   const auto d = llava::try_describe_model(f.path.string());
   if (!d) return d.error().sentence();
   const auto same = llava::try_confirm<M>(*d, "folder");

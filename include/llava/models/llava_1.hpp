@@ -53,10 +53,12 @@ struct llava_llama_2_13b : llava_1_13b {
   using conversation = of_checkpoint<llava_llama_2>;
 };
 
-/// LLaVA on MPT-7B-chat: LLaVA-Lightning-MPT-7B-preview.
+/// LLaVA on MPT-7B-chat: LLaVA-Lightning-MPT-7B-preview. MPT has no head of its own: MosaicML's program multiplies
+/// with the embedding table.
 struct llava_mpt_7b : llava_1_7b {
-  static constexpr auto text =
-      with(text_config{}, [](text_config& c) { c.vocab = 50282, c.context = 2048, c.ffn = 16384, c.alibi = 8.f; });
+  static constexpr auto text = with(text_config{}, [](text_config& c) {
+    c.vocab = 50282, c.context = 2048, c.ffn = 16384, c.alibi = 8.f, c.tied = true;
+  });
   using decoder = mpt_decoder;
   using text_activation = gelu;
   using conversation = of_checkpoint<mpt>;
