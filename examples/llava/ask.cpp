@@ -8,7 +8,7 @@ namespace {
 
 struct ask_options {
   model_options model;
-  std::optional<std::string> images;
+  std::optional<std::string> images, lora;
   std::string query, separator = ",";
   llava::generation_settings settings;
   bool json = false;
@@ -38,6 +38,7 @@ void ask(const ask_options& o) {
   const std::chrono::duration<double> to_open = std::chrono::steady_clock::now() - start;
   llava::chat_session chat = model.session();
   chat.settings = o.settings;
+  if (o.lora) chat.adapter = value_or_give_up(model.try_load_adapter(*o.lora));
   const auto show = [&](std::string_view piece) {
     if (!o.json) print(piece);
   };
@@ -77,5 +78,9 @@ void add_ask(CLI::App& app) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_flag("--json", o->json, "Print one JSON object instead of text");
-  command.callback([o] { ask(*o); });
+  command.add_option("--lora", o->lora, "Folder of an adapter (LoRA) that is added live; the model's weights stay");
+  command.callback([o] {
+    o->model.adapted = o->lora.has_value();
+    ask(*o);
+  });
 }

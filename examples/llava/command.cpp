@@ -83,7 +83,7 @@ llava::result<llava::chat_model> model_options::try_open() const {
     LLAVA_TRY(stored, try_stored_dtype(base.empty() ? path : base));
     weights = stored;
   }
-  return try_open_model(path, backend, weights, options);
+  return try_open_model(path, adapted ? "adapted<" + backend + ">" : backend, weights, options);
 }
 
 llava::result<llava::chat_model> model_options::try_open_to_ask() const {

@@ -15,6 +15,7 @@
 struct model_options {
   std::string path, base, backend = "simd", dtype = "auto", conversation, packed_file, mmproj;
   bool legacy_tokenizer = false;
+  bool adapted = false;  ///< on a backend with live adapters; not an option
   int threads = 0;
 
   /// `name` is how the model is given: an option, or also a positional argument ("MODEL,--model-path").

@@ -17,6 +17,8 @@
 
 LLAVA_BEGIN
 
+class adapter;
+
 /// The extents of the stages' outputs.
 struct stage_shapes {
   int image = 0;          ///< side S of a square
@@ -37,10 +39,10 @@ struct chat_description {
 namespace detail {
 struct erased_session {
   virtual ~erased_session() = default;
-  virtual result<answer> try_ask(std::span<const image>, std::string_view, text_callback, const generation_settings&,
-                                 const generation_hooks&) = 0;
-  virtual result<answer> try_generate(std::string_view, std::span<const image>, text_callback,
-                                      const generation_settings&, const generation_hooks&) = 0;
+  /// Sets what the next calls use.
+  virtual void set(const generation_settings&, const generation_hooks&, const std::shared_ptr<const adapter>&) = 0;
+  virtual result<answer> try_ask(std::span<const image>, std::string_view, text_callback) = 0;
+  virtual result<answer> try_generate(std::string_view, std::span<const image>, text_callback) = 0;
   virtual result<std::vector<float>> try_logits(std::string_view, std::span<const image>) = 0;
   virtual const conversation_state& save() const = 0;
   virtual result<void> try_restore(conversation_state) = 0;
@@ -50,6 +52,7 @@ struct erased_session {
 struct erased_model {
   virtual ~erased_model() = default;
   virtual std::unique_ptr<erased_session> session() const = 0;
+  virtual result<std::shared_ptr<const adapter>> try_load_adapter(std::string_view) const = 0;
   virtual result<std::string> try_prompt(std::span<const image>, std::string_view) const = 0;
   virtual std::vector<std::int32_t> encode(std::string_view, bool) const = 0;
   virtual std::string decode(std::span<const std::int32_t>, bool) const = 0;
@@ -71,9 +74,10 @@ class chat_session {
 
   generation_settings settings;
   generation_hooks hooks;
+  std::shared_ptr<const llava::adapter> adapter;  ///< from chat_model::try_load_adapter, or null
 
   result<answer> try_ask(std::span<const image> images, std::string_view question, text_callback on_text = no_text) {
-    return session_->try_ask(images, question, on_text, settings, hooks);
+    return set().try_ask(images, question, on_text);
   }
   result<answer> try_ask(const image& img, std::string_view question, text_callback on_text = no_text) {
     return try_ask(std::span<const image>(&img, 1), question, on_text);
@@ -83,11 +87,11 @@ class chat_session {
   }
   /// Continues the text of a prompt, without a conversation template.
   result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text = no_text) {
-    return session_->try_generate(prompt, images, on_text, settings, hooks);
+    return set().try_generate(prompt, images, on_text);
   }
   /// Returns the logits (T, V) of every position of a prompt.
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> images) {
-    return session_->try_logits(prompt, images);
+    return set().try_logits(prompt, images);
   }
   const conversation_state& save() const { return session_->save(); }
   result<void> try_restore(conversation_state state) { return session_->try_restore(std::move(state)); }
@@ -97,6 +101,7 @@ class chat_session {
     chat_session other(session_->fork());
     other.settings = settings;
     other.hooks = hooks;
+    other.adapter = adapter;
     return other;
   }
 
@@ -117,6 +122,11 @@ class chat_session {
 #endif
 
  private:
+  detail::erased_session& set() {
+    session_->set(settings, hooks, adapter);
+    return *session_;
+  }
+
   std::unique_ptr<detail::erased_session> session_;
 };
 
@@ -126,6 +136,17 @@ class chat_model {
   explicit chat_model(std::shared_ptr<detail::erased_model> m) : model_(std::move(m)) {}
 
   chat_session session() const { return chat_session(model_->session()); }
+  /// Loads a LoRA adapter that PEFT has saved, for any sessions of this model. Errors: those of
+  /// pipeline/load_adapter.hpp, and that the model was not opened on a backend with adapters (backend/adapted.hpp).
+  result<std::shared_ptr<const adapter>> try_load_adapter(std::string_view folder) const {
+    return model_->try_load_adapter(folder);
+  }
+#if LLAVA_EXCEPTIONS
+  /// The same, throwing llava::error.
+  std::shared_ptr<const adapter> load_adapter(std::string_view folder) const {
+    return value_or_throw(try_load_adapter(folder));
+  }
+#endif
 
   /// Returns the prompt of a first question.
   result<std::string> try_prompt(std::span<const image> images, std::string_view question) const {

@@ -133,6 +133,21 @@ class Ask(unittest.TestCase):
             self.assertEqual((quantised.returncode, quantised.stderr), (0, ""))
             self.assertEqual(llava("ask", "--model-path", made, "--dtype", "q8_0", *words).returncode, 0)
 
+    def test_lora_adds_an_adapter_to_the_weights_as_they_are(self):
+        adapter = "tests/data/adapters/all"
+        words = ("ask", "--model-path", "tests/data/goldens/clip_mha", "--image-file", IMAGE, "--query", "hello",
+                 "--temperature", "0", "--max-new-tokens", "8", "--json")
+        plain, live, small = (json.loads(llava(*words, *more).stdout)["tokens"]
+                              for more in ((), ("--lora", adapter), ("--lora", adapter, "--dtype", "q8_0")))
+        self.assertNotEqual(plain, live)
+        self.assertTrue(small)
+        for more, sentence in ((("--lora", TINY), "adapter_config.json"),
+                               (("--lora", adapter, "--dtype", "nf4"),
+                                "built without backend adapted<simd> with weights as nf4")):
+            done = llava(*words, *more)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(sentence, done.stderr)
+
     def test_load_4bit_is_nf4_and_load_8bit_is_int8(self):
         words = ("ask", "--model-path", TINY, "--image-file", IMAGE, "--query", "How many shapes are there?",
                  "--temperature", "0")
@@ -285,6 +300,17 @@ class Info(unittest.TestCase):
         self.assertIn("84 pixels, 49 features", said["tower"])
         self.assertIn("bytes of f16", said["weights"])
         self.assertIn("none", self.about("tests/data/goldens/text_mpt")["tower"])
+
+    def test_a_folder_over_its_base_says_what_both_hold(self):
+        base = "tests/data/goldens/original_folder"
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/llava-v1.5-lora"
+            shutil.copytree("tests/data/lora/llava", path)
+            shutil.copytree(f"{base}/tower", f"{path}/tower")
+            done = llava("info", path, "--model-base", base)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"base:         {base}", done.stdout.splitlines())
+            self.assertIn("computed while they are read", done.stdout)
 
     def test_a_published_name_says_what_it_needs(self):
         said = {k: v.strip() for k, v in self.about("liuhaotian/llava-lightning-mpt-7b-preview").items()}

@@ -12,6 +12,7 @@ concept has_all_of_a_session = requires(S s, const S& c, std::span<const llava::
                                         llava::conversation_state state) {
   s.settings.max_new_tokens;
   s.hooks.on_logits;
+  { s.adapter } -> std::same_as<std::shared_ptr<const llava::adapter>&>;
   { s.try_ask(images, text, on_text) } -> std::same_as<llava::result<llava::answer>>;
   { s.try_ask(img, text) } -> std::same_as<llava::result<llava::answer>>;
   { s.try_ask(text) } -> std::same_as<llava::result<llava::answer>>;
@@ -61,4 +62,9 @@ TEST_CASE("erase: a chat_session answers as the typed session does", "[pipeline]
   CHECK_FALSE(streamed.empty());
   CHECK(*chat.try_logits(prompt, {}) == *plain.try_logits(prompt, {}));
   CHECK_THROWS_AS(chat.restore({chat.save().turns, {}}), llava::error);
+  const auto loaded = erased.try_load_adapter("an/adapter");
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().sentence() ==
+        "llava: an/adapter: this model was opened on simd, which has no live adapters; open it on adapted<B> "
+        "(llava/backend/adapted.hpp)");
 }

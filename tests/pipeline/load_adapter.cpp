@@ -2,6 +2,7 @@
 /// Folders that are no live adapter of a model, and the life of those that are.
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
+#include <llava/pipeline/erase.hpp>
 #include <temporary_folder.hpp>
 
 #include "adapted_model.hpp"
@@ -24,10 +25,11 @@ struct one_file final : tensor_source {
   std::string identity() const override { return file.identity(); }
 };
 
-/// Writes tensors as f32, under names that `renamed` returns.
+/// Writes tensors as f32, under names that `renamed` returns, with `number` in place of all numbers of lora_B.
 void write_f32(
     const tensor_source& from, const std::string& file,
-    const std::function<std::string(std::string)>& renamed = [](std::string name) { return name; }) {
+    const std::function<std::string(std::string)>& renamed = [](std::string name) { return name; },
+    std::optional<float> number = {}) {
   std::vector<safetensors_plan> plan;
   from.for_each([&](const stored_tensor& t) { plan.push_back({renamed(t.name), dtype::float32, t.dims, {}}); });
   auto to = safetensors_writer::try_create(file, plan).value();
@@ -38,6 +40,7 @@ void write_f32(
     t.with_rows(columns, [&](const row_source& rows) {
       rows.read(0, static_cast<std::int64_t>(values.size()) / columns, values.data());
     });
+    if (number && t.name.find("lora_B") != std::string::npos) std::fill(values.begin(), values.end(), *number);
     REQUIRE(to.try_write(std::as_bytes(std::span<const float>(values))));
   });
   REQUIRE(to.try_finish());
@@ -83,14 +86,18 @@ TEST_CASE("folders that hold no live adapter of the model are refused by a sente
   const one_file attention(adapters::folder + "attention/adapter_model.safetensors");
   const std::string config =
       temporary_folder("unused").copy(adapters::folder + "attention").read("adapter_config.json");
-  const auto error = [&](const std::string& json, const std::string& from = {}, const std::string& to = {}) {
+  const auto error = [&](const std::string& json, const std::string& from = {}, const std::string& to = {},
+                         std::optional<float> number = {}) {
     REQUIRE(!json.empty());
     temporary_folder folder("adapter");
     folder.write("adapter_config.json", json);
-    write_f32(attention, folder / "adapter_model.safetensors", [&](std::string name) {
-      const std::string other = from.empty() ? std::string() : replaced(name, from, to);
-      return other.empty() ? name : other;
-    });
+    write_f32(
+        attention, folder / "adapter_model.safetensors",
+        [&](std::string name) {
+          const std::string other = from.empty() ? std::string() : replaced(name, from, to);
+          return other.empty() ? name : other;
+        },
+        number);
     return replaced(refused(model, folder.path.string()), folder.path.string(), "FOLDER");
   };
   const std::string q = "layers.0.self_attn.q_proj", text = "model.language_model.",
@@ -120,6 +127,10 @@ TEST_CASE("folders that hold no live adapter of the model are refused by a sente
                   "(4, 48)") != std::string::npos);
   CHECK(error(config, text + q + ".lora_A.weight", text + "norm.weight")
             .find("norm.weight whole, which a live adapter cannot" + merge) != std::string::npos);
+  CHECK(error(config, "", "", 1e38f).empty());
+  CHECK(error(config, "", "", 3e38f).find(".lora_B.weight that are not finite as f32 after they are scaled" + merge) !=
+        std::string::npos);
+  CHECK(error(config, "", "", NAN).find("that are not finite as f32") != std::string::npos);
   // settings
   CHECK(error(replaced(config, R"("r": 4)", R"("r": 5)")).find("expected (5, ") != std::string::npos);
   CHECK(error(replaced(config, R"("use_dora": false)", R"("use_dora": true)")) ==
@@ -142,4 +153,21 @@ TEST_CASE("folders that hold no live adapter of the model are refused by a sente
       refused(model, more.path.string()).find("without its tensors, adapter_model.safetensors or adapter_model.bin") !=
       std::string::npos);
   CHECK(refused(model, LLAVA_TEST_DATA "/lora/llava").find("non_lora_trainables.bin holds") != std::string::npos);
+}
+
+TEST_CASE("sessions of a chat_model have adapters of their own, with the logits of typed sessions", "[pipeline]") {
+  const auto model = open_on<live, f32>();
+  const chat_model erased = erase(model);
+  const question q = one();
+  auto chat = erased.session(), plain = erased.session();
+  for (const std::string& name : names) {
+    INFO(name);
+    chat.adapter = erased.load_adapter(adapters::folder + name);
+    const auto found = chat.try_logits(q.prompt, q.images), twin = chat.fork().try_logits(q.prompt, q.images);
+    REQUIRE((found && twin));
+    CHECK(same_bytes(*found, logits(model, load(model, name))));
+    CHECK(same_bytes(*found, *twin));
+    CHECK(same_bytes(*plain.try_logits(q.prompt, q.images), logits(model)));
+  }
+  CHECK(erased.try_load_adapter(base).error().sentence().find("adapter_config.json") != std::string::npos);
 }

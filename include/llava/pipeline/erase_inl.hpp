@@ -19,14 +19,14 @@ struct erased_session_of final : erased_session {
   session s;
   explicit erased_session_of(session made) : s(std::move(made)) {}
 
-  result<answer> try_ask(std::span<const image> images, std::string_view question, text_callback on_text,
-                         const generation_settings& settings, const generation_hooks& hooks) override {
-    s.settings = settings, s.hooks = hooks;
+  void set(const generation_settings& settings, const generation_hooks& hooks,
+           const std::shared_ptr<const adapter>& adapter) override {
+    s.settings = settings, s.hooks = hooks, s.adapter = adapter;
+  }
+  result<answer> try_ask(std::span<const image> images, std::string_view question, text_callback on_text) override {
     return s.try_ask(images, question, on_text);
   }
-  result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text,
-                              const generation_settings& settings, const generation_hooks& hooks) override {
-    s.settings = settings, s.hooks = hooks;
+  result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text) override {
     return s.try_generate(prompt, images, on_text);
   }
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> images) override {
@@ -40,10 +40,17 @@ struct erased_session_of final : erased_session {
 
 struct erased_model_of final : erased_model {
   std::shared_ptr<const opened_model> model;
-  explicit erased_model_of(std::shared_ptr<const opened_model> m) : model(std::move(m)) {}
+  adapter_loader load;
+  erased_model_of(std::shared_ptr<const opened_model> m, adapter_loader l) : model(std::move(m)), load(std::move(l)) {}
 
   std::unique_ptr<erased_session> session() const override {
     return std::make_unique<erased_session_of>(llava::session(model));
+  }
+  result<std::shared_ptr<const adapter>> try_load_adapter(std::string_view folder) const override {
+    if (load) return load(folder);
+    return fail(errc::unsupported,
+                text_of("llava: ", folder, ": this model was opened on ", model->backend_name(), ", which has no live ",
+                        "adapters; open it on adapted<B> (llava/backend/adapted.hpp)"));
   }
   result<std::string> try_prompt(std::span<const image> images, std::string_view question) const override {
     return model->try_first_prompt(images.size(), question);
@@ -72,8 +79,8 @@ struct erased_model_of final : erased_model {
 
 }  // namespace detail
 
-LLAVA_INLINE chat_model erase(std::shared_ptr<const opened_model> model) {
-  return chat_model(std::make_shared<detail::erased_model_of>(std::move(model)));
+LLAVA_INLINE chat_model erase(std::shared_ptr<const opened_model> model, adapter_loader load) {
+  return chat_model(std::make_shared<detail::erased_model_of>(std::move(model), std::move(load)));
 }
 
 LLAVA_END
