@@ -272,3 +272,50 @@ TEST_CASE("a quantised original folder keeps its model's name, and with it its p
   CHECK(replaced(config, "\n  \"llava_model_name\": \"llava-v1.5-\\\"tiny\\\"\",", "") ==
         f.read("llava-v1.5-\"tiny\"/config.json"));
 }
+
+TEST_CASE("quantise: a folder that bitsandbytes has quantised becomes one that is not", "[pipeline]") {
+  temporary_folder f("quantise_bits");
+  const std::string from = LLAVA_TEST_DATA "/goldens/bitsandbytes_nf4";
+  const auto done = try_quantise<any, scalar, weights<f32>>(from, f / "made");
+  if (!done) FAIL(done.error().what());
+  const std::string before = temporary_folder("bits").copy(from).read("config.json"),
+                    after = f.read("made/config.json");
+  CHECK(before.find("quantization_config") != std::string::npos);
+  CHECK(after == without_members(before, "quantization_config"));
+  CHECK(after.size() < before.size());
+  const auto made = safetensors_folder::try_open(f / "made");
+  REQUIRE(made);
+  made->for_each([](const stored_tensor& t) {
+    INFO(t.name);
+    CHECK(is_float(t));
+  });
+  const auto logits = [](const std::string& folder) {
+    return *tiny::open_folder(folder).session().try_logits("USER: Hello ASSISTANT:", {});
+  };
+  CHECK(logits(f / "made") == logits(from));
+}
+
+TEST_CASE("quantise: a computed tensor whose rows have no elements is written", "[pipeline]") {
+  temporary_folder f("quantise_empty");
+  const std::string delta = f / "LLaVA-delta", below = f / "base";
+  for (const std::string& folder : {delta, below}) {
+    std::filesystem::copy(LLAVA_TEST_DATA "/goldens/original_folder", folder, std::filesystem::copy_options::recursive);
+    const std::string name = std::filesystem::path(folder).filename().string() + "/model.safetensors";
+    const std::string file = f.read(name),
+                      added = R"("rotary_emb.inv_freq":{"dtype":"F32","shape":[2,0],"data_offsets":[0,0]},)";
+    std::uint64_t length = 0;
+    std::memcpy(&length, file.data(), 8);
+    const std::string header = "{" + added + file.substr(9, length - 1);
+    std::string bytes(8, '\0');
+    length = header.size();
+    std::memcpy(bytes.data(), &length, 8);
+    f.write(name, bytes + header + file.substr(8 + (header.size() - added.size())));
+  }
+  open_options options = tiny::options();
+  options.model_base = below;
+  const auto done = try_quantise<any, scalar, q8_0>(delta, f / "made", options);
+  if (!done) FAIL(done.error().what());
+  const auto made = safetensors_folder::try_open(f / "made");
+  REQUIRE(made);
+  CHECK(made->find("rotary_emb.inv_freq")->dims == std::vector<std::size_t>{2, 0});
+}
