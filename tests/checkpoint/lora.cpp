@@ -107,8 +107,10 @@ TEST_CASE("a row of a merged weight does not depend on the rows that are read wi
 TEST_CASE("a row of zeros of a DoRA adapter stays one") {
   const float w[] = {0, 0, 0, 3, 4, 0}, a[] = {1, 0, 0}, b[] = {0, 0}, m[] = {7, 10};
   const auto stored = [](const float* values, std::vector<std::size_t> dims, std::size_t count) {
-    return stored_tensor{
-        "t", dtype::float32, {}, std::move(dims), {reinterpret_cast<const std::byte*>(values), 4 * count}};
+    stored_tensor t;
+    t.dims = std::move(dims);
+    t.bytes = {reinterpret_cast<const std::byte*>(values), 4 * count};
+    return t;
   };
   const stored_tensor base = stored(w, {2, 3}, 6), down = stored(a, {1, 3}, 3), up = stored(b, {2, 1}, 2),
                       magnitudes = stored(m, {2}, 2);
@@ -211,6 +213,11 @@ TEST_CASE("adapter_config.json: settings that change the result and are not supp
     INFO(sentence);
     CHECK(sentence.find(text.substr(0, text.find(':'))) != std::string::npos);
   }
+  std::string names;
+  for (int i = 0; i < 4096; ++i) names += text_of("\"m", i, "\": 1, ");
+  CHECK(error("{\"rank_pattern\": {" + names + "\"last\": 1}}").find("at most 4096 names of modules") !=
+        std::string::npos);
+  CHECK(error("{\"rank_pattern\": {" + names.substr(0, names.size() - 2) + "}}").empty());
   folder.write("adapter_config.json", R"({"r": 8, "lora_alpha": 4, "use_rslora": true, "rank_pattern": {"b.q": 16}})");
   const auto c = try_read_adapter_config(folder.path.string()).value();
   CHECK(c.rank_of("a.b.q") == 16);

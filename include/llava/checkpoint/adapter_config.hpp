@@ -45,10 +45,12 @@ namespace detail {
 /// Reads an object of module names and numbers. PEFT takes the names as regular expressions; here they are texts.
 template <class T>
 result<void> try_read_pattern(const json_object& root, const char* key, std::vector<std::pair<std::string, T>>& to) {
-  constexpr std::string_view expected = "an object of module names and positive numbers of at most 65536";
+  // Each module is compared with each name.
+  constexpr std::size_t most = 4096;
+  constexpr std::string_view expected = "an object of at most 4096 names of modules, and positive numbers up to 65536";
   const json_value* const members = root.find(key);
   if (!members) return {};
-  if (!members->is_object()) return root.wrong(key, expected);
+  if (!members->is_object() || members->members().size() > most) return root.wrong(key, expected);
   for (const auto& [name, value] : members->members()) {
     if (name.find_first_of("\\^$*+?()[]{}|") != std::string::npos)
       return root.unsupported(key, "a regular expression, " + name, "names of modules");
@@ -78,7 +80,7 @@ inline result<void> try_confirm_plain_lora(const json_object& root) {
   // These methods change the base's weights too, so that the adapter does not fit the published base.
   if (const json_value* how = root.find("init_lora_weights"); how && how->text())
     for (const std::string_view name : {"pissa", "olora", "corda", "loftq"})
-      if (how->text()->substr(0, name.size()) == name)
+      if (how->text()->starts_with(name))
         return root.unsupported("init_lora_weights", *how->text(),
                                 "true, false, gaussian or eva; convert the adapter with peft (save_pretrained with "
                                 "path_initial_model_for_weight_conversion)");
