@@ -49,7 +49,7 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
       blocks[t.stored_type == "Q4_0" ? "q4_0" : "q8_0"] += t.stored_bytes;
     else if (t.rows && !t.rows->coded_as().empty())
       ++blocks[std::string(t.rows->coded_as())];
-    else if (t.type == llava::dtype::float32 || t.type == llava::dtype::float16 || t.type == llava::dtype::bfloat16)
+    else if (is_floating(t.type))
       dense[std::string(name_of(t.type))] += t.bytes.size();
   });
   const auto& sizes = blocks.empty() ? dense : blocks;

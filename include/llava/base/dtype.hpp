@@ -113,6 +113,9 @@ constexpr std::string_view name_of(dtype t) {
   return "?";
 }
 
+/// Whether the elements are floats.
+constexpr bool is_floating(dtype t) { return t == dtype::float32 || t == dtype::float16 || t == dtype::bfloat16; }
+
 /// The dtype of a C++ type; uint8 for any type without its own.
 template <class T>
 inline constexpr dtype dtype_of = [] {

@@ -126,12 +126,8 @@ struct adapter_tensors {
     if (t.rows)  // low_rank_rows reads single elements
       return detail::misfit_of_adapter(t, "its elements are not contiguous; save it after contiguous()");
     if (t.dims == dims) return {};
-    const auto text = [](const std::vector<std::size_t>& d) {
-      std::string s;
-      for (const std::size_t extent : d) s += (s.empty() ? "" : ", ") + std::to_string(extent);
-      return "(" + s + ")";
-    };
-    return detail::misfit_of_adapter(t, text_of("expected ", text(dims), ", found ", text(t.dims)));
+    return detail::misfit_of_adapter(t, text_of("expected ", detail::text_of_dims(dims, dims.size()), ", found ",
+                                                detail::text_of_dims(t.dims, t.dims.size())));
   }
 };
 

@@ -10,14 +10,6 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// "(4096, 1024)"
-template <class Extents>
-std::string text_of_dims(const Extents& extents, std::size_t rank) {
-  std::string s = "(";
-  for (std::size_t i = 0; i < rank; ++i) s += (i ? ", " : "") + std::to_string(extents[i]);
-  return s + ")";
-}
-
 inline std::string_view type_of(const stored_tensor& t) {
   return t.unsupported_type.empty() ? name_of(t.type) : t.unsupported_type;
 }
@@ -41,7 +33,7 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
     return text_of(shown(t->name), ": expected ", t->format, " rows of ", text_of_dims(stored, 2), " bytes, found ",
                    text_of_dims(t->dims, t->dims.size()), " of ", type_of(*t), " in ", t->file);
   }
-  if (t->type != dtype::float32 && t->type != dtype::float16 && t->type != dtype::bfloat16)
+  if (!is_floating(t->type))
     return text_of(shown(t->name), ": expected f32, f16 or bf16, found ", type_of(*t), " in ", t->file);
   bool equal = t->dims.size() == static_cast<std::size_t>(dims.rank);
   for (std::size_t i = 0; equal && i < t->dims.size(); ++i)
@@ -53,7 +45,7 @@ LLAVA_INLINE std::string mismatch_of(const checkpoint_tensors& tensors, const st
 }
 
 LLAVA_INLINE bool is_required(std::string_view name, const model_description& d) {
-  const auto under = [&](std::string_view prefix) { return name.substr(0, prefix.size()) == prefix; };
+  const auto under = [&](std::string_view prefix) { return name.starts_with(prefix); };
   if (name.find("rotary_emb.inv_freq") != std::string_view::npos || name.find("position_ids") != std::string_view::npos)
     return false;
   if (under("vision."))

@@ -63,7 +63,7 @@ class checkpoint_tensors {
   std::string identity() const { return model_->identity() + (tower_ ? tower_->identity() : std::string()); }
 
  private:
-  static bool is_vision(std::string_view name) { return name.substr(0, 7) == "vision."; }
+  static bool is_vision(std::string_view name) { return name.starts_with("vision."); }
   /// A tensor that our name does not map back to keeps its name in the files.
   void add(const std::string& own, const stored_tensor& t, const tensor_names& names) {
     if (!own.empty()) by_name_.emplace(names.file_name(own) == t.name ? own : t.name, &t);

@@ -4,7 +4,6 @@
 /// (embeddings, head) may have more rows than the base's; these rows and the projector are in the delta as they are.
 #pragma once
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -62,10 +61,7 @@ class delta_tensors final : public tensor_source {
     return std::unique_ptr<const tensor_source>(std::move(made));
   }
 
-  const stored_tensor* find(std::string_view name) const override {
-    const auto found = sums_.find(name);
-    return found == sums_.end() ? nullptr : &found->second;
-  }
+  const stored_tensor* find(std::string_view name) const override { return find_in(sums_, name); }
   void for_each(function_ref<void(const stored_tensor&)> visit) const override {
     for (const auto& [name, t] : sums_) visit(t);
   }
@@ -101,7 +97,7 @@ class delta_tensors final : public tensor_source {
   }
 
   std::unique_ptr<const tensor_source> delta_, base_;
-  std::map<std::string, stored_tensor, std::less<>> sums_;
+  tensor_map sums_;
 };
 
 LLAVA_END

@@ -24,7 +24,7 @@ namespace detail {
 inline void read_projector_type(std::string_view name, model_description& d) {
   d.projector_type = name;
   d.projector.depth = 1;
-  if (name.size() < 10 || name.substr(0, 3) != "mlp" || name.substr(name.size() - 6) != "x_gelu") return;
+  if (name.size() < 10 || !name.starts_with("mlp") || !name.ends_with("x_gelu")) return;
   const std::string_view digits = name.substr(3, name.size() - 9);
   int depth = 0;
   for (char c : digits) {
@@ -184,7 +184,7 @@ inline result<model_description> try_describe_model(const std::string& folder, c
       LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, type == "llava_next", d));
     } else if (!tower.empty()) {
       LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
-    } else if (type == "llava" || type.rfind("llava_", 0) == 0) {
+    } else if (type == "llava" || type.starts_with("llava_")) {
       return fail(errc::invalid_format, text_of("llava: ", file, ": \"model_type\" is ", type,
                                                 ", but neither \"text_config\" (transformers' ",
                                                 "layout) nor \"mm_vision_tower\" (the original layout) is there"));

@@ -33,7 +33,7 @@ inline std::string name_of_folder(std::string folder) {
   while (!folder.empty() && folder.back() == '/') folder.pop_back();
   const auto last = [](const std::string& s) { return s.substr(s.find_last_of('/') + 1); };
   const std::string name = last(folder);
-  if (name.rfind("checkpoint-", 0) != 0 || name.size() == folder.size()) return name;
+  if (!name.starts_with("checkpoint-") || name.size() == folder.size()) return name;
   return last(folder.substr(0, folder.size() - name.size() - 1)) + "_" + name;
 }
 
@@ -43,11 +43,11 @@ inline std::string hub_id_of(std::string folder) {
   if (revision == std::string::npos) return {};
   folder.resize(revision);
   constexpr std::string_view between = "/snapshots", before = "models--";
-  if (folder.size() < between.size() || folder.substr(folder.size() - between.size()) != between) return {};
+  if (!folder.ends_with(between)) return {};
   folder.resize(folder.size() - between.size());
   folder = folder.substr(folder.find_last_of('/') + 1);
   const std::size_t dashes = folder.find("--", before.size());
-  if (folder.rfind(before, 0) != 0 || dashes == std::string::npos) return {};
+  if (!folder.starts_with(before) || dashes == std::string::npos) return {};
   return folder.substr(before.size(), dashes - before.size()) + "/" + folder.substr(dashes + 2);
 }
 

@@ -5,7 +5,6 @@
 /// Tensors have their names in the file, and their extents in the order of other formats, the contiguous one last.
 /// ggml's blocks (quant/ggml_blocks.hpp) have `rows`. A type without a decoder is an unsupported_type.
 #pragma once
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,10 +47,7 @@ class gguf_file final : public tensor_source {
   }
 
   const gguf_keys& keys() const { return parts_.front().keys(); }
-  const stored_tensor* find(std::string_view name) const override {
-    const auto found = tensors_.find(name);
-    return found == tensors_.end() ? nullptr : &found->second;
-  }
+  const stored_tensor* find(std::string_view name) const override { return find_in(tensors_, name); }
   void for_each(function_ref<void(const stored_tensor&)> visit) const override {
     for (const auto& [name, t] : tensors_) visit(t);
   }
@@ -81,7 +77,7 @@ class gguf_file final : public tensor_source {
       return fail(errc::invalid_argument,
                   text_of("llava: ", file, " is part ", std::int64_t{number} + 1, " of a model; open its first part"));
     const std::string ending = detail::split_ending(1, parts);
-    if (file.size() < ending.size() || file.substr(file.size() - ending.size()) != ending)
+    if (!file.ends_with(ending))
       return fail(errc::invalid_argument,
                   text_of("llava: ", file, " is the first of ", parts, " files, so its name must end in ", ending));
     const std::string prefix = file.substr(0, file.size() - ending.size());
@@ -104,7 +100,7 @@ class gguf_file final : public tensor_source {
   }
 
   std::vector<detail::gguf_part> parts_;
-  std::map<std::string, stored_tensor, std::less<>> tensors_;
+  tensor_map tensors_;
 };
 
 LLAVA_END

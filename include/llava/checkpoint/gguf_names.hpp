@@ -81,11 +81,11 @@ inline std::string original_vision_name(std::string_view name, bool swapped) {
       {"ffn_up", "mlp.fc1"},          {"ffn_down", "mlp.fc2"}};
   if (const std::string_view found = renamed(whole, name); !found.empty()) return text_of(gguf_tower_prefix, found);
   if (name == "v.image_newline" || name == "model.image_newline") return "model.image_newline";
-  if (name.substr(0, 3) == "mm.") return text_of("model.mm_projector.", name.substr(3));
+  if (name.starts_with("mm.")) return text_of("model.mm_projector.", name.substr(3));
   const block_name block(name, "v.blk.");
   std::string_view part = block.number < 0 ? std::string_view() : renamed(parts, block.part);
   if (part.empty()) return {};
-  if (swapped && part.substr(0, 6) == "mlp.fc") part = part == "mlp.fc1" ? "mlp.fc2" : "mlp.fc1";
+  if (swapped && part.starts_with("mlp.fc")) part = part == "mlp.fc1" ? "mlp.fc2" : "mlp.fc1";
   return text_of(gguf_tower_prefix, "encoder.layers.", block.number, ".", part, block.ending);
 }
 

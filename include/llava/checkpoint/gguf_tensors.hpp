@@ -5,7 +5,6 @@
 /// rotates neighbours and the original rotates halves; picked_rows undoes it. A fused attn_qkv is q, k and v, one below
 /// the other. Nothing is copied: rows are read in their new places.
 #pragma once
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,10 +37,7 @@ class gguf_tensors final : public tensor_source {
     return result<gguf_tensors>(std::move(all));
   }
 
-  const stored_tensor* find(std::string_view name) const override {
-    const auto found = tensors_.find(name);
-    return found == tensors_.end() ? nullptr : &found->second;
-  }
+  const stored_tensor* find(std::string_view name) const override { return find_in(tensors_, name); }
   void for_each(function_ref<void(const stored_tensor&)> visit) const override {
     for (const auto& [name, t] : tensors_) visit(t);
   }
@@ -113,7 +109,7 @@ class gguf_tensors final : public tensor_source {
     result<void> added;
     file.for_each([&](const stored_tensor& t) {
       if (!added) return;
-      const bool in_block = t.name.rfind("v.blk.", 0) == 0, in_projector = t.name.rfind("mm.", 0) == 0;
+      const bool in_block = t.name.starts_with("v.blk."), in_projector = t.name.starts_with("mm.");
       std::string name = detail::original_vision_name(t.name, swapped);
       const bool needless = in_block && detail::block_name(t.name, "v.blk.").number >= layers;
       if (name.empty() || needless || (in_projector && !is_of_projector(t.name))) {
@@ -133,7 +129,7 @@ class gguf_tensors final : public tensor_source {
   }
 
   std::unique_ptr<const gguf_file> language_, vision_;
-  std::map<std::string, stored_tensor, std::less<>> tensors_;
+  tensor_map tensors_;
 };
 
 LLAVA_END

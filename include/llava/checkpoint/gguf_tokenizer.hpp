@@ -99,7 +99,7 @@ class gguf_tokenizer_reader {
   bool is_padding(std::size_t id) const {
     if (types_[id] != piece_type::unused && types_[id] != piece_type::user_defined) return false;
     const std::string_view t = tokens_[id];
-    return t == text_of("[PAD", id, "]") || (t.size() == 12 && t.substr(0, 6) == "<dummy" && t.back() == '>');
+    return t == text_of("[PAD", id, "]") || (t.size() == 12 && t.starts_with("<dummy") && t.ends_with('>'));
   }
 
   /// An id that is not in the vocabulary counts as none.
@@ -163,7 +163,7 @@ class gguf_tokenizer_reader {
   }
   static bool is_run_of_spaces(std::string_view piece) {
     std::size_t marks = 0;
-    for (; piece.substr(0, space_mark.size()) == space_mark; ++marks) piece.remove_prefix(space_mark.size());
+    for (; piece.starts_with(space_mark); ++marks) piece.remove_prefix(space_mark.size());
     return marks >= 2 && piece.empty();
   }
 

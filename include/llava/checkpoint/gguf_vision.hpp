@@ -53,7 +53,7 @@ inline result<void> try_read_any_resolution(const gguf_keys& keys, image_config&
   LLAVA_CHECK(keys.read("clip.vision.image_aspect_ratio", shape));
   const gguf_value* pairs = keys.find(canvases);
   if (!pairs) {
-    if (shape.rfind("anyres", 0) == 0) return keys.missing(canvases);
+    if (shape.starts_with("anyres")) return keys.missing(canvases);
     if (merge != "flat") return keys.unsupported(merge_key, text_of(merge, " without canvases"), "flat");
     return {};
   }

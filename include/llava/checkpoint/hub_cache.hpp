@@ -27,7 +27,7 @@ inline bool looks_like_hub_id(std::string_view id) {
          });
 }
 /// Whether a path has the name of a GGUF file.
-inline bool is_gguf_name(std::string_view path) { return path.size() > 5 && path.substr(path.size() - 5) == ".gguf"; }
+inline bool is_gguf_name(std::string_view path) { return path.size() > 5 && path.ends_with(".gguf"); }
 inline std::string hub_cache_folder() {
   const auto variable = [](const char* name) {
     const char* v = std::getenv(name);

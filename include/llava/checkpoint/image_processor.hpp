@@ -49,7 +49,7 @@ inline constexpr image_processor image_processors[] = {
 /// "CLIPFeatureExtractor"; null when there is none.
 inline const image_processor* find_image_processor(std::string_view type) {
   for (const std::string_view end : {"Fast", "Pil"})
-    if (type.size() > end.size() && type.substr(type.size() - end.size()) == end) type.remove_suffix(end.size());
+    if (type.size() > end.size() && type.ends_with(end)) type.remove_suffix(end.size());
   for (const image_processor& p : image_processors)
     if (type.substr(0, p.name.size()) == p.name) {
       const std::string_view rest = type.substr(p.name.size());
@@ -192,7 +192,7 @@ inline result<void> try_read_image_processor(const json_object& o, std::string t
     if (type.empty()) type = otherwise;
   }
   const bool tiles = c.tiling.count > 0;
-  if (!tiles && (type.rfind("LlavaNext", 0) == 0 || type.rfind("LlavaOnevision", 0) == 0))
+  if (!tiles && (type.starts_with("LlavaNext") || type.starts_with("LlavaOnevision")))
     return o.unsupported(key, text_of(type, ", which cuts an image into tiles (any resolution)"),
                          "CLIPImageProcessor, LlavaImageProcessor and others that give one square; the model_type of "
                          "LlavaNextImageProcessor is llava_next");

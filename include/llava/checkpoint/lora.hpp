@@ -6,7 +6,6 @@
 /// Every tensor of the adapter must find its place (R19): a pair without its other half, a module that the base lacks,
 /// or a shape that does not fit is an error that names the tensor.
 #pragma once
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,13 +42,13 @@ class merged_tensors final : public tensor_source {
   }
 
   const stored_tensor* find(std::string_view name) const override {
-    const auto found = changed_.find(name);
-    return found == changed_.end() ? base_->find(name) : &found->second;
+    const stored_tensor* const own = find_in(changed_, name);
+    return own ? own : base_->find(name);
   }
   void for_each(function_ref<void(const stored_tensor&)> visit) const override {
     base_->for_each([&](const stored_tensor& t) {
-      const auto found = changed_.find(t.name);
-      visit(found == changed_.end() ? t : found->second);
+      const stored_tensor* const own = find_in(changed_, t.name);
+      visit(own ? *own : t);
     });
   }
   std::string identity() const override { return base_->identity() + adapter_->identity() + settings_; }
@@ -85,7 +84,7 @@ class merged_tensors final : public tensor_source {
   }
 
   std::unique_ptr<const tensor_source> base_, adapter_;
-  std::map<std::string, stored_tensor, std::less<>> changed_;  // by the base's names
+  tensor_map changed_;  // by the base's names
   std::string settings_;
 };
 

@@ -28,9 +28,7 @@ LLAVA_BEGIN
 namespace detail {
 
 inline bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> ends) {
-  return std::any_of(ends.begin(), ends.end(), [&](std::string_view end) {
-    return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
-  });
+  return std::any_of(ends.begin(), ends.end(), [&](std::string_view end) { return name.ends_with(end); });
 }
 
 /// Whether a file with this name describes the model and is not a file of weights.
@@ -43,7 +41,7 @@ inline bool describes_model(std::string name) {
        {"config", "generation_config", "preprocessor_config", "processor_config", "video_preprocessor_config",
         "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template", "license", "licence",
         "copying", "notice", "use_policy", "readme"})
-    if (name.compare(0, start.size(), start) == 0) return true;
+    if (name.starts_with(start)) return true;
   return false;
 }
 
@@ -69,7 +67,7 @@ result<void> try_copy_files(new_folder& to, const std::string& from, const std::
 /// Whether a file with this name holds tensors that try_open_tensors reads, or is the index of such files.
 inline bool is_weight_file(const std::string& name, bool safetensors) {
   return safetensors ? ends_with_any(name, {".safetensors", ".safetensors.index.json"})
-                     : name.rfind("pytorch_model", 0) == 0 && ends_with_any(name, {".bin", ".bin.index.json"});
+                     : name.starts_with("pytorch_model") && ends_with_any(name, {".bin", ".bin.index.json"});
 }
 
 /// Copies a model's files except its weights. A tower in a subfolder is copied with its weights. `base`: the folder of

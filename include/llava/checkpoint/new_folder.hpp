@@ -26,7 +26,7 @@ class new_folder {
       return fail(errc::io, text_of("llava: ", place, " already exists and is ", why, "; choose another"));
     };
     if (place.empty()) return fail(errc::invalid_argument, "llava: the new folder has no name");
-    while (place.size() > 1 && (place.back() == '/' || place.substr(place.size() - 2) == "/.")) place.pop_back();
+    while (place.size() > 1 && (place.back() == '/' || place.ends_with("/."))) place.pop_back();
     std::error_code e;
     const fs::file_status itself = fs::symlink_status(place, e), target = fs::status(place, e);
     const bool inside = fs::is_directory(target);

@@ -24,9 +24,7 @@ inline std::string file_that_ends(const std::string& folder, std::string_view en
   std::string first;
   if (const auto names = try_names_in(folder))
     for (const std::string& name : *names)
-      if (name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0 &&
-          (first.empty() || name < first))
-        first = name;
+      if (name.ends_with(end) && (first.empty() || name < first)) first = name;
   return first;
 }
 

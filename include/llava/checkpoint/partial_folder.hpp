@@ -81,7 +81,7 @@ class partial_folder {
   void release() { path_.clear(); }
   /// Whether `name` is `prefix` followed by 16 hexadecimal digits.
   static bool is_name(std::string_view name, std::string_view prefix) {
-    return name.size() == prefix.size() + digits && name.substr(0, prefix.size()) == prefix &&
+    return name.size() == prefix.size() + digits && name.starts_with(prefix) &&
            name.find_first_not_of("0123456789abcdef", prefix.size()) == std::string_view::npos;
   }
 

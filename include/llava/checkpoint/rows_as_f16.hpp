@@ -32,8 +32,7 @@ class rows_as_f16 final : public row_source {
 
 /// Whether the tensor is of f32, f16 or bf16.
 inline bool is_float(const stored_tensor& t) {
-  return t.unsupported_type.empty() && t.format.empty() &&
-         (t.type == dtype::float32 || t.type == dtype::float16 || t.type == dtype::bfloat16);
+  return t.unsupported_type.empty() && t.format.empty() && is_floating(t.type);
 }
 
 /// The tensor in f16: itself when it is of f16 or not of floats. `t` must outlive it.

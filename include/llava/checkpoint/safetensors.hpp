@@ -11,7 +11,6 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -142,10 +141,7 @@ class safetensors_file {
     });
   }
 
-  const stored_tensor* find(std::string_view name) const {
-    const auto found = tensors_.find(name);
-    return found == tensors_.end() ? nullptr : &found->second;
-  }
+  const stored_tensor* find(std::string_view name) const { return find_in(tensors_, name); }
   template <class F>
   void for_each(F&& f) const {
     for (const auto& [name, t] : tensors_) f(t);
@@ -161,7 +157,7 @@ class safetensors_file {
  private:
   mapped_file mapped_;
   std::size_t header_bytes_ = 0;
-  std::map<std::string, stored_tensor, std::less<>> tensors_;
+  tensor_map tensors_;
 };
 
 /// The safetensors files of a folder.

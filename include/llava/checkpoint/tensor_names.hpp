@@ -81,7 +81,7 @@ class tensor_names {
     for (const auto& [ours, theirs] : {std::pair<std::string_view, const std::string*>{"text.", &text_},
                                        {"vision.", &vision_},
                                        {"projector.", &projector_}})
-      if (name.substr(0, ours.size()) == ours) {
+      if (name.starts_with(ours)) {
         name.remove_prefix(ours.size());
         return *theirs + (theirs == &projector_ ? layer_name(name)
                           : theirs == &text_    ? part_names(name)
@@ -92,7 +92,7 @@ class tensor_names {
 
   /// Our name for a tensor of the language model, the projector or the tower; empty for any other tensor.
   std::string name_of(std::string_view stored) const {
-    const auto under = [&](const std::string& prefix) { return stored.substr(0, prefix.size()) == prefix; };
+    const auto under = [&](const std::string& prefix) { return stored.starts_with(prefix); };
     const auto rest = [&](const std::string& prefix) { return stored.substr(prefix.size()); };
     if (under(head_ + "lm_head.")) return text_of("text.", rest(head_));
     if (stored == newline_) return newline_name;
@@ -105,8 +105,8 @@ class tensor_names {
 
   /// Whether a tensor belongs to a vision tower, by its name.
   static bool is_of_tower(std::string_view stored) {
-    return stored.substr(0, 13) == "vision_tower." || stored.substr(0, 19) == "model.vision_tower." ||
-           stored.substr(0, 25) == "transformer.vision_tower.";
+    return stored.starts_with("vision_tower.") || stored.starts_with("model.vision_tower.") ||
+           stored.starts_with("transformer.vision_tower.");
   }
 
  private:

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,6 +48,25 @@ struct stored_tensor {
     return use(static_cast<const row_source&>(in_file));
   }
 };
+
+/// The tensors of a file by name.
+using tensor_map = std::map<std::string, stored_tensor, std::less<>>;
+
+/// The tensor with this name; null when there is none.
+inline const stored_tensor* find_in(const tensor_map& tensors, std::string_view name) {
+  const auto found = tensors.find(name);
+  return found == tensors.end() ? nullptr : &found->second;
+}
+
+namespace detail {
+/// "(4096, 1024)"
+template <class Extents>
+std::string text_of_dims(const Extents& extents, std::size_t rank) {
+  std::string s = "(";
+  for (std::size_t i = 0; i < rank; ++i) s += (i ? ", " : "") + std::to_string(extents[i]);
+  return s + ")";
+}
+}  // namespace detail
 
 /// Files that hold tensors, under their names in the files.
 class tensor_source {

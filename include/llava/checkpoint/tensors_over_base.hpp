@@ -4,7 +4,6 @@
 ///   mm_projector.bin          the projector, and for some models the table of embeddings     (first stage of training)
 ///   non_lora_trainables.bin   the same, beside an adapter; its names have peft's prefix
 #pragma once
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,8 +46,8 @@ class tensors_over_base final : public tensor_source {
   }
 
   const stored_tensor* find(std::string_view name) const override {
-    const auto found = over_.find(name);
-    return found == over_.end() ? base_->find(name) : &found->second;
+    const stored_tensor* const own = find_in(over_, name);
+    return own ? own : base_->find(name);
   }
   void for_each(function_ref<void(const stored_tensor&)> visit) const override {
     for (const auto& [name, t] : over_) visit(t);
@@ -60,7 +59,7 @@ class tensors_over_base final : public tensor_source {
 
  private:
   std::unique_ptr<const tensor_source> base_, source_;
-  std::map<std::string, stored_tensor, std::less<>> over_;
+  tensor_map over_;
 };
 
 LLAVA_END

@@ -105,7 +105,7 @@ inline bool read_shrinks_to(std::string_view shape, int& n) {
 template <class File>
 result<void> try_read_merge(const File& file, const char* key, const std::string& merge, tiling_config& t) {
   const auto has = [&](std::string_view part) { return merge.find(part) != std::string::npos; };
-  if (merge != "flat" && merge.rfind("spatial", 0) != 0)
+  if (merge != "flat" && !merge.starts_with("spatial"))
     return file.unsupported(key, merge, "flat, spatial or spatial_unpad");
   if (has("maxpool2x2")) return file.unsupported(key, merge, "a merge without pooling");
   t.merge = merge == "flat" ? tile_merge::flat : has("unpad") ? tile_merge::unpad : tile_merge::spatial;
@@ -119,7 +119,7 @@ inline result<void> try_read_original_tiling(const json_object& root, const std:
   const char *aspect_key = "image_aspect_ratio", *merge_key = "mm_patch_merge_type";
   std::string merge = "flat";
   LLAVA_CHECK(root.read(merge_key, merge));
-  if (shape.rfind("anyres", 0) != 0) {
+  if (!shape.starts_with("anyres")) {
     if (shape == "highres" || shape == "crop_split")
       return root.unsupported(aspect_key, shape, "anyres, anyres_max_9 and the like, pad or square");
     if (merge != "flat") return root.unsupported(merge_key, text_of(merge, " without anyres"), "flat");

@@ -23,7 +23,7 @@ namespace detail {
 /// The same error with the file's name in front.
 inline error in_file(std::string_view file, const error& e) {
   std::string_view sentence = e.what();
-  if (sentence.substr(0, 7) == "llava: ") sentence.remove_prefix(7);
+  if (sentence.starts_with("llava: ")) sentence.remove_prefix(7);
   return fail(e.code(), text_of("llava: ", file, ": ", sentence));
 }
 

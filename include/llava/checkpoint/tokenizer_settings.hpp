@@ -46,7 +46,7 @@ class tokenizer_settings_reader {
       std::string name;
       LLAVA_CHECK(o.read("tokenizer_class", name));
       s_.names_class = !name.empty();
-      s_.is_llama = name.empty() || name.rfind("Llama", 0) == 0 || name.rfind("CodeLlama", 0) == 0;
+      s_.is_llama = name.empty() || name.starts_with("Llama") || name.starts_with("CodeLlama");
       s_.states_add = o.contains("add_bos_token") || o.contains("add_eos_token");
       if (o.contains("add_bos_token")) s_.add_bos = false;  // null means false
       LLAVA_CHECK(o.read("add_bos_token", s_.add_bos));

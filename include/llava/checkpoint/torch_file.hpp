@@ -85,9 +85,9 @@ class torch_file {
       LLAVA_TRY(mapped, mapped_file::try_open(file));
       f.mapped_ = std::move(mapped);
       const std::string_view all(reinterpret_cast<const char*>(f.mapped_.bytes().data()), f.mapped_.bytes().size());
-      if (all.substr(0, 4) == "PK\x03\x04")
+      if (all.starts_with("PK\x03\x04"))
         LLAVA_CHECK(f.try_read_zip(file, all));
-      else if (all.substr(0, 1) == "\x80")
+      else if (all.starts_with('\x80'))
         LLAVA_CHECK(f.try_read_legacy(file, all));
       else
         return not_torch(file, all);
@@ -95,10 +95,7 @@ class torch_file {
     });
   }
 
-  const stored_tensor* find(std::string_view name) const {
-    const auto found = tensors_.find(name);
-    return found == tensors_.end() ? nullptr : &found->second;
-  }
+  const stored_tensor* find(std::string_view name) const { return find_in(tensors_, name); }
   template <class F>
   void for_each(F&& f) const {
     for (const auto& [name, t] : tensors_) f(t);
@@ -150,7 +147,7 @@ class torch_file {
     constexpr std::string_view end = "/data.pkl";
     std::size_t count = 0;
     members.for_each([&](std::string_view name, std::string_view) {
-      if (name.size() <= end.size() || name.substr(name.size() - end.size()) != end) return;
+      if (name.size() <= end.size() || !name.ends_with(end)) return;
       root = name.substr(0, name.size() - end.size());
       ++count;
     });
@@ -167,7 +164,7 @@ class torch_file {
     headers_ = {program, members.directory()};
     const std::string below = root + "/data/";
     members.for_each([&](std::string_view name, std::string_view bytes) {
-      if (name.substr(0, below.size()) == below) storages_.push_back(bytes);
+      if (name.starts_with(below)) storages_.push_back(bytes);
     });
     return {};
   }
@@ -215,7 +212,7 @@ class torch_file {
 
   mapped_file mapped_;
   std::vector<std::string_view> headers_, storages_;  // for identity()
-  std::map<std::string, stored_tensor, std::less<>> tensors_;
+  tensor_map tensors_;
 };
 
 /// The torch files of a folder: pytorch_model.bin, or the shards of pytorch_model.bin.index.json.

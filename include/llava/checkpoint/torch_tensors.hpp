@@ -8,7 +8,6 @@
 /// overflows, no more elements than the storage has, at most 8 axes and 65,536 tensors.
 #pragma once
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -132,12 +131,11 @@ inline result<stored_tensor> try_make_tensor(std::string_view file, std::string_
   t.name = name, t.file = file, t.type = storage.type->type;
   t.dims.assign(sizes->begin(), sizes->end());
   const std::size_t element = storage.type->element_bytes, begin = view->offset * element;
-  const bool is_float = t.type == dtype::float32 || t.type == dtype::float16 || t.type == dtype::bfloat16;
   if (!storage.type->known)
     t.unsupported_type = storage.type->name;
   else if (view->contiguous)
     t.bytes = bytes->subspan(view->elements == 0 ? 0 : begin, view->elements * element);
-  else if (is_float)
+  else if (is_floating(t.type))
     t.rows = std::make_shared<strided_rows>(t.type, bytes->data() + begin, *std::move(sizes), *std::move(strides));
   else
     t.unsupported_type = "integers that are not contiguous";
@@ -163,10 +161,8 @@ inline error not_a_state_dict(std::string_view file, const pickle& p, const std:
 }
 
 /// The tensors of the state dict that `p` is about, by name.
-inline result<std::map<std::string, stored_tensor, std::less<>>> try_read_state_dict(std::string_view file,
-                                                                                     const pickle& p,
-                                                                                     storage_finder find) {
-  std::map<std::string, stored_tensor, std::less<>> tensors;
+inline result<tensor_map> try_read_state_dict(std::string_view file, const pickle& p, storage_finder find) {
+  tensor_map tensors;
   if (p.top().is != pickle_value::kind::dict)
     return fail(errc::invalid_format,
                 text_of("llava: ", file, " holds ", name_of(p.top().is), ", expected a state_dict: a dict of tensors"));
@@ -185,7 +181,7 @@ inline result<std::map<std::string, stored_tensor, std::less<>>> try_read_state_
     if (!tensors.emplace(name, std::move(tensor)).second)
       return fail(errc::invalid_format, text_of("llava: ", file, ": the tensor ", shown(name), " is repeated"));
   }
-  return result<std::map<std::string, stored_tensor, std::less<>>>(std::move(tensors));
+  return result<tensor_map>(std::move(tensors));
 }
 
 }  // namespace detail

@@ -44,9 +44,8 @@ class stored_rows final : public row_source {
 
   host_values in_place() const noexcept override { return values_; }
   std::string_view unreadable() const noexcept override {
-    const bool readable =
-        values_.type == dtype::float32 || values_.type == dtype::float16 || values_.type == dtype::bfloat16;
-    return !values_.format.empty() ? values_.format : readable ? std::string_view() : name_of(values_.type);
+    if (!values_.format.empty()) return values_.format;
+    return is_floating(values_.type) ? std::string_view() : name_of(values_.type);
   }
   void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
     const auto n = static_cast<std::size_t>(count * columns_);
