@@ -7,6 +7,7 @@
 #include <llava/nn/linear.hpp>
 #include <llava_catch.hpp>
 #include <temporary_folder.hpp>
+#include <torch_writer.hpp>
 
 using namespace llava;
 
@@ -144,4 +145,23 @@ TEST_CASE("bitsandbytes: parts that do not fit are errors that name the file and
     CHECK(opened.error().sentence().find(c.fragment) != std::string::npos);
     CHECK(opened.error().sentence().find("model.safetensors: ") != std::string::npos);
   }
+}
+
+TEST_CASE("bitsandbytes: weights of 8 bits in a file of torch have the values of codes and scales") {
+  const float scales[] = {127.f, 25.4f};
+  const torch_writer::tensor codes{
+      "layer.weight", "CharStorage", "0", 6, 0, {2, 3}, {3, 1}, std::string("\x7f\x80\x01\x02\0\xff", 6)},
+      scale{"layer.SCB", "FloatStorage", "1", 2, 0, {2}, {1}, std::string(reinterpret_cast<const char*>(scales), 8)};
+  temporary_folder f("bits_bin");
+  f.write("pytorch_model.bin", torch_writer::torch_zip({codes, scale}));
+  const auto files = try_open_tensors(f.path.string());
+  if (!files) FAIL(files.error().what());
+  CHECK_FALSE((*files)->find("layer.SCB"));
+  const stored_tensor& t = *(*files)->find("layer.weight");
+  REQUIRE(t.rows);
+  CHECK((t.rows->coded_as() == "int8" && t.dims == std::vector<std::size_t>{2, 3}));
+  float values[6];
+  t.rows->read(0, 2, values);
+  const double expected[] = {127, -128, 1, .4, 0, -.2};
+  for (int i = 0; i < 6; ++i) CHECK(values[i] == Approx(expected[i]));
 }

@@ -116,6 +116,20 @@ TEST_CASE("a folder named as published deltas are needs its base, from which it 
   CHECK(error_of(copy, f / "base").find("holds a whole model, neither an adapter") != std::string::npos);
 }
 
+TEST_CASE("the owner of a repository says nothing about deltas") {
+  temporary_folder f("owner");
+  const std::string snapshot = "models--the-delta-v0-lab--tiny/snapshots/0123abcd";
+  std::filesystem::create_directories(f / snapshot);
+  std::filesystem::copy(LLAVA_TEST_DATA "/goldens/text_llama", f / snapshot);
+  const auto opened = try_open_checkpoint(f / snapshot);
+  if (!opened) FAIL(opened.error().what());
+  CHECK(error_of(f / snapshot, LLAVA_TEST_DATA "/goldens/text_llama").find("holds a whole model") != std::string::npos);
+  const std::string delta = "models--lab--tiny-delta-v0/snapshots/0123abcd";
+  std::filesystem::create_directories(f / delta);
+  std::filesystem::copy(LLAVA_TEST_DATA "/goldens/text_llama", f / delta);
+  CHECK(try_open_checkpoint(f / delta).error().sentence().find("is called a delta") != std::string::npos);
+}
+
 TEST_CASE("a folder with a whole model and an adapter's settings is refused, as a model and as a base") {
   temporary_folder f("two_forms");
   f.copy(LLAVA_TEST_DATA "/goldens/text_llama").write("adapter_config.json", "{}");
