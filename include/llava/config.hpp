@@ -142,6 +142,31 @@ struct image_config {
   tiling_config tiling;   ///< with canvases, `shape` has no effect
 };
 
+/// How the map of a video frame is pooled (mm_spatial_pool_mode of LLaVA-NeXT-Video's config.json).
+enum class spatial_pool : std::uint8_t {
+  average,   ///< the mean of each stride × stride block; what remains at the edges is ignored
+  max,       ///< its maximum
+  bilinear,  ///< resized to sides divided by the stride, rounded up
+};
+
+/// The places of newlines among the image tokens of a video (mm_newline_position).
+enum class newline_position : std::uint8_t {
+  one_token,  ///< at the end of the video
+  grid,       ///< at the end of every row of every frame
+  frame,      ///< at the end of every frame
+  no_token,   ///< nowhere
+};
+
+/// Video (LLaVA-NeXT-Video): every frame is one square, whose map is pooled.
+struct video_config {
+  int pool_stride = 2;  ///< mm_spatial_pool_stride
+  spatial_pool pool_mode = spatial_pool::average;
+  bool pools_features = false;  ///< transformers pools features; LLaVA-NeXT image tokens, behind the projector
+  newline_position newline = newline_position::one_token;
+  bool force_sample = false;      ///< frames are sampled uniformly even if a second has fewer than one
+  bool time_instruction = false;  ///< add_time_instruction: the prompt states the times of the frames
+};
+
 /// The projector from image features to tokens of the language model.
 struct projector_config {
   int vision_hidden = 1024;  ///< input width

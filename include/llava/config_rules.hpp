@@ -100,6 +100,9 @@ LLAVA_RULE(image_shrinks_to, image_config, "llava: image.tiling.shrinks_to must 
 LLAVA_RULE(image_tiled_size, image_config, "llava: image.resize must equal image.crop for any resolution",
            c.tiling.count == 0 || c.resize == c.crop);
 
+LLAVA_RULE(video_stride, video_config, "llava: video.pool_stride must be between 1 and 1024",
+           c.pool_stride > 0 && c.pool_stride <= 1024);
+
 LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths must be between 1 and 131072",
            c.vision_hidden > 0 && c.vision_hidden <= 131072 && c.hidden > 0 && c.hidden <= 131072);
 LLAVA_RULE(projector_depth, projector_config, "llava: projector.depth must be between 1 and 16 (mlpNx_gelu)",
@@ -123,6 +126,7 @@ using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_h
                      text_rope_attention, text_rope_short, text_window, text_alibi>;
 using of_image = list<image_resize, image_crop, image_std, image_filter, image_canvases, image_tiles, image_shrinks_to,
                       image_tiled_size>;
+using of_video = list<video_stride>;
 using of_projector = list<projector_widths, projector_depth>;
 
 /// Fails one static_assert, for the first rule that *C breaks.
@@ -147,6 +151,8 @@ constexpr std::string_view first_broken_rule(const vision_config& c) { return ru
 constexpr std::string_view first_broken_rule(const text_config& c) { return rules::of_text::first_broken(c); }
 /// For preprocessing.
 constexpr std::string_view first_broken_rule(const image_config& c) { return rules::of_image::first_broken(c); }
+/// For video.
+constexpr std::string_view first_broken_rule(const video_config& c) { return rules::of_video::first_broken(c); }
 /// For the projector.
 constexpr std::string_view first_broken_rule(const projector_config& c) { return rules::of_projector::first_broken(c); }
 /// @}

@@ -132,7 +132,7 @@ TEST_CASE("R1: invalid numbers in a configuration are errors that name file and 
         {"\"max_position_embeddings\": 1024", "\"max_position_embeddings\": 0", "text.context"},
         {"\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "\"text_config.model_type\" is gpt2"},
         {"\"model_type\": \"llava\"", "\"model_type\": \"llava_onevision\"",
-         "\"model_type\" is llava_onevision, expected llava or llava_next"},
+         "\"model_type\" is llava_onevision, expected llava, llava_next or llava_next_video"},
         {"\"model_type\": \"clip_vision_model\"", "\"model_type\": \"dinov2\"",
          "clip_vision_model or siglip_vision_model"},
         {"\"hidden_size\": 32", "\"hidden_size\": 33", "multiple of vision.heads"},

@@ -13,6 +13,7 @@
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/text_config.hpp>
 #include <llava/checkpoint/tiling.hpp>
+#include <llava/checkpoint/video_config.hpp>
 #include <llava/checkpoint/vision_config.hpp>
 #include <llava/config_rules.hpp>
 
@@ -36,9 +37,10 @@ inline void read_projector_type(std::string_view name, model_description& d) {
   d.projector.depth = depth;
 }
 
-/// is_next: transformers' llava_next, which takes any resolution.
-inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, bool is_next,
+/// `type`: llava; llava_next, which takes any resolution; or llava_next_video, which takes videos too.
+inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, std::string_view type,
                                           model_description& d) {
+  const bool has_video = type == "llava_next_video";
   d.has_vision = true;
   LLAVA_TRY(text, root.object("text_config"));
   LLAVA_CHECK(try_read_text_config(text, "llama", d));
@@ -72,11 +74,12 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   std::string activation = "gelu";
   LLAVA_CHECK(root.read("projector_hidden_act", activation));
   if (activation != "gelu") return root.unsupported("projector_hidden_act", activation, "gelu");
-  d.image_token = 32000;
+  d.image_token = has_video ? 32001 : 32000;
   LLAVA_CHECK(root.read("image_token_index", d.image_token));
   LLAVA_CHECK(root.read("image_token_id", d.image_token));
   default_preprocessing(!d.vision.class_token, d.vision.image, d.image);
-  if (is_next) LLAVA_CHECK(try_read_llava_next_canvases(root, d.image.tiling));
+  if (has_video) LLAVA_CHECK(try_read_llava_next_video(root, d));
+  if (type != "llava") LLAVA_CHECK(try_read_llava_next_canvases(root, d.image.tiling));
   LLAVA_CHECK(try_read_preprocessing(folder, root, d.image));
   return try_read_folder_conversation(folder, d);
 }
@@ -128,6 +131,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
   LLAVA_CHECK(try_read_original_preprocessing(where, d.vision, shape == "pad", d.image));
   LLAVA_CHECK(try_read_original_tiling(root, shape, d.vision.image, d.image));
+  LLAVA_CHECK(try_read_original_video(root, d));
   LLAVA_CHECK(root.read("tokenizer_model_max_length", d.longest_prompt));
   if (root.has("tokenizer_model_max_length") && d.longest_prompt < 1)
     return root.wrong("tokenizer_model_max_length", "at least 1");
@@ -158,7 +162,12 @@ inline result<void> try_confirm_rules(const model_description& d, std::string_vi
   if (broken.empty() && d.has_vision) broken = first_broken_rule(d.vision);
   if (broken.empty() && d.has_vision) broken = first_broken_rule(d.image);
   if (broken.empty() && d.has_vision) broken = first_broken_rule(d.projector);
+  if (broken.empty() && d.has_video) broken = first_broken_rule(d.video);
   if (!broken.empty()) return fail(errc::invalid_format, text_of(broken, " (", file, ")"));
+  if (d.has_video && d.video.pool_stride > d.vision.grid())
+    return fail(errc::invalid_format,
+                text_of("llava: video.pool_stride is ", d.video.pool_stride, ", expected at most ", d.vision.grid(),
+                        ", the patches along a side of a frame (", file, ")"));
   return {};
 }
 
@@ -180,8 +189,9 @@ inline result<model_description> try_describe_model(const std::string& folder, c
     LLAVA_CHECK(root.read("model_type", type));
     if (root.has("text_config")) {
       if (type.empty()) type = "llava";
-      if (type != "llava" && type != "llava_next") return root.unsupported("model_type", type, "llava or llava_next");
-      LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, type == "llava_next", d));
+      if (type != "llava" && type != "llava_next" && type != "llava_next_video")
+        return root.unsupported("model_type", type, "llava, llava_next or llava_next_video");
+      LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, type, d));
     } else if (!tower.empty()) {
       LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
     } else if (type == "llava" || type.starts_with("llava_")) {

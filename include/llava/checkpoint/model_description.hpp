@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// model_description: everything that a folder's small files state about a model. try_describe_model reads:
-///   llava-hf folders     config.json with text_config and vision_config  (transformers' LlavaForConditionalGeneration
-///                        and LlavaNextForConditionalGeneration)
+///   llava-hf folders     config.json with text_config and vision_config  (transformers' LlavaForConditionalGeneration,
+///                        LlavaNextForConditionalGeneration and LlavaNextVideoForConditionalGeneration)
 ///   original folders     config.json with mm_… keys, tower inside or elsewhere   (haotian-liu/LLaVA)
 ///   text-only folders    LLaMA, Mistral, Qwen2, MPT
 /// gguf_checkpoint.hpp makes one of GGUF files.
@@ -50,6 +50,8 @@ struct model_description {
   text_config text;
   image_config image;
   projector_config projector;
+  bool has_video = false;         ///< the model was trained with videos too
+  video_config video;             ///< how a video becomes image tokens, if has_video
   std::string projector_type;     ///< the projector's name: "linear", "mlp_gelu", "identity"
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
   std::string decoder = "llama";  ///< the decoder's name: "llama" (also for Mistral and Qwen2), "mpt"
@@ -57,6 +59,7 @@ struct model_description {
   conversation_choice conversation;
   std::string model_name;         ///< original folders: the reference chooses template and tokenizer by it
   std::int32_t image_token = -1;  ///< id of `<image>`, for prompt_rule::processor
+  std::int32_t video_token = -1;  ///< id of `<video>`, for prompt_rule::processor and has_video
   bool slow_tokenizer = false;    ///< the reference prefers tokenizer.model to tokenizer.json
   bool tokens_only = false;       ///< rows of the table behind the tokenizer's tokens are never drawn
   int longest_prompt = 0;         ///< limit in tokens with images (tokenizer_model_max_length); 0: the context's
