@@ -102,6 +102,35 @@ TEST_CASE("templates of style mpt: chatml_direct, mistral_direct, mpt") {
             rest);
 }
 
+TEST_CASE("templates of style chatml: qwen_1_5, qwen_2, qwen_2_5") {
+  const std::string rest =
+      "<|im_end|>\n<|im_start|>user\n<image>\nQ1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n"
+      "<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\n";
+  const std::string assistant = "<|im_start|>system\nYou are a helpful assistant.";
+  CHECK(prompt_of("qwen_1_5") == assistant + rest);
+  CHECK(prompt_of("qwen_2") == assistant + rest);
+  CHECK(prompt_of("qwen_2_5") ==
+        "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant." + rest);
+  std::vector<message> without = turns;
+  without.insert(without.begin(), {role::system, ""});
+  CHECK(prompt_of("qwen_1_5", without) == rest.substr(rest.find('\n') + 1));
+  CHECK(llava::stop_string(llava::qwen_1_5{}) == "<|im_end|>");
+}
+
+TEST_CASE("the template llava_llama_3 is Llama 3's own chat template with a prompt for the answer") {
+  const auto turn = [](const std::string& who, const std::string& text) {
+    return "<|start_header_id|>" + who + "<|end_header_id|>\n\n" + text + "<|eot_id|>";
+  };
+  const std::string open = "<|begin_of_text|>" + turn("system", language_and_vision) + turn("user", "<image>\nQ1"),
+                    asks = "<|start_header_id|>assistant<|end_header_id|>\n\n";
+  CHECK(prompt_of("llava_llama_3") == open + turn("assistant", "A1") + turn("user", "Q2") + asks);
+  const std::vector<message> answered{{role::user, " <image>\nQ1\n"}, {role::assistant, "\tA1"}};
+  CHECK(prompt_of("llava_llama_3", answered) == open + turn("assistant", "A1") + asks);
+  const auto found = llava::any_conversation::try_named("llava_llama_3");
+  CHECK(found->form().stop_token == "<|eot_id|>");
+  CHECK(llava::any_conversation::try_named("qwen_2")->form().stop_token.empty());
+}
+
 TEST_CASE("the template plain has only the texts") {
   const std::vector<message> one{{role::user, "<image>\nQ1"}};
   CHECK(prompt_of("plain", one) == "<image>\nQ1\n");

@@ -15,13 +15,10 @@ LLAVA_BEGIN
 namespace detail {
 /// A folder's own chat template, with the texts of the special tokens that it may use.
 LLAVA_INLINE chat_conversation own_conversation(const chat_template_text& own, const tokenizer& words);
-}  // namespace detail
 
-/// Chooses the template with the name `asked`, or else the folder's, if the model's type leaves the choice open, and
-/// records it in the description. Errors: an unknown name, or a type that fixes the template.
 template <class Conversation>
-result<void> try_choose_conversation(Conversation& conversation, model_description& d, const tokenizer& words,
-                                     std::string_view asked) {
+result<void> try_choose_template(Conversation& conversation, model_description& d, const tokenizer& words,
+                                 std::string_view asked) {
   conversation_choice& c = d.conversation;
   if (!asked.empty()) {
     if constexpr (requires { conversation.choose(asked); }) {
@@ -49,6 +46,23 @@ result<void> try_choose_conversation(Conversation& conversation, model_descripti
     c.name = detail::form_of_conversation(conversation).name;
     c.reason = "the model's type fixes it", c.guessed = false;
   }
+  return {};
+}
+
+/// Adds the token that ends an answer of this template, if the tokenizer has it.
+LLAVA_INLINE void add_stop_token(std::string_view stop_token, const tokenizer& words, model_description& d);
+}  // namespace detail
+
+/// Chooses the template with the name `asked`, or else the folder's, if the model's type leaves the choice open, and
+/// records it in the description, with the token that ends its answers. Errors: an unknown name, or a type that fixes
+/// the template.
+template <class Conversation>
+result<void> try_choose_conversation(Conversation& conversation, model_description& d, const tokenizer& words,
+                                     std::string_view asked) {
+  LLAVA_CHECK(detail::try_choose_template(conversation, d, words, asked));
+  if constexpr (requires { conversation.own(); })
+    if (conversation.own()) return {};
+  detail::add_stop_token(detail::form_of_conversation(conversation).stop_token, words, d);
   return {};
 }
 

@@ -35,7 +35,8 @@ struct conversation_form {
   template_texts texts;
   std::string (*prompt)(const template_texts&, std::span<const message>);
   std::string_view (*stop)(const template_texts&);
-  bool image_turn = false;  ///< images have a turn of their own
+  bool image_turn = false;           ///< images have a turn of their own
+  std::string_view stop_token = {};  ///< ends an answer, beside the checkpoint's own; empty: none
 };
 
 namespace detail {
@@ -51,12 +52,23 @@ template <class T>
 concept has_image_turn = requires {
   T::image_turn;
 };
+template <class T>
+constexpr std::string_view stop_token_of() {
+  if constexpr (requires { T::stop_token; })
+    return T::stop_token;
+  else
+    return {};
+}
 }  // namespace detail
 
 /// The template T as a value.
 template <conversation_template T>
-inline constexpr conversation_form form_of{T::name, texts_of<T>(), detail::prompt_in_style<typename T::style>,
-                                           detail::stop_of_style<typename T::style>, detail::has_image_turn<T>};
+inline constexpr conversation_form form_of{T::name,
+                                           texts_of<T>(),
+                                           detail::prompt_in_style<typename T::style>,
+                                           detail::stop_of_style<typename T::style>,
+                                           detail::has_image_turn<T>,
+                                           detail::stop_token_of<T>()};
 
 namespace detail {
 /// The index of the form with this name, or −1.
@@ -107,9 +119,9 @@ class conversation_list {
 };
 
 /// One of the reference's templates. The default is vicuna_v1, as in the reference.
-using any_conversation =
-    conversation_list<vicuna_v1, v1, llava_v1, v1_mmtag, default_v0, v0, llava_v0, v0_mmtag, llava_llama_2, llama_2,
-                      mistral_instruct, chatml_direct, mistral_direct, mpt, plain, v0_plain>;
+using any_conversation = conversation_list<vicuna_v1, v1, llava_v1, v1_mmtag, default_v0, v0, llava_v0, v0_mmtag,
+                                           llava_llama_2, llama_2, mistral_instruct, chatml_direct, mistral_direct, mpt,
+                                           plain, v0_plain, llava_llama_3, qwen_1_5, qwen_2, qwen_2_5>;
 
 /// The prompt for these turns. Errors: the template does not have the role of a turn; a folder's chat template uses an
 /// unsupported feature or refuses the conversation.
@@ -145,7 +157,8 @@ std::vector<message> with_image(const C& conversation, std::span<const message> 
   return detail::with_image(detail::form_of_conversation(conversation), turns);
 }
 
-/// The template that the reference's command line selects for a model of this name.
+/// The template that the reference's command line selects for a model of this name, or else the one that LLaVA-NeXT's
+/// documents name for it.
 LLAVA_INLINE std::string_view conversation_of_model(std::string_view model_name);
 
 LLAVA_END

@@ -78,7 +78,15 @@ LLAVA_INLINE std::string_view conversation_of_model(std::string_view model_name)
                                            {"v1.6-34b", chatml_direct::name},
                                            {"v1", llava_v1::name},
                                            {"mpt", mpt::name},
-                                           {"bakllava", llava_v1::name}};  // the choice of BakLLaVA's own program
+                                           {"bakllava", llava_v1::name},  // the choice of BakLLaVA's own program
+                                           {"llama3", llava_llama_3::name},
+                                           {"llama-3", llava_llama_3::name},
+                                           {"qwen", qwen_1_5::name},
+                                           {"llava-next-72b", qwen_1_5::name},
+                                           {"llava-next-110b", qwen_1_5::name},
+                                           {"next-video-34b", mistral_direct::name},
+                                           {"next-video-7b-32k", mistral_instruct::name},
+                                           {"next-video-7b", vicuna_v1::name}};
   for (const auto& [part, found] : rules)
     if (name.find(part) != std::string::npos) return found;
   return llava_v0::name;

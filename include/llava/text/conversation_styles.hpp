@@ -76,6 +76,20 @@ struct mpt {
   static std::string prompt(const template_texts& t, std::span<const message> turns);
 };
 
+/// The style mpt with a newline after every separator, and nothing in place of an empty system text (LLaVA-NeXT's
+/// CHATML).
+struct chatml {
+  static std::string_view stop(const template_texts& t) { return t.separator; }
+  static std::string prompt(const template_texts& t, std::span<const message> turns);
+};
+
+/// "<|begin_of_text|><|start_header_id|>system<|end_header_id|>…<|eot_id|>…": Llama 3's own chat template. White space
+/// around texts is removed, and the prompt ends with the assistant's role even after an answer.
+struct llama_3 {
+  static std::string_view stop(const template_texts& t) { return t.separator; }
+  static std::string prompt(const template_texts& t, std::span<const message> turns);
+};
+
 /// "[INST] <<SYS>>…<</SYS>> text [/INST] text </s><s>[INST] …"; the first separator is stripped from the front.
 struct llama_2 {
   static std::string_view stop(const template_texts& t) { return t.separator; }

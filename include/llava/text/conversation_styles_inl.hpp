@@ -2,6 +2,7 @@
 /// Definitions of conversation_styles.hpp.
 #pragma once
 #include <llava/text/conversation_styles.hpp>
+#include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
 
@@ -36,6 +37,33 @@ LLAVA_INLINE std::string mpt::prompt(const template_texts& t, std::span<const me
     if (!m.text.empty()) out.append(m.text).append(t.separator);
   }
   return out;
+}
+
+LLAVA_INLINE std::string chatml::prompt(const template_texts& t, std::span<const message> turns) {
+  std::string out;
+  const auto say = [&](std::string_view role, std::string_view text) {
+    out.append(role).append(text).append(t.separator).append("\n");
+  };
+  if (!t.system.empty()) say(t.system_role, t.system);
+  for (const message& m : turns) {
+    const std::string_view role = t.roles[static_cast<std::size_t>(m.from)];
+    if (m.text.empty())
+      out.append(role);
+    else
+      say(role, m.text);
+  }
+  return out;
+}
+
+LLAVA_INLINE std::string llama_3::prompt(const template_texts& t, std::span<const message> turns) {
+  std::string out;
+  const auto say = [&](std::string_view role, std::string_view text) {
+    out.append(role).append(stripped(text)).append(t.separator);
+  };
+  say(t.system_role, t.system);
+  for (const message& m : turns)
+    if (!m.text.empty()) say(t.roles[static_cast<std::size_t>(m.from)], m.text);
+  return out.append(t.roles[static_cast<std::size_t>(role::assistant)]);
 }
 
 LLAVA_INLINE std::string llama_2::prompt(const template_texts& t, std::span<const message> turns) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The conversation templates of LLaVA's conversation.py. Each is a struct with its texts and a style.
+/// The conversation templates of LLaVA's conversation.py, and of LLaVA-NeXT's. Each is a struct with its texts and a
+/// style. A `stop_token` ends an answer, beside the checkpoint's own.
 #pragma once
 #include <string_view>
 
@@ -124,6 +125,30 @@ struct mpt : chatml_direct {
   static constexpr std::string_view system =
       "A conversation between a user and an LLM-based AI assistant. The assistant gives helpful "
       "and honest answers.";
+};
+/// LLaVA-NeXT on Qwen1.5: ChatML.
+struct qwen_1_5 : chatml_direct {
+  static constexpr std::string_view name = "qwen_1_5", system = "You are a helpful assistant.";
+  using style = conversation_styles::chatml;
+};
+/// LLaVA-NeXT on Qwen2; another name of qwen_1_5.
+struct qwen_2 : qwen_1_5 {
+  static constexpr std::string_view name = "qwen_2";
+};
+/// LLaVA-NeXT on Qwen2.5.
+struct qwen_2_5 : qwen_1_5 {
+  static constexpr std::string_view name = "qwen_2_5";
+  static constexpr std::string_view system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+};
+/// LLaVA-NeXT on Llama 3.
+struct llava_llama_3 {
+  static constexpr std::string_view name = "llava_llama_3", system = conversation_texts::language_and_vision,
+                                    separator = "<|eot_id|>", separator2 = "";
+  static constexpr std::string_view system_role = "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n";
+  static constexpr std::string_view roles[] = {"<|start_header_id|>user<|end_header_id|>\n\n",
+                                               "<|start_header_id|>assistant<|end_header_id|>\n\n"};
+  static constexpr std::string_view stop_token = separator;
+  using style = conversation_styles::llama_3;
 };
 /// The first stage of training. User turns only: the reference has no second separator and fails on an answer.
 struct plain {
