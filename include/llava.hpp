@@ -27,10 +27,13 @@
 // An image becomes features, features become image tokens.
 #include <llava/image/plan.hpp>                // image_plan: an image's squares and number of image tokens
 #include <llava/image/preprocess.hpp>          // image, try_preprocess, try_cut_squares
+#include <llava/vision/s2.hpp>                 // s2_tower
 #include <llava/vision/vit.hpp>                // clip_tower
 #include <llava/projector/any_projector.hpp>   // any_projector
 #include <llava/projector/linear.hpp>          // linear_projector, identity_projector
 #include <llava/projector/mlp_gelu.hpp>        // mlp_gelu
+#include <llava/projector/mlp_res_gelu.hpp>    // mlp_res_gelu
+#include <llava/projector/pooler.hpp>          // pooler
 
 // A question becomes tokens, tokens become logits, logits become text.
 #include <llava/text/conversation.hpp>         // vicuna_v1, plain, llava_llama_2, …
@@ -46,7 +49,10 @@
 #include <llava/models/derived.hpp>            // llava_rlhf_7b, llava_med_1_5_7b, bakllava_7b
 #include <llava/models/llava_1.hpp>            // llava_1_7b, llava_llama_2_7b, llava_mpt_7b
 #include <llava/models/llava_1_5.hpp>          // llava_1_5_7b, llava_1_5_13b
+#include <llava/models/llava_1_5_s2.hpp>       // llava_1_5_s2_7b, llava_1_5_s2_13b
 #include <llava/models/llava_1_6.hpp>          // llava_1_6_vicuna_7b, _13b, llava_1_6_mistral_7b, llava_1_6_34b
+#include <llava/models/llava_next.hpp>         // llava_next_llama_3_8b, llava_next_qwen_72b, _110b
+#include <llava/models/llava_next_video.hpp>   // llava_next_video_7b, _34b
 #include <llava/models/published.hpp>          // published_models: uploads by their names
 #include <llava/pipeline/erase.hpp>            // chat_model, erase, try_open_erased
 #include <llava/pipeline/open.hpp>             // open, try_open, pipeline, session, batch

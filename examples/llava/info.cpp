@@ -29,12 +29,13 @@ void say_checkpoint(const llava::checkpoint& c) {
   if (const llava::published_model* m = llava::find_published(d.model_name)) {
     say("published as", std::string(m->name));
     say("type", m->type.empty() ? "llava::any" : llava::text_of("llava::", m->type));
+    say("licence", std::string(m->licence));
   }
   say("decoder", llava::text_of(d.decoder, ", ", d.text.layers, " layers of ", d.text.hidden, ", ", d.text.heads,
                                 " heads, ", d.text.kv_heads, " of them with keys, context ", d.text.context));
   if (d.has_vision) {
     say("tower", llava::text_of(d.vision.layers_run(), " of ", d.vision.layers, " layers of ", d.vision.hidden, ", ",
-                                d.vision.image, " pixels, ", d.vision.features(), " features"));
+                                d.vision.input(), " pixels, ", d.vision.features(), " features"));
     say("projector", d.projector_type);
   } else {
     say("tower", "none: a model of text");

@@ -21,6 +21,6 @@ bool print_published(std::string_view name) {
   line("base:", m->base, m->form == llava::published_form::model ? "" : ", to be given with --model-base");
   line("tower:", m->tower.empty() ? "in its files" : m->tower);
   line("conversation:", llava::conversation_of_model(m->name));
-  line("licence:", "not recorded here; the model's card states it, and its base's licence applies too");
+  line("licence:", m->licence);
   return true;
 }

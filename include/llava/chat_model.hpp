@@ -23,7 +23,7 @@ class adapter;
 struct stage_shapes {
   int image = 0;          ///< side S of a square
   int features = 0;       ///< rows of the tower's features of a square
-  int vision_hidden = 0;  ///< Dv
+  int vision_hidden = 0;  ///< Dv, times the number of selected layers
   int image_tokens = 0;   ///< rows of the projector's output for a square
   int hidden = 0;         ///< D
 };

@@ -16,28 +16,62 @@ enum class feature_select : std::uint8_t {
   cls_patch,  ///< all tokens (transformers: "full")
 };
 
+/// Layers of a vision tower, by their index into the hidden states.
+struct layer_list {
+  static constexpr int most = 15;
+  int count = 0;
+  int of[most] = {};  ///< the rest is 0
+  friend constexpr bool operator==(const layer_list&, const layer_list&) = default;
+};
+
+/// The sides, in pixels and ascending, at which a tower sees an image (S2). The first is the tower's own.
+struct scale_list {
+  static constexpr int most = 4;
+  int count = 0;  ///< 0: the image has the tower's side
+  int of[most] = {};
+  friend constexpr bool operator==(const scale_list&, const scale_list&) = default;
+};
+
 /// A vision transformer of the CLIP family.
 struct vision_config {
-  int image = 336;          ///< side of the square input, in pixels
-  int patch = 14;           ///< side of a patch, in pixels
-  int hidden = 1024;        ///< width of a token
-  int heads = 16;           ///< attention heads
-  int layers = 24;          ///< layers in the checkpoint
-  int ffn = 4096;           ///< width of the MLP's inner layer
-  float eps = 1e-5f;        ///< epsilon of every LayerNorm
-  bool class_token = true;  ///< CLIP has one, SigLIP has none
-  bool pre_norm = true;     ///< LayerNorm before the first layer (CLIP)
-  bool patch_bias = false;  ///< bias of the patch convolution (SigLIP)
-  int select_layer = -2;    ///< index into the hidden states: 0 is the embedding, -1 the output of the last layer
+  int image = 336;           ///< side of the square input, in pixels
+  int patch = 14;            ///< side of a patch, in pixels
+  int hidden = 1024;         ///< width of a token
+  int heads = 16;            ///< attention heads
+  int layers = 24;           ///< layers in the checkpoint
+  int ffn = 4096;            ///< width of the MLP's inner layer
+  float eps = 1e-5f;         ///< epsilon of every LayerNorm
+  bool class_token = true;   ///< CLIP has one, SigLIP has none
+  bool pre_norm = true;      ///< LayerNorm before the first layer (CLIP)
+  bool patch_bias = false;   ///< bias of the patch convolution (SigLIP)
+  int select_layer = -2;     ///< index into the hidden states: 0 is the embedding, -1 the output of the last layer
+  layer_list more_layers{};  ///< layers whose features stand behind those of select_layer, in the same row
   feature_select select = feature_select::patch;
+  scale_list scales{};  ///< S2 (vision/s2.hpp)
 
+  constexpr int input() const { return scales.count > 0 ? scales.of[scales.count - 1] : image; }  // side of a square
   constexpr int grid() const { return image / patch; }       // patches along a side; remaining pixels are ignored
   constexpr int patches() const { return grid() * grid(); }  // P
   constexpr int tokens() const { return patches() + (class_token ? 1 : 0); }  // tokens inside the tower
   constexpr int head_dim() const { return hidden / heads; }
   constexpr int patch_values() const { return 3 * patch * patch; }
-  /// Number of layers to run for the hidden state `select_layer`: 23 of CLIP-L's 24.
-  constexpr int layers_run() const { return select_layer < 0 ? layers + 1 + select_layer : select_layer; }
+  constexpr int selected() const { return 1 + more_layers.count; }  // layers
+  /// The hidden state of a selected layer, counted from the embedding.
+  constexpr int selected_state(int i) const {
+    const int layer = i == 0 ? select_layer : more_layers.of[i - 1];
+    return layer < 0 ? layers + 1 + layer : layer;
+  }
+  /// Number of layers to run for the selected hidden states: 23 of CLIP-L's 24.
+  constexpr int layers_run() const {
+    int most = 0;
+    for (int i = 0; i < selected(); ++i) most = selected_state(i) > most ? selected_state(i) : most;
+    return most;
+  }
+  /// Columns of the features.
+  constexpr int feature_width() const {
+    const std::int64_t width = std::int64_t{hidden} * selected() * (scales.count > 0 ? scales.count : 1);
+    return width < INT32_MAX ? static_cast<int>(width) : INT32_MAX;
+  }
   /// Rows of the features of one image, the projector's input.
   constexpr int features() const { return select == feature_select::patch ? patches() : tokens(); }
 };
@@ -173,6 +207,7 @@ struct projector_config {
   int hidden = 4096;         ///< output width
   int depth = 2;             ///< linear layers: mlpNx_gelu has N
   bool bias = true;
+  int blocks = 0;  ///< residual blocks behind the layers: mlpNx_resMx_gelu has M
 };
 
 /// Returns a copy of `config` with changes: `with(base, [](auto& c) { c.kv_heads = 8; })`, also in constant

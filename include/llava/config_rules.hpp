@@ -16,6 +16,25 @@ constexpr bool are_rope_factors(const rope_factors& f, int count) {
   return all;
 }
 
+/// Whether every selected layer has a hidden state. vision_layers holds.
+constexpr bool layers_hold(const vision_config& c) {
+  bool all = c.more_layers.count >= 0 && c.more_layers.count <= layer_list::most;
+  for (int i = 0; all && i < c.selected(); ++i) {
+    const int layer = i == 0 ? c.select_layer : c.more_layers.of[i - 1];
+    all = layer >= -1 - c.layers && layer <= c.layers;
+  }
+  return all;
+}
+
+/// Whether the scales ascend from the tower's side by whole multiples of it, up to 8.
+constexpr bool scales_hold(const vision_config& c) {
+  if (c.scales.count < 0 || c.scales.count > scale_list::most) return false;
+  bool all = c.scales.count == 0 || c.scales.of[0] == c.image;
+  for (int i = 1; all && i < c.scales.count; ++i)
+    all = c.scales.of[i] > c.scales.of[i - 1] && c.scales.of[i] % c.image == 0 && c.scales.of[i] / c.image <= 8;
+  return all && (c.scales.count == 0 || c.input() <= 16384);
+}
+
 /// Whether every canvas is made of whole tiles. image_crop and image_canvases hold.
 constexpr bool tiles_hold(const image_config& c) {
   for (int i = 0; i < c.tiling.count; ++i) {
@@ -40,8 +59,12 @@ LLAVA_RULE(vision_layers, vision_config, "llava: vision.layers must be between 1
            c.layers > 0 && c.layers <= 1024);
 LLAVA_RULE(vision_ffn, vision_config, "llava: vision.ffn must be between 1 and 1048576", c.ffn > 0 && c.ffn <= 1048576);
 LLAVA_RULE(vision_eps, vision_config, "llava: vision.eps must lie between 0 and 1", c.eps > 0.f && c.eps < 1.f);
-LLAVA_RULE(vision_select_layer, vision_config, "llava: vision.select_layer must index a hidden state of the tower",
-           c.select_layer >= -1 - c.layers && c.select_layer <= c.layers);
+LLAVA_RULE(vision_select_layer, vision_config,
+           "llava: vision.select_layer must index a hidden state of the tower, and so must at most 15 more_layers",
+           layers_hold(c));
+LLAVA_RULE(vision_scales, vision_config,
+           "llava: vision.scales must be at most 4 sides that ascend from vision.image, in multiples of it up to 8",
+           scales_hold(c));
 
 LLAVA_RULE(text_vocab, text_config, "llava: text.vocab must be between 1 and 16777216",
            c.vocab > 0 && c.vocab <= 16777216);
@@ -107,6 +130,8 @@ LLAVA_RULE(projector_widths, projector_config, "llava: the projector's widths mu
            c.vision_hidden > 0 && c.vision_hidden <= 131072 && c.hidden > 0 && c.hidden <= 131072);
 LLAVA_RULE(projector_depth, projector_config, "llava: projector.depth must be between 1 and 16 (mlpNx_gelu)",
            c.depth >= 1 && c.depth <= 16);
+LLAVA_RULE(projector_blocks, projector_config, "llava: projector.blocks must be between 0 and 16 (mlpNx_resMx_gelu)",
+           c.blocks >= 0 && c.blocks <= 16);
 
 /// Rules, in the order in which they are checked.
 template <class... Rules>
@@ -120,14 +145,14 @@ struct list {
   }
 };
 using of_vision = list<vision_image, vision_patch, vision_hidden, vision_heads, vision_layers, vision_ffn, vision_eps,
-                       vision_select_layer>;
+                       vision_select_layer, vision_scales>;
 using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_heads, text_head_dim, text_ffn,
                      text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_rope_yarn,
                      text_rope_attention, text_rope_short, text_window, text_alibi>;
 using of_image = list<image_resize, image_crop, image_std, image_filter, image_canvases, image_tiles, image_shrinks_to,
                       image_tiled_size>;
 using of_video = list<video_stride>;
-using of_projector = list<projector_widths, projector_depth>;
+using of_projector = list<projector_widths, projector_depth, projector_blocks>;
 
 /// Fails one static_assert, for the first rule that *C breaks.
 template <auto* C, class First, class... Rest>

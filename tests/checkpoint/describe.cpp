@@ -142,7 +142,7 @@ TEST_CASE("R1: invalid numbers in a configuration are errors that name file and 
         {"\"image_size\": 42", "\"image_size\": 28", "prepares images of 42 pixels, expected the tower's 28"},
         {"\"num_channels\": 3", "\"num_channels\": 1", "num_channels"},
         {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": 9", "vision.select_layer must index"},
-        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, -5]", "a list, expected one layer"},
+        {"\"vision_feature_layer\": -2", "\"vision_feature_layer\": [-2, 9]", "and so must at most 15 more_layers"},
         {"\"default\"\n}", "\"cls\"\n}", "default or full"},
         {"\"projector_hidden_act\": \"gelu\"", "\"projector_hidden_act\": \"relu\"", "projector_hidden_act"},
         {"\"text_config\": {", "\"text_config\": [{", "not JSON"},

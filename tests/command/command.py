@@ -317,7 +317,7 @@ class Info(unittest.TestCase):
         self.assertEqual((said["type"], said["base"], said["conversation"]),
                          ("llava::llava_mpt_7b", "MPT-7B-chat", "mpt"))
         self.assertEqual(said["tower"], "openai/clip-vit-large-patch14")
-        self.assertTrue(said["licence"].startswith("not recorded here"))
+        self.assertEqual(said["licence"], "CC BY-NC-SA 4.0")
         delta = self.about("LLaVA-7b-delta-v0")
         self.assertIn("a delta", delta["form"])
         self.assertIn("LLaMA-7B, to be given with --model-base", delta["base"])

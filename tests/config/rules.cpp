@@ -16,6 +16,15 @@ TEST_CASE("config: the defaults are LLaVA-1.5's", "[config]") {
                 "llava: it is one with cls_patch");
   static_assert(with(v, [](auto& c) { c.select_layer = 5; }).layers_run() == 5,
                 "llava: a layer counted from the front");
+  constexpr auto three = with(v, [](auto& c) { c.select_layer = 3, c.more_layers = {2, {-5, 0}}; });
+  static_assert(three.layers_run() == 20 && three.selected_state(1) == 20 && three.selected_state(2) == 0,
+                "llava: the deepest of several selected layers");
+  static_assert(three.feature_width() == 3 * 1024, "llava: their features stand side by side");
+  CHECK(first_broken_rule(three).empty());
+  constexpr auto s2 = with(v, [](auto& c) { c.scales = {3, {336, 672, 1008}}; });
+  static_assert(s2.input() == 1008 && s2.feature_width() == 3 * 1024 && s2.features() == 576,
+                "llava: three scales of one map");
+  CHECK(first_broken_rule(s2).empty());
   CHECK(first_broken_rule(v).empty());
   CHECK(first_broken_rule(text_config{}).empty());
   CHECK(first_broken_rule(image_config{}).empty());
@@ -35,6 +44,16 @@ TEST_CASE("R2: a broken rule is reported by its sentence, and no check overflows
   CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = 25; }).find("vision.select_layer") != std::string::npos);
   CHECK(broken(vision_config{}, [](auto& c) { c.select_layer = -2147483647 - 1; }).find("vision.select_layer") !=
         std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) {
+          c.more_layers = {2, {1, 25}};
+        }).find("more_layers") != std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) { c.more_layers.count = 16; }).find("more_layers") != std::string::npos);
+  CHECK(broken(vision_config{}, [](auto& c) { c.more_layers.count = -1; }).find("more_layers") != std::string::npos);
+  for (const scale_list& wrong : {scale_list{2, {672, 1008}}, scale_list{2, {336, 500}}, scale_list{2, {336, 336}},
+                                  scale_list{2, {336, 9 * 336}}, scale_list{5, {336}}, scale_list{-1, {}}})
+    CHECK(broken(vision_config{}, [&](auto& c) { c.scales = wrong; }).find("vision.scales") != std::string::npos);
+  CHECK(broken(projector_config{}, [](auto& c) { c.blocks = 17; }).find("projector.blocks") != std::string::npos);
+  CHECK(broken(video_config{}, [](auto& c) { c.pool_stride = 0; }).find("video.pool_stride") != std::string::npos);
   CHECK(broken(image_config{}, [](auto& c) { c.std[1] = 0; }).find("image.std") != std::string::npos);
   CHECK(broken(projector_config{}, [](auto& c) { c.depth = 0; }).find("projector.depth") != std::string::npos);
 }
@@ -54,5 +73,5 @@ TEST_CASE("config: every number of a fixed model is compared", "[config]") {
   each_field(static_cast<const text_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
   each_field(static_cast<const vision_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
   each_field(static_cast<const projector_config*>(nullptr), [&](std::string_view, auto) { ++fields; });
-  CHECK(fields == 25 + 12 + 4);
+  CHECK(fields == 25 + 14 + 5);
 }

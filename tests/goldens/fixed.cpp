@@ -21,6 +21,17 @@ struct clip_mha {
   using conversation = llava::vicuna_v1;
 };
 
+/// Several layers of the tower as features, and Qwen2.
+struct clip_layers : clip_mha {
+  static constexpr auto vision = llava::with(clip_mha::vision, [](llava::vision_config& c) {
+    c.image = 28, c.patch = 7, c.hidden = 8, c.ffn = 12, c.heads = 2, c.more_layers = {2, {0, 2}};
+  });
+  static constexpr auto text = llava::with(clip_mha::text, [](llava::text_config& c) {
+    c.hidden = 16, c.ffn = 24, c.heads = 2, c.kv_heads = 1, c.head_dim = 8, c.qkv_bias = true;
+  });
+  static constexpr llava::projector_config projection{24, 16, 2, true};
+};
+
 struct siglip_last_layer : clip_mha {
   static constexpr auto vision = llava::with(clip_mha::vision, [](llava::vision_config& c) {
     c.image = 36, c.patch = 12, c.eps = 1e-6f, c.class_token = false, c.pre_norm = false, c.patch_bias = true;
@@ -51,8 +62,8 @@ struct exact : llava::weights<F> {
 
 }  // namespace
 
-TEST_CASE("R15: a fixed model with f16 weights in place matches transformers") {
-  golden::check<llava::pipeline<clip_mha, llava::simd, exact<llava::f16>>>("clip_mha");
+TEST_CASE("R15: a fixed model with f16 weights in place and several layers as features matches transformers") {
+  golden::check<llava::pipeline<clip_layers, llava::simd, exact<llava::f16>>>("clip_layers");
 }
 
 TEST_CASE("R15: a fixed SigLIP model with bf16 weights in place matches transformers") {

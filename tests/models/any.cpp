@@ -66,6 +66,10 @@ struct counted : llava::any {
   using decoder = llava::any_decoder<llava::mpt_decoder, counting_decoder>;
 };
 
+/// Knows no S2.
+struct one_scale : llava::any {
+  using tower = llava::clip_tower;
+};
 /// Knows one decoder.
 struct llama_only : llava::any {
   using decoder = llava::llama_decoder;
@@ -94,6 +98,17 @@ TEST_CASE("a custom decoder takes its place in the list") {
   REQUIRE(logits);
   CHECK(counting_decoder::steps == 1);
   CHECK(*logits == *usual->session().try_logits("How many?", {}));
+}
+
+TEST_CASE("a model whose tower takes one scale refuses a folder with S2") {
+  const std::string folder = LLAVA_TEST_DATA "/goldens/original_s2";
+  const auto opened = llava::try_open_checkpoint(folder);
+  REQUIRE(opened);
+  const auto refused = llava::model_stages<one_scale, llava::simd, llava::weights<llava::f32>>::try_make(*opened);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().sentence() ==
+        "llava: " + folder +
+            "/config.json: \"s2\" is true, but this model type's tower takes one scale; name s2_tower as its tower");
 }
 
 TEST_CASE("R15: yarn, longrope and dynamic scaling match transformers in the whole model") {

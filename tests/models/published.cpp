@@ -27,6 +27,28 @@ const std::string anyres =
     R"("image_aspect_ratio": "anyres", "image_grid_pinpoints": [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
        "mm_patch_merge_type": "spatial_unpad", "mm_projector_type": "mlp2x_gelu", )";
 
+const std::string canvases_384 =
+    R"("image_aspect_ratio": "anyres", "image_grid_pinpoints": [[384, 768], [768, 384], [768, 768], [1152, 384], [384, 1152]],
+       "mm_patch_merge_type": "spatial_unpad", "mm_projector_type": "mlp2x_gelu", )";
+// Keys of LLaVA-NeXT on Qwen1.5, whose uploads differ in model_type.
+const std::string qwen =
+    R"("architectures": ["LlavaQwenForCausalLM"], "model_type": "llava", "max_position_embeddings": 32768, "rms_norm_eps": 1e-06,
+       "rope_scaling": null, "rope_theta": 1000000.0, "sliding_window": 32768, "max_window_layers": 70, )";
+const std::string yi_34b =
+    R"("num_key_value_heads": 8, "intermediate_size": 20480, "hidden_size": 7168, "num_attention_heads": 56,
+       "num_hidden_layers": 60, "rms_norm_eps": 1e-05, "rope_theta": 5000000.0)";
+const std::string video = R"("mm_resampler_type": "spatial_pool", "mm_spatial_pool_mode": "average",
+       "mm_spatial_pool_stride": 2, "mm_spatial_pool_out_channels": 1024, )";
+
+/// The error of opening a folder as M; empty if its numbers are M's.
+template <class M>
+std::string differences_of(const temporary_folder& f) {
+  const auto d = llava::try_describe_model(f.path.string());
+  if (!d) return d.error().sentence();
+  const auto same = llava::try_confirm<M>(*d, "folder");
+  return same ? "" : same.error().sentence();
+}
+
 /// The error of opening a folder with these keys as M; empty if its numbers are M's.
 template <class M>
 std::string differences(const std::string& keys, int pixels) {
@@ -35,10 +57,17 @@ std::string differences(const std::string& keys, int pixels) {
     "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14})",
                                         "224", std::to_string(pixels)));
   f.write("config.json", "{" + (keys.find("llava_mpt") == std::string::npos ? untied : usual) + keys + "}");
-  const auto d = llava::try_describe_model(f.path.string());
-  if (!d) return d.error().sentence();
-  const auto same = llava::try_confirm<M>(*d, "folder");
-  return same ? "" : same.error().sentence();
+  return differences_of<M>(f);
+}
+
+/// The same of a SigLIP tower.
+template <class M>
+std::string differences_on_siglip(const std::string& keys) {
+  temporary_folder f("published");
+  f.write("tower/config.json", R"({"model_type": "siglip_vision_model", "hidden_size": 1152, "image_size": 384,
+    "intermediate_size": 4304, "num_attention_heads": 16, "num_hidden_layers": 27, "patch_size": 14})");
+  f.write("config.json", "{" + usual + keys + "}");
+  return differences_of<M>(f);
 }
 
 /// Whether M has the conversation that the reference chooses for this name.
@@ -69,12 +98,41 @@ TEST_CASE("the published models as types have the numbers of their uploads' conf
   CHECK(differences<llava::llava_1_6_vicuna_13b>(anyres + shape_13b + llama_2, 336) == "");
   CHECK(differences<llava::llava_1_6_mistral_7b>(
             anyres + mistral + R"("rope_theta": 1000000.0, "sliding_window": null)", 336) == "");
-  CHECK(differences<llava::llava_1_6_34b>(
-            anyres + R"("num_key_value_heads": 8, "intermediate_size": 20480, "hidden_size": 7168,
-              "num_attention_heads": 56, "num_hidden_layers": 60, "rms_norm_eps": 1e-05, "rope_theta": 5000000.0)",
-            336) == "");
+  CHECK(differences<llava::llava_1_6_34b>(anyres + yi_34b, 336) == "");
+  const std::string s2 = R"("s2": true, "s2_scales": "336,672,1008", "mm_projector_type": "mlp2x_gelu", )";
+  CHECK(differences<llava::llava_1_5_s2_7b>(s2 + shape_7b + llama_2, 336) == "");
+  CHECK(differences<llava::llava_1_5_s2_13b>(s2 + shape_13b + llama_2, 336) == "");
+  CHECK(differences<llava::llava_1_336_7b>(shape_7b + llama_1, 336) == "");
+  CHECK(differences<llava::llava_llama_2_336_7b>(shape_7b + llama_2, 336) == "");
+  CHECK(differences<llava::llava_llama_2_336_13b>(shape_13b + llama_2, 336) == "");
   CHECK(differences<llava::llava_1_7b>(shape_7b + llama_2, 224).find("text.eps: the model has 0.000001") !=
         std::string::npos);
+}
+
+TEST_CASE("the types of LLaVA-NeXT have the numbers of their uploads' config.json") {
+  CHECK(differences<llava::llava_next_llama_3_8b>(
+            anyres + R"("model_type": "llava_llama", "architectures": ["LlavaLlamaForCausalLM"], "hidden_size": 4096,
+              "intermediate_size": 14336, "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
+              "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "max_position_embeddings": 8192, "vocab_size": 128256)",
+            336) == "");
+  CHECK(differences<llava::llava_next_qwen_72b>(
+            anyres + qwen + R"("hidden_size": 8192, "intermediate_size": 24576, "num_attention_heads": 64,
+              "num_hidden_layers": 80, "num_key_value_heads": 64, "vocab_size": 152064)",
+            336) == "");
+  CHECK(differences<llava::llava_next_qwen_110b>(
+            anyres + qwen + R"("hidden_size": 8192, "intermediate_size": 49152, "num_attention_heads": 64,
+              "num_hidden_layers": 80, "num_key_value_heads": 8, "vocab_size": 152064)",
+            336) == "");
+  CHECK(differences_on_siglip<llava::llava_next_interleave_qwen_7b>(canvases_384 + qwen + shape_7b +
+                                                                    R"("vocab_size": 151936)") == "");
+  CHECK(differences_on_siglip<llava::llava_next_interleave_qwen_0_5b>(
+            replaced(canvases_384 + qwen, "1000000.0", "1000000.0, \"tie_word_embeddings\": true") +
+            R"("hidden_size": 1024, "intermediate_size": 2816, "num_attention_heads": 16, "num_hidden_layers": 24)") ==
+        "");
+  CHECK(differences<llava::llava_next_video_7b>(anyres + video + shape_7b + llama_2, 336) == "");
+  CHECK(differences<llava::llava_next_video_34b>(anyres + video + yi_34b, 336) == "");
+  CHECK(differences<llava::llava_next_video_7b_hf>(
+            anyres + video + shape_7b + llama_2 + R"(, "rope_scaling": {"factor": 2.5, "type": "linear"})", 336) == "");
 }
 
 namespace {
@@ -96,6 +154,14 @@ TEST_CASE("of two lists of numbers, the first that differs is named") {
   CHECK(other.error().sentence() ==
         "llava: folder is not the model that it was opened as (llava::any opens it by its config.json):\n"
         "  text.rope_short[3]: the model has 1.000000, the folder has 2.000000");
+  d.text = longrope::text, d.vision.more_layers = {1, {0}}, d.vision.scales = {2, {336, 672}};
+  d.projector.vision_hidden = d.vision.feature_width();
+  CHECK(llava::try_confirm<longrope>(d, "folder")
+            .error()
+            .sentence()
+            .ends_with("  vision.more_layers.count: the model has 0, the folder has 1\n"
+                       "  vision.scales.count: the model has 0, the folder has 2\n"
+                       "  projector.vision_hidden: the model has 1024, the folder has 4096"));
 }
 
 TEST_CASE("the published models as types have the reference's conversation for their names") {
@@ -113,6 +179,19 @@ TEST_CASE("the published models as types have the reference's conversation for t
   CHECK(talks_as<llava::llava_1_6_vicuna_13b>("llava-v1.6-vicuna-13b"));
   CHECK(talks_as<llava::llava_1_6_mistral_7b>("llava-v1.6-mistral-7b"));
   CHECK(talks_as<llava::llava_1_6_34b>("llava-v1.6-34b"));
+  CHECK(talks_as<llava::llava_1_5_s2_7b>("llava-v1.5-7b-s2-lora"));
+  CHECK(talks_as<llava::llava_1_5_s2_13b>("llava-v1.5-13b-s2-lora"));
+  CHECK(talks_as<llava::llava_1_336_7b>("llava-336px-pretrain-vicuna-7b-v1.3"));
+  CHECK(talks_as<llava::llava_llama_2_336_7b>("llava-336px-pretrain-llama-2-7b-chat"));
+  CHECK(talks_as<llava::llava_llama_2_336_13b>("llava-336px-pretrain-llama-2-13b-chat"));
+  CHECK(talks_as<llava::llava_next_llama_3_8b>("llama3-llava-next-8b"));
+  CHECK(talks_as<llava::llava_next_qwen_72b>("llava-next-72b"));
+  CHECK(talks_as<llava::llava_next_qwen_110b>("llava-next-110b"));
+  CHECK(talks_as<llava::llava_next_interleave_qwen_7b>("llava-next-interleave-qwen-7b"));
+  CHECK(talks_as<llava::llava_next_interleave_qwen_0_5b>("llava-next-interleave-qwen-0.5b"));
+  CHECK(talks_as<llava::llava_next_video_7b>("LLaVA-NeXT-Video-7B-DPO"));
+  CHECK(talks_as<llava::llava_next_video_34b>("LLaVA-NeXT-Video-34B"));
+  CHECK(llava::conversation_of_model("LLaVA-NeXT-Video-7B-32K") == "mistral_instruct");
 }
 
 TEST_CASE("a published model is found by its name, in any case of letters and with an owner or a path") {
@@ -120,6 +199,8 @@ TEST_CASE("a published model is found by its name, in any case of letters and wi
     CHECK(llava::find_published(m.name) == &m);
     CHECK_FALSE(m.base.empty());
     CHECK_FALSE(name_of(m.form).empty());
+    CHECK_FALSE(m.licence.empty());
+    CHECK(llava::any_conversation::try_named(llava::conversation_of_model(m.name)));
   }
   REQUIRE(llava::find_published("liuhaotian/llava-lightning-mpt-7b-PREVIEW"));
   CHECK(llava::find_published("liuhaotian/llava-lightning-mpt-7b-PREVIEW")->type == "llava_mpt_7b");
@@ -129,8 +210,7 @@ TEST_CASE("a published model is found by its name, in any case of letters and wi
 }
 
 TEST_CASE("every type of the table of published models is one of the library's") {
-  const std::set<std::string_view> types{"",
-                                         "llava_0_7b",
+  const std::set<std::string_view> types{"llava_0_7b",
                                          "llava_0_13b",
                                          "llava_1_7b",
                                          "llava_1_13b",
@@ -147,6 +227,18 @@ TEST_CASE("every type of the table of published models is one of the library's")
                                          "llava_rlhf_7b",
                                          "llava_rlhf_13b",
                                          "llava_med_1_5_7b",
+                                         "llava_1_5_s2_7b",
+                                         "llava_1_5_s2_13b",
+                                         "llava_1_336_7b",
+                                         "llava_llama_2_336_7b",
+                                         "llava_llama_2_336_13b",
+                                         "llava_next_llama_3_8b",
+                                         "llava_next_qwen_72b",
+                                         "llava_next_qwen_110b",
+                                         "llava_next_interleave_qwen_0_5b",
+                                         "llava_next_interleave_qwen_7b",
+                                         "llava_next_video_7b",
+                                         "llava_next_video_34b",
                                          "bakllava_7b"};
   for (const llava::published_model& m : llava::published_models) CHECK(types.count(m.type) == 1);
 }

@@ -24,6 +24,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 import gguf_models
 import tiny_tokenizer
 import vicuna_template
+from golden_projectors import make_projector
 from golden_tokenizers import write_tokenizer
 
 TEMPLATE = tiny_tokenizer.SYSTEM + " USER: {} ASSISTANT:"
@@ -69,6 +70,12 @@ class Spec:
     inside: bool = False
     tower: str = ""  # siglip: a SigLIP tower for every shape; without it, only for stretch
     canvases: list = field(default_factory=list)  # of any resolution: width and height of each
+    feature: str = ""  # mm_vision_select_feature of several layers
+    scales: list = field(default_factory=list)  # of S2, the sides at which the tower sees an image
+    words: str = ""  # the tokenizer; empty: that of text_type
+    rows: int = 0  # of the embedding table, beyond the tokens
+    keys: dict = field(default_factory=dict)  # of the original layout's config.json, beside the usual ones
+    template: str = TEMPLATE
     cases: tuple = tuple(CASES)
 
     @property
@@ -78,6 +85,21 @@ class Spec:
     @property
     def image_token(self):
         return -200 if self.layout in ("original", "gguf") else self.image_id
+
+    @property
+    def layers(self):
+        """The hidden states whose features the projector reads, side by side."""
+        states = self.vision_numbers()["num_hidden_layers"] + 1
+        if self.feature.startswith("slicefour"):
+            return list(range(states // 4 + self.layer, states, states // 4))
+        if self.feature:
+            return [-2, -5, -8, -11, 6]
+        return self.layer
+
+    @property
+    def feature_width(self):
+        selected = len(self.layers) if isinstance(self.layers, list) else 1
+        return self.vision_numbers()["hidden_size"] * selected * max(1, len(self.scales))
 
     @property
     def pinpoints(self):
@@ -90,10 +112,10 @@ class Spec:
         if self.canvases:
             return LlavaNextImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side},
                                               image_grid_pinpoints=self.pinpoints)
-        return self.tower_processor()
+        return self.tower_processor(self.scales[-1] if self.scales else side)
 
-    def tower_processor(self):
-        side = self.vision_numbers()["image_size"]
+    def tower_processor(self, side=0):
+        side = side or self.vision_numbers()["image_size"]
         if self.siglip:
             kind = SquaredSiglip if self.shape == "pad" else SiglipImageProcessorPil
             return kind(size={"height": side, "width": side})
@@ -118,6 +140,12 @@ SMALL = {"vision": {"hidden_size": 24, "intermediate_size": 48, "num_attention_h
                     "patch_size": 7},
          "text": {"intermediate_size": 64, "num_key_value_heads": 2},
          "canvases": [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]}
+TINY_VISION = {"hidden_size": 8, "intermediate_size": 12, "num_attention_heads": 2, "image_size": 28, "patch_size": 7}
+SMALLEST = {"vision": TINY_VISION, "canvases": SMALL["canvases"],
+            "text": {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2, "num_key_value_heads": 1}}
+LLAMA3 = ("<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nAnswer.<|eot_id|>"
+          "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n")
+CHATML = "<|im_start|>system\nAnswer.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 LLAMA3_ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
                "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
 SPECS = [
@@ -160,6 +188,20 @@ SPECS = [
          text={"tie_word_embeddings": False}),
     Spec("text_mpt", layout="text", vision=None, text_type="mpt",
          text={"d_model": 16, "n_heads": 4}),
+    Spec("clip_layers", text_type="qwen2", shape="crop", layer=[-2, 0, 2], rows=12, cases=("one", "text"),
+         vision=TINY_VISION, text=SMALLEST["text"]),
+    Spec("original_llama3", layout="original", words="llama3", inside=True, shape="crop", cases=("one", "text"),
+         template=LLAMA3, keys={"unfreeze_mm_vision_tower": None, "mm_tunable_parts": "mm_vision_tower,mm_mlp_adapter"},
+         **SMALLEST | {"text": SMALLEST["text"] | {"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}}),
+    Spec("original_qwen2", layout="original", text_type="qwen2", inside=True, shape="crop", rows=12,
+         cases=("one", "text"), template=CHATML,
+         keys={"model_type": "llava", "architectures": ["LlavaQwenForCausalLM"]}, **SMALLEST),
+    Spec("original_slices", layout="original", text_type="qwen2", feature="slicefour_patch", inside=True,
+         projector="mlp2x_res2x_gelu", cases=("one", "text"), vision=TINY_VISION | {"num_hidden_layers": 7},
+         text=SMALLEST["text"] | {"tie_word_embeddings": True}),
+    Spec("original_s2", layout="original", text_type="qwen2", scales=[35, 70, 105], inside=True, projector="pooler",
+         cases=("one", "text"), text=SMALLEST["text"] | {"tie_word_embeddings": True},
+         vision=TINY_VISION | {"image_size": 35}, keys={"s2": True, "s2_scales": "105,35,70"}),
     Spec("gguf_llama", layout="gguf", cases=("one", "text"),
          vision={"image_size": 28, "patch_size": 7, "intermediate_size": 64},
          text={"hidden_size": 32, "intermediate_size": 256, "num_key_value_heads": 2}),
@@ -171,22 +213,6 @@ SPECS = [
 ]
 
 # --- models -----------------------------------------------------------------------------------------------------------
-
-
-class Projector(torch.nn.Module):
-    """The projectors of the original program that transformers does not have."""
-
-    def __init__(self, kind, width, hidden):
-        super().__init__()
-        depth = {"identity": 0, "linear": 1}.get(kind) if kind in ("identity", "linear") else int(kind[3])
-        self.layers = torch.nn.Sequential()
-        for i in range(depth):
-            if i:
-                self.layers.append(torch.nn.GELU())
-            self.layers.append(torch.nn.Linear(hidden if i else width, hidden))
-
-    def forward(self, features):
-        return self.layers(features)
 
 
 def text_config(spec, vocab):
@@ -204,15 +230,15 @@ def empty_model(spec, vocab):
                          if spec.canvases else (transformers.LlavaConfig, transformers.LlavaForConditionalGeneration))
     config = config_kind(
         vision_config=vision, text_config=text_config(spec, vocab), image_token_index=spec.image_id,
-        vision_feature_layer=spec.layer, vision_feature_select_strategy=spec.select,
+        vision_feature_layer=spec.layers, vision_feature_select_strategy=spec.select,
         multimodal_projector_bias=spec.projector_bias,
         tie_word_embeddings=spec.text.get("tie_word_embeddings", False),
         **({"image_grid_pinpoints": spec.pinpoints} if spec.canvases else {}))
     config._attn_implementation = "eager"
     model = kind(config)
     if spec.layout == "original":
-        model.model.multi_modal_projector = Projector(spec.projector, vision.hidden_size,
-                                                      config.text_config.hidden_size)
+        model.model.multi_modal_projector = make_projector(spec.projector, spec.feature_width,
+                                                           config.text_config.hidden_size)
     return model
 
 
@@ -228,7 +254,7 @@ def randomise(model, seed):
         elif "embed" in name:
             p.data = noise if p.dim() == 2 else noise / np.sqrt(p[0].numel())
         else:
-            p.data = 1.6 * noise / np.sqrt(p.shape[1])
+            p.data = 1.6 * noise / np.sqrt(p[0].numel())
 
 
 def file_names(spec, tensors):
@@ -243,7 +269,8 @@ def file_names(spec, tensors):
     original = {"model.language_model.": own,
                 "model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
                 "model.multi_modal_projector.layers.":
-                    own + ("mm_projector." if spec.projector.startswith("mlp") else "mm_projector/")}
+                    own + ("mm_projector." if spec.projector.startswith("mlp") else "mm_projector/"),
+                "model.multi_modal_projector.": own + "mm_projector."}
     out = {}
     for name, tensor in tensors.items():
         for prefix, other in {"hf": old, "hf_new": new, "original": original}[spec.layout].items():
@@ -272,10 +299,12 @@ def save_weights(tensors, folder, shards=1):
 def original_config(spec, model):
     """Returns config.json as LLaVA's training writes it: the language model's own, with LLaVA's keys."""
     about = model.config.text_config.to_dict() | {
-        "model_type": {"llama": "llava"}.get(spec.text_type, f"llava_{spec.text_type}"), "mm_vision_tower": "tower",
-        "mm_hidden_size": spec.vision_numbers()["hidden_size"], "mm_projector_type": spec.projector,
+        "model_type": {"llama": "llava", "qwen2": "llava_qwen"}.get(spec.text_type, f"llava_{spec.text_type}"),
+        "mm_vision_tower": "tower",
+        "mm_hidden_size": spec.feature_width, "mm_projector_type": spec.projector,
         "mm_vision_select_layer": spec.layer,
-        "mm_vision_select_feature": "patch" if spec.select == "default" or spec.siglip else "cls_patch",
+        "mm_vision_select_feature":
+            spec.feature or ("patch" if spec.select == "default" or spec.siglip else "cls_patch"),
         "mm_use_im_start_end": False, "mm_use_im_patch_token": False, "use_mm_proj": True,
         "tokenizer_padding_side": "right", "unfreeze_mm_vision_tower": spec.inside}
     if spec.shape == "pad":
@@ -283,13 +312,13 @@ def original_config(spec, model):
     if spec.canvases:
         about |= {"image_aspect_ratio": "anyres", "mm_patch_merge_type": "spatial_unpad",
                   "image_grid_pinpoints": str([tuple(c) for c in spec.canvases])}
-    return about
+    return about | spec.keys
 
 
 def build(spec, seed, folder):
     """Writes the folder. Returns the model with exactly the stored weights."""
     vocab = write_tokenizer(spec, folder)
-    model = empty_model(spec, vocab)
+    model = empty_model(spec, vocab + spec.rows)
     randomise(model, seed)
     if spec.layout == "gguf":
         gguf_models.write(spec, model, folder, seed)
@@ -315,4 +344,6 @@ def build(spec, seed, folder):
             spec.processor().save_pretrained(folder)
             vicuna_template.write(folder)
     save_weights(names, folder, spec.shards)
+    if spec.layout == "original" and spec.rows:
+        model.resize_token_embeddings(vocab)  # as LLaVA's program does when it has loaded a model
     return model.eval()

@@ -7,6 +7,8 @@ import tokenizers
 
 import tiny_tokenizer
 
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+          r"\s+(?!\S)|\s+")
 QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
          r"\s+(?!\S)|\s+")
 
@@ -25,6 +27,27 @@ def write_byte_level(folder, size):
     made.add_special_tokens([AddedToken(t, normalized=False)
                              for t in ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>")])
     made.save(str(folder / "tokenizer.json"), pretty=False)
+    return made
+
+
+def write_llama3(folder, size):
+    """Trains, writes and returns a small tokenizer like Llama 3's, which adds a BOS."""
+    from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, processors, trainers
+    made = tokenizers.Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(LLAMA3), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    made.decoder = decoders.ByteLevel()
+    made.train_from_iterator(tiny_tokenizer.ENGLISH.splitlines(), trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    made.add_special_tokens([AddedToken(t, normalized=False) for t in (
+        "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")])
+    made.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", made.token_to_id("<|begin_of_text|>"))])
+    made.save(str(folder / "tokenizer.json"), pretty=False)
+    (folder / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>",
+        "eos_token": "<|end_of_text|>"}) + "\n")
     return made
 
 
@@ -48,8 +71,11 @@ def write_tokenizer(spec, folder):
     if spec.text_type == "mpt":
         spec.image_id = write_neox(folder, 290).get_vocab_size()  # no id: the original cuts the text at <image>
         return spec.image_id
+    if spec.words == "llama3":
+        spec.image_id = write_llama3(folder, 290).get_vocab_size()
+        return spec.image_id
     if spec.text_type == "qwen2":
-        made = write_byte_level(folder, 420)
+        made = write_byte_level(folder, 290 if spec.text_numbers(0)["hidden_size"] < 20 else 420)
         spec.image_id = made.token_to_id("<image>")
         return made.get_vocab_size()
     tiny_tokenizer.PIECES = 400
@@ -77,15 +103,18 @@ class Original:
 
 
 class OriginalFast:
-    """The same with a tokenizer that adds no BOS."""
+    """The same with a fast tokenizer, which may add a BOS to every part."""
 
     def __init__(self, folder):
         self.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.bos = self.tokenizer.token_to_id("<|begin_of_text|>")
 
     def encode(self, text):
-        ids = []
-        for number, part in enumerate(text.split("<image>")):
-            ids += ([-200] if number else []) + self.tokenizer.encode(part).ids
+        parts = [self.tokenizer.encode(part).ids for part in text.split("<image>")]
+        added = 1 if parts[0] and parts[0][0] == self.bos else 0
+        ids = parts[0][:added]
+        for number, part in enumerate(parts):
+            ids += ([-200] if number else []) + part[added:]
         return ids
 
 

@@ -3,15 +3,15 @@
 
     python3 tests/oracle/goldens.py [NAME…]                 makes all of them, or these (torch, transformers,
                                                             sentencepiece, tokenizers, Pillow, safetensors, gguf)
-    python3 tests/oracle/goldens.py original_anyres gguf_llama gguf_qwen2
+    python3 tests/oracle/goldens.py original_anyres original_llama3 original_qwen2 gguf_llama gguf_qwen2
                                                             with Pillow 12, which LLaVA's own program resizes with
 
 Each folder is a model in one of the layouts of golden_models.py, with golden.json (cases: prompt, pictures) and
 golden.safetensors: picture.<name> (H, W, 3), <case>.pixel_values, .features, .image_tokens, .input_ids, .logits (last
 rows), .greedy (64 tokens, no eos). The image processors are those that use Pillow. With any resolution the squares, and
-the image tokens, of a case's images follow each other; the second case has no pixel_values, and original folders have
-none at all (image_plans.py has their squares). A seed is used only if the logits of all greedy tokens are clearly above
-the second best.
+the image tokens, of a case's images follow each other. The second case has no pixel_values. Original folders of any
+resolution or with S2 have none at all (image_plans.py has the squares). A seed is used only if the logits of all greedy
+tokens are clearly above the second best.
 """
 import json
 import pathlib
@@ -26,7 +26,7 @@ import transformers
 from PIL import Image
 from safetensors.torch import save_file
 
-from golden_models import CASES, SPECS, TEMPLATE, build
+from golden_models import CASES, SPECS, build
 from golden_tokenizers import tokenizer_for
 
 OUT = pathlib.Path(__file__).resolve().parents[1] / "data" / "goldens"
@@ -45,11 +45,28 @@ def pictures():
     return made
 
 
-def features_of(model, pixels):
-    """Returns the hidden state that the projector reads."""
-    config = model.config
-    hidden = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[config.vision_feature_layer]
-    return hidden[:, 1:] if config.vision_feature_select_strategy == "default" else hidden
+def features_of(model, pixels, scales=()):
+    """Returns the hidden states that the projector reads, side by side: of several layers, and of S2's scales."""
+    config, layers = model.config, model.config.vision_feature_layer
+
+    def encode(squares):
+        states = model.model.vision_tower(squares, output_hidden_states=True).hidden_states
+        hidden = torch.cat([states[i] for i in ([layers] if isinstance(layers, int) else layers)], dim=-1)
+        return hidden[:, 1:] if config.vision_feature_select_strategy == "default" else hidden
+
+    if not scales:
+        return encode(pixels)
+    maps = []
+    for scale in scales:
+        along, side = scale // scales[0], scales[0]
+        image = torch.nn.functional.interpolate(pixels, size=scale, mode="bicubic")
+        tiles = image.unflatten(2, (along, side)).unflatten(4, (along, side)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+        seen = encode(tiles)
+        grid = int(seen.shape[1] ** 0.5)
+        seen = seen.unflatten(1, (grid, grid)).unflatten(0, (-1, along, along)).permute(0, 5, 1, 3, 2, 4)
+        seen = torch.nn.functional.interpolate(seen.flatten(4, 5).flatten(2, 3), size=grid, mode="area")
+        maps.append(seen.flatten(2).transpose(1, 2))
+    return torch.cat(maps, dim=-1)
 
 
 def greedy(model, text, embeddings):
@@ -69,12 +86,12 @@ def greedy(model, text, embeddings):
 def run_case(model, spec, tokenizer, images, case):
     """Returns the results of all stages for one prompt, the margin of greedy(), and the number of positions."""
     stages = {}
-    ids = tokenizer.encode(TEMPLATE.format(case["question"]))
+    ids = tokenizer.encode(spec.template.format(case["question"]))
     if case["pictures"]:
         process = spec.processor()
         pixels = [torch.tensor(np.array(process(images=images[p])["pixel_values"])).float() for p in case["pictures"]]
         squares = [p[0] if spec.canvases else p for p in pixels]
-        features = features_of(model, torch.cat(squares))
+        features = features_of(model, torch.cat(squares), spec.scales)
         projected = model.model.multi_modal_projector(features)
         if spec.canvases:
             projected = model.model.pack_image_features(
@@ -84,7 +101,7 @@ def run_case(model, spec, tokenizer, images, case):
         # the case "two" covers "tall" alone
         if len(set(case["pictures"]) & {"tall"}) < len(case["pictures"]):
             stages |= {"features": features, "image_tokens": torch.cat(list(projected))}
-            if not spec.canvases or (spec.layout != "original" and len(squares) == 1):
+            if not spec.scales and (not spec.canvases or (spec.layout != "original" and len(squares) == 1)):
                 stages["pixel_values"] = torch.cat(squares)
     embed, rows, image = model.get_input_embeddings(), [], 0
     for i in ids:
@@ -127,7 +144,7 @@ def make(spec):
             stages, margin, length = run_case(model, spec, tokenizer, images, case)
             worst = min(worst, margin)
             expected |= {f"{name}.{k}": v.clone().contiguous() for k, v in stages.items()}
-            cases.append({"name": name, "prompt": TEMPLATE.format(case["question"]), "pictures": case["pictures"],
+            cases.append({"name": name, "prompt": spec.template.format(case["question"]), "pictures": case["pictures"],
                           "tokens": length})
         distinct = min(len(set(v.tolist())) for k, v in expected.items() if k.endswith("greedy"))
         if worst > 2e-4 and distinct > 8:

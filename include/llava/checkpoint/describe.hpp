@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// try_describe_model: reads the small files of a folder into a model_description.
 #pragma once
+#include <charconv>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <llava/base/guard.hpp>
@@ -21,26 +23,40 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// Reads "mlp2x_gelu" as mlp_gelu of depth 2. Any other name is kept: it may be the projector of a user's model.
+/// Reads a number of layers at the start of `name`, and the text behind it.
+inline bool read_layers(std::string_view& name, std::string_view after, int& n) {
+  const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), n);
+  name.remove_prefix(static_cast<std::size_t>(end - name.data()));
+  if (failure != std::errc() || n < 1 || !name.starts_with(after)) return false;
+  name.remove_prefix(after.size());
+  return true;
+}
+
+/// Reads "mlp2x_gelu" as mlp_gelu of depth 2, and "mlp2x_res3x_gelu" as mlp_res_gelu with 3 blocks. Any other name is
+/// kept: it may be the projector of a user's model.
 inline void read_projector_type(std::string_view name, model_description& d) {
   d.projector_type = name;
   d.projector.depth = 1;
-  if (name.size() < 10 || !name.starts_with("mlp") || !name.ends_with("x_gelu")) return;
-  const std::string_view digits = name.substr(3, name.size() - 9);
-  int depth = 0;
-  for (char c : digits) {
-    if (c < '0' || c > '9' || depth > 100) return;
-    depth = depth * 10 + (c - '0');
+  int depth = 0, blocks = 0;
+  if (!name.starts_with("mlp")) return;
+  name.remove_prefix(3);
+  if (!read_layers(name, "x_", depth)) return;
+  if (name == "gelu") {
+    d.projector_type = "mlp_gelu";
+  } else {
+    if (!name.starts_with("res")) return;
+    name.remove_prefix(3);
+    if (!read_layers(name, "x_", blocks) || name != "gelu") return;
+    d.projector_type = "mlp_res_gelu";
   }
-  if (depth < 1) return;
-  d.projector_type = "mlp_gelu";
-  d.projector.depth = depth;
+  d.projector.depth = depth, d.projector.blocks = blocks;
 }
 
 /// `type`: llava; llava_next, which takes any resolution; or llava_next_video, which takes videos too.
 inline result<void> try_describe_llava_hf(const std::string& folder, const json_object& root, std::string_view type,
                                           model_description& d) {
-  const bool has_video = type == "llava_next_video";
+  // Some uploads of llava_next_video say llava_next.
+  const bool has_video = type == "llava_next_video" || (type == "llava_next" && root.has("spatial_pool_mode"));
   d.has_vision = true;
   LLAVA_TRY(text, root.object("text_config"));
   LLAVA_CHECK(try_read_text_config(text, "llama", d));
@@ -54,10 +70,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   } else {
     d.vision_activation = "quick_gelu";  // CLIP-L/14-336, the defaults of vision_config
   }
-  const json_value* layer = root.find("vision_feature_layer");
-  if (layer && layer->is_array()) return root.unsupported("vision_feature_layer", "a list", "one layer");
-  d.vision.select_layer = -2;
-  LLAVA_CHECK(root.read("vision_feature_layer", d.vision.select_layer));
+  LLAVA_CHECK(try_read_feature_layers(root, d.vision));
   std::string select = "default";
   LLAVA_CHECK(root.read("vision_feature_select_strategy", select));
   if (select != "default" && select != "full")
@@ -68,7 +81,7 @@ inline result<void> try_describe_llava_hf(const std::string& folder, const json_
   std::string projector = "mlp2x_gelu";  // transformers' only type; a variant names its own with LLaVA's key
   LLAVA_CHECK(root.read("mm_projector_type", projector));
   read_projector_type(projector, d);
-  d.projector.vision_hidden = d.vision.hidden;
+  d.projector.vision_hidden = d.vision.feature_width();
   d.projector.hidden = d.text.hidden;
   LLAVA_CHECK(root.read("multimodal_projector_bias", d.projector.bias));
   std::string activation = "gelu";
@@ -100,7 +113,10 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   if (!folder_exists(where)) where = tower;
   if (!folder_exists(where) && looks_like_hub_id(tower)) where = cached_snapshot(tower);
   bool inside = false;
+  std::string trained;  // LLaVA-NeXT's: parts of the model
   LLAVA_CHECK(root.read("unfreeze_mm_vision_tower", inside));
+  LLAVA_CHECK(root.read("mm_tunable_parts", trained));
+  inside = inside || trained.find("mm_vision_tower") != std::string::npos;
   if (folder_exists(where) && file_exists(where + "/config.json")) {
     LLAVA_TRY(json, json_document::try_read(where + "/config.json"));
     const json_object about = json.root();
@@ -116,22 +132,24 @@ inline result<void> try_describe_original(const std::string& folder, const json_
                                          "fetch it with `hf download ",
                                          tower, "`"));
   }
-  LLAVA_CHECK(root.read("mm_vision_select_layer", d.vision.select_layer));
-  std::string select = "patch", shape, projector = "linear";
-  LLAVA_CHECK(root.read("mm_vision_select_feature", select));
-  if (select != "patch" && select != "cls_patch")
-    return root.unsupported("mm_vision_select_feature", select, "patch or cls_patch");
-  d.vision.select = select == "patch" ? feature_select::patch : feature_select::cls_patch;
-  if (!d.vision.class_token) d.vision.select_layer = -2;  // SigLIP ignores mm_vision_select_layer
+  LLAVA_CHECK(try_read_original_selection(root, d.vision));
+  LLAVA_CHECK(try_read_scales(root, d.vision));
+  std::string shape, projector = "linear";
   LLAVA_CHECK(root.read("mm_projector_type", projector));
   read_projector_type(projector, d);
-  d.projector.vision_hidden = d.vision.hidden;
+  d.projector.vision_hidden = d.vision.feature_width();
   d.projector.hidden = d.text.hidden;
   LLAVA_CHECK(root.read("mm_use_im_start_end", d.image_start_end));
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
   LLAVA_CHECK(try_read_original_preprocessing(where, d.vision, shape == "pad", d.image));
+  if (d.vision.scales.count > 0) d.image.resize = d.image.crop = d.vision.input();
   LLAVA_CHECK(try_read_original_tiling(root, shape, d.vision.image, d.image));
+  if (d.vision.scales.count > 0 && d.image.tiling.count > 0)
+    return root.unsupported("s2", "true", "false with any resolution");
   LLAVA_CHECK(try_read_original_video(root, d));
+  const bool has_class_token = d.vision.class_token && d.vision.select == feature_select::cls_patch;
+  if (d.projector_type == "pooler" && (has_class_token || d.image.tiling.merge != tile_merge::flat))
+    return root.unsupported("mm_projector_type", "pooler", "another one with cls_patch, or with a spatial merge");
   LLAVA_CHECK(root.read("tokenizer_model_max_length", d.longest_prompt));
   if (root.has("tokenizer_model_max_length") && d.longest_prompt < 1)
     return root.wrong("tokenizer_model_max_length", "at least 1");
@@ -209,9 +227,9 @@ inline result<model_description> try_describe_model(const std::string& folder, c
     if (!base.empty())
       d.slow_tokenizer = detail::name_has(d.model_name, "lora") || !detail::name_has(d.model_name, "mpt");
     LLAVA_CHECK(detail::try_confirm_rules(d, file));
-    if (d.has_vision && d.image.crop != d.vision.image)
+    if (d.has_vision && d.image.crop != d.vision.input())
       return fail(errc::mismatch, text_of("llava: ", folder, " prepares images of ", d.image.crop,
-                                          " pixels, expected the tower's ", d.vision.image));
+                                          " pixels, expected the tower's ", d.vision.input()));
     return d;
   });
 }

@@ -114,9 +114,9 @@ inline bool names_conversation(std::string_view name) {
   return false;
 }
 
-/// The reference uses the fast tokenizer for models with these names, and the slow one for all others.
+/// The references use the fast tokenizer for models with these names, and the slow one for all others.
 inline bool asks_for_fast_tokenizer(const std::string& name) {
-  return name_has(name, "mistral") || name_has(name, "mpt");
+  return name_has(name, "mistral") || name_has(name, "mpt") || name_has(name, "qwen");
 }
 
 /// Whether the name of a folder, or of its repository without the owner, has `part`, in letters of any case.

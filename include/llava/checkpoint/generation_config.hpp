@@ -118,7 +118,7 @@ inline result<void> try_read_generation_config(const std::string& folder, const 
   const json_object text = root.has("text_config") ? inner : root;
   std::string type = "llama";
   LLAVA_CHECK(text.read("model_type", type));
-  if (const std::string_view kind = text_kind(type); kind == "llama" || kind == "mistral") {
+  if (const std::string_view kind = text_kind(text, type); kind == "llama" || kind == "mistral") {
     if (!text.contains("bos_token_id")) d.bos = 1;
     if (!text.contains("eos_token_id")) d.eos = {2};
   }

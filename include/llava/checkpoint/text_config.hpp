@@ -24,6 +24,18 @@ inline std::string_view text_kind(std::string_view type) {
   return type == "qwen2" || type == "llava_qwen" ? "qwen2" : "";
 }
 
+/// The family of an original folder's language model. Uploads of LLaVA-NeXT may have the model_type "llava" whatever
+/// they were trained from; the class under "architectures" tells.
+inline std::string_view text_kind(const json_object& o, std::string_view type) {
+  const json_value* classes = type == "llava" ? o.find("architectures") : nullptr;
+  if (classes && !classes->items().empty()) {
+    const std::string* name = classes->items()[0].text();
+    if (name && name->find("LlavaQwenFor") != std::string::npos) return "qwen2";
+    if (name && name->find("LlavaMistralFor") != std::string::npos) return "mistral";
+  }
+  return text_kind(type);
+}
+
 /// The defaults of absent keys.
 inline text_config text_defaults(std::string_view kind) {
   text_config c;
@@ -84,7 +96,7 @@ inline result<void> try_read_window(const json_object& o, std::string_view kind,
 inline result<void> try_read_text_config(const json_object& o, std::string_view default_type, model_description& d) {
   std::string type(default_type);
   LLAVA_CHECK(o.read("model_type", type));
-  const std::string_view kind = text_kind(type);
+  const std::string_view kind = text_kind(o, type);
   if (kind.empty()) return o.unsupported("model_type", type, "llama, mistral, qwen2, mpt or LLaVA on one of these");
   if (kind == "mpt") return try_read_mpt_config(o, d);
   text_config c = text_defaults(kind);

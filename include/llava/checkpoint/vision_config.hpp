@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Reads the configuration of a vision tower as transformers' CLIPVisionConfig and SiglipVisionConfig define it.
+/// Reads the configuration of a vision tower as transformers' CLIPVisionConfig and SiglipVisionConfig define it, and
+/// which of its layers are features: one, or several side by side.
 #pragma once
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -41,6 +47,79 @@ inline result<void> try_read_vision_config(const json_object& o, model_descripti
   int channels = 3;
   LLAVA_CHECK(o.read("num_channels", channels));
   if (channels != 3) return o.unsupported("num_channels", std::to_string(channels), "3");
+  return {};
+}
+
+/// Reads vision_feature_layer of transformers' layout: a layer, or a list of layers.
+inline result<void> try_read_feature_layers(const json_object& root, vision_config& c) {
+  const char* key = "vision_feature_layer";
+  const json_value* v = root.find(key);
+  if (!v || !v->is_array()) return root.read(key, c.select_layer);
+  const std::vector<json_value>& layers = v->items();
+  const error wrong = root.wrong(key, text_of("a layer, or a list of 1 to ", 1 + layer_list::most, " layers"));
+  if (layers.empty() || layers.size() > std::size_t{1 + layer_list::most}) return wrong;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto layer = layers[i].integer();
+    if (!layer || *layer < INT32_MIN || *layer > INT32_MAX) return wrong;
+    (i == 0 ? c.select_layer : c.more_layers.of[i - 1]) = static_cast<int>(*layer);
+  }
+  c.more_layers.count = static_cast<int>(layers.size()) - 1;
+  return {};
+}
+
+/// Reads mm_vision_select_layer and mm_vision_select_feature. Two features of LLaVA-NeXT are of several layers:
+/// slicefour_… of four, a quarter of the hidden states apart, the first mm_vision_select_layer behind a quarter;
+/// slice_m25811_f6_… of −2, −5, −8, −11 and 6.
+inline result<void> try_read_original_selection(const json_object& root, vision_config& c) {
+  const char* key = "mm_vision_select_feature";
+  std::string select = "patch";
+  LLAVA_CHECK(root.read("mm_vision_select_layer", c.select_layer));
+  LLAVA_CHECK(root.read(key, select));
+  constexpr std::string_view four = "slicefour_", five = "slice_m25811_f6_";
+  std::string_view which = select;
+  const bool is_four = which.starts_with(four), is_five = which.starts_with(five);
+  which.remove_prefix(is_four ? four.size() : is_five ? five.size() : 0);
+  if (which != "patch" && which != "cls_patch")
+    return root.unsupported(key, select, "patch or cls_patch, alone or behind slicefour_ or slice_m25811_f6_");
+  c.select = which == "patch" ? feature_select::patch : feature_select::cls_patch;
+  if (!c.class_token) {
+    c.select_layer = -2;  // LLaVA-NeXT's program ignores both keys with SigLIP
+  } else if (is_five) {
+    c.select_layer = -2, c.more_layers = {4, {-5, -8, -11, 6}};
+  } else if (is_four) {
+    const std::int64_t states = std::int64_t{c.layers} + 1, step = states / 4, first = step + c.select_layer,
+                       last = first + 3 * step;
+    if (step < 1 || first < -states || last >= states || last + step < states)
+      return root.unsupported(key, text_of(select, " of a tower with ", c.layers, " layers"),
+                              "layers and a mm_vision_select_layer that make four slices");
+    c.select_layer = static_cast<int>(first), c.more_layers.count = 3;
+    for (int i = 0; i < 3; ++i) c.more_layers.of[i] = static_cast<int>(first + (i + 1) * step);
+  }
+  return {};
+}
+
+/// Reads the scales of S2, "336,672,1008" in any order. LLaVA-NeXT's program ignores them with SigLIP.
+inline result<void> try_read_scales(const json_object& root, vision_config& c) {
+  const char* key = "s2_scales";
+  bool s2 = false;
+  std::string text = "336,672,1008";
+  LLAVA_CHECK(root.read("s2", s2));
+  LLAVA_CHECK(root.read(key, text));
+  if (!s2 || !c.class_token) return {};
+  if (c.select == feature_select::cls_patch)
+    return root.unsupported("mm_vision_select_feature", "cls_patch", "patch, with s2");
+  const char *at = text.data(), *last = text.data() + text.size();
+  for (bool more = true; more; ++c.scales.count) {
+    const error wrong = root.wrong(key, text_of("1 to ", scale_list::most, " sides in pixels, separated by commas"));
+    if (c.scales.count == scale_list::most) return wrong;
+    while (at != last && *at == ' ') ++at;
+    auto [end, failure] = std::from_chars(at, last, c.scales.of[c.scales.count]);
+    while (end != last && *end == ' ') ++end;
+    more = failure == std::errc() && end != last && *end == ',';
+    if (failure != std::errc() || (end != last && !more)) return wrong;
+    at = end + (more ? 1 : 0);
+  }
+  std::sort(c.scales.of, c.scales.of + c.scales.count);
   return {};
 }
 

@@ -33,6 +33,11 @@ struct llava_1_336_13b : llava_1_13b {
   static constexpr auto vision = llava_1_5_13b::vision;
 };
 
+/// LLaVA v1 at 336 pixels on Vicuna-7B v1.3, of which only the projector is published.
+struct llava_1_336_7b : llava_1_7b {
+  static constexpr auto vision = llava_1_5_7b::vision;
+};
+
 /// LLaVA v0, the first upload of 7B; v1 with another template.
 struct llava_0_7b : llava_1_7b {
   using conversation = of_checkpoint<llava_v0>;
@@ -51,6 +56,15 @@ struct llava_llama_2_7b : llava_1_7b {
 struct llava_llama_2_13b : llava_1_13b {
   static constexpr auto text = llava_1_5_13b::text;
   using conversation = of_checkpoint<llava_llama_2>;
+};
+
+/// LLaVA on Llama-2-chat at 336 pixels, of which only the projectors are published.
+struct llava_llama_2_336_7b : llava_llama_2_7b {
+  static constexpr auto vision = llava_1_5_7b::vision;
+};
+/// The same on Llama-2-13B-chat.
+struct llava_llama_2_336_13b : llava_llama_2_13b {
+  static constexpr auto vision = llava_1_5_13b::vision;
 };
 
 /// LLaVA on MPT-7B-chat: LLaVA-Lightning-MPT-7B-preview. MPT has no head of its own: MosaicML's program multiplies

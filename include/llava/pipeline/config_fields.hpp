@@ -20,7 +20,8 @@ constexpr void each_field(const vision_config*, Visit&& visit) {
   visit("vision.heads", &c::heads), visit("vision.layers", &c::layers), visit("vision.ffn", &c::ffn);
   visit("vision.eps", &c::eps), visit("vision.class_token", &c::class_token), visit("vision.pre_norm", &c::pre_norm);
   visit("vision.patch_bias", &c::patch_bias);
-  visit("vision.select_layer", &c::select_layer), visit("vision.select", &c::select);
+  visit("vision.select_layer", &c::select_layer), visit("vision.more_layers", &c::more_layers);
+  visit("vision.select", &c::select), visit("vision.scales", &c::scales);
 }
 /// For the language model.
 template <class Visit>
@@ -44,7 +45,7 @@ template <class Visit>
 constexpr void each_field(const projector_config*, Visit&& visit) {
   using c = projector_config;
   visit("projector.vision_hidden", &c::vision_hidden), visit("projector.hidden", &c::hidden);
-  visit("projector.depth", &c::depth), visit("projector.bias", &c::bias);
+  visit("projector.depth", &c::depth), visit("projector.blocks", &c::blocks), visit("projector.bias", &c::bias);
 }
 /// @}
 

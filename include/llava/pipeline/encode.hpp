@@ -36,9 +36,9 @@ result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>&
   const auto& tower = *stages.tower;
   const auto n = static_cast<std::ptrdiff_t>(squares.size());
   const matrix_view<float> features =
-      allocate_matrix(q, n * tower.config().features(), tower.config().hidden);  // (n·P, Dv)
+      allocate_matrix(q, n * tower.config().features(), tower.config().feature_width());  // (n·P, Dv)
   arena_scope scope(q.workspace());
-  const std::ptrdiff_t bytes = std::ptrdiff_t{3} * tower.config().image * tower.config().image;
+  const std::ptrdiff_t bytes = std::ptrdiff_t{3} * tower.config().input() * tower.config().input();
   const vector_view<std::uint8_t> rgb(q.workspace().template allocate<std::uint8_t>(n * bytes),
                                       dynamic_shape<1>(n * bytes));
   bool whole = go_on();
@@ -122,12 +122,12 @@ result<int> try_plan_encoding(Q& q, const model_stages<M, B, P>& stages, const i
     return fail(errc::mismatch,
                 text_of("llava: the projector makes ", made, " image tokens from ", features,
                         " features, expected 1 to ", context, ", the model's context; correct its rows()"));
-  LLAVA_CHECK(try_check_image_size(tower.image, tower.image, "the square that the vision tower sees"));
-  LLAVA_CHECK(try_plan_image(c, static_cast<int>(made), tower.image, tower.image));
+  LLAVA_CHECK(try_check_image_size(tower.input(), tower.input(), "the square that the vision tower sees"));
+  LLAVA_CHECK(try_plan_image(c, static_cast<int>(made), tower.input(), tower.input()));
   arena_scope scope(q.workspace());
   const matrix_view<float> tokens = allocate_matrix(q, made, stages.text->config().hidden);  // (rows, D)
   const auto squares = (std::min)(std::ptrdiff_t{most_squares(c)}, squares_at_once);
-  const std::vector<image> black(static_cast<std::size_t>(squares), image(tower.image, tower.image));
+  const std::vector<image> black(static_cast<std::size_t>(squares), image(tower.input(), tower.input()));
   LLAVA_TRY(seen, try_features(q, stages, black, [] { return true; }));
   LLAVA_CHECK(q.finish());
   coverage written(tokens);

@@ -73,8 +73,12 @@ template <class T>
 std::string difference(std::string_view name, const T& expected, const T& found) {
   return text_of(name, ": the model has ", text_of_number(expected), ", the folder has ", text_of_number(found));
 }
-/// Of two lists, the first number that differs.
-inline std::string difference(std::string_view name, const rope_factors& expected, const rope_factors& found) {
+/// Of two lists, their lengths or else the first number that differs.
+template <class List>
+requires requires(const List& list) { list.of[0]; }
+std::string difference(std::string_view name, const List& expected, const List& found) {
+  if constexpr (requires { expected.count; })
+    if (expected.count != found.count) return difference(text_of(name, ".count"), expected.count, found.count);
   std::size_t at = 0;
   while (expected.of[at] == found.of[at]) ++at;
   return difference(text_of(name, "[", at, "]"), expected.of[at], found.of[at]);

@@ -70,7 +70,7 @@ inline constexpr bool is_decoder =
 /// Whether the stages agree on the widths that they share.
 template <class M>
 constexpr bool stages_agree() {
-  return M::projection.hidden == M::text.hidden && M::projection.vision_hidden == M::vision.hidden;
+  return M::projection.hidden == M::text.hidden && M::projection.vision_hidden == M::vision.feature_width();
 }
 
 template <class M>
@@ -89,7 +89,7 @@ constexpr bool require_numbers() {
     return rules::require<&M::projection>(rules::of_projector{});
   } else {
     static_assert(stages_agree<M>(),
-                  "llava: projection.vision_hidden must be vision.hidden, and projection.hidden text.hidden");
+                  "llava: projection.vision_hidden must be vision.feature_width(), and projection.hidden text.hidden");
     return stages_agree<M>();
   }
 }

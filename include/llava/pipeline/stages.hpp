@@ -48,6 +48,11 @@ struct model_stages {
     emplace(s.text, decoder, detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
             d.tokens_only ? (std::min)(rows, tokens) : rows);
     if (!d.has_vision) return result<model_stages>(std::move(s));
+    if constexpr (!requires { M::tower::takes_scales; })
+      if (d.vision.scales.count > 0)
+        return fail(errc::unsupported, text_of("llava: ", from.path,
+                                               "/config.json: \"s2\" is true, but this model type's "
+                                               "tower takes one scale; name s2_tower as its tower"));
     typename M::vision_activation vision_activation{};
     LLAVA_CHECK(try_choose(vision_activation, "vision activation", d.vision_activation, from.path));
     s.tower.emplace(detail::numbers_from<typename numbers::vision>(d.vision), vision_activation);

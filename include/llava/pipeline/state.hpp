@@ -69,7 +69,7 @@ struct pipeline_state final : opened_model {
     const int hidden = stages.text->config().hidden;
     if (!stages.tower) return {0, 0, 0, 0, hidden};
     const vision_config& v = stages.tower->config();
-    return {v.image, v.features(), v.hidden, image_rows, hidden};
+    return {v.input(), v.features(), v.feature_width(), image_rows, hidden};
   }
   int vocab() const override { return stages.text->vocab(); }
   result<std::string> try_prompt(std::span<const message> turns) const override {

@@ -7,10 +7,11 @@
 ///   each(visit)                               visits its weights, named "vision.…": visit(name, slot, dims)
 ///   forward(queue, features, rgb, table, go_on)
 ///                                             rgb (n·S·S·3) bytes of n squares and table (3, 256), the normalised
-///                                             value of each byte by channel, -> features (n·config().features(), Dv),
-///                                             those of a square independent of the others. `go_on` is called before
-///                                             every layer; if it returns false, so does forward. n is 1 unless the
-///                                             model takes any resolution
+///                                             value of each byte by channel, -> features (n·P, k·Dv), those of a
+///                                             square independent of the others: S = config().input(), P =
+///                                             config().features(), k·Dv = config().feature_width(). `go_on` is called
+///                                             before every layer; if it returns false, so does forward. n is 1 unless
+///                                             the model takes any resolution
 /// Only ops read elements. Models name one as `using tower =`; docs/adding-a-model.md.
 #pragma once
 #include <concepts>

@@ -4,6 +4,8 @@
 ///
 ///   rgb (S·S·3) -> patches (P, 3·p·p) -> tokens (1 + P, Dv) -> layers_run() of the layers -> features (P, Dv)
 ///
+/// With more_layers the features of several layers stand side by side: (P, k·Dv).
+///
 /// Several squares are one product in every linear layer; attention stays inside a square, so a square's features do
 /// not depend on the others (R14).
 ///
@@ -68,29 +70,39 @@ class vit {
       layers_[i].each(visit, "vision.encoder.layers." + std::to_string(i) + ".", *n_);
   }
 
-  /// Computes the features (n·features(), Dv) of n squares. rgb (n·S·S·3) bytes and table (3, 256) are in the backend's
-  /// memory. `go_on` is called before every layer. If it returns false, so does forward, and the features are not
-  /// written.
+  /// Computes the features (n·features(), k·Dv) of n squares. rgb (n·S·S·3) bytes and table (3, 256) are in the
+  /// backend's memory. `go_on` is called before every layer. If it returns false, so does forward, and the features are
+  /// not all written.
   template <class Q, class GoOn>
   bool forward(Q& q, matrix_view<float> features, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
                GoOn&& go_on) const {
-    arena_scope scope(q.workspace());
     const std::ptrdiff_t bytes = std::ptrdiff_t{3} * n_->image * n_->image;  // of a square
-    const std::ptrdiff_t squares = rgb.size() < bytes ? 1 : rgb.size() / bytes, tokens = n_->tokens();
-    const matrix_view<float> h = allocate_matrix(q, squares * tokens, n_->hidden);  // (n·(1 + P), Dv)
-    for (std::ptrdiff_t i = 0; i < squares; ++i) {
+    const std::ptrdiff_t squares = rgb.size() < bytes ? 1 : rgb.size() / bytes;
+    const auto cut = [&](std::ptrdiff_t i, matrix_view<operand_of<B, F>> patches) {
       const std::ptrdiff_t size = i + 1 < squares ? bytes : rgb.size() - i * bytes;
-      embed(q, rows_of(h, i * tokens, tokens), {rgb.data() + i * bytes, dynamic_shape<1>(size)}, table);
-    }
+      const vector_view<const std::uint8_t> square(rgb.data() + i * bytes, dynamic_shape<1>(size));
+      patchify(q, patches, square, table, n_->image, n_->patch);
+    };
+    return forward_patches(q, features, squares, cut, go_on);
+  }
+
+  /// The same of squares whose patches cut(i, patches) writes: the (P, 3·p·p) of square i.
+  template <class Q, class Cut, class GoOn>
+  bool forward_patches(Q& q, matrix_view<float> features, std::ptrdiff_t squares, Cut&& cut, GoOn&& go_on) const {
+    arena_scope scope(q.workspace());
+    const std::ptrdiff_t tokens = n_->tokens();
+    const matrix_view<float> h = allocate_matrix(q, squares * tokens, n_->hidden);  // (n·(1 + P), Dv)
+    for (std::ptrdiff_t i = 0; i < squares; ++i)
+      embed(q, rows_of(h, i * tokens, tokens), [&](matrix_view<operand> patches) { cut(i, patches); });
     if (n_->pre_norm) pre_norm_.forward(q, h, h, n_->eps);
 
+    int state = 0;
+    select(q, features, h, state);
     for (const auto& layer : layers_) {
       if (!go_on()) return false;
       run(q, h, layer);
+      select(q, features, h, ++state);
     }
-    const std::ptrdiff_t from = n_->select == feature_select::patch ? first_patch() : 0, rows = n_->features();
-    for (std::ptrdiff_t i = 0; i < squares; ++i)
-      copy(q, rows_of(features, i * rows, rows), rows_of(matrix_view<const float>(h), i * tokens + from, rows));
     return true;
   }
 
@@ -99,12 +111,24 @@ class vit {
 
   int first_patch() const { return n_->class_token ? 1 : 0; }
 
-  /// Computes the tokens h (1 + P, Dv) of one square before the first norm.
+  /// Copies a hidden state h (n·(1 + P), Dv) to the columns of the features that it is selected for.
   template <class Q>
-  void embed(Q& q, matrix_view<float> h, vector_view<const std::uint8_t> rgb, matrix_view<const float> table) const {
+  void select(Q& q, matrix_view<float> features, matrix_view<const float> h, int state) const {
+    const std::ptrdiff_t from = n_->select == feature_select::patch ? first_patch() : 0, rows = n_->features();
+    for (int s = 0; s < n_->selected(); ++s) {
+      if (n_->selected_state(s) != state) continue;
+      const matrix_view<float> to = columns_of(features, std::ptrdiff_t{s} * n_->hidden, n_->hidden);
+      for (std::ptrdiff_t i = 0; i * n_->tokens() < h.extent(0); ++i)
+        copy(q, rows_of(to, i * rows, rows), rows_of(h, i * n_->tokens() + from, rows));
+    }
+  }
+
+  /// Computes the tokens h (1 + P, Dv) of one square before the first norm.
+  template <class Q, class Cut>
+  void embed(Q& q, matrix_view<float> h, Cut&& cut) const {
     arena_scope scope(q.workspace());
     const matrix_view<operand> patches = allocate_matrix<operand>(q, n_->patches(), n_->patch_values());  // (P, 3·p·p)
-    patchify(q, patches, rgb, table, n_->image, n_->patch);
+    cut(patches);
     patches_.forward(q, rows_of(h, first_patch(), n_->patches()), patches);
     if (n_->class_token) copy(q, rows_of(h, 0, 1), class_token_.matrix());
     add(q, h, positions_.matrix());

@@ -1,4 +1,4 @@
-// EXPECT: llava: projection.vision_hidden must be vision.hidden, and projection.hidden text.hidden
+// EXPECT: llava: projection.vision_hidden must be vision.feature_width(), and projection.hidden text.hidden
 // SPDX-License-Identifier: Apache-2.0
 #include <llava.hpp>
 
