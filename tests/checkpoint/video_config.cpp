@@ -68,6 +68,10 @@ TEST_CASE("transformers' llava_next_video: absent keys have the defaults of Llav
   CHECK(more->video.pool_mode == spatial_pool::max);
   CHECK(more->video.pool_stride == 4);
   CHECK(more->video_token == 7);
+  const auto named_otherwise = described("next", R"("spatial_pool_mode": "average",)");  // as some uploads are
+  REQUIRE(named_otherwise);
+  CHECK((named_otherwise->has_video && named_otherwise->video_token == 32000));
+  CHECK_FALSE(described("next", "")->has_video);
 }
 
 TEST_CASE("R1: keys of video that cannot be used are errors that name file and key") {

@@ -318,6 +318,10 @@ class Info(unittest.TestCase):
                          ("llava::llava_mpt_7b", "MPT-7B-chat", "mpt"))
         self.assertEqual(said["tower"], "openai/clip-vit-large-patch14")
         self.assertEqual(said["licence"], "CC BY-NC-SA 4.0")
+        next = {k: v.strip() for k, v in self.about("lmms-lab/llava-next-110b").items()}
+        self.assertEqual((next["type"], next["conversation"], next["licence"], next["tower"]),
+                         ("llava::llava_next_qwen_110b", "qwen_1_5", "Tongyi Qianwen License Agreement, of its base",
+                          "in its files"))
         delta = self.about("LLaVA-7b-delta-v0")
         self.assertIn("a delta", delta["form"])
         self.assertIn("LLaMA-7B, to be given with --model-base", delta["base"])

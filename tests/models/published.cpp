@@ -60,6 +60,19 @@ std::string differences(const std::string& keys, int pixels) {
   return differences_of<M>(f);
 }
 
+/// The same of a folder in transformers' layout; `text`: keys of text_config, `more`: other keys.
+template <class M>
+std::string differences_in_llava_hf(const std::string& text, const std::string& more) {
+  temporary_folder f("published");
+  f.write("config.json", R"({"image_grid_pinpoints": [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]],
+    "projector_hidden_act": "gelu", "vision_config": {"hidden_size": 1024, "image_size": 336, "intermediate_size": 4096,
+    "model_type": "clip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14,
+    "projection_dim": 768, "vocab_size": 32000}, "vision_feature_layer": -2, "vision_feature_select_strategy": "default",
+    "text_config": {)" + text +
+                             "}, " + more + "}");
+  return differences_of<M>(f);
+}
+
 /// The same of a SigLIP tower.
 template <class M>
 std::string differences_on_siglip(const std::string& keys) {
@@ -133,6 +146,26 @@ TEST_CASE("the types of LLaVA-NeXT have the numbers of their uploads' config.jso
   CHECK(differences<llava::llava_next_video_34b>(anyres + video + yi_34b, 336) == "");
   CHECK(differences<llava::llava_next_video_7b_hf>(
             anyres + video + shape_7b + llama_2 + R"(, "rope_scaling": {"factor": 2.5, "type": "linear"})", 336) == "");
+}
+
+TEST_CASE("the types of LLaVA-NeXT have the numbers of llava-hf's config.json") {
+  const std::string next = R"("model_type": "llava_next", "image_token_index": 7)";
+  CHECK(differences_in_llava_hf<llava::llava_next_llama_3_8b>(
+            R"("model_type": "llama", "intermediate_size": 14336, "num_key_value_heads": 8, "rms_norm_eps": 1e-05,
+               "rope_theta": 500000.0, "max_position_embeddings": 8192, "vocab_size": 128320)",
+            next) == "");
+  CHECK(differences_in_llava_hf<llava::llava_next_qwen_110b>(
+            R"("model_type": "qwen2", "hidden_size": 8192, "intermediate_size": 49152, "max_position_embeddings": 32768,
+               "max_window_layers": 70, "num_attention_heads": 64, "num_hidden_layers": 80, "num_key_value_heads": 8,
+               "rope_theta": 1000000.0, "sliding_window": 32768, "use_sliding_window": false, "vocab_size": 152064)",
+            next) == "");
+  const std::string pool = R"(, "spatial_pool_mode": "average", "spatial_pool_out_channels": 1024,
+      "spatial_pool_stride": 2)";  // with a model_type of images, as uploads have
+  CHECK(differences_in_llava_hf<llava::llava_next_video_34b>(R"("model_type": "llama", )" + yi_34b, next + pool) == "");
+  CHECK(differences_in_llava_hf<llava::llava_next_video_7b_hf>(
+            R"("model_type": "llama", "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "vocab_size": 32064,
+               "rope_scaling": {"factor": 2.5, "type": "linear"})",
+            R"("model_type": "llava_next_video", "image_token_index": 32001)" + pool) == "");
 }
 
 namespace {
