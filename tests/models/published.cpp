@@ -224,7 +224,7 @@ TEST_CASE("the published models as types have the reference's conversation for t
   CHECK(talks_as<llava::llava_next_interleave_qwen_0_5b>("llava-next-interleave-qwen-0.5b"));
   CHECK(talks_as<llava::llava_next_video_7b>("LLaVA-NeXT-Video-7B-DPO"));
   CHECK(talks_as<llava::llava_next_video_34b>("LLaVA-NeXT-Video-34B"));
-  CHECK(llava::conversation_of_model("LLaVA-NeXT-Video-7B-32K") == "mistral_instruct");
+  CHECK(talks_as<llava::llava_1_6_mistral_7b>("LLaVA-NeXT-Video-7B-32K"));
 }
 
 TEST_CASE("a published model is found by its name, in any case of letters and with an owner or a path") {

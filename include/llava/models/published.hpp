@@ -85,6 +85,8 @@ inline constexpr published_model published_models[] = {
      detail::licences::llama_2_of_base},
     {"LLaVA-NeXT-Video-7B-DPO", "llava_next_video_7b", published_form::model, "Vicuna-7B v1.5", "",
      detail::licences::llama_2_of_base},
+    {"LLaVA-NeXT-Video-7B-32K", "llava_1_6_mistral_7b", published_form::model, "Mistral-7B-Instruct-v0.2", "",
+     detail::licences::apache_of_base},
     {"LLaVA-NeXT-Video-34B", "llava_next_video_34b", published_form::model, "Nous-Hermes-2-Yi-34B", "",
      detail::licences::apache_of_base},
     {"LLaVA-NeXT-Video-34B-DPO", "llava_next_video_34b", published_form::model, "Nous-Hermes-2-Yi-34B", "",
