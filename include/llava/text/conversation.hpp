@@ -40,12 +40,13 @@ struct conversation_form {
 };
 
 namespace detail {
+// detail::template_texts is another class (chat_template_texts.hpp).
 template <class Style>
-std::string prompt_in_style(const template_texts& texts, std::span<const message> turns) {
+std::string prompt_in_style(const llava::template_texts& texts, std::span<const message> turns) {
   return Style::prompt(texts, turns);
 }
 template <class Style>
-std::string_view stop_of_style(const template_texts& texts) {
+std::string_view stop_of_style(const llava::template_texts& texts) {
   return Style::stop(texts);
 }
 template <class T>
