@@ -131,12 +131,21 @@ enum class tile_merge : std::uint8_t {
   flat,     ///< one square after another
   spatial,  ///< the whole image, then the tiles as one map, row by row
   unpad,    ///< the same, without the map's padding and with a newline after each of its rows
+  pool,     ///< as spatial, with the largest values of each 2 × 2 block of the map in its place
 };
 
-/// "flat", "spatial" or "spatial_unpad", as in LLaVA's config.json.
+/// "flat", "spatial", "spatial_unpad" or "spatial_maxpool2x2", as in LLaVA's config.json.
 constexpr std::string_view name_of(tile_merge m) {
-  return m == tile_merge::flat ? "flat" : m == tile_merge::spatial ? "spatial" : "spatial_unpad";
+  constexpr std::string_view names[] = {"flat", "spatial", "spatial_unpad", "spatial_maxpool2x2"};
+  return names[static_cast<int>(m)];
 }
+
+/// How an image comes onto its canvas (image_aspect_ratio of LLaVA's config.json).
+enum class canvas_fit : std::uint8_t {
+  contain,  ///< whole, centred on black (anyres)
+  pad,      ///< padded to a square with the mean colour first, and resized to the canvas (LLaVA-NeXT: highres)
+  cover,    ///< its shorter side has the canvas' length; the rest of its longer side is cut off (crop_split)
+};
 
 /// A canvas that an image is fitted to, in pixels.
 struct canvas_size {
@@ -153,6 +162,7 @@ struct tiling_config {
 
   canvas_size canvases[most_canvases] = {};
   int count = 0;  ///< number of canvases; 0: an image is one square
+  canvas_fit fit = canvas_fit::contain;
   tile_merge merge = tile_merge::flat;
   int shrinks_to = 0;          ///< in squares; 0: never
   bool whole_image = true;     ///< false: the tiles alone (LLaVA-NeXT: "nobase")
@@ -160,6 +170,8 @@ struct tiling_config {
 
   friend constexpr bool operator==(const tiling_config&, const tiling_config&) = default;
   constexpr bool has_newline() const { return count > 0 && merge == tile_merge::unpad; }
+  /// The most rows of which an image token is made.
+  constexpr int terms() const { return merge == tile_merge::pool || shrinks_to > 0 ? 4 : 1; }
 };
 
 /// Preprocessing of images. The defaults are CLIP's. `crop` must be the tower's vision_config::image.

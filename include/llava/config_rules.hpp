@@ -46,6 +46,15 @@ constexpr bool tiles_hold(const image_config& c) {
   return true;
 }
 
+/// Whether the one canvas of an image that is padded or cut off can be merged. LLaVA-NeXT assumes 2 × 2 tiles then.
+constexpr bool fit_holds(const image_config& c) {
+  const tiling_config& t = c.tiling;
+  if (t.count == 0 || t.fit == canvas_fit::contain) return true;
+  const auto [width, height] = t.canvases[0];
+  return t.count == 1 && width == height &&
+         (t.merge == tile_merge::flat || (t.fit == canvas_fit::pad && width == 2 * c.crop));
+}
+
 LLAVA_RULE(vision_image, vision_config, "llava: vision.image must be between 1 and 16384 pixels",
            c.image > 0 && c.image <= 16384);
 LLAVA_RULE(vision_patch, vision_config, "llava: vision.patch must be between 1 and vision.image pixels",
@@ -120,6 +129,10 @@ LLAVA_RULE(image_tiles, image_config,
            tiles_hold(c));
 LLAVA_RULE(image_shrinks_to, image_config, "llava: image.tiling.shrinks_to must be between 0 (never) and 256 squares",
            c.tiling.shrinks_to >= 0 && c.tiling.shrinks_to <= 256);
+LLAVA_RULE(image_fit, image_config,
+           "llava: image.tiling must have one canvas, a square, if its fit is pad or cover; its merge must be flat, "
+           "unless its fit is pad and the canvas has 2 x 2 tiles",
+           fit_holds(c));
 LLAVA_RULE(image_tiled_size, image_config, "llava: image.resize must equal image.crop for any resolution",
            c.tiling.count == 0 || c.resize == c.crop);
 
@@ -150,7 +163,7 @@ using of_text = list<text_vocab, text_hidden, text_layers, text_heads, text_kv_h
                      text_context, text_eps, text_rope_theta, text_rope_factor, text_rope_frequencies, text_rope_yarn,
                      text_rope_attention, text_rope_short, text_window, text_alibi>;
 using of_image = list<image_resize, image_crop, image_std, image_filter, image_canvases, image_tiles, image_shrinks_to,
-                      image_tiled_size>;
+                      image_fit, image_tiled_size>;
 using of_video = list<video_stride>;
 using of_projector = list<projector_widths, projector_depth, projector_blocks>;
 

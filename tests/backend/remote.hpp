@@ -176,6 +176,10 @@ void mix_rows(queue& q, P... p) {
   q.later([=](auto& s) { mix_rows(s, p...); });
 }
 template <class... P>
+void max_rows(queue& q, P... p) {
+  q.later([=](auto& s) { max_rows(s, p...); });
+}
+template <class... P>
 void add(queue& q, P... p) {
   q.later([=](auto& s) { add(s, p...); });
 }

@@ -72,6 +72,57 @@ TEST_CASE("an original folder: mm_patch_merge_type") {
   CHECK(merge("\"mm_patch_merge_type\": \"spatial\",") == std::pair(tile_merge::spatial, true));
   CHECK(merge("\"mm_patch_merge_type\": \"spatial_nobase\",") == std::pair(tile_merge::spatial, false));
   CHECK(merge("\"mm_patch_merge_type\": \"spatial_unpad_nobase\",") == std::pair(tile_merge::unpad, false));
+  CHECK(merge("\"mm_patch_merge_type\": \"spatial_maxpool2x2\",") == std::pair(tile_merge::pool, true));
+  CHECK(merge("\"mm_patch_merge_type\": \"spatial_unpad_maxpool2x2_nobase\",") == std::pair(tile_merge::pool, false));
+}
+
+TEST_CASE("an original folder: highres and crop_split of LLaVA-NeXT") {
+  changed folder("original_anyres", "config.json");
+  const std::string three =
+      "\"image_aspect_ratio\": \"anyres\",\n \"mm_patch_merge_type\": \"spatial_unpad\",\n "
+      "\"image_grid_pinpoints\": " +
+      std::string(list);
+  const auto image = [&](const std::string& keys) {
+    const auto d = folder.with(three, keys);
+    if (!d) FAIL(d.error().what());
+    return d->image;
+  };
+  const std::string highres = "\"image_aspect_ratio\": \"highres\", ",
+                    split = "\"image_aspect_ratio\": \"crop_split\", ",
+                    sides = "\"image_crop_resolution\": 84, \"image_split_resolution\": 28",
+                    unpad = "\"mm_patch_merge_type\": \"spatial_unpad\", ";
+  const auto padded = image(highres + unpad + "\"image_grid_pinpoints\": \"28, 56,28\"");
+  CHECK(canvases(padded.tiling) == std::vector<canvas_size>{{56, 56}});
+  CHECK(padded.tiling.fit == llava::canvas_fit::pad);
+  CHECK(padded.tiling.merge == tile_merge::unpad);
+  CHECK(padded.tiling.whole_image);
+  CHECK(padded.filter == llava::resampling::bicubic);
+  const auto cut = image(split + sides);
+  CHECK(canvases(cut.tiling) == std::vector<canvas_size>{{84, 84}});
+  CHECK(cut.tiling.fit == llava::canvas_fit::cover);
+  CHECK(cut.tiling.merge == tile_merge::flat);
+  CHECK_FALSE(cut.tiling.whole_image);
+  CHECK(cut.filter == llava::resampling::lanczos);
+
+  const std::string text_of_sides = "\"image_grid_pinpoints\" must be a text of sides such as 448,672, for highres",
+                    rule = "image.tiling must have one canvas, a square, if its fit is pad or cover";
+  for (const auto& [keys, fragment] : {
+           std::pair{highres + "\"image_grid_pinpoints\": \"56,\"", text_of_sides},
+           {highres + "\"image_grid_pinpoints\": \"56,x\"", text_of_sides},
+           {highres + "\"image_grid_pinpoints\": \"-56\"", text_of_sides},
+           {highres + "\"image_grid_pinpoints\": \"99999999999\"", text_of_sides},
+           {highres + "\"image_grid_pinpoints\": \"\"", text_of_sides},
+           {highres + "\"mm_hidden_size\": 24", text_of_sides},
+           {highres + "\"image_grid_pinpoints\": \"57\"", std::string("the sides of a canvas of image.tiling must be")},
+           {highres + unpad + "\"image_grid_pinpoints\": \"84\"", rule},
+           {split + unpad + sides, rule},
+           {split + "\"image_split_resolution\": 28", std::string("\"image_crop_resolution\" must be at least 1")},
+           {split + "\"image_crop_resolution\": 84, \"image_split_resolution\": 14",
+            std::string("\"image_split_resolution\" must be the side of the tower, 28, for crop_split")},
+       }) {
+    INFO(keys);
+    CHECK(folder.error_with(three, keys).find(fragment) != std::string::npos);
+  }
 }
 
 TEST_CASE("an original folder: anyres_max_N") {
@@ -145,8 +196,7 @@ TEST_CASE("R1: keys of any resolution that cannot be used are errors that name f
            row{"original_anyres", "config.json", list, "[[28, 8400]]", "hold at most 256 tiles"},
            row{"original_anyres", "config.json", merge, "\"temporal\"",
                "\"mm_patch_merge_type\" is temporal, expected"},
-           row{"original_anyres", "config.json", merge, "\"spatial_maxpool2x2\"", "expected a merge without pooling"},
-           row{"original_anyres", "config.json", aspect, "\"highres\"", "\"image_aspect_ratio\" is highres, expected"},
+           row{"original_anyres", "config.json", aspect, "\"highres\"", "must be a text of sides such as 448,672"},
            row{"original_anyres", "config.json", aspect, "\"pad\"", "is spatial_unpad without anyres, expected flat"},
            row{"original_anyres", "tower/preprocessor_config.json", "\"shortest_edge\": 28", "\"shortest_edge\": 30",
                "image.resize must equal image.crop for any resolution"},

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Plans of images against LLaVA's own program and transformers (tests/oracle/image_plans.py).
-#include <llava/image/plan.hpp>
-#include <llava/image/preprocess.hpp>
-
 #include <map>
 #include <utility>
 
-#include "images.hpp"
+#include "plans.hpp"
 
 namespace {
 
-struct setting {
-  llava::image_config config;
-  int rows = 0;  // image tokens of a square
-};
+using plans::setting, plans::size_sequence, plans::planned, plans::check_pixels;
 
 /// Canvases are (width, height) in LLaVA's program and (height, width) in transformers.
 setting make(std::initializer_list<std::pair<int, int>> canvases, int side, int grid, llava::tile_merge merge,
@@ -51,32 +45,6 @@ setting shrinking(int side, int grid, int squares) {
   return s;
 }
 
-/// The sizes of image_plans.py.
-class size_sequence {
- public:
-  std::pair<int, int> next() {
-    static constexpr std::uint32_t limits[][2] = {{64, 64}, {700, 700}, {3000, 3000}, {9000, 64}, {64, 9000}};
-    const auto& [across, down] = limits[number_++ % 5];
-    const int width = next_below(across), height = next_below(down);
-    return {width, height};
-  }
-  std::size_t number() const { return number_; }
-
- private:
-  int next_below(std::uint32_t limit) {
-    state_ = state_ * 1664525u + 1013904223u;
-    return static_cast<int>(1 + (state_ >> 8) % limit);
-  }
-  std::uint32_t state_ = 1;
-  std::size_t number_ = 0;
-};
-
-llava::image_plan planned(const setting& s, int width, int height) {
-  auto plan = llava::try_plan_image(s.config, s.rows, width, height);
-  if (!plan) FAIL(plan.error().what());
-  return *std::move(plan);
-}
-
 void check_block(const setting& s, size_sequence& sizes, std::istringstream& line) {
   std::size_t first = 0;
   long all_squares = 0, all_tokens = 0, squares = 0, tokens = 0;
@@ -95,20 +63,6 @@ void check_block(const setting& s, size_sequence& sizes, std::istringstream& lin
   CHECK(squares == all_squares);
   CHECK(tokens == all_tokens);
   CHECK(images::crc({reinterpret_cast<const std::uint8_t*>(numbers.data()), 4 * numbers.size()}) == expected);
-}
-
-void check_pixels(const setting& s, std::istringstream& line) {
-  std::string kind, expected;
-  int seed = 0, width = 0, height = 0;
-  REQUIRE(line >> kind >> seed >> width >> height);
-  const auto squares =
-      llava::try_cut_squares(images::draw(kind, seed, width, height), s.config, planned(s, width, height));
-  REQUIRE(squares);
-  for (const llava::image& square : *squares) {
-    REQUIRE(line >> expected);
-    CHECK(images::crc(square) == expected);
-  }
-  CHECK_FALSE(line >> expected);
 }
 
 void check_program(const std::string& file, bool original) {

@@ -109,6 +109,22 @@ TEST_CASE("R15: mix_rows matches double; a negative index is no term", "[ops]") 
   });
 }
 
+TEST_CASE("max_rows: the largest of each column; a negative index is no term, NaN is kept", "[ops]") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for_each_backend([&]<class B>() {
+    device<B> d;
+    const auto x = d.put(std::vector<float>{1, -2, 3, -4, -5, 6, 0, nan, -9, -7, -8, -9}, 4);
+    const auto from = d.put(std::vector<std::int32_t>{0, 1, 2, -1, 3, -1, -1, -1, -1, 1, 3, 1}, 4);
+    const auto y = d.put(std::vector<float>(12, 9.f), 4);
+    max_rows(d.queue, y.matrix(), matrix_view<const float>(x.matrix()), matrix_view<const std::int32_t>(from.matrix()));
+    const auto got = d.get(y);
+    CHECK(std::isnan(got[1]));
+    const std::vector<float> expected{1, 0, 6, -7, -8, -9, 9, 9, 9, -4, -5, 6};
+    for (std::size_t i = 0; i < 12; ++i)
+      if (i != 1) CHECK(got[i] == expected[i]);
+  });
+}
+
 TEST_CASE("patchify: patches in row order; inside a patch by channel, row, column", "[ops]") {
   const int side = GENERATE(4, 5);  // for 5, the last row and column are in no patch
   constexpr int patch = 2;

@@ -201,6 +201,10 @@ TEST_CASE("shapes: rows", "[ops]") {
             [&](auto& q) { mix_rows(q, m(4, 16), x(9, 16), four(5, 2), x(5, 2)); });
     refuses("llava: mix_rows: weights is (4, 3), expected (4, 2), since from is (4, 2)",
             [&](auto& q) { mix_rows(q, m(4, 16), x(9, 16), four(4, 2), x(4, 3)); });
+    refuses("llava: max_rows: y is (4, 15), expected (4, 16), since x is (9, 16)",
+            [&](auto& q) { max_rows(q, m(4, 15), x(9, 16), four(4, 2)); });
+    refuses("llava: max_rows: from is (5, 2), expected (4, 2), since y is (4, 16)",
+            [&](auto& q) { max_rows(q, m(4, 16), x(9, 16), four(5, 2)); });
     refuses("llava: add: x is (4, 15), expected (4, 16), since y is (4, 16)",
             [](auto& q) { add(q, m(4, 16), x(4, 15)); });
     refuses("llava: copy: x is (5, 16), expected (4, 16), since y is (4, 16)",
@@ -262,7 +266,8 @@ TEST_CASE("queue: after an error no op runs until finish() has returned it", "[o
   });
 }
 
-TEST_CASE("embed, gather_rows and mix_rows: an index beyond the last row is an error and writes nothing", "[ops]") {
+TEST_CASE("embed, gather_rows, mix_rows and max_rows: an index beyond the last row is an error and writes nothing",
+          "[ops]") {
   for_each_backend([]<class B>() {
     device<B> d;
     const auto table = d.put(random_values<f16>(5 * 3, 1), 5);
@@ -285,6 +290,11 @@ TEST_CASE("embed, gather_rows and mix_rows: an index beyond the last row is an e
     ran = d.queue.finish();
     REQUIRE_FALSE(ran);
     CHECK(ran.error().sentence() == "llava: mix_rows: from[1, 1] is 7, expected less than the number of rows, 2");
+    max_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
+             matrix_view<const std::int32_t>(some.matrix()));
+    ran = d.queue.finish();
+    REQUIRE_FALSE(ran);
+    CHECK(ran.error().sentence() == "llava: max_rows: from[1, 1] is 7, expected less than the number of rows, 2");
     CHECK(d.get(y) == std::vector<float>(6, 9.f));
   });
 }

@@ -3,7 +3,8 @@
 ///
 /// image_grid_pinpoints is a list of two numbers each: width and height in LLaVA's own files, height and width in
 /// those of transformers. LLaVA's may be a string instead: a list in Python's form, "[(336, 672), …]", or a range of
-/// LLaVA-NeXT, "(1x1),...,(6x6)", in sides of the tower.
+/// LLaVA-NeXT, "(1x1),...,(6x6)", in sides of the tower. With LLaVA-NeXT's "highres" it is a text of sides, "448,672",
+/// of which the largest counts.
 #pragma once
 #include <algorithm>
 #include <charconv>
@@ -106,10 +107,46 @@ template <class File>
 result<void> try_read_merge(const File& file, const char* key, const std::string& merge, tiling_config& t) {
   const auto has = [&](std::string_view part) { return merge.find(part) != std::string::npos; };
   if (merge != "flat" && !merge.starts_with("spatial"))
-    return file.unsupported(key, merge, "flat, spatial or spatial_unpad");
-  if (has("maxpool2x2")) return file.unsupported(key, merge, "a merge without pooling");
-  t.merge = merge == "flat" ? tile_merge::flat : has("unpad") ? tile_merge::unpad : tile_merge::spatial;
+    return file.unsupported(key, merge, "flat, spatial, spatial_unpad or spatial_maxpool2x2");
+  t.merge = merge == "flat"     ? tile_merge::flat
+            : has("maxpool2x2") ? tile_merge::pool  // before unpad, as in LLaVA-NeXT
+            : has("unpad")      ? tile_merge::unpad
+                                : tile_merge::spatial;
   t.whole_image = merge == "flat" || !has("nobase");
+  return {};
+}
+
+/// Reads the one canvas of "highres": the largest side of a text such as "448,672".
+inline result<void> try_read_largest_side(const json_object& o, tiling_config& c) {
+  std::string sides;
+  LLAVA_CHECK(o.read(canvases_key, sides));
+  const error wrong = o.wrong(canvases_key, "a text of sides such as 448,672, for highres");
+  int largest = 0;
+  for (std::size_t at = 0; at <= sides.size();) {
+    const std::size_t end = (std::min)(sides.find(',', at), sides.size());
+    std::string_view side = std::string_view(sides).substr(at, end - at);
+    while (!side.empty() && side.front() == ' ') side.remove_prefix(1);
+    while (!side.empty() && side.back() == ' ') side.remove_suffix(1);
+    int n = 0;
+    const auto [last, failure] = std::from_chars(side.data(), side.data() + side.size(), n);
+    if (failure != std::errc() || last != side.data() + side.size() || n < 1) return wrong;
+    largest = (std::max)(largest, n), at = end + 1;
+  }
+  c.fit = canvas_fit::pad, c.canvases[c.count++] = {largest, largest};
+  return {};
+}
+
+/// Reads the one canvas of "crop_split". side: the tower's.
+inline result<void> try_read_split_canvas(const json_object& o, int side, image_config& c) {
+  int canvas = 0, split = 0;
+  LLAVA_CHECK(o.read("image_crop_resolution", canvas));
+  LLAVA_CHECK(o.read("image_split_resolution", split));
+  if (canvas < 1) return o.wrong("image_crop_resolution", "at least 1, for crop_split");
+  if (split != side)
+    return o.wrong("image_split_resolution", text_of("the side of the tower, ", side, ", for crop_split"));
+  c.tiling.fit = canvas_fit::cover, c.tiling.canvases[c.tiling.count++] = {canvas, canvas};
+  c.tiling.whole_image = false;
+  c.filter = resampling::lanczos;
   return {};
 }
 
@@ -120,8 +157,11 @@ inline result<void> try_read_original_tiling(const json_object& root, const std:
   std::string merge = "flat";
   LLAVA_CHECK(root.read(merge_key, merge));
   if (!shape.starts_with("anyres")) {
-    if (shape == "highres" || shape == "crop_split")
-      return root.unsupported(aspect_key, shape, "anyres, anyres_max_9 and the like, pad or square");
+    if (shape == "highres" || shape == "crop_split") {
+      LLAVA_CHECK(try_read_merge(root, merge_key, merge, c.tiling));
+      c.filter = resampling::bicubic;
+      return shape == "highres" ? try_read_largest_side(root, c.tiling) : try_read_split_canvas(root, side, c);
+    }
     if (merge != "flat") return root.unsupported(merge_key, text_of(merge, " without anyres"), "flat");
     return {};
   }

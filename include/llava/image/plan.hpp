@@ -5,9 +5,10 @@
 /// Any resolution, as in LLaVA-1.6: of several canvases the one is chosen that keeps most pixels of the image, and of
 /// those the one with the least waste. The image is fitted to it, centred on black, and cut into tiles row by row. The
 /// image tokens of the tiles, g × g of each, form one map. Every merge is one gather of rows from [image tokens of all
-/// squares; newline]; where a map is shrunk, of weighted rows. Sources: haotian-liu/LLaVA (mm_utils.py, llava_arch.py),
-/// LLaVA-NeXT's version of them, and transformers' LlavaNext and LlavaOnevision; where they round differently,
-/// tiling_config states whose rule counts.
+/// squares; newline]: of one row a token, of several weighted rows where a map is shrunk, or of the largest values of
+/// several rows where it is pooled. LLaVA-NeXT has two other ways onto a canvas (canvas_fit). Sources:
+/// haotian-liu/LLaVA (mm_utils.py, llava_arch.py), LLaVA-NeXT's version of them, and transformers' LlavaNext and
+/// LlavaOnevision; where they round differently, tiling_config states whose rule counts.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -21,9 +22,11 @@ LLAVA_BEGIN
 inline constexpr std::int64_t image_token_limit = 1 << 24;
 
 /// One square of an image: the image is resized to width × height pixels, and the square's left upper corner lies at
-/// (left, top) of it. The square is black where the image is not.
+/// (left, top) of it. The square is black where the image is not. `padded`: the image is padded to a square with the
+/// mean colour before it is resized.
 struct image_tile {
   int width = 0, height = 0, left = 0, top = 0;
+  bool padded = false;
   friend bool operator==(const image_tile&, const image_tile&) = default;
 };
 
@@ -31,8 +34,9 @@ struct image_tile {
 struct image_plan {
   std::vector<image_tile> tiles;         ///< empty: one square, by image_config::shape
   int tokens = 0;                        ///< image tokens of the image
-  std::vector<std::int32_t> token_rows;  ///< (tokens) rows of [squares; newline]; empty: the squares' rows, in order
-  std::vector<float> weights;            ///< (tokens, 4), if token_rows is (tokens, 4): a token is a weighted sum
+  int terms = 1;                         ///< rows of which a token is made
+  std::vector<std::int32_t> token_rows;  ///< (tokens, terms) rows of [squares; newline], −1: none; empty: all squares'
+  std::vector<float> weights;  ///< (tokens, terms): a token is their weighted sum; empty: their largest values
 
   int squares() const { return tiles.empty() ? 1 : static_cast<int>(tiles.size()); }
 };

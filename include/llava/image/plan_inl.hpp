@@ -68,14 +68,52 @@ inline map_part unpadded(const tiling_config& c, int rows, int columns, int widt
   return part;
 }
 
+/// The size of an image whose shorter side is that of the square canvas.
+inline canvas_size covering_size(const canvas_size& canvas, int width, int height) {
+  const double aspect = static_cast<double>(width) / height;
+  if (aspect > 1) return {static_cast<int>(canvas.width * aspect), canvas.height};
+  return {canvas.width, static_cast<int>(canvas.height / aspect)};
+}
+
+/// Half of n ≥ 0, rounded to the even number: Python's round(n / 2).
+inline int half_to_even(int n) { return n / 2 + (n % 2 != 0 && n / 2 % 2 != 0 ? 1 : 0); }
+
+/// The tiles along one side of an image: the first one's corner, in pixels of the resized image, and their number.
+struct tile_run {
+  int corner, count;
+};
+
+/// The tiles in the middle of a side. The middle has `canvas` pixels; if that is odd, Pillow's crop may have one less or
+/// more.
+inline tile_run middle_tiles(int side, int canvas, int crop) {
+  const int begin = half_to_even(side - canvas), pixels = half_to_even(side + canvas) - begin;
+  return {begin + pixels % crop / 2, pixels / crop};
+}
+
+/// Appends the tiles of an image of the resized size, row by row.
+inline void append_tiles(std::vector<image_tile>& tiles, const canvas_size& resized, const tile_run& across,
+                         const tile_run& down, int crop, bool padded = false) {
+  for (int y = 0; y < down.count; ++y)
+    for (int x = 0; x < across.count; ++x)
+      tiles.push_back({resized.width, resized.height, across.corner + x * crop, down.corner + y * crop, padded});
+}
+
 /// The squares of an image on its canvas.
 inline std::vector<image_tile> tiles_of(const image_config& c, const canvas_size& canvas, int width, int height) {
-  const canvas_size fitted = fitted_size(canvas, width, height);
-  const int left = (canvas.width - fitted.width) / 2, top = (canvas.height - fitted.height) / 2;
   std::vector<image_tile> tiles;
   if (c.tiling.whole_image) tiles.push_back({c.crop, c.crop, 0, 0});
-  for (int y = 0; y < canvas.height; y += c.crop)
-    for (int x = 0; x < canvas.width; x += c.crop) tiles.push_back({fitted.width, fitted.height, x - left, y - top});
+  const int across = canvas.width / c.crop, down = canvas.height / c.crop;
+  if (c.tiling.fit == canvas_fit::pad) {
+    append_tiles(tiles, canvas, {0, across}, {0, down}, c.crop, true);
+  } else if (c.tiling.fit == canvas_fit::cover) {
+    const canvas_size size = covering_size(canvas, width, height);
+    append_tiles(tiles, size, middle_tiles(size.width, canvas.width, c.crop),
+                 middle_tiles(size.height, canvas.height, c.crop), c.crop);
+  } else {
+    const canvas_size size = fitted_size(canvas, width, height);
+    append_tiles(tiles, size, {-((canvas.width - size.width) / 2), across},
+                 {-((canvas.height - size.height) / 2), down}, c.crop);
+  }
   return tiles;
 }
 
@@ -110,10 +148,28 @@ inline interpolated interpolate(int in, int out, int i) {
   return {low, (std::min)(low + 1, in - 1), at - static_cast<float>(low)};
 }
 
-/// Appends one token as a weighted sum of up to four rows.
+/// Appends one token of up to plan.terms rows, without weights.
+inline void append_rows(image_plan& plan, std::initializer_list<int> rows) {
+  plan.token_rows.insert(plan.token_rows.end(), rows);
+  plan.token_rows.insert(plan.token_rows.end(), static_cast<std::size_t>(plan.terms) - rows.size(), -1);
+}
+
+/// Appends one token as a weighted sum of up to plan.terms rows.
 inline void append_weighted(image_plan& plan, std::initializer_list<std::pair<int, float>> rows) {
+  const std::size_t others = static_cast<std::size_t>(plan.terms) - rows.size();
   for (const auto& [row, weight] : rows) plan.token_rows.push_back(row), plan.weights.push_back(weight);
-  for (std::size_t i = rows.size(); i < 4; ++i) plan.token_rows.push_back(-1), plan.weights.push_back(0.f);
+  plan.token_rows.insert(plan.token_rows.end(), others, -1), plan.weights.insert(plan.weights.end(), others, 0.f);
+}
+
+/// Appends one token, interpolated between four of a part of the map.
+inline void append_interpolated(image_plan& plan, const tile_map& map, const map_part& part, const interpolated& down,
+                                const interpolated& across) {
+  const int above = part.top + down.low, below = part.top + down.high;
+  const int left = part.left + across.low, right = part.left + across.high;
+  append_weighted(plan, {{map.row(above, left), (1 - down.weight) * (1 - across.weight)},
+                         {map.row(above, right), (1 - down.weight) * across.weight},
+                         {map.row(below, left), down.weight * (1 - across.weight)},
+                         {map.row(below, right), down.weight * across.weight}});
 }
 
 /// a // b of Python's floats.
@@ -127,17 +183,17 @@ inline void append_shrunk(image_plan& plan, const tile_map& map, const map_part&
                           int newline) {
   for (int i = 0; i < rows; ++i) {
     const interpolated down = interpolate(part.bottom - part.top, rows, i);
-    const int above = part.top + down.low, below = part.top + down.high;
-    for (int j = 0; j < columns; ++j) {
-      const interpolated across = interpolate(part.right - part.left, columns, j);
-      const int left = part.left + across.low, right = part.left + across.high;
-      append_weighted(plan, {{map.row(above, left), (1 - down.weight) * (1 - across.weight)},
-                             {map.row(above, right), (1 - down.weight) * across.weight},
-                             {map.row(below, left), down.weight * (1 - across.weight)},
-                             {map.row(below, right), down.weight * across.weight}});
-    }
+    for (int j = 0; j < columns; ++j)
+      append_interpolated(plan, map, part, down, interpolate(part.right - part.left, columns, j));
     append_weighted(plan, {{newline, 1.f}});
   }
+}
+
+/// Appends the largest values of each 2 × 2 block of a map; a last odd row or column is ignored.
+inline void append_pooled(image_plan& plan, const tile_map& map, int rows, int columns) {
+  for (int y = 0; y + 1 < rows; y += 2)
+    for (int x = 0; x + 1 < columns; x += 2)
+      append_rows(plan, {map.row(y, x), map.row(y, x + 1), map.row(y + 1, x), map.row(y + 1, x + 1)});
 }
 
 /// Sets the order of the tokens of a spatial merge. grid: the side g of a square's image tokens.
@@ -148,6 +204,11 @@ inline void merge_tiles(const image_config& c, const canvas_size& canvas, int gr
   if (c.tiling.merge == tile_merge::spatial) {
     for (int i = 0; i < map.first * square; ++i) plan.token_rows.push_back(i);
     return append_part(plan, map, {0, down * grid, 0, across * grid}, -1);
+  }
+  if (c.tiling.merge == tile_merge::pool) {
+    plan.terms = 4;
+    for (int i = 0; i < map.first * square; ++i) append_rows(plan, {i});
+    return append_pooled(plan, map, down * grid, across * grid);
   }
   const int newline = (map.first + across * down) * square;
   const map_part part = unpadded(c.tiling, down * grid, across * grid, width, height);
@@ -160,6 +221,7 @@ inline void merge_tiles(const image_config& c, const canvas_size& canvas, int gr
   }
   const int to_rows = floor_of_quotient(rows, ratio), to_columns = floor_of_quotient(columns, ratio);
   if (to_rows < 1 || to_columns < 1) return;  // no token: the references fail here as well
+  plan.terms = 4;
   for (int i = 0; i < map.first * square; ++i) append_weighted(plan, {{i, 1.f}});
   append_shrunk(plan, map, part, to_rows, to_columns, newline);
 }
@@ -168,6 +230,9 @@ inline result<image_plan> try_plan_tiles(const image_config& c, int rows, int wi
   const canvas_size canvas = best_canvas(c.tiling, width, height);
   image_plan plan;
   plan.tiles = tiles_of(c, canvas, width, height);
+  if (plan.tiles.empty())
+    return fail(errc::unsupported, text_of("llava: the middle of an image of ", width, " x ", height,
+                                           " pixels is smaller than one tile; crop it to a square"));
   const auto too_many = [&](std::int64_t tokens) {
     return fail(errc::unsupported, text_of("llava: an image of ", width, " x ", height, " pixels has ", tokens,
                                            " image tokens, expected at most ", image_token_limit));
@@ -181,7 +246,7 @@ inline result<image_plan> try_plan_tiles(const image_config& c, int rows, int wi
     return fail(errc::mismatch, text_of("llava: the image tokens of a square are ", rows,
                                         ", which is no square grid; the tiles of an image cannot be merged to a map"));
   merge_tiles(c, canvas, grid, width, height, plan);
-  plan.tokens = static_cast<int>(plan.token_rows.size() / (plan.weights.empty() ? 1 : 4));
+  plan.tokens = static_cast<int>(plan.token_rows.size()) / plan.terms;
   if (plan.tokens > image_token_limit) return too_many(plan.tokens);  // the newlines are too many
   if (plan.tokens == 0)
     return fail(errc::unsupported, text_of("llava: an image of ", width, " x ", height,

@@ -45,19 +45,22 @@ inline result<image> try_make_square(const image& img, const image_config& c) {
   return square;
 }
 
-/// The part of a resized side that a square of `crop` pixels shows, the square beginning at `corner`.
-inline resize_side tile_side(int in, int out, int crop, int corner) {
+/// The part of a resized side that a square of `crop` pixels shows, the square beginning at `corner`; `in` is resized
+/// to `out`, and the image lies in the middle of `in`.
+inline resize_side tile_side(int in, int out, int crop, int corner, int size) {
   const int from = (std::max)(corner, 0);
-  return {in, out, from, (std::min)(out, corner + crop) - from, 0, in};
+  return {in, out, from, (std::min)(out, corner + crop) - from, (in - size) / 2, size};
 }
 
 inline image cut_tile(const image& img, const image_config& c, const image_tile& t) {
-  const resize_side across = tile_side(img.width(), t.width, c.crop, t.left);
-  const resize_side down = tile_side(img.height(), t.height, c.crop, t.top);
+  const int longer = (std::max)(img.width(), img.height());
+  const int in_width = t.padded ? longer : img.width(), in_height = t.padded ? longer : img.height();
+  const resize_side across = tile_side(in_width, t.width, c.crop, t.left, img.width());
+  const resize_side down = tile_side(in_height, t.height, c.crop, t.top, img.height());
   image square(c.crop, c.crop);  // black
   if (across.count > 0 && down.count > 0)
-    resize_part(axis_function_of(c.filter), img, {}, across, down, square, across.from - t.left, down.from - t.top,
-                c.pillow);
+    resize_part(axis_function_of(c.filter), img, pad_colour(c), across, down, square, across.from - t.left,
+                down.from - t.top, c.pillow);
   return square;
 }
 

@@ -98,8 +98,8 @@ constexpr bool check_backend() {
                   "llava: the backend has no embed (contract: llava/ops/rows.hpp)");
   else if constexpr (!ops::has_rows<B>)
     static_assert(ops::has_rows<B>,
-                  "llava: the backend lacks one of gather_rows, mix_rows, add, copy, upload, download (contract: "
-                  "llava/ops/rows.hpp)");
+                  "llava: the backend lacks one of gather_rows, mix_rows, max_rows, add, copy, upload, download "
+                  "(contract: llava/ops/rows.hpp)");
   else if constexpr (!ops::has_patchify<B, typename P::vision>)
     static_assert(ops::has_patchify<B, typename P::vision>,
                   "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");

@@ -4,6 +4,8 @@
 ///   gather_rows(queue, y, x, from):  y[t] = x[from[t]] if from[t] ≥ 0, unchanged otherwise       y (T, D), x (R, D)
 ///   mix_rows(queue, y, x, from, weights): y[t] = Σ weights[t, k] · x[from[t, k]] over the k with from[t, k] ≥ 0, in
 ///                                    order; 0 without any    y (T, D), x (R, D), from and weights (T, K)
+///   max_rows(queue, y, x, from):     y[t, i] = the largest x[from[t, k], i] over the k with from[t, k] ≥ 0, unchanged
+///                                    without any; NaN if one is          y (T, D), x (R, D), from (T, K)
 ///     ids and from (T) or (T, K); an index past the last row is an error of the queue, and the op writes nothing
 ///   add(queue, y, x):                y += x                                                       both (T, D)
 ///   copy(queue, y, x):               y = x, rounded if the types differ                           same size
@@ -11,7 +13,8 @@
 ///   same number of elements on both sides, view contiguous. upload reads its source before it returns. download waits
 ///   for everything queued before it, and writes nothing if the queue has failed. Only these two give host code access
 ///   to elements.
-/// embed followed by gather_rows splices image tokens into a prompt; mix_rows interpolates between rows.
+/// embed followed by gather_rows splices image tokens into a prompt; mix_rows interpolates between rows and pools by
+/// means, max_rows by largest values.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -45,6 +48,14 @@ inline shapes mix_rows_shapes(matrix_view<const float> y, matrix_view<const floa
   s.expect({"y", y}, {y.extent(0), x.extent(1)}, operand{"x", x});
   s.expect({"from", from}, {y.extent(0), from.extent(1)}, operand{"y", y});
   s.expect({"weights", weights}, {from.extent(0), from.extent(1)}, operand{"from", from});
+  s.writes(y);
+  return s;
+}
+inline shapes max_rows_shapes(matrix_view<const float> y, matrix_view<const float> x,
+                              matrix_view<const std::int32_t> from) {
+  shapes s("max_rows");
+  s.expect({"y", y}, {y.extent(0), x.extent(1)}, operand{"x", x});
+  s.expect({"from", from}, {y.extent(0), from.extent(1)}, operand{"y", y});
   s.writes(y);
   return s;
 }
@@ -94,6 +105,7 @@ concept has_rows = requires(queue_of<B>& q, matrix_view<float> y, matrix_view<co
                             std::span<const float> in, matrix_view<const std::int32_t> some) {
   gather_rows(q, y, x, from);
   mix_rows(q, y, x, some, x);
+  max_rows(q, y, x, some);
   add(q, y, x);
   copy(q, y, x);
   upload(q, line, in);

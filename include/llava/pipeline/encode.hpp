@@ -97,17 +97,19 @@ vector_view<T> uploaded(Q& q, std::span<const T> numbers) {
   return to;
 }
 
-/// Gathers the image tokens y (T, D) of an image from x, the rows of all squares and the newline. weights: empty, or
-/// (T, 4) beside rows (T, 4).
+/// Gathers the image tokens y (T, D) of an image from x, the rows of all squares and the newline. rows (T, K): K rows of
+/// each token; weights: (T, K), or empty for their largest values.
 template <class Q>
 void merge(Q& q, matrix_view<float> y, matrix_view<const float> x, std::span<const std::int32_t> rows,
            std::span<const float> weights) {
   arena_scope scope(q.workspace());
   const vector_view<const std::int32_t> from = uploaded(q, rows);
-  if (weights.empty()) return gather_rows(q, y, x, from);
-  const dynamic_shape<2> four(y.extent(0), 4);
-  const vector_view<const float> factors = uploaded(q, weights);
-  mix_rows(q, y, x, matrix_view<const std::int32_t>(from.data(), four), matrix_view<const float>(factors.data(), four));
+  const std::ptrdiff_t terms = from.extent(0) / (std::max)(y.extent(0), std::ptrdiff_t{1});
+  if (terms == 1 && weights.empty()) return gather_rows(q, y, x, from);
+  const dynamic_shape<2> some(y.extent(0), terms);
+  const matrix_view<const std::int32_t> of_each(from.data(), some);
+  if (weights.empty()) return max_rows(q, y, x, of_each);
+  mix_rows(q, y, x, of_each, matrix_view<const float>(uploaded(q, weights).data(), some));
 }
 
 /// Runs the encoding of the largest image on a planning queue and returns the number of image tokens of a square.
@@ -144,10 +146,10 @@ result<int> try_plan_encoding(Q& q, const model_stages<M, B, P>& stages, const i
                                         "no op writes all of row ", row));
   if (c.tiling.count > 0 && c.tiling.merge != tile_merge::flat) {
     const auto most = static_cast<std::size_t>(most_image_tokens(c, static_cast<int>(made)));
-    const std::size_t terms = c.tiling.shrinks_to > 0 ? 4 : 1;
+    const auto terms = static_cast<std::size_t>(c.tiling.terms());
     const dynamic_shape<2> merged(static_cast<std::ptrdiff_t>(most), tokens.extent(1));
     merge(q, matrix_view<float>(tokens.data(), merged), tokens, std::vector<std::int32_t>(most * terms),
-          std::vector<float>(terms > 1 ? most * terms : 0));
+          std::vector<float>(c.tiling.shrinks_to > 0 ? most * terms : 0));
     LLAVA_CHECK(q.finish());
   }
   return static_cast<int>(made);

@@ -19,6 +19,12 @@ inline bool are_valid_rows(queue& q, const char* op, const char* name, vector_vi
     if (numbers(t) >= rows) return q.reject(ops::row_index_error(op, name, t, numbers(t), rows)), false;
   return true;
 }
+inline bool are_valid_rows(queue& q, const char* op, matrix_view<const std::int32_t> from, std::ptrdiff_t rows) {
+  for (std::ptrdiff_t t = 0; t < from.extent(0); ++t)
+    for (std::ptrdiff_t k = 0; k < from.extent(1); ++k)
+      if (from(t, k) >= rows) return q.reject(ops::row_index_error(op, "from", t, k, from(t, k), rows)), false;
+  return true;
+}
 }  // namespace detail
 
 template <floating F>
@@ -46,16 +52,33 @@ inline void mix_rows(queue& q, matrix_view<float> y, matrix_view<const float> x,
                      matrix_view<const float> weights) {
   if (!q.accepts(ops::mix_rows_shapes(y, x, from, weights))) return;
   q.submit([&](workers on) {
-    for (std::ptrdiff_t t = 0; t < from.extent(0); ++t)
-      for (std::ptrdiff_t k = 0; k < from.extent(1); ++k)
-        if (from(t, k) >= x.extent(0))
-          return q.reject(ops::row_index_error("mix_rows", "from", t, k, from(t, k), x.extent(0)));
+    if (!detail::are_valid_rows(q, "mix_rows", from, x.extent(0))) return;
     on.split(y.extent(0), on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t t = first; t < last; ++t) {
         std::memset(y.row(t), 0, static_cast<std::size_t>(y.extent(1)) * sizeof(float));
         for (std::ptrdiff_t k = 0; k < from.extent(1); ++k)
           if (from(t, k) >= 0)
             for (std::ptrdiff_t i = 0; i < y.extent(1); ++i) y(t, i) += weights(t, k) * x(from(t, k), i);
+      }
+    });
+  });
+}
+
+inline void max_rows(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const std::int32_t> from) {
+  if (!q.accepts(ops::max_rows_shapes(y, x, from))) return;
+  q.submit([&](workers on) {
+    if (!detail::are_valid_rows(q, "max_rows", from, x.extent(0))) return;
+    on.split(y.extent(0), on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      for (std::ptrdiff_t t = first; t < last; ++t) {
+        bool any = false;
+        for (std::ptrdiff_t k = 0; k < from.extent(1); ++k) {
+          if (from(t, k) < 0) continue;
+          for (std::ptrdiff_t i = 0; i < y.extent(1); ++i) {
+            const float v = x(from(t, k), i);
+            if (!any || v > y(t, i) || v != v) y(t, i) = v;
+          }
+          any = true;
+        }
       }
     });
   });
