@@ -48,7 +48,7 @@ inline result<void> try_read_original_video(const json_object& root, model_descr
                               {"no_token", where::no_token}},
                              c.newline));
   const tiling_config& t = d.image.tiling;
-  if (t.merge == tile_merge::spatial && (c.newline == where::grid || c.newline == where::frame))
+  if (t.merge != tile_merge::flat && !t.has_newline() && (c.newline == where::grid || c.newline == where::frame))
     return root.unsupported("mm_newline_position", c.newline == where::grid ? "grid" : "frame",
                             "one_token or no_token, because mm_patch_merge_type has no newline (unpad)");
   if (!t.has_newline()) c.newline = where::no_token;

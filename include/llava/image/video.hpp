@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/// video: frames of one video with their times. visual: what one `<image>` of a prompt stands for, an image or a video.
+/// Both are values that share their pixels, so that copies are cheap.
+///
+/// sample_frames chooses the frames of a video as LLaVA-NeXT's demo does (playground/demo/video_demo.py): one a second,
+/// or if these are too many, as many as asked for, at equal distances from the first to the last.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/base/guard.hpp>
+#include <llava/image/image.hpp>
+
+LLAVA_BEGIN
+
+/// The largest videos that are accepted.
+namespace video_limits {
+inline constexpr int frames = 1024;                                    ///< that a model sees
+inline constexpr std::int64_t pixels = std::int64_t{1} << 30;          ///< of these together, three bytes each
+inline constexpr std::int64_t length = 100000000;                      ///< frames of a file, seen or not
+inline constexpr std::int64_t decoded_pixels = std::int64_t{1} << 33;  ///< of all frames up to the last one seen
+inline constexpr std::size_t animation_bytes = std::size_t{64} << 20;  ///< of a GIF or WebP file
+}  // namespace video_limits
+
+/// Frames of a video. A folder or an animation may have frames of different sizes.
+class video {
+ public:
+  /// `times`: of each frame, in seconds, or none; `seconds`: the length of the video. Errors: no frame, an empty one, too
+  /// many; not one time for each.
+  static result<video> try_make(std::vector<image> frames, std::vector<double> times = {}, double seconds = 0);
+
+  std::span<const image> frames() const { return content_->frames; }
+  std::span<const double> times() const { return content_->times; }
+  double seconds() const { return content_->seconds; }
+  friend bool operator==(const video& a, const video& b) {
+    return a.content_ == b.content_ || a.content_->frames == b.content_->frames;
+  }
+
+ private:
+  struct content {
+    std::vector<image> frames;
+    std::vector<double> times;
+    double seconds;
+  };
+  explicit video(std::shared_ptr<const content> c) : content_(std::move(c)) {}
+  std::shared_ptr<const content> content_;
+};
+
+/// An image or a video.
+class visual {
+ public:
+  visual() = default;
+  visual(image img) : image_(std::make_shared<const image>(std::move(img))) {}
+  visual(video frames) : video_(std::make_shared<const video>(std::move(frames))) {}
+
+  bool is_video() const { return video_ != nullptr; }
+  /// The video, if it is one.
+  const video& as_video() const { return *video_; }
+  /// The image, if it is one.
+  const image& as_image() const { return *image_; }
+  friend bool operator==(const visual& a, const visual& b) {
+    const auto same = [](const auto& x, const auto& y) { return x == y || (x && y && *x == *y); };
+    return same(a.image_, b.image_) && same(a.video_, b.video_);
+  }
+
+ private:
+  std::shared_ptr<const image> image_;
+  std::shared_ptr<const video> video_;
+};
+
+/// What is asked of a reader of videos: arguments of try_sample_frames.
+struct frame_request {
+  int most = 32;
+  bool uniform = false;
+};
+
+/// The frames of a video that a model sees.
+struct frame_sample {
+  std::vector<std::int64_t> indices;  ///< ascending; one may be there more than once
+  std::vector<double> times;          ///< of each, in seconds
+  double seconds = 0;                 ///< length of the video
+};
+
+/// Chooses at most `most` of `count` frames, `rate` of which are a second. `uniform`: exactly `most` at equal distances,
+/// however few there are (force_sample of LLaVA-NeXT's config.json). Errors: a number that is not positive or too large.
+inline result<frame_sample> try_sample_frames(std::int64_t count, double rate, int most, bool uniform = false) {
+  if (most < 1 || most > video_limits::frames)
+    return fail(errc::invalid_argument,
+                text_of("llava: ", most, " frames are asked for, expected 1 to ", video_limits::frames));
+  if (count < 1 || count > video_limits::length)
+    return fail(errc::invalid_format,
+                text_of("llava: the video has ", count, " frames, expected 1 to ", video_limits::length));
+  if (!(rate > 0) || !(rate <= 1e6))
+    return fail(errc::invalid_format,
+                "llava: the video's frames per second must be a positive number, at most 1000000");
+  return guarded([&]() -> result<frame_sample> {
+    frame_sample sample;
+    sample.seconds = static_cast<double>(count) / rate;
+    const auto below = static_cast<std::int64_t>(rate);
+    const double rest = rate - static_cast<double>(below);
+    const std::int64_t second = below + (rest > 0.5 || (rest == 0.5 && below % 2 != 0) ? 1 : 0);  // Python's round
+    // Of less than a frame in two seconds the program fails; frames at equal distances are chosen.
+    if (second > 0 && (count - 1) / second + 1 <= most && !uniform) {
+      for (std::int64_t i = 0; i < count; i += second) {
+        sample.indices.push_back(i);
+        sample.times.push_back(static_cast<double>(i) / static_cast<double>(second));
+      }
+      return sample;
+    }
+    const int n = second == 0 && !uniform ? static_cast<int>((std::min)(std::int64_t{most}, count)) : most;
+    const double step = n > 1 ? static_cast<double>(count - 1) / (n - 1) : 0;  // numpy's linspace
+    for (int i = 0; i < n; ++i) {
+      const bool is_last = n > 1 && i == n - 1;
+      sample.indices.push_back(is_last ? count - 1 : static_cast<std::int64_t>(std::floor(i * step)));
+      sample.times.push_back(static_cast<double>(sample.indices.back()) / rate);
+    }
+    return sample;
+  });
+}
+
+inline result<video> video::try_make(std::vector<image> frames, std::vector<double> times, double seconds) {
+  return guarded([&]() -> result<video> {
+    if (frames.empty() || frames.size() > static_cast<std::size_t>(video_limits::frames))
+      return fail(errc::invalid_argument,
+                  text_of("llava: a video has ", frames.size(), " frames, expected 1 to ", video_limits::frames));
+    for (const image& frame : frames)
+      if (frame.empty()) return fail(errc::invalid_argument, "llava: a frame of the video is empty");
+    if (!times.empty() && times.size() != frames.size())
+      return fail(errc::invalid_argument,
+                  text_of("llava: a video of ", frames.size(), " frames has ", times.size(), " times"));
+    return video(std::make_shared<const content>(content{std::move(frames), std::move(times), seconds}));
+  });
+}
+
+namespace detail {
+
+/// Makes a video of the sampled frames. next(): the next frame of the file, from the first, as result<const image*>.
+template <class Next>
+result<video> try_collect(frame_sample sample, std::string_view name, Next&& next) {
+  std::vector<image> frames;
+  std::int64_t pixels = 0;
+  const image* frame = nullptr;
+  std::int64_t read = 0;
+  for (const std::int64_t index : sample.indices) {
+    for (; read <= index; ++read) {
+      LLAVA_TRY(found, next());
+      frame = found;
+    }
+    pixels += std::int64_t{frame->width()} * frame->height();
+    if (pixels > video_limits::pixels)
+      return fail(errc::unsupported, text_of("llava: the ", sample.indices.size(), " frames of ", name,
+                                             " have more than ", video_limits::pixels, " pixels; ask for fewer"));
+    frames.push_back(*frame);
+  }
+  return video::try_make(std::move(frames), std::move(sample.times), sample.seconds);
+}
+
+}  // namespace detail
+
+LLAVA_END
