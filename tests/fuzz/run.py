@@ -68,6 +68,12 @@ def seeds(target):
             for number, name in enumerate(CONFIGS):
                 if (folder / name).exists():
                     yield bytes([number]) + (folder / name).read_bytes()
+    elif target == "animation_file":
+        pack = (DATA / "image" / "animations.pack").read_bytes()
+        for line in (DATA / "image" / "animations.txt").read_text().splitlines():
+            words = line.split()
+            if words[0] == "file":
+                yield pack[int(words[2]):int(words[2]) + int(words[3])]
     elif target == "image_file":
         yield from images()
     elif target == "chat_template":
@@ -84,7 +90,7 @@ def run(binary, runs):
     for number, data in enumerate(seeds(binary.name)):
         (corpus / f"{number:04}").write_bytes(data)
     found = binary.parent / f"{binary.name}-"
-    limits = [] if binary.name == "image_file" else ["-malloc_limit_mb=65"]
+    limits = [] if binary.name in ("image_file", "animation_file") else ["-malloc_limit_mb=65"]
     done = subprocess.run([binary, f"-runs={runs}", "-seed=1", f"-max_len={LARGEST}", "-rss_limit_mb=4096",
                            "-timeout=20", f"-artifact_prefix={found}", *limits, corpus],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")

@@ -147,6 +147,7 @@
 #include <llava/pipeline/erase.hpp>
 #if LLAVA_TEST_IMAGE_FILES
 #include <llava/image/file.hpp>
+#include <llava/image/frames_file.hpp>
 #endif
 #if LLAVA_TEST_EIGEN
 #include <llava/backend/eigen.hpp>

@@ -4,6 +4,7 @@
 #include <llava.hpp>
 #if LLAVA_TEST_IMAGE_FILES
 #include <llava/image/file.hpp>
+#include <llava/image/frames_file.hpp>
 #endif
 
 int version_of_other();

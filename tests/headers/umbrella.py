@@ -9,7 +9,7 @@ import re
 from headers import includes, main, without_comments
 
 OPT_IN = {
-    r"llava/image/(\w+_)?file\.hpp": "links libjpeg and libpng",
+    r"llava/image/(\w+_)?file\.hpp": "links libraries of images or videos",
     r"llava/fwd\.hpp": "is for programs that do not include llava.hpp",
     r"llava/(pipeline/quantise|checkpoint/(new_folder|model_files|json_text))\.hpp":
         "writes model folders: most programs only read them",

@@ -13,8 +13,8 @@ them: the merged numbers show the order of the rows, and of pooled blocks the la
     block SETTING first squares tokens crc    64 sizes of image_plans.py's `sizes`, from the first-th; sums, and the crc
                                               of each size's squares, tokens and numbers as little-endian 32-bit
                                               integers (of a map that is shrunk: of squares and tokens alone)
-    pixels SETTING kind seed W H crc …        an image of image_files.py; the crc of each square, without the whole image
-                                              if the merge leaves it out
+    pixels SETTING kind seed W H crc …        an image of image_files.py; the crc of each square, without the whole
+                                              image if the merge leaves it out
 
 A crc is zlib.crc32. A SETTING is a name of SETTINGS. The first line names the versions.
 """
@@ -154,7 +154,7 @@ def main(checkout):
         for first in range(0, SIZES, BLOCK):
             crc = all_squares = all_tokens = 0
             for width, height in itertools.islice(size, BLOCK):
-                if "max" in aspect and min(width, height) * 100 < max(width, height):  # the program fails on some strips
+                if "max" in aspect and min(width, height) * 100 < max(width, height):  # it fails on some strips
                     width = height
                 squares, merged = program.merged(setting, width, height)
                 whole = np.concatenate([[squares, len(merged)], [] if "max" in aspect else merged.numpy()])

@@ -26,10 +26,11 @@ from next_plans import Program, numbers_of_rows
 
 SAMPLES = [(300, 30.0, 32, False), (300, 30.0, 5, False), (300, 30.0, 10, False), (300, 29.97, 8, False),
            (301, 23.976, 16, True), (5, 25.0, 8, True), (5, 25.0, 8, False), (1, 25.0, 1, True), (1, 24.0, 4, False),
-           (9000, 59.94, 32, False), (90, 2.5, 64, False), (90, 3.5, 64, False), (90, 0.6, 16, False), (17, 1.5, 3, True),
-           (100, 12.5, 7, True), (99991, 30.0, 64, True), (50, 10.0, 1, True), (50, 10.0, 2, True)]
-SMALL = itertools.product(("average", "max", "bilinear"), (1, 2, 3), (4, 5), (2,), ("grid", "frame", "one_token", "no_token"))
-LARGE = itertools.product(("average", "max", "bilinear"), (2, 4), (16, 24, 27), (3,), ("grid", "frame"))
+           (9000, 59.94, 32, False), (90, 2.5, 64, False), (90, 3.5, 64, False), (90, 0.6, 16, False),
+           (17, 1.5, 3, True), (100, 12.5, 7, True), (99991, 30.0, 64, True), (50, 10.0, 1, True), (50, 10.0, 2, True)]
+MODES = ("average", "max", "bilinear")
+SMALL = itertools.product(MODES, (1, 2, 3), (4, 5), (2,), ("grid", "frame", "one_token", "no_token"))
+LARGE = itertools.product(MODES, (2, 4), (16, 24, 27), (3,), ("grid", "frame"))
 
 
 class Reader:

@@ -83,8 +83,8 @@ struct tile_run {
   int corner, count;
 };
 
-/// The tiles in the middle of a side. The middle has `canvas` pixels; if that is odd, Pillow's crop may have one less or
-/// more.
+/// The tiles in the middle of a side. The middle has `canvas` pixels; if that is odd, Pillow's crop may have one pixel
+/// less or more.
 inline tile_run middle_tiles(int side, int canvas, int crop) {
   const int begin = half_to_even(side - canvas), pixels = half_to_even(side + canvas) - begin;
   return {begin + pixels % crop / 2, pixels / crop};

@@ -33,8 +33,8 @@ inline constexpr std::size_t animation_bytes = std::size_t{64} << 20;  ///< of a
 /// Frames of a video. A folder or an animation may have frames of different sizes.
 class video {
  public:
-  /// `times`: of each frame, in seconds, or none; `seconds`: the length of the video. Errors: no frame, an empty one, too
-  /// many; not one time for each.
+  /// `times`: of each frame, in seconds, or none; `seconds`: the length of the video. Errors: no frame, an empty one,
+  /// too many; not one time for each.
   static result<video> try_make(std::vector<image> frames, std::vector<double> times = {}, double seconds = 0);
 
   std::span<const image> frames() const { return content_->frames; }
@@ -89,8 +89,9 @@ struct frame_sample {
   double seconds = 0;                 ///< length of the video
 };
 
-/// Chooses at most `most` of `count` frames, `rate` of which are a second. `uniform`: exactly `most` at equal distances,
-/// however few there are (force_sample of LLaVA-NeXT's config.json). Errors: a number that is not positive or too large.
+/// Chooses at most `most` of `count` frames, `rate` of which are a second. `uniform`: exactly `most` at equal
+/// distances, however few there are (force_sample of LLaVA-NeXT's config.json). Errors: a number that is not positive
+/// or too large.
 inline result<frame_sample> try_sample_frames(std::int64_t count, double rate, int most, bool uniform = false) {
   if (most < 1 || most > video_limits::frames)
     return fail(errc::invalid_argument,
@@ -142,18 +143,30 @@ inline result<video> video::try_make(std::vector<image> frames, std::vector<doub
 
 namespace detail {
 
-/// Makes a video of the sampled frames. next(): the next frame of the file, from the first, as result<const image*>.
-template <class Next>
-result<video> try_collect(frame_sample sample, std::string_view name, Next&& next) {
+/// Frames and length of an animation.
+struct animation_length {
+  std::int64_t frames = 0, milliseconds = 0;
+};
+
+/// Frames a second; ten if the file states no times, as browsers show it.
+inline double rate_of(const animation_length& length) {
+  if (length.milliseconds <= 0) return 10.0;
+  return 1000.0 * static_cast<double>(length.frames) / static_cast<double>(length.milliseconds);
+}
+
+/// The error of an animation whose frames, up to the last one asked for, have too many pixels.
+inline error too_many_pixels(std::string_view name) {
+  return fail(errc::unsupported, text_of("llava: the frames of ", name, " have more than ",
+                                         video_limits::decoded_pixels, " pixels in total; make it smaller"));
+}
+
+/// Makes a video of the sampled frames. read(i): frame i of the file as result<const image*>; i ascends.
+template <class Read>
+result<video> try_collect(frame_sample sample, std::string_view name, Read&& read) {
   std::vector<image> frames;
   std::int64_t pixels = 0;
-  const image* frame = nullptr;
-  std::int64_t read = 0;
   for (const std::int64_t index : sample.indices) {
-    for (; read <= index; ++read) {
-      LLAVA_TRY(found, next());
-      frame = found;
-    }
+    LLAVA_TRY(frame, read(index));
     pixels += std::int64_t{frame->width()} * frame->height();
     if (pixels > video_limits::pixels)
       return fail(errc::unsupported, text_of("llava: the ", sample.indices.size(), " frames of ", name,
@@ -161,6 +174,20 @@ result<video> try_collect(frame_sample sample, std::string_view name, Next&& nex
     frames.push_back(*frame);
   }
   return video::try_make(std::move(frames), std::move(sample.times), sample.seconds);
+}
+
+/// The same for a file that is read from its start. next(): the next frame.
+template <class Next>
+result<video> try_collect_in_order(frame_sample sample, std::string_view name, Next&& next) {
+  const image* frame = nullptr;
+  std::int64_t read = 0;
+  return try_collect(std::move(sample), name, [&](std::int64_t index) -> result<const image*> {
+    for (; read <= index; ++read) {
+      LLAVA_TRY(found, next());
+      frame = found;
+    }
+    return frame;
+  });
 }
 
 }  // namespace detail
