@@ -26,6 +26,9 @@
 
 // An image becomes features, features become image tokens.
 #include <llava/image/plan.hpp>                // image_plan: an image's squares and number of image tokens
+#include <llava/image/video.hpp>               // video, visual
+#include <llava/image/sample_frames.hpp>       // try_sample_frames
+#include <llava/image/video_plan.hpp>          // video_plan: how the frames of a video become image tokens
 #include <llava/image/preprocess.hpp>          // image, try_preprocess, try_cut_squares
 #include <llava/vision/s2.hpp>                 // s2_tower
 #include <llava/vision/vit.hpp>                // clip_tower

@@ -2,6 +2,7 @@
 #include <llava/generate/settings_inl.hpp>
 #include <llava/image/plan_inl.hpp>
 #include <llava/image/preprocess_inl.hpp>
+#include <llava/image/video_plan_inl.hpp>
 #include <llava/nn/weight_inl.hpp>
 #include <llava/ops/shapes_inl.hpp>
 #include <llava/pipeline/batch_inl.hpp>

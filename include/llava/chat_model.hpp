@@ -34,6 +34,8 @@ struct chat_description {
   std::string conversation_reason;  ///< why it was chosen
   bool conversation_guessed = false;
   generation_rules generation;  ///< defaults of settings that a session leaves unset
+  bool has_video = false;       ///< the model takes videos
+  bool force_sample = false;    ///< `uniform` of try_sample_frames, for this model
 };
 
 namespace detail {
@@ -42,6 +44,7 @@ struct erased_session {
   /// Sets what the next calls use.
   virtual void set(const generation_settings&, const generation_hooks&, const std::shared_ptr<const adapter>&) = 0;
   virtual result<answer> try_ask(std::span<const image>, std::string_view, text_callback) = 0;
+  virtual result<answer> try_ask(const video&, std::string_view, text_callback) = 0;
   virtual result<answer> try_generate(std::string_view, std::span<const image>, text_callback) = 0;
   virtual result<std::vector<float>> try_logits(std::string_view, std::span<const image>) = 0;
   virtual const conversation_state& save() const = 0;
@@ -85,6 +88,9 @@ class chat_session {
   result<answer> try_ask(std::string_view question, text_callback on_text = no_text) {
     return try_ask(std::span<const image>(), question, on_text);
   }
+  result<answer> try_ask(const video& frames, std::string_view question, text_callback on_text = no_text) {
+    return set().try_ask(frames, question, on_text);
+  }
   /// Continues the text of a prompt, without a conversation template.
   result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text = no_text) {
     return set().try_generate(prompt, images, on_text);
@@ -116,6 +122,9 @@ class chat_session {
   }
   answer ask(std::string_view question, text_callback on_text = no_text) {
     return value_or_throw(try_ask(question, on_text));
+  }
+  answer ask(const video& frames, std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(frames, question, on_text));
   }
   void restore(conversation_state state) { value_or_throw(try_restore(std::move(state))); }
   /// @}

@@ -3,15 +3,15 @@
 #pragma once
 #include <vector>
 
-#include <llava/image/image.hpp>
+#include <llava/image/video.hpp>
 #include <llava/text/conversation_styles.hpp>
 
 LLAVA_BEGIN
 
-/// The turns and images of a conversation. save() returns it and restore() takes it.
+/// The turns, images and videos of a conversation. save() returns it and restore() takes it.
 struct conversation_state {
   std::vector<message> turns;  ///< optional system, then user, assistant, user, …; one `<image>` per image
-  std::vector<image> images;   ///< in the order of the `<image>` in the turns
+  std::vector<visual> images;  ///< in the order of the `<image>` in the turns
 };
 
 LLAVA_END

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <llava/image/gif_file.hpp>
-#include <llava/image/video.hpp>
+#include <llava/image/sample_frames.hpp>
 #include <llava/image/webp_file.hpp>
 
 LLAVA_BEGIN

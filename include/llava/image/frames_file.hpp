@@ -14,7 +14,7 @@
 #include <vector>
 
 #include <llava/image/file.hpp>
-#include <llava/image/video.hpp>
+#include <llava/image/sample_frames.hpp>
 
 LLAVA_BEGIN
 

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include <llava/image/video.hpp>
+#include <llava/image/sample_frames.hpp>
 
 LLAVA_BEGIN
 

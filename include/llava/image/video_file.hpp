@@ -26,7 +26,7 @@ extern "C" {
 #include <utility>
 #include <vector>
 
-#include <llava/image/video.hpp>
+#include <llava/image/sample_frames.hpp>
 
 LLAVA_BEGIN
 
@@ -102,9 +102,11 @@ class av_video {
     return {};
   }
 
-  double rate() const {
+  /// Frames a second.
+  result<double> try_rate() const {
     const AVRational r = stream()->avg_frame_rate;
-    return r.num > 0 && r.den > 0 ? av_q2d(r) : 0;
+    if (r.num > 0 && r.den > 0) return av_q2d(r);
+    return damaged("it states no frames a second");
   }
 
   /// Reads the times of all frames. The file is at its end then.
@@ -269,7 +271,8 @@ inline result<video> try_read_video(const std::string& file, const frame_request
     detail::av_video reader(file);
     LLAVA_CHECK(reader.try_open());
     LLAVA_TRY(times, reader.try_read_times());
-    LLAVA_TRY(sample, try_sample_frames(times.count, reader.rate(), wanted.most, wanted.uniform));
+    LLAVA_TRY(rate, reader.try_rate());
+    LLAVA_TRY(sample, try_sample_frames(times.count, rate, wanted.most, wanted.uniform));
     return detail::try_collect(std::move(sample), file,
                                [&](std::int64_t index) { return reader.try_decode(times, index); });
   });

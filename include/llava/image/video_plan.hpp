@@ -25,6 +25,7 @@ LLAVA_INLINE result<video_plan> try_plan_video(const video_config& c, int rows, 
 
 /// The preprocessing of frames: that of the tower's processor for images of one square, without LLaVA's padding.
 constexpr image_config config_of_frames(image_config c) {
+  if (c.tiling.fit == canvas_fit::cover) c.filter = resampling::bicubic;  // lanczos is that of crop_split
   c.tiling = {};
   if (c.shape == aspect::pad) c.shape = aspect::crop;
   return c;

@@ -9,7 +9,7 @@
 #include <span>
 #include <string_view>
 
-#include <llava/image/video.hpp>
+#include <llava/image/sample_frames.hpp>
 
 LLAVA_BEGIN
 

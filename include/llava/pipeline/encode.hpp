@@ -97,8 +97,8 @@ vector_view<T> uploaded(Q& q, std::span<const T> numbers) {
   return to;
 }
 
-/// Gathers the image tokens y (T, D) of an image from x, the rows of all squares and the newline. rows (T, K): K rows of
-/// each token; weights: (T, K), or empty for their largest values.
+/// Gathers the image tokens y (T, D) of an image from x, the rows of all squares and the newline. rows (T, K): K rows
+/// of each token; weights: (T, K), or empty for their largest values.
 template <class Q>
 void merge(Q& q, matrix_view<float> y, matrix_view<const float> x, std::span<const std::int32_t> rows,
            std::span<const float> weights) {

@@ -26,6 +26,9 @@ struct erased_session_of final : erased_session {
   result<answer> try_ask(std::span<const image> images, std::string_view question, text_callback on_text) override {
     return s.try_ask(images, question, on_text);
   }
+  result<answer> try_ask(const video& frames, std::string_view question, text_callback on_text) override {
+    return s.try_ask(frames, question, on_text);
+  }
   result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text) override {
     return s.try_generate(prompt, images, on_text);
   }
@@ -71,7 +74,8 @@ struct erased_model_of final : erased_model {
   stage_shapes shapes() const override { return model->shapes(); }
   chat_description description() const override {
     const model_description& d = model->opened.description;
-    return {d.conversation.name, d.conversation.reason, d.conversation.guessed, effective_rules({}, d.generation)};
+    return {d.conversation.name, d.conversation.reason, d.conversation.guessed, effective_rules({}, d.generation),
+            d.has_video,         d.video.force_sample};
   }
   std::string_view backend() const override { return model->backend_name(); }
   int vocab() const override { return model->vocab(); }

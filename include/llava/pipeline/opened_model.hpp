@@ -17,6 +17,8 @@
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/image/image.hpp>
 #include <llava/image/plan.hpp>
+#include <llava/image/video.hpp>
+#include <llava/image/video_plan.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/pipeline/workspace.hpp>
@@ -57,6 +59,11 @@ class opened_model {
   /// Computes the image tokens of an image, in the backend's memory, with an adapter or null.
   result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, const stop_signal& stop,
                                                                const adapter* with = nullptr) const;
+  /// Plans a video. Errors: the model takes no videos.
+  result<video_plan> try_plan(const video& v) const;
+  /// Computes the image tokens of a video.
+  result<std::shared_ptr<const image_tokens>> try_encode_video(const video& v, const stop_signal& stop,
+                                                               const adapter* with = nullptr) const;
   /// An error if an adapter, which may be null, is not one of this model.
   result<void> try_accept(const adapter* with) const;
   /// @}
@@ -69,6 +76,7 @@ class opened_model {
   result<std::vector<float>> try_pixels(const image& img) const;
   result<std::vector<float>> try_features_of(const image& img) const;
   result<std::vector<float>> try_image_tokens(const image& img) const;
+  result<std::vector<float>> try_image_tokens(const video& v) const;
   /// @}
 
  protected:
@@ -79,6 +87,11 @@ class opened_model {
   /// Computes the image tokens of the squares of a planned image.
   virtual result<image_tokens> try_encode(std::span<const image> squares, const image_plan& plan,
                                           const stop_signal& stop, const adapter* with) const = 0;
+  /// Plans a video of a model that takes videos: description.has_video.
+  virtual result<video_plan> try_plan_frames(int frames) const = 0;
+  /// Computes the image tokens of the squares of a planned video.
+  virtual result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
+                                                 const stop_signal& stop, const adapter* with) const = 0;
   /// Copies image tokens (rows, D) to host memory.
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
 

@@ -23,6 +23,30 @@ LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encod
   });
 }
 
+LLAVA_INLINE result<video_plan> opened_model::try_plan(const video& v) const {
+  if (!opened.description.has_video)
+    return fail(
+        errc::unsupported,
+        "llava: this model takes no videos (config.json has no mm_spatial_pool_mode); give it frames as images");
+  return try_plan_frames(static_cast<int>(v.frames().size()));
+}
+
+LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encode_video(const video& v,
+                                                                                        const stop_signal& stop,
+                                                                                        const adapter* with) const {
+  return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
+    LLAVA_TRY(plan, try_plan(v));
+    const image_config of_frames = config_of_frames(opened.description.image);
+    std::vector<image> squares;
+    for (const image& frame : v.frames()) {
+      LLAVA_TRY(square, try_preprocess(frame, of_frames));
+      squares.push_back(std::move(square));
+    }
+    LLAVA_TRY(tokens, try_encode_frames(squares, plan, stop, with));
+    return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
+  });
+}
+
 LLAVA_INLINE result<void> opened_model::try_accept(const adapter* with) const {
   if (!with || &with->model() == this) return {};
   return fail(errc::invalid_argument, text_of("llava: the adapter of ", with->folder(),
@@ -71,6 +95,13 @@ LLAVA_INLINE result<std::vector<float>> opened_model::try_features_of(const imag
 LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
     LLAVA_TRY(tokens, try_encode_image(img, {}));
+    return try_values(*tokens);
+  });
+}
+
+LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const video& v) const {
+  return guarded([&]() -> result<std::vector<float>> {
+    LLAVA_TRY(tokens, try_encode_video(v, {}));
     return try_values(*tokens);
   });
 }

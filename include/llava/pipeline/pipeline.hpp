@@ -57,6 +57,12 @@ class pipeline {
     return plan.tokens;
   }
 
+  /// Returns the number of image tokens of a video. Errors: the model takes no videos.
+  result<int> try_count_image_tokens(const video& v) const {
+    LLAVA_TRY(plan, state_->try_plan(v));
+    return plan.tokens;
+  }
+
   /// @name Stages
   /// The results of each stage in host memory, for comparison with another program.
   /// @{
@@ -73,6 +79,8 @@ class pipeline {
   }
   /// Computes the image tokens (T, D).
   result<std::vector<float>> try_image_tokens(const image& img) const { return state_->try_image_tokens(img); }
+  /// Computes the image tokens (T, D) of a video.
+  result<std::vector<float>> try_image_tokens(const video& v) const { return state_->try_image_tokens(v); }
   /// @}
 
   /// The state, for callers that run the stages themselves.

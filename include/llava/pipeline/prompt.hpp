@@ -14,12 +14,15 @@
 
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
+#include <llava/image/video.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/text/conversation_styles.hpp>
 #include <llava/text/tokenizer.hpp>
 
 LLAVA_BEGIN
 
+/// Marks a video in the text of a prompt of transformers' LlavaNextVideo; everywhere else a video is `<image>`.
+inline constexpr std::string_view video_marker = "<video>";
 /// run_llava's alternative to `<image>` in a question.
 inline constexpr std::string_view image_placeholder = "<image-placeholder>";
 /// LLaVA's IMAGE_TOKEN_INDEX, for folders without an `<image>` token.
@@ -34,6 +37,13 @@ LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_d
 /// reference (mm_use_im_start_end); a written `<image>` is unchanged.
 LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std::size_t images,
                                                   bool start_end = false);
+
+/// Returns the sentence that LLaVA-NeXT's demo puts in front of a question about a video: its length and the times of
+/// its frames.
+LLAVA_INLINE std::string time_instruction(const video& v);
+
+/// Returns the prompt with `<video>` in place of the `<image>` of each video, as transformers' processor expects.
+LLAVA_INLINE std::string mark_videos(std::string_view prompt, std::span<const visual> images);
 
 /// Returns the ids of a prompt, with one `image_token` per image: the reference's input_ids. In transformers folders a
 /// prompt that begins with BOS gets no second one, and in those without a processor a prompt from a chat template gets

@@ -2,10 +2,27 @@
 /// Definitions of prompt.hpp.
 #pragma once
 #include <algorithm>
+#include <charconv>
 
 #include <llava/pipeline/prompt.hpp>
 
 LLAVA_BEGIN
+
+namespace detail {
+/// An error unless the marker encodes to its token, once.
+inline result<void> try_check_marker(const tokenizer& words, std::string_view marker, std::int32_t token,
+                                     std::string_view folder) {
+  encode_options plain;
+  plain.add_special = false;
+  const std::vector<std::int32_t> ids = words.encode(marker, plain);
+  if (std::count(ids.begin(), ids.end(), token) == 1) return {};
+  const auto own = words.find(marker);
+  return fail(errc::mismatch,
+              text_of("llava: ", folder, "/config.json says that ", marker, " is the token ", token, ", but ",
+                      own ? text_of("its tokenizer says ", *own) : std::string("its tokenizer has no such token"),
+                      "; take config.json and the tokenizer's files from one upload"));
+}
+}  // namespace detail
 
 LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_description& d,
                                            std::string_view folder) {
@@ -13,15 +30,8 @@ LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_d
     return fail(errc::mismatch, text_of("llava: ", folder, "/config.json sets mm_use_im_start_end, but its tokenizer ",
                                         "has no <im_start> and <im_end>"));
   if (d.prompt != prompt_rule::processor) return {};
-  encode_options plain;
-  plain.add_special = false;
-  const std::vector<std::int32_t> ids = words.encode(image_marker, plain);
-  if (std::count(ids.begin(), ids.end(), d.image_token) == 1) return {};
-  const auto own = words.find(image_marker);
-  return fail(errc::mismatch,
-              text_of("llava: ", folder, "/config.json says that <image> is the token ", d.image_token, ", but ",
-                      own ? text_of("its tokenizer says ", *own) : std::string("its tokenizer has no such token"),
-                      "; take config.json and the tokenizer's files from one upload"));
+  LLAVA_CHECK(detail::try_check_marker(words, image_marker, d.image_token, folder));
+  return d.has_video ? detail::try_check_marker(words, video_marker, d.video_token, folder) : result<void>();
 }
 
 LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std::size_t images, bool start_end) {
@@ -42,6 +52,34 @@ LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std
   std::string in_front;
   for (std::size_t i = 0; i < images; ++i) in_front.append(marker).append("\n");
   return in_front + text;
+}
+
+namespace detail {
+/// "1.50", whatever the locale.
+inline std::string with_two_decimals(double v) {
+  char text[400];
+  const auto [end, failure] = std::to_chars(text, text + sizeof text, v, std::chars_format::fixed, 2);
+  return failure == std::errc() ? std::string(text, end) : std::string();
+}
+}  // namespace detail
+
+LLAVA_INLINE std::string time_instruction(const video& v) {
+  std::string times;
+  for (const double t : v.times()) times += (times.empty() ? "" : ",") + detail::with_two_decimals(t) + "s";
+  return text_of("The video lasts for ", detail::with_two_decimals(v.seconds()), " seconds, and ", v.frames().size(),
+                 " frames are uniformly sampled from it. These frames are located at ", times,
+                 ".Please answer the following questions related to this video.");
+}
+
+LLAVA_INLINE std::string mark_videos(std::string_view prompt, std::span<const visual> images) {
+  std::string text;
+  for (const visual& v : images) {
+    const std::size_t at = prompt.find(image_marker);
+    if (at == std::string_view::npos) break;
+    text.append(prompt.substr(0, at)).append(v.is_video() ? video_marker : image_marker);
+    prompt.remove_prefix(at + image_marker.size());
+  }
+  return text.append(prompt);
 }
 
 LLAVA_INLINE std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d,

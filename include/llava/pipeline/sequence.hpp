@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include <llava/image/image.hpp>
+#include <llava/image/video.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/pipeline/step_part.hpp>
 
@@ -16,7 +16,7 @@ LLAVA_BEGIN
 struct sequence {
   kv_sequence cache;
   std::vector<prompt_token> tokens;                          ///< the first cache.tokens() of them are cached
-  std::vector<image> images;                                 ///< the prompt's images, in order
+  std::vector<visual> images;                                ///< the prompt's images and videos, in order
   std::vector<std::shared_ptr<const image_tokens>> encoded;  ///< the images' image tokens
   std::shared_ptr<const llava::adapter> adapter;             ///< of the cached tokens and the image tokens; or null
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// session: one conversation with a model: its turns, its images, its blocks of the KV cache. pipeline::session() makes
-/// one. Sessions are cheap to make, fork and drop. The prompt is always the one that the reference builds from all
-/// turns; its cached prefix is reused.
+/// session: one conversation with a model: its turns, its images and videos, its blocks of the KV cache.
+/// pipeline::session() makes one. Sessions are cheap to make, fork and drop. The prompt is always the one that the
+/// reference builds from all turns; its cached prefix is reused.
 ///
 /// A call that fails or is cancelled leaves the conversation unchanged. So does an exception of a callback, which
 /// passes through. One thread at a time may use a session. A callback may not ask the session that called it
@@ -54,11 +54,18 @@ class session {
     return try_ask(std::span<const image>(), question, on_text);
   }
 
+  /// Asks a question about a new video, which takes the place of one image. If the model wants it
+  /// (add_time_instruction), a sentence in front of the question states the times of the frames. Errors: the model
+  /// takes no videos.
+  result<answer> try_ask(const video& frames, std::string_view question, text_callback on_text = no_text);
+
   /// Continues a prompt that the caller has written. The conversation's turns are unchanged.
   result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text = no_text);
+  result<answer> try_generate(std::string_view prompt, const video& frames, text_callback on_text = no_text);
 
   /// Returns the logits (T, V) of every position of a prompt, image tokens included; for evaluation and comparison.
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> images);
+  result<std::vector<float>> try_logits(std::string_view prompt, const video& frames);
 
   /// Sets a prompt without computing it and returns its number of tokens. For batch, which guards the call.
   result<std::size_t> try_prepare(std::string_view prompt, std::span<const image> images);
@@ -88,6 +95,9 @@ class session {
   answer ask(std::string_view question, text_callback on_text = no_text) {
     return value_or_throw(try_ask(question, on_text));
   }
+  answer ask(const video& frames, std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask(frames, question, on_text));
+  }
   void restore(conversation_state state) { value_or_throw(try_restore(std::move(state))); }
   /// @}
 #endif
@@ -98,11 +108,14 @@ class session {
   /// Runs the guarded body of a call; an error if another call is running.
   template <class F>
   auto alone(F&& body) -> decltype(body());
-  result<answer> generate(std::string_view prompt, std::span<const image> images, text_callback on_text,
+  result<answer> ask_about(std::vector<visual> images, std::string_view question, text_callback on_text);
+  result<answer> generate(std::string_view prompt, std::vector<visual> images, text_callback on_text,
                           bool by_chat_template = false);
-  result<std::vector<float>> logits(std::string_view prompt, std::span<const image> images);
+  result<std::vector<float>> logits(std::string_view prompt, std::vector<visual> images);
+  /// Returns the number of image tokens.
+  result<int> try_count(const visual& v) const;
   /// Replaces the sequence's tokens and images by a prompt's and keeps the common prefix.
-  result<void> try_set_prompt(std::string_view prompt, std::span<const image> images, bool by_chat_template = false);
+  result<void> try_set_prompt(std::string_view prompt, std::vector<visual> images, bool by_chat_template = false);
   /// Computes the pending tokens and draws the next one.
   result<void> try_next(workspace& w, generation& g);
 

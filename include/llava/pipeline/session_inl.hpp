@@ -30,37 +30,53 @@ auto session::alone(F&& body) -> decltype(body()) {
 
 LLAVA_INLINE result<answer> session::try_ask(std::span<const image> images, std::string_view question,
                                              text_callback on_text) {
-  return alone([&]() -> result<answer> {
-    LLAVA_TRY(text, try_place_images(question, images.size(), model_->opened.description.image_start_end));
-    conversation_state next = history_;
-    next.turns.push_back({role::user, std::move(text), static_cast<int>(images.size())});
-    next.images.insert(next.images.end(), images.begin(), images.end());
-    next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
-    LLAVA_TRY(prompt, model_->try_prompt(next.turns));
-    const bool by_chat_template = !model_->opened.description.conversation.own.text.empty();
-    LLAVA_TRY(done, generate(prompt, next.images, on_text, by_chat_template));
-    next.turns.back().text = done.text;
-    // A callback may have truncated or replaced the history: the turn is appended to the current one.
-    history_.turns.reserve(history_.turns.size() + 2);
-    history_.images.reserve(history_.images.size() + images.size());
-    std::move(next.turns.end() - 2, next.turns.end(), std::back_inserter(history_.turns));
-    std::move(next.images.end() - static_cast<std::ptrdiff_t>(images.size()), next.images.end(),
-              std::back_inserter(history_.images));
-    return std::move(done);
+  return alone([&] { return ask_about({images.begin(), images.end()}, question, on_text); });
+}
+
+LLAVA_INLINE result<answer> session::try_ask(const video& frames, std::string_view question, text_callback on_text) {
+  return alone([&] {
+    if (!model_->opened.description.video.time_instruction) return ask_about({visual(frames)}, question, on_text);
+    return ask_about({visual(frames)}, time_instruction(frames).append("\n").append(question), on_text);
   });
+}
+
+LLAVA_INLINE result<answer> session::ask_about(std::vector<visual> images, std::string_view question,
+                                               text_callback on_text) {
+  LLAVA_TRY(text, try_place_images(question, images.size(), model_->opened.description.image_start_end));
+  conversation_state next = history_;
+  next.turns.push_back({role::user, std::move(text), static_cast<int>(images.size())});
+  next.images.insert(next.images.end(), images.begin(), images.end());
+  next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
+  LLAVA_TRY(prompt, model_->try_prompt(next.turns));
+  const bool by_chat_template = !model_->opened.description.conversation.own.text.empty();
+  LLAVA_TRY(done, generate(prompt, next.images, on_text, by_chat_template));
+  next.turns.back().text = done.text;
+  // A callback may have truncated or replaced the history: the turn is appended to the current one.
+  history_.turns.reserve(history_.turns.size() + 2);
+  history_.images.reserve(history_.images.size() + images.size());
+  std::move(next.turns.end() - 2, next.turns.end(), std::back_inserter(history_.turns));
+  std::move(next.images.end() - static_cast<std::ptrdiff_t>(images.size()), next.images.end(),
+            std::back_inserter(history_.images));
+  return std::move(done);
 }
 
 LLAVA_INLINE result<answer> session::try_generate(std::string_view prompt, std::span<const image> images,
                                                   text_callback on_text) {
-  return alone([&] { return generate(prompt, images, on_text); });
+  return alone([&] { return generate(prompt, {images.begin(), images.end()}, on_text); });
+}
+LLAVA_INLINE result<answer> session::try_generate(std::string_view prompt, const video& frames, text_callback on_text) {
+  return alone([&] { return generate(prompt, {visual(frames)}, on_text); });
 }
 
 LLAVA_INLINE result<std::vector<float>> session::try_logits(std::string_view prompt, std::span<const image> images) {
-  return alone([&] { return logits(prompt, images); });
+  return alone([&] { return logits(prompt, {images.begin(), images.end()}); });
+}
+LLAVA_INLINE result<std::vector<float>> session::try_logits(std::string_view prompt, const video& frames) {
+  return alone([&] { return logits(prompt, {visual(frames)}); });
 }
 
 LLAVA_INLINE result<std::size_t> session::try_prepare(std::string_view prompt, std::span<const image> images) {
-  LLAVA_CHECK(try_set_prompt(prompt, images));
+  LLAVA_CHECK(try_set_prompt(prompt, {images.begin(), images.end()}));
   return sequence_.tokens.size();
 }
 
@@ -92,11 +108,11 @@ LLAVA_INLINE session session::fork() const {
   return other;
 }
 
-LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span<const image> images,
+LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::vector<visual> images,
                                               text_callback on_text, bool by_chat_template) {
   LLAVA_CHECK(try_check(settings));
   const stopwatch asked;
-  LLAVA_CHECK(try_set_prompt(prompt, images, by_chat_template));
+  LLAVA_CHECK(try_set_prompt(prompt, std::move(images), by_chat_template));
   generation g(model_->opened.tokenizer, model_->opened.description, settings, hooks);
   g.begin(sequence_.tokens, asked.seconds());
   g.result().reused_tokens = sequence_.cache.tokens();
@@ -118,8 +134,8 @@ LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::span
   return std::move(g.result());
 }
 
-LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt, std::span<const image> images) {
-  LLAVA_CHECK(try_set_prompt(prompt, images));
+LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt, std::vector<visual> images) {
+  LLAVA_CHECK(try_set_prompt(prompt, std::move(images)));
   sequence_.cache.truncate(0);
   std::vector<float> all;
   const auto go_on = [this] { return !hooks.stop.stop_requested(); };
@@ -137,24 +153,37 @@ LLAVA_INLINE result<std::vector<float>> session::logits(std::string_view prompt,
   return all;
 }
 
-LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::span<const image> images,
+LLAVA_INLINE result<int> session::try_count(const visual& v) const {
+  if (v.is_video()) {
+    LLAVA_TRY(plan, model_->try_plan(v.as_video()));
+    return plan.tokens;
+  }
+  LLAVA_TRY(plan, model_->try_plan(v.as_image().width(), v.as_image().height()));
+  return plan.tokens;
+}
+
+LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::vector<visual> images,
                                                   bool by_chat_template) {
   LLAVA_CHECK(model_->try_accept(adapter.get()));
   sequence_.use(adapter);
   std::vector<int> rows;
   std::int64_t of_images = 0;
-  for (const image& img : images) {
-    LLAVA_TRY(plan, model_->try_plan(img.width(), img.height()));
-    rows.push_back(plan.tokens);
-    of_images += plan.tokens;
+  for (const visual& v : images) {
+    LLAVA_TRY(count, try_count(v));
+    rows.push_back(count);
+    of_images += count;
   }
   if (of_images > model_->context)
     return fail(errc::context_full, text_of("llava: the images have ", of_images,
                                             " image tokens, expected at most the context of ", model_->context));
   const model_description& d = model_->opened.description;
   const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
-  LLAVA_TRY(tokens, try_splice(prompt_ids(model_->opened.tokenizer, d, prompt, !images.empty(), by_chat_template),
-                               marker, rows));
+  std::vector<std::int32_t> ids =
+      prompt_ids(model_->opened.tokenizer, d, d.video_token < 0 ? std::string(prompt) : mark_videos(prompt, images),
+                 !images.empty(), by_chat_template);
+  if (d.video_token >= 0 && std::any_of(images.begin(), images.end(), [](const visual& v) { return v.is_video(); }))
+    std::replace(ids.begin(), ids.end(), d.video_token, marker);
+  LLAVA_TRY(tokens, try_splice(ids, marker, rows));
   LLAVA_CHECK(try_check_rows(model_->opened.tokenizer, tokens, d.text.vocab));
   if (tokens.empty()) return fail(errc::invalid_argument, "llava: the prompt is empty");
   if (static_cast<int>(tokens.size()) > model_->context)
@@ -167,11 +196,12 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
                         "tokenizer_model_max_length is ", d.longest_prompt, ", where the reference cuts it off"));
   std::vector<std::shared_ptr<const image_tokens>> encoded;
   std::size_t same = 0;  // number of leading images that are unchanged
-  for (const image& img : images) {
-    if (same == encoded.size() && same < sequence_.images.size() && sequence_.images[same] == img) {
+  for (const visual& v : images) {
+    if (same == encoded.size() && same < sequence_.images.size() && sequence_.images[same] == v) {
       encoded.push_back(sequence_.encoded[same++]);
     } else {
-      LLAVA_TRY(of_image, model_->try_encode_image(img, hooks.stop, adapter.get()));
+      LLAVA_TRY(of_image, v.is_video() ? model_->try_encode_video(v.as_video(), hooks.stop, adapter.get())
+                                       : model_->try_encode_image(v.as_image(), hooks.stop, adapter.get()));
       encoded.push_back(std::move(of_image));
     }
   }
@@ -182,7 +212,7 @@ LLAVA_INLINE result<void> session::try_set_prompt(std::string_view prompt, std::
       break;
     }
   sequence_.replace(std::move(tokens));
-  sequence_.images.assign(images.begin(), images.end());
+  sequence_.images = std::move(images);
   sequence_.encoded = std::move(encoded);
   return {};
 }

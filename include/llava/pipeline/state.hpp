@@ -18,6 +18,7 @@
 #include <llava/pipeline/adapter.hpp>
 #include <llava/pipeline/choose_conversation.hpp>
 #include <llava/pipeline/encode.hpp>
+#include <llava/pipeline/encode_video.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/prompt.hpp>
@@ -135,6 +136,21 @@ struct pipeline_state final : opened_model {
     LLAVA_CHECK(q.finish());
     return result<image_tokens>(std::move(plan.token_rows.empty() ? tokens : merged));
   }
+  result<video_plan> try_plan_frames(int frames) const override {
+    return llava::try_plan_frames(stages, opened.description.video, image_rows, frames);
+  }
+  result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
+                                         const stop_signal& stop, [[maybe_unused]] const adapter* with) const override {
+    LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), plan.tokens, stages.text->config().hidden));
+    LLAVA_TRY(lent, try_lend());  // is given back, which waits for its ops, before the memory is
+    auto& q = queue_of(lent);
+    if constexpr (has_adapters)
+      if (with) q.adapt(0, ops::every_row, with->weights());
+    LLAVA_CHECK(llava::try_encode_frames(q, stages, opened.description.video, plan, tokens.view(), squares,
+                                         [&] { return !stop.stop_requested(); }));
+    LLAVA_CHECK(q.finish());
+    return result<image_tokens>(std::move(tokens));
+  }
   result<std::vector<float>> try_values(const image_tokens& tokens) const override {
     LLAVA_TRY(lent, try_lend());
     return try_read(queue_of(lent), matrix_view<const float>(tokens.view()));
@@ -221,6 +237,7 @@ struct pipeline_state final : opened_model {
       const model_description& d = opened.description;
       LLAVA_TRY(rows, try_plan_encoding(planning, stages, d.image, d.text.context));
       image_rows = rows;
+      if (d.has_video) LLAVA_CHECK(try_plan_encoding_of_video(planning, stages, d.video, rows, d.image.crop));
     }
     if constexpr (has_adapters) adaptable = detail::adaptable_weights(stages, planning.multiplied());
     return planning.workspace().peak();
