@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava ask: asks one question about images, with the options of the reference (LLaVA's run_llava).
+/// llava ask: asks one question about images or a video, with the options of the reference (LLaVA's run_llava).
 #include <chrono>
 
 #include "command.hpp"
@@ -8,7 +8,8 @@ namespace {
 
 struct ask_options {
   model_options model;
-  std::optional<std::string> images, lora;
+  std::optional<std::string> images, video, lora;
+  int frames = llava::frame_request().most;
   std::string query, separator = ",";
   llava::generation_settings settings;
   bool json = false;
@@ -39,17 +40,20 @@ void ask(const ask_options& o) {
   llava::chat_session chat = model.session();
   chat.settings = o.settings;
   if (o.lora) chat.adapter = value_or_give_up(model.try_load_adapter(*o.lora));
+  std::optional<llava::video> video;
+  if (o.video) video = value_or_give_up(try_read_any_video(*o.video, {o.frames, model.description().force_sample}));
   const auto show = [&](std::string_view piece) {
     if (!o.json) print(piece);
   };
-  const llava::answer a = value_or_give_up(chat.try_ask(images, o.query, show));
+  const llava::answer a =
+      value_or_give_up(video ? chat.try_ask(*video, o.query, show) : chat.try_ask(images, o.query, show));
   print((o.json ? json_of(a, model.description(), to_open.count()) : std::string()) + "\n");
 }
 
 }  // namespace
 
 void add_ask(CLI::App& app) {
-  CLI::App& command = *app.add_subcommand("ask", "Ask a question about images");
+  CLI::App& command = *app.add_subcommand("ask", "Ask a question about images or a video");
   const auto o = std::make_shared<ask_options>();
   o->settings.temperature = 0.2f;  // run_llava's defaults; other settings are the folder's
   o->settings.top_p = 1.f;
@@ -57,6 +61,14 @@ void add_ask(CLI::App& app) {
   o->model.add_to(command);
   command.add_option("--image-file", o->images,
                      "Image, or several separated by --sep; default: none, a question about text");
+  command
+      .add_option("--video", o->video,
+                  "A video in place of images: a folder of JPEG or PNG frames, a GIF or WebP animation, a video file")
+      ->excludes("--image-file");
+  command.add_option("--frames", o->frames, "The most frames of the video that the model sees")
+      ->check(CLI::Range(1, llava::video_limits::frames))
+      ->capture_default_str()
+      ->needs("--video");
   command.add_option("--query", o->query, "The question; <image> marks the place of an image")->required();
   command.add_option("--sep", o->separator, "Separator of images")->capture_default_str();
   command.add_option("--temperature", o->settings.temperature, "0: greedy, always the likeliest token")

@@ -3,6 +3,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <llava/chat_model.hpp>
+#include <llava/image/sample_frames.hpp>
 #include <llava/pipeline/options.hpp>
 
 #include <optional>
@@ -29,6 +30,9 @@ struct model_options {
 /// Reads the images of "a.png,b.jpg", split at `separator`; none without names. An empty name is an error.
 llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
                                                          const std::string& separator);
+
+/// Reads a video: a folder of frames, and what else this build reads (docs/video.md).
+llava::result<llava::video> try_read_any_video(const std::string& path, const llava::frame_request& wanted);
 
 /// Prints what the published model of this name is, and what it needs. Returns false if there is none.
 bool print_published(std::string_view name);

@@ -33,6 +33,14 @@ PACKAGES = {
             {"PNG_PNG_INCLUDE_DIR": ".", "PNG_LIBRARY": "libpng.so", "ZLIB_INCLUDE_DIR": ".",
              "ZLIB_LIBRARY": "libpng.so"},
             ["CMAKE_DISABLE_FIND_PACKAGE_PNG"]),
+    "GIF": ({"gif_lib.h": "", "libgif.so": ""}, {"LLAVA_GIF_INCLUDE_DIR": ".", "LLAVA_GIF_LIBRARY": "libgif.so"}, []),
+    "WebP": ({"webp/demux.h": "", "libwebp.so": "", "libwebpdemux.so": ""},
+             {"LLAVA_WEBP_INCLUDE_DIR": ".", "LLAVA_WEBP_LIBRARY": "libwebp.so",
+              "LLAVA_WEBPDEMUX_LIBRARY": "libwebpdemux.so"}, []),
+    "FFmpeg": ({"libavformat/avformat.h": "", "libavformat.so": ""},
+               {"LLAVA_FFMPEG_INCLUDE_DIR": ".", "LLAVA_avformat_LIBRARY": "libavformat.so",
+                "LLAVA_avcodec_LIBRARY": "libavformat.so", "LLAVA_swscale_LIBRARY": "libavformat.so",
+                "LLAVA_avutil_LIBRARY": "libavformat.so"}, []),
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
@@ -106,6 +114,10 @@ def main():
         if code:
             wrong.append(f"{words}: {said[-1500:]}")
             continue
+        if {"JPEG", "PNG", "CLI11"} <= present:  # the command reads what there is, and says what it does not read
+            for part, needs in (("animation_files", {"GIF", "WebP"}), ("video_files", {"FFmpeg"})):
+                if (f"without llava::{part}" in said) == (needs <= present):
+                    wrong.append(f"{words}: llava::{part} is reported wrongly")
         targets = project.targets("combinations")
         for target, needs in NEEDS.items():
             if (target in targets) != (needs <= present):

@@ -84,6 +84,52 @@ class Ask(unittest.TestCase):
             self.assertEqual(about(f"{folder}/q8"),
                              ("llava_v1", "config.json says llava_model_name llava-v1.5-7b", False, ""))
 
+    def test_a_video_is_a_folder_of_frames_an_animation_or_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model, frames = f"{folder}/llava-v1.6-video", f"{folder}/frames"
+            shutil.copytree("tests/data/goldens/original_anyres", model)
+            config = json.loads(pathlib.Path(model, "config.json").read_text())
+            config |= {"mm_spatial_pool_mode": "average", "add_time_instruction": False}
+            pathlib.Path(model, "config.json").write_text(json.dumps(config))
+            os.mkdir(frames)
+            for name, image in (("2.png", IMAGE), ("10.jpg", OTHER), ("3.png", IMAGE)):
+                shutil.copy(image, f"{frames}/{name}")
+            words = ("--query", "What moves?", "--json", "--max-new-tokens", "2", "--temperature", "0")
+
+            def prompt_tokens(*more, model=model):
+                done = llava("ask", "--model-path", model, *words, *more)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                return json.loads(done.stdout)["prompt_tokens"]
+
+            one = prompt_tokens("--video", frames, "--frames", "1")
+            self.assertEqual(prompt_tokens("--video", frames), one + 2 * 4)  # 2 x 2 image tokens a frame
+            config["force_sample"] = True
+            pathlib.Path(model, "config.json").write_text(json.dumps(config))
+            self.assertEqual(prompt_tokens("--video", frames, "--frames", "8"), one + 7 * 4)
+
+            pack = pathlib.Path("tests/data/image/animations.pack").read_bytes()
+            pathlib.Path(folder, "x.gif").write_bytes(pack[:149])  # animations.txt: the file "one"
+            pathlib.Path(folder, "x.mp4").write_bytes(pathlib.Path("tests/data/image/videos.pack").read_bytes()[:3347])
+            for name in ("x.gif", "x.mp4"):
+                done = llava("ask", "--model-path", model, *words, "--video", f"{folder}/{name}", "--frames", "2")
+                if "which this build of llava does not read; install lib" in done.stderr:
+                    self.assertEqual(done.returncode, 1)
+                else:
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                    self.assertEqual(json.loads(done.stdout)["prompt_tokens"], one + 4)
+
+            for more, sentence in ((("--video", f"{folder}/none"), f"llava: cannot open the video {folder}/none: "),
+                                   (("--video", model), "has no frames, expected JPEG or PNG files"),
+                                   (("--video", frames, "--image-file", IMAGE), "--image-file excludes --video"),
+                                   (("--frames", "3"), "--frames requires --video"),
+                                   (("--video", frames, "--frames", "0"), "--frames")):
+                done = llava("ask", "--model-path", model, *words, *more)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(sentence, done.stderr)
+            done = llava("ask", "--model-path", TINY, *words, "--video", frames)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn("llava: this model takes no videos", done.stderr)
+
     def test_every_backend_and_dtype_gives_the_same_answer(self):
         answers = {ask("--image-file", IMAGE, "--query", "What color is the star?", "--backend", b, "--dtype", d,
                        "--threads", "1").stdout
