@@ -213,6 +213,50 @@ TEST_CASE("any resolution: a map that is shrunk has weighted sums of the squares
   CHECK(chat.try_ask(img, "What?"));
 }
 
+TEST_CASE("any resolution: LLaVA-NeXT's pooled map has the largest of the squares' image tokens", "[pipeline]") {
+  const std::string merge = "\"mm_patch_merge_type\": \"spatial_unpad\"";
+  const changed_folder pooled_folder(original, "llava-v1.6-pooled", merge,
+                                     "\"mm_patch_merge_type\": \"spatial_maxpool2x2\"");
+  const changed_folder flat_folder(original, "llava-v1.6-flat", merge, "\"mm_patch_merge_type\": \"flat\"");
+  const auto pooled = open(pooled_folder.path.string()), flat = open(flat_folder.path.string());
+  const llava::image img = test_image("wide");
+  const auto plan = llava::try_plan_image(pooled.description().image, 16, img.width(), img.height());
+  REQUIRE(plan);
+  REQUIRE(plan->token_rows.size() == 4 * static_cast<std::size_t>(plan->tokens));
+  const std::vector<float> rows = *flat.try_image_tokens(img);
+  std::vector<float> expected;
+  for (std::size_t t = 0; t < static_cast<std::size_t>(plan->tokens); ++t)
+    for (std::size_t i = 0; i < 48; ++i) {
+      float largest = -std::numeric_limits<float>::infinity();
+      for (std::size_t k = 4 * t; k < 4 * t + 4; ++k)
+        if (plan->token_rows[k] >= 0)
+          largest = std::max(largest, rows[static_cast<std::size_t>(plan->token_rows[k]) * 48 + i]);
+      expected.push_back(largest);
+    }
+  const auto tokens = pooled.try_image_tokens(img);
+  REQUIRE(tokens);
+  CHECK(*tokens == expected);
+  auto chat = pooled.session();
+  CHECK(chat.try_ask(img, "What?"));
+}
+
+TEST_CASE("any resolution: LLaVA-NeXT's padded canvas is cut into tiles, beside the whole image", "[pipeline]") {
+  const changed_folder folder(original, "llava-v1.6-highres",
+                              "\"anyres\",\n \"mm_patch_merge_type\": \"spatial_unpad\",\n \"image_grid_pinpoints\": "
+                              "\"[(28, 56), (56, 28), (56, 56), (84, 28), (28, 84)]\"",
+                              "\"highres\", \"mm_patch_merge_type\": \"spatial_unpad\", \"image_grid_pinpoints\": "
+                              "\"28,56\"");
+  const auto model = open(folder.path.string());
+  const llava::image img = test_image("wide");
+  const auto plan = llava::try_plan_image(model.description().image, 16, img.width(), img.height());
+  REQUIRE(plan);
+  CHECK(plan->squares() == 5);
+  CHECK(plan->tokens < 16 + 8 * 9);  // the padding is left out
+  CHECK(model.try_image_tokens(img)->size() == 48 * static_cast<std::size_t>(plan->tokens));
+  auto chat = model.session();
+  CHECK(chat.try_ask(img, "What?"));
+}
+
 TEST_CASE("any resolution: the memory of a step does not grow with the number of tiles", "[pipeline]") {
   const changed_folder folder(original, "llava-v1.6-large", "[(28, 56), (56, 28), (56, 56), (84, 28), (28, 84)]",
                               "(1x1),...,(8x8)");
