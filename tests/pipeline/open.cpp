@@ -266,12 +266,3 @@ TEST_CASE("tie_word_embeddings with a stored head: the head is used, as in trans
   REQUIRE(model);
   CHECK_FALSE(model->description().text.tied);
 }
-
-TEST_CASE("rows that a converter added to the table of a GGUF model of text are never drawn") {
-  temporary_folder f("padded");
-  f.copy(LLAVA_TEST_DATA "/goldens/gguf_llama/model.gguf");
-  const auto model = tiny::model_type::try_open(f / "model.gguf", tiny::options());
-  if (!model) FAIL(model.error().what());
-  CHECK(model->state().vocab() == static_cast<int>(model->tokenizer().size()));
-  CHECK(model->state().vocab() < model->description().text.vocab);
-}
