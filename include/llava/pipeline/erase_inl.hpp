@@ -50,10 +50,12 @@ struct erased_model_of final : erased_model {
     return std::make_unique<erased_session_of>(llava::session(model));
   }
   result<std::shared_ptr<const adapter>> try_load_adapter(std::string_view folder) const override {
-    if (load) return load(folder);
-    return fail(errc::unsupported,
-                text_of("llava: ", folder, ": this model was opened on ", model->backend_name(), ", which has no live ",
-                        "adapters; open it on adapted<B> (llava/backend/adapted.hpp)"));
+    return guarded([&]() -> result<std::shared_ptr<const adapter>> {
+      if (load) return load(folder);
+      return fail(errc::unsupported,
+                  text_of("llava: ", folder, ": this model was opened on ", model->backend_name(),
+                          ", which has no live adapters; open it on adapted<B> (llava/backend/adapted.hpp)"));
+    });
   }
   result<std::string> try_prompt(std::span<const image> images, std::string_view question) const override {
     return model->try_first_prompt(images.size(), question);
