@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The weight formats to benchmark. Each is benchmarked in matmul, in every stage (pipeline/) and against the rival
-/// (rival.py, whose table names the rival's formats).
+/// The weight formats to benchmark. Each of `formats` is benchmarked in every stage (pipeline/) and against the rival
+/// (rival.py, whose table names the rival's formats), each of `product_formats` in matmul.
 #pragma once
+#include <llava/quant/ggml_formats.hpp>
+#include <llava/quant/int8.hpp>
 #include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q4_i8.hpp>
@@ -44,6 +46,9 @@ struct list {
 };
 
 using formats = list<llava::f32, llava::f16, llava::bf16, llava::q16_0, llava::q8_0, llava::q4_0, llava::q4_i8>;
+
+using product_formats = list<llava::f32, llava::f16, llava::bf16, llava::q16_0, llava::q8_0, llava::q8_0_a16,
+                             llava::q4_0, llava::q4_i8, llava::int8, llava::q4_k, llava::q6_k>;
 
 /// @name Policies that stages are also benchmarked with
 /// @{

@@ -12,6 +12,7 @@
 #include <functional>
 #include <llava/base/executor.hpp>
 #include <llava/nn/block_weight.hpp>
+#include <llava/quant/affine_blocks.hpp>
 #include <llava/quant/blocks.hpp>
 #include <llava/tensor/arena.hpp>
 #include <llava/tensor/buffer.hpp>
@@ -135,48 +136,107 @@ class weight_pool<B, F> {
   std::span<const F> values_;
 };
 
-template <class B, llava::block_format F>
-class weight_pool<B, F> {
-  using layout = typename B::template layout<F>;
-
+/// The pool of a coded format: copies of one packed matrix.
+template <class B, llava::coded_format F>
+class coded_pool {
  public:
-  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns)
-      : rows_(rows),
-        columns_(columns),
-        bytes_(static_cast<std::size_t>(llava::layout_bytes<layout>(rows, columns))),
-        count_(std::max<std::size_t>(1, pool_bytes() / bytes_)) {
-    const std::string size = std::to_string(rows) + "x" + std::to_string(columns);
-    memory_ = pool_holding(std::string(F::name) + " in " + std::string(layout::name) + " " + size, count_ * bytes_,
-                           [&](std::span<std::byte> pool) { fill(pool); });
-  }
   llava::weight_view<B, F> at(std::size_t i) const {
     return layout::make_view(memory_.data() + i % count_ * bytes_, rows_, columns_);
   }
-  void row(std::ptrdiff_t n, std::vector<double>& to) const {
-    std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(columns_)));
-    std::vector<float> values(to.size()), decoded(to.size());
-    for (std::size_t k = 0; k < values.size(); ++k)  // as in `fill`
-      values[k] = 0.05f * random_at((static_cast<std::size_t>(n * columns_) + k) % random_period);
-    F::encode(values.data(), columns_, stored.data());
-    llava::decode_row<F>(stored.data(), columns_, decoded.data());
-    to.assign(decoded.begin(), decoded.end());
-  }
 
- private:
-  void fill(std::span<std::byte> pool) const {
-    const array<> values(rows_, columns_, 0.05f);
-    llava::thread_pool threads;
+ protected:
+  using layout = typename B::template layout<F>;
+
+  /// `from` is the matrix that is packed; it is read only if the pool holds another one.
+  coded_pool(std::ptrdiff_t rows, std::ptrdiff_t columns, const llava::row_source& from)
+      : rows_(rows), columns_(columns) {
+    const llava::tensor_dims dims{rows, columns};
     llava::weight<B, F> one;
-    const llava::stored_rows from({llava::dtype::float32, reinterpret_cast<const std::byte*>(values.values().data())},
-                                  columns_);
-    if (!one.try_fill(from, {rows_, columns_}, "bench", llava::host_memory(), &threads))
-      std::abort();  // fails only if memory for one matrix is refused
-    for (std::size_t i = 0; i < count_; ++i) std::memcpy(pool.data() + i * bytes_, one.packed().data(), bytes_);
+    bytes_ = one.bytes_needed(from, dims);
+    count_ = std::max<std::size_t>(1, pool_bytes() / bytes_);
+    const std::string size = std::to_string(rows) + "x" + std::to_string(columns);
+    memory_ = pool_holding(std::string(F::name) + " in " + std::string(layout::name) + " " + size, count_ * bytes_,
+                           [&](std::span<std::byte> pool) {
+                             llava::thread_pool threads;
+                             if (!one.try_fill(from, dims, "bench", llava::host_memory(), &threads))
+                               std::abort();  // fails only if memory for one matrix is refused
+                             for (std::size_t i = 0; i < count_; ++i)
+                               std::memcpy(pool.data() + i * bytes_, one.packed().data(), bytes_);
+                           });
   }
 
   std::ptrdiff_t rows_, columns_;
+
+ private:
   std::size_t bytes_, count_;
   std::span<const std::byte> memory_;
+};
+
+/// Rows of random floats.
+class random_rows final : public llava::row_source {
+ public:
+  explicit random_rows(std::ptrdiff_t columns) : columns_(columns) {}
+  void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
+    for (std::int64_t i = 0; i < count * columns_; ++i)
+      to[i] = 0.05f * random_at(static_cast<std::size_t>(first * columns_ + i) % random_period);
+  }
+
+ private:
+  std::ptrdiff_t columns_;
+};
+
+template <class B, llava::block_format F>
+class weight_pool<B, F> : public coded_pool<B, F> {
+ public:
+  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns) : coded_pool<B, F>(rows, columns, random_rows(columns)) {}
+  void row(std::ptrdiff_t n, std::vector<double>& to) const {
+    std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(this->columns_)));
+    std::vector<float> values(to.size()), decoded(to.size());
+    random_rows(this->columns_).read(n, 1, values.data());
+    F::encode(values.data(), this->columns_, stored.data());
+    llava::decode_row<F>(stored.data(), this->columns_, decoded.data());
+    to.assign(decoded.begin(), decoded.end());
+  }
+};
+
+/// Rows of random bytes in an affine format, whose scales are small: any bytes of a file are weights.
+template <llava::affine_format F>
+class random_affine_rows : public llava::row_source {
+ public:
+  random_affine_rows(std::ptrdiff_t rows, std::ptrdiff_t columns)
+      : columns_(columns),
+        bytes_(llava::format<F>::bytes(static_cast<std::size_t>(rows), static_cast<std::size_t>(columns))) {
+    for (std::size_t i = 0; i < bytes_.size(); ++i)
+      bytes_[i] = static_cast<std::byte>(static_cast<int>(128.f * random_at(i % random_period)));
+    for (std::size_t at = F::scale_at; at < bytes_.size(); at += F::block_bytes)
+      for (std::size_t i = at; i < at + (F::has_minimum ? 4 : 2); i += 2)
+        llava::write_number(bytes_.data() + i, llava::from_float<llava::f16>(0.001f * random_at(i)));
+  }
+  std::string_view coded_as() const noexcept override { return F::name; }
+  const std::byte* stored_row(std::int64_t r) const noexcept override {
+    return bytes_.data() + r * llava::affine_view<F>::row_bytes(columns_);
+  }
+  void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
+    const std::byte* block = stored_row(first);
+    for (std::int64_t k = 0; k < count * columns_; k += F::elements, block += F::block_bytes)
+      llava::decode_affine<F>(block, to + k);
+  }
+
+ private:
+  std::ptrdiff_t columns_;
+  std::vector<std::byte> bytes_;
+};
+
+template <class B, llava::affine_format F>
+class weight_pool<B, F> : private random_affine_rows<F>, public coded_pool<B, F> {
+ public:
+  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns)
+      : random_affine_rows<F>(rows, columns), coded_pool<B, F>(rows, columns, *this) {}
+  void row(std::ptrdiff_t n, std::vector<double>& to) const {
+    std::vector<float> values(to.size());
+    this->read(n, 1, values.data());
+    to.assign(values.begin(), values.end());
+  }
 };
 
 /// Normalised mean squared error, Σ (x − reference)² / Σ reference², accumulated element by element.

@@ -14,6 +14,7 @@
 #include <llava/config_rules.hpp>              // first_broken_rule
 #include <llava/quant/format.hpp>              // f32, f16, bf16; weights<F>
 #include <llava/quant/q16_0.hpp>               // q16_0: 16-bit integers, our format
+#include <llava/quant/ggml_formats.hpp>        // ggml: each tensor of a GGUF file in its own type
 #include <llava/quant/q4_0.hpp>                // q4_0: GGUF's format
 #include <llava/quant/int8.hpp>                // int8: the 8 bits of bitsandbytes (LLM.int8), --load-8bit
 #include <llava/quant/nf4.hpp>                 // nf4: the 4 bits of bitsandbytes, --load-4bit

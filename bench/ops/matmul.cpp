@@ -21,10 +21,12 @@ void add(const bench::matmul_case<F, A>& c) {
 }
 
 const bench::file products([] {
-  bench::formats::each([]<class F>() {
+  bench::product_formats::each([]<class F>() {
     for (const shape& s : shapes) {
       const auto columns = static_cast<std::size_t>(s.columns), inner = static_cast<std::size_t>(s.inner);
       if (llava::format<F>::bytes(columns, inner) > bench::pool_bytes()) continue;
+      if constexpr (llava::affine_format<F>)
+        if (s.inner % F::elements != 0) continue;
       for (std::ptrdiff_t rows : {1, 4, 16, 64, 577, 640})
         if (rows == s.most_rows || rows <= std::min<std::ptrdiff_t>(s.most_rows, 64))
           add(bench::matmul_case<F>{rows, s.columns, s.inner});

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "command.hpp"
 
@@ -44,15 +45,25 @@ void say_checkpoint(const llava::checkpoint& c) {
   say("conversation", llava::text_of(d.conversation.name.empty() ? "the model type's" : d.conversation.name, " (",
                                      d.conversation.reason, ")"));
   std::map<std::string, std::uint64_t> bytes, computed;  // computed: number of tensors
-  c.tensors.for_each([&](const std::string&, const llava::stored_tensor& t) {
-    if (!t.stored_type.empty())
-      bytes[std::string(t.stored_type)] += t.stored_bytes;
-    else if (t.rows)
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> as_f16;  // GGUF's types: bytes stored, bytes in memory
+  c.tensors.for_each([&](const std::string& name, const llava::stored_tensor& t) {
+    const bool is_table = name == "text.embed_tokens.weight", keeps = t.rows && !t.rows->coded_as().empty();
+    if (!t.stored_type.empty() && keeps && (!is_table || d.text.tied))
+      bytes[llava::text_of(t.stored_type, ", kept in format ggml")] += t.stored_bytes;
+    if (!t.stored_type.empty() && (!keeps || is_table)) {
+      auto& [stored, opened] = as_f16[std::string(t.stored_type)];
+      stored += t.stored_bytes;
+      opened += 2 * t.dims[0] * static_cast<std::uint64_t>(t.columns());
+    }
+    if (!t.stored_type.empty()) return;
+    if (t.rows)
       ++computed[std::string(t.rows->coded_as().empty() ? name_of(t.type) : t.rows->coded_as())];
     else
       bytes[t.format.empty() ? std::string(name_of(t.type)) : t.format] += t.bytes.size();
   });
   for (const auto& [type, count] : bytes) say("weights", llava::text_of(count, " bytes of ", type));
+  for (const auto& [type, sizes] : as_f16)
+    say("weights", llava::text_of(sizes.first, " bytes of ", type, ", opened as ", sizes.second, " bytes of f16"));
   for (const auto& [type, count] : computed)
     say("weights", llava::text_of(count, " tensors of ", type, ", computed while they are read"));
 }

@@ -45,8 +45,8 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
   files->for_each([&](const llava::stored_tensor& t) {
     if (!t.format.empty())
       blocks[t.format] += t.bytes.size();
-    else if (!t.stored_type.empty())  // GGUF's types that are none of ours fit best into the most precise one of 8 bits
-      blocks[t.stored_type == "Q4_0" ? "q4_0" : "q8_0"] += t.stored_bytes;
+    else if (!t.stored_type.empty())
+      blocks[std::string(llava::ggml::name)] += t.stored_bytes;
     else if (t.rows && !t.rows->coded_as().empty())
       ++blocks[std::string(t.rows->coded_as())];
     else if (is_floating(t.type))

@@ -18,13 +18,13 @@ struct quantize_options {
   int threads = 0;
 };
 
-/// The formats that a folder can hold: no tensor formats, and none that differ from another one only in their
-/// activations.
+/// The formats that a folder can hold: no tensor or mixed formats, and none that differ from another one only in
+/// their activations.
 using quantiser = llava::result<void> (*)(llava::path_view, const std::string&, const llava::open_options&);
 std::map<std::string, quantiser> quantisers() {
   std::map<std::string, quantiser> all;
   each_format([&]<class F>(std::string_view name) {
-    if constexpr (!std::is_same_v<F, llava::f32> && !llava::tensor_format<F>)
+    if constexpr (!std::is_same_v<F, llava::f32> && !llava::tensor_format<F> && !llava::mixed_format<F>)
       if (llava::format<F>::name == name) all.emplace(name, llava::try_quantise<llava::any, llava::scalar, F>);
   });
   return all;

@@ -63,7 +63,7 @@ TEST_CASE("every weight of a GGUF model has the original layout's name and the v
   }
 }
 
-TEST_CASE("rows in q8_0 and q4_0 are used where they are mapped, parts of a fused tensor too") {
+TEST_CASE("rows in a weight format are used where they are mapped, parts of a fused tensor too") {
   const checkpoint c = opened(goldens + "gguf_llama");
   const auto place_of = [&](const char* name) {
     const llava::stored_tensor* t = c.tensors.find(name);
@@ -73,7 +73,8 @@ TEST_CASE("rows in q8_0 and q4_0 are used where they are mapped, parts of a fuse
   CHECK(place_of("text.embed_tokens.weight").format == "q8_0");
   CHECK(place_of("text.layers.0.mlp.up_proj.weight").format == "q4_0");
   CHECK(place_of("text.layers.0.self_attn.q_proj.weight").bytes == nullptr);  // its rows are in another order
-  CHECK(place_of("text.layers.1.self_attn.v_proj.weight").bytes == nullptr);  // Q5_1 is decoded
+  CHECK(place_of("text.layers.1.self_attn.v_proj.weight").format == "q5_1");
+  CHECK(place_of("text.layers.0.mlp.gate_proj.weight").bytes == nullptr);  // IQ4_NL is decoded
 
   gguf_bytes g = language();
   std::string fused;
@@ -89,6 +90,39 @@ TEST_CASE("rows in q8_0 and q4_0 are used where they are mapped, parts of a fuse
   const llava::host_values values = v->with_rows(8, [](const llava::row_source& r) { return r.in_place(); });
   REQUIRE(values.bytes);
   CHECK(values.bytes[0] == std::byte{16});
+}
+
+/// Whether each row in memory in format F decodes to the values that are read.
+template <class F>
+bool stored_rows_are_read(const llava::row_source& rows, std::int64_t count, std::int64_t columns) {
+  bool same = rows.coded_as() == F::name;
+  std::vector<float> expected(static_cast<std::size_t>(columns)), found(expected.size());
+  for (std::int64_t r = 0; same && r < count; ++r) {
+    rows.read(r, 1, expected.data());
+    for (std::int64_t k = 0; k < columns; k += F::elements)
+      llava::decode_affine<F>(rows.stored_row(r) + k / F::elements * F::block_bytes, found.data() + k);
+    same = found == expected;
+  }
+  return same;
+}
+
+TEST_CASE("rows whose order changes, and parts of a fused tensor, keep their stored bytes") {
+  const checkpoint c = opened(goldens + "gguf_llama");
+  const auto check = [&]<class F>(const char* name) {
+    INFO(name);
+    const llava::stored_tensor* t = c.tensors.find(name);
+    REQUIRE(t);
+    const auto columns = static_cast<std::int64_t>(t->dims[1]);
+    t->with_rows(columns, [&](const llava::row_source& rows) {
+      CHECK(stored_rows_are_read<F>(rows, static_cast<std::int64_t>(t->dims[0]), columns));
+    });
+  };
+  check.operator()<llava::q5_0>("text.layers.0.self_attn.q_proj.weight");
+  check.operator()<llava::q4_0_a16>("text.layers.0.self_attn.k_proj.weight");
+  for (const char* part : {"q", "k", "v"})
+    check.operator()<llava::q5_1>(("text.layers.1.self_attn." + std::string(part) + "_proj.weight").c_str());
+  check.operator()<llava::q4_k>("text.layers.0.mlp.down_proj.weight");
+  check.operator()<llava::q6_k>("text.layers.1.mlp.down_proj.weight");
 }
 
 TEST_CASE("a GGUF model has the numbers, the preparation and the prompt of the original model") {

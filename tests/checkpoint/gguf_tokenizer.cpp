@@ -4,6 +4,7 @@
 #include <llava/checkpoint/gguf_part.hpp>
 #include <llava/checkpoint/gguf_tokenizer.hpp>
 
+#include <cstdlib>
 #include <cstring>
 #include <map>
 
@@ -20,12 +21,8 @@ using types = std::vector<std::int32_t>;
 
 std::string bytes_of(const std::string& file) { return *try_read_text_file(file); }
 
-/// The texts of text/tokenizer_vectors.cpp.
-std::vector<std::string> all_texts() {
-  const std::string bytes = [&] {
-    std::ifstream in(data + "texts.bin", std::ios::binary);
-    return std::string{std::istreambuf_iterator<char>(in), {}};
-  }();
+/// The texts in such a file as text/tokenizer_vectors.cpp reads.
+std::vector<std::string> texts_in(const std::string& bytes) {
   std::vector<std::string> texts;
   for (std::size_t at = 4; at + 2 <= bytes.size();) {
     const std::size_t n = static_cast<unsigned char>(bytes[at]) + 256u * static_cast<unsigned char>(bytes[at + 1]);
@@ -34,6 +31,10 @@ std::vector<std::string> all_texts() {
   }
   REQUIRE(texts.size() >= 2000);
   return texts;
+}
+std::vector<std::string> all_texts() {
+  std::ifstream in(data + "texts.bin", std::ios::binary);
+  return texts_in({std::istreambuf_iterator<char>(in), {}});
 }
 
 /// The tokenizer in a file with these keys.
@@ -283,4 +284,34 @@ TEST_CASE("R2: a tokenizer of a GGUF file that is malformed or not supported is 
   }
   CHECK(error_of(small()).empty());
   CHECK(error_of(pairs({"a b"})).empty());
+}
+
+/// LLAVA_GGUF_TOKENIZER names a folder that tests/oracle/smollm2_llama_cpp.py --tokenizer has written, with the model
+/// itself as model.gguf: a vocabulary that is too large for the repository.
+TEST_CASE("the tokenizer of a GGUF file gives llama.cpp's ids") {
+  const char* folder = std::getenv("LLAVA_GGUF_TOKENIZER");
+  if (!folder) return;
+  const auto part = detail::gguf_part::try_open(std::string(folder) + "/model.gguf");
+  REQUIRE(part);
+  const auto words = try_read_gguf_tokenizer(part->keys(), "llama", false);
+  REQUIRE(words);
+  const auto read = [&](const char* name) {
+    std::ifstream in(std::string(folder) + name, std::ios::binary);
+    REQUIRE(in);
+    return std::string{std::istreambuf_iterator<char>(in), {}};
+  };
+  const std::vector<std::string> texts = texts_in(read("/texts.bin"));
+  const std::string expected = read("/ids.bin");
+  REQUIRE(expected.size() == 8 * texts.size());
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    std::uint64_t digest = 0xcbf29ce484222325u, other = 0;
+    const std::vector<std::int32_t> ids = words->encode(texts[i]);
+    const auto* bytes = reinterpret_cast<const unsigned char*>(ids.data());
+    for (std::size_t b = 0; b < ids.size() * sizeof(std::int32_t); ++b) digest = (digest ^ bytes[b]) * 0x100000001b3u;
+    std::memcpy(&other, expected.data() + 8 * i, 8);
+    if (digest != other && wrong++ < 20) UNSCOPED_INFO("'" << texts[i] << "'");
+  }
+  CHECK(wrong == 0);
+  CHECK(texts.size() >= 10000);
 }

@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 SOURCE = """#include <llava/ops/activation.hpp>
+#include <llava/quant/ggml_formats.hpp>
 #include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q8_0.hpp>
@@ -36,13 +37,16 @@ KERNELS = {
              (ATTEND.format(4, "f16", "f16"), "attendILj4ENS"),
              (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELj4ELj1E"),
              (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELj4ELj1E"),
-             (BLOCKS.format("q16_0", 4, 1, "q16_0"), "block_tileINS0_5q16_0ELj4ELj1E")],
+             (BLOCKS.format("q16_0", 4, 1, "q16_0"), "block_tileINS0_5q16_0ELj4ELj1E"),
+             (BLOCKS.format("q4_k", 4, 1, "q4_k"), "block_tileINS0_4q4_kELj4ELj1E")],
     "avx512": [(PRODUCT.format(6, "float"), "product_tileILj6ELj4EfE"),
                (ATTEND.format(12, "float", "float"), "attendILj12Ef"),
                (ATTEND.format(12, "f16", "f16"), "attendILj12ENS")],
     "avx512vnni": [(BLOCKS.format("q8_0", 8, 2, "q8_0"), "block_tileINS0_4q8_0ELj8ELj2E"),
                    (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELj8ELj2E"),
-                   (BLOCKS.format("q16_0", 8, 2, "q16_0"), "block_tileINS0_5q16_0ELj8ELj2E")],
+                   (BLOCKS.format("q16_0", 8, 2, "q16_0"), "block_tileINS0_5q16_0ELj8ELj2E"),
+                   (BLOCKS.format("q4_k", 8, 2, "q4_k"), "block_tileINS0_4q4_kELj8ELj2E"),
+                   (BLOCKS.format("q6_k", 8, 2, "q6_k"), "block_tileINS0_4q6_kELj8ELj2E")],
 }
 TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILj5ELj4EfE"),
              "avx512": (PRODUCT.format(9, "float"), "product_tileILj9ELj4EfE")}

@@ -78,6 +78,8 @@ LLAVA_INLINE result<void> try_accept(const std::vector<std::string>& mistakes, s
 
 LLAVA_INLINE void weight_binding::check_one(const std::string& name, weight_slot& slot, const tensor_dims& dims) {
   read_.push_back(name);
+  if (const stored_tensor* found = tensors_->find(name))
+    found->with_rows(dims.columns(), [&](const row_source& rows) { slot.choose(rows); });
   std::string mistake = detail::mismatch_of(*tensors_, name, slot, dims);
   if (!mistake.empty()) {
     mistakes_.push_back(std::move(mistake));

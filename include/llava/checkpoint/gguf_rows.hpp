@@ -12,17 +12,19 @@
 
 LLAVA_BEGIN
 
-/// The rows of a tensor in blocks, `columns` elements each, a multiple of the type's block. Q8_0 and Q4_0 have the
-/// bytes of this library's formats of these names, so they can be used in place.
+/// The rows of a tensor in blocks, `columns` elements each, a multiple of the type's block. Most types have
+/// the bytes of a weight format, so they can be used in place.
 class block_rows final : public row_source {
  public:
   block_rows(const ggml_type& type, const std::byte* bytes, std::int64_t columns)
       : type_(&type), bytes_(bytes), columns_(columns) {}
 
   host_values in_place() const noexcept override {
-    if (type_->name == "Q8_0") return {dtype::uint8, bytes_, q8_0::name};
-    if (type_->name == "Q4_0") return {dtype::uint8, bytes_, q4_0::name};
-    return {};
+    return type_->format.empty() ? host_values() : host_values{dtype::uint8, bytes_, type_->format};
+  }
+  std::string_view coded_as() const noexcept override { return type_->format; }
+  const std::byte* stored_row(std::int64_t r) const noexcept override {
+    return type_->format.empty() ? nullptr : bytes_ + r * (columns_ / type_->elements) * type_->bytes;
   }
   void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
     const std::int64_t in_row = columns_ / type_->elements;
@@ -52,11 +54,17 @@ class picked_rows final : public row_source {
   host_values in_place() const noexcept override {
     host_values all = in_all([](const row_source& rows) { return rows.in_place(); });
     if (head_ > 0 || !all.bytes) return {};
-    const std::int64_t row_bytes = all.format.empty()         ? columns_ * static_cast<std::int64_t>(size_of(all.type))
-                                   : all.format == q8_0::name ? block_view<q8_0>::row_bytes(columns_)
-                                                              : block_view<q4_0>::row_bytes(columns_);
-    all.bytes += first_ * row_bytes;
+    if (all.format.empty())
+      all.bytes += first_ * columns_ * static_cast<std::int64_t>(size_of(all.type));
+    else
+      all.bytes = stored_row(0);
     return all;
+  }
+  std::string_view coded_as() const noexcept override {
+    return in_all([](const row_source& rows) { return rows.coded_as(); });
+  }
+  const std::byte* stored_row(std::int64_t r) const noexcept override {
+    return in_all([&](const row_source& rows) { return rows.stored_row(first_ + row_in_file(r)); });
   }
   std::string_view unreadable() const noexcept override {
     return in_all([](const row_source& rows) { return rows.unreadable(); });
@@ -64,12 +72,13 @@ class picked_rows final : public row_source {
   void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
     in_all([&](const row_source& rows) {
       if (head_ == 0) return rows.read(first_ + first, count, to);
-      for (std::int64_t r = first; r < first + count; ++r, to += columns_) rows.read(first_ + stored_row(r), 1, to);
+      for (std::int64_t r = first; r < first + count; ++r, to += columns_) rows.read(first_ + row_in_file(r), 1, to);
     });
   }
 
  private:
-  std::int64_t stored_row(std::int64_t r) const {
+  std::int64_t row_in_file(std::int64_t r) const {
+    if (head_ == 0) return r;
     const std::int64_t in_head = r % head_, half = head_ / 2;
     return r - in_head + 2 * (in_head % half) + in_head / half;
   }

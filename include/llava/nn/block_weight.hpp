@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight<B, F> for block formats: a matrix in the layout that backend B multiplies. Filling it quantises floats, or
-/// repacks rows that are in F already, unit by unit on all threads, without a second copy of the matrix. If B
-/// multiplies rows as F stores them, they are used in the mapped file.
+/// weight<B, F> for row formats (block formats and affine ones): a matrix in the layout that backend B
+/// multiplies. Filling it quantises floats, or repacks rows that are in F already, unit by unit on all threads, without
+/// a second copy of the matrix. If B multiplies rows as F stores them, they are used in the mapped file. A format
+/// without an encoder takes only rows that are in it.
 #pragma once
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -11,8 +13,8 @@
 
 LLAVA_BEGIN
 
-/// A matrix (N, K) of block format F, in a backend's memory or in a mapped file.
-template <class B, block_format F>
+/// A matrix (N, K) of row format F, in a backend's memory or in a mapped file.
+template <class B, row_format F>
 class weight<B, F> final : public weight_slot {
  public:
   using layout = typename B::template layout<F>;
@@ -21,8 +23,10 @@ class weight<B, F> final : public weight_slot {
     return stored_format.empty() || stored_format == F::name;
   }
   row_encoding encoding() const override {
-    return {dtype::uint8, F::name, [](std::int64_t columns) { return std::int64_t{block_view<F>::row_bytes(columns)}; },
-            [](const float* x, std::int64_t n, std::byte* row) { F::encode(x, n, row); }};
+    row_encoding all{dtype::uint8, F::name, [](std::int64_t columns) { return std::int64_t{stored_bytes(columns)}; }};
+    if constexpr (has_encoder)
+      all.encode = [](const float* x, std::int64_t n, std::byte* row) { F::encode(x, n, row); };
+    return all;
   }
 
   result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name, const memory& to,
@@ -33,6 +37,9 @@ class weight<B, F> final : public weight_slot {
       return {};
     }
     if (!is_stored(from) && !from.unreadable().empty()) return detail::not_floats(name, from.unreadable());
+    if (!is_stored(from) && !has_encoder)
+      return fail(errc::unsupported, text_of("llava: ", name, " is not stored as ", F::name,
+                                             ", and no encoder makes it that; open the model with weights of ggml"));
     LLAVA_TRY(made, to.try_allocate(static_cast<std::size_t>(layout_bytes<layout>(rows, columns)), name));
     serial_executor alone;
     LLAVA_CHECK(try_pack(from, rows, columns, made, threads ? *threads : alone));
@@ -60,21 +67,28 @@ class weight<B, F> final : public weight_slot {
   }
 
  private:
+  static constexpr bool has_encoder = requires(const float* x, std::ptrdiff_t n, std::byte* row) {
+    F::encode(x, n, row);
+  };
   static bool in_place(const row_source& from) {
-    return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && is_stored(from);
+    return B::reads_host_memory && std::is_same_v<layout, stored_layout<F>> && is_contiguous(from);
   }
-  /// Whether the rows are in format F already.
-  static bool is_stored(const row_source& from) { return from.in_place().bytes && from.in_place().format == F::name; }
+  /// Whether the rows are in format F already, in one piece of memory or each by itself.
+  static bool is_contiguous(const row_source& from) {
+    return from.in_place().bytes && from.in_place().format == F::name;
+  }
+  static bool is_stored(const row_source& from) {
+    return is_contiguous(from) || (from.coded_as() == F::name && from.stored_row(0));
+  }
 
   /// Packs one run of units at a time. Threads share the units of a run. Device memory is loaded after each run.
   static result<void> try_pack(const row_source& from, std::ptrdiff_t rows, std::ptrdiff_t columns, buffer& packed,
                                executor& threads) {
     const std::ptrdiff_t units = (rows + layout::unit - 1) / layout::unit, bytes = layout::unit_bytes(columns);
     const std::ptrdiff_t run = B::reads_host_memory ? units : 64;
-    const bool encodes = !is_stored(from);
-    const std::ptrdiff_t runners = encodes ? threads.concurrency() : 0,
+    const std::ptrdiff_t runners = is_contiguous(from) ? 0 : threads.concurrency(),
                          unit_stored = layout::unit * stored_bytes(columns);
-    std::vector<float> lines(static_cast<std::size_t>(runners * layout::unit * columns));
+    std::vector<float> lines(static_cast<std::size_t>(is_stored(from) ? 0 : runners * layout::unit * columns));
     std::vector<std::byte> stored(static_cast<std::size_t>(runners * unit_stored));
     std::vector<std::byte> staging(B::reads_host_memory ? 0 : static_cast<std::size_t>(run * bytes));
     for (std::ptrdiff_t first = 0; first < units; first += run) {
@@ -82,7 +96,8 @@ class weight<B, F> final : public weight_slot {
       std::byte* to = B::reads_host_memory ? packed.data() : staging.data();
       parallel_for_dynamic(threads, count, [&](std::ptrdiff_t u, std::ptrdiff_t slot) {
         pack_unit(from, (first + u) * layout::unit, rows, columns, to + u * bytes,
-                  lines.data() + slot * layout::unit * columns, stored.data() + slot * unit_stored);
+                  lines.empty() ? nullptr : lines.data() + slot * layout::unit * columns,
+                  stored.empty() ? nullptr : stored.data() + slot * unit_stored);
       });
       if (!B::reads_host_memory)
         LLAVA_CHECK(packed.try_load(static_cast<std::size_t>(first * bytes), staging.data(),
@@ -91,15 +106,20 @@ class weight<B, F> final : public weight_slot {
     return {};
   }
   static void pack_unit(const row_source& from, std::ptrdiff_t first, std::ptrdiff_t rows, std::ptrdiff_t columns,
-                        std::byte* to, float* lines, std::byte* stored) {
+                        std::byte* to, [[maybe_unused]] float* lines, std::byte* stored) {
     const std::ptrdiff_t count = rows - first < layout::unit ? rows - first : layout::unit;
     const std::ptrdiff_t row_bytes = stored_bytes(columns);
-    if (is_stored(from)) return layout::pack(to, from.in_place().bytes + first * row_bytes, count, columns);
-    from.read(first, count, lines);
-    for (std::ptrdiff_t r = 0; r < count; ++r) F::encode(lines + r * columns, columns, stored + r * row_bytes);
+    if (is_contiguous(from)) return layout::pack(to, from.in_place().bytes + first * row_bytes, count, columns);
+    if (is_stored(from)) {
+      for (std::ptrdiff_t r = 0; r < count; ++r)
+        std::memcpy(stored + r * row_bytes, from.stored_row(first + r), static_cast<std::size_t>(row_bytes));
+    } else if constexpr (has_encoder) {
+      from.read(first, count, lines);
+      for (std::ptrdiff_t r = 0; r < count; ++r) F::encode(lines + r * columns, columns, stored + r * row_bytes);
+    }
     layout::pack(to, stored, count, columns);
   }
-  static std::ptrdiff_t stored_bytes(std::ptrdiff_t columns) { return block_view<F>::row_bytes(columns); }
+  static constexpr std::ptrdiff_t stored_bytes(std::ptrdiff_t columns) { return format<F>::view::row_bytes(columns); }
 
   buffer owned_;
   std::span<const std::byte> packed_;  // owned, or mapped from a packed file; empty on a device

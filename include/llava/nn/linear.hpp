@@ -4,6 +4,7 @@
 #include <string>
 
 #include <llava/nn/block_weight.hpp>
+#include <llava/nn/mixed_weight.hpp>
 #include <llava/nn/tensor_weight.hpp>
 #include <llava/nn/weight.hpp>
 #include <llava/ops/matmul.hpp>

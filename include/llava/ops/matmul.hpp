@@ -14,6 +14,15 @@
 /// accumulator, b or g ascending. All backends that follow this order return the same bytes. Tolerance against double:
 /// NMSE ≤ 5e-4 (R15).
 ///
+/// If w is in an affine format (quant/affine_blocks.hpp), each block b of 32 elements has a scale of x, and j are the
+/// groups of w, ascending:
+///   y[t, n] = act(Σ_j ((scale(t, b) · a[n, j]) · (Σ_{k in j} code(t, k) · (c[n, k] − zero))
+///                      − (scale(t, b) · Σ_{k in j} code(t, k)) · m[n, j]) + bias[n])
+/// with a = scale · factor and m = least · minimum of w, the second line only if w has minimums. Both are added in one
+/// fused accumulator, in this order. The inner sums are integers of at most 24 bits, so they are exact in f32.
+///
+/// If w is in a mixed format (quant/any_of.hpp), the product is that of the format of this matrix.
+///
 /// If w is in nf4, j are its blocks that have elements of row n, ascending. Each sum has one fused accumulator that
 /// begins at 0, k ascending, and multiplies floats; the tolerance is that of f32:
 ///   y[t, n] = act(Σ_j scale[j] · (Σ_{k in j} x[t, k] · book[c[n, k]]) + bias[n])

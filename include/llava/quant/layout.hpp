@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// weight_layout: how a backend stores the rows of a block format in its memory; `B::layout<F>` names it. Rows are
+/// weight_layout: how a backend stores the rows of a row format in its memory; `B::layout<F>` names it. Rows are
 /// packed in units, so that many threads can pack them and a file can hold the result:
 ///   view                                  the weight type that the backend's matmul takes
 ///   name                                  of the layout and its version; a file is valid only for the name in it
@@ -21,7 +21,8 @@
 #include <string_view>
 
 #include <llava/base/executor.hpp>
-#include <llava/quant/blocks.hpp>
+#include <llava/quant/affine_blocks.hpp>
+#include <llava/quant/any_of.hpp>
 #include <llava/quant/tensor_format.hpp>
 
 LLAVA_BEGIN
@@ -46,9 +47,9 @@ constexpr std::ptrdiff_t layout_bytes(std::ptrdiff_t rows, std::ptrdiff_t column
 template <class F>
 struct stored_layout;
 
-template <block_format F>
+template <row_format F>
 struct stored_layout<F> {
-  using view = block_view<F>;
+  using view = typename format<F>::view;
   static constexpr std::string_view name = "stored";
   static constexpr std::ptrdiff_t unit = 1;
   static constexpr std::ptrdiff_t unit_bytes(std::ptrdiff_t columns) { return view::row_bytes(columns); }
@@ -83,6 +84,11 @@ struct weight_view {
 template <class B, coded_format F>
 struct weight_view<B, F> {
   using type = typename B::template layout<F>::view;
+};
+template <class B, coded_format F>
+requires mixed_format<F>
+struct weight_view<B, F> {
+  using type = mixed_view<B, F>;
 };
 }  // namespace detail
 

@@ -29,9 +29,11 @@ class row_source {
   virtual void read(std::int64_t first, std::int64_t count, float* to) const noexcept = 0;
 
   /// The format that encodes these rows again as the codes that they were read from; empty: none. read_stored() writes
-  /// them in it, if it is a tensor format (quant/tensor_format.hpp).
+  /// them in it, if it is a tensor format (quant/tensor_format.hpp). stored_row() returns the bytes of row r in it, if
+  /// memory holds rows in that format; otherwise null.
   virtual std::string_view coded_as() const noexcept { return {}; }
   virtual void read_stored(std::byte* /*to*/) const noexcept {}
+  virtual const std::byte* stored_row(std::int64_t /*r*/) const noexcept { return nullptr; }
 
  protected:
   ~row_source() = default;

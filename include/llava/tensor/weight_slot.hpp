@@ -58,6 +58,8 @@ row_encoding dense_encoding() {
 /// A weight that is filled once. Functions for block formats have the defaults of dense weights here.
 class weight_slot {
  public:
+  /// Takes the format of these rows, if the slot has several (quant/any_of.hpp). Comes before all other calls.
+  virtual void choose(const row_source& /*from*/) {}
   /// Copies the values of a tensor to `to`, the backend's memory, and converts them on `threads` if necessary. Values
   /// that are used in place must stay alive and unchanged. Errors name the tensor.
   virtual result<void> try_fill(const row_source& from, const tensor_dims& dims, std::string_view name,

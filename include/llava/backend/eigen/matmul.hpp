@@ -70,6 +70,12 @@ void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_v
   });
 }
 
+/// w in a mixed format.
+template <class B, class F, class A>
+void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, const mixed_view<B, F>& w, epilogue<A> e) {
+  w.visit([&](const auto& own) { matmul(q, y, x, own, e); });
+}
+
 }  // namespace eigen_backend
 
 LLAVA_END

@@ -33,6 +33,28 @@ float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_code<F>* cod
   }
   return sum;
 }
+/// The dot product of row n of w and a quantised row of activations.
+template <affine_format F>
+float block_dot(affine_view<F> w, std::ptrdiff_t n, const std::int16_t* codes, const float* scales) {
+  float sum = 0.f;
+  for (std::ptrdiff_t k = 0; k < w.columns; k += F::group) {
+    const std::byte* block = w.block(n, k / F::elements);
+    const auto first = static_cast<int>(k % F::elements);
+    std::int32_t whole = 0, all = 0;
+    for (int i = 0; i < F::group; ++i) {
+      whole += codes[k + i] * (F::code(block, first + i) - F::zero);
+      all += codes[k + i];
+    }
+    const float x_scale = scales[k / block_elements];
+    const float factor = F::scale(block) * static_cast<float>(F::factor(block, first / F::group));
+    sum = std::fma(static_cast<float>(whole), x_scale * factor, sum);
+    if constexpr (F::has_minimum) {
+      const float least = F::least(block) * static_cast<float>(F::minimum(block, first / F::group));
+      sum = std::fma(-(x_scale * static_cast<float>(all)), least, sum);
+    }
+  }
+  return sum;
+}
 /// sum and the products of the outliers of a row of activations with row n of w, without the row scale.
 template <block_format F, floating X>
 float add_outliers(block_view<F> w, std::ptrdiff_t n, const X* x, float sum) {
@@ -77,9 +99,10 @@ void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, matrix_view<cons
   });
 }
 
-/// w in a block format, as it is stored.
-template <floating Y, floating X, block_format F, class A>
-void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w, epilogue<A> e) {
+namespace detail {
+/// w in a row format, as it is stored.
+template <row_format F, floating Y, floating X, class A>
+void coded_matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, typename format<F>::view w, epilogue<A> e) {
   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   constexpr int group = F::activation_group;
   const std::ptrdiff_t rows = x.extent(0), groups = (w.columns + group - 1) / group;
@@ -102,14 +125,33 @@ void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w,
     on.split(w.rows, 4 * on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
       for (std::ptrdiff_t n = first; n < last; ++n)
         for (std::ptrdiff_t t = 0; t < rows; ++t) {
-          float sum = detail::block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);
-          if constexpr (has_outliers<F>) sum = detail::add_outliers<F>(w, n, x.row(t), sum);
+          float sum = block_dot<F>(w, n, codes + t * groups * group, scales + t * groups);
+          if constexpr (has_outliers<F>) sum = add_outliers<F>(w, n, x.row(t), sum);
           const float bias = e.bias.empty() ? 0.f : e.bias(n);
-          sum = F::has_row_scale ? std::fma(sum, F::row_scale(w.row(n)), bias) : sum + bias;
+          if constexpr (F::has_row_scale)
+            sum = std::fma(sum, F::row_scale(w.row(n)), bias);
+          else
+            sum += bias;
           y(t, n) = from_float<Y>(ops::updated(to_float(y(t, n)), A::apply(sum), e.how));
         }
     });
   });
+}
+}  // namespace detail
+
+template <floating Y, floating X, block_format F, class A>
+void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, block_view<F> w, epilogue<A> e) {
+  detail::coded_matmul<F>(q, y, x, w, e);
+}
+template <floating Y, floating X, affine_format F, class A>
+void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, affine_view<F> w, epilogue<A> e) {
+  detail::coded_matmul<F>(q, y, x, w, e);
+}
+
+/// w in a mixed format.
+template <floating Y, floating X, class B, class F, class A>
+void matmul(queue& q, matrix_view<Y> y, matrix_view<const X> x, const mixed_view<B, F>& w, epilogue<A> e) {
+  w.visit([&](const auto& own) { matmul(q, y, x, own, e); });
 }
 
 /// w in nf4, as it is stored.

@@ -15,6 +15,7 @@ using avx512::minimum, avx512::select_less, avx512::store, avx512::store_upto, a
 inline constexpr int block_rows = 16, panels_at_once = 1;
 // clang-format off
 #include <llava/backend/simd/kernels/block_dot_amx.inc>
+#include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 

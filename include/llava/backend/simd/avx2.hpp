@@ -7,6 +7,7 @@
 #include <llava/backend/simd/arguments.hpp>
 #include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
+#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/backend/simd/x86_intrinsics.hpp>
 #include <llava/base/dtype.hpp>
 
@@ -56,6 +57,9 @@ LLAVA_ALWAYS_INLINE __m256 load_lanes(const f16* p) {
 LLAVA_ALWAYS_INLINE __m256 load_lanes(const bf16* p) {
   return _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
+}
+LLAVA_ALWAYS_INLINE __m256 load_lanes(const std::int8_t* p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 template <class T>
 LLAVA_ALWAYS_INLINE vec load(const T* p) {
@@ -155,6 +159,7 @@ using packed_type = F;
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_avx2.inc>
+#include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 

@@ -47,6 +47,9 @@ LLAVA_ALWAYS_INLINE vec load(const bf16* p) {
   return _mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
 }
+LLAVA_ALWAYS_INLINE vec load(const std::int8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { _mm512_storeu_ps(p, a.v); }
 LLAVA_ALWAYS_INLINE void store(f16* p, const vec& a) {
   // The masked form: without optimisation, g++ expands the other form to a conversion that it warns about.

@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 #include <llava/backend/simd/avx512.hpp>
 #include <llava/backend/simd/panels.hpp>
+#include <llava/backend/simd/affine_panels.hpp>
 
 LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")
@@ -16,6 +17,7 @@ using avx512::select_less, avx512::store, avx512::store_upto, avx512::vec;
 inline constexpr int block_rows = 8, panels_at_once = 2;
 // clang-format off
 #include <llava/backend/simd/kernels/block_dot_vnni.inc>
+#include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// matmul of the simd backend with weights in a block format. The rows of x are quantised to integers; then each piece
+/// matmul of the simd backend with weights in a row format. The rows of x are quantised to integers; then each piece
 /// multiplies all rows with its own panels. A program that links llava::compiled includes this file if it has its own
 /// block format or activation.
 #pragma once
@@ -46,7 +46,7 @@ quantised_rows allocate_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t 
   q.together = std::clamp<std::ptrdiff_t>(rows, 1, together);
   const std::ptrdiff_t whole = (rows + q.together - 1) / q.together * q.together;
   q.codes = a.allocate<std::byte>(whole * blocks * activation_bytes<F>);
-  q.starts = a.allocate<std::int32_t>(whole * blocks);
+  q.starts = a.allocate<std::int32_t>(whole * blocks * start_count<F>);
   q.scales = a.allocate<float>(whole * groups);
   q.blocks = blocks, q.groups = groups;
   if constexpr (has_outliers<F>) {
@@ -57,7 +57,7 @@ quantised_rows allocate_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t 
 }
 }  // namespace detail
 
-template <block_format F, class A>
+template <row_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e) {
   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   const std::ptrdiff_t rows = x.extent(0), count = (w.rows + panels<F>::unit - 1) / panels<F>::unit;

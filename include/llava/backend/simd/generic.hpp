@@ -9,6 +9,7 @@
 #include <llava/backend/simd/arguments.hpp>
 #include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
+#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
@@ -69,6 +70,11 @@ template <class Half>
 [[gnu::noinline]] vec load(const Half* p) {
   float f[16];
   for (int i = 0; i < 16; ++i) f[i] = to_float(p[i]);
+  return load(static_cast<const float*>(f));
+}
+[[gnu::noinline]] inline vec load(const std::int8_t* p) {
+  float f[16];
+  for (int i = 0; i < 16; ++i) f[i] = static_cast<float>(p[i]);
   return load(static_cast<const float*>(f));
 }
 LLAVA_ALWAYS_INLINE void store(float* p, const vec& a) { __builtin_memcpy(p, a.q, sizeof(a.q)); }
@@ -137,6 +143,7 @@ using packed_type = float;
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_plain.inc>
+#include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 

@@ -9,6 +9,7 @@
 #include <llava/backend/simd/arguments.hpp>
 #include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
+#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
@@ -76,6 +77,11 @@ LLAVA_ALWAYS_INLINE lanes load_lanes(const f16* p) {
 LLAVA_ALWAYS_INLINE lanes load_lanes(const bf16* p) {
   return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(p)), 16));
 }
+LLAVA_ALWAYS_INLINE lanes load_lanes(const std::int8_t* p) {
+  std::int32_t four;
+  __builtin_memcpy(&four, p, 4);
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
 LLAVA_ALWAYS_INLINE lanes multiply_add(lanes a, lanes b, lanes c) { return vfmaq_f32(c, a, b); }
 template <class T>
 LLAVA_ALWAYS_INLINE vec load(const T* p) {
@@ -135,6 +141,7 @@ using packed_type = F;
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_neon.inc>
+#include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The ops of the simd backend. Each cuts its work into independent pieces and calls the kernels of the queue's
-/// instruction set (contracts: ops/*.hpp). The number of pieces changes no byte. F: f32, f16, bf16, a block format or
+/// instruction set (contracts: ops/*.hpp). The number of pieces changes no byte. F: f32, f16, bf16, a row format or
 /// nf4; A: an activation; T: the element type of the KV cache.
 #pragma once
 #include <llava/backend/scalar.hpp>
+#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
 #include <llava/backend/simd/queue.hpp>
@@ -18,10 +19,15 @@ namespace simd_backend {
 
 template <floating F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, matrix_view<const F> w, epilogue<A> e);
-template <block_format F, class A>
+template <row_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e);
 template <class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<nf4> w, epilogue<A> e);
+/// w in a mixed format.
+template <class B, class F, class A>
+void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, const mixed_view<B, F>& w, epilogue<A> e) {
+  w.visit([&](const auto& own) { matmul(q, y, x, own, e); });
+}
 template <class A>
 void activate(queue& q, matrix_view<float> y, matrix_view<const float> z, A, update how);
 LLAVA_INLINE void rms_norm(queue& q, matrix_view<float> y, matrix_view<const float> x, vector_view<const float> w,

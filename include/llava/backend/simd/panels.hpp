@@ -27,7 +27,8 @@ struct panel_view {
   constexpr std::ptrdiff_t extent(int axis) const { return axis == 0 ? rows : columns; }
 };
 
-/// The layout of format F: of block formats, described at the top of this file; of nf4, in nf4_panels.hpp.
+/// The layout of format F: of block formats, described at the top of this file; of affine formats, in
+/// affine_panels.hpp; of nf4, in nf4_panels.hpp.
 template <class F>
 struct panels;
 
@@ -92,10 +93,11 @@ struct panels<F> {
 };
 
 /// Rows of activations as integers (quant/activations.hpp), in the order in which an instruction set multiplies them.
-/// The sum of a block begins with its element of `starts`, which cancels the bias of unsigned codes.
+/// The sum of a block begins with its element of `starts`, which cancels the bias of unsigned codes. In products with
+/// affine formats, starts are the sums of the codes of each half of a block.
 struct quantised_rows {
   std::byte* codes;      // (T / together, blocks, together, 32) i8 or i16
-  std::int32_t* starts;  // (T / together, blocks, together)
+  std::int32_t* starts;  // (T / together, blocks, together, start_count)
   float* scales;         // (T / together, groups, together)
   std::ptrdiff_t blocks, groups;
   std::ptrdiff_t together;  // number of interleaved rows, those of a tile
@@ -114,6 +116,10 @@ struct quantised_rows {
 /// Bytes of a block of activations in products with F.
 template <class F>
 inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(activation_code<F>);
+
+/// Number of starts of a block in products with F.
+template <class F>
+inline constexpr std::ptrdiff_t start_count = affine_format<F> ? 2 : 1;
 
 /// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x quantised, w in panels.
 template <class F>
