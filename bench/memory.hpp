@@ -139,14 +139,9 @@ class weight_pool<B, F> {
 /// The pool of a coded format: copies of one packed matrix.
 template <class B, llava::coded_format F>
 class coded_pool {
- public:
-  llava::weight_view<B, F> at(std::size_t i) const {
-    return layout::make_view(memory_.data() + i % count_ * bytes_, rows_, columns_);
-  }
-
- protected:
   using layout = typename B::template layout<F>;
 
+ public:
   /// `from` is the matrix that is packed; it is read only if the pool holds another one.
   coded_pool(std::ptrdiff_t rows, std::ptrdiff_t columns, const llava::row_source& from)
       : rows_(rows), columns_(columns) {
@@ -164,10 +159,12 @@ class coded_pool {
                                std::memcpy(pool.data() + i * bytes_, one.packed().data(), bytes_);
                            });
   }
-
-  std::ptrdiff_t rows_, columns_;
+  llava::weight_view<B, F> at(std::size_t i) const {
+    return layout::make_view(memory_.data() + i % count_ * bytes_, rows_, columns_);
+  }
 
  private:
+  std::ptrdiff_t rows_, columns_;
   std::size_t bytes_, count_;
   std::span<const std::byte> memory_;
 };
@@ -186,22 +183,28 @@ class random_rows final : public llava::row_source {
 };
 
 template <class B, llava::block_format F>
-class weight_pool<B, F> : public coded_pool<B, F> {
+class weight_pool<B, F> {
  public:
-  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns) : coded_pool<B, F>(rows, columns, random_rows(columns)) {}
+  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns) : from_(columns), pool_(rows, columns, from_) {}
+  llava::weight_view<B, F> at(std::size_t i) const { return pool_.at(i); }
   void row(std::ptrdiff_t n, std::vector<double>& to) const {
-    std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(this->columns_)));
+    const auto columns = static_cast<std::ptrdiff_t>(to.size());
+    std::vector<std::byte> stored(static_cast<std::size_t>(llava::block_view<F>::row_bytes(columns)));
     std::vector<float> values(to.size()), decoded(to.size());
-    random_rows(this->columns_).read(n, 1, values.data());
-    F::encode(values.data(), this->columns_, stored.data());
-    llava::decode_row<F>(stored.data(), this->columns_, decoded.data());
+    from_.read(n, 1, values.data());
+    F::encode(values.data(), columns, stored.data());
+    llava::decode_row<F>(stored.data(), columns, decoded.data());
     to.assign(decoded.begin(), decoded.end());
   }
+
+ private:
+  random_rows from_;
+  coded_pool<B, F> pool_;
 };
 
 /// Rows of random bytes in an affine format, whose scales are small: any bytes of a file are weights.
 template <llava::affine_format F>
-class random_affine_rows : public llava::row_source {
+class random_affine_rows final : public llava::row_source {
  public:
   random_affine_rows(std::ptrdiff_t rows, std::ptrdiff_t columns)
       : columns_(columns),
@@ -228,15 +231,19 @@ class random_affine_rows : public llava::row_source {
 };
 
 template <class B, llava::affine_format F>
-class weight_pool<B, F> : private random_affine_rows<F>, public coded_pool<B, F> {
+class weight_pool<B, F> {
  public:
-  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns)
-      : random_affine_rows<F>(rows, columns), coded_pool<B, F>(rows, columns, *this) {}
+  weight_pool(std::ptrdiff_t rows, std::ptrdiff_t columns) : from_(rows, columns), pool_(rows, columns, from_) {}
+  llava::weight_view<B, F> at(std::size_t i) const { return pool_.at(i); }
   void row(std::ptrdiff_t n, std::vector<double>& to) const {
     std::vector<float> values(to.size());
-    this->read(n, 1, values.data());
+    from_.read(n, 1, values.data());
     to.assign(values.begin(), values.end());
   }
+
+ private:
+  random_affine_rows<F> from_;
+  coded_pool<B, F> pool_;
 };
 
 /// Normalised mean squared error, Σ (x − reference)² / Σ reference², accumulated element by element.

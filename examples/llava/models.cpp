@@ -7,6 +7,7 @@
 #include <llava/checkpoint/adapter_config.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
+#include <llava/quant/ggml_formats.hpp>
 #include <map>
 #include <memory>
 

@@ -386,7 +386,8 @@ class Gguf(unittest.TestCase):
         done = llava("info", self.MODEL)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         for line in (f"folder:       {self.MODEL}", "conversation: llava_v1 (general.name is llava-v1.5-random)",
-                     f"weights:      {400 * 34 + 16 * 34} bytes of Q8_0"):  # token_embd, attn_v of layer 0
+                     f"weights:      {16 * 34} bytes of Q8_0, kept in format ggml",  # attn_v of layer 0
+                     f"weights:      {400 * 34} bytes of Q8_0, opened as {400 * 64} bytes of f16"):  # token_embd
             self.assertIn(line, done.stdout.splitlines())
 
     def test_answers_with_the_mmproj_beside_it_or_named(self):

@@ -111,6 +111,7 @@ def compare_answers(options, other):
             print(f"{prompt!r}: token {t - len(ids) + 1}: {a} against {b}, {apart:.4f} apart"
                   f"{', a near tie' if near else ''}")
         equal += same
+        print(f"{prompt!r}: {'equal' if same else 'not equal'}", flush=True)
         if whole != ids + answer:
             print(f"{prompt!r}: the answer's text has other ids than the answer")
     print(f"answers    {equal} of {len(PROMPTS)} equal, {positions} tokens, {ties} of them near ties")
