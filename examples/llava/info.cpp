@@ -44,7 +44,7 @@ void say_checkpoint(const llava::checkpoint& c) {
   say("tokens", std::to_string(c.tokenizer.size()));
   say("conversation", llava::text_of(d.conversation.name.empty() ? "the model type's" : d.conversation.name, " (",
                                      d.conversation.reason, ")"));
-  std::map<std::string, std::uint64_t> bytes, computed;  // computed: number of tensors
+  std::map<std::string, std::uint64_t> bytes, computed;                   // computed: number of tensors
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> as_f16;  // GGUF's types: bytes stored, bytes in memory
   c.tensors.for_each([&](const std::string& name, const llava::stored_tensor& t) {
     const bool is_table = name == "text.embed_tokens.weight", keeps = t.rows && !t.rows->coded_as().empty();

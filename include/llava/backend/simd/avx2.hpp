@@ -4,10 +4,10 @@
 #if defined(__x86_64__)
 #include <cstdint>
 
+#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/backend/simd/arguments.hpp>
 #include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
-#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/backend/simd/x86_intrinsics.hpp>
 #include <llava/base/dtype.hpp>
 

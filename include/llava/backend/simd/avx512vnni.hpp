@@ -2,9 +2,9 @@
 /// The kernels of block formats for AVX-512 with VNNI. All other kernels are those of avx512.hpp.
 #pragma once
 #if defined(__x86_64__)
+#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/backend/simd/avx512.hpp>
 #include <llava/backend/simd/panels.hpp>
-#include <llava/backend/simd/affine_panels.hpp>
 
 LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx512vnni,avx2,fma,f16c")

@@ -6,10 +6,10 @@
 
 #include <cstdint>
 
+#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/backend/simd/arguments.hpp>
 #include <llava/backend/simd/nf4_panels.hpp>
 #include <llava/backend/simd/panels.hpp>
-#include <llava/backend/simd/affine_panels.hpp>
 #include <llava/base/dtype.hpp>
 
 LLAVA_BEGIN
