@@ -21,6 +21,21 @@ class json_value {
   using object = std::vector<member>;
 
   json_value() = default;
+  /// Copies the alternative by itself first: libstdc++ 12's copy of a variant destroys an alternative that it has not
+  /// made when an allocation fails.
+  json_value(const json_value& other) {
+    std::visit(
+        [this](const auto& v) {
+          auto copy = v;
+          value_ = std::move(copy);
+        },
+        other.value_);
+  }
+  json_value(json_value&&) noexcept = default;
+  json_value& operator=(json_value other) noexcept {
+    value_ = std::move(other.value_);
+    return *this;
+  }
   template <class T>
   explicit json_value(T v) : value_(std::move(v)) {}
 
