@@ -60,6 +60,7 @@ class bitsandbytes_tensors final : public tensor_source {
     });
   }
   std::string identity() const override { return files_->identity(); }
+  void forget_pages() const override { files_->forget_pages(); }
 
  private:
   static constexpr std::string_view state_mark = ".quant_state.bitsandbytes__", scale_mark = ".SCB";

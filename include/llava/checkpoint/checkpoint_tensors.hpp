@@ -62,6 +62,12 @@ class checkpoint_tensors {
   /// A text that changes when one of the files is rewritten with other weights.
   std::string identity() const { return model_->identity() + (tower_ ? tower_->identity() : std::string()); }
 
+  /// See tensor_source.
+  void forget_pages() const {
+    model_->forget_pages();
+    if (tower_) tower_->forget_pages();
+  }
+
  private:
   static bool is_vision(std::string_view name) { return name.starts_with("vision."); }
   /// A tensor that our name does not map back to keeps its name in the files.

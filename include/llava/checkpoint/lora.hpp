@@ -52,6 +52,7 @@ class merged_tensors final : public tensor_source {
     });
   }
   std::string identity() const override { return base_->identity() + adapter_->identity() + settings_; }
+  void forget_pages() const override { base_->forget_pages(), adapter_->forget_pages(); }
 
  private:
   result<void> try_replace(const tensor_source& base, const std::string& name, const stored_tensor& whole) {

@@ -153,6 +153,7 @@ class safetensors_file {
     for (const auto& [name, t] : tensors_) all.add_part(t.bytes);
     return all.text();
   }
+  void forget_pages() const { mapped_.forget_pages(); }
 
  private:
   mapped_file mapped_;

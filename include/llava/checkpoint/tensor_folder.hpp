@@ -19,8 +19,8 @@
 
 LLAVA_BEGIN
 
-/// The tensors of a folder. `File` has try_open(path), find, for_each and identity, and the names `whole_file` and
-/// `index_file`; its tensors keep their addresses when it is moved.
+/// The tensors of a folder. `File` has try_open(path), find, for_each, identity and forget_pages, and the names
+/// `whole_file` and `index_file`; its tensors keep their addresses when it is moved.
 template <class File>
 class tensor_folder final : public tensor_source {
  public:
@@ -62,6 +62,10 @@ class tensor_folder final : public tensor_source {
     std::string all;
     for (const auto& file : files_) all += file.identity() + "\n";
     return all;
+  }
+
+  void forget_pages() const override {
+    for (const auto& file : files_) file.forget_pages();
   }
 
  private:

@@ -78,6 +78,9 @@ class tensor_source {
   virtual void for_each(function_ref<void(const stored_tensor&)> visit) const = 0;
   /// A text that changes when the files are rewritten with other weights.
   virtual std::string identity() const = 0;
+  /// Gives back the memory of the parts of the files that were read, where they are mapped. For tools that read all of
+  /// a large model once.
+  virtual void forget_pages() const {}
 
  protected:
   tensor_source() = default;

@@ -56,6 +56,7 @@ class tensors_over_base final : public tensor_source {
     });
   }
   std::string identity() const override { return source_->identity() + "\n" + base_->identity(); }
+  void forget_pages() const override { base_->forget_pages(), source_->forget_pages(); }
 
  private:
   std::unique_ptr<const tensor_source> base_, source_;

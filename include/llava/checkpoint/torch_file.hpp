@@ -107,6 +107,7 @@ class torch_file {
     for (const std::string_view storage : storages_) all.add_part(bytes_of(storage));
     return all.text();
   }
+  void forget_pages() const { mapped_.forget_pages(); }
 
  private:
   static std::span<const std::byte> bytes_of(std::string_view text) {

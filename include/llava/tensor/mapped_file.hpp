@@ -69,6 +69,10 @@ class mapped_file {
   void expect_scattered(bool scattered) const {
     if (data_) ::madvise(data_, size_, scattered ? MADV_RANDOM : MADV_NORMAL);
   }
+  /// Gives back the memory of the pages that were read. They are read again when they are needed.
+  void forget_pages() const {
+    if (data_) ::madvise(data_, size_, MADV_DONTNEED);
+  }
   /// Time of the last change, in nanoseconds since 1970.
   std::int64_t changed() const { return changed_; }
 
