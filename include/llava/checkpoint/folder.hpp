@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// File system folders: whether one exists, and the names in it. <filesystem>'s iterator is not used, because it
-/// terminates the program when an allocation fails.
+/// File system folders: whether one exists, the names in it, small files written to it. <filesystem>'s iterator is not
+/// used, because it terminates the program when an allocation fails.
 #pragma once
 #include <dirent.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -40,6 +41,14 @@ inline result<std::vector<std::string>> try_names_in(const std::string& folder) 
     if (const std::string_view name = entry->d_name; name != "." && name != "..") names.emplace_back(name);
   if (errno != 0) return fail_of_system(errno, "llava: cannot read the folder ", folder);
   return result<std::vector<std::string>>(std::move(names));
+}
+
+/// Writes a file, or replaces it.
+inline result<void> try_write_text(const std::string& file, std::string_view text) {
+  std::FILE* const out = std::fopen(file.c_str(), "wb");
+  const bool written = out && std::fwrite(text.data(), 1, text.size(), out) == text.size();
+  if (!out || std::fclose(out) != 0 || !written) return fail_of_system(errno, "llava: cannot write ", file);
+  return {};
 }
 
 }  // namespace detail

@@ -4,8 +4,6 @@
 /// examples, the same weights in other formats) are ignored.
 #pragma once
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -115,10 +113,7 @@ inline result<void> try_adapt_config(const new_folder& to, const std::string& na
                 text_of("\n  \"", model_name_key, "\": ", std::string_view(quoted.GetString(), quoted.GetSize()), ","));
   }
   if (text == before) return {};
-  std::FILE* const out = std::fopen(file.c_str(), "wb");
-  const bool written = out && std::fwrite(text.data(), 1, text.size(), out) == text.size();
-  if (!out || std::fclose(out) != 0 || !written) return fail_of_system(errno, "llava: cannot write ", file);
-  return {};
+  return try_write_text(file, text);
 }
 
 }  // namespace detail

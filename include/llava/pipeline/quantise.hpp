@@ -19,7 +19,7 @@
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/model_files.hpp>
 #include <llava/checkpoint/new_folder.hpp>
-#include <llava/checkpoint/safetensors_writer.hpp>
+#include <llava/checkpoint/weight_files.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/stages.hpp>
 #include <llava/text/shown.hpp>
@@ -31,12 +31,6 @@ namespace detail {
 /// The planned form of each tensor of a folder.
 class quantise_plan {
  public:
-  struct entry {
-    safetensors_plan to;
-    row_encoding rows;  // encode is null: the tensor is copied
-    std::int64_t columns = 0;
-  };
-
   explicit quantise_plan(const checkpoint& from) : from_(&from) {}
 
   /// Adds the weights of the stages.
@@ -51,7 +45,7 @@ class quantise_plan {
   }
 
   /// The form of a tensor of the checkpoint. A tensor that no stage reads is copied.
-  entry find(const stored_tensor& t) const {
+  planned_tensor find(const stored_tensor& t) const {
     const auto found = entries_.find(&t);
     return found == entries_.end() ? copy_of(t) : found->second;
   }
@@ -61,13 +55,9 @@ class quantise_plan {
   using visitor = function_ref<void(const std::string&, weight_slot&, const tensor_dims&)>;
 
   /// Rows that no file holds are written as floats of the tensor's type.
-  static entry copy_of(const stored_tensor& t) {
-    entry e{{t.name, t.type, t.dims, t.format}, {}, 0};
-    if (!t.rows) return e;
-    e.rows = t.type == dtype::float16    ? dense_encoding<f16>()
-             : t.type == dtype::bfloat16 ? dense_encoding<bf16>()
-                                         : dense_encoding<f32>();
-    e.columns = t.columns();
+  static planned_tensor copy_of(const stored_tensor& t) {
+    planned_tensor e{&t, {t.name, t.type, t.dims, t.format}, {}, 0};
+    if (t.rows) e.rows = dense_rows(t.type), e.columns = t.columns();
     return e;
   }
 
@@ -85,7 +75,7 @@ class quantise_plan {
                                   "open the model in ", rows.format, " instead"));
       return;
     }
-    entry e{{t.name, rows.type, t.dims, std::string(rows.format)}, rows, dims.columns()};
+    planned_tensor e{&t, {t.name, rows.type, t.dims, std::string(rows.format)}, rows, dims.columns()};
     if (!is_dense)
       e.to.dims = {static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(rows.row_bytes(dims.columns()))};
     if (!rows.encode || !t.format.empty() || (is_dense && t.type == rows.type)) e = copy_of(t);
@@ -94,67 +84,23 @@ class quantise_plan {
   }
 
   const checkpoint* from_;
-  std::map<const stored_tensor*, entry> entries_;
+  std::map<const stored_tensor*, planned_tensor> entries_;
   std::vector<std::string> mistakes_;
 };
-
-/// Writes one tensor, a run of rows at a time.
-inline result<void> try_write_rows(safetensors_writer& file, const stored_tensor& t, const quantise_plan::entry& e,
-                                   executor& threads) {
-  if (!e.rows.encode || e.to.bytes() == 0) return file.try_write(t.bytes);
-  const std::int64_t columns = e.columns, row_bytes = e.rows.row_bytes(columns);
-  const auto rows = static_cast<std::int64_t>(e.to.bytes()) / row_bytes;
-  const std::int64_t run = (std::min)(rows, std::max<std::int64_t>(threads.concurrency(), (4 << 20) / row_bytes));
-  std::vector<std::byte> bytes(static_cast<std::size_t>(run * row_bytes));
-  std::vector<float> lines(static_cast<std::size_t>(threads.concurrency() * columns));
-  return t.with_rows(columns, [&](const row_source& from) -> result<void> {
-    for (std::int64_t first = 0; first < rows; first += run) {
-      const std::int64_t count = (std::min)(run, rows - first);
-      parallel_for_dynamic(threads, count, [&](std::ptrdiff_t r, std::ptrdiff_t slot) {
-        float* const line = lines.data() + slot * columns;
-        from.read(first + r, 1, line);
-        e.rows.encode(line, columns, bytes.data() + r * row_bytes);
-      });
-      LLAVA_CHECK(file.try_write({bytes.data(), static_cast<std::size_t>(count * row_bytes)}));
-    }
-    return {};
-  });
-}
 
 /// Writes the planned folder.
 inline result<void> try_write_folder(const checkpoint& from, const quantise_plan& plan, const std::string& to,
                                      const open_options& options) {
   LLAVA_CHECK(try_accept(plan.mistakes(), from.path));
 
-  // The widest types come first, so that every tensor is aligned for its type.
-  std::vector<std::pair<const stored_tensor*, quantise_plan::entry>> work;
-  std::uint64_t total = 0, done = 0;
-  result<void> outcome;
-  from.tensors.files().for_each([&](const stored_tensor& t) {
-    const quantise_plan::entry& e = work.emplace_back(&t, plan.find(t)).second;
-    total += e.to.bytes();
-    if (t.bytes.size() != e.to.bytes() && !e.rows.encode)
-      outcome =
-          fail(errc::unsupported, text_of("llava: ", t.file, ": ", shown(t.name), " has a type that cannot be copied"));
-  });
-  LLAVA_CHECK(std::move(outcome));
-  std::stable_sort(work.begin(), work.end(),
-                   [](const auto& a, const auto& b) { return size_of(a.second.to.type) > size_of(b.second.to.type); });
-  std::vector<safetensors_plan> tensors;
-  for (const auto& [tensor, entry] : work) tensors.push_back(entry.to);
-
+  std::vector<planned_tensor> tensors;
+  from.tensors.files().for_each([&](const stored_tensor& t) { tensors.push_back(plan.find(t)); });
   LLAVA_TRY(made, new_folder::try_make(to));
   LLAVA_CHECK(try_copy_model_files(made, from.path, from.base));
   LLAVA_CHECK(try_adapt_config(made, from.description.model_name));
-  LLAVA_TRY(file, safetensors_writer::try_create(made.folder() + "/model.safetensors", tensors));
-  const std::shared_ptr<executor> threads = make_executor(options);
-  for (const auto& [tensor, entry] : work) {
-    LLAVA_CHECK(try_write_rows(file, *tensor, entry, *threads));
-    done += entry.to.bytes();
-    if (!report_progress(options, {"quantising weights", done, total}))
-      return fail(errc::cancelled, text_of("llava: quantising ", from.path, " was cancelled"));
-  }
-  LLAVA_CHECK(file.try_finish());
+  const auto report = [&](const progress& p) { return report_progress(options, p); };
+  LLAVA_CHECK(try_write_weights(made.folder(), std::move(tensors), UINT64_MAX, *make_executor(options),
+                                {"quantising", from.path, report, [&] { from.tensors.forget_pages(); }}));
   return made.try_commit();
 }
 
