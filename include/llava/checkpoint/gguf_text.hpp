@@ -108,6 +108,7 @@ inline result<void> try_describe_text(const gguf_file& file, const std::string& 
     return fail(errc::invalid_format, text_of(broken, " (", keys.file(), ")"));
   LLAVA_CHECK(try_read_rope_divisors(file, c));
   d.text = c;
+  d.text_family = architecture;
   d.text_activation = "silu";
   return {};
 }

@@ -55,6 +55,7 @@ struct model_description {
   std::string projector_type;     ///< the projector's name: "linear", "mlp_gelu", "identity"
   std::string vision_activation;  ///< as config.json names it: "quick_gelu"
   std::string decoder = "llama";  ///< the decoder's name: "llama" (also for Mistral and Qwen2), "mpt"
+  std::string text_family;        ///< of the language model: "llama", "mistral", "qwen2", "mpt"
   std::string text_activation;    ///< of the decoder's MLP: "silu"
   conversation_choice conversation;
   std::string model_name;         ///< original folders: the reference chooses template and tokenizer by it

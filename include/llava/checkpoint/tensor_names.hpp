@@ -74,6 +74,18 @@ class tensor_names {
                "transformer.vision_tower.vision_tower.vision_model.", "vision_model.", ""});
   }
 
+  /// The names that the layout's own program writes.
+  static tensor_names to_write(tensor_spelling spelling) {
+    struct no_tensors final : tensor_source {
+      const stored_tensor* find(std::string_view) const override { return nullptr; }
+      void for_each(function_ref<void(const stored_tensor&)>) const override {}
+      std::string identity() const override { return {}; }
+    };
+    tensor_names names(spelling, no_tensors());
+    if (spelling != tensor_spelling::llava_hf) names.vision_ = names.text_ + "vision_tower.vision_tower.vision_model.";
+    return names;
+  }
+
   /// The checkpoint's name for our name `name`. A name that is not ours is returned unchanged.
   std::string file_name(std::string_view name) const {
     if (name == "text.lm_head.weight") return head_ + "lm_head.weight";

@@ -98,6 +98,7 @@ inline result<void> try_read_text_config(const json_object& o, std::string_view 
   LLAVA_CHECK(o.read("model_type", type));
   const std::string_view kind = text_kind(o, type);
   if (kind.empty()) return o.unsupported("model_type", type, "llama, mistral, qwen2, mpt or LLaVA on one of these");
+  d.text_family = kind;
   if (kind == "mpt") return try_read_mpt_config(o, d);
   text_config c = text_defaults(kind);
   LLAVA_CHECK(o.read("vocab_size", c.vocab));

@@ -64,6 +64,8 @@ class sentencepiece_bpe {
 
   std::size_t size() const { return pieces_.size(); }
   std::string_view piece(std::int32_t id) const { return pieces_.text(id); }
+  /// A piece with a higher score has a lower rank.
+  std::uint32_t rank(std::int32_t id) const { return ranks_[static_cast<std::size_t>(id)]; }
   piece_type type(std::int32_t id) const { return types_[static_cast<std::size_t>(id)]; }
   /// The id of a piece of any type, or −1.
   std::int32_t find(std::string_view piece) const {

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Writes a checkpoint in the original layout, as LLaVA's own program saves it: config.json with mm_… keys, the
+/// tokenizer, and the weights with that program's names.
+///
+/// A tower with the numbers of CLIP-L/14 at 224 or 336 pixels stays among the weights, as in LLaVA-1.6, and config.json
+/// names OpenAI's, from which the program reads the rest. Any other tower becomes the folder vision_tower inside the
+/// new one, which that program finds only from the new folder: it looks from where it is started.
+///
+/// The tokenizer is copied, `<image>` included: the program cuts a prompt there before it reads it. Refused by name:
+/// what the program lacks.
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <llava/base/error.hpp>
+#include <llava/checkpoint/conversion.hpp>
+#include <llava/checkpoint/llava_hf_folder.hpp>
+#include <llava/checkpoint/written_configs.hpp>
+
+LLAVA_BEGIN
+
+namespace detail {
+
+inline constexpr std::string_view own_tower_folder = "vision_tower";
+
+/// The repository of OpenAI's tower with these numbers and this preprocessing; empty when there is none.
+inline std::string_view published_tower(const model_description& d) {
+  const vision_config usual, &v = d.vision;
+  const image_config of_clip, &i = d.image;
+  const bool same_numbers = v.hidden == usual.hidden && v.layers == usual.layers && v.heads == usual.heads &&
+                            v.ffn == usual.ffn && v.patch == usual.patch && v.eps == usual.eps &&
+                            d.vision_activation == "quick_gelu";
+  const bool same_images = i.resize == v.image && i.crop == v.image && i.filter == of_clip.filter && i.normalise &&
+                           i.rescale == of_clip.rescale && i.shape != aspect::stretch &&
+                           std::equal(i.mean, i.mean + 3, of_clip.mean) && std::equal(i.std, i.std + 3, of_clip.std);
+  if (!same_numbers || !same_images) return {};
+  return v.image == 336   ? "openai/clip-vit-large-patch14-336"
+         : v.image == 224 ? "openai/clip-vit-large-patch14"
+                          : std::string_view();
+}
+
+inline result<void> try_confirm_original(const checkpoint& from, const std::string& to, const convert_options& o) {
+  constexpr std::string_view target = "the original layout";
+  const model_description& d = from.description;
+  LLAVA_CHECK(try_confirm_source(from, target));
+  if (d.projector_type != "mlp_gelu" || !d.projector.bias)
+    return cannot_hold(from, target, "projector but mlpNx_gelu with biases");
+  if (d.text.scaling == rope_scaling::llama3 || d.text.scaling == rope_scaling::yarn)
+    return cannot_hold(from, target, "scaling of the rotary embedding but linear and dynamic");
+  if (d.text.head_dim * d.text.heads != d.text.hidden)
+    return cannot_hold(from, target, "heads of ", d.text.head_dim, " elements for a width of ", d.text.hidden);
+  if (d.image.tiling.count > 0 && d.image.filter != resampling::bicubic)
+    return cannot_hold(from, target, "other filter than bicubic for tiles");
+  const std::string name = name_of_folder(to);
+  if (o.model_name.empty() && (!name_has(name, "llava") || !names_conversation(name)))
+    return fail(
+        errc::invalid_argument,
+        text_of("llava: LLaVA's program chooses its conversation by the folder's name, and knows none for ", name,
+                "; call the new folder as the model was published, for instance llava-v1.5-7b, or state that ",
+                "name with --model-name (convert_options::model_name)"));
+  return {};
+}
+
+inline json_value::object written_original_config(const checkpoint& from, const convert_options& o, dtype type) {
+  const model_description& d = from.description;
+  const std::string_view tower = published_tower(d), family = d.text_family;
+  const char* architecture = family == "mistral" ? "LlavaMistralForCausalLM"
+                             : family == "qwen2" ? "LlavaQwenForCausalLM"
+                                                 : "LlavaLlamaForCausalLM";
+  json_value::object c;
+  if (!o.model_name.empty()) set_member(c, model_name_key, o.model_name);
+  set_member(c, "architectures", json_list(architecture));
+  set_member(c, "model_type", family == "qwen2" ? "llava_qwen" : text_of("llava_", family));
+  set_text_members(c, d, d.text.vocab);
+  if (from.tokenizer.pad() >= 0) set_member(c, "pad_token_id", from.tokenizer.pad());
+  set_member(c, "torch_dtype", torch_name(type));
+  set_member(c, "use_mm_proj", true);
+  set_member(c, "mm_vision_tower", tower.empty() ? own_tower_folder : tower);
+  set_member(c, "unfreeze_mm_vision_tower", !tower.empty());
+  set_member(c, "mm_hidden_size", d.vision.hidden);
+  set_member(c, "mm_projector_type", text_of("mlp", d.projector.depth, "x_gelu"));
+  set_member(c, "mm_vision_select_layer", d.vision.select_layer);
+  set_member(c, "mm_vision_select_feature", d.vision.select == feature_select::patch ? "patch" : "cls_patch");
+  set_member(c, "mm_use_im_start_end", d.image_start_end);
+  set_member(c, "mm_use_im_patch_token", false);
+  set_member(c, "tokenizer_padding_side", "right");
+  const tiling_config& t = d.image.tiling;
+  set_member(c, "image_aspect_ratio", t.count > 0 ? "anyres" : d.image.shape == aspect::pad ? "pad" : "square");
+  if (t.count > 0) set_member(c, "mm_patch_merge_type", name_of(t.merge));
+  if (t.count > 0) set_member(c, canvases_key, written_canvases(t, true));
+  return c;
+}
+
+/// Writes the tower as a folder of transformers' CLIPVisionModel.
+inline result<void> try_write_tower(const new_folder& made, const checkpoint& from, const convert_options& o) {
+  const std::string folder = text_of(made.folder(), "/", own_tower_folder);
+  if (::mkdir(folder.c_str(), 0777) != 0) return fail_of_system(errno, "llava: cannot create the folder ", folder);
+  conversion_plan plan(o.type);
+  result<void> added;
+  from.tensors.for_each([&](const std::string& name, const stored_tensor& t) {
+    if (added && name.rfind("vision.", 0) == 0 && belongs_to_model(name, from.description))
+      added = plan.try_add(t, text_of("vision_model.", std::string_view(name).substr(7)));
+  });
+  LLAVA_CHECK(std::move(added));
+  json_value::object config = written_vision_config(from.description);
+  set_member(config, "architectures", json_list("CLIPVisionModel"));
+  const auto file = [](const char* name) { return text_of(own_tower_folder, "/", name); };
+  LLAVA_CHECK(try_write_json(made, file("config.json"), std::move(config)));
+  LLAVA_CHECK(try_write_json(made, file("preprocessor_config.json"),
+                             written_image_processor(from.description.image, "CLIPImageProcessor")));
+  return plan.try_write(folder, from.path, from.tensors, o);
+}
+
+inline result<void> try_write_original(const checkpoint& from, const std::string& to, const convert_options& o) {
+  LLAVA_CHECK(try_confirm_original(from, to, o));
+  const bool tower_inside = !published_tower(from.description).empty();
+  const tensor_names names = tensor_names::to_write(tensor_spelling::original);
+  conversion_plan plan(o.type);
+  result<void> added;
+  from.tensors.for_each([&](const std::string& name, const stored_tensor& t) {
+    if (!added || !belongs_to_model(name, from.description) || (!tower_inside && name.rfind("vision.", 0) == 0)) return;
+    added = plan.try_add(t, names.file_name(name));
+  });
+  LLAVA_CHECK(std::move(added));
+
+  LLAVA_TRY(made, new_folder::try_make(to));
+  LLAVA_CHECK(try_copy_words(made, from));
+  LLAVA_CHECK(try_write_json(made, "config.json", written_original_config(from, o, plan.main_type())));
+  if (!tower_inside) LLAVA_CHECK(try_write_tower(made, from, o));
+  LLAVA_CHECK(plan.try_write(made.folder(), from.path, from.tensors, o));
+  return made.try_commit();
+}
+
+}  // namespace detail
+
+LLAVA_END

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Folders written in other layouts: there and back every tensor has the same bytes and the description is the same;
+/// the names are those of the target's own program; every refusal. tests/oracle/converted_folders.py has transformers
+/// and LLaVA's program open such folders.
+#include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/convert.hpp>
+#include <llava/checkpoint/json.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <llava_catch.hpp>
+#include <refuse_each.hpp>
+#include <temporary_folder.hpp>
+
+namespace {
+
+using namespace llava;
+
+const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny", goldens = LLAVA_TEST_DATA "/goldens/";
+
+checkpoint opened(const std::string& folder, const std::string& base = {}) {
+  auto c = try_open_checkpoint(folder, base);
+  if (!c) FAIL(c.error().what());
+  return *std::move(c);
+}
+void convert(const checkpoint& from, const std::string& to, checkpoint_layout layout, const convert_options& o = {}) {
+  const auto done = try_convert(from, to, layout, o);
+  if (!done) FAIL(done.error().what());
+}
+std::string error_of(const checkpoint& from, const std::string& to, checkpoint_layout layout,
+                     const convert_options& o = {}) {
+  const auto done = try_convert(from, to, layout, o);
+  return done ? std::string() : done.error().sentence();
+}
+
+/// The tensors of a model, by our names.
+std::map<std::string, const stored_tensor*> tensors_of(const checkpoint& c) {
+  std::map<std::string, const stored_tensor*> all;
+  c.tensors.for_each([&](const std::string& name, const stored_tensor& t) { all[name] = &t; });
+  return all;
+}
+std::vector<float> values_of(const stored_tensor& t) {
+  const auto rows = static_cast<std::int64_t>(t.dims[0]);
+  std::vector<float> values(static_cast<std::size_t>(rows * t.columns()));
+  t.with_rows(t.columns(), [&](const row_source& from) { from.read(0, rows, values.data()); });
+  return values;
+}
+/// A value after it is stored in a type.
+float stored_as(dtype type, float x) {
+  return type == dtype::float16    ? to_float(from_float<f16>(x))
+         : type == dtype::bfloat16 ? to_float(from_float<bf16>(x))
+                                   : x;
+}
+void check_equal_tensors(const checkpoint& a, const checkpoint& b) {
+  const auto all = tensors_of(a), others = tensors_of(b);
+  CHECK(all.size() == others.size());
+  for (const auto& [name, t] : all) {
+    INFO(name);
+    REQUIRE(others.contains(name));
+    const stored_tensor& other = *others.at(name);
+    CHECK((t->type == other.type && t->dims == other.dims && std::ranges::equal(t->bytes, other.bytes)));
+  }
+}
+void check_equal_descriptions(const model_description& a, const model_description& b) {
+  CHECK(a.text_family == b.text_family);
+  CHECK(a.text_activation == b.text_activation);
+  CHECK(a.vision_activation == b.vision_activation);
+  CHECK(a.projector_type == b.projector_type);
+  CHECK(a.projector.depth == b.projector.depth);
+  const text_config &t = a.text, &u = b.text;
+  CHECK((t.vocab == u.vocab && t.hidden == u.hidden && t.layers == u.layers && t.heads == u.heads));
+  CHECK((t.kv_heads == u.kv_heads && t.head_dim == u.head_dim && t.ffn == u.ffn && t.context == u.context));
+  CHECK((t.eps == u.eps && t.rope_theta == u.rope_theta && t.scaling == u.scaling && t.rope_factor == u.rope_factor));
+  CHECK((t.window == u.window && t.full_layers == u.full_layers && t.tied == u.tied));
+  CHECK((t.qkv_bias == u.qkv_bias && t.o_bias == u.o_bias && t.mlp_bias == u.mlp_bias));
+  const vision_config &v = a.vision, &w = b.vision;
+  CHECK((v.image == w.image && v.patch == w.patch && v.hidden == w.hidden && v.heads == w.heads));
+  CHECK((v.layers == w.layers && v.ffn == w.ffn && v.eps == w.eps && v.select_layer == w.select_layer));
+  CHECK((v.select == w.select && v.class_token == w.class_token));
+  const image_config &i = a.image, &j = b.image;
+  CHECK((i.resize == j.resize && i.crop == j.crop && i.filter == j.filter && i.rescale == j.rescale));
+  CHECK((std::equal(i.mean, i.mean + 3, j.mean) && std::equal(i.std, i.std + 3, j.std) && i.normalise == j.normalise));
+  CHECK((i.tiling.count == j.tiling.count && i.tiling.merge == j.tiling.merge));
+  CHECK(std::equal(i.tiling.canvases, i.tiling.canvases + i.tiling.count, j.tiling.canvases));
+  if (i.tiling.count == 0) CHECK(i.shape == j.shape);
+  CHECK(a.bos == b.bos);
+  CHECK(a.eos == b.eos);
+}
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  const auto files = try_open_tensors(folder);
+  if (!files) FAIL(files.error().what());
+  (*files)->for_each([&](const stored_tensor& t) { names.insert(t.name); });
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("llava-hf to original and back: the same bytes, description, tokenizer and names") {
+  for (const std::string& folder : {tiny, goldens + "clip_mha", goldens + "clip_qwen2", goldens + "next"}) {
+    INFO(folder);
+    const checkpoint from = opened(folder);
+    temporary_folder f("there_and_back");
+    convert(from, f / "llava-v1.5-there", checkpoint_layout::original);
+    const checkpoint there = opened(f / "llava-v1.5-there");
+    CHECK(there.description.spelling == tensor_spelling::original);
+    CHECK(there.description.prompt == prompt_rule::original);
+    CHECK(there.description.conversation.name == "llava_v1");
+    check_equal_descriptions(from.description, there.description);
+    check_equal_tensors(from, there);
+    CHECK(std::filesystem::exists(f / "llava-v1.5-there/vision_tower/model.safetensors"));
+
+    convert(there, f / "back", checkpoint_layout::llava_hf);
+    const checkpoint back = opened(f / "back");
+    check_equal_descriptions(from.description, back.description);
+    check_equal_tensors(from, back);
+    CHECK(back.description.image_token == from.description.image_token);
+    CHECK(back.description.conversation.name == "chat_template");
+    CHECK(back.tokenizer.size() == from.tokenizer.size());
+    for (const char* text : {"Hello, <image> you!", "</s><s>", "one two  three"})
+      CHECK(back.tokenizer.encode(text) == from.tokenizer.encode(text));
+  }
+}
+
+TEST_CASE("the names are those of the target's own program") {
+  temporary_folder f("names");
+  convert(opened(goldens + "original_folder"), f / "hf", checkpoint_layout::llava_hf);
+  // transformers' names on the hub; the golden clip_mha was saved with them.
+  const std::set<std::string> hf = names_in(f / "hf"), saved = names_in(goldens + "clip_mha");
+  for (const std::string& name : hf) {
+    INFO(name);
+    CHECK(saved.contains(name));
+  }
+  CHECK(hf.size() > 50);
+  convert(opened(goldens + "clip_mha"), f / "llava-v1.5", checkpoint_layout::original);
+  const std::set<std::string> own = names_in(f / "llava-v1.5"), by_program = names_in(goldens + "original_folder");
+  for (const std::string& name : by_program) {
+    INFO(name);
+    CHECK(own.contains(name));
+  }
+  for (const std::string& name : names_in(f / "llava-v1.5/vision_tower")) CHECK(name.rfind("vision_model.", 0) == 0);
+}
+
+TEST_CASE("original to llava-hf: <image> gets an id, and its rows are the mean of the others") {
+  for (const char* name : {"original_folder", "original_anyres"}) {
+    INFO(name);
+    const checkpoint from = opened(goldens + name);
+    temporary_folder f("image_token");
+    convert(from, f / "hf", checkpoint_layout::llava_hf);
+    const checkpoint to = opened(f / "hf");
+    const auto id = static_cast<std::int32_t>(from.tokenizer.size());
+    CHECK(to.description.image_token == id);
+    CHECK(to.tokenizer.find("<image>") == id);
+    CHECK(to.tokenizer.is_special(id));
+    CHECK(to.tokenizer.size() == from.tokenizer.size() + 1);
+    const std::vector<std::int32_t> ids = to.tokenizer.encode("a <image> b");
+    CHECK(std::count(ids.begin(), ids.end(), id) == 1);
+    CHECK(to.description.text.vocab ==
+          (id < from.description.text.vocab ? from.description.text.vocab : (id / 64 + 1) * 64));
+    for (const char* table : {"text.embed_tokens.weight", "text.lm_head.weight"}) {
+      const stored_tensor &a = *from.tensors.find(table), &b = *to.tensors.find(table);
+      CHECK(b.dims[0] == static_cast<std::size_t>(to.description.text.vocab));
+      const std::vector<float> old = values_of(a), grown = values_of(b);
+      REQUIRE(std::equal(old.begin(), old.end(), grown.begin()));
+      const std::size_t columns = static_cast<std::size_t>(a.columns()), rows = a.dims[0];
+      if (b.dims[0] == rows) continue;
+      for (std::size_t c = 0; c < columns; ++c) {
+        double sum = 0;
+        for (std::size_t r = 0; r < rows; ++r) sum += static_cast<double>(old[r * columns + c]);
+        CHECK(grown[rows * columns + c] == stored_as(b.type, static_cast<float>(sum / static_cast<double>(rows))));
+        CHECK(grown[(b.dims[0] - 1) * columns + c] == grown[rows * columns + c]);
+      }
+    }
+  }
+}
+
+TEST_CASE("tokenizer.json is written from tokenizer.model: transformers' merges, and the same ids") {
+  temporary_folder f("tokenizer_json");
+  convert(opened(goldens + "original_folder"), f / "hf", checkpoint_layout::llava_hf);
+  // The golden has the file that transformers made of the same tokenizer.model.
+  const auto own = json_document::try_read(f / "hf/tokenizer.json"),
+             golden = json_document::try_read(goldens + "clip_mha/tokenizer.json");
+  REQUIRE((own && golden));
+  const auto part = [](const result<json_document>& d, const char* key) {
+    const json_value* v = d->value().find(key);
+    if (!v) v = d->value().find("model")->find(key);
+    REQUIRE(v);
+    return json_text(*v);
+  };
+  for (const char* key : {"vocab", "merges", "normalizer", "pre_tokenizer", "decoder"}) {
+    INFO(key);
+    CHECK(part(own, key) == part(golden, key));
+  }
+  std::filesystem::remove(f / "hf/tokenizer.json");
+  const tokenizer by_model = opened(f / "hf").tokenizer;  // the fast one that transformers converts the model to
+  const auto again = try_convert(opened(goldens + "original_folder"), f / "again", checkpoint_layout::llava_hf);
+  REQUIRE(again);
+  const tokenizer by_json = opened(f / "again").tokenizer;
+  for (const char* text :
+       {"", " ", "Hello there,  two   spaces", "a</s>USER: <image>\nWhat? ", "ünï©ode 🦙\n", "<s>x"}) {
+    INFO(text);
+    CHECK(by_json.encode(text) == by_model.encode(text));
+    CHECK(by_json.decode(by_json.encode(text)) == by_model.decode(by_model.encode(text)));
+  }
+}
+
+TEST_CASE("a tower with OpenAI's numbers stays among the weights") {
+  model_description d;
+  d.vision_activation = "quick_gelu";
+  CHECK(detail::published_tower(d) == "openai/clip-vit-large-patch14-336");
+  d.vision.image = d.image.resize = d.image.crop = 224;
+  CHECK(detail::published_tower(d) == "openai/clip-vit-large-patch14");
+  for (const auto change :
+       {+[](model_description& m) { m.vision.layers = 23; },
+        +[](model_description& m) { m.vision_activation = "gelu"; },
+        +[](model_description& m) { m.image.mean[1] = 0.5; }, +[](model_description& m) { m.image.resize = 256; },
+        +[](model_description& m) { m.vision.image = m.image.resize = m.image.crop = 448; }}) {
+    model_description other = d;
+    change(other);
+    CHECK(detail::published_tower(other).empty());
+  }
+}
+
+TEST_CASE("as stored: a folder of the same layout, in another type and in shards") {
+  const checkpoint from = opened(goldens + "clip_qwen2");  // three shards
+  temporary_folder f("as_stored");
+  convert(from, f / "one", checkpoint_layout::as_stored);
+  CHECK(std::filesystem::exists(f / "one/model.safetensors"));
+  CHECK_FALSE(std::filesystem::exists(f / "one/model.safetensors.index.json"));
+  check_equal_tensors(from, opened(f / "one"));
+  convert_options o;
+  o.type = dtype::bfloat16, o.shard_bytes = 50000;
+  convert(from, f / "many", checkpoint_layout::llava_hf, o);
+  const checkpoint many = opened(f / "many");
+  CHECK(std::filesystem::exists(f / "many/model.safetensors.index.json"));
+  const auto config = json_document::try_read(f / "many/config.json");
+  const json_value* type =
+      config->value().find("dtype") ? config->value().find("dtype") : config->value().find("torch_dtype");
+  REQUIRE(type);
+  CHECK(*type->text() == "bfloat16");
+  for (const auto& [name, t] : tensors_of(many)) {
+    INFO(name);
+    CHECK(t->type == dtype::bfloat16);
+    const std::vector<float> now = values_of(*t), before = values_of(*from.tensors.find(name));
+    REQUIRE(now.size() == before.size());
+    bool equal = true;
+    for (std::size_t i = 0; i < now.size(); ++i) equal = equal && now[i] == to_float(from_float<bf16>(before[i]));
+    CHECK(equal);
+  }
+}
+
+TEST_CASE("as stored: an adapter, a projector and torch's files become whole folders") {
+  const std::string base = goldens + "original_folder";
+  temporary_folder f("whole");
+  std::filesystem::copy(LLAVA_TEST_DATA "/lora/llava", f / "llava-lora");
+  std::filesystem::copy(base + "/tower", f / "llava-lora/tower");
+  const checkpoint adapted = opened(f / "llava-lora", base);
+  convert(adapted, f / "llava-merged", checkpoint_layout::as_stored);
+  const checkpoint merged = opened(f / "llava-merged");
+  CHECK(merged.tokenizer.size() == adapted.tokenizer.size());
+  std::size_t changed = 0;
+  for (const auto& [name, t] : tensors_of(adapted)) {
+    INFO(name);
+    const stored_tensor* written = merged.tensors.find(name);
+    REQUIRE(written);
+    CHECK_FALSE(written->rows);
+    std::vector<float> expected = values_of(*t);
+    for (float& x : expected) x = stored_as(t->type, x);
+    CHECK(values_of(*written) == expected);
+    changed += t->rows != nullptr;
+  }
+  CHECK(changed > 10);
+  CHECK_FALSE(std::filesystem::exists(f / "llava-merged/adapter_config.json"));
+}
+
+TEST_CASE("weights that bitsandbytes has quantised are written as floats, and config.json says so") {
+  const checkpoint from = opened(goldens + "bitsandbytes_nf4");
+  temporary_folder f("floats");
+  convert(from, f / "floats", checkpoint_layout::as_stored);
+  CHECK(f.read("floats/config.json").find("quantization_config") == std::string::npos);
+  const checkpoint to = opened(f / "floats");
+  for (const auto& [name, t] : tensors_of(from)) {
+    INFO(name);
+    REQUIRE(to.tensors.find(name));
+    CHECK_FALSE(to.tensors.find(name)->rows);
+  }
+}
+
+TEST_CASE("what a layout cannot hold is refused by name, and nothing is written") {
+  struct refused {
+    std::string from, to;
+    checkpoint_layout layout;
+    const char* sentence;
+  };
+  temporary_folder f("refused");
+  const auto hf = checkpoint_layout::llava_hf, original = checkpoint_layout::original;
+  for (const refused& r :
+       {refused{"original_mpt", "new", hf, "in transformers' layout (llava-hf), which has no decoder mpt"},
+        refused{"original_linear", "new", hf, "which has no projector but mlp2x_gelu"},
+        refused{"original_identity", "new", hf, "which has no projector but mlp2x_gelu"},
+        refused{"original_inside", "new", hf, "which has no projector but mlp2x_gelu"},
+        refused{"clip_gqa_crop", "llava-v1.5", original, "which has no projector but mlpNx_gelu with biases"},
+        refused{"original_siglip", "new", hf, "which has no SigLIP tower"},
+        refused{"siglip_mistral", "llava-v1.5", original, "in the original layout, which has no SigLIP tower"},
+        refused{"clip_llama3_new_names", "llava-v1.5", original,
+                "which has no scaling of the rotary embedding but linear and dynamic"},
+        refused{"clip_layers", "llava-v1.5", original,
+                " has features of several layers, which are not converted to other layouts"},
+        refused{"original_slices", "new", hf, " has features of several layers, which are not converted"},
+        refused{"original_s2", "new", hf, "which has no S2 tower"},
+        refused{"original_qwen2", "new", hf, "which has no chat template for the conversation qwen_1_5"},
+        refused{"text_llama", "new", hf, "which has no place for a language model alone"},
+        refused{"text_llama", "llava-v1.5", original, "which has no place for a language model alone"},
+        refused{"gguf_llama", "new", hf, "is a GGUF file, which has no tokenizer files to copy"},
+        refused{"gguf_llama", "new", checkpoint_layout::as_stored, "whose own layout is no folder"},
+        refused{"clip_mha", "new", original, "chooses its conversation by the folder's name, and knows none for new;"},
+        refused{"clip_mha", "llava-new", original, "and knows none for llava-new;"}}) {
+    INFO(r.sentence);
+    const std::string to = f / r.to, sentence = error_of(opened(goldens + r.from), to, r.layout);
+    INFO(sentence);
+    CHECK(sentence.rfind("llava: ", 0) == 0);
+    CHECK(sentence.find(r.sentence) != std::string::npos);
+    CHECK(std::filesystem::is_empty(f.path));
+  }
+  const checkpoint from = opened(tiny);
+  temporary_folder video("video");
+  video.copy(goldens + "next");
+  video.write("config.json", replaced(video.read("config.json"), "{", "{\"spatial_pool_mode\": \"average\","));
+  CHECK(error_of(opened(video.path.string()), f / "llava-v1.6", original)
+            .find(" has settings of videos, which are not converted to other layouts") != std::string::npos);
+  const stored_tensor* norm = from.tensors.find("text.norm.weight");
+  const stored_tensor blocks{"x", dtype::uint8, "q8_0", {1, 34}, norm->bytes.first(34), "file"};
+  detail::conversion_plan as_f16(dtype::float16), kept({});
+  CHECK(as_f16.try_add(blocks, "x").error().sentence() ==
+        "llava: file: x is stored as q8_0, whose values are rounded already; convert the folder that it was quantised "
+        "from");
+  CHECK(kept.try_add(blocks, "x"));
+  stored_tensor odd = *norm;
+  odd.unsupported_type = "F64";
+  CHECK(kept.try_add(odd, "x").error().sentence().find(" is of type F64, which cannot be converted") !=
+        std::string::npos);
+  convert_options o;
+  o.type = dtype::uint8;
+  CHECK(error_of(from, f / "new", hf, o) == "llava: the type of converted weights is f32, f16 or bf16");
+  o.type = {}, o.model_name = "llava-v1.5-7b";
+  CHECK(error_of(from, f / "new", hf, o) ==
+        "llava: a model name (--model-name) is stored where a model of another layout becomes an original one, which " +
+            tiny + " does not");
+  o.model_name.clear(), o.shard_bytes = 0;
+  CHECK(error_of(from, f / "new", hf, o) == "llava: shards of 0 bytes hold no tensor");
+  f.write("taken/file", "");
+  CHECK(error_of(from, f / "taken", hf).find("already exists and is not an empty folder") != std::string::npos);
+  int calls = 0;
+  convert_options cancelled;
+  cancelled.report = [&](const progress& p) { return p.what == "converting weights" && ++calls < 3; };
+  CHECK(error_of(from, f / "new", hf, cancelled) == "llava: converting " + tiny + " was cancelled");
+  CHECK_FALSE(std::filesystem::exists(f / "new"));
+}
+
+TEST_CASE("a refused allocation is an error, and leaves no folder") {
+  const checkpoint from = opened(goldens + "original_folder"), hf = opened(goldens + "clip_mha");
+  temporary_folder f("refused_memory");
+  const auto converted = [](const checkpoint& c, std::string to, checkpoint_layout layout) {
+    return [&c, to, layout] {
+      detail::remove_folder(to);
+      auto done = try_convert(c, to, layout);
+      if (!done && detail::folder_exists(to)) FAIL(to);
+      return done;
+    };
+  };
+  refuse_each(converted(from, f / "hf", checkpoint_layout::llava_hf), 100, 97);
+  refuse_each(converted(hf, f / "llava-v1.5", checkpoint_layout::original), 100, 97);
+  detail::remove_folder(f / "hf");
+  detail::remove_folder(f / "llava-v1.5");
+  CHECK(std::filesystem::is_empty(f.path));
+}
+
+TEST_CASE("the name of an original model may be stated") {
+  temporary_folder f("named");
+  convert_options o;
+  o.model_name = "llava-v1.6-34b";
+  convert(opened(goldens + "clip_mha"), f / "new", checkpoint_layout::original, o);
+  CHECK(opened(f / "new").description.conversation.name == "chatml_direct");
+}
