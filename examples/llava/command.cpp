@@ -65,6 +65,15 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
   command.add_flag("--legacy-tokenizer", legacy_tokenizer, "GGUF: the tokenizer of a model of LLaMA 1");
 }
 
+void checkpoint_options::add_to(CLI::App& command) {
+  command
+      .add_option("MODEL,--model-path", path, "Folder or GGUF file of the model, or its name in the Hugging Face cache")
+      ->required();
+  command.add_option("--model-base", base, "The model under an adapter, a projector alone or a delta");
+  command.add_option("--mmproj", gguf.mmproj, "GGUF file of the vision tower; default: the one beside the model");
+  command.add_flag("--legacy-tokenizer", gguf.legacy_tokenizer, "GGUF: the tokenizer of a model of LLaMA 1");
+}
+
 llava::result<llava::chat_model> model_options::try_open() const {
   progress_bar bar;
   llava::open_options options;

@@ -3,6 +3,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <llava/chat_model.hpp>
+#include <llava/checkpoint/checkpoint.hpp>
 #include <llava/image/sample_frames.hpp>
 #include <llava/pipeline/options.hpp>
 
@@ -26,6 +27,22 @@ struct model_options {
   /// Opens the model for questions, and warns on standard error if the conversation template is a guess.
   llava::result<llava::chat_model> try_open_to_ask() const;
 };
+
+/// The options that open a model's files without its weights: MODEL, --model-base, --mmproj, --legacy-tokenizer.
+struct checkpoint_options {
+  std::string path, base;
+  llava::gguf_options gguf;
+
+  void add_to(CLI::App& command);
+  llava::result<llava::checkpoint> try_open() const { return llava::try_open_checkpoint(path, base, gguf); }
+};
+
+/// Calls work(report) with a progress bar. SIGINT, SIGTERM and SIGHUP cancel it; after an error, or when cancelled,
+/// it ends the command.
+void do_long_work(llava::function_ref<llava::result<void>(llava::progress_callback)> work);
+
+/// Compares the names and shapes of a model's tensors with what the model needs.
+llava::result<void> try_confirm_files(const llava::checkpoint& from);
 
 /// Reads the images of "a.png,b.jpg", split at `separator`; none without names. An empty name is an error.
 llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
@@ -76,6 +93,8 @@ void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_quantize(CLI::App& app);
+void add_verify(CLI::App& app);
+void add_convert(CLI::App& app);      // and the other tools that write models
 void add_divergence(CLI::App& eval);  // a subcommand of `eval`
 /// @}
 

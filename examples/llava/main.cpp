@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The `llava` command: asks a model about images, compares it with the original, measures it.
+/// The `llava` command: asks a model about images, compares it with the original, measures it,
+/// converts its files.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -44,6 +45,8 @@ int main(int argc, char** argv) {
   add_tokenize(app);
   add_eval(app);
   add_quantize(app);
+  add_verify(app);
+  add_convert(app);
   try {
     app.parse(argc, argv);
     return code_after_output(0);

@@ -3,8 +3,6 @@
 #include <llava.hpp>
 #include <llava/pipeline/quantise.hpp>
 
-#include <csignal>
-#include <cstdio>
 #include <formats.hpp>
 #include <map>
 #include <memory>
@@ -30,40 +28,14 @@ std::map<std::string, quantiser> quantisers() {
   return all;
 }
 
-volatile std::sig_atomic_t signal_seen = 0;
-extern "C" void see_signal(int number) { signal_seen = number; }
-
-/// Records the first SIGINT, SIGTERM or SIGHUP; the second ends the program. Signals ignored at the start stay ignored.
-void ask_on_signals() {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before {
-    }, now{};
-    now.sa_handler = see_signal;
-    now.sa_flags = static_cast<int>(SA_RESETHAND);
-    if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) ::sigaction(number, &now, nullptr);
-  }
-}
-
 void quantize(const quantize_options& o) {
-  ask_on_signals();
-  llava::result<void> done;
-  {
-    progress_bar bar;
+  do_long_work([&](llava::progress_callback report) {
     llava::open_options options;
     options.threads = o.threads;
     options.model_base = o.base;
-    options.report = [&](const llava::progress& p) {
-      bar.show(p);
-      return signal_seen == 0;
-    };
-    done = quantisers().at(o.format)(o.path, o.to, options);
-  }
-  if (done) return;
-  if (const int number = signal_seen; number != 0 && done.error().code() == llava::errc::cancelled) {
-    std::fprintf(stderr, "%s\n", done.error().what());
-    std::raise(number);  // no partial folder is left; the parent sees the signal
-  }
-  give_up(done.error());
+    options.report = report;
+    return quantisers().at(o.format)(o.path, o.to, options);
+  });
 }
 
 }  // namespace

@@ -223,6 +223,66 @@ class Ask(unittest.TestCase):
                         self.assertEqual(process.returncode, -number)
                         self.assertEqual(os.listdir(folder), [], said)
 
+    def test_a_converted_folder_answers_as_before_in_both_layouts(self):
+        question = ("--image-file", IMAGE, "--query", "How many shapes are there?", "--temperature", "0")
+        expected = ask(*question[:4]).stdout
+        with tempfile.TemporaryDirectory() as folder:
+            there, back = f"{folder}/llava-v1.5-tiny", f"{folder}/back"
+            for words in (("convert", TINY, "--to", "original", "-o", there),
+                          ("convert", there, "--to", "llava-hf", "-o", back),
+                          ("consolidate", there, "--dtype", "f32", "-o", f"{folder}/llava-v1.5-wide")):
+                done = llava(*words)
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), words)
+            mode = ("--conv-mode", "vicuna_v1")  # the name of the folder says llava_v1
+            for made, more in ((there, mode), (f"{folder}/llava-v1.5-wide", mode)):
+                self.assertEqual(llava("ask", "--model-path", made, *question, *more).stdout, expected)
+            self.assertEqual(llava("ask", "--model-path", back, *question).returncode, 0)
+            self.assertIn("folder's name", llava("convert", TINY, "--to", "original", "-o", f"{folder}/x").stderr)
+            self.assertIn("--to", llava("convert", TINY, "--to", "onnx", "-o", f"{folder}/x").stderr)
+            self.assertEqual(sorted(os.listdir(folder)), ["back", "llava-v1.5-tiny", "llava-v1.5-wide"])
+
+    def test_an_adapter_is_merged_into_a_folder_of_its_own(self):
+        base = "tests/data/goldens/original_folder"
+        words = ("--query", "hello", "--temperature", "0", "--max-new-tokens", "4")
+        with tempfile.TemporaryDirectory() as folder:
+            path, made = f"{folder}/llava-v1.5-lora", f"{folder}/llava-v1.5-merged"
+            shutil.copytree("tests/data/lora/llava", path)
+            shutil.copytree(f"{base}/tower", f"{path}/tower")
+            done = llava("merge-lora", path, "--model-base", base, "-o", made)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            live = llava("ask", "--model-path", path, "--model-base", base, *words)
+            merged = llava("ask", "--model-path", made, *words)
+            self.assertEqual((merged.returncode, merged.stdout), (0, live.stdout))
+
+    def test_a_projector_is_extracted_and_serves_over_its_model(self):
+        base = "tests/data/goldens/original_folder"
+        words = ("--query", "hello", "--temperature", "0", "--max-new-tokens", "4")
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/llava-v1.5-projector"
+            shutil.copytree(f"{base}/tower", f"{path}/tower")
+            shutil.copy(f"{base}/config.json", path)
+            done = llava("extract-projector", base, "--dtype", "f16", "-o", f"{path}/mm_projector.bin")
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            self.assertEqual(llava("ask", "--model-path", path, "--model-base", base, *words).returncode, 0)
+            again = llava("extract-projector", base, "-o", f"{path}/mm_projector.bin")
+            self.assertEqual(again.returncode, 1)
+            self.assertIn("File exists", again.stderr)
+
+    def test_verify_says_what_is_wrong_and_its_code_tells(self):
+        done = llava("verify", TINY)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("; 0 mistakes\n", done.stdout)
+        with tempfile.TemporaryDirectory() as folder:
+            made = f"{folder}/broken"
+            shutil.copytree(TINY, made)
+            with open(f"{made}/model.safetensors", "r+b") as file:
+                file.seek(-2, os.SEEK_END)
+                file.write(b"\x00\x7e")  # NaN
+            done = llava("verify", made)
+            self.assertEqual((done.returncode, done.stderr), (1, ""))
+            self.assertRegex(done.stdout, r"wrong: \S+: 1 of \d+ values in \S+ are NaN and 0 are infinite\n")
+            self.assertIn("; 1 mistakes\n", done.stdout)
+
     def test_existing_files_are_not_overwritten(self):
         with tempfile.TemporaryDirectory() as folder:
             notes = pathlib.Path(folder, "notes")

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Has the programs of each layout open what the tools of `llava` write, and compares their results.
+
+    python tests/oracle/converted_folders.py LLAVA WORK             transformers 5.23, torch, Pillow 13, safetensors
+    python tests/oracle/converted_folders.py LLAVA WORK --program   then: LLaVA's own program, with the packages of
+                                                                    original_program.py
+
+LLAVA is the command; WORK is a folder for what is written, kept between the two calls. It writes nothing else: it
+prints one line for each comparison, and fails at the first difference.
+
+transformers  llava-hf folders, written as original ones and back: no key is missing or unexpected, and the logits of an
+              image and a question are equal bit for bit. Original folders, written as llava-hf: the logits are those of
+              golden.safetensors, and the ids of tokenizer.json are those of SentencePiece.
+torch         an extracted projector, read by torch.load(weights_only=True).
+--program     the original folders that the first call wrote: logits within 1e-4 of transformers'. A delta: the tensors
+              that make_delta writes, bit for bit.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GOLDENS = ROOT / "tests" / "data" / "goldens"
+TINY = ROOT / "examples" / "tiny"
+HF = {"tiny": TINY, "clip_mha": GOLDENS / "clip_mha", "clip_qwen2": GOLDENS / "clip_qwen2", "next": GOLDENS / "next"}
+ORIGINAL = ("original_folder", "original_anyres")
+QUESTION = "USER: <image>\nWhat is in the picture? ASSISTANT:"
+
+
+def run(*words):
+    subprocess.run([str(w) for w in words], check=True)
+
+
+def picture(golden="clip_mha", name="wide"):
+    return Image.fromarray(load_file(GOLDENS / golden / "golden.safetensors")[f"picture.{name}"].numpy())
+
+
+def opened(folder):
+    """Opens a llava-hf folder in fp32; every key must be there, and no other."""
+    import transformers
+    is_next = transformers.AutoConfig.from_pretrained(folder).model_type == "llava_next"
+    kind = transformers.LlavaNextForConditionalGeneration if is_next else transformers.LlavaForConditionalGeneration
+    model, report = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"], report
+    return model.eval()
+
+
+def inputs_of(folder, image, text=QUESTION):
+    from transformers import AutoProcessor
+    processor = AutoProcessor.from_pretrained(folder)
+    return processor(images=image, text=text, return_tensors="pt")
+
+
+@torch.no_grad()
+def there_and_back(llava, work):
+    for name, folder in HF.items():
+        there, back = work / f"llava-v1.5-{name}", work / f"{name}-back"
+        run(llava, "convert", folder, "--to", "original", "-o", there)
+        run(llava, "convert", there, "--to", "llava-hf", "-o", back)
+        a, b = opened(folder), opened(back)
+        inputs = inputs_of(back, picture())
+        if (folder / "processor_config.json").exists():
+            own = inputs_of(folder, picture())
+            assert all(torch.equal(inputs[k], own[k]) for k in own), name
+        logits = a(**inputs).logits[0]
+        assert torch.equal(logits, b(**inputs).logits[0]), name
+        np.savez(work / f"{name}.npz", ids=inputs["input_ids"][0].numpy(), pixels=inputs["pixel_values"].numpy(),
+                 logits=logits.numpy(), image_token=a.config.image_token_id)
+        print(f"{name}: transformers' logits are equal after both conversions, {tuple(logits.shape)}")
+
+
+def check_tokenizer(folder):
+    """Compares the written tokenizer.json with SentencePiece itself, in the slow tokenizer of transformers."""
+    from transformers import AutoTokenizer
+    import sentencepiece
+    model = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for text in ("What is in the picture?", "  Two  spaces, dots... and ünï©ode 🦙 ", "a\nb"):
+        assert tokenizer.encode(text, add_special_tokens=False) == model.encode(text), text
+    assert tokenizer.encode("a<image>b").count(tokenizer.convert_tokens_to_ids("<image>")) == 1
+    print(f"{folder.name}: the ids of tokenizer.json are SentencePiece's")
+
+
+@torch.no_grad()
+def from_original(llava, work):
+    for name in ORIGINAL:
+        to = work / f"{name}-hf"
+        run(llava, "convert", GOLDENS / name, "--to", "llava-hf", "-o", to)
+        model, golden = opened(to), load_file(GOLDENS / name / "golden.safetensors")
+        (case,) = [c for c in json.loads((GOLDENS / name / "golden.json").read_text())["cases"] if c["name"] == "one"]
+        inputs = inputs_of(to, picture(name), case["prompt"])
+        check_tokenizer(to)
+        if "one.pixel_values" in golden:  # Pillow's releases differ in some bytes
+            inputs["pixel_values"] = golden["one.pixel_values"]
+        # LLaVA's program reads the texts before and after <image> by themselves: its ids replace the processor's.
+        image, count = model.config.image_token_id, int((inputs["input_ids"] == model.config.image_token_id).sum())
+        ids = [[i] if i != -200 else [image] * count for i in golden["one.input_ids"].tolist()]
+        inputs["input_ids"] = torch.tensor([sum(ids, [])])
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        logits, expected = model(**inputs).logits[0], golden["one.logits"]
+        logits = logits[-len(expected):, :expected.shape[1]]
+        error = float((logits - expected).abs().max() / expected.abs().max())
+        print(f"{name}: transformers' logits against the golden: {error:.1e} of the largest")
+        assert error < 1e-4, error
+
+
+def projectors(llava, work):
+    for name, folder in (("clip_mha", HF["clip_mha"]), ("original_folder", GOLDENS / "original_folder")):
+        file = work / f"{name}.bin"
+        run(llava, "extract-projector", folder, "-o", file)
+        read = torch.load(file, weights_only=True)
+        stored = load_file(folder / "model.safetensors")
+        hf = {"model.mm_projector.0": "multi_modal_projector.linear_1",
+              "model.mm_projector.2": "multi_modal_projector.linear_2"}
+        assert len(read) == 4
+        for key, tensor in read.items():
+            layer, part = key.rsplit(".", 1)
+            original = stored[key] if key in stored else stored[f"{hf[layer]}.{part}"]
+            assert tensor.dtype == original.dtype and torch.equal(tensor, original), key
+        print(f"{name}: torch.load(weights_only=True) reads {', '.join(read)}")
+
+
+@torch.no_grad()
+def by_program(llava, work):
+    from original_program import hold_on_cpu
+    from llava.mm_utils import get_model_name_from_path
+    from llava.model.builder import load_pretrained_model
+    hold_on_cpu()
+    for name in HF:
+        if name == "clip_qwen2":
+            continue  # LLaVA-NeXT's program has this class
+        folder, saved = work / f"llava-v1.5-{name}", np.load(work / f"{name}.npz")
+        os.chdir(folder)
+        tokenizer, model, _, _ = load_pretrained_model(str(folder), None, get_model_name_from_path(str(folder)),
+                                                       device_map="cpu", device="cpu")
+        model = model.float().eval()
+        ids, image_token = saved["ids"].tolist(), int(saved["image_token"])
+        collapsed = [-200 if i == image_token else i for at, i in enumerate(ids)
+                     if i != image_token or ids[at - 1] != image_token]
+        pixels = torch.tensor(saved["pixels"])
+        logits = model(input_ids=torch.tensor([collapsed]), images=pixels, image_sizes=[picture().size]).logits[0]
+        expected = torch.tensor(saved["logits"])[:, :logits.shape[1]]
+        assert logits.shape[0] == expected.shape[0], (logits.shape, expected.shape)
+        error = float((logits - expected).abs().max() / expected.abs().max())
+        print(f"{name}: LLaVA's program against transformers: {error:.1e} of the largest logit, {tuple(logits.shape)}")
+        assert error < 1e-4, error
+
+
+def delta_by_program(llava, work):
+    """A model of delta_weights.py: the program's make_delta, and ours."""
+    from llava.model.make_delta import make_delta
+    data = GOLDENS.parent / "torch"
+    base, target, ours, theirs = work / "base", work / "llava-target", work / "our-delta", work / "their-delta"
+    for folder in (base, target, theirs, ours):
+        shutil.rmtree(folder, ignore_errors=True)
+    import transformers
+    from llava.model.language_model.llava_llama import LlavaConfig
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    transformers.LlamaConfig(vocab_size=30, **sizes).save_pretrained(base)
+    LlavaConfig(vocab_size=33, mm_hidden_size=8, mm_projector_type="linear", mm_vision_select_layer=-2,
+                mm_vision_tower=str(GOLDENS / "original_folder" / "tower"), **sizes).save_pretrained(target)
+    for folder, stored in ((base, "base"), (target, "target")):
+        shutil.copy(data / stored / "model.safetensors", folder)
+    for file in ("tokenizer.model", "tokenizer_config.json"):
+        shutil.copy(GOLDENS / "original_folder" / file, target)
+    make_delta(str(base), str(target), str(theirs), None)
+    run(llava, "make-delta", target, "--model-base", base, "-o", ours)
+    a, b = load_file(theirs / "model.safetensors"), load_file(ours / "model.safetensors")
+    assert a.keys() == b.keys(), a.keys() ^ b.keys()
+    for key in a:
+        assert a[key].dtype == b[key].dtype and torch.equal(a[key], b[key]), key
+    print(f"make-delta: {len(a)} tensors are those of LLaVA's make_delta")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("llava", type=pathlib.Path)
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--program", action="store_true")
+    options = parser.parse_args()
+    llava, work = options.llava.resolve(), options.work.resolve()
+    if options.program:
+        delta_by_program(llava, work)
+        by_program(llava, work)
+    else:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        there_and_back(llava, work)
+        from_original(llava, work)
+        projectors(llava, work)
