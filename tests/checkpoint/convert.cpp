@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Folders written in other layouts: there and back every tensor has the same bytes and the description is the same;
-/// the names are those of the target's own program; every refusal. tests/oracle/converted_folders.py has transformers
-/// and LLaVA's program open such folders.
+/// the names are those of the target's own program. tests/oracle/converted_folders.py has transformers and LLaVA's
+/// program open such folders.
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/convert.hpp>
 #include <llava/checkpoint/json.hpp>
@@ -11,7 +11,6 @@
 #include <set>
 
 #include <llava_catch.hpp>
-#include <refuse_each.hpp>
 #include <temporary_folder.hpp>
 
 namespace {
@@ -29,12 +28,6 @@ void convert(const checkpoint& from, const std::string& to, checkpoint_layout la
   const auto done = try_convert(from, to, layout, o);
   if (!done) FAIL(done.error().what());
 }
-std::string error_of(const checkpoint& from, const std::string& to, checkpoint_layout layout,
-                     const convert_options& o = {}) {
-  const auto done = try_convert(from, to, layout, o);
-  return done ? std::string() : done.error().sentence();
-}
-
 /// The tensors of a model, by our names.
 std::map<std::string, const stored_tensor*> tensors_of(const checkpoint& c) {
   std::map<std::string, const stored_tensor*> all;
@@ -286,95 +279,6 @@ TEST_CASE("weights that bitsandbytes has quantised are written as floats, and co
     REQUIRE(to.tensors.find(name));
     CHECK_FALSE(to.tensors.find(name)->rows);
   }
-}
-
-TEST_CASE("what a layout cannot hold is refused by name, and nothing is written") {
-  struct refused {
-    std::string from, to;
-    checkpoint_layout layout;
-    const char* sentence;
-  };
-  temporary_folder f("refused");
-  const auto hf = checkpoint_layout::llava_hf, original = checkpoint_layout::original;
-  for (const refused& r :
-       {refused{"original_mpt", "new", hf, "in transformers' layout (llava-hf), which has no decoder mpt"},
-        refused{"original_linear", "new", hf, "which has no projector but mlp2x_gelu"},
-        refused{"original_identity", "new", hf, "which has no projector but mlp2x_gelu"},
-        refused{"original_inside", "new", hf, "which has no projector but mlp2x_gelu"},
-        refused{"clip_gqa_crop", "llava-v1.5", original, "which has no projector but mlpNx_gelu with biases"},
-        refused{"original_siglip", "new", hf, "which has no SigLIP tower"},
-        refused{"siglip_mistral", "llava-v1.5", original, "in the original layout, which has no SigLIP tower"},
-        refused{"clip_llama3_new_names", "llava-v1.5", original,
-                "which has no scaling of the rotary embedding but linear and dynamic"},
-        refused{"clip_layers", "llava-v1.5", original,
-                " has features of several layers, which are not converted to other layouts"},
-        refused{"original_slices", "new", hf, " has features of several layers, which are not converted"},
-        refused{"original_s2", "new", hf, "which has no S2 tower"},
-        refused{"original_qwen2", "new", hf, "which has no chat template for the conversation qwen_1_5"},
-        refused{"text_llama", "new", hf, "which has no place for a language model alone"},
-        refused{"text_llama", "llava-v1.5", original, "which has no place for a language model alone"},
-        refused{"gguf_llama", "new", hf, "is a GGUF file, which has no tokenizer files to copy"},
-        refused{"gguf_llama", "new", checkpoint_layout::as_stored, "whose own layout is no folder"},
-        refused{"clip_mha", "new", original, "chooses its conversation by the folder's name, and knows none for new;"},
-        refused{"clip_mha", "llava-new", original, "and knows none for llava-new;"}}) {
-    INFO(r.sentence);
-    const std::string to = f / r.to, sentence = error_of(opened(goldens + r.from), to, r.layout);
-    INFO(sentence);
-    CHECK(sentence.rfind("llava: ", 0) == 0);
-    CHECK(sentence.find(r.sentence) != std::string::npos);
-    CHECK(std::filesystem::is_empty(f.path));
-  }
-  const checkpoint from = opened(tiny);
-  temporary_folder video("video");
-  video.copy(goldens + "next");
-  video.write("config.json", replaced(video.read("config.json"), "{", "{\"spatial_pool_mode\": \"average\","));
-  CHECK(error_of(opened(video.path.string()), f / "llava-v1.6", original)
-            .find(" has settings of videos, which are not converted to other layouts") != std::string::npos);
-  const stored_tensor* norm = from.tensors.find("text.norm.weight");
-  const stored_tensor blocks{"x", dtype::uint8, "q8_0", {1, 34}, norm->bytes.first(34), "file"};
-  detail::conversion_plan as_f16(dtype::float16), kept({});
-  CHECK(as_f16.try_add(blocks, "x").error().sentence() ==
-        "llava: file: x is stored as q8_0, whose values are rounded already; convert the folder that it was quantised "
-        "from");
-  CHECK(kept.try_add(blocks, "x"));
-  stored_tensor odd = *norm;
-  odd.unsupported_type = "F64";
-  CHECK(kept.try_add(odd, "x").error().sentence().find(" is of type F64, which cannot be converted") !=
-        std::string::npos);
-  convert_options o;
-  o.type = dtype::uint8;
-  CHECK(error_of(from, f / "new", hf, o) == "llava: the type of converted weights is f32, f16 or bf16");
-  o.type = {}, o.model_name = "llava-v1.5-7b";
-  CHECK(error_of(from, f / "new", hf, o) ==
-        "llava: a model name (--model-name) is stored where a model of another layout becomes an original one, which " +
-            tiny + " does not");
-  o.model_name.clear(), o.shard_bytes = 0;
-  CHECK(error_of(from, f / "new", hf, o) == "llava: shards of 0 bytes hold no tensor");
-  f.write("taken/file", "");
-  CHECK(error_of(from, f / "taken", hf).find("already exists and is not an empty folder") != std::string::npos);
-  int calls = 0;
-  convert_options cancelled;
-  cancelled.report = [&](const progress& p) { return p.what == "converting weights" && ++calls < 3; };
-  CHECK(error_of(from, f / "new", hf, cancelled) == "llava: converting " + tiny + " was cancelled");
-  CHECK_FALSE(std::filesystem::exists(f / "new"));
-}
-
-TEST_CASE("a refused allocation is an error, and leaves no folder") {
-  const checkpoint from = opened(goldens + "original_folder"), hf = opened(goldens + "clip_mha");
-  temporary_folder f("refused_memory");
-  const auto converted = [](const checkpoint& c, std::string to, checkpoint_layout layout) {
-    return [&c, to, layout] {
-      detail::remove_folder(to);
-      auto done = try_convert(c, to, layout);
-      if (!done && detail::folder_exists(to)) FAIL(to);
-      return done;
-    };
-  };
-  refuse_each(converted(from, f / "hf", checkpoint_layout::llava_hf), 100, 97);
-  refuse_each(converted(hf, f / "llava-v1.5", checkpoint_layout::original), 100, 97);
-  detail::remove_folder(f / "hf");
-  detail::remove_folder(f / "llava-v1.5");
-  CHECK(std::filesystem::is_empty(f.path));
 }
 
 TEST_CASE("the name of an original model may be stated") {
