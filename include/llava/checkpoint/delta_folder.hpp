@@ -11,6 +11,7 @@
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/convert.hpp>
 #include <llava/checkpoint/delta_tensors.hpp>
+#include <llava/checkpoint/gguf_checkpoint.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 
 LLAVA_BEGIN

@@ -20,6 +20,7 @@
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/bind.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/stages.hpp>
 #include <llava/quant/stored_blocks.hpp>
