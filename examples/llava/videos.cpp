@@ -28,7 +28,7 @@ bool starts_an_animation(std::string_view bytes) {
   return bytes.starts_with("GIF8") || (bytes.starts_with("RIFF") && bytes.ends_with("WEBP"));
 }
 
-llava::error not_built(const std::string& file, std::string_view kind, std::string_view packages) {
+[[maybe_unused]] llava::error not_built(const std::string& file, std::string_view kind, std::string_view packages) {
   return llava::fail(
       llava::errc::unsupported,
       llava::text_of("llava: ", file, " is ", kind, ", which this build of llava does not read; install ", packages,

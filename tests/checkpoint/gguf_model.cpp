@@ -3,6 +3,7 @@
 /// (tests/oracle/gguf_models.py), and their descriptions. tests/goldens compares the outputs of their stages.
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/json.hpp>
+#include <llava/quant/ggml_formats.hpp>
 
 #include <algorithm>
 

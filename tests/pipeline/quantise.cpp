@@ -4,6 +4,7 @@
 
 #include <closeness.hpp>
 #include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/pipeline/quantise.hpp>
 #include <temporary_folder.hpp>
