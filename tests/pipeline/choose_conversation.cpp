@@ -9,7 +9,8 @@ TEST_CASE("the stop token of a template ends answers, beside the checkpoint's ow
   const auto words = llava::try_open_tokenizer(LLAVA_TEST_DATA "/goldens/original_llama3");
   REQUIRE(words);
   const std::int32_t eot = *words->find("<|eot_id|>"), end = *words->find("<|end_of_text|>");
-  const auto eos_with = [&](auto conversation, std::string_view asked, const char* of_folder = "") {
+  const auto eos_with = [&](auto make, std::string_view asked, const char* of_folder = "") {
+    auto conversation = make();
     llava::model_description d;
     d.eos = {end};
     d.conversation.name = of_folder;
@@ -18,12 +19,13 @@ TEST_CASE("the stop token of a template ends answers, beside the checkpoint's ow
     return d.eos;
   };
   const std::vector both{end, eot}, own{end};
-  const llava::of_checkpoint<> any;
-  const llava::of_checkpoint<llava::llava_llama_3> by_default;
+  const auto any = [] { return llava::of_checkpoint<>(); };
+  const auto by_default = [] { return llava::of_checkpoint<llava::llava_llama_3>(); };
+  const auto fixed = [] { return llava::llava_llama_3(); };
   CHECK(eos_with(any, "", "llava_llama_3") == both);
   CHECK(eos_with(any, "llava_llama_3") == both);
   CHECK(eos_with(by_default, "") == both);
-  CHECK(eos_with(llava::llava_llama_3(), "") == both);
+  CHECK(eos_with(fixed, "") == both);
   CHECK(eos_with(any, "") == own);
   CHECK(eos_with(any, "qwen_1_5") == own);
   const auto other = llava::try_open_tokenizer(LLAVA_TEST_DATA "/goldens/clip_mha");  // has no such token
