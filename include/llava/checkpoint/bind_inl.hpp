@@ -102,7 +102,11 @@ LLAVA_INLINE result<void> weight_binding::try_fill_one(const std::string& name, 
     LLAVA_CHECK(t.with_rows(
         dims.columns(), [&](const row_source& rows) { return slot.try_fill(rows, dims, t.name, *memory_, threads_); }));
   if (!slot.packed().empty()) laid_out_.push_back({t.name, slot.packed_layout(), slot.packed()});
-  done_ += static_cast<std::uint64_t>(dims.size());
+  // The pages that were converted are given back from time to time. Those that are used in place return when read.
+  constexpr std::uint64_t kept = std::uint64_t{1} << 27;  // values
+  const auto size = static_cast<std::uint64_t>(dims.size());
+  done_ += size;
+  if (done_ / kept != (done_ - size) / kept || done_ == total_) tensors_->forget_pages();
   if (!report({"loading weights", done_, total_}))
     return fail(errc::cancelled, text_of("llava: loading ", path_, " was cancelled"));
   return {};
