@@ -82,6 +82,15 @@ struct device {
   }
 };
 
+/// Backends whose sums have the bytes that the contract states: all that fuse multiply-add.
+template <class F>
+void for_each_exact_backend(F&& test) {
+  for_each_backend([&]<class B>() {
+    if constexpr (!std::is_same_v<B, llava::simd_as<llava::simd_isa::generic>>)
+      if (llava::best_isa() != llava::simd_isa::generic) test.template operator()<B>();
+  });
+}
+
 template <class T = float>
 std::vector<T> random_values(std::size_t n, unsigned seed, float scale = 1.f) {
   std::mt19937 engine(seed);

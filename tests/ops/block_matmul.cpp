@@ -63,15 +63,6 @@ std::vector<double> reference(const sizes& s) {
   return out;
 }
 
-/// Backends whose sums equal the contract's bit for bit: all that fuse multiply-add.
-template <class F>
-void for_each_exact_backend(F&& test) {
-  for_each_backend([&]<class B>() {
-    if constexpr (!std::is_same_v<B, simd_as<simd_isa::generic>>)
-      if (best_isa() != simd_isa::generic) test.template operator()<B>();
-  });
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("R15: matmul with block formats matches double on every backend, at odd sizes", "[ops]", q16_0,

@@ -54,14 +54,6 @@ std::vector<float> activations(std::ptrdiff_t rows, std::ptrdiff_t inner) {
   return x;
 }
 
-template <class F>
-void for_each_exact_backend(F&& test) {
-  for_each_backend([&]<class B>() {
-    if constexpr (!std::is_same_v<B, simd_as<simd_isa::generic>>)
-      if (best_isa() != simd_isa::generic) test.template operator()<B>();
-  });
-}
-
 struct sizes {
   std::ptrdiff_t rows, inner, columns;
 };

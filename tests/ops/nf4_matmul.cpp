@@ -57,15 +57,6 @@ std::vector<double> reference(const sizes& s) {
   return out;
 }
 
-/// Backends that fuse multiply-add: their sums have the bytes of the contract.
-template <class F>
-void for_each_exact_backend(F&& test) {
-  for_each_backend([&]<class B>() {
-    if constexpr (!std::is_same_v<B, simd_as<simd_isa::generic>>)
-      if (best_isa() != simd_isa::generic) test.template operator()<B>();
-  });
-}
-
 }  // namespace
 
 TEST_CASE("R15: matmul with nf4 matches double on every backend, at odd sizes", "[ops]") {

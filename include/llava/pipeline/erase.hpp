@@ -15,10 +15,10 @@
 LLAVA_BEGIN
 
 /// Loads the adapter of a folder.
-using adapter_loader = hook<result<std::shared_ptr<const adapter>>(std::string_view)>;
+using load_adapter_hook = hook<result<std::shared_ptr<const adapter>>(std::string_view)>;
 
 /// Wraps an opened model in a chat_model, which loads adapters with `load`.
-chat_model erase(std::shared_ptr<const opened_model> model, adapter_loader load = {});
+chat_model erase(std::shared_ptr<const opened_model> model, load_adapter_hook load = {});
 
 /// Wraps a pipeline in a chat_model.
 template <class M, class B, class P>

@@ -43,8 +43,9 @@ struct erased_session_of final : erased_session {
 
 struct erased_model_of final : erased_model {
   std::shared_ptr<const opened_model> model;
-  adapter_loader load;
-  erased_model_of(std::shared_ptr<const opened_model> m, adapter_loader l) : model(std::move(m)), load(std::move(l)) {}
+  load_adapter_hook load;
+  erased_model_of(std::shared_ptr<const opened_model> m, load_adapter_hook l)
+      : model(std::move(m)), load(std::move(l)) {}
 
   std::unique_ptr<erased_session> session() const override {
     return std::make_unique<erased_session_of>(llava::session(model));
@@ -85,7 +86,7 @@ struct erased_model_of final : erased_model {
 
 }  // namespace detail
 
-LLAVA_INLINE chat_model erase(std::shared_ptr<const opened_model> model, adapter_loader load) {
+LLAVA_INLINE chat_model erase(std::shared_ptr<const opened_model> model, load_adapter_hook load) {
   return chat_model(std::make_shared<detail::erased_model_of>(std::move(model), std::move(load)));
 }
 
