@@ -32,4 +32,7 @@ class function_ref<R(A...)> {
   R (*call_)(void*, A...);
 };
 
+/// For a parameter go_on of type function_ref<bool()>: never stops.
+inline constexpr auto never_stop = [] { return true; };
+
 LLAVA_END

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/image/image.hpp>
 #include <llava/image/plan.hpp>
 #include <llava/ops/backend.hpp>
@@ -27,12 +28,15 @@ LLAVA_BEGIN
 /// The most squares that the tower takes at a time.
 inline constexpr std::ptrdiff_t squares_at_once = 4;
 
+/// use(first square, features): takes the features (n·P, Dv) of n squares.
+using features_visitor = function_ref<result<void>(std::ptrdiff_t, matrix_view<const float>)>;
+
 /// Computes the features (n·P, Dv) of n squares of the tower's size. They live as long as the caller's arena_scope.
 /// `go_on` is called before the tower runs, and before every layer if the queue runs ops at once; false is
 /// errc::cancelled.
-template <class M, class B, class P, class Q, class GoOn>
+template <class M, class B, class P, class Q>
 result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages, std::span<const image> squares,
-                                              GoOn&& go_on) {
+                                              function_ref<bool()> go_on) {
   const auto& tower = *stages.tower;
   const auto n = static_cast<std::ptrdiff_t>(squares.size());
   const matrix_view<float> features =
@@ -49,7 +53,7 @@ result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>&
     if constexpr (runs_at_once<Q>)
       whole = tower.forward(q, features, rgb, stages.pixel_table.matrix(), go_on);
     else
-      tower.forward(q, features, rgb, stages.pixel_table.matrix(), [] { return true; });
+      tower.forward(q, features, rgb, stages.pixel_table.matrix(), never_stop);
   }
   if (!whole) return fail(errc::cancelled, "llava: the question was cancelled");
   return matrix_view<const float>(features);
@@ -63,9 +67,9 @@ void project(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, ma
 }
 
 /// Calls use(first square, features) for the features (n·P, Dv) of each run of at most `squares_at_once` squares.
-template <class M, class B, class P, class Q, class GoOn, class Use>
-result<void> try_each_features(Q& q, const model_stages<M, B, P>& stages, std::span<const image> squares, GoOn&& go_on,
-                               Use&& use) {
+template <class M, class B, class P, class Q>
+result<void> try_each_features(Q& q, const model_stages<M, B, P>& stages, std::span<const image> squares,
+                               function_ref<bool()> go_on, features_visitor use) {
   const std::size_t most = static_cast<std::size_t>(squares_at_once);
   for (std::size_t first = 0; first < squares.size(); first += most) {
     arena_scope scope(q.workspace());
@@ -77,9 +81,9 @@ result<void> try_each_features(Q& q, const model_stages<M, B, P>& stages, std::s
 }
 
 /// Computes the image tokens y (n·rows, D) of n squares, in order. `rows`: image tokens of one square.
-template <class M, class B, class P, class Q, class GoOn>
+template <class M, class B, class P, class Q>
 result<void> try_project_squares(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, std::ptrdiff_t rows,
-                                 std::span<const image> squares, GoOn&& go_on) {
+                                 std::span<const image> squares, function_ref<bool()> go_on) {
   const std::ptrdiff_t features = stages.tower->config().features();
   return try_each_features(q, stages, squares, go_on, [&](std::ptrdiff_t first, matrix_view<const float> seen) {
     for (std::ptrdiff_t i = 0; i * features < seen.extent(0); ++i)
@@ -130,7 +134,7 @@ result<int> try_plan_encoding(Q& q, const model_stages<M, B, P>& stages, const i
   const matrix_view<float> tokens = allocate_matrix(q, made, stages.text->config().hidden);  // (rows, D)
   const auto squares = (std::min)(std::ptrdiff_t{most_squares(c)}, squares_at_once);
   const std::vector<image> black(static_cast<std::size_t>(squares), image(tower.input(), tower.input()));
-  LLAVA_TRY(seen, try_features(q, stages, black, [] { return true; }));
+  LLAVA_TRY(seen, try_features(q, stages, black, never_stop));
   LLAVA_CHECK(q.finish());
   coverage written(tokens);
   q.workspace().watch(&written);

@@ -34,9 +34,9 @@ result<video_plan> try_plan_frames(const model_stages<M, B, P>& stages, const vi
 }
 
 /// Computes the image tokens y (T, D) of the frames' squares.
-template <class M, class B, class P, class Q, class GoOn>
+template <class M, class B, class P, class Q>
 result<void> try_encode_frames(Q& q, const model_stages<M, B, P>& stages, const video_config& c, const video_plan& plan,
-                               matrix_view<float> y, std::span<const image> squares, GoOn&& go_on) {
+                               matrix_view<float> y, std::span<const image> squares, function_ref<bool()> go_on) {
   arena_scope scope(q.workspace());
   const std::ptrdiff_t features = stages.tower->config().features();
   const std::ptrdiff_t made = (y.extent(0) - (plan.ends_in_newline ? 1 : 0)) / plan.frames;  // tokens of a frame
@@ -73,7 +73,7 @@ result<void> try_plan_encoding_of_video(Q& q, const model_stages<M, B, P>& stage
   arena_scope scope(q.workspace());
   const matrix_view<float> tokens = allocate_matrix(q, plan.tokens, stages.text->config().hidden);
   const std::vector<image> black(static_cast<std::size_t>(frames), image(side, side));
-  LLAVA_CHECK(try_encode_frames(q, stages, c, plan, tokens, black, [] { return true; }));
+  LLAVA_CHECK(try_encode_frames(q, stages, c, plan, tokens, black, never_stop));
   return q.finish();
 }
 

@@ -112,8 +112,7 @@ struct pipeline_state final : opened_model {
       all.insert(all.end(), values.begin(), values.end());
       return {};
     };
-    LLAVA_CHECK(try_each_features(
-        q, stages, squares, [] { return true; }, read));
+    LLAVA_CHECK(try_each_features(q, stages, squares, never_stop, read));
     return result<std::vector<float>>(std::move(all));
   }
   result<image_tokens> try_encode(std::span<const image> squares, const image_plan& plan, const stop_signal& stop,

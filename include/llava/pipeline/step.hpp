@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/ops/kv_layout.hpp>
 #include <llava/ops/rows.hpp>
@@ -80,8 +81,9 @@ struct step_memory {
 };
 
 /// Runs the ops from token ids to logits. Returns false if `go_on` stopped them.
-template <class Q, class Decoder, class Cache, class GoOn>
-bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const Cache& cache, GoOn&& go_on) {
+template <class Q, class Decoder, class Cache>
+bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const Cache& cache,
+                    function_ref<bool()> go_on) {
   arena_scope scope(q.workspace());
   const matrix_view<float> x = allocate_matrix(q, m.images.extent(0), m.images.extent(1));  // (T, D)
   decoder.embed_tokens(q, x, m.in.ids);
@@ -96,9 +98,10 @@ bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const
 }
 
 /// Runs a packed step. On a planning queue it only counts memory and checks operands.
-template <class Q, class Decoder, class Cache, class GoOn>
+template <class Q, class Decoder, class Cache>
 result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packed, const Decoder& decoder,
-                        const Cache& cache, const step_request& asked, GoOn&& go_on, step_results& results) {
+                        const Cache& cache, const step_request& asked, function_ref<bool()> go_on,
+                        step_results& results) {
   arena_scope scope(q.workspace());
   const step_memory<Q> m(q, shape, decoder.config().hidden, decoder.head_rows());
   const matrix_view<float> logits(m.logits.data(), dynamic_shape<2>(shape.logit_rows, decoder.vocab()),
@@ -111,7 +114,7 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
     if constexpr (runs_at_once<Q>)
       whole = whole && compute_logits(q, m, decoder, cache, go_on);
     else
-      compute_logits(q, m, decoder, cache, [] { return true; });
+      compute_logits(q, m, decoder, cache, never_stop);
   };
   const auto draw = [&] {
     sample(q, m.out.ids, logits, m.in.draws);
@@ -158,9 +161,9 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
 /// Runs a step on a queue; `packed` holds its inputs. After an error, or if `go_on` returns false (errc::cancelled),
 /// the caches hold the same tokens as before. The caller reserves room in the caches and keeps within the limits.
 /// `go_on` is called before the step, and before every layer if the queue runs ops at once.
-template <class Q, class Decoder, class Cache, class GoOn>
+template <class Q, class Decoder, class Cache>
 result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const Cache& cache, const step_request& asked,
-                      GoOn&& go_on, step_results& results) {
+                      function_ref<bool()> go_on, step_results& results) {
   step_shape shape = packed.fill(asked.parts, asked.draws);
   shape.draws = !asked.draws.empty();
   shape.logprobs = shape.draws && asked.logprobs;
@@ -176,8 +179,7 @@ result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const s
   const step_shape largest{m.tokens, m.sequences, m.blocks, m.logit_rows, true, true, true};
   const std::vector<std::byte> numbers(step_inputs::bytes(largest));
   step_results nothing;
-  return detail::run_packed(
-      q, largest, numbers, decoder, cache, {}, [] { return true; }, nothing);
+  return detail::run_packed(q, largest, numbers, decoder, cache, {}, never_stop, nothing);
 }
 
 LLAVA_END

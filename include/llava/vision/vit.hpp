@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include <llava/base/function_ref.hpp>
 #include <llava/base/one_of.hpp>
 #include <llava/config.hpp>
 #include <llava/nn/affine.hpp>
@@ -50,7 +51,12 @@ struct vit_layer {
 /// Numbers: fixed<&M::vision> or loaded<vision_config>. Act: an activation, or one_of several.
 template <class B, class Numbers, class F, class Act>
 class vit {
+  using operand = operand_of<B, F>;
+
  public:
+  /// cut(i, patches) writes the patches (P, 3·p·p) of square i.
+  using patch_cutter = function_ref<void(std::ptrdiff_t, matrix_view<operand>)>;
+
   vit(Numbers numbers, Act act) : n_(numbers), act_(act), layers_(static_cast<std::size_t>(numbers->layers_run())) {}
 
   const vision_config& config() const { return *n_; }
@@ -86,14 +92,14 @@ class vit {
     return forward_patches(q, features, squares, cut, go_on);
   }
 
-  /// The same of squares whose patches cut(i, patches) writes: the (P, 3·p·p) of square i.
-  template <class Q, class Cut, class GoOn>
-  bool forward_patches(Q& q, matrix_view<float> features, std::ptrdiff_t squares, Cut&& cut, GoOn&& go_on) const {
+  /// The same of squares whose patches `cut` writes.
+  template <class Q, class GoOn>
+  bool forward_patches(Q& q, matrix_view<float> features, std::ptrdiff_t squares, patch_cutter cut,
+                       GoOn&& go_on) const {
     arena_scope scope(q.workspace());
     const std::ptrdiff_t tokens = n_->tokens();
     const matrix_view<float> h = allocate_matrix(q, squares * tokens, n_->hidden);  // (n·(1 + P), Dv)
-    for (std::ptrdiff_t i = 0; i < squares; ++i)
-      embed(q, rows_of(h, i * tokens, tokens), [&](matrix_view<operand> patches) { cut(i, patches); });
+    for (std::ptrdiff_t i = 0; i < squares; ++i) embed(q, rows_of(h, i * tokens, tokens), i, cut);
     if (n_->pre_norm) pre_norm_.forward(q, h, h, n_->eps);
 
     int state = 0;
@@ -107,8 +113,6 @@ class vit {
   }
 
  private:
-  using operand = operand_of<B, F>;
-
   int first_patch() const { return n_->class_token ? 1 : 0; }
 
   /// Copies a hidden state h (n·(1 + P), Dv) to the columns of the features that it is selected for.
@@ -123,12 +127,12 @@ class vit {
     }
   }
 
-  /// Computes the tokens h (1 + P, Dv) of one square before the first norm.
-  template <class Q, class Cut>
-  void embed(Q& q, matrix_view<float> h, Cut&& cut) const {
+  /// Computes the tokens h (1 + P, Dv) of square i before the first norm.
+  template <class Q>
+  void embed(Q& q, matrix_view<float> h, std::ptrdiff_t i, patch_cutter cut) const {
     arena_scope scope(q.workspace());
     const matrix_view<operand> patches = allocate_matrix<operand>(q, n_->patches(), n_->patch_values());  // (P, 3·p·p)
-    cut(patches);
+    cut(i, patches);
     patches_.forward(q, rows_of(h, first_patch(), n_->patches()), patches);
     if (n_->class_token) copy(q, rows_of(h, 0, 1), class_token_.matrix());
     add(q, h, positions_.matrix());
