@@ -149,12 +149,34 @@ def argument_list(text, start):
     return text[start:]
 
 
+def check_cycles(texts, found):
+    """Includes have no cycle, so that the order of a program's includes does not matter. The exception: x.hpp ends by
+    including definitions, y_inl.hpp, which includes it."""
+    includes_of = {path: [name for _, name, _ in includes(text) if name in texts] for path, text in texts.items()}
+    for path, names in includes_of.items():
+        if path.endswith("_inl.hpp"):
+            includes_of[path] = [n for n in names if path not in includes_of[n]]
+    done = set()
+
+    def visit(path, above):
+        if path in above:
+            found.append("a cycle of includes: " + " -> ".join([*above[above.index(path):], path]))
+        elif path not in done:
+            for name in includes_of[path]:
+                visit(name, [*above, path])
+            done.add(path)
+
+    for path in includes_of:
+        visit(path, [])
+
+
 def check(files):
     found = []
-    for path, raw in files.items():
-        text = without_comments(raw)
+    texts = {path: without_comments(raw) for path, raw in files.items()}
+    for path, text in texts.items():
         check_includes(path, text, found)
         check_text(path, text, found)
+    check_cycles(texts, found)
     return found
 
 
@@ -196,6 +218,9 @@ BAD = [
     (one("ops/norm.hpp", "using namespace std;"), "no `using namespace`"),
     (one("ops/norm.hpp", "#if __has_include(<Eigen/Core>)\n#endif"), "not __has_include"),
     ({"llava/ops/norm.hpp": "int x();"}, "#pragma once is missing"),
+    (one("text/a.hpp", "#include <llava/text/a_inl.hpp>") | one("text/a_inl.hpp", "#include <llava/text/b.hpp>")
+     | one("text/b.hpp", "#include <llava/text/a.hpp>"),
+     "a cycle of includes: llava/text/a.hpp -> llava/text/a_inl.hpp -> llava/text/b.hpp -> llava/text/a.hpp"),
 ]
 GOOD = [
     one("vision/vit.hpp", "#include <vector>\n#include <llava/nn/linear.hpp>\n#include <llava/vision/patch.hpp>\n"
@@ -208,6 +233,7 @@ GOOD = [
                         '  "llava: a sentence");\nconst char* s = "using namespace // x";'),
     one("base/macros.hpp", '#include "llava: a sentence"\n#define LLAVA_RULE(n, s) static_assert(n, s)'),
     one("checkpoint/json.hpp", '#pragma push_macro("Bool")\n#undef Bool\n#pragma pop_macro("Bool")'),
+    one("text/a.hpp", "#include <llava/text/a_inl.hpp>") | one("text/a_inl.hpp", "#include <llava/text/a.hpp>"),
     {"llava.hpp": "#pragma once\n#include <llava/models/any.hpp>\n#include <llava/backend/simd.hpp>"},
 ]
 
