@@ -24,7 +24,8 @@ struct any_decoder : one_of<D...> {
    public:
     stage(const Numbers& numbers, const Act& act, int rows, int vocab, const any_decoder& choice = {})
         : stage_(choice.visit([&](auto chosen) {
-            return held(typename decltype(chosen)::template stage<B, Numbers, P, Act>(numbers, act, rows, vocab));
+            using chosen_stage = typename decltype(chosen)::template stage<B, Numbers, P, Act>;
+            return held(std::in_place_type<chosen_stage>, numbers, act, rows, vocab);
           })) {}
 
     const text_config& config() const {

@@ -3,6 +3,7 @@
 /// filled.
 #pragma once
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,14 @@
 
 LLAVA_BEGIN
 
+namespace detail {
+inline error unknown_choice(std::string_view what, std::string_view name, std::string_view folder,
+                            std::string_view known) {
+  return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name,
+                                         "' is not supported by this model type; known: ", known));
+}
+}  // namespace detail
+
 /// The stages of a model. A text-only model has no tower and no projector. A model of any resolution may have a
 /// newline, which ends each row of the tiles' map.
 template <class M, class B, class P>
@@ -27,9 +36,9 @@ struct model_stages {
   using projector_type = typename M::projector::template stage<B, typename P::projector>;
   using decoder_type = typename M::decoder::template stage<B, typename numbers::text, P, typename M::text_activation>;
 
-  std::optional<tower_type> tower;
-  std::optional<projector_type> projector;
-  std::optional<decoder_type> text;
+  std::unique_ptr<tower_type> tower;  // pointers, so that moving the stages costs no code
+  std::unique_ptr<projector_type> projector;
+  std::unique_ptr<decoder_type> text;
   std::optional<parameter<B>> newline;  ///< (D)
   parameter<B> pixel_table;             ///< (3, 256): the normalised value of each byte, by channel
 
@@ -45,8 +54,8 @@ struct model_stages {
     typename M::text_activation text_activation{};
     LLAVA_CHECK(try_choose(text_activation, "text activation", d.text_activation, from.path));
     const int rows = d.text.vocab, tokens = static_cast<int>(from.tokenizer.size());
-    emplace(s.text, decoder, detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
-            d.tokens_only ? (std::min)(rows, tokens) : rows);
+    make_from(s.text, decoder, detail::numbers_from<typename numbers::text>(d.text), text_activation, rows,
+              d.tokens_only ? (std::min)(rows, tokens) : rows);
     if (!d.has_vision) return result<model_stages>(std::move(s));
     if constexpr (!requires { M::tower::takes_scales; })
       if (d.vision.scales.count > 0)
@@ -55,11 +64,11 @@ struct model_stages {
                                                "tower takes one scale; name s2_tower as its tower"));
     typename M::vision_activation vision_activation{};
     LLAVA_CHECK(try_choose(vision_activation, "vision activation", d.vision_activation, from.path));
-    s.tower.emplace(detail::numbers_from<typename numbers::vision>(d.vision), vision_activation);
+    make(s.tower, detail::numbers_from<typename numbers::vision>(d.vision), vision_activation);
     typename M::projector projector{};
     if constexpr (requires { projector.choose(std::string_view{}); })
       LLAVA_CHECK(try_choose(projector, "projector", d.projector_type, from.path));
-    emplace(s.projector, projector, d.projector);
+    make_from(s.projector, projector, d.projector);
     if (d.image.tiling.has_newline()) s.newline.emplace();
     return result<model_stages>(std::move(s));
   }
@@ -85,26 +94,27 @@ struct model_stages {
  private:
   /// Makes a stage. If it can take the choice that it comes from, the choice is its last argument.
   template <class Stage, class Choice, class... Arguments>
-  static void emplace(std::optional<Stage>& stage, const Choice& choice, const Arguments&... with) {
+  static void make_from(std::unique_ptr<Stage>& stage, const Choice& choice, const Arguments&... with) {
     if constexpr (std::is_constructible_v<Stage, const Arguments&..., const Choice&>)
-      stage.emplace(with..., choice);
+      make(stage, with..., choice);
     else
-      stage.emplace(with...);
+      make(stage, with...);
+  }
+  template <class Stage, class... Arguments>
+  static void make(std::unique_ptr<Stage>& stage, const Arguments&... with) {
+    stage = std::make_unique<Stage>(with...);
   }
 
   template <class Choice>
   static result<void> try_choose(Choice& choice, std::string_view what, std::string_view name,
                                  const std::string& folder) {
-    std::string known;
     if constexpr (requires { choice.choose(name); }) {
       if (choice.choose(name)) return {};
-      known = Choice::names();
+      return detail::unknown_choice(what, name, folder, Choice::names());
     } else {
       if (Choice::name == name) return {};
-      known = Choice::name;
+      return detail::unknown_choice(what, name, folder, Choice::name);
     }
-    return fail(errc::unsupported, text_of("llava: ", folder, "/config.json: the ", what, " '", name,
-                                           "' is not supported by this model type; known: ", known));
   }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// any_projector<P...>: a projector chosen by config.json. It models the same concept as those that it lists.
 #pragma once
+#include <utility>
 #include <variant>
 
 #include <llava/base/one_of.hpp>
@@ -20,7 +21,9 @@ struct any_projector : one_of<P...> {
   class stage {
    public:
     explicit stage(const projector_config& c, const any_projector& choice = {})
-        : stage_(choice.visit([&](auto chosen) { return held(typename decltype(chosen)::template stage<B, F>(c)); })) {}
+        : stage_(choice.visit([&](auto chosen) {
+            return held(std::in_place_type<typename decltype(chosen)::template stage<B, F>>, c);
+          })) {}
     template <class Visit>
     void each(Visit&& visit) {
       std::visit([&](auto& s) { s.each(visit); }, stage_);
