@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests `llava info`, and GGUF files."""
+import os
+import shutil
+import tempfile
+import unittest
+
+from run_llava import IMAGE, TINY, llava
+
+
+class Info(unittest.TestCase):
+    def about(self, name):
+        done = llava("info", name)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return dict(line.split(":", 1) for line in done.stdout.splitlines())
+
+    def test_a_folder_says_what_it_holds(self):
+        said = self.about(TINY)
+        self.assertEqual(said["folder"].strip(), TINY)
+        self.assertTrue(said["decoder"].strip().startswith("llama, "))
+        self.assertEqual(said["projector"].strip(), "mlp_gelu")
+        self.assertIn("84 pixels, 49 features", said["tower"])
+        self.assertIn("bytes of f16", said["weights"])
+        self.assertIn("none", self.about("tests/data/goldens/text_mpt")["tower"])
+
+    def test_a_folder_over_its_base_says_what_both_hold(self):
+        base = "tests/data/goldens/original_folder"
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/llava-v1.5-lora"
+            shutil.copytree("tests/data/lora/llava", path)
+            shutil.copytree(f"{base}/tower", f"{path}/tower")
+            done = llava("info", path, "--model-base", base)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"base:         {base}", done.stdout.splitlines())
+            self.assertIn("computed while they are read", done.stdout)
+
+    def test_a_published_name_says_what_it_needs(self):
+        said = {k: v.strip() for k, v in self.about("liuhaotian/llava-lightning-mpt-7b-preview").items()}
+        self.assertEqual((said["type"], said["base"], said["conversation"]),
+                         ("llava::llava_mpt_7b", "MPT-7B-chat", "mpt"))
+        self.assertEqual(said["tower"], "openai/clip-vit-large-patch14")
+        self.assertEqual(said["licence"], "CC BY-NC-SA 4.0")
+        next = {k: v.strip() for k, v in self.about("lmms-lab/llava-next-110b").items()}
+        self.assertEqual((next["type"], next["conversation"], next["licence"], next["tower"]),
+                         ("llava::llava_next_qwen_110b", "qwen_1_5", "Tongyi Qianwen License Agreement, of its base",
+                          "in its files"))
+        delta = self.about("LLaVA-7b-delta-v0")
+        self.assertIn("a delta", delta["form"])
+        self.assertIn("LLaMA-7B, to be given with --model-base", delta["base"])
+
+    def test_any_other_name_is_an_error(self):
+        done = llava("info", "liuhaotian/llava-v9")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("hf download liuhaotian/llava-v9", done.stderr)
+
+
+class Gguf(unittest.TestCase):
+    FOLDER = "tests/data/goldens/gguf_llama"
+    MODEL, VISION = f"{FOLDER}/model.gguf", f"{FOLDER}/mmproj.gguf"
+
+    def test_info_prints_types_and_bytes(self):
+        done = llava("info", self.MODEL)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for line in (f"folder:       {self.MODEL}", "conversation: llava_v1 (general.name is llava-v1.5-random)",
+                     f"weights:      {16 * 34} bytes of Q8_0, kept in format ggml",  # attn_v of layer 0
+                     f"weights:      {400 * 34} bytes of Q8_0, opened as {400 * 64} bytes of f16"):  # token_embd
+            self.assertIn(line, done.stdout.splitlines())
+
+    def test_answers_with_the_mmproj_beside_it_or_named(self):
+        words = ("--image-file", IMAGE, "--query", "hello", "--temperature", "0", "--max-new-tokens", "4")
+        beside = llava("ask", "--model-path", self.MODEL, *words)
+        self.assertEqual((beside.returncode, beside.stderr), (0, ""))
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(self.MODEL, folder)
+            text_only = llava("ask", "--model-path", f"{folder}/model.gguf", *words)
+            self.assertEqual(text_only.returncode, 1)
+            self.assertIn("this model has no vision tower", text_only.stderr)
+            named = llava("ask", "--model-path", f"{folder}/model.gguf", "--mmproj", self.VISION, *words)
+            self.assertEqual((named.returncode, named.stdout), (0, beside.stdout))
+            made = llava("quantize", f"{folder}/model.gguf", "--to", "q4_0", "-o", f"{folder}/new")
+            self.assertEqual(made.returncode, 1)
+            self.assertIn("is a GGUF file, which cannot be quantised", made.stderr)
+            self.assertFalse(os.path.exists(f"{folder}/new"))
