@@ -2,6 +2,8 @@
 /// llava ask: asks one question about images or a video, with the options of the reference (LLaVA's run_llava).
 #include <chrono>
 
+#include <llava/checkpoint/written_json.hpp>
+
 #include "command.hpp"
 
 namespace {
@@ -18,12 +20,12 @@ struct ask_options {
 /// `seconds` names each of the parts of the run: the model's opening is not part of an answer.
 std::string json_of(const llava::answer& a, const llava::chat_description& d, double to_open) {
   static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled"};
-  std::string out = "{\"text\": " + json_text(a.text) + ", \"finish_reason\": \"" +
+  std::string out = "{\"text\": " + llava::json_string(a.text) + ", \"finish_reason\": \"" +
                     reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
                     ", \"tokens\": [";
   for (std::size_t i = 0; i < a.tokens.size(); ++i) out += (i ? ", " : "") + std::to_string(a.tokens[i]);
-  out += "], \"conversation\": " + json_text(d.conversation) +
-         ", \"conversation_reason\": " + json_text(d.conversation_reason) +
+  out += "], \"conversation\": " + llava::json_string(d.conversation) +
+         ", \"conversation_reason\": " + llava::json_string(d.conversation_reason) +
          ", \"conversation_guessed\": " + (d.conversation_guessed ? "true" : "false");
   out += ", \"seconds\": {\"open\": " + std::to_string(to_open);
   for (const auto& [name, part] : {std::pair("prepare", a.seconds.prepare), std::pair("prefill", a.seconds.prefill),

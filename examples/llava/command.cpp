@@ -183,22 +183,6 @@ void progress_bar::show(const llava::progress& p) {
                bar.c_str(), share * 100, left);
 }
 
-std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += {'\\', c};
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
-      out += escaped;
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
 void give_up(const llava::error& e) {
   std::fprintf(stderr, "%s\n", e.what());
   throw CLI::RuntimeError(1);

@@ -81,9 +81,6 @@ class progress_bar {
   bool terminal_, visible_ = false;
 };
 
-/// Returns the text as a JSON string, quotes included.
-std::string json_text(std::string_view text);
-
 /// @name The subcommands
 /// Each function adds one. Its callback returns the exit code through CLI::RuntimeError.
 /// @{

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include <llava/base/executor.hpp>
+#include <llava/checkpoint/written_json.hpp>
 #include <llava/image/file.hpp>
 
 #include "command.hpp"
@@ -49,9 +50,9 @@ llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conver
     LLAVA_TRY(a, chat.try_ask(images, turn.text));
     images.clear();  // the conversation has them now
     marks.emplace_back(turn.kind, a.text == turn.answer);
-    records += std::string(answers_start) + std::to_string(number) + ", \"prompt\": " + json_text(turn.text) +
-               ", \"text\": " + json_text(a.text) + ", \"answer\": " + json_text(turn.answer) +
-               ", \"category\": " + json_text(turn.kind) + "}\n";
+    records += std::string(answers_start) + std::to_string(number) + ", \"prompt\": " + llava::json_string(turn.text) +
+               ", \"text\": " + llava::json_string(a.text) + ", \"answer\": " + llava::json_string(turn.answer) +
+               ", \"category\": " + llava::json_string(turn.kind) + "}\n";
   }
   const std::lock_guard<std::mutex> guard(lock);
   for (const auto& [kind, right] : marks) ++e.kinds[kind].asked, e.kinds[kind].right += right;

@@ -3,6 +3,8 @@
 /// llava tokenize: prints the ids of a text.
 #include <cstdio>
 
+#include <llava/checkpoint/written_json.hpp>
+
 #include "command.hpp"
 
 namespace {
@@ -81,7 +83,7 @@ void tokenize(const tokenize_options& o) {
   const llava::chat_model model = value_or_give_up(o.model.try_open());
   for (const std::int32_t id : model.encode(o.text, false)) {
     const std::int32_t one[] = {id};
-    std::printf("%d\t%s\n", id, json_text(model.decode(one, false)).c_str());
+    std::printf("%d\t%s\n", id, llava::json_string(model.decode(one, false)).c_str());
   }
 }
 

@@ -184,6 +184,26 @@ TEST_CASE("a question about a video: one place in the prompt, the times of its f
   CHECK(example.prompt_tokens > 17);
 }
 
+TEST_CASE("R14: a batch answers about a video as a session does, beside images and text", "[pipeline]") {
+  const original_folder folder("llava-video-batch", "\"mm_spatial_pool_mode\": \"max\"");
+  const auto model = open(folder.path.string());
+  const std::string prompt = "USER: <image>\nWhat is moving? ASSISTANT:";
+  llava::generation_settings few;
+  few.max_new_tokens = 6;
+  auto alone = model.session();
+  alone.settings = few;
+  const auto of_video = *alone.try_generate(prompt, test_video());
+  const auto of_image = *alone.try_generate(prompt, std::span<const llava::image>(&picture("tall"), 1));
+  CHECK(of_video.prompt_tokens != of_image.prompt_tokens);
+  auto batch = model.batch();
+  CHECK(*batch.try_add(prompt, std::span<const llava::image>(&picture("tall"), 1), few) == 0);
+  CHECK(*batch.try_add(prompt, test_video(), few) == 1);
+  const auto answers = *batch.try_run();
+  CHECK(answers[0]->tokens == of_image.tokens);
+  CHECK(answers[1]->tokens == of_video.tokens);
+  CHECK(answers[1]->prompt_tokens == of_video.prompt_tokens);
+}
+
 TEST_CASE("R2: a video that a model cannot take is refused before it is encoded", "[pipeline]") {
   const auto images_alone = open(golden::folder("original_anyres"));
   const std::string none =
@@ -191,6 +211,7 @@ TEST_CASE("R2: a video that a model cannot take is refused before it is encoded"
   CHECK(images_alone.session().try_ask(test_video(), "What?").error().sentence() == none);
   CHECK(images_alone.try_count_image_tokens(test_video()).error().sentence() == none);
   CHECK(images_alone.try_image_tokens(test_video()).error().sentence() == none);
+  CHECK(images_alone.batch().try_add("<image>", test_video()).error().sentence() == none);
   const original_folder folder("llava-video-long", "\"mm_spatial_pool_mode\": \"average\"");
   const auto small = open(folder.path.string(), 64);
   const auto many = *llava::video::try_make(std::vector<llava::image>(100, picture("tall")));

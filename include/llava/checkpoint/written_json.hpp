@@ -83,6 +83,13 @@ inline void append_json(const json_value& v, std::size_t indent, std::string& ou
 
 }  // namespace detail
 
+/// The text as a JSON string, quotes included.
+inline std::string json_string(std::string_view text) {
+  std::string out;
+  detail::append_json_string(text, out);
+  return out;
+}
+
 /// The text of a value, with a newline at its end. The value's depth is that of a parsed one (json.hpp).
 inline std::string json_text(const json_value& v) {
   std::string out;

@@ -17,6 +17,7 @@
 #include <llava/base/error.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/image/image.hpp>
+#include <llava/image/video.hpp>
 #include <llava/pipeline/step_part.hpp>
 
 LLAVA_BEGIN
@@ -40,6 +41,9 @@ class batch {
   result<std::size_t> try_add(std::string_view prompt, std::span<const image> images,
                               const generation_settings& settings = {}, const generation_hooks& hooks = {},
                               std::shared_ptr<const llava::adapter> adapter = {});
+  /// The same with a video, which takes the place of one image. Errors: the model takes no videos.
+  result<std::size_t> try_add(std::string_view prompt, const video& frames, const generation_settings& settings = {},
+                              const generation_hooks& hooks = {}, std::shared_ptr<const llava::adapter> adapter = {});
 
   /// Runs one step for as many answers as fit. Returns false when every answer is finished. An answer whose stop was
   /// requested ends with its text so far. A step is interrupted only if all its answers are to stop.
@@ -54,6 +58,8 @@ class batch {
 
   template <class F>
   auto alone(F&& body) -> decltype(body());
+  result<std::size_t> add(std::string_view prompt, std::vector<visual> images, const generation_settings& settings,
+                          const generation_hooks& hooks, std::shared_ptr<const llava::adapter> adapter);
   result<bool> step();
   /// Chooses the rows of the next step and reserves cache for their tokens. Decode rows come first, one token each;
   /// prompts share the remaining rows. Returns false if there are none.

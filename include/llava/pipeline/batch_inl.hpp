@@ -64,20 +64,29 @@ LLAVA_INLINE batch::~batch() = default;
 LLAVA_INLINE result<std::size_t> batch::try_add(std::string_view prompt, std::span<const image> images,
                                                 const generation_settings& settings, const generation_hooks& hooks,
                                                 std::shared_ptr<const llava::adapter> adapter) {
-  return alone([&]() -> result<std::size_t> {
-    LLAVA_CHECK(try_check(settings));
-    auto r = std::make_unique<row>(model_, settings, hooks);
-    r->asked.adapter = std::move(adapter);
-    const stopwatch asked;
-    LLAVA_TRY(tokens, r->asked.try_prepare(prompt, images));
-    const int most = r->made.rules().max_new_tokens;
-    if (static_cast<std::int64_t>(tokens) + most > model_->context)
-      return fail(errc::context_full, text_of("llava: the prompt has ", tokens, " tokens and max_new_tokens is ", most,
-                                              "; together they exceed the context of ", model_->context));
-    r->made.begin(r->asked.tokens().tokens, asked.seconds());
-    rows_.push_back(std::move(r));
-    return rows_.size() - 1;
-  });
+  return alone([&] { return add(prompt, {images.begin(), images.end()}, settings, hooks, std::move(adapter)); });
+}
+LLAVA_INLINE result<std::size_t> batch::try_add(std::string_view prompt, const video& frames,
+                                                const generation_settings& settings, const generation_hooks& hooks,
+                                                std::shared_ptr<const llava::adapter> adapter) {
+  return alone([&] { return add(prompt, {visual(frames)}, settings, hooks, std::move(adapter)); });
+}
+
+LLAVA_INLINE result<std::size_t> batch::add(std::string_view prompt, std::vector<visual> images,
+                                            const generation_settings& settings, const generation_hooks& hooks,
+                                            std::shared_ptr<const llava::adapter> adapter) {
+  LLAVA_CHECK(try_check(settings));
+  auto r = std::make_unique<row>(model_, settings, hooks);
+  r->asked.adapter = std::move(adapter);
+  const stopwatch asked;
+  LLAVA_TRY(tokens, r->asked.try_prepare(prompt, std::move(images)));
+  const int most = r->made.rules().max_new_tokens;
+  if (static_cast<std::int64_t>(tokens) + most > model_->context)
+    return fail(errc::context_full, text_of("llava: the prompt has ", tokens, " tokens and max_new_tokens is ", most,
+                                            "; together they exceed the context of ", model_->context));
+  r->made.begin(r->asked.tokens().tokens, asked.seconds());
+  rows_.push_back(std::move(r));
+  return rows_.size() - 1;
 }
 
 LLAVA_INLINE result<bool> batch::try_step() {

@@ -68,7 +68,7 @@ class session {
   result<std::vector<float>> try_logits(std::string_view prompt, const video& frames);
 
   /// Sets a prompt without computing it and returns its number of tokens. For batch, which guards the call.
-  result<std::size_t> try_prepare(std::string_view prompt, std::span<const image> images);
+  result<std::size_t> try_prepare(std::string_view prompt, std::vector<visual> images);
   sequence& tokens() { return sequence_; }
 
   /// @name The conversation

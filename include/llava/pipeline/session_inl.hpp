@@ -75,8 +75,8 @@ LLAVA_INLINE result<std::vector<float>> session::try_logits(std::string_view pro
   return alone([&] { return logits(prompt, {visual(frames)}); });
 }
 
-LLAVA_INLINE result<std::size_t> session::try_prepare(std::string_view prompt, std::span<const image> images) {
-  LLAVA_CHECK(try_set_prompt(prompt, {images.begin(), images.end()}));
+LLAVA_INLINE result<std::size_t> session::try_prepare(std::string_view prompt, std::vector<visual> images) {
+  LLAVA_CHECK(try_set_prompt(prompt, std::move(images)));
   return sequence_.tokens.size();
 }
 
