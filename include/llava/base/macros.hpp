@@ -102,6 +102,16 @@
 #define LLAVA_TARGET_END LLAVA_PRAGMA(GCC pop_options)
 #endif
 
+/// Rounds the float variable x: the compiler may not fuse the operation that gave it with one that follows
+/// (-ffp-contract, which GCC uses wherever the target has a fused multiply-add).
+#if defined(__SSE2__)
+#define LLAVA_ROUND(x) __asm__("" : "+x"(x))
+#elif defined(__aarch64__)
+#define LLAVA_ROUND(x) __asm__("" : "+w"(x))
+#else
+#define LLAVA_ROUND(x) static_cast<void>(x = static_cast<const volatile float&>(x))
+#endif
+
 /// Tells the processor that a loop waits for another thread.
 #if defined(__x86_64__) || defined(__i386__)
 #define LLAVA_PAUSE() __builtin_ia32_pause()

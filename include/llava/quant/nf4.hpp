@@ -66,9 +66,11 @@ struct nf4 {
     return parts(rows * columns).bytes;
   }
 
-  /// The scale of a block. The product in double is exact, so a compiler cannot fuse its rounding with the addition.
+  /// The scale of a block. bitsandbytes rounds the product before it adds the mean.
   static float scale_of(float mapped, float outer, float mean) {
-    return static_cast<float>(static_cast<double>(mapped) * static_cast<double>(outer)) + mean;
+    float product = mapped * outer;
+    LLAVA_ROUND(product);
+    return product + mean;
   }
 
   /// Reads the stored bytes of n elements.
