@@ -68,9 +68,10 @@ def seeds(target):
             for number, name in enumerate(CONFIGS):
                 if (folder / name).exists():
                     yield bytes([number]) + (folder / name).read_bytes()
-    elif target == "animation_file":
-        pack = (DATA / "image" / "animations.pack").read_bytes()
-        for line in (DATA / "image" / "animations.txt").read_text().splitlines():
+    elif target in ("animation_file", "video_file"):
+        kind = target.replace("_file", "s")
+        pack = (DATA / "image" / f"{kind}.pack").read_bytes()
+        for line in (DATA / "image" / f"{kind}.txt").read_text().splitlines():
             words = line.split()
             if words[0] == "file":
                 yield pack[int(words[2]):int(words[2]) + int(words[3])]
@@ -90,7 +91,9 @@ def run(binary, runs):
     for number, data in enumerate(seeds(binary.name)):
         (corpus / f"{number:04}").write_bytes(data)
     found = binary.parent / f"{binary.name}-"
-    limits = [] if binary.name in ("image_file", "animation_file") else ["-malloc_limit_mb=65"]
+    limits = [] if binary.name in ("image_file", "animation_file", "video_file") else ["-malloc_limit_mb=65"]
+    if binary.name == "video_file":
+        runs = max(runs // 10, 1)  # opening a file takes milliseconds, most of them in FFmpeg's libraries
     done = subprocess.run([binary, f"-runs={runs}", "-seed=1", f"-max_len={LARGEST}", "-rss_limit_mb=4096",
                            "-timeout=20", f"-artifact_prefix={found}", *limits, corpus],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
