@@ -56,7 +56,7 @@
 #include <llava/models/llava_1_5_s2.hpp>       // llava_1_5_s2_7b, llava_1_5_s2_13b
 #include <llava/models/llava_1_6.hpp>          // llava_1_6_vicuna_7b, _13b, llava_1_6_mistral_7b, llava_1_6_34b
 #include <llava/models/llava_next.hpp>         // llava_next_llama_3_8b, llava_next_qwen_72b, _110b
-#include <llava/models/llava_next_video.hpp>   // llava_next_video_7b, _34b
+#include <llava/models/llava_next_video.hpp>   // llava_next_video_7b, _34b, _qwen_32b
 #include <llava/models/published.hpp>          // published_models: uploads by their names
 #include <llava/pipeline/erase.hpp>            // chat_model, erase, try_open_erased
 #include <llava/pipeline/open.hpp>             // open, try_open, pipeline, session, batch

@@ -144,6 +144,10 @@ TEST_CASE("the types of LLaVA-NeXT have the numbers of their uploads' config.jso
         "");
   CHECK(differences<llava::llava_next_video_7b>(anyres + video + shape_7b + llama_2, 336) == "");
   CHECK(differences<llava::llava_next_video_34b>(anyres + video + yi_34b, 336) == "");
+  CHECK(differences_on_siglip<llava::llava_next_video_qwen_32b>(canvases_384 + qwen + video +
+                                                                R"("hidden_size": 5120, "intermediate_size": 27392,
+              "num_attention_heads": 40, "num_hidden_layers": 64, "num_key_value_heads": 8, "vocab_size": 152064)") ==
+        "");
   CHECK(differences<llava::llava_next_video_7b_hf>(
             anyres + video + shape_7b + llama_2 + R"(, "rope_scaling": {"factor": 2.5, "type": "linear"})", 336) == "");
 }
@@ -224,6 +228,7 @@ TEST_CASE("the published models as types have the reference's conversation for t
   CHECK(talks_as<llava::llava_next_interleave_qwen_0_5b>("llava-next-interleave-qwen-0.5b"));
   CHECK(talks_as<llava::llava_next_video_7b>("LLaVA-NeXT-Video-7B-DPO"));
   CHECK(talks_as<llava::llava_next_video_34b>("LLaVA-NeXT-Video-34B"));
+  CHECK(talks_as<llava::llava_next_video_qwen_32b>("LLaVA-NeXT-Video-32B-Qwen"));
   CHECK(talks_as<llava::llava_1_6_mistral_7b>("LLaVA-NeXT-Video-7B-32K"));
 }
 
@@ -272,6 +277,7 @@ TEST_CASE("every type of the table of published models is one of the library's")
                                          "llava_next_interleave_qwen_7b",
                                          "llava_next_video_7b",
                                          "llava_next_video_34b",
+                                         "llava_next_video_qwen_32b",
                                          "bakllava_7b"};
   for (const llava::published_model& m : llava::published_models) CHECK(types.count(m.type) == 1);
 }

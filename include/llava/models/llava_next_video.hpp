@@ -4,6 +4,7 @@
 #pragma once
 #include <llava/config.hpp>
 #include <llava/models/llava_1_6.hpp>
+#include <llava/models/llava_next.hpp>
 #include <llava/text/of_checkpoint.hpp>
 
 LLAVA_BEGIN
@@ -24,6 +25,15 @@ struct llava_next_video_7b_hf : llava_next_video_7b {
 /// Nous-Hermes-2-Yi-34B.
 struct llava_next_video_34b : llava_1_6_34b {
   using conversation = of_checkpoint<mistral_direct>;
+};
+
+/// The model of lmms-lab/LLaVA-NeXT-Video-32B-Qwen: SigLIP so400m at 384 pixels, Qwen1.5-32B-Chat.
+struct llava_next_video_qwen_32b : llava_next_interleave_qwen_7b {
+  static constexpr auto text = with(llava_next_interleave_qwen_7b::text, [](text_config& c) {
+    c.vocab = 152064, c.hidden = 5120, c.layers = 64, c.heads = 40, c.kv_heads = 8, c.ffn = 27392;
+  });
+  static constexpr auto projection =
+      with(llava_next_interleave_qwen_7b::projection, [](projector_config& c) { c.hidden = 5120; });
 };
 
 LLAVA_END

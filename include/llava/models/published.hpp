@@ -90,6 +90,8 @@ inline constexpr published_model published_models[] = {
      detail::licences::apache_of_base},
     {"LLaVA-NeXT-Video-34B-DPO", "llava_next_video_34b", published_form::model, "Nous-Hermes-2-Yi-34B", "",
      detail::licences::apache_of_base},
+    {"LLaVA-NeXT-Video-32B-Qwen", "llava_next_video_qwen_32b", published_form::model, "Qwen1.5-32B-Chat",
+     detail::siglip_384, detail::licences::qwen},
     // LLaVA-1.5
     {"llava-v1.5-7b", "llava_1_5_7b", published_form::model, "Vicuna-7B v1.5", detail::clip_336,
      detail::licences::llama_2},
