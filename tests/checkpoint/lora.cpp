@@ -202,8 +202,10 @@ TEST_CASE("adapter_config.json: settings that change the result and are not supp
   };
   CHECK(error("{}").empty());
   CHECK(error(R"({"r": 64, "lora_alpha": 16, "layer_replication": null, "lora_bias": false})").empty());
+  CHECK(error(R"({"use_method_of_2027": false, "config_of_2027": {}, "peft_version": "9.9"})").empty());
   for (const char* refused :
-       {R"("peft_type": "IA3")", R"("layer_replication": [[0, 4]])", R"("lora_bias": true)", R"("use_qalora": true)",
+       {R"("peft_type": "IA3")", R"("use_method_of_2027": true)", R"("scale_of_2027": 2.0)",
+        R"("layer_replication": [[0, 4]])", R"("lora_bias": true)", R"("use_qalora": true)",
         R"("trainable_token_indices": [1])", R"("eva_config": {"rho": 2})", R"("init_lora_weights": "pissa_niter_4")",
         R"("init_lora_weights": "olora")", R"("rank_pattern": {"^model.*q_proj": 3})", R"("r": 0)", R"("r": 65537)",
         R"("lora_alpha": 1e7)", R"("rank_pattern": {"q_proj": 0})", R"("rank_pattern": {"q_proj": 0.5})",

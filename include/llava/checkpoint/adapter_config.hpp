@@ -2,13 +2,16 @@
 /// adapter_config: what adapter_config.json of a PEFT adapter states about the tensors beside it. Settings that change
 /// the result and are not supported are errors that name the key.
 #pragma once
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <llava/checkpoint/json.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -63,19 +66,46 @@ result<void> try_read_pattern(const json_object& root, const char* key, std::vec
 }
 
 /// Refuses settings that change the weights in ways that this library does not compute.
-inline result<void> try_confirm_plain_lora(const json_object& root) {
+inline result<void> try_confirm_plain_lora(const json_object& root, const json_value& settings) {
   std::string kind = "LORA";
   LLAVA_CHECK(root.read("peft_type", kind));
   if (kind != "LORA") return root.unsupported("peft_type", kind, "LORA");
-  for (const char* key :
-       {"layer_replication", "megatron_config", "eva_config", "corda_config", "lora_ga_config", "kasa_config",
-        "monteclora_config", "velora_config", "trainable_token_indices", "target_parameters", "lora_bias", "use_qalora",
-        "use_bdlora", "arrow_config", "alora_invocation_tokens"}) {
-    const json_value* v = root.find(key);
-    if (!v || (v->boolean() && !*v->boolean()) || (v->is_array() && v->items().empty()) ||
-        (v->is_object() && v->members().empty()))
+  // What training needs, and what is read below. PEFT adds a method under a key of its own, so every other key that is
+  // set is a change that this library does not know.
+  constexpr std::string_view known[] = {"alpha_pattern",
+                                        "auto_mapping",
+                                        "base_model_name_or_path",
+                                        "bias",
+                                        "ensure_weight_tying",
+                                        "exclude_modules",
+                                        "fan_in_fan_out",
+                                        "inference_mode",
+                                        "init_lora_weights",
+                                        "layers_pattern",
+                                        "layers_to_transform",
+                                        "loftq_config",
+                                        "lora_alpha",
+                                        "lora_dropout",
+                                        "megatron_core",
+                                        "modules_to_save",
+                                        "peft_type",
+                                        "peft_version",
+                                        "qalora_group_size",
+                                        "r",
+                                        "rank_pattern",
+                                        "revision",
+                                        "runtime_config",
+                                        "target_modules",
+                                        "task_type",
+                                        "use_dora",
+                                        "use_rslora"};
+  for (const auto& [key, v] : settings.members()) {
+    if (std::find(std::begin(known), std::end(known), key) != std::end(known)) continue;
+    if (v.is_null() || (v.boolean() && !*v.boolean()) || (v.is_array() && v.items().empty()) ||
+        (v.is_object() && v.members().empty()))
       continue;
-    return root.unsupported(key, "set", "none; merge the adapter into its model with peft (merge_and_unload)");
+    return root.unsupported(shown(key).c_str(), "set",
+                            "none; merge the adapter into its model with peft (merge_and_unload)");
   }
   // These methods change the base's weights too, so that the adapter does not fit the published base.
   if (const json_value* how = root.find("init_lora_weights"); how && how->text())
@@ -94,7 +124,7 @@ inline result<adapter_config> try_read_adapter_config(const std::string& folder)
   return guarded([&]() -> result<adapter_config> {
     LLAVA_TRY(json, json_document::try_read(folder + "/adapter_config.json"));
     const json_object root = json.root();
-    LLAVA_CHECK(detail::try_confirm_plain_lora(root));
+    LLAVA_CHECK(detail::try_confirm_plain_lora(root, json.value()));
     adapter_config c;
     LLAVA_CHECK(root.read("base_model_name_or_path", c.base));
     LLAVA_CHECK(root.read("r", c.rank));
