@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Tools that write model folders and projectors:
-///   llava convert MODEL --to llava-hf|original -o FOLDER
+///   llava convert MODEL --to llava-hf|original|gguf -o FOLDER
 ///   llava merge-lora MODEL [--model-base BASE] -o FOLDER
 ///   llava consolidate MODEL -o FOLDER
 ///   llava extract-projector MODEL -o FILE
@@ -56,6 +56,7 @@ void convert(const tool_options& o) {
     LLAVA_CHECK(try_confirm_files(from));
     const llava::checkpoint_layout layout = o.to.empty()         ? llava::checkpoint_layout::as_stored
                                             : o.to == "llava-hf" ? llava::checkpoint_layout::llava_hf
+                                            : o.to == "gguf"     ? llava::checkpoint_layout::gguf
                                                                  : llava::checkpoint_layout::original;
     return llava::try_convert(from, o.output, layout, options);
   });
@@ -90,9 +91,10 @@ void add_convert(CLI::App& app) {
   CLI::App& convert_command =
       add_tool(app, "convert", "Write a model folder in another layout", "The new folder", converted);
   convert_command
-      .add_option("--to", converted->to,
-                  "llava-hf: transformers' LlavaForConditionalGeneration; original: LLaVA's own program")
-      ->check(CLI::IsMember({"llava-hf", "original"}))
+      .add_option(
+          "--to", converted->to,
+          "llava-hf: transformers' LlavaForConditionalGeneration; original: LLaVA's own program; gguf: llama.cpp")
+      ->check(CLI::IsMember({"llava-hf", "original", "gguf"}))
       ->required();
   convert_command.add_option("--model-name", converted->name,
                              "original: the model's name, which decides its conversation; default: the new folder's");

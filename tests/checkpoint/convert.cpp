@@ -2,44 +2,21 @@
 /// Folders written in other layouts: there and back every tensor has the same bytes and the description is the same;
 /// the names are those of the target's own program. tests/oracle/converted_folders.py has transformers and LLaVA's
 /// program open such folders.
-#include <llava/checkpoint/checkpoint.hpp>
-#include <llava/checkpoint/convert.hpp>
 #include <llava/checkpoint/json.hpp>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
-#include <llava_catch.hpp>
+#include <conversions.hpp>
 #include <temporary_folder.hpp>
 
 namespace {
 
 using namespace llava;
+using namespace conversions;
 
 const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny", goldens = LLAVA_TEST_DATA "/goldens/";
 
-checkpoint opened(const std::string& folder, const std::string& base = {}) {
-  auto c = try_open_checkpoint(folder, base);
-  if (!c) FAIL(c.error().what());
-  return *std::move(c);
-}
-void convert(const checkpoint& from, const std::string& to, checkpoint_layout layout, const convert_options& o = {}) {
-  const auto done = try_convert(from, to, layout, o);
-  if (!done) FAIL(done.error().what());
-}
-/// The tensors of a model, by our names.
-std::map<std::string, const stored_tensor*> tensors_of(const checkpoint& c) {
-  std::map<std::string, const stored_tensor*> all;
-  c.tensors.for_each([&](const std::string& name, const stored_tensor& t) { all[name] = &t; });
-  return all;
-}
-std::vector<float> values_of(const stored_tensor& t) {
-  const auto rows = static_cast<std::int64_t>(t.dims[0]);
-  std::vector<float> values(static_cast<std::size_t>(rows * t.columns()));
-  t.with_rows(t.columns(), [&](const row_source& from) { from.read(0, rows, values.data()); });
-  return values;
-}
 /// A value after it is stored in a type.
 float stored_as(dtype type, float x) {
   return type == dtype::float16    ? to_float(from_float<f16>(x))
@@ -55,31 +32,6 @@ void check_equal_tensors(const checkpoint& a, const checkpoint& b) {
     const stored_tensor& other = *others.at(name);
     CHECK((t->type == other.type && t->dims == other.dims && std::ranges::equal(t->bytes, other.bytes)));
   }
-}
-void check_equal_descriptions(const model_description& a, const model_description& b) {
-  CHECK(a.text_family == b.text_family);
-  CHECK(a.text_activation == b.text_activation);
-  CHECK(a.vision_activation == b.vision_activation);
-  CHECK(a.projector_type == b.projector_type);
-  CHECK(a.projector.depth == b.projector.depth);
-  const text_config &t = a.text, &u = b.text;
-  CHECK((t.vocab == u.vocab && t.hidden == u.hidden && t.layers == u.layers && t.heads == u.heads));
-  CHECK((t.kv_heads == u.kv_heads && t.head_dim == u.head_dim && t.ffn == u.ffn && t.context == u.context));
-  CHECK((t.eps == u.eps && t.rope_theta == u.rope_theta && t.scaling == u.scaling && t.rope_factor == u.rope_factor));
-  CHECK((t.window == u.window && t.full_layers == u.full_layers && t.tied == u.tied));
-  CHECK((t.qkv_bias == u.qkv_bias && t.o_bias == u.o_bias && t.mlp_bias == u.mlp_bias));
-  const vision_config &v = a.vision, &w = b.vision;
-  CHECK((v.image == w.image && v.patch == w.patch && v.hidden == w.hidden && v.heads == w.heads));
-  CHECK((v.layers == w.layers && v.ffn == w.ffn && v.eps == w.eps && v.select_layer == w.select_layer));
-  CHECK((v.select == w.select && v.class_token == w.class_token));
-  const image_config &i = a.image, &j = b.image;
-  CHECK((i.resize == j.resize && i.crop == j.crop && i.filter == j.filter && i.rescale == j.rescale));
-  CHECK((std::equal(i.mean, i.mean + 3, j.mean) && std::equal(i.std, i.std + 3, j.std) && i.normalise == j.normalise));
-  CHECK((i.tiling.count == j.tiling.count && i.tiling.merge == j.tiling.merge));
-  CHECK(std::equal(i.tiling.canvases, i.tiling.canvases + i.tiling.count, j.tiling.canvases));
-  if (i.tiling.count == 0) CHECK(i.shape == j.shape);
-  CHECK(a.bos == b.bos);
-  CHECK(a.eos == b.eos);
 }
 std::set<std::string> names_in(const std::string& folder) {
   std::set<std::string> names;

@@ -53,12 +53,15 @@ TEST_CASE("a GGUF language model that is not supported, or contradicts itself, i
          g.raw(n, 6, {"\0\0\xc0\x7f", 4});
        },
        "must be a finite number"},
-      {"llama.rope.scaling.type", value("yarn"), "\"llama.rope.scaling.type\" is yarn, expected none or linear"},
+      {"llama.rope.scaling.type", value("longrope"), "is longrope, expected none, linear or yarn"},
+      {"llama.rope.scaling.type", value("yarn"), "has no key \"llama.rope.scaling.factor\""},
       {"llama.rope.scaling.factor", value(-2.f), "text.rope_factor must"},
       {"llama.expert_count", value(8u), "\"llama.expert_count\" is 8, expected 0"},
       {"tokenizer.ggml.tokens", value(std::vector<std::string>{"a"}), "expected one for each of the 1 tokens"},
       {"tokenizer.chat_template", value(1u), "\"tokenizer.chat_template\" must be a text"},
       {"general.name", value(1u), "\"general.name\" must be a text"},
+      {"llava.tokenizer", value("odd"), "\"llava.tokenizer\" is odd, expected fast, slow or slow_legacy"},
+      {"llava.longest_prompt", value(0u), "\"llava.longest_prompt\" must be at least 1"},
   };
   temporary_folder f("gguf_bad");
   for (const row& r : rows) {
@@ -97,7 +100,7 @@ TEST_CASE("an mmproj that is not supported, or contradicts itself, is refused wi
     key_adder add;
     const char* fragment;
   };
-  const std::vector<std::int32_t> two_layers{1, 2}, layer{3};
+  const std::vector<std::int32_t> two_layers{2, 1}, layer{3};
   const row rows[] = {
       {"clip.has_vision_encoder", value(false), "\"clip.has_vision_encoder\" is false, expected true"},
       {"clip.vision.image_size", nullptr, "has no key \"clip.vision.image_size\""},
@@ -109,7 +112,8 @@ TEST_CASE("an mmproj that is not supported, or contradicts itself, is refused wi
       {"clip.vision.attention.head_count", value(3u), "vision.hidden must"},
       {"clip.vision.block_count", value(0u), "\"clip.vision.block_count\" must be 1 to 512"},
       {"clip.vision.block_count", value(0x7fffffffu), "\"clip.vision.block_count\" must be 1 to 512"},
-      {"clip.vision.feature_layer", value(two_layers), "is 2 layers, expected one layer"},
+      {"clip.vision.feature_layer", value(two_layers), "in ascending order"},
+      {"clip.vision.feature_layer", value(std::vector<std::int32_t>{}), "is 0 layers, expected 1 to 16 layers"},
       {"clip.vision.feature_layer", value(layer), "must be 0 to 2, the layers in this file"},
       {"clip.vision.feature_layer", value(std::vector<std::int32_t>{-1}), "must be 0 to 2"},
       {"clip.vision.image_mean", value(std::vector<float>{0.5f}), "\"clip.vision.image_mean\" must be three numbers"},
@@ -145,6 +149,9 @@ TEST_CASE("an mmproj that is not supported, or contradicts itself, is refused wi
   CHECK(refused(vision(), "mm.weight").find("has no projector mm.0.weight") != std::string::npos);
   CHECK(refused(vision(), "v.head.ffn_up.weight").empty());
   CHECK(refused(file_of(vision_keys()), "v.class_embd").find("has no projector mm.0.weight") != std::string::npos);
+  f.write("mmproj.gguf", vision().bytes());
+  f.write("x.gguf", language(with(language_keys(), "llava.image_token_id", value(6u))).bytes());
+  CHECK(error_of(f / "x.gguf").find("\"llava.image_token_id\" must be a token's id, 0 to 5") != std::string::npos);
 }
 
 TEST_CASE("R1: a GGUF model with any damaged byte is opened or refused") {

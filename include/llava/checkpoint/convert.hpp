@@ -4,6 +4,7 @@
 ///               torch's files as safetensors, weights of bitsandbytes as floats
 ///   llava-hf    transformers' LlavaForConditionalGeneration and LlavaNextForConditionalGeneration: llava_hf_folder.hpp
 ///   original    LLaVA's own program: original_folder.hpp
+///   gguf        llama.cpp: gguf_folder.hpp
 ///
 /// It streams one tensor at a time. The folder appears when it is complete; after an error there is none, or it is
 /// empty as before. Names and shapes are taken as they are: try_verify checks them.
@@ -14,12 +15,13 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/conversion.hpp>
+#include <llava/checkpoint/gguf_folder.hpp>
 #include <llava/checkpoint/llava_hf_folder.hpp>
 #include <llava/checkpoint/original_folder.hpp>
 
 LLAVA_BEGIN
 
-enum class checkpoint_layout : std::uint8_t { as_stored, llava_hf, original };
+enum class checkpoint_layout : std::uint8_t { as_stored, llava_hf, original, gguf };
 
 namespace detail {
 
@@ -63,6 +65,7 @@ inline result<void> try_write_as_stored(const checkpoint& from, const std::strin
 /// Whether a checkpoint has the layout already.
 inline bool has_layout(const checkpoint& from, checkpoint_layout layout) {
   if (layout == checkpoint_layout::as_stored) return true;
+  if (layout == checkpoint_layout::gguf) return false;
   const bool is_folder = folder_exists(from.path), is_hf = from.description.spelling == tensor_spelling::llava_hf;
   return is_folder && is_hf == (layout == checkpoint_layout::llava_hf) && from.description.has_vision;
 }
@@ -84,6 +87,7 @@ inline result<void> try_convert(const checkpoint& from, const std::string& to, c
                   text_of("llava: a model name (--model-name) is stored where a model of another layout becomes an ",
                           "original one, which ", from.path, " does not"));
     if (is_copy) return detail::try_write_as_stored(from, to, options);
+    if (layout == checkpoint_layout::gguf) return detail::try_write_gguf(from, to, options);
     return layout == checkpoint_layout::llava_hf ? detail::try_write_llava_hf(from, to, options)
                                                  : detail::try_write_original(from, to, options);
   });

@@ -6,7 +6,9 @@
 /// mmproj is the one other file of the folder whose architecture is `clip`; without one the model answers text only.
 ///
 /// The prompt of a model with images is the one that the original program chooses by the model's name: `general.name`,
-/// or else the file's name. If neither is known, or there are no images, the file's own chat template is used.
+/// or else the file's name. If neither is known, or there are no images, the file's own chat template is used. A file
+/// that was written from a llava-hf folder says so (gguf_own_keys): its chat template and the rules of transformers'
+/// processor are used.
 #pragma once
 #include <algorithm>
 #include <optional>
@@ -110,7 +112,7 @@ inline result<void> try_read_conversation(const gguf_keys& keys, model_descripti
   const std::string of_file = gguf_model_name(keys.file());
   d.model_name = general.empty() ? of_file : valid_utf8(general);
   conversation_choice& c = d.conversation;
-  if (d.has_vision)
+  if (d.prompt == prompt_rule::original)
     for (const auto& [name, said_by] :
          {std::pair<const std::string&, const char*>{general, "general.name is "}, {of_file, "the file is called "}}) {
       c.name = conversation_of_model(name);
@@ -128,14 +130,31 @@ inline result<void> try_read_conversation(const gguf_keys& keys, model_descripti
   return {};
 }
 
-/// Sets the tokens that begin a prompt and end an answer: those of the text and of a turn.
+/// Sets the tokens that begin a prompt and end an answer: those of the text, of a turn and of a message.
 inline void read_ends(const gguf_keys& keys, const tokenizer& words, model_description& d) {
   d.bos = words.bos();
   if (words.eos() >= 0) d.eos.push_back(words.eos());
-  const gguf_value* turn = keys.find("tokenizer.ggml.eot_token_id");
-  const std::int64_t id = turn && !turn->is_array() ? turn->integer().value_or(-1) : -1;
-  if (id >= 0 && id != words.eos() && id < static_cast<std::int64_t>(words.size()))
-    d.eos.push_back(static_cast<std::int32_t>(id));
+  for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+    const gguf_value* v = keys.find(key);
+    const std::int64_t id = v && !v->is_array() ? v->integer().value_or(-1) : -1;
+    if (id >= 0 && id < static_cast<std::int64_t>(words.size()) &&
+        std::find(d.eos.begin(), d.eos.end(), static_cast<std::int32_t>(id)) == d.eos.end())
+      d.eos.push_back(static_cast<std::int32_t>(id));
+  }
+}
+
+/// Sets the rule of the prompt; d.text is known.
+inline result<void> try_read_prompt_rule(const gguf_keys& keys, bool has_vision, model_description& d) {
+  d.prompt = has_vision ? prompt_rule::original : prompt_rule::tokenizer;
+  LLAVA_CHECK(keys.read(gguf_own_keys::longest_prompt, d.longest_prompt));
+  if (keys.find(gguf_own_keys::longest_prompt) && d.longest_prompt < 1)
+    return keys.wrong(gguf_own_keys::longest_prompt, "at least 1");
+  if (!has_vision || !keys.find(gguf_own_keys::image_token)) return {};
+  LLAVA_CHECK(keys.read(gguf_own_keys::image_token, d.image_token));
+  if (d.image_token < 0 || d.image_token >= d.text.vocab)
+    return keys.wrong(gguf_own_keys::image_token, text_of("a token's id, 0 to ", d.text.vocab - 1));
+  d.prompt = prompt_rule::processor;
+  return {};
 }
 
 /// The embedding table has a row for every token of the file.
@@ -158,13 +177,13 @@ inline result<checkpoint> try_open_gguf(const std::string& path, std::string bas
   d.spelling = tensor_spelling::original;
   LLAVA_CHECK(try_describe_text(language, architecture, d));
   LLAVA_TRY(mmproj, try_find_mmproj(file, options.mmproj));
+  LLAVA_CHECK(try_read_prompt_rule(language.keys(), !mmproj.empty(), d));
   std::optional<gguf_file> vision;
   if (!mmproj.empty()) {
     LLAVA_TRY(opened, gguf_file::try_open(mmproj));
     LLAVA_CHECK(try_describe_vision(opened, d));
     vision.emplace(std::move(opened));
   }
-  d.prompt = d.has_vision ? prompt_rule::original : prompt_rule::tokenizer;
   d.tokens_only = true;  // converters pad the table
   LLAVA_CHECK(try_confirm_rules(d, mmproj.empty() ? file : mmproj));
   LLAVA_CHECK(try_check_rows_of_table(language.keys(), d));

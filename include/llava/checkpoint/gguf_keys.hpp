@@ -169,6 +169,18 @@ class gguf_value {
   std::string_view bytes_;
 };
 
+/// Keys of our own: what the reference's files state about a model and no key of the format does. Other programs ignore
+/// them. A file without them is read by the rules of gguf_checkpoint.hpp.
+namespace gguf_own_keys {
+/// u32: the id of `<image>`. The prompt is that of transformers' LlavaProcessor, and so is the preparation of images.
+inline constexpr const char* image_token = "llava.image_token_id";
+/// The tokenizer class that the reference uses on SentencePiece models: "fast" (tokenizer.json), "slow" (LlamaTokenizer
+/// in Python) or "slow_legacy" (the same with `legacy`).
+inline constexpr const char* tokenizer = "llava.tokenizer";
+/// u32: the limit of a prompt in tokens with images (tokenizer_model_max_length).
+inline constexpr const char* longest_prompt = "llava.longest_prompt";
+}  // namespace gguf_own_keys
+
 /// The keys of a file. Its errors name the file and the key.
 class gguf_keys {
  public:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Rows of a GGUF file: block_rows decodes ggml's blocks; picked_rows takes rows of another tensor, a part of a fused
-/// one, or the rows of heads in another order.
+/// one, or the rows of heads in another order. rows_by_neighbours gives the rows of heads in the order of a file that
+/// is written.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -85,6 +86,28 @@ class picked_rows final : public row_source {
 
   stored_tensor from_;
   std::int64_t columns_, first_, head_;
+};
+
+/// The rows of a tensor of heads in llama.cpp's order, for a rotary embedding of neighbours: rows j and j + head / 2 of
+/// each head become its rows 2j and 2j + 1.
+class rows_by_neighbours final : public row_source {
+ public:
+  /// `from` must outlive this; `head`: rows of a head, an even number.
+  rows_by_neighbours(const stored_tensor& from, std::int64_t head)
+      : from_(&from), columns_(from.columns()), head_(head) {}
+
+  void read(std::int64_t first, std::int64_t count, float* to) const noexcept override {
+    from_->with_rows(columns_, [&](const row_source& rows) {
+      for (std::int64_t r = first; r < first + count; ++r, to += columns_) {
+        const std::int64_t in_head = r % head_;
+        rows.read(r - in_head + in_head % 2 * (head_ / 2) + in_head / 2, 1, to);
+      }
+    });
+  }
+
+ private:
+  const stored_tensor* from_;
+  std::int64_t columns_, head_;
 };
 
 LLAVA_END

@@ -3,6 +3,7 @@
 /// what only its tensors show. Absent keys have llama.cpp's defaults. Supported: `llama` (also Mistral, Vicuna, Yi,
 /// Llama 3) and `qwen2`.
 #pragma once
+#include <cmath>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -28,6 +29,26 @@ inline result<std::string> try_text_architecture(const gguf_keys& keys) {
   return name;
 }
 
+/// The factor of yarn's cosines and sines that no file states.
+inline float usual_yarn_attention(float factor) { return factor <= 1.f ? 1.f : 0.1f * std::log(factor) + 1.f; }
+
+/// Reads yarn's numbers. attn_factor multiplies the usual factor of the cosines and sines.
+inline result<void> try_read_gguf_yarn(const gguf_keys& keys, const std::string& prefix, text_config& c) {
+  float times = 1.f;
+  c.scaling = rope_scaling::yarn;
+  c.rope_original_context = c.context;
+  LLAVA_CHECK(keys.require(prefix + "rope.scaling.factor", c.rope_factor));
+  LLAVA_CHECK(keys.read(prefix + "rope.scaling.original_context_length", c.rope_original_context));
+  LLAVA_CHECK(keys.read(prefix + "rope.scaling.attn_factor", times));
+  LLAVA_CHECK(keys.read(prefix + "rope.scaling.yarn_beta_fast", c.rope_beta_fast));
+  LLAVA_CHECK(keys.read(prefix + "rope.scaling.yarn_beta_slow", c.rope_beta_slow));
+  for (const char* other : {"yarn_ext_factor", "yarn_attn_factor", "yarn_log_multiplier"})
+    if (const std::string key = text_of(prefix, "rope.scaling.", other); keys.find(key))
+      return keys.unsupported(key, "there", "no such key");
+  c.rope_attention = usual_yarn_attention(c.rope_factor) * times;
+  return {};
+}
+
 /// Reads the scaling of the rotary embedding.
 inline result<void> try_read_gguf_rope(const gguf_keys& keys, const std::string& prefix, text_config& c) {
   c.rope_theta = 10000.f;
@@ -43,7 +64,8 @@ inline result<void> try_read_gguf_rope(const gguf_keys& keys, const std::string&
   LLAVA_CHECK(keys.read(prefix + "rope.scaling.factor", factor));
   LLAVA_CHECK(keys.read(prefix + "rope.scaling.type", type));
   if (type == "none" || (type == "linear" && (factor == 0.f || factor == 1.f))) return {};
-  if (type != "linear") return keys.unsupported(prefix + "rope.scaling.type", type, "none or linear");
+  if (type == "yarn") return try_read_gguf_yarn(keys, prefix, c);
+  if (type != "linear") return keys.unsupported(prefix + "rope.scaling.type", type, "none, linear or yarn");
   c.scaling = rope_scaling::linear;
   c.rope_factor = factor;
   return {};
@@ -54,6 +76,9 @@ inline result<void> try_read_gguf_rope(const gguf_keys& keys, const std::string&
 inline result<void> try_read_rope_divisors(const gguf_file& file, text_config& c) {
   const stored_tensor* t = file.find("rope_freqs.weight");
   if (!t) return {};
+  if (c.scaling == rope_scaling::yarn)
+    return fail(errc::unsupported,
+                text_of("llava: ", t->file, " has rope_freqs.weight and yarn, expected one of them"));
   const auto count = static_cast<std::size_t>(c.head_dim / 2);
   if (t->type != dtype::float32 || t->dims != std::vector<std::size_t>{count} || count > std::size(c.rope_short.of))
     return fail(errc::mismatch, text_of("llava: ", t->file, ": tensor rope_freqs.weight: expected ", count, " f32, ",

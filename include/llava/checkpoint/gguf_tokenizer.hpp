@@ -2,7 +2,8 @@
 /// try_read_gguf_tokenizer: the tokenizer in the keys `tokenizer.ggml.…` of a GGUF file.
 ///
 ///   model `llama`   SentencePiece BPE: pieces, scores and types as in a tokenizer.model, encoded and decoded as by
-///                   transformers' LlamaTokenizer. The file does not hold that class's `legacy`.
+///                   transformers' LlamaTokenizer. Only files of our own say whether it is that class's fast form,
+///                   or the slow one with `legacy` (gguf_own_keys).
 ///   model `gpt2`    byte-level BPE: tokens in GPT-2's letters, merges; `pre` names how a text is cut into words
 ///
 /// Texts of control tokens become tokens where special tokens are parsed, those of user-defined ones everywhere. Rows
@@ -121,7 +122,11 @@ class gguf_tokenizer_reader {
     LLAVA_CHECK(keys_.read(key("add_space_prefix"), m.add_dummy_prefix));
     LLAVA_CHECK(try_read_pieces(m.pieces));
     tokenizer_settings s;
-    s.legacy = legacy_;
+    std::string kind = legacy_ ? "slow_legacy" : "slow";
+    LLAVA_CHECK(keys_.read(gguf_own_keys::tokenizer, kind));
+    if (kind != "fast" && kind != "slow" && kind != "slow_legacy")
+      return keys_.unsupported(gguf_own_keys::tokenizer, kind, "fast, slow or slow_legacy");
+    s.legacy = kind == "slow_legacy";
     s.is_llama = true;
     LLAVA_CHECK(keys_.read(key("add_bos_token"), s.add_bos));
     LLAVA_CHECK(keys_.read(key("add_eos_token"), s.add_eos));
@@ -132,7 +137,7 @@ class gguf_tokenizer_reader {
     for (const added_token& a : s.added)
       if (a.special) s.additional.push_back(a.content);
     LLAVA_TRY(model, sentencepiece_bpe::try_make(std::move(m)));
-    return try_make_of_model(std::move(model), std::move(s), true);
+    return try_make_of_model(std::move(model), std::move(s), kind != "fast");
   }
 
   result<void> try_read_pieces(std::vector<sentencepiece_model::piece>& pieces) const {

@@ -2,8 +2,10 @@
 /// Describes the vision tower and the projector of an mmproj, the second GGUF file of a LLaVA model: the keys `clip.…`,
 /// and what only its tensors show. Older converters wrote the layers that run and no others, newer ones state them.
 #pragma once
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <llava/checkpoint/gguf.hpp>
 #include <llava/checkpoint/image_processor.hpp>
@@ -17,19 +19,28 @@ namespace detail {
 /// A SigLIP tower has no class token and no norm before its layers, but a bias of the patches.
 inline bool is_siglip(const vision_config& v) { return !v.class_token && !v.pre_norm && v.patch_bias; }
 
-/// Reads which layers run. `v.layers` is the number of layers in the file.
+/// Reads which layers run. `v.layers` is the number of layers in the file. The outputs of several layers stand side by
+/// side, in ascending order of the layers.
 inline result<void> try_read_feature_layer(const gguf_file& file, vision_config& v) {
   const std::string_view key = "clip.vision.feature_layer";
-  const gguf_value* layers = file.keys().find(key);
-  if (layers && layers->size() != 1)
-    return file.keys().unsupported(key, text_of(layers->size(), " layers"), "one layer");
-  int run = v.layers;  // the last layer of CLIP is not in older files
-  if (file.find("v.post_ln.weight")) run = v.layers - 1;
-  LLAVA_CHECK(file.keys().read(key, run));
-  if (run < 0 || run > v.layers) return file.keys().wrong(key, text_of("0 to ", v.layers, ", the layers in this file"));
+  const gguf_value* list = file.keys().find(key);
+  const int stored = v.layers, most = 1 + layer_list::most;
+  int run = stored;  // the last layer of CLIP is not in older files
+  if (file.find("v.post_ln.weight")) run = stored - 1;
+  if (list && (list->size() < 1 || list->size() > static_cast<std::size_t>(most)))
+    return file.keys().unsupported(key, text_of(list->size(), " layers"), text_of("1 to ", most, " layers"));
+  std::vector<int> states{run};
+  for (std::size_t i = 0; list && i < list->size(); ++i) {
+    const auto state = list->integer(i);
+    if (!state || *state < 0 || *state > stored || (i > 0 && *state <= states.back()))
+      return file.keys().wrong(key, text_of("0 to ", stored, ", the layers in this file, in ascending order"));
+    if (i == 0) states.clear();
+    states.push_back(static_cast<int>(*state));
+  }
   // The description of the original model where the file allows it: all layers, and the last but one selected.
-  v.layers = (std::max)(v.layers, run + 1);
-  v.select_layer = v.layers == run + 1 ? -2 : run;
+  v.layers = (std::max)(stored, states.back() + 1);
+  v.select_layer = states.size() == 1 && v.layers == states[0] + 1 ? -2 : states[0];
+  for (std::size_t i = 1; i < states.size(); ++i) v.more_layers.of[v.more_layers.count++] = states[i];
   return {};
 }
 
@@ -83,12 +94,20 @@ inline result<void> try_read_projector(const gguf_file& file, model_description&
   d.projector.depth = is_one ? 1 : depth;
   d.projector_type = d.projector.depth == 1 ? "linear" : "mlp_gelu";
   d.projector.bias = file.find(is_one ? "mm.bias" : "mm.0.bias") != nullptr;
-  d.projector.vision_hidden = d.vision.hidden;
+  d.projector.vision_hidden = d.vision.feature_width();
   d.projector.hidden = d.text.hidden;
   return {};
 }
 
-/// Sets d.vision, d.image and d.projector; d.text is known.
+/// Reads how an image comes into a square: padded, or cut (CLIP) or stretched (SigLIP), which LLaVA calls "square".
+inline result<void> try_read_shape(const gguf_keys& keys, bool siglip, image_config& c) {
+  std::string shape;
+  LLAVA_CHECK(keys.read("clip.vision.image_aspect_ratio", shape));
+  if (shape == "pad" || (!siglip && shape != "square")) c.shape = aspect::pad;
+  return {};
+}
+
+/// Sets d.vision, d.image and d.projector; d.text and d.prompt are known.
 inline result<void> try_describe_vision(const gguf_file& file, model_description& d) {
   const gguf_keys& keys = file.keys();
   vision_config v;
@@ -115,11 +134,13 @@ inline result<void> try_describe_vision(const gguf_file& file, model_description
   d.vision = v;
   d.has_vision = true;
   default_preprocessing(is_siglip(v), v.image, d.image);
-  if (!is_siglip(v)) d.image.shape = aspect::pad;
-  d.image.pillow = 12;  // as for original folders
+  LLAVA_CHECK(try_read_shape(keys, is_siglip(v), d.image));
+  const bool by_processor = d.prompt == prompt_rule::processor;
+  if (!by_processor) d.image.pillow = 12;  // as for original folders
   LLAVA_CHECK(try_read_channels(keys, "clip.vision.image_mean", d.image.mean));
   LLAVA_CHECK(try_read_channels(keys, "clip.vision.image_std", d.image.std));
   LLAVA_CHECK(try_read_any_resolution(keys, d.image));
+  if (by_processor && d.image.tiling.count > 0) d.image.tiling.rounds_to_zero = false;
   return try_read_projector(file, d);
 }
 

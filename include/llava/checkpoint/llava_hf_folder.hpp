@@ -36,6 +36,20 @@ inline error not_converted(const checkpoint& from, std::string_view what) {
               text_of("llava: ", from.path, " has ", what, ", which are not converted to other layouts"));
 }
 
+/// What every layout needs of a source's files: those of a tokenizer, and weights of floats.
+inline result<void> try_confirm_files_to_convert(const checkpoint& from, std::string_view target) {
+  if (!folder_exists(from.path))
+    return fail(errc::unsupported,
+                text_of("llava: ", from.path, " is a GGUF file, which has no tokenizer files to copy; ",
+                        "convert the folder that it was made from"));
+  std::string blocks;
+  from.tensors.for_each([&](const std::string&, const stored_tensor& t) {
+    if (blocks.empty()) blocks = t.format;
+  });
+  if (!blocks.empty()) return cannot_hold(from, target, "weights of ", blocks, "; convert the unquantised folder");
+  return {};
+}
+
 /// What both layouts of folders need of a source.
 inline result<void> try_confirm_source(const checkpoint& from, std::string_view target) {
   const model_description& d = from.description;
@@ -47,16 +61,7 @@ inline result<void> try_confirm_source(const checkpoint& from, std::string_view 
   if (d.vision.more_layers.count > 0) return not_converted(from, "features of several layers");
   if (d.vision.scales.count > 0) return cannot_hold(from, target, "S2 tower");
   if (d.has_video) return not_converted(from, "settings of videos");
-  if (!folder_exists(from.path))
-    return fail(errc::unsupported,
-                text_of("llava: ", from.path, " is a GGUF file, which has no tokenizer files to copy; ",
-                        "convert the folder that it was made from"));
-  std::string blocks;
-  from.tensors.for_each([&](const std::string&, const stored_tensor& t) {
-    if (blocks.empty()) blocks = t.format;
-  });
-  if (!blocks.empty()) return cannot_hold(from, target, "weights of ", blocks, "; convert the unquantised folder");
-  return {};
+  return try_confirm_files_to_convert(from, target);
 }
 
 inline result<void> try_confirm_llava_hf(const checkpoint& from) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// new_folder: a folder that appears only when it is complete. It is filled next to its place and renamed at the end.
 /// If an empty folder already exists there (a mount, the target of a link), the files are written inside it and moved
-/// up at the end, config.json last: a folder without it is not a model. Nothing that exists is ever replaced, and a
-/// writer that stops early leaves nothing behind (partial_folder.hpp).
+/// up at the end, config.json last, or model.gguf if there is no config.json: a folder without it is not a model.
+/// Nothing that exists is ever replaced, and a writer that stops early leaves nothing behind (partial_folder.hpp).
 #pragma once
 #include <filesystem>
 #include <string>
@@ -74,7 +74,7 @@ class new_folder {
       : place_(std::move(place)), partial_(std::move(partial)), inside_(inside) {}
 
   result<void> try_move_up() {
-    constexpr std::string_view last = "config.json";
+    const std::string last = detail::file_exists(folder() + "/config.json") ? "config.json" : "model.gguf";
     const auto move = [&](const std::string& name) -> result<void> {
       const int failure = detail::move_to_free_place(folder() + "/" + name, place_ + "/" + name);
       if (failure != 0) return fail_of_system(failure, "llava: cannot move ", name, " into ", place_);
@@ -83,7 +83,7 @@ class new_folder {
     LLAVA_TRY(names, detail::try_names_in(folder()));
     for (const std::string& name : names)
       if (name != last) LLAVA_CHECK(move(name));
-    return move(std::string(last));
+    return move(last);
   }
 
   std::string place_;

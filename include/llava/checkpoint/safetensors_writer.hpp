@@ -3,10 +3,6 @@
 /// bytes in the same order, in pieces of any size. Nothing is kept in memory. Matrices in block formats are written as
 /// safetensors.hpp reads them: rows of bytes, with the format in `__metadata__`.
 #pragma once
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -15,6 +11,7 @@
 
 #include <llava/base/error.hpp>
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/new_file.hpp>
 #include <llava/checkpoint/rapidjson.hpp>
 #include <llava/checkpoint/tensor_source.hpp>
 
@@ -37,37 +34,18 @@ struct safetensors_plan {
 /// A file being written. It is complete when try_finish has succeeded.
 class safetensors_writer {
  public:
-  safetensors_writer() = default;
-  safetensors_writer(safetensors_writer&& o) noexcept
-      : file_(std::move(o.file_)),
-        descriptor_(std::exchange(o.descriptor_, -1)),
-        expected_(o.expected_),
-        written_(o.written_) {}
-  safetensors_writer& operator=(safetensors_writer&& o) noexcept {
-    safetensors_writer taken(std::move(o));
-    std::swap(file_, taken.file_), std::swap(descriptor_, taken.descriptor_);
-    std::swap(expected_, taken.expected_), std::swap(written_, taken.written_);
-    return *this;
-  }
-  safetensors_writer(const safetensors_writer&) = delete;
-  safetensors_writer& operator=(const safetensors_writer&) = delete;
-  ~safetensors_writer() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
   /// Creates `file`, which must not exist, and writes the header. "pt" is the format that transformers requires.
   static result<safetensors_writer> try_create(const std::string& file, const std::vector<safetensors_plan>& tensors,
                                                std::string_view format = "pt") {
     return guarded([&]() -> result<safetensors_writer> {
       safetensors_writer w;
-      w.file_ = file;
-      w.descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (w.descriptor_ < 0) return fail_of_system(errno, "llava: cannot create ", file);
+      LLAVA_TRY(created, new_file::try_create(file));
+      w.file_ = std::move(created);
       std::string header = header_of(tensors, format);
       header.resize((header.size() + 8 + 63) / 64 * 64 - 8, ' ');  // aligns the data to 64 bytes, for every kernel
       const std::uint64_t length = header.size();
-      LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(&length), sizeof(length)}));
-      LLAVA_CHECK(w.try_put({reinterpret_cast<const std::byte*>(header.data()), header.size()}));
+      LLAVA_CHECK(w.file_.try_write({reinterpret_cast<const std::byte*>(&length), sizeof(length)}));
+      LLAVA_CHECK(w.file_.try_write({reinterpret_cast<const std::byte*>(header.data()), header.size()}));
       for (const safetensors_plan& t : tensors) w.expected_ += t.bytes();
       return result<safetensors_writer>(std::move(w));
     });
@@ -77,7 +55,7 @@ class safetensors_writer {
   result<void> try_write(std::span<const std::byte> bytes) {
     return guarded([&]() -> result<void> {
       written_ += bytes.size();
-      return try_put(bytes);
+      return file_.try_write(bytes);
     });
   }
 
@@ -85,13 +63,9 @@ class safetensors_writer {
   result<void> try_finish() {
     return guarded([&]() -> result<void> {
       if (written_ != expected_)
-        return fail(errc::invalid_argument,
-                    text_of("llava: ", file_, " needs ", expected_, " bytes of data, ", written_, " were written"));
-      const int failure = ::fsync(descriptor_) == 0 ? 0 : errno;
-      const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
-      if (failure != 0 || !closed)
-        return fail_of_system(failure != 0 ? failure : errno, "llava: cannot write ", file_, " to disk");
-      return {};
+        return fail(errc::invalid_argument, text_of("llava: ", file_.name(), " needs ", expected_, " bytes of data, ",
+                                                    written_, " were written"));
+      return file_.try_finish();
     });
   }
 
@@ -144,18 +118,8 @@ class safetensors_writer {
     }
     return "U8";
   }
-  result<void> try_put(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ::ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return fail_of_system(errno, "llava: cannot write ", file_);
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    return {};
-  }
 
-  std::string file_;
-  int descriptor_ = -1;
+  new_file file_;
   std::uint64_t expected_ = 0, written_ = 0;
 };
 

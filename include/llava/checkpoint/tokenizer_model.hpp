@@ -101,9 +101,9 @@ bool each_field(std::string_view message, F&& field) {
 
 }  // namespace detail
 
-/// Parses the bytes of a SentencePiece model; `file` is its name in errors.
-inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
-  return guarded([&]() -> result<sentencepiece_bpe> {
+/// Parses the bytes of a SentencePiece model into its pieces and settings; `file` is its name in errors.
+inline result<sentencepiece_model> try_read_sentencepiece(std::string_view file, std::string_view bytes) {
+  return guarded([&]() -> result<sentencepiece_model> {
     using field = detail::protobuf_field;
     const auto bad = [&](std::string_view what) {
       const std::string_view instead = stand_in(bytes);
@@ -168,10 +168,16 @@ inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file,
     if (suffix || !escapes)
       return unsupported(suffix ? "treat_whitespace_as_suffix is not supported"
                                 : "escape_whitespaces = false is not supported");
-    result<sentencepiece_bpe> made = sentencepiece_bpe::try_make(std::move(m));
-    if (!made) return detail::in_file(file, made.error());
-    return made;
+    return result<sentencepiece_model>(std::move(m));
   });
+}
+
+/// Parses the bytes of a SentencePiece model; `file` is its name in errors.
+inline result<sentencepiece_bpe> try_read_tokenizer_model(std::string_view file, std::string_view bytes) {
+  LLAVA_TRY(model, try_read_sentencepiece(file, bytes));
+  result<sentencepiece_bpe> made = sentencepiece_bpe::try_make(std::move(model));
+  if (!made) return detail::in_file(file, made.error());
+  return made;
 }
 
 LLAVA_END

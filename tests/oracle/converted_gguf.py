@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Has gguf and llama.cpp read what `llava convert --to gguf` writes, and compares with the folders and the goldens.
+
+    pip install gguf==0.19.0 numpy sentencepiece llama-cpp-python==0.3.36
+    python tests/oracle/converted_gguf.py build/release/llava WORK
+    python tests/oracle/converted_gguf.py build/release/llava WORK --llama-cpp
+
+LLAVA is the command; WORK is a folder for what is written. It prints one line for each comparison, and fails at the
+first difference.
+
+gguf         every key has the type that llama.cpp requires; every tensor of the folder that belongs to the model is
+             there, and no other, with the same bits in the order of llama.cpp; pieces, scores and types are those of
+             SentencePiece
+llava        an answer about an image, or about text, has the tokens that the folder's answer has
+--llama-cpp  the prompt of the golden without an image has the same ids; its logits are those of transformers within
+             1e-4 of the largest, and so are the logits of the whole greedy answer, whose tokens are equal
+"""
+import argparse
+import json
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+
+import gguf
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GOLDENS = ROOT / "tests" / "data" / "goldens"
+FOLDERS = {"tiny": ROOT / "examples" / "tiny", **{n: GOLDENS / n for n in (
+    "clip_mha", "clip_qwen2", "clip_llama3_new_names", "next", "original_folder", "original_anyres", "original_llama3",
+    "original_siglip", "siglip_last_layer", "text_llama", "text_qwen2")}}
+TYPES = gguf.GGUFValueType
+KEYS = {  # the types that llama.cpp requires, by the ends of keys
+    "vocab_size|context_length|embedding_length|block_count|feed_forward_length|head_count(_kv)?|key_length|"
+    "value_length|dimension_count|image_size|patch_size|projection_dim|file_type|token_id|image_token_id|"
+    "longest_prompt":
+        TYPES.UINT32,
+    "epsilon|freq_base|factor": TYPES.FLOAT32,
+    "has_vision_encoder|use_gelu|add_bos_token|add_eos_token|add_space_prefix": TYPES.BOOL,
+    "architecture|name|type|chat_template|ggml.model|ggml.pre|aspect_ratio|projector_type|merge_type|llava.tokenizer":
+        TYPES.STRING,
+}
+ARRAYS = {"tokens": TYPES.STRING, "merges": TYPES.STRING, "scores": TYPES.FLOAT32, "token_type": TYPES.INT32,
+          "image_mean": TYPES.FLOAT32, "image_std": TYPES.FLOAT32, "feature_layer": TYPES.INT32,
+          "image_grid_pinpoints": TYPES.INT32}
+PARTS = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+         "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+         "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+         "self_attn.out_proj": "attn_out", "layer_norm1": "ln1", "layer_norm2": "ln2", "mlp.fc1": "ffn_up",
+         "mlp.fc2": "ffn_down"}
+WHOLE = {"text.embed_tokens": "token_embd", "text.norm": "output_norm", "vision.embeddings.class_embedding":
+         "v.class_embd", "vision.embeddings.patch_embedding": "v.patch_embd", "vision.embeddings.position_embedding":
+         "v.position_embd", "vision.pre_layrnorm": "v.pre_ln"}
+
+
+def safetensors_of(file):
+    """name -> (type, array of the stored bits)"""
+    raw = file.read_bytes()
+    size = struct.unpack("<Q", raw[:8])[0]
+    bits = {"F32": np.uint32, "F16": np.uint16, "BF16": np.uint16}
+    return {name: (t["dtype"], np.frombuffer(raw[8 + size + t["data_offsets"][0]:8 + size + t["data_offsets"][1]],
+                                             bits[t["dtype"]]).reshape(t["shape"]))
+            for name, t in json.loads(raw[8:8 + size]).items() if name != "__metadata__" and t["dtype"] in bits}
+
+
+def tensors_of(folder):
+    found = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        if not file.name.startswith("golden") and file.name != "video.safetensors":
+            found.update(safetensors_of(file))
+    if (folder / "tower" / "model.safetensors").exists():
+        found = {n: t for n, t in found.items() if "vision_tower" not in n}
+        found.update({"vision." + n.removeprefix("vision_model."): t
+                      for n, t in safetensors_of(folder / "tower" / "model.safetensors").items()})
+    return found
+
+
+def gguf_name(name):
+    """The name in GGUF of a tensor of a folder; None: it makes no features."""
+    if name.endswith("image_newline"):
+        return "v.image_newline"
+    if name.endswith("lm_head.weight"):
+        return "output.weight"
+    for linear, number in (("linear_1", 0), ("linear_2", 2)):
+        name = re.sub(rf"^(model\.)?multi_modal_projector\.{linear}\.", f"mm.{number}.", name)
+    name = re.sub(r"^model\.mm_projector\.", "mm.", name)
+    name = re.sub(r"^(model\.)?vision_tower\.(vision_tower\.)?(vision_model\.)?", "vision.", name)
+    name = re.sub(r"^(language_model\.model\.|model\.language_model\.|model\.)", "text.", name)
+    if name.startswith("mm."):
+        return name
+    layer = re.match(r"(text\.layers|vision\.encoder\.layers)\.(\d+)\.(.*)\.(weight|bias)$", name)
+    if layer:
+        return f"{'blk' if layer[1] == 'text.layers' else 'v.blk'}.{layer[2]}.{PARTS[layer[3]]}.{layer[4]}"
+    part, _, ending = name.rpartition(".")
+    if name in WHOLE:
+        return WHOLE[name]
+    return f"{WHOLE[part]}.{ending}" if part in WHOLE else None
+
+
+def by_neighbours(values, head):
+    """Row j + p d / 2 of each head becomes its row 2 j + p."""
+    order = np.arange(len(values)).reshape(-1, 2, head // 2).swapaxes(1, 2).reshape(-1)
+    return values[order]
+
+
+def as_f32(kind, bits):
+    if kind == "F32":
+        return bits.view(np.float32)
+    if kind == "F16":
+        return bits.view(np.float16).astype(np.float32)
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def check_keys(reader):
+    for key, field in reader.fields.items():
+        if key.startswith("GGUF."):
+            continue
+        last = key.rsplit(".", 1)[1]
+        kinds = ARRAYS if field.types[0] == TYPES.ARRAY else KEYS
+        expected = ARRAYS.get(last) if kinds is ARRAYS else next(
+            t for names, t in KEYS.items() if re.search(rf"({names})$", key))
+        assert field.types[-1] == expected, (key, field.types)
+
+
+def check_tensors(name, folder, readers):
+    config = json.loads((folder / "config.json").read_text())
+    text = config.get("text_config") or config
+    keys = {k: f.contents() for r in readers for k, f in r.fields.items()}
+    architecture = readers[0].fields["general.architecture"].contents()
+    head = keys[f"{architecture}.attention.key_length"]
+    assert keys[f"{architecture}.embedding_length"] == text.get("hidden_size", 4096)
+    written = {t.name: t for r in readers for t in r.tensors}
+    run, tied = keys.get("clip.vision.block_count", 0), "output.weight" not in written
+    for stored, (kind, bits) in tensors_of(folder).items():
+        own = gguf_name(stored)
+        if own is None or (own.startswith("v.blk.") and int(own.split(".")[2]) >= run) or (
+                own == "output.weight" and tied and text.get("tie_word_embeddings")) or (
+                own == "v.image_newline" and "clip.vision.image_grid_pinpoints" not in keys):
+            continue
+        t = written.pop(own)
+        if architecture == "llama" and re.match(r"blk\.\d+\.attn_[qk]\.", own):
+            bits = by_neighbours(bits, head)
+        assert list(reversed(t.shape.tolist())) == list(bits.shape), own
+        if t.tensor_type == gguf.GGMLQuantizationType.F32:
+            assert np.array_equal(t.data.reshape(bits.shape).view(np.uint32), as_f32(kind, bits).view(np.uint32)), own
+        else:
+            assert bits.ndim > 1 and t.tensor_type.name == kind, own
+            assert np.array_equal(np.frombuffer(t.data.tobytes(), np.uint16).reshape(bits.shape), bits), own
+    assert set(written) <= {"rope_freqs.weight"}, set(written)
+    print(f"{name}: {sum(len(r.tensors) for r in readers)} tensors have the bits of the folder, and {len(keys)} keys "
+          "their types")
+
+
+def check_pieces(name, folder, reader):
+    file = folder / "tokenizer.model"
+    if not file.exists():
+        return
+    import sentencepiece
+    model = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    kind = lambda i: (2 if model.is_unknown(i) else 3 if model.is_control(i) else 5 if model.is_unused(i)
+                      else 6 if model.is_byte(i) else 1)
+    tokens, scores, types = (reader.fields[f"tokenizer.ggml.{k}"].contents()
+                             for k in ("tokens", "scores", "token_type"))
+    for i in range(model.get_piece_size()):
+        assert tokens[i] == model.id_to_piece(i) and scores[i] == np.float32(model.get_score(i)), i
+        assert types[i] == kind(i) or types[i] in (3, 4), (i, types[i])
+    assert len(set(tokens)) == len(tokens) == len(scores) == len(types)
+    print(f"{name}: {model.get_piece_size()} pieces, scores and types are SentencePiece's")
+
+
+def check_answer(llava, name, folder, to):
+    picture = [] if not (to / "mmproj.gguf").exists() else ["--image-file", FOLDERS["tiny"] / "images" / "tall.jpg"]
+    found = [json.loads(subprocess.run(
+        [llava, "ask", "--model-path", m, *picture, "--query", "Hello, what  is this? 12", "--temperature", "0",
+         "--max-new-tokens", "40", "--json"], check=True, capture_output=True).stdout) for m in (folder, to)]
+    assert found[0]["prompt_tokens"] == found[1]["prompt_tokens"] and found[0]["tokens"] == found[1]["tokens"], found
+    print(f"{name}: {len(found[0]['tokens'])} tokens of an answer are the folder's")
+
+
+def check_llama_cpp(name, folder, file):
+    import llama_cpp
+    f32 = llama_cpp.GGML_TYPE_F32
+    model = llama_cpp.Llama(str(file), logits_all=True, n_ctx=1024, n_threads=1, n_threads_batch=1, type_k=f32,
+                            type_v=f32, verbose=False)
+    if not (folder / "golden.safetensors").exists():
+        assert model.tokenize(b"USER: What is this? ASSISTANT:", add_bos=True, special=True)[0] == model.token_bos()
+        print(f"{name}: llama.cpp opens it, {model.n_vocab()} tokens")
+        return
+    raw = (folder / "golden.safetensors").read_bytes()
+    size = struct.unpack("<Q", raw[:8])[0]
+    about = json.loads(raw[8:8 + size])
+
+    def golden(key):
+        t = about[f"text.{key}"]
+        a, b = t["data_offsets"]
+        return np.frombuffer(raw[8 + size + a:8 + size + b], np.float32 if t["dtype"] == "F32" else np.int32).reshape(
+            t["shape"])
+
+    (case,) = [c for c in json.loads((folder / "golden.json").read_text())["cases"] if c["name"] == "text"]
+    ids, expected = golden("input_ids").tolist(), golden("logits")
+    own = model.tokenize(case["prompt"].encode(), add_bos=ids[0] == model.token_bos(), special=True)
+    model.eval(ids)
+    logits = model.scores[len(ids) - len(expected):len(ids), :expected.shape[1]]
+    error = float(np.abs(logits - expected).max() / np.abs(expected).max())
+    greedy, answer = golden("greedy").tolist(), []
+    while len(answer) < len(greedy):
+        answer.append(int(model.scores[model.n_tokens - 1, :expected.shape[1]].argmax()))
+        model.eval([answer[-1]])
+    same = next((i for i, (a, b) in enumerate(zip(answer, greedy)) if a != b), len(greedy))
+    print(f"{name}: llama.cpp's ids {'equal' if own == ids else 'differ'}, logits within {error:.1e} of the largest, "
+          f"{same} of {len(greedy)} greedy tokens equal")
+    assert error < 1e-4 and same == len(greedy), name
+    assert own == ids, (own, ids)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("llava", type=pathlib.Path)
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("--llama-cpp", action="store_true")
+    options = parser.parse_args()
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    for name, folder in FOLDERS.items():
+        to = work / f"{name}-gguf"
+        shutil.rmtree(to, ignore_errors=True)
+        subprocess.run([options.llava.resolve(), "convert", folder, "--to", "gguf", "-o", to], check=True)
+        readers = [gguf.GGUFReader(to / f) for f in ("model.gguf", "mmproj.gguf") if (to / f).exists()]
+        for reader in readers:
+            check_keys(reader)
+        check_tensors(name, folder, readers)
+        check_pieces(name, folder, readers[0])
+        check_answer(options.llava.resolve(), name, folder, to)
+        if options.llama_cpp:
+            check_llama_cpp(name, folder, to / "model.gguf")
