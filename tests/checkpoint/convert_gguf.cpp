@@ -36,10 +36,12 @@ dtype type_in_gguf(const std::string& name, const stored_tensor& t) {
   return t.dims.size() == 1 || is_embedding ? dtype::float32 : t.type;
 }
 
-/// `expected` as a GGUF file states it.
-model_description as_in_gguf(model_description expected, const model_description& read) {
+/// The description of `from` as a GGUF file states it.
+model_description as_in_gguf(const checkpoint& from, const model_description& read) {
+  model_description expected = from.description;
+  expected.bos = from.tokenizer.bos();  // config.json has one by default, which may be another
+  if (!expected.has_vision) expected.projector = read.projector;
   if (expected.text_family == "mistral") expected.text_family = "llama";
-  if (read.bos < 0) expected.bos = -1;  // config.json has one by default, of which the tokenizer knows nothing
   vision_config& v = expected.vision;
   const vision_config& w = read.vision;
   CHECK((v.selected() == w.selected() && v.features() == w.features() && v.feature_width() == w.feature_width()));
@@ -116,8 +118,9 @@ TEST_CASE("a model written in GGUF has the same values, description, prompts and
     to.tensors.for_each([&](const std::string&, const stored_tensor&) { ++written; });
     CHECK(written == expected);
     const model_description &d = from.description, &e = to.description;
-    check_equal_descriptions(as_in_gguf(d, e), e);
-    CHECK(to.tokenizer.eos() == (from.tokenizer.eos() >= 0 ? from.tokenizer.eos() : d.eos.front()));
+    check_equal_descriptions(as_in_gguf(from, e), e);
+    const std::int32_t eos = from.tokenizer.eos();
+    CHECK(to.tokenizer.eos() == (std::ranges::count(d.eos, eos) > 0 ? eos : d.eos.front()));
     CHECK((e.prompt == d.prompt && e.image_token == d.image_token && e.longest_prompt == d.longest_prompt));
     CHECK((e.image.pillow == d.image.pillow && e.image.tiling == d.image.tiling));
     const bool as_template = d.conversation.name == "chat_template" || !d.has_vision;
@@ -288,7 +291,10 @@ TEST_CASE("a tokenizer that GGUF files cannot hold is refused") {
     CHECK(found.find(sentence) != std::string::npos);
     CHECK(std::filesystem::is_empty(g.path));
   };
-  refused(replaced(json, R"("pretokenizers":[)", R"("pretokenizers":[{"type":"Digits","individual_digits":true},)"),
+  const std::size_t cut = json.find(R"("pre_tokenizer")"), behind = json.find(R"("post_processor")");
+  refused(json.substr(0, cut) +
+              R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},)" +
+              json.substr(behind),
           "they have no name for the way in which it cuts a text into words");
   refused(replaced(json, R"("ignore_merges":false)", R"("ignore_merges":true)"),
           "ignore_merges is true, which it is for Llama 3 alone");

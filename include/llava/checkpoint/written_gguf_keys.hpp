@@ -69,6 +69,7 @@ inline std::string missing_for_vision(const model_description& d) {
              : d.vision_activation != "quick_gelu" && d.vision_activation != "gelu")
     return text_of("activation ", d.vision_activation, " of this tower");
   if (clip && v.select == feature_select::cls_patch) return "features of the class token";
+  if (v.layers_run() == 0) return "tower of which no layer runs";
   for (int i = 1; i < v.selected(); ++i)
     if (v.selected_state(i) <= v.selected_state(i - 1)) return "features of several layers but in ascending order";
   if (d.projector_type != "mlp_gelu" || d.projector.depth != 2 || !d.projector.bias)
