@@ -13,8 +13,11 @@ gguf         every key has the type that llama.cpp requires; every tensor of the
              there, and no other, with the same bits in the order of llama.cpp; pieces, scores and types are those of
              SentencePiece
 llava        an answer about an image, or about text, has the tokens that the folder's answer has
---llama-cpp  the prompt of the golden without an image has the same ids; its logits are those of transformers within
-             1e-4 of the largest, and so are the logits of the whole greedy answer, whose tokens are equal
+--llama-cpp  the prompt of the golden without an image has the same ids in llama.cpp. With weights written as f32
+             (--dtype f32) its last logits are transformers' within 1e-4 of the largest, and so are 64 greedy tokens.
+             As stored the logits are within 2e-2, because llama.cpp rounds the operands of 16-bit products to 16 bits.
+             Models without a golden (the bundled one; text_llama with yarn and with linear scaling) are compared with
+             the ids and the logits of the command on the folder
 """
 import argparse
 import json
@@ -114,6 +117,20 @@ def as_f32(kind, bits):
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
+def with_scaling(work):
+    """text_llama with other scalings of its rotary embedding."""
+    made, yarn = {}, {"original_max_position_embeddings": 32, "attention_factor": 1.25}
+    for kind, more in (("yarn", yarn), ("linear", {})):
+        made[f"text_llama_{kind}"] = to = work / f"text_llama_{kind}"
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(GOLDENS / "text_llama", to, ignore=shutil.ignore_patterns("golden*"))
+        config = json.loads((to / "config.json").read_text())
+        config["rope_scaling"] = {"rope_type": kind, "factor": 4.0, **more}
+        config.pop("rope_parameters", None)
+        (to / "config.json").write_text(json.dumps(config))
+    return made
+
+
 def check_keys(reader):
     for key, field in reader.fields.items():
         if key.startswith("GGUF."):
@@ -180,14 +197,32 @@ def check_answer(llava, name, folder, to):
     print(f"{name}: {len(found[0]['tokens'])} tokens of an answer are the folder's")
 
 
-def check_llama_cpp(name, folder, file):
+def our_output(llava, folder, stage, text, work):
+    out = work / f"{stage}.npy"
+    subprocess.run([llava, "inspect", folder, "--dtype", "f32", "--stage", stage, "--prompt", text, "--out", out],
+                   check=True, stdout=subprocess.DEVNULL)
+    return np.load(out)[0]
+
+
+def check_without_golden(llava, name, folder, model, work, most):
+    text = "USER: What is in the picture?\nThere are 3 shapes,  two of them green. ASSISTANT: A green circle."
+    ids = our_output(llava, folder, "input_ids", text, work).tolist()
+    own = model.tokenize(text.encode(), add_bos=ids[0] == model.token_bos(), special=True)
+    assert own == ids, (own, ids)
+    expected = our_output(llava, folder, "logits", text, work)
+    model.eval(ids)
+    error = float(np.abs(model.scores[:len(ids), :expected.shape[1]] - expected).max() / np.abs(expected).max())
+    print(f"{name}: llama.cpp's ids equal, logits of {len(ids)} positions within {error:.1e} of the largest")
+    assert error < most, name
+
+
+def check_llama_cpp(llava, name, folder, file, work, most, all_tokens):
     import llama_cpp
     f32 = llama_cpp.GGML_TYPE_F32
     model = llama_cpp.Llama(str(file), logits_all=True, n_ctx=1024, n_threads=1, n_threads_batch=1, type_k=f32,
                             type_v=f32, verbose=False)
     if not (folder / "golden.safetensors").exists():
-        assert model.tokenize(b"USER: What is this? ASSISTANT:", add_bos=True, special=True)[0] == model.token_bos()
-        print(f"{name}: llama.cpp opens it, {model.n_vocab()} tokens")
+        check_without_golden(llava, name, folder, model, work, most)
         return
     raw = (folder / "golden.safetensors").read_bytes()
     size = struct.unpack("<Q", raw[:8])[0]
@@ -212,8 +247,8 @@ def check_llama_cpp(name, folder, file):
     same = next((i for i, (a, b) in enumerate(zip(answer, greedy)) if a != b), len(greedy))
     print(f"{name}: llama.cpp's ids {'equal' if own == ids else 'differ'}, logits within {error:.1e} of the largest, "
           f"{same} of {len(greedy)} greedy tokens equal")
-    assert error < 1e-4 and same == len(greedy), name
     assert own == ids, (own, ids)
+    assert error < most and (same == len(greedy) or not all_tokens), name
 
 
 if __name__ == "__main__":
@@ -222,17 +257,22 @@ if __name__ == "__main__":
     parser.add_argument("work", type=pathlib.Path)
     parser.add_argument("--llama-cpp", action="store_true")
     options = parser.parse_args()
-    work = options.work.resolve()
+    work, llava = options.work.resolve(), options.llava.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    for name, folder in FOLDERS.items():
+    for name, folder in {**FOLDERS, **with_scaling(work)}.items():
         to = work / f"{name}-gguf"
         shutil.rmtree(to, ignore_errors=True)
-        subprocess.run([options.llava.resolve(), "convert", folder, "--to", "gguf", "-o", to], check=True)
+        subprocess.run([llava, "convert", folder, "--to", "gguf", "-o", to], check=True)
         readers = [gguf.GGUFReader(to / f) for f in ("model.gguf", "mmproj.gguf") if (to / f).exists()]
         for reader in readers:
             check_keys(reader)
         check_tensors(name, folder, readers)
         check_pieces(name, folder, readers[0])
-        check_answer(options.llava.resolve(), name, folder, to)
+        check_answer(llava, name, folder, to)
         if options.llama_cpp:
-            check_llama_cpp(name, folder, to / "model.gguf")
+            check_llama_cpp(llava, f"{name} as stored", folder, to / "model.gguf", work, 2e-2, False)
+            wide = work / f"{name}-gguf-f32"
+            shutil.rmtree(wide, ignore_errors=True)
+            subprocess.run([llava, "convert", folder, "--to", "gguf", "--dtype", "f32", "-o", wide],
+                           check=True)
+            check_llama_cpp(llava, f"{name} in f32", folder, wide / "model.gguf", work, 1e-4, True)
