@@ -101,13 +101,14 @@ class Folders(unittest.TestCase):
                         self.assertEqual(process.returncode, -number)
                         self.assertEqual(os.listdir(folder), [], said)
 
-    def test_a_converted_folder_answers_as_before_in_both_layouts(self):
+    def test_a_converted_folder_answers_as_before_in_every_layout(self):
         question = ("--image-file", IMAGE, "--query", "How many shapes are there?", "--temperature", "0")
         expected = ask(*question[:4]).stdout
         with tempfile.TemporaryDirectory() as folder:
             there, back = f"{folder}/llava-v1.5-tiny", f"{folder}/back"
             for words in (("convert", TINY, "--to", "original", "-o", there),
                           ("convert", there, "--to", "llava-hf", "-o", back),
+                          ("convert", TINY, "--to", "gguf", "-o", f"{folder}/files"),
                           ("consolidate", there, "--dtype", "f32", "-o", f"{folder}/llava-v1.5-wide")):
                 done = llava(*words)
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), words)
@@ -115,9 +116,11 @@ class Folders(unittest.TestCase):
             for made, more in ((there, mode), (f"{folder}/llava-v1.5-wide", mode)):
                 self.assertEqual(llava("ask", "--model-path", made, *question, *more).stdout, expected)
             self.assertEqual(llava("ask", "--model-path", back, *question).returncode, 0)
+            self.assertEqual(llava("ask", "--model-path", f"{folder}/files", *question).stdout, expected)
+            self.assertEqual(sorted(os.listdir(f"{folder}/files")), ["mmproj.gguf", "model.gguf"])
             self.assertIn("folder's name", llava("convert", TINY, "--to", "original", "-o", f"{folder}/x").stderr)
             self.assertIn("--to", llava("convert", TINY, "--to", "onnx", "-o", f"{folder}/x").stderr)
-            self.assertEqual(sorted(os.listdir(folder)), ["back", "llava-v1.5-tiny", "llava-v1.5-wide"])
+            self.assertEqual(sorted(os.listdir(folder)), ["back", "files", "llava-v1.5-tiny", "llava-v1.5-wide"])
 
     def test_an_adapter_is_merged_into_a_folder_of_its_own(self):
         base = "tests/data/goldens/original_folder"
