@@ -45,17 +45,17 @@ void say_checkpoint(const llava::checkpoint& c) {
   say("conversation", llava::text_of(d.conversation.name.empty() ? "the model type's" : d.conversation.name, " (",
                                      d.conversation.reason, ")"));
   std::map<std::string, std::uint64_t> bytes, computed;                   // computed: number of tensors
-  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> as_f16;  // GGUF's types: bytes stored, bytes in memory
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> as_f16;  // bytes stored, bytes in memory
   c.tensors.for_each([&](const std::string& name, const llava::stored_tensor& t) {
     const bool is_table = name == "text.embed_tokens.weight", keeps = t.rows && !t.rows->coded_as().empty();
     if (!t.stored_type.empty() && keeps && (!is_table || d.text.tied))
       bytes[llava::text_of(t.stored_type, ", kept in format ggml")] += t.stored_bytes;
-    if (!t.stored_type.empty() && (!keeps || is_table)) {
-      auto& [stored, opened] = as_f16[std::string(t.stored_type)];
+    if (!t.packed_as.empty() || (!t.stored_type.empty() && (!keeps || is_table))) {
+      auto& [stored, opened] = as_f16[std::string(t.packed_as.empty() ? t.stored_type : t.packed_as)];
       stored += t.stored_bytes;
       opened += 2 * t.dims[0] * static_cast<std::uint64_t>(t.columns());
     }
-    if (!t.stored_type.empty()) return;
+    if (!t.stored_type.empty() || !t.packed_as.empty()) return;
     if (t.rows)
       ++computed[std::string(t.rows->coded_as().empty() ? name_of(t.type) : t.rows->coded_as())];
     else

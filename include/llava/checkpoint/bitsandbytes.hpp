@@ -12,7 +12,6 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,19 +20,19 @@
 
 #include <llava/checkpoint/bitsandbytes_rows.hpp>
 #include <llava/checkpoint/json.hpp>
-#include <llava/checkpoint/tensor_source.hpp>
+#include <llava/checkpoint/replaced_tensors.hpp>
 #include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
 /// Files with weights that bitsandbytes has quantised.
-class bitsandbytes_tensors final : public tensor_source {
+class bitsandbytes_tensors final : public replaced_tensors {
  public:
   /// Reads the parts of every quantised weight in `files`. Errors name the file and the tensor.
   static result<bitsandbytes_tensors> try_read(std::unique_ptr<const tensor_source> files) {
     bitsandbytes_tensors made(std::move(files));
     std::vector<const stored_tensor*> states, scales;
-    made.files_->for_each([&](const stored_tensor& t) {
+    made.files().for_each([&](const stored_tensor& t) {
       if (t.name.find(state_mark) != std::string::npos) states.push_back(&t);
       if (t.name.ends_with(scale_mark)) scales.push_back(&t);
     });
@@ -50,22 +49,10 @@ class bitsandbytes_tensors final : public tensor_source {
     return found;
   }
 
-  const stored_tensor* find(std::string_view name) const override {
-    const auto made = tensors_.find(name);
-    return made == tensors_.end() ? files_->find(name) : made->second ? &*made->second : nullptr;
-  }
-  void for_each(function_ref<void(const stored_tensor&)> visit) const override {
-    files_->for_each([&](const stored_tensor& t) {
-      if (const stored_tensor* own = find(t.name)) visit(*own);
-    });
-  }
-  std::string identity() const override { return files_->identity(); }
-  void forget_pages() const override { files_->forget_pages(); }
-
  private:
   static constexpr std::string_view state_mark = ".quant_state.bitsandbytes__", scale_mark = ".SCB";
 
-  explicit bitsandbytes_tensors(std::unique_ptr<const tensor_source> files) : files_(std::move(files)) {}
+  explicit bitsandbytes_tensors(std::unique_ptr<const tensor_source> files) : replaced_tensors(std::move(files)) {}
 
   static error bad(const stored_tensor& t, std::string_view what) {
     return fail(errc::invalid_format, text_of("llava: ", t.file, ": tensor ", detail::shown(t.name), ": ", what));
@@ -74,25 +61,18 @@ class bitsandbytes_tensors final : public tensor_source {
   /// The part of `weight` with this name, which holds `count` elements of a type. It is hidden from then on.
   result<std::span<const std::byte>> try_part(const stored_tensor& weight, const std::string& name, dtype type,
                                               std::size_t count) {
-    const stored_tensor* t = files_->find(name);
+    const stored_tensor* t = files().find(name);
     if (!t) return bad(weight, text_of("bitsandbytes quantised it, but ", detail::shown(name), " is missing"));
     if (t->type != type || !t->unsupported_type.empty() || t->bytes.size() != count * size_of(type))
       return bad(*t, text_of("expected ", count, " elements of ", name_of(type), ", found ",
                              t->bytes.size() / size_of(t->type), " of ",
                              t->unsupported_type.empty() ? name_of(t->type) : t->unsupported_type));
-    tensors_.insert_or_assign(name, std::nullopt);
+    hide(name);
     return t->bytes;
   }
-  /// Replaces a weight of the files by rows.
-  void replace(const stored_tensor& weight, dtype type, std::vector<std::size_t> dims,
-               std::shared_ptr<const row_source> rows) {
-    tensors_.insert_or_assign(
-        weight.name, stored_tensor{weight.name, type, {}, std::move(dims), {}, weight.file, {}, std::move(rows)});
-  }
-
   result<void> try_add_4bit(const stored_tensor& state) {
     const std::string name = state.name.substr(0, state.name.find(state_mark));
-    const stored_tensor* weight = files_->find(name);
+    const stored_tensor* weight = files().find(name);
     if (!weight) return bad(state, text_of("the weight ", detail::shown(name), " is missing"));
     if (state.type != dtype::uint8 || !state.unsupported_type.empty()) return bad(state, "expected bytes of JSON");
     const std::string where = text_of(state.file, ": tensor ", state.name);
@@ -130,7 +110,7 @@ class bitsandbytes_tensors final : public tensor_source {
     p.mean = static_cast<float>(mean), p.is_nf4 = kind == "nf4", p.codes = weight->bytes.data();
     LLAVA_TRY(book, try_part(*weight, name + ".quant_map", dtype::float32, 16));
     std::memcpy(p.book.data(), book.data(), book.size());
-    const bool is_nested = files_->find(name + ".nested_absmax") != nullptr;
+    const bool is_nested = files().find(name + ".nested_absmax") != nullptr;
     LLAVA_TRY(scales, try_part(*weight, name + ".absmax", is_nested ? dtype::uint8 : dtype::float32, count));
     p.scales = scales.data();
     if (is_nested) {
@@ -139,31 +119,28 @@ class bitsandbytes_tensors final : public tensor_source {
       LLAVA_TRY(map, try_part(*weight, name + ".nested_quant_map", dtype::float32, 256));
       p.outer = outer.data(), p.map = map.data();
     }
-    tensors_.insert_or_assign(state.name, std::nullopt);
-    replace(*weight, p.type, {static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)},
+    hide(state.name);
+    replace(*weight, weight->name, p.type, {static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)},
             std::make_shared<const four_bit_rows>(p));
     return {};
   }
 
   result<void> try_add_8bit(const stored_tensor& scales) {
     const std::string layer = scales.name.substr(0, scales.name.size() - scale_mark.size());
-    const stored_tensor* weight = files_->find(layer + ".weight");
+    const stored_tensor* weight = files().find(layer + ".weight");
     if (!weight) return bad(scales, text_of("the weight ", detail::shown(layer + ".weight"), " is missing"));
     if (weight->type != dtype::int8 || !weight->unsupported_type.empty() || weight->dims.size() != 2)
       return bad(*weight, "expected a matrix of i8");
     LLAVA_TRY(found, try_part(*weight, scales.name, dtype::float32, weight->dims[0]));
-    if (const stored_tensor* format = files_->find(layer + ".weight_format")) {
+    if (const stored_tensor* format = files().find(layer + ".weight_format")) {
       LLAVA_TRY(value, try_part(*weight, format->name, dtype::uint8, 1));
       if (value[0] != std::byte{0}) return bad(*format, "expected 0, rows; save the model with a newer bitsandbytes");
     }
-    replace(*weight, dtype::float16, weight->dims,
+    replace(*weight, weight->name, dtype::float16, weight->dims,
             std::make_shared<const eight_bit_rows>(weight->bytes.data(), found.data(),
                                                    static_cast<std::int64_t>(weight->dims[1])));
     return {};
   }
-
-  std::unique_ptr<const tensor_source> files_;
-  std::map<std::string, std::optional<stored_tensor>, std::less<>> tensors_;  // quantised weights; parts are empty
 };
 
 LLAVA_END

@@ -13,8 +13,10 @@
 #include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/gguf_checkpoint.hpp>
+#include <llava/checkpoint/gptq_awq.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/other_folder.hpp>
+#include <llava/checkpoint/quantisation.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/tensor_facts.hpp>
 #include <llava/checkpoint/tensors_over_base.hpp>
@@ -70,11 +72,24 @@ inline result<std::unique_ptr<const tensor_source>> try_open_over(const std::str
   return tensors_over_base::try_make(std::move(below), std::move(projector));
 }
 
-/// Opens the files of a folder, whose weights bitsandbytes may have quantised.
+/// The quantisation of a folder whose weights are packed. Without a config.json nothing states it.
+inline result<weight_quantisation> try_read_folder_quantisation(const std::string& folder) {
+  const std::string file = folder + "/config.json";
+  if (!file_exists(file)) return weight_quantisation{};
+  LLAVA_TRY(json, json_document::try_read(file));
+  return try_read_quantisation(json.root());
+}
+
+/// Opens the files of a folder, whose weights bitsandbytes, GPTQ or AWQ may have quantised.
 template <class Folder>
 result<std::unique_ptr<const tensor_source>> try_open_as(const std::string& folder) {
   LLAVA_TRY(opened, Folder::try_open(folder));
   std::unique_ptr<const tensor_source> files = std::make_unique<Folder>(std::move(opened));
+  if (gptq_awq_tensors::reads(*files)) {
+    LLAVA_TRY(how, try_read_folder_quantisation(folder));
+    LLAVA_TRY(packed, gptq_awq_tensors::try_read(std::move(files), how));
+    return std::unique_ptr<const tensor_source>(std::make_unique<gptq_awq_tensors>(std::move(packed)));
+  }
   if (!bitsandbytes_tensors::reads(*files)) return result<std::unique_ptr<const tensor_source>>(std::move(files));
   LLAVA_TRY(quantised, bitsandbytes_tensors::try_read(std::move(files)));
   return std::unique_ptr<const tensor_source>(std::make_unique<bitsandbytes_tensors>(std::move(quantised)));

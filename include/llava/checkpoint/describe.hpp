@@ -13,6 +13,7 @@
 #include <llava/checkpoint/image_processor.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/other_folder.hpp>
+#include <llava/checkpoint/quantisation.hpp>
 #include <llava/checkpoint/text_config.hpp>
 #include <llava/checkpoint/tiling.hpp>
 #include <llava/checkpoint/video_config.hpp>
@@ -156,24 +157,6 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   return try_read_original_conversation(folder, root, d);
 }
 
-/// The key of config.json with the quantisation of the weights.
-inline constexpr const char* quantisation_key = "quantization_config";
-
-/// Refuses weights that other programs than bitsandbytes (bitsandbytes.hpp) have quantised: GPTQ, AWQ, …
-inline result<void> try_confirm_quantisation(const json_object& root) {
-  LLAVA_TRY(text, root.object("text_config"));
-  for (const json_object* o : {&root, static_cast<const json_object*>(&text)}) {
-    LLAVA_TRY(how, o->object(quantisation_key));
-    if (!o->has(quantisation_key)) continue;
-    std::string method = "an unnamed method";
-    LLAVA_CHECK(how.read("quant_method", method));
-    if (method == "bitsandbytes") continue;
-    return o->unsupported(quantisation_key, method,
-                          "bitsandbytes or none; use the unquantised model, and quantise it with `llava quantize`");
-  }
-  return {};
-}
-
 /// Checks what a description states against the rules of its configurations (config_rules.hpp); `file` states it.
 inline result<void> try_confirm_rules(const model_description& d, std::string_view file) {
   std::string_view broken = first_broken_rule(d.text);
@@ -199,7 +182,7 @@ inline result<model_description> try_describe_model(const std::string& folder, c
     if (!detail::file_exists(file)) return detail::missing_file_error(folder, "config.json");
     LLAVA_TRY(json, json_document::try_read(file));
     const json_object root = json.root();
-    LLAVA_CHECK(detail::try_confirm_quantisation(root));
+    LLAVA_CHECK(try_read_quantisation(root));  // refuses other methods
     model_description d;
     std::string tower, type;
     LLAVA_CHECK(root.read("vision_tower", tower));

@@ -31,7 +31,8 @@ struct stored_tensor {
   std::string_view unsupported_type{};       ///< the file's name of a type that dtype lacks; `bytes` is then empty
   std::shared_ptr<const row_source> rows{};  ///< computes the values; `bytes` is then empty
   std::string_view stored_type{};            ///< of rows in a GGUF file: the file's name of their type; otherwise empty
-  std::size_t stored_bytes = 0;              ///< with `stored_type`: bytes in the file
+  std::string_view packed_as{};              ///< of rows of GPTQ or AWQ: the form, "gptq, 4 bits"; otherwise empty
+  std::size_t stored_bytes = 0;              ///< with `stored_type` or `packed_as`: bytes in the file
 
   /// Elements of a row: the product of all axes but the first. Of a tensor without elements it has no meaning, because
   /// the other axes may have any extents there.
