@@ -42,6 +42,10 @@ def seeds(target):
         yield b"\x02" + bytes(7) + b"{}"
     elif target == "bitsandbytes":
         yield (DATA / "bitsandbytes" / "model.safetensors").read_bytes()
+    elif target == "gptq_awq":
+        for folder in sorted((DATA / "gptq_awq").iterdir()):
+            how = json.loads((folder / "config.json").read_text(encoding="utf-8"))["quantization_config"]
+            yield json.dumps(how)[1:-1].encode() + b"\0" + (folder / "model.safetensors").read_bytes()
     elif target == "safetensors_index":
         yield b'{"metadata":{"total_size":4},"weight_map":{"a":"a"}}'
         yield b'{"weight_map":{"b":"../a"}}'

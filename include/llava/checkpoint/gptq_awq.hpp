@@ -49,6 +49,11 @@ class gptq_awq_tensors final : public replaced_tensors {
     return found;
   }
 
+  /// The form in config.json is part of it, because the values depend on it.
+  std::string identity() const override {
+    return text_of(replaced_tensors::identity(), form(), " ", how_.group_size, " ", int{how_.zeros_minus_one}, "\n");
+  }
+
  private:
   static constexpr std::string_view codes_mark = ".qweight", zeros_mark = ".qzeros", scales_mark = ".scales",
                                     groups_mark = ".g_idx";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// replaced_tensors: the tensors of files, some of which are parts of others: the parts are hidden, and the tensors that
-/// they make have rows. Base of the readers of weights that other programs have quantised.
+/// replaced_tensors: the tensors of files, some of which are parts of others: the parts are hidden, and the tensors
+/// that they make have rows. Base of the readers of weights that other programs have quantised.
 #pragma once
 #include <map>
 #include <memory>
