@@ -8,6 +8,7 @@
 #include <llava_catch.hpp>
 #include <refuse_each.hpp>
 #include <temporary_folder.hpp>
+#include <torch_writer.hpp>
 
 using namespace llava;
 
@@ -184,6 +185,34 @@ TEST_CASE("gptq, awq: parts that do not fit are errors that name the file and th
     INFO(sentence);
     CHECK(sentence.find(c.fragment) != std::string::npos);
     CHECK(sentence.find("model.safetensors: tensor ") != std::string::npos);
+  }
+}
+
+TEST_CASE("awq: weights in a file of torch have the values of codes; a part that is not contiguous is an error") {
+  const std::uint32_t codes[] = {0x76543210u, 0x76543210u}, zero = 0;
+  f16 scales[16];
+  for (int n = 0; n < 8; ++n) scales[n] = from_float<f16>(1.f), scales[8 + n] = from_float<f16>(2.f);
+  const auto text = [](const auto& values) {
+    return std::string(reinterpret_cast<const char*>(&values), sizeof values);
+  };
+  const std::uint32_t zeros[] = {zero, zero};
+  for (const bool in_order : {true, false}) {
+    const std::vector<std::int64_t> strides =
+        in_order ? std::vector<std::int64_t>{8, 1} : std::vector<std::int64_t>{1, 2};
+    const std::vector<torch_writer::tensor> parts{
+        {"a.qweight", "IntStorage", "0", 2, 0, {2, 1}, {1, 1}, text(codes)},
+        {"a.qzeros", "IntStorage", "1", 2, 0, {2, 1}, {1, 1}, text(zeros)},
+        {"a.scales", "HalfStorage", "2", 16, 0, {2, 8}, strides, text(scales)}};
+    temporary_folder f("awq_bin");
+    f.write("config.json", R"({"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 1}})");
+    f.write("pytorch_model.bin", torch_writer::torch_zip(parts));
+    if (!in_order) {
+      CHECK(error_of(f).find("tensor a.scales: its elements are not contiguous") != std::string::npos);
+      continue;
+    }
+    const auto files = opened(f.path.string());
+    CHECK(values_of(*files->find("a.weight")) ==
+          std::vector<float>{0, 0, 4, 8, 1, 2, 5, 10, 2, 4, 6, 12, 3, 6, 7, 14});  // outputs 0 … 7, two inputs each
   }
 }
 

@@ -82,6 +82,7 @@ class gptq_awq_tensors final : public replaced_tensors {
   /// Checks that a part has the type and the shape that the codes and config.json ask for.
   result<void> try_confirm(const stored_tensor& t, bool has_type, std::string_view type,
                            const std::vector<std::size_t>& dims) const {
+    if (t.rows) return bad(t, "its elements are not contiguous; save it after contiguous()");
     if (has_type && t.unsupported_type.empty() && t.format.empty() && t.dims == dims) return {};
     return bad(t, text_of("expected ", type, " of shape ", detail::text_of_dims(dims, dims.size()), " for ", form(),
                           " and group_size ", how_.group_size, " (config.json), found ",
