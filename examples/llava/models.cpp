@@ -51,7 +51,7 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
     else if (t.rows && !t.rows->coded_as().empty())
       ++blocks[std::string(t.rows->coded_as())];
     else if (is_floating(t.type))
-      dense[std::string(name_of(t.type))] += t.bytes.size();
+      dense[std::string(name_of(t.type))] += t.bytes.size() + t.stored_bytes;
   });
   const auto& sizes = blocks.empty() ? dense : blocks;
   const auto most =

@@ -188,7 +188,7 @@ TEST_CASE("errors name GGUF files, quantised weights and incomplete configuratio
        {std::pair<const char*, const char*>{
             R"({"model_type": "llava", "text_config": {}, "quantization_config": {"quant_method": "exl2"}})",
             "\"quantization_config\" is exl2, expected bitsandbytes, gptq, awq or none; use the unquantised model"},
-        {R"({"model_type": "llava", "text_config": {"quantization_config": {"quant_method": "awq", "version": "gemv"}}})",
+        {R"({"text_config": {"quantization_config": {"quant_method": "awq", "version": "gemv"}}})",
          "\"text_config.quantization_config.version\" is gemv, expected gemm"},
         {R"({"model_type": "llama", "quantization_config": {"bits": 4}})", "is an unnamed method"},
         {R"({"model_type": "llama", "quantization_config": 4})", "must be an object"},

@@ -9,7 +9,6 @@
 /// Weights that are doubly quantised nf4 in blocks of 64, bitsandbytes' default, keep their codes and scales in format
 /// nf4, those of 8 bits their codes in format int8.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>

@@ -7,9 +7,7 @@
 ///   awq    X.qweight (K, N / 8) · X.qzeros (G, N / 8) · X.scales (G, N)
 /// config.json states the bits and the form (quantisation.hpp).
 #pragma once
-#include <array>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>

@@ -5,8 +5,10 @@
 ///                 · checkpoint_format (GPTQModel also writes "format"): gptq, whose zeros are stored minus one, or
 ///                 gptq_v2
 ///   awq           bits 4 · group_size · version: gemm
-/// It may be at the top or in text_config. Other methods and forms are refused by their names.
+/// It may be at the top or in text_config. Other methods and forms are refused by their names. Which weights are
+/// quantised, the tensors tell: modules_to_not_convert, lm_head, dynamic, sym and zero_point are not read.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <string_view>
 
