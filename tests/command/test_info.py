@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests `llava info`, and GGUF files."""
+import json
 import os
+import pathlib
 import shutil
+import struct
 import tempfile
 import unittest
 
@@ -33,6 +36,36 @@ class Info(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn(f"base:         {base}", done.stdout.splitlines())
             self.assertIn("computed while they are read", done.stdout)
+
+    def test_a_folder_of_gptq_names_the_form(self):
+        def packed(name, n, k):  # in 4 bits, two groups, all codes and scales 0
+            return {f"{name}.qweight": ("I32", [k // 8, n]), f"{name}.qzeros": ("I32", [2, n // 8]),
+                    f"{name}.scales": ("F16", [2, n])}
+
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(TINY, folder, dirs_exist_ok=True)
+            file = pathlib.Path(folder, "model.safetensors")
+            data = file.read_bytes()
+            length = struct.unpack("<Q", data[:8])[0]
+            header = json.loads(data[8:8 + length])
+            name = next(n for n in header if n.endswith("layers.0.self_attn.q_proj.weight") and "language" in n)
+            n, k = header[name]["shape"]
+            parts, end = packed(name.removesuffix(".weight"), n, k), len(data) - 8 - length
+            old, more = header.pop(name), 0
+            header["unused"] = old
+            for part, (dtype, shape) in parts.items():
+                size = shape[0] * shape[1] * (4 if dtype == "I32" else 2)
+                header[part] = {"dtype": dtype, "shape": shape, "data_offsets": [end + more, end + more + size]}
+                more += size
+            text = json.dumps(header).encode()
+            file.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length:] + bytes(more))
+            config = pathlib.Path(folder, "config.json")
+            config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": {
+                "quant_method": "gptq", "bits": 4, "group_size": k // 2, "desc_act": False}}))
+            done = llava("info", folder)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn(f"weights:      {more} bytes of gptq, 4 bits, opened as {2 * n * k} bytes of f16",
+                          done.stdout.splitlines())
 
     def test_a_published_name_says_what_it_needs(self):
         said = {k: v.strip() for k, v in self.about("liuhaotian/llava-lightning-mpt-7b-preview").items()}
