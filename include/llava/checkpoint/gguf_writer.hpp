@@ -146,7 +146,7 @@ class gguf_writer {
 
  private:
   static std::size_t padding_after(std::uint64_t bytes) {
-    return static_cast<std::size_t>((alignment - bytes % alignment) % alignment);
+    return (alignment - bytes % alignment) % alignment;
   }
 
   new_file file_;
