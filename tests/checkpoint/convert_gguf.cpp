@@ -279,6 +279,18 @@ TEST_CASE("what the GGUF format cannot hold is refused by name, and nothing is w
   CHECK(std::filesystem::is_empty(f.path));
 }
 
+TEST_CASE("scores follow from the merges of a tokenizer.json without tokenizer.model") {
+  for (const std::string& folder : {tiny, goldens + "text_llama"}) {
+    INFO(folder);
+    temporary_folder f("gguf_scores"), g("gguf_scores_new");
+    f.copy(folder);
+    std::filesystem::remove(f / "tokenizer.model");
+    const checkpoint from = opened(f.path.string());
+    convert(from, g / "new", checkpoint_layout::gguf);
+    check_equal_tokenizers(from.tokenizer, opened(g / "new").tokenizer);
+  }
+}
+
 TEST_CASE("a tokenizer that GGUF files cannot hold is refused") {
   temporary_folder f("gguf_words"), g("gguf_words_new");
   f.copy(goldens + "text_qwen2");
@@ -304,8 +316,13 @@ TEST_CASE("a tokenizer that GGUF files cannot hold is refused") {
   temporary_folder h("gguf_words_llama");
   h.copy(goldens + "text_llama");
   std::filesystem::remove(h / "tokenizer.model");
-  CHECK(error_of(opened(h.path.string()), g / "new").find("a SentencePiece model without tokenizer.model") !=
-        std::string::npos);
+  const std::string merged = h.read("tokenizer.json");
+  const std::size_t first = merged.find('[', merged.find("\"merges\"")), end = merged.find(']', first + 1);
+  const std::size_t comma = merged.find(',', end);
+  h.write("tokenizer.json", merged.substr(0, first + 1) + merged.substr(comma + 1));  // without the first merge
+  const std::string found = error_of(opened(h.path.string()), g / "new");
+  INFO(found);
+  CHECK(found.find("so its pieces have no scores as in SentencePiece") != std::string::npos);
 }
 
 TEST_CASE("a refused allocation is an error, and leaves no GGUF folder") {

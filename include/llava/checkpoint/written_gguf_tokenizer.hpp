@@ -3,6 +3,7 @@
 ///
 ///   tokenizer.model           pieces, scores and types of the SentencePiece model, with the added tokens behind them
 ///   tokenizer.json, of bytes  tokens in GPT-2's letters, merges, and the name of the way in which a text is cut
+///   tokenizer.json alone      SentencePiece's pieces; their scores follow from the merges (written_piece_scores.hpp)
 ///
 /// A file has one token for each row of the embedding table. Rows without a token get "[PAD32001]" of the type unused,
 /// as from other converters. A tokenizer that the keys cannot express is refused: the keys are read again, and some
@@ -22,6 +23,7 @@
 #include <llava/checkpoint/gguf_writer.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/tokenizer_files.hpp>
+#include <llava/checkpoint/written_piece_scores.hpp>
 #include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
@@ -87,24 +89,14 @@ class gguf_tokenizer_writer {
       types_.push_back(is_added(id) && p.type == piece_type::normal ? added_type(id) : p.type);
       scores[i] = p.score;
     }
-    const decoding how = words_.decoding().how;
-    keys.set(key("model"), "llama");
-    keys.set(key("pre"), "default");
-    keys.set(key("scores"), scores);
-    keys.set(key("add_space_prefix"), model.add_dummy_prefix);
-    keys.set(gguf_own_keys::tokenizer, how == decoding::slow          ? "slow"
-                                       : how == decoding::slow_legacy ? "slow_legacy"
-                                                                      : "fast");
+    add_sentencepiece(scores, model.add_dummy_prefix, keys);
     return {};
   }
 
   result<void> try_add_words(const std::string& file, gguf_new_keys& keys) {
     LLAVA_TRY(bytes, try_read_text_file(file));
     LLAVA_TRY(parts, try_read_tokenizer_json(file, bytes));
-    if (!parts.model.byte_level())
-      return cannot_hold(
-          "it is a SentencePiece model without tokenizer.model, which has the scores of its pieces; put that file "
-          "there");
+    if (!parts.model.byte_level()) return try_add_scored(file, parts, keys);
     const word_rules& w = parts.rules.words;
     const std::string_view cut = w.prefix_space || w.metaspace                       ? ""
                                  : w.pattern == splitter::qwen2 && !w.splits_digits  ? "qwen2"
@@ -121,14 +113,55 @@ class gguf_tokenizer_writer {
     LLAVA_CHECK(try_confirm_whole_words(parts, whole && whole->boolean() && *whole->boolean(), cut == "llama-bpe"));
     std::vector<std::string> merges;
     if (list)
-      for (const json_value& m : list->items())
-        merges.push_back(m.text() ? std::string(*m.text()) : text_of(*m.items()[0].text(), " ", *m.items()[1].text()));
+      for (const json_value& m : list->items()) merges.push_back(text_of_merge(m));
     for (std::int32_t id = 0; id < static_cast<std::int32_t>(words_.size()); ++id)
       types_.push_back(is_added(id) ? added_type(id) : piece_type::normal);
     keys.set(key("model"), "gpt2");
     keys.set(key("pre"), cut);
     keys.set(key("merges"), merges);
     return {};
+  }
+
+  /// A SentencePiece model of which only the tokenizer.json is there.
+  result<void> try_add_scored(const std::string& file, const tokenizer_parts& parts, gguf_new_keys& keys) {
+    const vocabulary& pieces = parts.model.words();
+    const word_rules& w = parts.rules.words;
+    LLAVA_TRY(json, json_document::try_read(file));
+    const json_value* about = json.value().find("model");
+    const json_value* list = about ? about->find("merges") : nullptr;
+    const json_value* bytes = about ? about->find("byte_fallback") : nullptr;
+    const std::int32_t unknown = parts.rules.unknown >= 0 ? parts.rules.unknown : words_.unk();
+    if (!list || unknown < 0) return cannot_hold("it has no merges or no unknown token");
+    std::vector<std::pair<std::int32_t, std::int32_t>> merges;
+    for (const json_value& m : list->items()) {
+      const std::string both = text_of_merge(m);
+      const std::size_t space = both.find(' ');
+      merges.emplace_back(pieces.find(both.substr(0, space)), pieces.find(both.substr(space + 1)));
+    }
+    LLAVA_TRY(scores, try_score_pieces(pieces, merges));
+    scores.resize(rows_, -10000.f);
+    for (std::int32_t id = 0; id < static_cast<std::int32_t>(pieces.size()); ++id)
+      types_.push_back(id == unknown  ? piece_type::unknown
+                       : is_added(id) ? added_type(id)
+                       : bytes && bytes->boolean() && *bytes->boolean() && byte_of_piece(pieces.text(id)) >= 0
+                           ? piece_type::byte
+                           : piece_type::normal);
+    add_sentencepiece(scores, w.prepends_mark || (w.metaspace && w.prefix != prefix_mark::never), keys);
+    return {};
+  }
+  void add_sentencepiece(const std::vector<float>& scores, bool adds_prefix, gguf_new_keys& keys) const {
+    const decoding how = words_.decoding().how;
+    keys.set(key("model"), "llama");
+    keys.set(key("pre"), "default");
+    keys.set(key("scores"), scores);
+    keys.set(key("add_space_prefix"), adds_prefix);
+    keys.set(gguf_own_keys::tokenizer, how == decoding::slow          ? "slow"
+                                       : how == decoding::slow_legacy ? "slow_legacy"
+                                                                      : "fast");
+  }
+  /// "left right"; the reader of the file has checked it.
+  static std::string text_of_merge(const json_value& m) {
+    return m.text() ? std::string(*m.text()) : text_of(*m.items()[0].text(), " ", *m.items()[1].text());
   }
 
   /// `own`: a word that is a token needs no merges (ignore_merges). In files with the cut of Llama 3 that is so. It
