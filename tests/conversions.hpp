@@ -25,6 +25,12 @@ inline void convert(const checkpoint& from, const std::string& to, checkpoint_la
   const auto done = try_convert(from, to, layout, o);
   if (!done) FAIL(done.error().what());
 }
+/// The sentence of a conversion's error; empty: none.
+inline std::string error_of(const checkpoint& from, const std::string& to, checkpoint_layout layout,
+                            const convert_options& o = {}) {
+  const auto done = try_convert(from, to, layout, o);
+  return done ? std::string() : done.error().sentence();
+}
 /// The tensors of a model, by our names.
 inline std::map<std::string, const stored_tensor*> tensors_of(const checkpoint& c) {
   std::map<std::string, const stored_tensor*> all;

@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a layout cannot hold, options without a meaning, cancelled work and refused memory: a sentence each, and no
 /// folder.
-#include <llava/checkpoint/checkpoint.hpp>
-#include <llava/checkpoint/convert.hpp>
-
-#include <llava_catch.hpp>
+#include <conversions.hpp>
 #include <refuse_each.hpp>
 #include <temporary_folder.hpp>
 
 namespace {
 
 using namespace llava;
+using namespace conversions;
 
 const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny", goldens = LLAVA_TEST_DATA "/goldens/";
-
-checkpoint opened(const std::string& folder) {
-  auto c = try_open_checkpoint(folder);
-  if (!c) FAIL(c.error().what());
-  return *std::move(c);
-}
-std::string error_of(const checkpoint& from, const std::string& to, checkpoint_layout layout,
-                     const convert_options& o = {}) {
-  const auto done = try_convert(from, to, layout, o);
-  return done ? std::string() : done.error().sentence();
-}
 
 }  // namespace
 
