@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <llava/checkpoint/adapter_config.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/checkpoint/lora.hpp>
 #include <llava/checkpoint/safetensors.hpp>

@@ -11,6 +11,7 @@
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/delta_tensors.hpp>
 #include <llava/checkpoint/describe.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/gguf_checkpoint.hpp>
 #include <llava/checkpoint/gptq_awq.hpp>

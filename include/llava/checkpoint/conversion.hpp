@@ -17,6 +17,7 @@
 #include <llava/base/hook.hpp>
 #include <llava/base/progress.hpp>
 #include <llava/checkpoint/checkpoint_reader.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/model_files.hpp>
 #include <llava/checkpoint/new_folder.hpp>
 #include <llava/checkpoint/rows_as_f16.hpp>

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/checkpoint/generation_config.hpp>
 #include <llava/checkpoint/hub_cache.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// File system folders: whether one exists, the names in it, small files written to it. <filesystem>'s iterator is not
-/// used, because it terminates the program when an allocation fails.
+/// File system folders: whether one, or a file, exists; the names in a folder; small files written to it.
+/// <filesystem>'s iterator is not used, because it terminates the program when an allocation fails.
 #pragma once
 #include <dirent.h>
 #include <sys/stat.h>
@@ -23,6 +23,11 @@ namespace detail {
 inline bool folder_exists(const std::string& folder) {
   struct stat about {};
   return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+inline bool file_exists(const std::string& file) {
+  struct stat about {};
+  return ::stat(file.c_str(), &about) == 0;
 }
 
 /// The path with links and ".." resolved; the path itself when nothing is there.

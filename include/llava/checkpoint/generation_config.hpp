@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/text_config.hpp>

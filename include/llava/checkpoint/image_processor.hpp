@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/tiling.hpp>
 #include <llava/checkpoint/vision_config.hpp>

@@ -15,6 +15,7 @@
 #include <llava/checkpoint/added_image_token.hpp>
 #include <llava/checkpoint/bind.hpp>
 #include <llava/checkpoint/conversion.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/written_chat_template.hpp>
 #include <llava/checkpoint/written_configs.hpp>
 #include <llava/checkpoint/written_tokenizer_json.hpp>

@@ -13,7 +13,6 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/partial_folder.hpp>
-#include <llava/checkpoint/vision_config.hpp>
 
 LLAVA_BEGIN
 

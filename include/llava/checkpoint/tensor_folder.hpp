@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/other_folder.hpp>
 #include <llava/checkpoint/tensor_source.hpp>

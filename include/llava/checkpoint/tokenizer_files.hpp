@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/tokenizer_json.hpp>
 #include <llava/checkpoint/tokenizer_model.hpp>

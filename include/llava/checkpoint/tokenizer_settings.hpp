@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/vision_config.hpp>
 #include <llava/text/added_tokens.hpp>

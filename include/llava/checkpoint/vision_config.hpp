@@ -9,19 +9,12 @@
 #include <string_view>
 #include <vector>
 
-#include <sys/stat.h>
-
 #include <llava/checkpoint/json.hpp>
 #include <llava/checkpoint/model_description.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
-
-inline bool file_exists(const std::string& file) {
-  struct stat about {};
-  return ::stat(file.c_str(), &about) == 0;
-}
 
 /// `o`: a vision configuration, by itself or inside another configuration.
 inline result<void> try_read_vision_config(const json_object& o, model_description& d) {

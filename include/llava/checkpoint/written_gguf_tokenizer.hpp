@@ -19,6 +19,7 @@
 
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/checkpoint_reader.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/gguf_tokenizer.hpp>
 #include <llava/checkpoint/gguf_writer.hpp>
 #include <llava/checkpoint/json.hpp>
@@ -107,9 +108,8 @@ class gguf_tokenizer_writer {
                                                                                      : "";
     if (cut.empty()) return cannot_hold("they have no name for the way in which it cuts a text into words");
     LLAVA_TRY(json, json_document::try_read(file));
-    const json_value* about = json.value().find("model");
-    const json_value* list = about ? about->find("merges") : nullptr;
-    const json_value* whole = about ? about->find("ignore_merges") : nullptr;
+    const json_value* list = find_in_model(json, "merges");
+    const json_value* whole = find_in_model(json, "ignore_merges");
     LLAVA_CHECK(try_confirm_whole_words(parts, whole && whole->boolean() && *whole->boolean(), cut == "llama-bpe"));
     std::vector<std::string> merges;
     if (list)
@@ -127,9 +127,8 @@ class gguf_tokenizer_writer {
     const vocabulary& pieces = parts.model.words();
     const word_rules& w = parts.rules.words;
     LLAVA_TRY(json, json_document::try_read(file));
-    const json_value* about = json.value().find("model");
-    const json_value* list = about ? about->find("merges") : nullptr;
-    const json_value* bytes = about ? about->find("byte_fallback") : nullptr;
+    const json_value* list = find_in_model(json, "merges");
+    const json_value* bytes = find_in_model(json, "byte_fallback");
     const std::int32_t unknown = parts.rules.unknown >= 0 ? parts.rules.unknown : words_.unk();
     if (!list || unknown < 0) return cannot_hold("it has no merges or no unknown token");
     std::vector<std::pair<std::int32_t, std::int32_t>> merges;
@@ -158,6 +157,11 @@ class gguf_tokenizer_writer {
     keys.set(gguf_own_keys::tokenizer, how == decoding::slow          ? "slow"
                                        : how == decoding::slow_legacy ? "slow_legacy"
                                                                       : "fast");
+  }
+  /// A member of the object "model" of tokenizer.json; null if there is none.
+  static const json_value* find_in_model(const json_document& json, const char* key) {
+    const json_value* model = json.value().find("model");
+    return model ? model->find(key) : nullptr;
   }
   /// "left right"; the reader of the file has checked it.
   static std::string text_of_merge(const json_value& m) {

@@ -12,6 +12,7 @@
 #include <llava/checkpoint/adapter_folder.hpp>
 #include <llava/checkpoint/adapter_tensors.hpp>
 #include <llava/checkpoint/bind.hpp>
+#include <llava/checkpoint/folder.hpp>
 #include <llava/nn/weight.hpp>
 #include <llava/pipeline/load_adapter.hpp>
 #include <llava/text/shown.hpp>
