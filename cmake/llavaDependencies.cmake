@@ -18,31 +18,49 @@ if(JPEG_FOUND AND PNG_FOUND AND NOT TARGET llava::image_files)
   target_link_libraries(llava::image_files INTERFACE llava::llava JPEG::JPEG PNG::PNG)
 endif()
 
-find_path(LLAVA_GIF_INCLUDE_DIR gif_lib.h)  # find_package(GIF) needs the language C
-find_library(LLAVA_GIF_LIBRARY gif)
-find_path(LLAVA_WEBP_INCLUDE_DIR webp/demux.h)
-find_library(LLAVA_WEBP_LIBRARY webp)
-find_library(LLAVA_WEBPDEMUX_LIBRARY webpdemux)
-if(LLAVA_GIF_INCLUDE_DIR AND LLAVA_GIF_LIBRARY AND LLAVA_WEBP_INCLUDE_DIR AND LLAVA_WEBP_LIBRARY
-   AND LLAVA_WEBPDEMUX_LIBRARY AND NOT TARGET llava::animation_files)
-  add_library(llava::animation_files INTERFACE IMPORTED GLOBAL)
-  target_include_directories(llava::animation_files SYSTEM INTERFACE ${LLAVA_GIF_INCLUDE_DIR} ${LLAVA_WEBP_INCLUDE_DIR})
-  target_link_libraries(llava::animation_files INTERFACE llava::llava ${LLAVA_GIF_LIBRARY} ${LLAVA_WEBPDEMUX_LIBRARY}
-    ${LLAVA_WEBP_LIBRARY})
-endif()
+# llava_add_optional(NAME LIBRARY TARGET HEADER ...): defines llava::NAME if each of the libraries is found. TARGET is
+# what a package manager's find_package defines; without it the header and the library are looked for.
+function(llava_add_optional name)
+  if(TARGET llava::${name})
+    return()
+  endif()
+  set(folders)
+  set(libraries)
+  while(ARGN)
+    list(POP_FRONT ARGN library target header)
+    if(TARGET ${target})
+      list(APPEND libraries ${target})
+      continue()
+    endif()
+    find_path(LLAVA_${library}_INCLUDE_DIR ${header})
+    find_library(LLAVA_${library}_LIBRARY ${library})
+    if(NOT LLAVA_${library}_INCLUDE_DIR OR NOT LLAVA_${library}_LIBRARY)
+      return()
+    endif()
+    list(APPEND folders ${LLAVA_${library}_INCLUDE_DIR})
+    list(APPEND libraries ${LLAVA_${library}_LIBRARY})
+  endwhile()
+  add_library(llava::${name} INTERFACE IMPORTED GLOBAL)
+  target_include_directories(llava::${name} SYSTEM INTERFACE ${folders})
+  target_link_libraries(llava::${name} INTERFACE llava::llava ${libraries})
+endfunction()
 
-find_path(LLAVA_FFMPEG_INCLUDE_DIR libavformat/avformat.h)
-set(LLAVA_FFMPEG_LIBRARIES)
-foreach(part avformat avcodec swscale avutil)
-  find_library(LLAVA_${part}_LIBRARY ${part})
-  list(APPEND LLAVA_FFMPEG_LIBRARIES ${LLAVA_${part}_LIBRARY})
-endforeach()
-if(LLAVA_FFMPEG_INCLUDE_DIR AND LLAVA_avformat_LIBRARY AND LLAVA_avcodec_LIBRARY AND LLAVA_swscale_LIBRARY
-   AND LLAVA_avutil_LIBRARY AND NOT TARGET llava::video_files)
+find_package(GIF CONFIG QUIET)  # CMake's own module needs the language C
+find_package(WebP CONFIG QUIET)
+llava_add_optional(animation_files gif GIF::GIF gif_lib.h webpdemux WebP::webpdemux webp/demux.h
+  webp WebP::webp webp/decode.h)
+
+find_package(FFMPEG MODULE QUIET)  # vcpkg's module names what its static libraries need
+if(FFMPEG_FOUND AND NOT TARGET llava::video_files)
   add_library(llava::video_files INTERFACE IMPORTED GLOBAL)
-  target_include_directories(llava::video_files SYSTEM INTERFACE ${LLAVA_FFMPEG_INCLUDE_DIR})
-  target_link_libraries(llava::video_files INTERFACE llava::llava ${LLAVA_FFMPEG_LIBRARIES})
+  target_include_directories(llava::video_files SYSTEM INTERFACE ${FFMPEG_INCLUDE_DIRS})
+  target_link_directories(llava::video_files INTERFACE ${FFMPEG_LIBRARY_DIRS})
+  target_link_libraries(llava::video_files INTERFACE llava::llava ${FFMPEG_LIBRARIES})
 endif()
+find_package(ffmpeg CONFIG QUIET)
+llava_add_optional(video_files avformat ffmpeg::avformat libavformat/avformat.h
+  avcodec ffmpeg::avcodec libavcodec/avcodec.h swscale ffmpeg::swscale libswscale/swscale.h
+  avutil ffmpeg::avutil libavutil/avutil.h)
 
 find_package(Eigen3 3.4 QUIET NO_MODULE)
 if(TARGET Eigen3::Eigen AND NOT TARGET llava::eigen)

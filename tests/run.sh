@@ -41,6 +41,12 @@ for part in "${parts[@]}"; do
       ;;
     benches) need libbenchmark-dev benchmark/benchmark.h ;;
     conan)
+      # The package is tested with all its options.
+      need libgif-dev gif_lib.h
+      need libwebp-dev webp/demux.h
+      need libavformat-dev libavformat/avformat.h
+      need libswscale-dev libswscale/swscale.h
+      need libeigen3-dev /usr/include/eigen3/Eigen/Core
       # Without Conan 2, tests/cmake/conan.py makes a virtual environment for it.
       if ! conan --version 2>/dev/null | grep -q 'version 2'; then
         need python3-venv "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))' 2>/dev/null)/ensurepip"

@@ -19,6 +19,14 @@ from conan.tools.system.package_manager import Apt
 
 required_conan_version = ">=2.0"
 OLDEST_COMPILER = {"gcc": "12", "clang": "19"}
+# Option: (packages of Conan Center, packages of Debian).
+LIBRARIES = {
+    "image_files": (["libjpeg-turbo/[>=3.0.2 <4]", "libpng/[>=1.6 <2]"], ["libjpeg-dev", "libpng-dev"]),
+    "animation_files": (["giflib/[>=5.2 <6]", "libwebp/[>=1.2 <2]"], ["libgif-dev", "libwebp-dev"]),
+    "video_files": (["ffmpeg/[>=5.1 <7]"],
+                    ["libavformat-dev", "libavcodec-dev", "libavutil-dev", "libswscale-dev"]),
+    "eigen": (["eigen/[>=3.4 <4]"], ["libeigen3-dev"]),
+}
 
 
 class Llava(ConanFile):
@@ -30,9 +38,13 @@ class Llava(ConanFile):
     settings = "os", "arch", "compiler", "build_type"
     options = {
         "image_files": [True, False],          # libjpeg-turbo and libpng, for llava::image_files
+        "animation_files": [True, False],      # giflib and libwebp, for llava::animation_files
+        "video_files": [True, False],          # FFmpeg, for llava::video_files
+        "eigen": [True, False],                # Eigen, for llava::eigen
         "system_dependencies": [True, False],  # False: from Conan Center
     }
-    default_options = {"image_files": True, "system_dependencies": True}
+    default_options = {"image_files": True, "animation_files": False, "video_files": False, "eigen": False,
+                       "system_dependencies": True}
     no_copy_source = True
 
     @property
@@ -54,15 +66,16 @@ class Llava(ConanFile):
         if self.options.system_dependencies:
             return
         self.requires("rapidjson/cci.20230929")
-        if self.options.image_files:
-            self.requires("libjpeg-turbo/[>=3.0.2 <4]")
-            self.requires("libpng/[>=1.6 <2]")
+        for option, (packages, _) in LIBRARIES.items():
+            if self.options.get_safe(option):
+                for package in packages:
+                    self.requires(package)
 
     def system_requirements(self):
         # Elsewhere than on Debian and Ubuntu, find_package(llava) says what is missing.
         if self.options.system_dependencies:
-            image_files = ["libjpeg-dev", "libpng-dev"] if self.options.image_files else []
-            Apt(self).install(["rapidjson-dev", *image_files], check=True)
+            needed = [packages for option, (_, packages) in LIBRARIES.items() if self.options.get_safe(option)]
+            Apt(self).install(["rapidjson-dev", *sum(needed, [])], check=True)
 
     def package_id(self):
         self.info.clear()

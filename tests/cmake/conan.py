@@ -17,7 +17,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
-# A stand-in's only header includes the system's. The folder's name in the compile command shows that it was used.
+# A stand-in's headers include the system's. The folder's name in the compile command shows that it was used. Its parts
+# have the CMake targets and libraries of a package of Conan Center; the part "" is the package itself.
 STAND_IN = """from conan import ConanFile
 from conan.tools.files import save
 
@@ -25,18 +26,28 @@ class StandIn(ConanFile):
     name, version = "{name}", "{version}"
 
     def package(self):
-        save(self, self.package_folder + "/stand-in-{name}/{header}", "#include_next <{header}>\\n")
+        for header in {headers}:
+            save(self, self.package_folder + "/stand-in-{name}/" + header, "#include_next <{folder}" + header + ">\\n")
 
     def package_info(self):
-        self.cpp_info.includedirs, self.cpp_info.system_libs = ["stand-in-{name}"], {libraries}
-        for key, value in {properties}.items():
-            self.cpp_info.set_property("cmake_" + key, value)
+        self.cpp_info.set_property("cmake_file_name", "{file_name}")
+        self.cpp_info.set_property("cmake_find_mode", "both")
+        for part, (target, library) in {parts}.items():
+            info = self.cpp_info.components[part] if part else self.cpp_info
+            info.includedirs, info.system_libs = ["stand-in-{name}"], [library] if library else []
+            info.set_property("cmake_target_name", target)
 """
-STAND_INS = [  # with the CMake names of Conan Center
-    ("rapidjson", "cci.20230929", "rapidjson/reader.h", [], {"file_name": "RapidJSON", "target_name": "rapidjson"}),
-    ("libjpeg-turbo", "3.0.2", "jpeglib.h", ["jpeg"],
-     {"find_mode": "both", "module_file_name": "JPEG", "module_target_name": "JPEG::JPEG"}),
-    ("libpng", "1.6.58", "png.h", ["png"], {"find_mode": "both", "file_name": "PNG", "target_name": "PNG::PNG"}),
+FFMPEG = ("avformat", "avcodec", "swscale", "avutil")
+STAND_INS = [  # package, version, headers, name of find_package, parts
+    ("rapidjson", "cci.20230929", ["rapidjson/reader.h"], "RapidJSON", {"": ("rapidjson", "")}),
+    ("libjpeg-turbo", "3.0.2", ["jpeglib.h"], "JPEG", {"": ("JPEG::JPEG", "jpeg")}),
+    ("libpng", "1.6.58", ["png.h"], "PNG", {"": ("PNG::PNG", "png")}),
+    ("giflib", "5.2.2", ["gif_lib.h"], "GIF", {"": ("GIF::GIF", "gif")}),
+    ("libwebp", "1.4.0", ["webp/demux.h", "webp/decode.h"], "WebP",
+     {part: (f"WebP::{part}", part) for part in ("webp", "webpdemux")}),
+    ("ffmpeg", "6.1.1", [f"lib{part}/{part}.h" for part in FFMPEG], "ffmpeg",
+     {part: (f"ffmpeg::{part}", part) for part in FFMPEG}),
+    ("eigen", "3.4.0", ["Eigen/Core"], "Eigen3", {"": ("Eigen3::Eigen", "")}),
 ]
 
 
@@ -77,13 +88,15 @@ class Conan:
 def check(conan):
     conan("profile", "detect")
     built_with_system = conan.create("system")
-    for name, version, header, libraries, properties in STAND_INS:
+    for name, version, headers, file_name, parts in STAND_INS:
         folder = conan.work / name
         folder.mkdir()
-        text = STAND_IN.format(name=name, version=version, header=header, libraries=libraries, properties=properties)
+        text = STAND_IN.format(name=name, version=version, headers=headers, file_name=file_name, parts=parts,
+                               folder="eigen3/" if name == "eigen" else "")
         (folder / "conanfile.py").write_text(text)
         conan("create", folder, "-nr")
-    built_with_stand_ins = conan.create("stand_ins", "-o", "llava/*:system_dependencies=False")
+    every = [f"-o=llava/*:{part}=True" for part in ("image_files", "animation_files", "video_files", "eigen")]
+    built_with_stand_ins = conan.create("stand_ins", "-o=llava/*:system_dependencies=False", *every)
 
     for name, *_ in STAND_INS:
         if f"stand-in-{name}" in built_with_system or f"stand-in-{name}" not in built_with_stand_ins:

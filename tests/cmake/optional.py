@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+FFMPEG = ("avformat", "avcodec", "swscale", "avutil")
 TARGET = "add_library({0} INTERFACE IMPORTED)\n"
 # Package: ({file: text} of the stand-in, {variable: file} that finds it, variables that hide it).
 PACKAGES = {
@@ -33,14 +34,13 @@ PACKAGES = {
             {"PNG_PNG_INCLUDE_DIR": ".", "PNG_LIBRARY": "libpng.so", "ZLIB_INCLUDE_DIR": ".",
              "ZLIB_LIBRARY": "libpng.so"},
             ["CMAKE_DISABLE_FIND_PACKAGE_PNG"]),
-    "GIF": ({"gif_lib.h": "", "libgif.so": ""}, {"LLAVA_GIF_INCLUDE_DIR": ".", "LLAVA_GIF_LIBRARY": "libgif.so"}, []),
-    "WebP": ({"webp/demux.h": "", "libwebp.so": "", "libwebpdemux.so": ""},
-             {"LLAVA_WEBP_INCLUDE_DIR": ".", "LLAVA_WEBP_LIBRARY": "libwebp.so",
-              "LLAVA_WEBPDEMUX_LIBRARY": "libwebpdemux.so"}, []),
-    "FFmpeg": ({"libavformat/avformat.h": "", "libavformat.so": ""},
-               {"LLAVA_FFMPEG_INCLUDE_DIR": ".", "LLAVA_avformat_LIBRARY": "libavformat.so",
-                "LLAVA_avcodec_LIBRARY": "libavformat.so", "LLAVA_swscale_LIBRARY": "libavformat.so",
-                "LLAVA_avutil_LIBRARY": "libavformat.so"}, []),
+    "GIF": ({"gif_lib.h": "", "libgif.so": ""}, {"LLAVA_gif_INCLUDE_DIR": ".", "LLAVA_gif_LIBRARY": "libgif.so"}, []),
+    "WebP": ({"webp/demux.h": "", "webp/decode.h": "", "libwebp.so": "", "libwebpdemux.so": ""},
+             {f"LLAVA_{name}_{what}": place.format(name) for name in ("webp", "webpdemux")
+              for what, place in (("INCLUDE_DIR", "."), ("LIBRARY", "lib{}.so"))}, []),
+    "FFmpeg": ({f"lib{name}{end}": "" for name in FFMPEG for end in (f"/{name}.h", ".so")},
+               {f"LLAVA_{name}_{what}": place.format(name) for name in FFMPEG
+                for what, place in (("INCLUDE_DIR", "."), ("LIBRARY", "lib{}.so"))}, []),
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }

@@ -77,8 +77,15 @@ def check_package(args, work):
             sys.exit(f"portfile.cmake: {name} contains the path of a build folder")
 
     package.rename(installed)  # as vcpkg does
+    # vcpkg's ffmpeg brings a module for find_package.
+    ffmpeg = work / "ffmpeg-stand-in"
+    ffmpeg.mkdir()
+    (ffmpeg / "FindFFMPEG.cmake").write_text(f"set(FFMPEG_FOUND TRUE)\nset(FFMPEG_INCLUDE_DIRS {ffmpeg})\n")
     run(args.cmake, "-S", HERE / "consumer", "-B", work / "consumer", "-G", args.generator,
-        f"-DCMAKE_CXX_COMPILER={args.compiler}", f"-DCMAKE_PREFIX_PATH={installed}", "-DLLAVA_BY=find_package")
+        f"-DCMAKE_CXX_COMPILER={args.compiler}", f"-DCMAKE_PREFIX_PATH={installed}", "-DLLAVA_BY=find_package",
+        f"-DCMAKE_MODULE_PATH={ffmpeg}")
+    if str(ffmpeg) not in (work / "consumer/build.ninja").read_text():
+        sys.exit("llavaDependencies.cmake: llava::video_files does not use vcpkg's module FFMPEG")
     run(args.cmake, "--build", work / "consumer")
     run(work / "consumer/consumer")
 

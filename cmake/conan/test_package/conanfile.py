@@ -20,7 +20,9 @@ class LlavaTest(ConanFile):
     def generate(self):
         toolchain = CMakeToolchain(self)
         toolchain.user_presets_path = False
-        toolchain.cache_variables["IMAGE_FILES"] = bool(self.dependencies["llava"].options.image_files)
+        options = self.dependencies["llava"].options
+        parts = [part for part in ("image_files", "animation_files", "video_files", "eigen") if options.get_safe(part)]
+        toolchain.cache_variables["PARTS"] = ";".join(parts)
         toolchain.generate()
 
     def build(self):

@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes an image small as a vision tower wants it; with llava::image_files, a PNG file is decoded first.
+// Makes an image small as a vision tower wants it; with llava::image_files, a PNG file is decoded first. The other
+// parts are used so far that their libraries are linked.
 #include <llava.hpp>
 #ifdef IMAGE_FILES
 #include <llava/image/file.hpp>
+#endif
+#ifdef ANIMATION_FILES
+#include <llava/image/animation_file.hpp>
+#endif
+#ifdef VIDEO_FILES
+#include <llava/image/video_file.hpp>
+#endif
+#ifdef EIGEN
+#include <llava/backend/eigen.hpp>
 #endif
 
 #include <algorithm>
@@ -30,6 +40,12 @@ llava::result<llava::image> one_pixel() { return llava::try_image_from_rgb(1, 1,
 }  // namespace
 
 int main() {
+#ifdef ANIMATION_FILES
+  if (llava::try_decode_animation(std::as_bytes(std::span("GIF89a, then nothing")))) return 1;
+#endif
+#ifdef VIDEO_FILES
+  if (llava::try_read_video("no_such_file.mp4")) return 1;
+#endif
   const auto pixel = one_pixel();
   if (!pixel) return std::fprintf(stderr, "%s\n", pixel.error().what()), 1;
   const auto square = llava::try_preprocess(*pixel, llava::image_config{});
