@@ -124,10 +124,10 @@ TEST_CASE("the owner of a repository says nothing about deltas") {
   const auto opened = try_open_checkpoint(f / snapshot);
   if (!opened) FAIL(opened.error().what());
   CHECK(error_of(f / snapshot, LLAVA_TEST_DATA "/goldens/text_llama").find("holds a whole model") != std::string::npos);
-  const std::string delta = "models--lab--tiny-delta-v0/snapshots/0123abcd";
-  std::filesystem::create_directories(f / delta);
-  std::filesystem::copy(LLAVA_TEST_DATA "/goldens/text_llama", f / delta);
-  CHECK(try_open_checkpoint(f / delta).error().sentence().find("is called a delta") != std::string::npos);
+  const std::string tiny_delta = "models--lab--tiny-delta-v0/snapshots/0123abcd";
+  std::filesystem::create_directories(f / tiny_delta);
+  std::filesystem::copy(LLAVA_TEST_DATA "/goldens/text_llama", f / tiny_delta);
+  CHECK(try_open_checkpoint(f / tiny_delta).error().sentence().find("is called a delta") != std::string::npos);
 }
 
 TEST_CASE("a folder with a whole model and an adapter's settings is refused, as a model and as a base") {
