@@ -89,16 +89,16 @@ TEST_CASE("folders that hold no live adapter of the model are refused by a sente
   const auto error = [&](const std::string& json, const std::string& from = {}, const std::string& to = {},
                          std::optional<float> number = {}) {
     REQUIRE(!json.empty());
-    temporary_folder folder("adapter");
-    folder.write("adapter_config.json", json);
+    temporary_folder made("adapter");
+    made.write("adapter_config.json", json);
     write_f32(
-        attention, folder / "adapter_model.safetensors",
+        attention, made / "adapter_model.safetensors",
         [&](std::string name) {
           const std::string other = from.empty() ? std::string() : replaced(name, from, to);
           return other.empty() ? name : other;
         },
         number);
-    return replaced(refused(model, folder.path.string()), folder.path.string(), "FOLDER");
+    return replaced(refused(model, made.path.string()), made.path.string(), "FOLDER");
   };
   const std::string q = "layers.0.self_attn.q_proj", text = "model.language_model.",
                     its = "llava: FOLDER: the adapter of ",
