@@ -56,11 +56,11 @@ JUMP = re.compile(r"^\s*j\w+\s+(\.L\w+)")
 
 
 def functions(assembly):
-    """Returns {mangled name: lines}."""
+    """Returns {mangled name: lines}. Clang names the concept of a constrained parameter too; it is left out."""
     found, lines = {}, None
     for line in assembly.splitlines():
         if match := re.match(r"^(_Z\w+):", line):
-            lines = found.setdefault(match.group(1), [])
+            lines = found.setdefault(re.sub(r"TkNS\d*_\d+[a-z_]+E", "", match.group(1)), [])
         elif lines is not None:
             lines.append(line)
     return found
