@@ -68,5 +68,28 @@ inline void check_equal_descriptions(const model_description& a, const model_des
   CHECK(a.bos == b.bos);
   CHECK(a.eos == b.eos);
 }
+/// Compares the ids of some texts and of all pairs of a token and its mirror image; `texts_too`: and the texts of the ids.
+inline void check_equal_tokenizers(const tokenizer& a, const tokenizer& b, bool texts_too = true) {
+  CHECK((a.size() == b.size() && a.bos() == b.bos() && a.pad() == b.pad()));
+  std::vector<std::string> texts{"a</s>USER: <image>\nWhat?  ASSISTANT:",
+                                 "<|im_start|>user\n12345 I'm<|im_end|>",
+                                 "\t\r\n",
+                                 "<s>x",
+                                 "\xff\xfe",
+                                 "e\u0301 ünï 🦙",
+                                 "a<image>b<pad>c"};
+  for (std::int32_t id = 0; id < static_cast<std::int32_t>(a.size()); ++id) {
+    CHECK(a.piece(id) == b.piece(id));
+    CHECK(a.is_special(id) == b.is_special(id));
+    texts.push_back(a.piece(id) + " " + a.piece(static_cast<std::int32_t>(a.size()) - 1 - id));
+  }
+  std::size_t different = 0;
+  for (const std::string& text : texts) {
+    const std::vector<std::int32_t> ids = a.encode(text);
+    different += ids != b.encode(text);
+    if (texts_too) different += a.decode(ids) != b.decode(ids) || a.decode(ids, false) != b.decode(ids, false);
+  }
+  CHECK(different == 0);
+}
 
 }  // namespace conversions

@@ -36,11 +36,8 @@ TEST_CASE("what a layout cannot hold is refused by name, and nothing is written"
                 " has features of several layers, which are not converted to other layouts"},
         refused{"original_slices", "new", hf, " has features of several layers, which are not converted"},
         refused{"original_s2", "new", hf, "which has no S2 tower"},
-        refused{"original_qwen2", "new", hf, "which has no chat template for the conversation qwen_1_5"},
         refused{"text_llama", "new", hf, "which has no place for a language model alone"},
         refused{"text_llama", "llava-v1.5", original, "which has no place for a language model alone"},
-        refused{"gguf_llama", "new", hf, "is a GGUF file, which has no tokenizer files to copy"},
-        refused{"gguf_llama", "new", checkpoint_layout::as_stored, "whose own layout is no folder"},
         refused{"clip_mha", "new", original, "chooses its conversation by the folder's name, and knows none for new;"},
         refused{"clip_mha", "llava-new", original, "and knows none for llava-new;"}}) {
     INFO(r.sentence);

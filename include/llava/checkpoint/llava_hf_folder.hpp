@@ -37,12 +37,8 @@ inline error not_converted(const checkpoint& from, std::string_view what) {
               text_of("llava: ", from.path, " has ", what, ", which are not converted to other layouts"));
 }
 
-/// What every layout needs of a source's files: those of a tokenizer, and weights of floats.
+/// What every layout needs of a source: weights of floats, or of ggml's blocks.
 inline result<void> try_confirm_files_to_convert(const checkpoint& from, std::string_view target) {
-  if (!folder_exists(from.path))
-    return fail(errc::unsupported,
-                text_of("llava: ", from.path, " is a GGUF file, which has no tokenizer files to copy; ",
-                        "convert the folder that it was made from"));
   std::string blocks;
   from.tensors.for_each([&](const std::string&, const stored_tensor& t) {
     if (blocks.empty()) blocks = t.format;
@@ -56,7 +52,11 @@ inline result<void> try_confirm_source(const checkpoint& from, std::string_view 
   const model_description& d = from.description;
   if (!d.has_vision) return cannot_hold(from, target, "place for a language model alone");
   if (d.decoder != "llama") return cannot_hold(from, target, "decoder ", d.decoder);
-  if (d.text.scaling == rope_scaling::longrope) return cannot_hold(from, target, "longrope without its long factors");
+  if (d.text.scaling == rope_scaling::longrope && !is_of_gguf(from))
+    return cannot_hold(from, target, "longrope without its long factors");
+  if (const text_config& c = d.text;
+      d.text_family == "qwen2" ? !c.qkv_bias || c.o_bias || c.mlp_bias : c.qkv_bias != c.o_bias)
+    return cannot_hold(from, target, "such biases for a language model of the family ", d.text_family);
   if (!d.vision.class_token || !d.vision.pre_norm || d.vision.patch_bias)
     return cannot_hold(from, target, "SigLIP tower");
   if (d.vision.more_layers.count > 0) return not_converted(from, "features of several layers");
@@ -75,7 +75,7 @@ inline result<void> try_confirm_llava_hf(const checkpoint& from) {
   if (t.count > 0 && (t.merge != tile_merge::unpad || !t.whole_image || t.shrinks_to > 0))
     return cannot_hold(from, target, "merge of tiles but spatial_unpad, with the whole image and without a limit");
   if (d.image_start_end) return cannot_hold(from, target, "<im_start> and <im_end> around its images");
-  if (!written_chat_template(d.conversation.name))
+  if (d.conversation.own.text.empty() && !written_chat_template(d.conversation.name))
     return cannot_hold(from, target, "chat template for the conversation ", d.conversation.name);
   return {};
 }
@@ -85,9 +85,9 @@ inline std::int64_t rows_with_image(std::int64_t rows, std::int64_t image_token)
   return image_token < rows ? rows : (image_token / 64 + 1) * 64;
 }
 
-inline json_value::object written_llava_hf_config(const checkpoint& from, std::int32_t image_token, int vocab,
-                                                  dtype type) {
-  const model_description& d = from.description;
+/// `d`: the description of `from`, with the tower that is written.
+inline json_value::object written_llava_hf_config(const checkpoint& from, const model_description& d,
+                                                  std::int32_t image_token, int vocab, dtype type) {
   const bool is_next = d.image.tiling.count > 0;
   json_value::object o, text;
   set_member(o, "architectures",
@@ -130,34 +130,49 @@ inline result<void> try_write_processor(const new_folder& to, const model_descri
   if (pads) set_member(images, "do_pad", true);
   if (is_next) set_member(images, canvases_key, written_canvases(d.image.tiling, false));
   LLAVA_CHECK(try_write_json(to, "preprocessor_config.json", std::move(images)));
-  return try_write_text(to.folder() + "/chat_template.jinja", *written_chat_template(d.conversation.name));
+  const std::string& own = d.conversation.own.text;
+  return try_write_text(to.folder() + "/chat_template.jinja",
+                        own.empty() ? *written_chat_template(d.conversation.name) : own);
+}
+
+/// Adds the norm behind the tower's layers, which makes no features, if the source lacks it: ones and zeros, the values
+/// that transformers gives to a new one.
+inline result<void> try_add_last_norm(conversion_plan& plan, const checkpoint& from, const types_to_write& types,
+                                      const function_ref<std::string(std::string_view)> file_name) {
+  const auto width = static_cast<std::size_t>(from.description.vision.hidden);
+  for (const auto& [name, value] :
+       {std::pair("vision.post_layernorm.weight", 1.f), {"vision.post_layernorm.bias", 0.f}})
+    if (!from.tensors.find(name)) LLAVA_CHECK(plan.try_add_filled(file_name(name), width, value, types.main(false)));
+  return {};
 }
 
 inline result<void> try_write_llava_hf(const checkpoint& from, const std::string& to, const convert_options& o) {
   LLAVA_CHECK(try_confirm_llava_hf(from));
-  const model_description& d = from.description;
+  const model_description d = as_stored_tower(from);
   const auto known = from.tokenizer.find("<image>");
   const auto image_token = known ? *known : static_cast<std::int32_t>(from.tokenizer.size());
   const std::int64_t rows = rows_with_image(d.text.vocab, image_token);
   const tensor_names names = tensor_names::to_write(tensor_spelling::llava_hf);
+  const types_to_write types(from);
   conversion_plan plan(o.type);
   result<void> added;
   from.tensors.for_each([&](const std::string& name, const stored_tensor& t) {
     const bool is_table = name == "text.embed_tokens.weight" || name == "text.lm_head.weight";
     if (!added || !belongs_to_model(name, d)) return;
-    added = is_table ? plan.try_add_grown(t, names.file_name(name), static_cast<std::size_t>(rows))
-                     : plan.try_add(t, names.file_name(name));
+    added = is_table ? plan.try_add_grown(t, names.file_name(name), static_cast<std::size_t>(rows), types(name, t))
+                     : plan.try_add(t, names.file_name(name), types(name, t));
   });
   LLAVA_CHECK(std::move(added));
+  LLAVA_CHECK(try_add_last_norm(plan, from, types, [&](std::string_view name) { return names.file_name(name); }));
 
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(try_copy_words(made, from));
+  LLAVA_CHECK(try_copy_words(made, from, false));
   if (!file_exists(made.folder() + "/tokenizer.json") && file_exists(made.folder() + "/tokenizer.model"))
     LLAVA_CHECK(try_write_tokenizer_json(from, words_folder(from), made.folder() + "/tokenizer.json"));
   const std::string tokenizer_class = d.text_family == "qwen2" ? "Qwen2Tokenizer" : "LlamaTokenizer";
   if (!known) LLAVA_CHECK(try_add_special_token(made.folder(), "<image>", image_token, tokenizer_class));
   LLAVA_CHECK(try_write_json(made, "config.json",
-                             written_llava_hf_config(from, image_token, static_cast<int>(rows), plan.main_type())));
+                             written_llava_hf_config(from, d, image_token, static_cast<int>(rows), plan.main_type())));
   LLAVA_CHECK(try_write_processor(made, d));
   LLAVA_CHECK(plan.try_write(made.folder(), from.path, from.tensors, o));
   return made.try_commit();

@@ -46,7 +46,8 @@ inline result<void> try_confirm_original(const checkpoint& from, const std::stri
   LLAVA_CHECK(try_confirm_source(from, target));
   if (d.projector_type != "mlp_gelu" || !d.projector.bias)
     return cannot_hold(from, target, "projector but mlpNx_gelu with biases");
-  if (d.text.scaling == rope_scaling::llama3 || d.text.scaling == rope_scaling::yarn)
+  if (d.text.scaling != rope_scaling::none && d.text.scaling != rope_scaling::linear &&
+      d.text.scaling != rope_scaling::dynamic)
     return cannot_hold(from, target, "scaling of the rotary embedding but linear and dynamic");
   if (d.text.head_dim * d.text.heads != d.text.hidden)
     return cannot_hold(from, target, "heads of ", d.text.head_dim, " elements for a width of ", d.text.hidden);
@@ -62,8 +63,9 @@ inline result<void> try_confirm_original(const checkpoint& from, const std::stri
   return {};
 }
 
-inline json_value::object written_original_config(const checkpoint& from, const convert_options& o, dtype type) {
-  const model_description& d = from.description;
+/// `d`: the description of `from`, with the tower that is written.
+inline json_value::object written_original_config(const checkpoint& from, const model_description& d,
+                                                  const convert_options& o, dtype type) {
   const std::string_view tower = published_tower(d), family = d.text_family;
   const char* architecture = family == "mistral" ? "LlavaMistralForCausalLM"
                              : family == "qwen2" ? "LlavaQwenForCausalLM"
@@ -85,6 +87,7 @@ inline json_value::object written_original_config(const checkpoint& from, const 
   set_member(c, "mm_use_im_start_end", d.image_start_end);
   set_member(c, "mm_use_im_patch_token", false);
   set_member(c, "tokenizer_padding_side", "right");
+  if (d.longest_prompt > 0) set_member(c, "tokenizer_model_max_length", d.longest_prompt);
   const tiling_config& t = d.image.tiling;
   set_member(c, "image_aspect_ratio", t.count > 0 ? "anyres" : d.image.shape == aspect::pad ? "pad" : "square");
   if (t.count > 0) set_member(c, "mm_patch_merge_type", name_of(t.merge));
@@ -93,41 +96,51 @@ inline json_value::object written_original_config(const checkpoint& from, const 
 }
 
 /// Writes the tower as a folder of transformers' CLIPVisionModel.
-inline result<void> try_write_tower(const new_folder& made, const checkpoint& from, const convert_options& o) {
+inline result<void> try_write_tower(const new_folder& made, const checkpoint& from, const model_description& d,
+                                    const convert_options& o) {
   const std::string folder = text_of(made.folder(), "/", own_tower_folder);
   if (::mkdir(folder.c_str(), 0777) != 0) return fail_of_system(errno, "llava: cannot create the folder ", folder);
+  const auto file_name = [](std::string_view name) { return text_of("vision_model.", name.substr(7)); };
+  const types_to_write types(from);
   conversion_plan plan(o.type);
   result<void> added;
   from.tensors.for_each([&](const std::string& name, const stored_tensor& t) {
-    if (added && name.rfind("vision.", 0) == 0 && belongs_to_model(name, from.description))
-      added = plan.try_add(t, text_of("vision_model.", std::string_view(name).substr(7)));
+    if (added && name.rfind("vision.", 0) == 0 && belongs_to_model(name, d))
+      added = plan.try_add(t, file_name(name), types(name, t));
   });
   LLAVA_CHECK(std::move(added));
-  json_value::object config = written_vision_config(from.description);
+  LLAVA_CHECK(try_add_last_norm(plan, from, types, file_name));
+  json_value::object config = written_vision_config(d);
   set_member(config, "architectures", json_list("CLIPVisionModel"));
   const auto file = [](const char* name) { return text_of(own_tower_folder, "/", name); };
   LLAVA_CHECK(try_write_json(made, file("config.json"), std::move(config)));
-  LLAVA_CHECK(try_write_json(made, file("preprocessor_config.json"),
-                             written_image_processor(from.description.image, "CLIPImageProcessor")));
+  LLAVA_CHECK(
+      try_write_json(made, file("preprocessor_config.json"), written_image_processor(d.image, "CLIPImageProcessor")));
   return plan.try_write(folder, from.path, from.tensors, o);
 }
 
 inline result<void> try_write_original(const checkpoint& from, const std::string& to, const convert_options& o) {
   LLAVA_CHECK(try_confirm_original(from, to, o));
   const bool tower_inside = !published_tower(from.description).empty();
+  // A published tower brings the layers that do not run.
+  model_description d = tower_inside ? from.description : as_stored_tower(from);
+  const std::string name = o.model_name.empty() ? name_of_folder(to) : o.model_name;
+  // A GGUF file does not tell LLaMA from Mistral; the program takes its class by the name.
+  if (is_of_gguf(from) && d.text_family == "llama" && name_has(name, "mistral")) d.text_family = "mistral";
+  const types_to_write types(from);
   const tensor_names names = tensor_names::to_write(tensor_spelling::original);
   conversion_plan plan(o.type);
   result<void> added;
-  from.tensors.for_each([&](const std::string& name, const stored_tensor& t) {
-    if (!added || !belongs_to_model(name, from.description) || (!tower_inside && name.rfind("vision.", 0) == 0)) return;
-    added = plan.try_add(t, names.file_name(name));
+  from.tensors.for_each([&](const std::string& own, const stored_tensor& t) {
+    if (!added || !belongs_to_model(own, d) || (!tower_inside && own.rfind("vision.", 0) == 0)) return;
+    added = plan.try_add(t, names.file_name(own), types(own, t));
   });
   LLAVA_CHECK(std::move(added));
 
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(try_copy_words(made, from));
-  LLAVA_CHECK(try_write_json(made, "config.json", written_original_config(from, o, plan.main_type())));
-  if (!tower_inside) LLAVA_CHECK(try_write_tower(made, from, o));
+  LLAVA_CHECK(try_copy_words(made, from, !asks_for_fast_tokenizer(name)));
+  LLAVA_CHECK(try_write_json(made, "config.json", written_original_config(from, d, o, plan.main_type())));
+  if (!tower_inside) LLAVA_CHECK(try_write_tower(made, from, d, o));
   LLAVA_CHECK(plan.try_write(made.folder(), from.path, from.tensors, o));
   return made.try_commit();
 }

@@ -15,14 +15,24 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// The scaling of the rotary embedding; null without one. Not longrope, whose divisors for long sequences are not read.
+/// The scaling of the rotary embedding; null without one. The divisors of longrope are written for sequences of every
+/// length, as a GGUF file means them.
 inline json_value written_rope_scaling(const text_config& c) {
   json_value::object rope;
   const auto put_type = [&](const char* name) { set_member(rope, "type", name), set_member(rope, "rope_type", name); };
   switch (c.scaling) {
     case rope_scaling::none:
-    case rope_scaling::longrope:
       return {};
+    case rope_scaling::longrope: {
+      json_value::array divisors;
+      for (int i = 0; i < c.head_dim / 2; ++i) divisors.push_back(json_of(c.rope_short.of[i]));
+      put_type("longrope");
+      set_member(rope, "short_factor", json_value(divisors));
+      set_member(rope, "long_factor", json_value(std::move(divisors)));
+      set_member(rope, "attention_factor", c.rope_attention);
+      set_member(rope, "original_max_position_embeddings", c.context);
+      break;
+    }
     case rope_scaling::linear:
       put_type("linear");
       break;
@@ -42,7 +52,7 @@ inline json_value written_rope_scaling(const text_config& c) {
       set_member(rope, "attention_factor", c.rope_attention);
       break;
   }
-  set_member(rope, "factor", c.rope_factor);
+  set_member(rope, "factor", c.scaling == rope_scaling::longrope ? 1.f : c.rope_factor);
   if (c.scaling == rope_scaling::llama3 || c.scaling == rope_scaling::yarn)
     set_member(rope, "original_max_position_embeddings", c.rope_original_context);
   return json_value(std::move(rope));

@@ -25,14 +25,15 @@ inline std::string_view gguf_architecture(const model_description& d) {
   return d.text_family == "qwen2" ? "qwen2" : "llama";
 }
 
-/// What GGUF files lack for a language model: the end of "…, which have no "; empty: nothing.
-inline std::string missing_for_text(const model_description& d) {
+/// What GGUF files lack for a language model: the end of "…, which have no "; empty: nothing. `of_gguf`: the divisors of
+/// longrope are those of a GGUF file, for sequences of every length.
+inline std::string missing_for_text(const model_description& d, bool of_gguf) {
   const text_config& c = d.text;
   if (d.decoder != "llama") return text_of("decoder ", d.decoder);
   if (d.text_activation != "silu") return text_of("activation ", d.text_activation, " of the language model");
   if (c.window > 0 && c.window < c.context)
     return text_of("attention window of ", c.window, " tokens for a language model of the family ", d.text_family);
-  if (c.scaling == rope_scaling::longrope) return "longrope without its long factors";
+  if (c.scaling == rope_scaling::longrope && !of_gguf) return "longrope without its long factors";
   if (c.scaling == rope_scaling::llama3 && gguf_architecture(d) != "llama")
     return text_of("llama3 scaling of the rotary embedding for the architecture ", gguf_architecture(d));
   if (c.scaling == rope_scaling::yarn && (!c.rope_truncate || c.rope_beta_fast != 32.f || c.rope_beta_slow != 1.f))
