@@ -58,7 +58,8 @@ inline void check_equal_descriptions(const model_description& a, const model_des
   const vision_config &v = a.vision, &w = b.vision;
   CHECK((v.image == w.image && v.patch == w.patch && v.hidden == w.hidden && v.heads == w.heads));
   CHECK((v.layers == w.layers && v.ffn == w.ffn && v.eps == w.eps && v.select_layer == w.select_layer));
-  CHECK((v.select == w.select && v.class_token == w.class_token));
+  CHECK((v.class_token == w.class_token && v.pre_norm == w.pre_norm && v.patch_bias == w.patch_bias));
+  if (v.class_token) CHECK(v.select == w.select);
   const image_config &i = a.image, &j = b.image;
   CHECK((i.resize == j.resize && i.crop == j.crop && i.filter == j.filter && i.rescale == j.rescale));
   CHECK((std::equal(i.mean, i.mean + 3, j.mean) && std::equal(i.std, i.std + 3, j.std) && i.normalise == j.normalise));
@@ -68,7 +69,7 @@ inline void check_equal_descriptions(const model_description& a, const model_des
   CHECK(a.bos == b.bos);
   CHECK(a.eos == b.eos);
 }
-/// Compares the ids of some texts and of all pairs of a token and its mirror image; `texts_too`: and the texts of the ids.
+/// Compares the ids of some texts and of all pairs of a token and its mirror image; `texts_too`: and the ids' texts.
 inline void check_equal_tokenizers(const tokenizer& a, const tokenizer& b, bool texts_too = true) {
   CHECK((a.size() == b.size() && a.bos() == b.bos() && a.pad() == b.pad()));
   std::vector<std::string> texts{"a</s>USER: <image>\nWhat?  ASSISTANT:",

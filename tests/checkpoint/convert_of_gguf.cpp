@@ -99,7 +99,8 @@ TEST_CASE("llava-hf to GGUF and back: the same bits, description, ids and prompt
 }
 
 TEST_CASE("an original folder that was GGUF becomes the same llava-hf folder as without") {
-  for (const char* name : {"original_folder", "original_anyres", "original_llama3", "original_qwen2"}) {
+  for (const char* name :
+       {"original_folder", "original_anyres", "original_llama3", "original_qwen2", "original_siglip"}) {
     INFO(name);
     const checkpoint from = opened(goldens + name);
     temporary_folder f("original_gguf_hf");
@@ -149,6 +150,7 @@ TEST_CASE("blocks become f16, or the type that is asked for") {
     for (const auto layout : {checkpoint_layout::llava_hf, checkpoint_layout::original, checkpoint_layout::gguf,
                               checkpoint_layout::as_stored})
       for (const bool wide : {false, true}) {
+        if (layout == checkpoint_layout::original && !from.description.vision.class_token) continue;  // refused
         temporary_folder f("blocks");
         convert_options o;
         if (wide) o.type = dtype::float32;
@@ -234,6 +236,8 @@ TEST_CASE("what a GGUF file cannot say is refused by name, and nothing is writte
   for (const auto layout : {checkpoint_layout::llava_hf, checkpoint_layout::original})
     refused(opened(f / "text"), layout, "which has no place for a language model alone");
   refused(opened(f / "llama3"), checkpoint_layout::original, "which has no scaling of the rotary embedding but linear");
+  refused(opened(goldens + "gguf_qwen2"), checkpoint_layout::original,
+          "which has no SigLIP tower without its last layer, which LLaVA-NeXT's program takes away");
   checkpoint biased = opened(f / "clip");
   biased.description.text.qkv_bias = true;
   refused(biased, checkpoint_layout::llava_hf, "which has no such biases for a language model of the family llama");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// try_convert: writes a checkpoint to a new folder, in another layout or in its own. Opt-in: it includes <filesystem>.
-///   as stored   the model's own layout, whole: adapters and deltas merged, a projector with its language model, torch's
-///               files as safetensors, the parts of a split GGUF file as one; weights of bitsandbytes, GPTQ and AWQ, and
-///               ggml's blocks, as floats
+///   as stored   the model's own layout, whole: adapters and deltas merged, a projector with its language model,
+///               torch's files as safetensors, the parts of a split GGUF file as one; weights of bitsandbytes, GPTQ
+///               and AWQ, and ggml's blocks, as floats
 ///   llava-hf    transformers' LlavaForConditionalGeneration and LlavaNextForConditionalGeneration: llava_hf_folder.hpp
 ///   original    LLaVA's own program: original_folder.hpp
 ///   gguf        llama.cpp: gguf_folder.hpp

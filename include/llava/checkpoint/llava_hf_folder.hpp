@@ -5,7 +5,7 @@
 /// the Hugging Face hub. The tables of tokens grow to a multiple of 64 rows if `<image>` needs one, as in transformers'
 /// own conversion. The new rows are the mean of the others: no prompt uses them, and no answer has them.
 ///
-/// Refused by name: what these classes lack (MPT, other projectors, SigLIP, merges of LLaVA-NeXT, …).
+/// Refused by name: what these classes lack (MPT, other projectors, S2, merges of LLaVA-NeXT, …).
 #pragma once
 #include <string>
 #include <string_view>
@@ -57,8 +57,7 @@ inline result<void> try_confirm_source(const checkpoint& from, std::string_view 
   if (const text_config& c = d.text;
       d.text_family == "qwen2" ? !c.qkv_bias || c.o_bias || c.mlp_bias : c.qkv_bias != c.o_bias)
     return cannot_hold(from, target, "such biases for a language model of the family ", d.text_family);
-  if (!d.vision.class_token || !d.vision.pre_norm || d.vision.patch_bias)
-    return cannot_hold(from, target, "SigLIP tower");
+  if (!is_clip(d.vision) && !is_siglip(d.vision)) return cannot_hold(from, target, "tower but CLIP and SigLIP");
   if (d.vision.more_layers.count > 0) return not_converted(from, "features of several layers");
   if (d.vision.scales.count > 0) return cannot_hold(from, target, "S2 tower");
   if (d.has_video) return not_converted(from, "settings of videos");
@@ -79,6 +78,12 @@ inline result<void> try_confirm_llava_hf(const checkpoint& from) {
     return cannot_hold(from, target, "chat template for the conversation ", d.conversation.name);
   return {};
 }
+
+/// Whether transformers' classes select all features of the tower, rather than all but the class token's.
+inline bool selects_all(const vision_config& v) { return !v.class_token || v.select == feature_select::cls_patch; }
+
+/// Whether the tower's head is among the weights.
+inline bool has_head(const checkpoint& from) { return from.tensors.find("vision.head.probe") != nullptr; }
 
 /// The rows of the tables of tokens, with one for `<image>`.
 inline std::int64_t rows_with_image(std::int64_t rows, std::int64_t image_token) {
@@ -104,12 +109,12 @@ inline json_value::object written_llava_hf_config(const checkpoint& from, const 
   set_member(o, "tie_word_embeddings", d.text.tied);
   set_member(o, "torch_dtype", torch_name(type));
   set_member(o, "vision_feature_layer", d.vision.select_layer);
-  set_member(o, "vision_feature_select_strategy", d.vision.select == feature_select::patch ? "default" : "full");
+  set_member(o, "vision_feature_select_strategy", selects_all(d.vision) ? "full" : "default");
   set_member(text, "model_type", d.text_family);
   set_text_members(text, d, vocab);
   set_member(text, "torch_dtype", torch_name(type));
   set_member(o, "text_config", json_value(std::move(text)));
-  set_member(o, "vision_config", json_value(written_vision_config(d)));
+  set_member(o, "vision_config", json_value(written_vision_config(d, has_head(from))));
   return o;
 }
 
@@ -118,15 +123,16 @@ inline result<void> try_write_processor(const new_folder& to, const model_descri
   json_value::object processor;
   set_member(processor, "processor_class", is_next ? "LlavaNextProcessor" : "LlavaProcessor");
   set_member(processor, "image_token", "<image>");
-  set_member(processor, "num_additional_image_tokens", 1);  // the class token
+  set_member(processor, "num_additional_image_tokens", d.vision.class_token ? 1 : 0);
   set_member(processor, "patch_size", d.vision.patch);
-  set_member(processor, "vision_feature_select_strategy",
-             d.vision.select == feature_select::patch ? "default" : "full");
+  set_member(processor, "vision_feature_select_strategy", selects_all(d.vision) ? "full" : "default");
   LLAVA_CHECK(try_write_json(to, "processor_config.json", std::move(processor)));
   const bool pads = !is_next && d.image.shape == aspect::pad;
-  json_value::object images = written_image_processor(d.image, is_next ? "LlavaNextImageProcessor"
-                                                               : pads  ? "LlavaImageProcessor"
-                                                                       : "CLIPImageProcessor");
+  const bool stretches = !d.vision.class_token && d.image.shape == aspect::stretch;
+  json_value::object images = written_image_processor(d.image, is_next     ? "LlavaNextImageProcessor"
+                                                               : pads      ? "LlavaImageProcessor"
+                                                               : stretches ? "SiglipImageProcessor"
+                                                                           : "CLIPImageProcessor");
   if (pads) set_member(images, "do_pad", true);
   if (is_next) set_member(images, canvases_key, written_canvases(d.image.tiling, false));
   LLAVA_CHECK(try_write_json(to, "preprocessor_config.json", std::move(images)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The tokenizer.json of a byte-level BPE model that a GGUF file holds. All its tokens are in the vocabulary, added ones
-/// too, so that each keeps its id.
+/// The tokenizer.json of a byte-level BPE model that a GGUF file holds. All its tokens are in the vocabulary, so that
+/// each keeps its id.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -25,8 +25,8 @@ inline std::string_view gguf_architecture(const model_description& d) {
   return d.text_family == "qwen2" ? "qwen2" : "llama";
 }
 
-/// What GGUF files lack for a language model: the end of "…, which have no "; empty: nothing. `of_gguf`: the divisors of
-/// longrope are those of a GGUF file, for sequences of every length.
+/// What GGUF files lack for a language model: the end of "…, which have no "; empty: nothing. `of_gguf`: the divisors
+/// of longrope are those of a GGUF file, for sequences of every length.
 inline std::string missing_for_text(const model_description& d, bool of_gguf) {
   const text_config& c = d.text;
   if (d.decoder != "llama") return text_of("decoder ", d.decoder);
@@ -63,7 +63,7 @@ inline std::string missing_for_images(const model_description& d) {
 /// What GGUF files lack for a tower, its projector and its images.
 inline std::string missing_for_vision(const model_description& d) {
   const vision_config& v = d.vision;
-  const bool siglip = is_siglip(v), clip = v.class_token && v.pre_norm && !v.patch_bias;
+  const bool siglip = is_siglip(v), clip = is_clip(v);
   if (v.scales.count > 0) return "S2 tower";
   if (!siglip && !clip) return "tower but CLIP and SigLIP";
   if (siglip ? d.vision_activation != "gelu_pytorch_tanh"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The tokenizer.json of a SentencePiece model: the fast tokenizer to which transformers converts a LlamaTokenizer. Releases of transformers differ in that conversion (4.57 puts a space in front of a text,
-/// 5.23 does not, where the folder is of LLaVA), so a folder should not leave it to them.
+/// The tokenizer.json of a SentencePiece model: the fast tokenizer to which transformers converts a LlamaTokenizer.
+/// Releases of transformers differ in that conversion (4.57 puts a space in front of a text, 5.23 does not, where the
+/// folder is of LLaVA), so a folder should not leave it to them.
 ///
 /// A merge of the JSON form is a pair of pieces that form a piece. The pairs are in the order of their pieces' scores;
 /// of equal scores, the one with the longer left part comes first, as in transformers.

@@ -3,12 +3,12 @@
 ///   SentencePiece       tokenizer.model, which is what such a file holds, and the tokenizer.json to which transformers
 ///                       converts it
 ///   byte-level BPE      tokenizer.json
-/// and tokenizer_config.json, with the named and the added tokens. A token that ends an answer has a name there only if it
-/// is an added one, because a name makes it special. Some texts are encoded with the written files and compared; a
+/// and tokenizer_config.json, with the named and the added tokens. A token that ends an answer has a name there only if
+/// it is an added one, because a name makes it special. Some texts are encoded with the written files and compared; a
 /// tokenizer that they cannot express is refused.
 ///
-/// Python's class puts a ▁ in front of every text, and transformers' fast one only of a text without a space there. So a
-/// text that begins with a space has one ▁ fewer in a folder of transformers' layout, as after their own conversion.
+/// Python's class puts a ▁ in front of every text, and transformers' fast one only of a text without a space there.
+/// So a text that begins with a space has one ▁ fewer in transformers' layout, as after their own conversion.
 #pragma once
 #include <algorithm>
 #include <string>
