@@ -50,12 +50,7 @@ void check_equal_folders(const checkpoint& made, const checkpoint& expected) {
   d.vision.layers = w.layers, d.vision.select_layer = w.select_layer;
   if (e.text_family == "mistral") d.text_family = e.text_family;  // by the folder's name
   d.bos = expected.tokenizer.bos(), d.eos = e.eos;
-  if (d.text.scaling == rope_scaling::llama3) {  // its divisors are in rope_freqs.weight
-    const std::vector<float> f = rope_frequencies(d.text), g = rope_frequencies(e.text);
-    REQUIRE(f.size() == g.size());
-    for (std::size_t i = 0; i < f.size(); ++i) CHECK(std::fabs(g[i] - f[i]) <= 1e-6f * f[i]);
-    d.text.scaling = e.text.scaling, d.text.rope_factor = e.text.rope_factor;
-  }
+  CHECK(rope_frequencies(d.text) == rope_frequencies(e.text));
   check_equal_descriptions(d, e);
   CHECK((d.image_token == e.image_token && d.prompt == e.prompt && d.spelling == e.spelling));
   CHECK((d.longest_prompt == e.longest_prompt && d.image.pillow == e.image.pillow && d.image.tiling == e.image.tiling));
@@ -95,6 +90,30 @@ TEST_CASE("llava-hf to GGUF and back: the same bits, description, ids and prompt
     REQUIRE(vision);
     CHECK(*vision->find("num_hidden_layers")->integer() == from.description.vision.layers_run());
     CHECK(*config->value().find("vision_feature_layer")->integer() == -1);
+  }
+}
+
+TEST_CASE("divisors of the rotary embedding are llama3 scaling, or longrope for sequences of every length") {
+  temporary_folder f("divisors"), g("divisors_other");
+  g.copy(goldens + "clip_llama3_new_names");
+  for (const char* high : {"4.0", "3.0"}) {
+    INFO(high);
+    const std::string config = g.read("config.json"), key = "\"high_freq_factor\": ";
+    const std::size_t at = config.find(key) + key.size(), end = config.find_first_of(",\n}", at);
+    g.write("config.json", config.substr(0, at) + high + config.substr(end));
+    const checkpoint from = opened(g.path.string());
+    REQUIRE(from.description.text.scaling == rope_scaling::llama3);
+    convert(from, f / (std::string(high) + "/gguf"), checkpoint_layout::gguf);
+    convert(opened(f / (std::string(high) + "/gguf")), f / (std::string(high) + "/hf"), checkpoint_layout::llava_hf);
+    const text_config a = from.description.text, b = opened(f / (std::string(high) + "/hf")).description.text;
+    const bool is_usual = high[0] == '4';
+    CHECK(b.scaling == (is_usual ? rope_scaling::llama3 : rope_scaling::longrope));
+    CHECK((b.context == a.context && (!is_usual || b.rope_original_context == a.rope_original_context)));
+    const std::vector<float> expected = rope_frequencies(a), found = rope_frequencies(b);
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) CHECK(std::fabs(found[i] - expected[i]) <= 1e-6f * expected[i]);
+    const std::string written = f.read(std::string(high) + "/hf/config.json");
+    CHECK((written.find("long_factor") != std::string::npos) == !is_usual);
   }
 }
 

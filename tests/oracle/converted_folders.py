@@ -155,7 +155,8 @@ def from_original(llava, work):
 @torch.no_grad()
 def from_gguf(llava, work):
     """Folders that became GGUF files, and GGUF files of blocks, written as llava-hf."""
-    sources = {**HF, "siglip_last_layer": SIGLIP["siglip_last_layer"], **{n: work / f"{n}-hf" for n in ORIGINAL}}
+    others = {n: GOLDENS / n for n in ("siglip_last_layer", "clip_llama3_new_names")}
+    sources = {**HF, **others, **{n: work / f"{n}-hf" for n in ORIGINAL}}
     for name, folder in sources.items():
         between, to = work / f"{name}-gguf", work / f"{name}-of-gguf"
         run(llava, "convert", GOLDENS / name if name in ORIGINAL else folder, "--to", "gguf", "-o", between)
@@ -168,6 +169,19 @@ def from_gguf(llava, work):
         logits = a(**inputs).logits[0]
         assert torch.equal(logits, b(**inputs).logits[0]), name
         print(f"{name}: transformers' logits are equal after GGUF, {tuple(logits.shape)}, and no key is missing")
+    # Frequencies that no scaling of Meta's makes become longrope: the same logits, but for a rounding of each divisor.
+    odd, name = work / "odd-llama3", "clip_llama3_new_names"
+    shutil.copytree(GOLDENS / name, odd, ignore=shutil.ignore_patterns("golden*"))
+    config = json.loads((odd / "config.json").read_text())
+    config["text_config"]["rope_parameters"]["high_freq_factor"] = 3.0
+    (odd / "config.json").write_text(json.dumps(config))
+    run(llava, "convert", odd, "--to", "gguf", "-o", work / "odd-gguf")
+    run(llava, "convert", work / "odd-gguf", "--to", "llava-hf", "-o", work / "odd-of-gguf")
+    inputs = inputs_of(work / "odd-of-gguf", picture(name))
+    a, b = (opened(f)(**inputs).logits[0] for f in (odd, work / "odd-of-gguf"))
+    error = float((a - b).abs().max() / a.abs().max())
+    print(f"odd-llama3: transformers' logits after GGUF, as longrope: {error:.1e} of the largest")
+    assert error < 1e-5, error
     for name, case in BLOCKS.items():
         to = work / f"{name}-hf"
         run(llava, "convert", GOLDENS / name, "--to", "llava-hf", "--dtype", "f32", "-o", to)

@@ -18,6 +18,7 @@
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/written_chat_template.hpp>
 #include <llava/checkpoint/written_configs.hpp>
+#include <llava/checkpoint/written_gguf_keys.hpp>
 #include <llava/checkpoint/written_tokenizer_json.hpp>
 
 LLAVA_BEGIN
@@ -154,7 +155,8 @@ inline result<void> try_add_last_norm(conversion_plan& plan, const checkpoint& f
 
 inline result<void> try_write_llava_hf(const checkpoint& from, const std::string& to, const convert_options& o) {
   LLAVA_CHECK(try_confirm_llava_hf(from));
-  const model_description d = as_stored_tower(from);
+  model_description d = as_stored_tower(from);
+  d.text = with_llama3(d.text);
   const auto known = from.tokenizer.find("<image>");
   const auto image_token = known ? *known : static_cast<std::int32_t>(from.tokenizer.size());
   const std::int64_t rows = rows_with_image(d.text.vocab, image_token);

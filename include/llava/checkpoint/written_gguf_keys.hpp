@@ -5,6 +5,7 @@
 /// llama.cpp reads the files too, so a model is refused that it would compute wrongly in silence: it knows no window
 /// for these architectures, and no projector but Linear, GELU, Linear.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -91,6 +92,24 @@ inline std::vector<float> written_rope_divisors(const text_config& c) {
     divisors.push_back(static_cast<float>(1.0 / ((1.0 - share) / factor + share)));
   }
   return divisors;
+}
+
+/// The configuration with llama3 scaling instead of the divisors that it makes, if it makes them: with the frequencies
+/// 1 and 4 of Meta's models, and an original context that is a power of two. Otherwise `c`.
+inline text_config with_llama3(const text_config& c) {
+  if (c.scaling != rope_scaling::longrope || c.head_dim < 2) return c;
+  const float* const given = c.rope_short.of;
+  text_config found = c;
+  found.scaling = rope_scaling::llama3;
+  found.rope_factor = *std::max_element(given, given + c.head_dim / 2);
+  found.rope_low_frequency = 1.f, found.rope_high_frequency = 4.f;
+  for (int context = 16; context <= 1 << 24; context *= 2) {
+    found.rope_original_context = context;
+    const std::vector<float> made = written_rope_divisors(found);
+    const auto is_near = [](float a, float b) { return std::fabs(a - b) <= 1e-6f * b; };
+    if (found.rope_factor > 1.f && std::equal(made.begin(), made.end(), given, is_near)) return found;
+  }
+  return c;
 }
 
 inline void set_gguf_rope(gguf_new_keys& keys, const std::string& prefix, const text_config& c) {
