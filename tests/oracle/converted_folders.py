@@ -14,8 +14,8 @@ transformers  llava-hf folders, written as original ones and back: no key is mis
               template are LLaVA's. GGUF files, written as llava-hf: no key is missing or unexpected; the logits are
               those of the folder that became GGUF, bit for bit, or, from blocks and with --dtype f32, of the golden.
 torch         an extracted projector, read by torch.load(weights_only=True).
---program     the original folders that the first call wrote: logits within 1e-4 of transformers'. A delta: the tensors
-              that make_delta writes, bit for bit.
+--program     the original folders that the first call wrote, of folders and of GGUF files: logits within 1e-4 of
+              transformers'. A delta: the tensors that make_delta writes, bit for bit.
 """
 import argparse
 import json
@@ -169,6 +169,8 @@ def from_gguf(llava, work):
         logits = a(**inputs).logits[0]
         assert torch.equal(logits, b(**inputs).logits[0]), name
         print(f"{name}: transformers' logits are equal after GGUF, {tuple(logits.shape)}, and no key is missing")
+    for name in HF:
+        run(llava, "convert", work / f"{name}-gguf", "--to", "original", "-o", work / f"llava-v1.5-{name}-of-gguf")
     # Frequencies that no scaling of Meta's makes become longrope: the same logits, but for a rounding of each divisor.
     odd, name = work / "odd-llama3", "clip_llama3_new_names"
     shutil.copytree(GOLDENS / name, odd, ignore=shutil.ignore_patterns("golden*"))
@@ -213,10 +215,9 @@ def by_program(llava, work):
     from llava.mm_utils import get_model_name_from_path
     from llava.model.builder import load_pretrained_model
     hold_on_cpu()
-    for name in HF:  # not SigLIP, for which LLaVA-NeXT's program takes no folder
-        if name == "clip_qwen2":
-            continue  # LLaVA-NeXT's program has this class
-        folder, saved = work / f"llava-v1.5-{name}", np.load(work / f"{name}.npz")
+    # LLaVA-NeXT's program has the class of clip_qwen2, and takes no folder for SigLIP.
+    for name, of in ((n, of) for n in HF if n != "clip_qwen2" for of in ("", "-of-gguf")):
+        folder, saved = work / f"llava-v1.5-{name}{of}", np.load(work / f"{name}.npz")
         os.chdir(folder)
         tokenizer, model, _, _ = load_pretrained_model(str(folder), None, get_model_name_from_path(str(folder)),
                                                        device_map="cpu", device="cpu")
@@ -229,7 +230,7 @@ def by_program(llava, work):
         expected = torch.tensor(saved["logits"])[:, :logits.shape[1]]
         assert logits.shape[0] == expected.shape[0], (logits.shape, expected.shape)
         error = float((logits - expected).abs().max() / expected.abs().max())
-        print(f"{name}: LLaVA's program against transformers: {error:.1e} of the largest logit, {tuple(logits.shape)}")
+        print(f"{name}{of}: LLaVA's program against transformers: {error:.1e} of the largest logit, {tuple(logits.shape)}")
         assert error < 1e-4, error
 
 
