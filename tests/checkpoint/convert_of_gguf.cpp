@@ -257,6 +257,11 @@ TEST_CASE("what a GGUF file cannot say is refused by name, and nothing is writte
   refused(opened(f / "llama3"), checkpoint_layout::original, "which has no scaling of the rotary embedding but linear");
   refused(opened(goldens + "gguf_qwen2"), checkpoint_layout::original,
           "which has no SigLIP tower without its last layer, which LLaVA-NeXT's program takes away");
+  checkpoint changed = opened(f / "clip");
+  changed.description.conversation.own.text = "{{ messages[0].content }}";
+  refused(changed, checkpoint_layout::llava_hf, "which has no chat template that takes texts alone, and no images");
+  changed.description.image_token = 5;
+  refused(changed, checkpoint_layout::llava_hf, "which has no token for images but <image>");
   checkpoint biased = opened(f / "clip");
   biased.description.text.qkv_bias = true;
   refused(biased, checkpoint_layout::llava_hf, "which has no such biases for a language model of the family llama");

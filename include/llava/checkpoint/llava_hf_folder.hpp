@@ -75,7 +75,12 @@ inline result<void> try_confirm_llava_hf(const checkpoint& from) {
   if (t.count > 0 && (t.merge != tile_merge::unpad || !t.whole_image || t.shrinks_to > 0))
     return cannot_hold(from, target, "merge of tiles but spatial_unpad, with the whole image and without a limit");
   if (d.image_start_end) return cannot_hold(from, target, "<im_start> and <im_end> around its images");
-  if (d.conversation.own.text.empty() && !written_chat_template(d.conversation.name))
+  if (d.prompt == prompt_rule::processor && from.tokenizer.piece(d.image_token) != "<image>")
+    return cannot_hold(from, target, "token for images but <image>");
+  const std::string& own = d.conversation.own.text;
+  if (!own.empty() && own.find("type") == std::string::npos)  // the parts of a turn are told apart by their types
+    return cannot_hold(from, target, "chat template that takes texts alone, and no images");
+  if (own.empty() && !written_chat_template(d.conversation.name))
     return cannot_hold(from, target, "chat template for the conversation ", d.conversation.name);
   return {};
 }
