@@ -230,7 +230,8 @@ def by_program(llava, work):
         expected = torch.tensor(saved["logits"])[:, :logits.shape[1]]
         assert logits.shape[0] == expected.shape[0], (logits.shape, expected.shape)
         error = float((logits - expected).abs().max() / expected.abs().max())
-        print(f"{name}{of}: LLaVA's program against transformers: {error:.1e} of the largest logit, {tuple(logits.shape)}")
+        print(f"{name}{of}: LLaVA's program against transformers: {error:.1e} of the largest logit, "
+              f"{tuple(logits.shape)}")
         assert error < 1e-4, error
 
 
