@@ -58,7 +58,8 @@ inline void check_equal_descriptions(const model_description& a, const model_des
   const vision_config &v = a.vision, &w = b.vision;
   CHECK((v.image == w.image && v.patch == w.patch && v.hidden == w.hidden && v.heads == w.heads));
   CHECK((v.layers == w.layers && v.ffn == w.ffn && v.eps == w.eps && v.select_layer == w.select_layer));
-  CHECK((v.select == w.select && v.class_token == w.class_token));
+  CHECK((v.class_token == w.class_token && v.pre_norm == w.pre_norm && v.patch_bias == w.patch_bias));
+  if (v.class_token) CHECK(v.select == w.select);
   const image_config &i = a.image, &j = b.image;
   CHECK((i.resize == j.resize && i.crop == j.crop && i.filter == j.filter && i.rescale == j.rescale));
   CHECK((std::equal(i.mean, i.mean + 3, j.mean) && std::equal(i.std, i.std + 3, j.std) && i.normalise == j.normalise));
@@ -67,6 +68,29 @@ inline void check_equal_descriptions(const model_description& a, const model_des
   if (i.tiling.count == 0) CHECK(i.shape == j.shape);
   CHECK(a.bos == b.bos);
   CHECK(a.eos == b.eos);
+}
+/// Compares the ids of some texts and of all pairs of a token and its mirror image; `texts_too`: and the ids' texts.
+inline void check_equal_tokenizers(const tokenizer& a, const tokenizer& b, bool texts_too = true) {
+  CHECK((a.size() == b.size() && a.bos() == b.bos() && a.pad() == b.pad()));
+  std::vector<std::string> texts{"a</s>USER: <image>\nWhat?  ASSISTANT:",
+                                 "<|im_start|>user\n12345 I'm<|im_end|>",
+                                 "\t\r\n",
+                                 "<s>x",
+                                 "\xff\xfe",
+                                 "e\u0301 ünï 🦙",
+                                 "a<image>b<pad>c"};
+  for (std::int32_t id = 0; id < static_cast<std::int32_t>(a.size()); ++id) {
+    CHECK(a.piece(id) == b.piece(id));
+    CHECK(a.is_special(id) == b.is_special(id));
+    texts.push_back(a.piece(id) + " " + a.piece(static_cast<std::int32_t>(a.size()) - 1 - id));
+  }
+  std::size_t different = 0;
+  for (const std::string& text : texts) {
+    const std::vector<std::int32_t> ids = a.encode(text);
+    different += ids != b.encode(text);
+    if (texts_too) different += a.decode(ids) != b.decode(ids) || a.decode(ids, false) != b.decode(ids, false);
+  }
+  CHECK(different == 0);
 }
 
 }  // namespace conversions

@@ -51,9 +51,6 @@ llava::result<std::vector<llava::image>> try_read_images(const std::optional<std
 /// Reads a video: a folder of frames, and what else this build reads (docs/video.md).
 llava::result<llava::video> try_read_any_video(const std::string& path, const llava::frame_request& wanted);
 
-/// Prints what the published model of this name is, and what it needs. Returns false if there is none.
-bool print_published(std::string_view name);
-
 /// Prints and flushes text; gives up if that fails.
 void print(std::string_view text);
 

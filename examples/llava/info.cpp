@@ -1,76 +1,186 @@
 // SPDX-License-Identifier: Apache-2.0
 /// llava info: says what a model's files state, or, without files, what a published model is and needs.
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/checkpoint/conversion.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
 #include <llava/models/published.hpp>
 
+#include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <utility>
 
 #include "command.hpp"
+#include "facts.hpp"
 
 namespace {
+
+using llava::text_of;
+using object = facts::object;
 
 struct info_options {
   std::string name, base;
   llava::gguf_options gguf;
+  bool json = false;
 };
 
-void say(std::string_view what, const std::string& value) {
-  std::printf("%-13s %s\n", llava::text_of(what, ":").c_str(), value.c_str());
+/// What the path is.
+std::string form_of(const llava::checkpoint& c) {
+  const llava::model_description& d = c.description;
+  if (llava::detail::is_of_gguf(c)) return d.has_vision ? "GGUF, with an mmproj" : "GGUF, a language model alone";
+  if (!c.base.empty()) return "an adapter or a projector over its base";
+  if (!d.has_vision) return "folder of a language model alone";
+  return d.spelling == llava::tensor_spelling::llava_hf ? "folder in transformers' layout (llava-hf)"
+                                                        : "folder in LLaVA's own layout (original)";
 }
 
-void say_checkpoint(const llava::checkpoint& c) {
+/// The terms that the model's card states, if it is a published one; those that its files state.
+void add_licence(const llava::checkpoint& c, facts& to) {
+  object licence;
+  std::string said;
+  if (const llava::published_model* m = llava::find_published(c.description.model_name)) {
+    to.add("published as", std::string(m->name));
+    to.add("type", m->type.empty() ? "llava::any" : text_of("llava::", m->type));
+    said = m->licence;
+    set_member(licence, "of_name", m->licence);
+  }
+  std::string stated, files;
+  llava::json_value::array list;
+  if (llava::detail::is_of_gguf(c))
+    if (const auto file = llava::detail::gguf_part::try_open(c.path))
+      if (file->keys().read("general.license", stated) && !stated.empty()) {
+        set_member(licence, "of_key", llava::valid_utf8(stated));
+        said += text_of(said.empty() ? "" : "; ", "general.license is ", llava::detail::shown(stated));
+      }
+  const std::string folder =
+      llava::detail::is_of_gguf(c) ? llava::detail::folder_of_file(c.path) : llava::detail::words_folder(c);
+  auto names = llava::detail::try_names_in(folder);
+  if (names) std::sort(names->begin(), names->end());
+  for (const std::string& name : names ? *names : std::vector<std::string>())
+    if (llava::detail::is_licence_file(name)) {
+      list.push_back(llava::json_of(llava::valid_utf8(name)));
+      files += text_of(files.empty() ? "" : ", ", llava::detail::shown(name));
+    }
+  if (!files.empty()) said += text_of(said.empty() ? "" : "; ", "see ", files);
+  set_member(licence, "files", llava::json_value(std::move(list)));
+  to.add("licence", said.empty() ? "not stated; see where the model was published" : said,
+         llava::json_value(std::move(licence)));
+}
+
+void add_parts(const llava::checkpoint& c, facts& to) {
   const llava::model_description& d = c.description;
-  say("folder", c.path);
-  if (!c.base.empty()) say("base", c.base);
-  if (const llava::published_model* m = llava::find_published(d.model_name)) {
-    say("published as", std::string(m->name));
-    say("type", m->type.empty() ? "llava::any" : llava::text_of("llava::", m->type));
-    say("licence", std::string(m->licence));
-  }
-  say("decoder", llava::text_of(d.decoder, ", ", d.text.layers, " layers of ", d.text.hidden, ", ", d.text.heads,
-                                " heads, ", d.text.kv_heads, " of them with keys, context ", d.text.context));
+  const llava::text_config& t = d.text;
+  object decoder, tower, projector, conversation;
+  set_member(decoder, "name", d.decoder);
+  set_member(decoder, "family", d.text_family);
+  for (const auto& [key, n] : {std::pair("layers", t.layers),
+                               {"width", t.hidden},
+                               {"heads", t.heads},
+                               {"heads_with_keys", t.kv_heads},
+                               {"context", t.context},
+                               {"rows", t.vocab}})
+    set_member(decoder, key, n);
+  to.add(
+      "decoder",
+      text_of(d.decoder, ", ", t.layers, " layers of ", t.hidden, ", ", t.heads, " heads, ", t.kv_heads,
+              " of them with keys, context ", t.context, ", family ", d.text_family, ", ", t.vocab, " rows of tokens"),
+      llava::json_value(std::move(decoder)));
   if (d.has_vision) {
-    say("tower", llava::text_of(d.vision.layers_run(), " of ", d.vision.layers, " layers of ", d.vision.hidden, ", ",
-                                d.vision.input(), " pixels, ", d.vision.features(), " features"));
-    say("projector", d.projector_type);
+    const llava::vision_config& v = d.vision;
+    for (const auto& [key, n] : {std::pair("layers_run", v.layers_run()),
+                                 {"layers", v.layers},
+                                 {"width", v.hidden},
+                                 {"pixels", v.input()},
+                                 {"features", v.features()}})
+      set_member(tower, key, n);
+    to.add("tower",
+           text_of(v.layers_run(), " of ", v.layers, " layers of ", v.hidden, ", ", v.input(), " pixels, ",
+                   v.features(), " features"),
+           llava::json_value(std::move(tower)));
+    to.add("projector", d.projector_type);
+    to.add("resolution", d.image.tiling.count > 0 ? text_of("any, ", d.image.tiling.count, " canvases") : "one square",
+           d.image.tiling.count);
+    to.add("videos", d.has_video ? "yes" : "no", d.has_video);
   } else {
-    say("tower", "none: a model of text");
+    to.add("tower", "none: a model of text", llava::json_value());
   }
-  say("tokens", std::to_string(c.tokenizer.size()));
-  say("conversation", llava::text_of(d.conversation.name.empty() ? "the model type's" : d.conversation.name, " (",
-                                     d.conversation.reason, ")"));
-  std::map<std::string, std::uint64_t> bytes, computed;                   // computed: number of tensors
-  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> as_f16;  // bytes stored, bytes in memory
+  to.add("tokens", std::to_string(c.tokenizer.size()), static_cast<std::int64_t>(c.tokenizer.size()));
+  const llava::conversation_choice& choice = d.conversation;
+  const std::string name = choice.name.empty() ? "the model type's" : choice.name;
+  set_member(conversation, "name", name);
+  set_member(conversation, "reason", llava::valid_utf8(choice.reason));
+  set_member(conversation, "guessed", choice.guessed);
+  to.add("conversation", text_of(name, " (", choice.reason, ")"), llava::json_value(std::move(conversation)));
+}
+
+/// The sizes of the weights, by the types in which the files have them.
+void add_weights(const llava::checkpoint& c, facts& to) {
+  struct size {
+    std::uint64_t tensors = 0, bytes = 0, as_f16 = 0;
+  };
+  std::map<std::string, size> kept, opened, plain, computed;
+  const bool tied = c.description.text.tied;
+  std::uint64_t all = 0;
+  const auto add_size = [](size& s, std::uint64_t bytes, const llava::stored_tensor& t) {
+    std::uint64_t values = static_cast<std::uint64_t>(t.columns());
+    if (!t.dims.empty()) values *= t.dims[0];
+    ++s.tensors, s.bytes += bytes, s.as_f16 += 2 * values;
+  };
   c.tensors.for_each([&](const std::string& name, const llava::stored_tensor& t) {
     const bool is_table = name == "text.embed_tokens.weight", keeps = t.rows && !t.rows->coded_as().empty();
-    if (!t.stored_type.empty() && keeps && (!is_table || d.text.tied))
-      bytes[llava::text_of(t.stored_type, ", kept in format ggml")] += t.stored_bytes;
-    if (!t.packed_as.empty() || (!t.stored_type.empty() && (!keeps || is_table))) {
-      auto& [stored, opened] = as_f16[std::string(t.packed_as.empty() ? t.stored_type : t.packed_as)];
-      stored += t.stored_bytes;
-      opened += 2 * t.dims[0] * static_cast<std::uint64_t>(t.columns());
-    }
+    all += t.rows ? t.stored_bytes : t.bytes.size();
+    if (!t.stored_type.empty() && keeps && (!is_table || tied))
+      add_size(kept[std::string(t.stored_type)], t.stored_bytes, t);
+    if (!t.packed_as.empty() || (!t.stored_type.empty() && (!keeps || is_table)))
+      add_size(opened[std::string(t.packed_as.empty() ? t.stored_type : t.packed_as)], t.stored_bytes, t);
     if (!t.stored_type.empty() || !t.packed_as.empty()) return;
     if (t.rows)
-      ++computed[std::string(t.rows->coded_as().empty() ? name_of(t.type) : t.rows->coded_as())];
+      add_size(computed[std::string(t.rows->coded_as().empty() ? name_of(t.type) : t.rows->coded_as())], 0, t);
     else
-      bytes[t.format.empty() ? std::string(name_of(t.type)) : t.format] += t.bytes.size();
+      add_size(plain[t.format.empty() ? std::string(name_of(t.type)) : t.format], t.bytes.size(), t);
   });
-  for (const auto& [type, count] : bytes) say("weights", llava::text_of(count, " bytes of ", type));
-  for (const auto& [type, sizes] : as_f16)
-    say("weights", llava::text_of(sizes.first, " bytes of ", type, ", opened as ", sizes.second, " bytes of f16"));
-  for (const auto& [type, count] : computed)
-    say("weights", llava::text_of(count, " tensors of ", type, ", computed while they are read"));
+  const auto say = [&](const std::map<std::string, size>& sizes, const char* how, auto&& text) {
+    for (const auto& [type, s] : sizes) {
+      object o;
+      set_member(o, "type", type);
+      set_member(o, "how", how);
+      set_member(o, "tensors", bytes_in_json(s.tensors));
+      set_member(o, "bytes", bytes_in_json(s.bytes));
+      set_member(o, "bytes_in_f16", bytes_in_json(s.as_f16));
+      to.add_to("weights", text(type, s), std::move(o));
+    }
+  };
+  to.add("stored", text_of(all, " bytes of weights"), bytes_in_json(all));
+  say(plain, "stored", [](const std::string& type, const size& s) { return text_of(s.bytes, " bytes of ", type); });
+  say(kept, "kept", [](const std::string& type, const size& s) {
+    return text_of(s.bytes, " bytes of ", type, ", kept in format ggml");
+  });
+  say(opened, "opened as f16", [](const std::string& type, const size& s) {
+    return text_of(s.bytes, " bytes of ", type, ", opened as ", s.as_f16, " bytes of f16");
+  });
+  say(computed, "computed", [](const std::string& type, const size& s) {
+    return text_of(s.tensors, " tensors of ", type, ", computed while they are read");
+  });
+}
+
+facts facts_of(const llava::checkpoint& c) {
+  facts f;
+  f.add("folder", c.path);
+  f.add("form", form_of(c));
+  if (!c.base.empty()) f.add("base", c.base);
+  add_licence(c, f);
+  add_parts(c, f);
+  add_weights(c, f);
+  add_memory(c, f);
+  return f;
 }
 
 void info(const info_options& o) {
-  if (o.base.empty() && !llava::try_resolve_model_folder(o.name) && print_published(o.name)) return;
-  say_checkpoint(value_or_give_up(llava::try_open_checkpoint(o.name, o.base, o.gguf)));
+  std::optional<facts> found;
+  if (o.base.empty() && !llava::try_resolve_model_folder(o.name)) found = published_facts(o.name);
+  if (!found) found = facts_of(value_or_give_up(llava::try_open_checkpoint(o.name, o.base, o.gguf)));
+  print(o.json ? found->json() : found->text());
 }
 
 }  // namespace
@@ -85,5 +195,6 @@ void add_info(CLI::App& app) {
       ->required();
   command.add_option("--model-base", o->base, "The model under an adapter, a projector alone or a delta");
   command.add_option("--mmproj", o->gguf.mmproj, "GGUF file of the vision tower; default: the one beside the model");
+  command.add_flag("--json", o->json, "Print one JSON object instead of text");
   command.callback([o] { info(*o); });
 }

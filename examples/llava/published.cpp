@@ -3,24 +3,22 @@
 
 #include <llava/text/conversation.hpp>
 
-#include <cstdio>
-
 #include "command.hpp"
+#include "facts.hpp"
 
-bool print_published(std::string_view name) {
+std::optional<facts> published_facts(std::string_view name) {
   const llava::published_model* m = llava::find_published(name);
-  if (!m) return false;
-  const auto line = [](const char* what, std::string_view value, std::string_view more = "") {
-    std::printf("%-13s %.*s%.*s\n", what, static_cast<int>(value.size()), value.data(), static_cast<int>(more.size()),
-                more.data());
-  };
-  line("name:", m->name);
-  line("files:", "neither in a folder nor in the Hugging Face cache");
-  line("form:", name_of(m->form));
-  line("type:", "llava::", m->type.empty() ? "any" : m->type);
-  line("base:", m->base, m->form == llava::published_form::model ? "" : ", to be given with --model-base");
-  line("tower:", m->tower.empty() ? "in its files" : m->tower);
-  line("conversation:", llava::conversation_of_model(m->name));
-  line("licence:", m->licence);
-  return true;
+  if (!m) return {};
+  facts f;
+  f.add("name", std::string(m->name));
+  f.add("files", "neither in a folder nor in the Hugging Face cache", llava::json_value());
+  f.add("form", std::string(name_of(m->form)));
+  f.add("type", llava::text_of("llava::", m->type.empty() ? "any" : m->type));
+  const bool is_given = m->form != llava::published_form::model;
+  f.add("base", llava::text_of(m->base, is_given ? ", to be given with --model-base" : ""), m->base);
+  f.add("tower", std::string(m->tower.empty() ? "in its files" : m->tower),
+        m->tower.empty() ? llava::json_value() : llava::json_of(m->tower));
+  f.add("conversation", std::string(llava::conversation_of_model(m->name)));
+  f.add("licence", std::string(m->licence));
+  return f;
 }

@@ -69,6 +69,54 @@ TEST_CASE("llava-hf to original and back: the same bytes, description, tokenizer
   }
 }
 
+TEST_CASE("SigLIP: original to llava-hf, and llava-hf to original and back") {
+  const checkpoint from = opened(goldens + "original_siglip");
+  temporary_folder f("siglip");
+  convert(from, f / "hf", checkpoint_layout::llava_hf);
+  const checkpoint hf = opened(f / "hf");
+  model_description d = from.description;
+  d.text.vocab = hf.description.text.vocab;  // with <image>
+  check_equal_descriptions(d, hf.description);
+  for (const auto& [name, t] : tensors_of(from))
+    if (name.rfind("text.", 0) != 0) {
+      INFO(name);
+      REQUIRE(hf.tensors.find(name));
+      CHECK(std::ranges::equal(hf.tensors.find(name)->bytes, t->bytes));
+    }
+  const checkpoint mistral = opened(goldens + "siglip_mistral");
+  convert(mistral, f / "llava-v1.5-there", checkpoint_layout::original);
+  const checkpoint there = opened(f / "llava-v1.5-there");
+  check_equal_descriptions(mistral.description, there.description);
+  check_equal_tensors(mistral, there);
+  CHECK(std::filesystem::exists(f / "llava-v1.5-there/siglip_tower/model.safetensors"));
+  convert(there, f / "back", checkpoint_layout::llava_hf);
+  check_equal_descriptions(mistral.description, opened(f / "back").description);
+  check_equal_tensors(mistral, opened(f / "back"));
+  CHECK(opened(f / "back").description.image_token == mistral.description.image_token);
+}
+
+TEST_CASE("a folder that names Google's SigLIP and holds its weights needs no other folder") {
+  temporary_folder f("siglip_named");
+  f.copy(goldens + "original_siglip");
+  f.write("config.json", replaced(f.read("config.json"), "\"mm_vision_tower\": \"tower\"",
+                                  "\"mm_vision_tower\": \"google/siglip-so400m-patch14-384\""));
+  CHECK_FALSE(try_describe_model(f.path.string()));  // not inside
+  f.write("config.json",
+          replaced(f.read("config.json"), "\"unfreeze_mm_vision_tower\": false", "\"unfreeze_mm_vision_tower\": true"));
+  const auto d = try_describe_model(f.path.string());
+  REQUIRE(d);
+  const vision_config& v = d->vision;
+  CHECK((v.hidden == 1152 && v.layers == 27 && v.layers_run() == 26 && v.heads == 16 && v.ffn == 4304));
+  CHECK((v.image == 384 && v.patch == 14 && v.eps == 1e-6f && v.features() == 729 && !v.class_token));
+  CHECK((d->vision_activation == "gelu_pytorch_tanh" && d->image.mean[0] == 0.5 && d->vision_folder.empty()));
+  CHECK(detail::published_tower(*d) == "google/siglip-so400m-patch14-384");
+  model_description kept = *d;  // as in llava-hf's uploads: the layers that run and no others
+  kept.vision.layers = 26, kept.vision.select_layer = -1;
+  CHECK(detail::published_tower(kept) == "google/siglip-so400m-patch14-384");
+  kept.vision.select_layer = -2;
+  CHECK(detail::published_tower(kept).empty());
+}
+
 TEST_CASE("the names are those of the target's own program") {
   temporary_folder f("names");
   convert(opened(goldens + "original_folder"), f / "hf", checkpoint_layout::llava_hf);

@@ -57,30 +57,6 @@ model_description as_in_gguf(const checkpoint& from, const model_description& re
   return expected;
 }
 
-/// Compares ids and texts of some texts and of all pairs of a token and its mirror image.
-void check_equal_tokenizers(const tokenizer& a, const tokenizer& b) {
-  CHECK((a.size() == b.size() && a.bos() == b.bos() && a.pad() == b.pad()));
-  std::vector<std::string> texts{"a</s>USER: <image>\nWhat?  ASSISTANT:",
-                                 "<|im_start|>user\n12345 I'm<|im_end|>",
-                                 "\t\r\n",
-                                 "<s>x",
-                                 "\xff\xfe",
-                                 "e\u0301 ünï 🦙",
-                                 "a<image>b<pad>c"};
-  for (std::int32_t id = 0; id < static_cast<std::int32_t>(a.size()); ++id) {
-    CHECK(a.piece(id) == b.piece(id));
-    CHECK(a.is_special(id) == b.is_special(id));
-    texts.push_back(a.piece(id) + " " + a.piece(static_cast<std::int32_t>(a.size()) - 1 - id));
-  }
-  std::size_t different = 0;
-  for (const std::string& text : texts) {
-    const std::vector<std::int32_t> ids = a.encode(text);
-    different +=
-        ids != b.encode(text) || a.decode(ids) != b.decode(ids) || a.decode(ids, false) != b.decode(ids, false);
-  }
-  CHECK(different == 0);
-}
-
 }  // namespace
 
 TEST_CASE("a model written in GGUF has the same values, description, prompts and tokens") {

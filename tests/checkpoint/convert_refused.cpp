@@ -28,19 +28,16 @@ TEST_CASE("what a layout cannot hold is refused by name, and nothing is written"
         refused{"original_identity", "new", hf, "which has no projector but mlp2x_gelu"},
         refused{"original_inside", "new", hf, "which has no projector but mlp2x_gelu"},
         refused{"clip_gqa_crop", "llava-v1.5", original, "which has no projector but mlpNx_gelu with biases"},
-        refused{"original_siglip", "new", hf, "which has no SigLIP tower"},
-        refused{"siglip_mistral", "llava-v1.5", original, "in the original layout, which has no SigLIP tower"},
+        refused{"siglip_last_layer", "llava-v1.5", original,
+                "in the original layout, which has no features of SigLIP but those of the last layer but one"},
         refused{"clip_llama3_new_names", "llava-v1.5", original,
                 "which has no scaling of the rotary embedding but linear and dynamic"},
         refused{"clip_layers", "llava-v1.5", original,
                 " has features of several layers, which are not converted to other layouts"},
         refused{"original_slices", "new", hf, " has features of several layers, which are not converted"},
         refused{"original_s2", "new", hf, "which has no S2 tower"},
-        refused{"original_qwen2", "new", hf, "which has no chat template for the conversation qwen_1_5"},
         refused{"text_llama", "new", hf, "which has no place for a language model alone"},
         refused{"text_llama", "llava-v1.5", original, "which has no place for a language model alone"},
-        refused{"gguf_llama", "new", hf, "is a GGUF file, which has no tokenizer files to copy"},
-        refused{"gguf_llama", "new", checkpoint_layout::as_stored, "whose own layout is no folder"},
         refused{"clip_mha", "new", original, "chooses its conversation by the folder's name, and knows none for new;"},
         refused{"clip_mha", "llava-new", original, "and knows none for llava-new;"}}) {
     INFO(r.sentence);
@@ -56,6 +53,13 @@ TEST_CASE("what a layout cannot hold is refused by name, and nothing is written"
   video.write("config.json", replaced(video.read("config.json"), "{", "{\"spatial_pool_mode\": \"average\","));
   CHECK(error_of(opened(video.path.string()), f / "llava-v1.6", original)
             .find(" has settings of videos, which are not converted to other layouts") != std::string::npos);
+  checkpoint siglip = opened(goldens + "siglip_mistral");
+  siglip.description.image.mean[1] = 0.25;
+  CHECK(error_of(siglip, f / "llava-v1.6", original).find("which has no other image settings for SigLIP") !=
+        std::string::npos);
+  checkpoint other = opened(goldens + "clip_mha");
+  other.description.vision.pre_norm = false;
+  CHECK(error_of(other, f / "llava-v1.6", original).find("no tower but CLIP and SigLIP") != std::string::npos);
   const stored_tensor* norm = from.tensors.find("text.norm.weight");
   const stored_tensor blocks{"x", dtype::uint8, "q8_0", {1, 34}, norm->bytes.first(34), "file"};
   detail::conversion_plan as_f16(dtype::float16), kept({});

@@ -27,9 +27,15 @@ TEST_CASE("a written chat template builds the prompts of its conversation templa
        {role::user, "One."},
        {role::assistant, "Two."},
        {role::user, "x"},
+       {role::assistant, ""}},
+      {{role::system, ""},
+       {role::user, " white space \n"},
+       {role::assistant, "\tTwo. "},
+       {role::user, "  "},
        {role::assistant, ""}}};
-  for (const char* name : {"vicuna_v1", "v1", "llava_v1", "llava_v0", "llava_llama_2", "llama_2", "mistral_instruct",
-                           "chatml_direct", "mistral_direct", "mpt"}) {
+  for (const char* name :
+       {"vicuna_v1", "v1", "llava_v1", "llava_v0", "llava_llama_2", "llama_2", "mistral_instruct", "chatml_direct",
+        "mistral_direct", "mpt", "qwen_1_5", "qwen_2", "qwen_2_5", "llava_llama_3"}) {
     const auto text = written_chat_template(name);
     REQUIRE(text);
     for (const auto& turns : conversations) {

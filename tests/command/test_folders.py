@@ -109,18 +109,23 @@ class Folders(unittest.TestCase):
             for words in (("convert", TINY, "--to", "original", "-o", there),
                           ("convert", there, "--to", "llava-hf", "-o", back),
                           ("convert", TINY, "--to", "gguf", "-o", f"{folder}/files"),
+                          ("convert", f"{folder}/files", "--to", "llava-hf", "-o", f"{folder}/of-gguf"),
+                          ("convert", f"{folder}/files", "--to", "original", "-o", f"{folder}/llava-v1.5-of-gguf"),
+                          ("consolidate", f"{folder}/files/model.gguf", "-o", f"{folder}/joined"),
                           ("consolidate", there, "--dtype", "f32", "-o", f"{folder}/llava-v1.5-wide")):
                 done = llava(*words)
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), words)
             mode = ("--conv-mode", "vicuna_v1")  # the name of the folder says llava_v1
-            for made, more in ((there, mode), (f"{folder}/llava-v1.5-wide", mode)):
+            for made, more in ((there, mode), (f"{folder}/llava-v1.5-wide", mode), (f"{folder}/of-gguf", ()),
+                               (f"{folder}/llava-v1.5-of-gguf", mode), (f"{folder}/joined", ())):
                 self.assertEqual(llava("ask", "--model-path", made, *question, *more).stdout, expected)
             self.assertEqual(llava("ask", "--model-path", back, *question).returncode, 0)
             self.assertEqual(llava("ask", "--model-path", f"{folder}/files", *question).stdout, expected)
             self.assertEqual(sorted(os.listdir(f"{folder}/files")), ["mmproj.gguf", "model.gguf"])
             self.assertIn("folder's name", llava("convert", TINY, "--to", "original", "-o", f"{folder}/x").stderr)
             self.assertIn("--to", llava("convert", TINY, "--to", "onnx", "-o", f"{folder}/x").stderr)
-            self.assertEqual(sorted(os.listdir(folder)), ["back", "files", "llava-v1.5-tiny", "llava-v1.5-wide"])
+            self.assertEqual(sorted(os.listdir(folder)), ["back", "files", "joined", "llava-v1.5-of-gguf",
+                                                          "llava-v1.5-tiny", "llava-v1.5-wide", "of-gguf"])
 
     def test_an_adapter_is_merged_into_a_folder_of_its_own(self):
         base = "tests/data/goldens/original_folder"

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import tempfile
@@ -25,6 +26,65 @@ class Info(unittest.TestCase):
         self.assertIn("84 pixels, 49 features", said["tower"])
         self.assertIn("bytes of f16", said["weights"])
         self.assertIn("none", self.about("tests/data/goldens/text_mpt")["tower"])
+
+    def test_json_has_every_fact_of_the_text(self):
+        def values_in(v):
+            if isinstance(v, dict):
+                v = list(v.values())
+            return [w for one in v for w in values_in(one)] if isinstance(v, list) else [v]
+
+        folders = [(TINY,), ("tests/data/goldens/gguf_llama",), ("tests/data/goldens/text_mpt",),
+                   ("tests/data/goldens/original_anyres",), ("liuhaotian/llava-v1.5-7b-lora",)]
+        for words in folders:
+            text, done = llava("info", *words), llava("info", *words, "--json")
+            self.assertEqual((text.returncode, done.returncode, done.stderr), (0, 0, ""))
+            said = json.loads(done.stdout)
+            lines = [line.split(":", 1) for line in text.stdout.splitlines()]
+            self.assertEqual(set(said), {key.replace(" ", "_") for key, _ in lines})
+            for key in set(said):
+                own = [value for k, value in lines if k.replace(" ", "_") == key]
+                if isinstance(said[key], list):
+                    self.assertEqual(len(own), len(said[key]))
+                known = {str(v) for v in values_in(said[key])}
+                for value in own:
+                    for number in re.findall(r"(?<![\w./-])\d+(?![\w.])", value):
+                        if isinstance(said[key], (dict, list, int)):
+                            self.assertIn(number, known, (key, value))
+
+    def test_sizes_licence_and_memory_before_anything_is_loaded(self):
+        said = json.loads(llava("info", TINY, "--json").stdout)
+        stored = sum(int(np["data_offsets"][1]) - int(np["data_offsets"][0]) for np in self.header(TINY).values())
+        self.assertLessEqual(said["stored"], stored)
+        self.assertEqual(said["stored"], sum(w["bytes"] for w in said["weights"]))
+        self.assertEqual(said["form"], "folder in transformers' layout (llava-hf)")
+        config = json.loads(pathlib.Path(TINY, "config.json").read_text())["text_config"]
+        heads, dim = config["num_key_value_heads"], config.get("head_dim") or (
+            config["hidden_size"] // config["num_attention_heads"])
+        self.assertEqual(said["cache"], 2 * 2 * config["num_hidden_layers"] * heads * dim)  # keys and values in f16
+        memory = {m["dtype"]: m for m in said["memory"]}
+        listed = re.search(r"--dtype \S*?\{auto,([^}]*)\}", llava("ask", "--help").stdout)
+        self.assertEqual(set(memory), set(listed.group(1).split(",")))
+        weights = {d: m["allocated"] + m["mapped"] for d, m in memory.items()}
+        self.assertTrue(weights["q4_0"] < weights["q8_0"] < weights["f16"] < weights["f32"])
+        self.assertEqual(weights["f16"], weights["bf16"])
+        self.assertLess(memory["bf16"]["mapped"], memory["f16"]["mapped"])
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(TINY, folder, dirs_exist_ok=True)
+            pathlib.Path(folder, "LICENSE.txt").write_text("terms")
+            self.assertIn("LICENSE.txt", json.loads(llava("info", folder, "--json").stdout)["licence"]["files"])
+            pathlib.Path(folder, "config.json").write_text(pathlib.Path(folder, "config.json").read_text().replace(
+                '"intermediate_size"', '"intermediate_size": 8, "was"', 1))
+            done = llava("info", folder)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("unknown, because the files do not fit", done.stdout)
+        published = json.loads(llava("info", "llava-v1.5-7b-lora", "--json").stdout)
+        self.assertEqual(published["licence"], "Llama 2 Community License, of its base")
+
+    @staticmethod
+    def header(folder):
+        data = pathlib.Path(folder, "model.safetensors").read_bytes()
+        header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+        return {k: v for k, v in header.items() if k != "__metadata__"}
 
     def test_a_folder_over_its_base_says_what_both_hold(self):
         base = "tests/data/goldens/original_folder"

@@ -15,7 +15,7 @@ OPT_IN = {
     r"llava/checkpoint/(new_folder|model_files|json_text|weight_files|conversion|convert|written_\w+|added_image_token|"
     r"llava_hf_folder|original_folder|gguf_(folder|writer)|torch_file_writer|projector_file|delta_folder)\.hpp":
         "writes model folders: most programs only read them",
-    r"llava/(pipeline/verify|quant/stored_blocks)\.hpp": "is for tools that check model folders",
+    r"llava/(pipeline/(verify|memory_needs)|quant/stored_blocks)\.hpp": "is for tools that look at model folders",
     r"llava/(backend/adapted|pipeline/load_adapter(_inl)?)\.hpp": "is for models with live adapters",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
     r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",

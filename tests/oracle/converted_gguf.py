@@ -12,6 +12,8 @@ first difference.
 gguf         every key has the type that llama.cpp requires; every tensor of the folder that belongs to the model is
              there, and no other, with the same bits in the order of llama.cpp; pieces, scores and types are those of
              SentencePiece
+             GGUF files written again have the same keys and bits; those of blocks have the values that gguf decodes, as
+             f16
 llava        an answer about an image, or about text, has the tokens that the folder's answer has
 --llama-cpp  the prompt of the golden without an image has the same ids in llama.cpp. With weights written as f32
              (--dtype f32) its last logits are transformers' within 1e-4 of the largest, and so are 64 greedy tokens.
@@ -251,6 +253,44 @@ def check_llama_cpp(llava, name, folder, file, work, most, all_tokens):
     assert error < most and (same == len(greedy) or not all_tokens), name
 
 
+def check_again(llava, name, files, work):
+    """GGUF files, written again: the same keys but for the type; the same bits, or the values of the blocks as f16."""
+    to = work / f"{name}-again"
+    shutil.rmtree(to, ignore_errors=True)
+    subprocess.run([llava, "convert", files, "--to", "gguf", "-o", to], check=True)
+    decoded = 0
+    for file in ("model.gguf", "mmproj.gguf"):
+        if not (files / file).exists():
+            continue
+        old, new = gguf.GGUFReader(files / file), gguf.GGUFReader(to / file)
+        check_keys(new)
+        blocks = any(t.tensor_type.name not in ("F32", "F16", "BF16") for t in old.tensors)
+        for key, field in old.fields.items():
+            kept = key.startswith(("general.", "tokenizer.", "llava.")) and key not in (
+                "general.file_type", "general.quantization_version", "general.alignment")
+            if file == "model.gguf" and kept:
+                assert new.fields[key].types == field.types and new.fields[key].contents() == field.contents(), key
+        written = {t.name: t for t in new.tensors}
+        other = {"ffn_up": "ffn_down", "ffn_down": "ffn_up"}  # older converters of towers exchanged them
+        swapped = file == "mmproj.gguf" and "clip.has_llava_projector" in old.fields
+        for t in old.tensors:
+            own_name = re.sub("ffn_(up|down)", lambda m: other[m[0]], t.name) if swapped else t.name
+            if own_name.endswith("attn_qkv.weight") or own_name not in written:
+                continue  # q, k and v by themselves; a constant of another converter
+            own = written[own_name]
+            assert own.shape.tolist() == t.shape.tolist(), t.name
+            if t.tensor_type == own.tensor_type:
+                assert np.array_equal(np.asarray(t.data).view(np.uint8), np.asarray(own.data).view(np.uint8)), t.name
+                continue
+            values, decoded = gguf.quants.dequantize(t.data, t.tensor_type), decoded + 1
+            if own.tensor_type.name == "F32":
+                assert np.array_equal(own.data.reshape(-1), values.reshape(-1).astype(np.float32)), t.name
+            else:
+                assert blocks and own.tensor_type.name == "F16", t.name
+                assert np.array_equal(own.data.reshape(-1), values.reshape(-1).astype(np.float16)), t.name
+    print(f"{name}: written again, {decoded} tensors of blocks have gguf's values as f16, all others the same bits")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("llava", type=pathlib.Path)
@@ -269,6 +309,7 @@ if __name__ == "__main__":
         check_tensors(name, folder, readers)
         check_pieces(name, folder, readers[0])
         check_answer(llava, name, folder, to)
+        check_again(llava, name, to, work)
         if options.llama_cpp:
             check_llama_cpp(llava, f"{name} as stored", folder, to / "model.gguf", work, 2e-2, False)
             wide = work / f"{name}-gguf-f32"
@@ -276,3 +317,5 @@ if __name__ == "__main__":
             subprocess.run([llava, "convert", folder, "--to", "gguf", "--dtype", "f32", "-o", wide],
                            check=True)
             check_llama_cpp(llava, f"{name} in f32", folder, wide / "model.gguf", work, 1e-4, True)
+    for name in ("gguf_llama", "gguf_qwen2"):
+        check_again(llava, name, GOLDENS / name, work)

@@ -22,6 +22,8 @@
 #include <llava/checkpoint/new_folder.hpp>
 #include <llava/checkpoint/rows_as_f16.hpp>
 #include <llava/checkpoint/weight_files.hpp>
+#include <llava/checkpoint/written_parts.hpp>
+#include <llava/checkpoint/written_words_of_gguf.hpp>
 #include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
@@ -83,8 +85,9 @@ class conversion_plan {
  public:
   explicit conversion_plan(std::optional<dtype> type) : type_(type) {}
 
-  /// Adds a tensor, which must outlive the plan, as `name`. Errors: one that is not stored as floats or integers.
-  result<void> try_add(const stored_tensor& t, std::string name) {
+  /// Adds a tensor, which must outlive the plan, as `name`; `unasked`: its type if none is asked for, or its own.
+  /// Errors: one that is not stored as floats or integers.
+  result<void> try_add(const stored_tensor& t, std::string name, std::optional<dtype> unasked = {}) {
     const bool computed = t.rows != nullptr;
     const std::string_view unreadable = computed ? t.rows->unreadable() : std::string_view();
     if (!t.unsupported_type.empty() || !unreadable.empty())
@@ -93,7 +96,7 @@ class conversion_plan {
                           unreadable.empty() ? t.unsupported_type : unreadable, ", which cannot be converted"));
     planned_tensor p{&t, {std::move(name), t.type, t.dims, t.format}};
     if (is_float(t)) {
-      p.to.type = type_.value_or(t.type);
+      p.to.type = type_.value_or(unasked.value_or(t.type));
       if (computed || p.to.type != t.type) p.rows = dense_rows(p.to.type), p.columns = t.columns();
     } else if (type_ && !t.format.empty()) {
       return fail(errc::unsupported,
@@ -105,12 +108,23 @@ class conversion_plan {
   }
 
   /// Adds a matrix with `rows` rows, at least its own.
-  result<void> try_add_grown(const stored_tensor& t, std::string name, std::size_t rows) {
-    if (!is_float(t) || t.dims.size() != 2 || rows <= t.dims[0] || t.dims[0] == 0) return try_add(t, std::move(name));
+  result<void> try_add_grown(const stored_tensor& t, std::string name, std::size_t rows,
+                             std::optional<dtype> unasked = {}) {
+    if (!is_float(t) || t.dims.size() != 2 || rows <= t.dims[0] || t.dims[0] == 0)
+      return try_add(t, std::move(name), unasked);
     stored_tensor& grown = owned_.emplace_back(t);
     grown.bytes = {}, grown.dims[0] = rows;
     grown.rows = std::make_shared<grown_rows>(t, static_cast<std::int64_t>(t.dims[0]));
-    return try_add(grown, std::move(name));
+    return try_add(grown, std::move(name), unasked);
+  }
+
+  /// Adds a vector of `count` equal values.
+  result<void> try_add_filled(std::string name, std::size_t count, float value, dtype unasked) {
+    const std::vector<float>& kept = vectors_.emplace_back(count, value);
+    stored_tensor filled{name, dtype::float32, {}, {count}, {}, {}};
+    filled.rows = std::make_shared<stored_rows>(
+        host_values{dtype::float32, reinterpret_cast<const std::byte*>(kept.data()), {}}, 1);
+    return try_add(owned_.emplace_back(std::move(filled)), std::move(name), unasked);
   }
 
   /// The type of most bytes.
@@ -138,6 +152,7 @@ class conversion_plan {
   std::optional<dtype> type_;
   std::vector<planned_tensor> tensors_;
   std::deque<stored_tensor> owned_;
+  std::deque<std::vector<float>> vectors_;
 };
 
 /// Transformers' word for a type in config.json.
@@ -169,12 +184,29 @@ inline bool is_word_or_licence_file(const std::string& name) {
   return true;
 }
 
-/// Copies the tokenizer's files and the licences, and copies or makes generation_config.json.
-inline result<void> try_copy_words(new_folder& to, const checkpoint& from) {
+/// Whether a file states under which terms the model may be used.
+inline bool is_licence_file(const std::string& name) {
+  return is_word_or_licence_file(name) && !ends_with_any(name, {".json", ".model", ".jinja"}) &&
+         !name.starts_with("vocab") && !name.starts_with("merges") && !name.starts_with("tokenizer");
+}
+
+/// Copies the licences that stand beside the model's files.
+inline result<void> try_copy_licences(new_folder& to, const checkpoint& from) {
+  return try_copy_files(to, is_of_gguf(from) ? folder_of_file(from.path) : words_folder(from), "", is_licence_file);
+}
+
+/// Copies the tokenizer's files, or writes them for a GGUF file; copies the licences; copies or makes
+/// generation_config.json. `slow`: see try_write_words_of_gguf.
+inline result<void> try_copy_words(new_folder& to, const checkpoint& from, bool slow) {
   const std::string& folder = words_folder(from);
-  LLAVA_CHECK(try_copy_files(to, folder, "", is_word_or_licence_file));
   constexpr const char* settings = "generation_config.json";
-  if (file_exists(folder + "/" + settings)) return to.try_copy(folder + "/" + settings, settings);
+  if (is_of_gguf(from)) {
+    LLAVA_CHECK(try_copy_licences(to, from));
+    LLAVA_CHECK(try_write_words_of_gguf(to.folder(), from, slow));
+  } else {
+    LLAVA_CHECK(try_copy_files(to, folder, "", is_word_or_licence_file));
+    if (file_exists(folder + "/" + settings)) return to.try_copy(folder + "/" + settings, settings);
+  }
   const model_description& d = from.description;
   const generation_defaults& g = d.generation;
   json_value::object o;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// try_convert: writes a checkpoint to a new folder, in another layout or in its own. Opt-in: it includes <filesystem>.
-///   as stored   the folder's own layout, whole: adapters and deltas merged, a projector with its language model,
-///               torch's files as safetensors, weights of bitsandbytes, GPTQ and AWQ as floats
+///   as stored   the model's own layout, whole: adapters and deltas merged, a projector with its language model,
+///               torch's files as safetensors, the parts of a split GGUF file as one; weights of bitsandbytes, GPTQ
+///               and AWQ, and ggml's blocks, as floats
 ///   llava-hf    transformers' LlavaForConditionalGeneration and LlavaNextForConditionalGeneration: llava_hf_folder.hpp
 ///   original    LLaVA's own program: original_folder.hpp
 ///   gguf        llama.cpp: gguf_folder.hpp
@@ -45,9 +46,7 @@ inline result<void> try_name_type(const std::string& file, dtype type) {
 }
 
 inline result<void> try_write_as_stored(const checkpoint& from, const std::string& to, const convert_options& o) {
-  if (!folder_exists(from.path))
-    return fail(errc::unsupported,
-                text_of("llava: ", from.path, " is a GGUF file, whose own layout is no folder; choose another layout"));
+  if (is_of_gguf(from)) return try_write_gguf(from, to, o);
   conversion_plan plan(o.type);
   result<void> added;
   from.tensors.files().for_each([&](const stored_tensor& t) {

@@ -125,10 +125,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
     LLAVA_TRY(nested, about.object("vision_config"));  // a full CLIP, text tower included
     LLAVA_CHECK(try_read_vision_config(about.has("vision_config") ? nested : about, d));
     if (!inside) d.vision_folder = where;
-  } else if (inside && (tower == "openai/clip-vit-large-patch14-336" || tower == "openai/clip-vit-large-patch14")) {
-    d.vision_activation = "quick_gelu";
-    d.vision.image = tower.back() == '6' ? 336 : 224;
-  } else {
+  } else if (!inside || !set_published_tower(tower, d)) {
     return fail(errc::not_found, text_of("llava: ", folder, " needs the vision tower ", tower,
                                          ", which is neither a folder nor in the Hugging Face cache; "
                                          "fetch it with `hf download ",

@@ -30,6 +30,12 @@ inline bool file_exists(const std::string& file) {
   return ::stat(file.c_str(), &about) == 0;
 }
 
+/// The folder of a file: "." for a name without one.
+inline std::string folder_of_file(const std::string& file) {
+  const std::size_t slash = file.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);
+}
+
 /// The path with links and ".." resolved; the path itself when nothing is there.
 inline std::string resolved_path(const std::string& path) {
   const std::unique_ptr<char, void (*)(void*)> found(::realpath(path.c_str(), nullptr), &std::free);

@@ -56,6 +56,9 @@ class gguf_file final : public tensor_source {
     for (const detail::gguf_part& p : parts_) all += p.identity() + "\n";
     return all;
   }
+  void forget_pages() const override {
+    for (const detail::gguf_part& p : parts_) p.forget_pages();
+  }
 
  private:
   result<void> try_add(detail::gguf_part part) {

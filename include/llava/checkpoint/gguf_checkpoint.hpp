@@ -90,9 +90,7 @@ inline result<std::string> try_find_gguf(const std::string& path) {
 /// The mmproj of the language model in `file`; empty when there is none.
 inline result<std::string> try_find_mmproj(const std::string& file, const std::string& asked) {
   if (!asked.empty()) return asked;
-  const std::size_t slash = file.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);
-  return try_only_gguf(folder, true, "files of vision towers (mmproj)",
+  return try_only_gguf(folder_of_file(file), true, "files of vision towers (mmproj)",
                        "name the right one with open_options::mmproj (--mmproj)");
 }
 

@@ -7,6 +7,9 @@
 /// position embeddings instead of bf16, as llama.cpp requires. In the architecture llama the rows of q and k are in its
 /// order (gguf_rows.hpp). Generation settings are not written, because the files have no keys for them.
 ///
+/// Of a GGUF file the keys general.… and tokenizer.… are copied, and its blocks become f16 unless another type is asked
+/// for.
+///
 /// Refused by name: what such files cannot hold (written_gguf_keys.hpp, written_gguf_tokenizer.hpp).
 #pragma once
 #include <cstdint>
@@ -36,7 +39,7 @@ inline constexpr std::string_view gguf_target = "the GGUF format";
 inline result<void> try_confirm_gguf(const checkpoint& from) {
   const model_description& d = from.description;
   if (d.has_video) return not_converted(from, "settings of videos");
-  std::string missing = missing_for_text(d);
+  std::string missing = missing_for_text(d, is_of_gguf(from));
   if (missing.empty() && d.has_vision) missing = missing_for_vision(d);
   if (!missing.empty()) return cannot_hold(from, gguf_target, missing);
   return try_confirm_files_to_convert(from, gguf_target);
@@ -46,8 +49,8 @@ inline result<void> try_confirm_gguf(const checkpoint& from) {
 struct gguf_plan {
   explicit gguf_plan(std::string name) : file(std::move(name)) {}
 
-  /// Adds a tensor, which must outlive the plan, in `asked` or in its own type. `head` > 0: its rows are those of heads
-  /// of so many rows.
+  /// Adds a tensor, which must outlive the plan, in `asked` or in its own type; blocks in f16. `head` > 0: its rows are
+  /// those of heads of so many rows.
   result<void> try_add(const stored_tensor& t, std::string name, std::optional<dtype> asked, int head = 0) {
     const std::string_view unreadable = t.rows ? t.rows->unreadable() : std::string_view();
     if (!is_float(t) || !unreadable.empty() || t.dims.size() > 4)
@@ -56,7 +59,7 @@ struct gguf_plan {
                           "most 4 axes, which GGUF files hold"));
     const bool is_vector = t.dims.size() < 2,
                is_embedding = name == "v.patch_embd.weight" || name == "v.position_embd.weight";
-    dtype type = asked.value_or(t.type);
+    dtype type = asked.value_or(is_of_blocks(t) ? dtype::float16 : t.type);
     if (is_vector || (is_embedding && type == dtype::bfloat16)) type = dtype::float32;
     const stored_tensor* from = &t;
     if (head > 0) {
@@ -113,6 +116,19 @@ inline void set_gguf_names(gguf_new_keys& keys, const checkpoint& from) {
   if (c.own.text.empty() && written) keys.set("tokenizer.chat_template", *written);
 }
 
+/// Copies the keys that state the model's origin and its tokenizer, and those of our own about its prompts.
+inline result<void> try_copy_gguf_keys(gguf_new_keys& to, const std::string& file) {
+  LLAVA_TRY(opened, gguf_part::try_open(file));
+  constexpr std::string_view others[] = {"general.architecture", "general.file_type", "general.alignment",
+                                         "general.quantization_version"};
+  opened.keys().for_each([&](std::string_view key, const gguf_value& value) {
+    const bool is_kept =
+        key.starts_with("general.") || key.starts_with("tokenizer.") || key == gguf_own_keys::tokenizer;
+    if (is_kept && std::find(std::begin(others), std::end(others), key) == std::end(others)) to.copy(key, value);
+  });
+  return {};
+}
+
 inline result<gguf_plan> try_plan_gguf_text(const checkpoint& from, const convert_options& o) {
   const model_description& d = from.description;
   const text_config& c = d.text;
@@ -138,11 +154,18 @@ inline result<gguf_plan> try_plan_gguf_text(const checkpoint& from, const conver
   });
   LLAVA_CHECK(std::move(added));
   if (c.scaling == rope_scaling::llama3) plan.add("rope_freqs.weight", written_rope_divisors(c));
+  if (c.scaling == rope_scaling::longrope)
+    plan.add("rope_freqs.weight", std::vector<float>(c.rope_short.of, c.rope_short.of + c.head_dim / 2));
   plan.keys.set("general.architecture", gguf_architecture(d));
-  set_gguf_names(plan.keys, from);
+  if (is_of_gguf(from))
+    LLAVA_CHECK(try_copy_gguf_keys(plan.keys, from.path));
+  else
+    set_gguf_names(plan.keys, from);
   plan.keys.set("general.file_type", gguf_file_type(plan));
   set_gguf_text_keys(plan.keys, d);
-  LLAVA_CHECK(gguf_tokenizer_writer(from, words_folder(from), static_cast<std::size_t>(c.vocab)).try_write(plan.keys));
+  if (!is_of_gguf(from))
+    LLAVA_CHECK(
+        gguf_tokenizer_writer(from, words_folder(from), static_cast<std::size_t>(c.vocab)).try_write(plan.keys));
   return result<gguf_plan>(std::move(plan));
 }
 
@@ -204,12 +227,6 @@ class gguf_files_writer {
   std::uint64_t done_ = 0, total_, forgotten_ = 0;
 };
 
-/// Whether a file states under which terms the model may be used.
-inline bool is_licence_file(const std::string& name) {
-  return is_word_or_licence_file(name) && !ends_with_any(name, {".json", ".model", ".jinja"}) &&
-         !name.starts_with("vocab") && !name.starts_with("merges") && !name.starts_with("tokenizer");
-}
-
 inline result<void> try_write_gguf(const checkpoint& from, const std::string& to, const convert_options& o) {
   LLAVA_CHECK(try_confirm_gguf(from));
   LLAVA_TRY(text, try_plan_gguf_text(from, o));
@@ -219,12 +236,13 @@ inline result<void> try_write_gguf(const checkpoint& from, const std::string& to
     vision.emplace(std::move(planned));
   }
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(try_copy_files(made, words_folder(from), "", is_licence_file));
+  LLAVA_CHECK(try_copy_licences(made, from));
   gguf_files_writer writer(from, o, text.bytes() + (vision ? vision->bytes() : 0));
   if (vision) LLAVA_CHECK(writer.try_write(made.folder(), *vision));
   LLAVA_CHECK(writer.try_write(made.folder(), text));
   LLAVA_TRY(file, gguf_file::try_open(text_of(made.folder(), "/", text.file)));
-  LLAVA_TRY(words, try_read_gguf_tokenizer(file.keys(), gguf_architecture(from.description), false));
+  LLAVA_TRY(words, try_read_gguf_tokenizer(file.keys(), gguf_architecture(from.description),
+                                           from.tokenizer.decoding().how == decoding::slow_legacy));
   LLAVA_CHECK(try_confirm_written_tokenizer(from, words));
   return made.try_commit();
 }

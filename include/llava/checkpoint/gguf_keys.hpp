@@ -145,6 +145,8 @@ class gguf_value {
   }
   /// @}
 
+  /// The value as the file has it, without its type: of a text its bytes, of an array its elements.
+  std::string_view stored() const { return bytes_; }
   /// The texts of an array of texts; empty for any other value.
   std::vector<std::string_view> texts() const {
     std::vector<std::string_view> all;
@@ -195,6 +197,11 @@ class gguf_keys {
     return found == values_.end() ? nullptr : &found->second;
   }
   const std::string& file() const { return file_; }
+  /// Visits (name, value) of each key, in the order of the names.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const auto& [name, value] : values_) visit(name, value);
+  }
 
   /// @name Read a value
   /// An absent key changes nothing.

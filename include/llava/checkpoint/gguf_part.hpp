@@ -52,6 +52,7 @@ class gguf_part {
   const gguf_keys& keys() const { return keys_; }
   std::vector<entry>& tensors() { return tensors_; }
 
+  void forget_pages() const { mapped_.forget_pages(); }
   /// A text that changes when the file is rewritten with other weights.
   std::string identity() const {
     const std::span<const std::byte> bytes = mapped_.bytes();

@@ -44,6 +44,10 @@ class gguf_tensors final : public tensor_source {
   std::string identity() const override {
     return language_->identity() + (vision_ ? vision_->identity() : std::string());
   }
+  void forget_pages() const override {
+    language_->forget_pages();
+    if (vision_) vision_->forget_pages();
+  }
 
  private:
   static error unknown(const stored_tensor& t) {

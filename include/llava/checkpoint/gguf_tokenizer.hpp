@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/gguf_cuts.hpp>
 #include <llava/checkpoint/gguf_keys.hpp>
 #include <llava/checkpoint/tokenizer_files.hpp>
 #include <llava/text/ranked_bpe.hpp>
@@ -29,6 +30,18 @@ LLAVA_BEGIN
 
 namespace detail {
 
+/// A SentencePiece model of a file, and the settings of the class that encodes with it.
+struct gguf_pieces {
+  sentencepiece_model model;
+  tokenizer_settings settings;
+  bool slow = true;  // the class is the one in Python
+};
+/// A byte-level model of a file.
+struct gguf_words {
+  ranked_model model;
+  tokenizer_rules rules;
+};
+
 class gguf_tokenizer_reader {
  public:
   static constexpr std::size_t most_tokens = std::size_t{1} << 20, most_special = 8192;
@@ -37,21 +50,79 @@ class gguf_tokenizer_reader {
   gguf_tokenizer_reader(const gguf_keys& keys, std::string_view architecture, bool legacy)
       : keys_(keys), architecture_(architecture), legacy_(legacy) {}
 
-  result<tokenizer> try_read() {
+  /// Reads the tokens. Comes before the parts of a model.
+  result<void> try_begin() {
     std::string model;
     LLAVA_CHECK(keys_.require(key("model"), model));
-    const bool sentencepiece = model == "llama";
-    if (!sentencepiece && model != "gpt2") return keys_.unsupported(key("model"), model, "llama or gpt2");
+    const bool pieces = has_pieces_ = model == "llama";
+    if (!pieces && model != "gpt2") return keys_.unsupported(key("model"), model, "llama or gpt2");
     LLAVA_CHECK(try_read_tokens());
-    LLAVA_CHECK(try_read_id("bos_token_id", sentencepiece ? 1 : -1, bos_));
-    LLAVA_CHECK(try_read_id("eos_token_id", sentencepiece ? 2 : -1, eos_));
-    LLAVA_CHECK(try_read_id("unknown_token_id", sentencepiece ? 0 : -1, unknown_));
-    LLAVA_CHECK(try_read_id("padding_token_id", -1, pad_));
-    result<tokenizer> made = sentencepiece ? try_make_sentencepiece() : try_make_byte_level();
+    LLAVA_CHECK(try_read_id("bos_token_id", pieces ? 1 : -1, bos_));
+    LLAVA_CHECK(try_read_id("eos_token_id", pieces ? 2 : -1, eos_));
+    LLAVA_CHECK(try_read_id("unknown_token_id", pieces ? 0 : -1, unknown_));
+    return try_read_id("padding_token_id", -1, pad_);
+  }
+  /// Whether the model is SentencePiece's.
+  bool has_pieces() const { return has_pieces_; }
+
+  result<tokenizer> try_read() {
+    LLAVA_CHECK(try_begin());
+    result<tokenizer> made = has_pieces_ ? try_make_sentencepiece() : try_make_byte_level();
     if (!made && made.error().code() != errc::out_of_memory &&
         made.error().sentence().find(keys_.file()) == std::string::npos)
       return in_file(keys_.file(), made.error());
     return made;
+  }
+
+  /// The parts of a SentencePiece model.
+  result<gguf_pieces> try_read_pieces() const {
+    gguf_pieces p;
+    sentencepiece_model& m = p.model;
+    tokenizer_settings& s = p.settings;
+    m.remove_extra_whitespaces = false;
+    m.byte_fallback = std::find(types_.begin(), types_.end(), piece_type::byte) != types_.end();
+    LLAVA_CHECK(keys_.read(key("add_space_prefix"), m.add_dummy_prefix));
+    LLAVA_CHECK(try_read_scored(m.pieces));
+    std::string kind = legacy_ ? "slow_legacy" : "slow";
+    LLAVA_CHECK(keys_.read(gguf_own_keys::tokenizer, kind));
+    if (kind != "fast" && kind != "slow" && kind != "slow_legacy")
+      return keys_.unsupported(gguf_own_keys::tokenizer, kind, "fast, slow or slow_legacy");
+    p.slow = kind != "fast";
+    s.legacy = kind == "slow_legacy";
+    s.is_llama = true;
+    LLAVA_CHECK(keys_.read(key("add_bos_token"), s.add_bos));
+    LLAVA_CHECK(keys_.read(key("add_eos_token"), s.add_eos));
+    s.bos = text(bos_), s.eos = text(eos_), s.unknown = text(unknown_), s.pad = text(pad_);
+    for (const std::string& named : {s.bos, s.eos, s.unknown, s.pad})
+      if (!named.empty()) s.named.push_back(named);
+    s.added = added();
+    for (const added_token& a : s.added)
+      if (a.special) s.additional.push_back(a.content);
+    return result<gguf_pieces>(std::move(p));
+  }
+
+  /// The parts of a byte-level model.
+  result<gguf_words> try_read_words() const {
+    std::string pre;
+    LLAVA_CHECK(keys_.read(key("pre"), pre));
+    const gguf_cut* c = find_gguf_cut(pre, architecture_);
+    if (!c) return keys_.unsupported(key("pre"), pre, "qwen2, llama-bpe, gpt-2, mpt, smollm or another known one");
+    gguf_words w;
+    tokenizer_rules& r = w.rules;
+    w.model.byte_level = true;
+    w.model.ignore_merges = c->ignore_merges;
+    LLAVA_CHECK(try_read_vocabulary(w.model.words));
+    LLAVA_CHECK(try_read_merges(w.model));
+    r.words.composes = c->composes, r.words.splits_digits = c->splits_digits, r.words.pattern = c->pattern;
+    r.decoder.how = decoding::byte_level;
+    r.bos = bos_, r.eos = eos_, r.unknown = unknown_, r.pad = pad_;
+    r.added = added();
+    bool add_bos = c->pattern == splitter::llama3, add_eos = false;
+    LLAVA_CHECK(keys_.read(key("add_bos_token"), add_bos));
+    LLAVA_CHECK(keys_.read(key("add_eos_token"), add_eos));
+    if (add_bos && bos_ >= 0) r.before.push_back(bos_);
+    if (add_eos && eos_ >= 0) r.after.push_back(eos_);
+    return result<gguf_words>(std::move(w));
   }
 
  private:
@@ -115,32 +186,13 @@ class gguf_tokenizer_reader {
 
   // --- SentencePiece ------------------------------------------------------------------------------------------------
 
-  result<tokenizer> try_make_sentencepiece() {
-    sentencepiece_model m;
-    m.remove_extra_whitespaces = false;
-    m.byte_fallback = std::find(types_.begin(), types_.end(), piece_type::byte) != types_.end();
-    LLAVA_CHECK(keys_.read(key("add_space_prefix"), m.add_dummy_prefix));
-    LLAVA_CHECK(try_read_pieces(m.pieces));
-    tokenizer_settings s;
-    std::string kind = legacy_ ? "slow_legacy" : "slow";
-    LLAVA_CHECK(keys_.read(gguf_own_keys::tokenizer, kind));
-    if (kind != "fast" && kind != "slow" && kind != "slow_legacy")
-      return keys_.unsupported(gguf_own_keys::tokenizer, kind, "fast, slow or slow_legacy");
-    s.legacy = kind == "slow_legacy";
-    s.is_llama = true;
-    LLAVA_CHECK(keys_.read(key("add_bos_token"), s.add_bos));
-    LLAVA_CHECK(keys_.read(key("add_eos_token"), s.add_eos));
-    s.bos = text(bos_), s.eos = text(eos_), s.unknown = text(unknown_), s.pad = text(pad_);
-    for (const std::string& named : {s.bos, s.eos, s.unknown, s.pad})
-      if (!named.empty()) s.named.push_back(named);
-    s.added = added();
-    for (const added_token& a : s.added)
-      if (a.special) s.additional.push_back(a.content);
-    LLAVA_TRY(model, sentencepiece_bpe::try_make(std::move(m)));
-    return try_make_of_model(std::move(model), std::move(s), kind != "fast");
+  result<tokenizer> try_make_sentencepiece() const {
+    LLAVA_TRY(parts, try_read_pieces());
+    LLAVA_TRY(model, sentencepiece_bpe::try_make(std::move(parts.model)));
+    return try_make_of_model(std::move(model), std::move(parts.settings), parts.slow);
   }
 
-  result<void> try_read_pieces(std::vector<sentencepiece_model::piece>& pieces) const {
+  result<void> try_read_scored(std::vector<sentencepiece_model::piece>& pieces) const {
     const gguf_value* scores = keys_.find(key("scores"));
     if (!scores) return keys_.missing(key("scores"));
     if (!scores->is_array() || scores->size() < tokens_.size())
@@ -174,59 +226,14 @@ class gguf_tokenizer_reader {
 
   // --- bytes --------------------------------------------------------------------------------------------------------
 
-  /// How a name of tokenizer.ggml.pre cuts a text.
-  struct cut {
-    std::string_view name;
-    splitter pattern;
-    bool composes = false, splits_digits = false, ignore_merges = false;
-  };
-  const cut* find_cut(std::string_view name) const {
-    static constexpr cut cuts[] = {{"qwen2", splitter::qwen2, true},
-                                   {"megrez", splitter::qwen2, true},
-                                   {"deepseek-r1-qwen", splitter::qwen2, true},
-                                   {"llama-bpe", splitter::llama3, false, false, true},
-                                   {"llama3", splitter::llama3, false, false, true},
-                                   {"llama-v3", splitter::llama3, false, false, true},
-                                   {"pixtral", splitter::llama3, false, false, true},
-                                   {"gpt-2", splitter::gpt2},
-                                   {"olmo", splitter::gpt2},
-                                   {"mpt", splitter::gpt2, true},
-                                   {"smollm", splitter::gpt2, false, true},
-                                   {"starcoder", splitter::gpt2, false, true},
-                                   {"refact", splitter::gpt2, false, true},
-                                   {"command-r", splitter::gpt2, false, true}};
-    if (name.empty() || name == "default") name = architecture_ == "llama" ? "llama-bpe" : architecture_;
-    for (const cut& c : cuts)
-      if (c.name == name) return &c;
-    return nullptr;
-  }
-
-  result<tokenizer> try_make_byte_level() {
-    std::string pre;
-    LLAVA_CHECK(keys_.read(key("pre"), pre));
-    const cut* c = find_cut(pre);
-    if (!c) return keys_.unsupported(key("pre"), pre, "qwen2, llama-bpe, gpt-2, mpt, smollm or another known one");
-    ranked_model m;
-    m.byte_level = true;
-    m.ignore_merges = c->ignore_merges;
-    LLAVA_CHECK(try_read_words(m.words));
-    LLAVA_CHECK(try_read_merges(m));
-    tokenizer_rules r;
-    r.words.composes = c->composes, r.words.splits_digits = c->splits_digits, r.words.pattern = c->pattern;
-    r.decoder.how = decoding::byte_level;
-    r.bos = bos_, r.eos = eos_, r.unknown = unknown_, r.pad = pad_;
-    r.added = added();
-    bool add_bos = c->pattern == splitter::llama3, add_eos = false;
-    LLAVA_CHECK(keys_.read(key("add_bos_token"), add_bos));
-    LLAVA_CHECK(keys_.read(key("add_eos_token"), add_eos));
-    if (add_bos && bos_ >= 0) r.before.push_back(bos_);
-    if (add_eos && eos_ >= 0) r.after.push_back(eos_);
-    LLAVA_TRY(model, ranked_bpe::try_make(std::move(m)));
-    return tokenizer::try_make(std::move(model), std::move(r));
+  result<tokenizer> try_make_byte_level() const {
+    LLAVA_TRY(parts, try_read_words());
+    LLAVA_TRY(model, ranked_bpe::try_make(std::move(parts.model)));
+    return tokenizer::try_make(std::move(model), std::move(parts.rules));
   }
 
   /// Normal tokens are letters that stand for bytes; others are plain text, and no merge forms them.
-  result<void> try_read_words(vocabulary& words) const {
+  result<void> try_read_vocabulary(vocabulary& words) const {
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       const auto id = static_cast<std::int32_t>(i);
       auto bytes = types_[i] == piece_type::normal ? bytes_of_letters(tokens_[i]) : std::nullopt;
@@ -265,7 +272,7 @@ class gguf_tokenizer_reader {
 
   const gguf_keys& keys_;
   std::string_view architecture_;
-  bool legacy_;
+  bool legacy_, has_pieces_ = false;
   std::vector<std::string_view> tokens_;
   std::vector<piece_type> types_;
   std::int32_t bos_ = -1, eos_ = -1, unknown_ = -1, pad_ = -1;

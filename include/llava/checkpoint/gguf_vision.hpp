@@ -11,13 +11,11 @@
 #include <llava/checkpoint/image_processor.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/tiling.hpp>
+#include <llava/checkpoint/vision_config.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
-
-/// A SigLIP tower has no class token and no norm before its layers, but a bias of the patches.
-inline bool is_siglip(const vision_config& v) { return !v.class_token && !v.pre_norm && v.patch_bias; }
 
 /// Reads which layers run. `v.layers` is the number of layers in the file. The outputs of several layers stand side by
 /// side, in ascending order of the layers.

@@ -58,6 +58,18 @@ class gguf_new_keys {
   /// A number that is not negative, as u32.
   void set_count(std::string_view key, std::int64_t v) { set(key, static_cast<std::uint32_t>(v)); }
 
+  /// A key of another file, as it is there.
+  void copy(std::string_view key, const gguf_value& v) {
+    if (v.is_array())
+      begin_array(key, v.type(), v.size());
+    else
+      begin(key, v.type());
+    if (v.type() == gguf_type::text && !v.is_array())
+      detail::append_gguf_text(bytes_, v.stored());
+    else
+      bytes_ += v.stored();
+  }
+
   const std::string& bytes() const { return bytes_; }
   std::uint64_t count() const { return count_; }
 

@@ -5,7 +5,7 @@
 /// the Hugging Face hub. The tables of tokens grow to a multiple of 64 rows if `<image>` needs one, as in transformers'
 /// own conversion. The new rows are the mean of the others: no prompt uses them, and no answer has them.
 ///
-/// Refused by name: what these classes lack (MPT, other projectors, SigLIP, merges of LLaVA-NeXT, …).
+/// Refused by name: what these classes lack (MPT, other projectors, S2, merges of LLaVA-NeXT, …).
 #pragma once
 #include <string>
 #include <string_view>
@@ -18,6 +18,7 @@
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/written_chat_template.hpp>
 #include <llava/checkpoint/written_configs.hpp>
+#include <llava/checkpoint/written_gguf_keys.hpp>
 #include <llava/checkpoint/written_tokenizer_json.hpp>
 
 LLAVA_BEGIN
@@ -37,12 +38,8 @@ inline error not_converted(const checkpoint& from, std::string_view what) {
               text_of("llava: ", from.path, " has ", what, ", which are not converted to other layouts"));
 }
 
-/// What every layout needs of a source's files: those of a tokenizer, and weights of floats.
+/// What every layout needs of a source: weights of floats, or of ggml's blocks.
 inline result<void> try_confirm_files_to_convert(const checkpoint& from, std::string_view target) {
-  if (!folder_exists(from.path))
-    return fail(errc::unsupported,
-                text_of("llava: ", from.path, " is a GGUF file, which has no tokenizer files to copy; ",
-                        "convert the folder that it was made from"));
   std::string blocks;
   from.tensors.for_each([&](const std::string&, const stored_tensor& t) {
     if (blocks.empty()) blocks = t.format;
@@ -56,9 +53,12 @@ inline result<void> try_confirm_source(const checkpoint& from, std::string_view 
   const model_description& d = from.description;
   if (!d.has_vision) return cannot_hold(from, target, "place for a language model alone");
   if (d.decoder != "llama") return cannot_hold(from, target, "decoder ", d.decoder);
-  if (d.text.scaling == rope_scaling::longrope) return cannot_hold(from, target, "longrope without its long factors");
-  if (!d.vision.class_token || !d.vision.pre_norm || d.vision.patch_bias)
-    return cannot_hold(from, target, "SigLIP tower");
+  if (d.text.scaling == rope_scaling::longrope && !is_of_gguf(from))
+    return cannot_hold(from, target, "longrope without its long factors");
+  if (const text_config& c = d.text;
+      d.text_family == "qwen2" ? !c.qkv_bias || c.o_bias || c.mlp_bias : c.qkv_bias != c.o_bias)
+    return cannot_hold(from, target, "such biases for a language model of the family ", d.text_family);
+  if (!is_clip(d.vision) && !is_siglip(d.vision)) return cannot_hold(from, target, "tower but CLIP and SigLIP");
   if (d.vision.more_layers.count > 0) return not_converted(from, "features of several layers");
   if (d.vision.scales.count > 0) return cannot_hold(from, target, "S2 tower");
   if (d.has_video) return not_converted(from, "settings of videos");
@@ -75,19 +75,30 @@ inline result<void> try_confirm_llava_hf(const checkpoint& from) {
   if (t.count > 0 && (t.merge != tile_merge::unpad || !t.whole_image || t.shrinks_to > 0))
     return cannot_hold(from, target, "merge of tiles but spatial_unpad, with the whole image and without a limit");
   if (d.image_start_end) return cannot_hold(from, target, "<im_start> and <im_end> around its images");
-  if (!written_chat_template(d.conversation.name))
+  if (d.prompt == prompt_rule::processor && from.tokenizer.piece(d.image_token) != "<image>")
+    return cannot_hold(from, target, "token for images but <image>");
+  const std::string& own = d.conversation.own.text;
+  if (!own.empty() && own.find("type") == std::string::npos)  // the parts of a turn are told apart by their types
+    return cannot_hold(from, target, "chat template that takes texts alone, and no images");
+  if (own.empty() && !written_chat_template(d.conversation.name))
     return cannot_hold(from, target, "chat template for the conversation ", d.conversation.name);
   return {};
 }
+
+/// Whether transformers' classes select all features of the tower, rather than all but the class token's.
+inline bool selects_all(const vision_config& v) { return !v.class_token || v.select == feature_select::cls_patch; }
+
+/// Whether the tower's head is among the weights.
+inline bool has_head(const checkpoint& from) { return from.tensors.find("vision.head.probe") != nullptr; }
 
 /// The rows of the tables of tokens, with one for `<image>`.
 inline std::int64_t rows_with_image(std::int64_t rows, std::int64_t image_token) {
   return image_token < rows ? rows : (image_token / 64 + 1) * 64;
 }
 
-inline json_value::object written_llava_hf_config(const checkpoint& from, std::int32_t image_token, int vocab,
-                                                  dtype type) {
-  const model_description& d = from.description;
+/// `d`: the description of `from`, with the tower that is written.
+inline json_value::object written_llava_hf_config(const checkpoint& from, const model_description& d,
+                                                  std::int32_t image_token, int vocab, dtype type) {
   const bool is_next = d.image.tiling.count > 0;
   json_value::object o, text;
   set_member(o, "architectures",
@@ -104,12 +115,12 @@ inline json_value::object written_llava_hf_config(const checkpoint& from, std::i
   set_member(o, "tie_word_embeddings", d.text.tied);
   set_member(o, "torch_dtype", torch_name(type));
   set_member(o, "vision_feature_layer", d.vision.select_layer);
-  set_member(o, "vision_feature_select_strategy", d.vision.select == feature_select::patch ? "default" : "full");
+  set_member(o, "vision_feature_select_strategy", selects_all(d.vision) ? "full" : "default");
   set_member(text, "model_type", d.text_family);
   set_text_members(text, d, vocab);
   set_member(text, "torch_dtype", torch_name(type));
   set_member(o, "text_config", json_value(std::move(text)));
-  set_member(o, "vision_config", json_value(written_vision_config(d)));
+  set_member(o, "vision_config", json_value(written_vision_config(d, has_head(from))));
   return o;
 }
 
@@ -118,46 +129,63 @@ inline result<void> try_write_processor(const new_folder& to, const model_descri
   json_value::object processor;
   set_member(processor, "processor_class", is_next ? "LlavaNextProcessor" : "LlavaProcessor");
   set_member(processor, "image_token", "<image>");
-  set_member(processor, "num_additional_image_tokens", 1);  // the class token
+  set_member(processor, "num_additional_image_tokens", d.vision.class_token ? 1 : 0);
   set_member(processor, "patch_size", d.vision.patch);
-  set_member(processor, "vision_feature_select_strategy",
-             d.vision.select == feature_select::patch ? "default" : "full");
+  set_member(processor, "vision_feature_select_strategy", selects_all(d.vision) ? "full" : "default");
   LLAVA_CHECK(try_write_json(to, "processor_config.json", std::move(processor)));
   const bool pads = !is_next && d.image.shape == aspect::pad;
-  json_value::object images = written_image_processor(d.image, is_next ? "LlavaNextImageProcessor"
-                                                               : pads  ? "LlavaImageProcessor"
-                                                                       : "CLIPImageProcessor");
+  const bool stretches = !d.vision.class_token && d.image.shape == aspect::stretch;
+  json_value::object images = written_image_processor(d.image, is_next     ? "LlavaNextImageProcessor"
+                                                               : pads      ? "LlavaImageProcessor"
+                                                               : stretches ? "SiglipImageProcessor"
+                                                                           : "CLIPImageProcessor");
   if (pads) set_member(images, "do_pad", true);
   if (is_next) set_member(images, canvases_key, written_canvases(d.image.tiling, false));
   LLAVA_CHECK(try_write_json(to, "preprocessor_config.json", std::move(images)));
-  return try_write_text(to.folder() + "/chat_template.jinja", *written_chat_template(d.conversation.name));
+  const std::string& own = d.conversation.own.text;
+  return try_write_text(to.folder() + "/chat_template.jinja",
+                        own.empty() ? *written_chat_template(d.conversation.name) : own);
+}
+
+/// Adds the norm behind the tower's layers, which makes no features, if the source lacks it: ones and zeros, the values
+/// that transformers gives to a new one.
+inline result<void> try_add_last_norm(conversion_plan& plan, const checkpoint& from, const types_to_write& types,
+                                      const function_ref<std::string(std::string_view)> file_name) {
+  const auto width = static_cast<std::size_t>(from.description.vision.hidden);
+  for (const auto& [name, value] :
+       {std::pair("vision.post_layernorm.weight", 1.f), {"vision.post_layernorm.bias", 0.f}})
+    if (!from.tensors.find(name)) LLAVA_CHECK(plan.try_add_filled(file_name(name), width, value, types.main(false)));
+  return {};
 }
 
 inline result<void> try_write_llava_hf(const checkpoint& from, const std::string& to, const convert_options& o) {
   LLAVA_CHECK(try_confirm_llava_hf(from));
-  const model_description& d = from.description;
+  model_description d = as_stored_tower(from);
+  d.text = with_llama3(d.text);
   const auto known = from.tokenizer.find("<image>");
   const auto image_token = known ? *known : static_cast<std::int32_t>(from.tokenizer.size());
   const std::int64_t rows = rows_with_image(d.text.vocab, image_token);
   const tensor_names names = tensor_names::to_write(tensor_spelling::llava_hf);
+  const types_to_write types(from);
   conversion_plan plan(o.type);
   result<void> added;
   from.tensors.for_each([&](const std::string& name, const stored_tensor& t) {
     const bool is_table = name == "text.embed_tokens.weight" || name == "text.lm_head.weight";
     if (!added || !belongs_to_model(name, d)) return;
-    added = is_table ? plan.try_add_grown(t, names.file_name(name), static_cast<std::size_t>(rows))
-                     : plan.try_add(t, names.file_name(name));
+    added = is_table ? plan.try_add_grown(t, names.file_name(name), static_cast<std::size_t>(rows), types(name, t))
+                     : plan.try_add(t, names.file_name(name), types(name, t));
   });
   LLAVA_CHECK(std::move(added));
+  LLAVA_CHECK(try_add_last_norm(plan, from, types, [&](std::string_view name) { return names.file_name(name); }));
 
   LLAVA_TRY(made, new_folder::try_make(to));
-  LLAVA_CHECK(try_copy_words(made, from));
+  LLAVA_CHECK(try_copy_words(made, from, false));
   if (!file_exists(made.folder() + "/tokenizer.json") && file_exists(made.folder() + "/tokenizer.model"))
     LLAVA_CHECK(try_write_tokenizer_json(from, words_folder(from), made.folder() + "/tokenizer.json"));
   const std::string tokenizer_class = d.text_family == "qwen2" ? "Qwen2Tokenizer" : "LlamaTokenizer";
   if (!known) LLAVA_CHECK(try_add_special_token(made.folder(), "<image>", image_token, tokenizer_class));
   LLAVA_CHECK(try_write_json(made, "config.json",
-                             written_llava_hf_config(from, image_token, static_cast<int>(rows), plan.main_type())));
+                             written_llava_hf_config(from, d, image_token, static_cast<int>(rows), plan.main_type())));
   LLAVA_CHECK(try_write_processor(made, d));
   LLAVA_CHECK(plan.try_write(made.folder(), from.path, from.tensors, o));
   return made.try_commit();

@@ -23,7 +23,8 @@ inline result<void> try_extract_projector(const checkpoint& from, const std::str
     result<void> added;
     from.tensors.for_each([&](const std::string& name, const stored_tensor& t) {
       if (!added || name.rfind("projector.", 0) != 0) return;
-      added = is_float(t) ? plan.try_add(t, names.file_name(name))
+      const dtype type = detail::is_of_blocks(t) ? dtype::float16 : t.type;
+      added = is_float(t) ? plan.try_add(t, names.file_name(name), type)
                           : fail(errc::unsupported, text_of("llava: ", t.file, ": ", detail::shown(t.name),
                                                             " is not of floats; extract it from an unquantised model"));
     });

@@ -43,6 +43,30 @@ inline result<void> try_read_vision_config(const json_object& o, model_descripti
   return {};
 }
 
+/// A SigLIP tower has no class token and no norm before its layers, but a bias of the patches.
+inline bool is_siglip(const vision_config& v) { return !v.class_token && !v.pre_norm && v.patch_bias; }
+
+/// A CLIP tower has both, and no bias.
+inline bool is_clip(const vision_config& v) { return v.class_token && v.pre_norm && !v.patch_bias; }
+
+inline constexpr std::string_view published_siglip = "google/siglip-so400m-patch14-384";
+
+/// Sets the numbers of a published tower that may be among a model's weights; false for any other name.
+inline bool set_published_tower(std::string_view name, model_description& d) {
+  vision_config& c = d.vision;
+  const bool is_336 = name == "openai/clip-vit-large-patch14-336";
+  if (is_336 || name == "openai/clip-vit-large-patch14") {
+    d.vision_activation = "quick_gelu";
+    c.image = is_336 ? 336 : 224;
+    return true;
+  }
+  if (name != published_siglip) return false;
+  c.hidden = 1152, c.ffn = 4304, c.layers = 27, c.heads = 16, c.image = 384, c.patch = 14, c.eps = 1e-6f;
+  c.class_token = false, c.pre_norm = false, c.patch_bias = true;
+  d.vision_activation = "gelu_pytorch_tanh";
+  return true;
+}
+
 /// Reads vision_feature_layer of transformers' layout: a layer, or a list of layers.
 inline result<void> try_read_feature_layers(const json_object& root, vision_config& c) {
   const char* key = "vision_feature_layer";

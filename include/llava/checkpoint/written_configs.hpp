@@ -9,20 +9,31 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/checkpoint/tiling.hpp>
+#include <llava/checkpoint/vision_config.hpp>
 #include <llava/checkpoint/written_json.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
 
-/// The scaling of the rotary embedding; null without one. Not longrope, whose divisors for long sequences are not read.
+/// The scaling of the rotary embedding; null without one. The divisors of longrope are written for sequences of every
+/// length, as a GGUF file means them.
 inline json_value written_rope_scaling(const text_config& c) {
   json_value::object rope;
   const auto put_type = [&](const char* name) { set_member(rope, "type", name), set_member(rope, "rope_type", name); };
   switch (c.scaling) {
     case rope_scaling::none:
-    case rope_scaling::longrope:
       return {};
+    case rope_scaling::longrope: {
+      json_value::array divisors;
+      for (int i = 0; i < c.head_dim / 2; ++i) divisors.push_back(json_of(c.rope_short.of[i]));
+      put_type("longrope");
+      set_member(rope, "short_factor", json_value(divisors));
+      set_member(rope, "long_factor", json_value(std::move(divisors)));
+      set_member(rope, "attention_factor", c.rope_attention);
+      set_member(rope, "original_max_position_embeddings", c.context);
+      break;
+    }
     case rope_scaling::linear:
       put_type("linear");
       break;
@@ -42,7 +53,7 @@ inline json_value written_rope_scaling(const text_config& c) {
       set_member(rope, "attention_factor", c.rope_attention);
       break;
   }
-  set_member(rope, "factor", c.rope_factor);
+  set_member(rope, "factor", c.scaling == rope_scaling::longrope ? 1.f : c.rope_factor);
   if (c.scaling == rope_scaling::llama3 || c.scaling == rope_scaling::yarn)
     set_member(rope, "original_max_position_embeddings", c.rope_original_context);
   return json_value(std::move(rope));
@@ -78,11 +89,13 @@ inline void set_text_members(json_value::object& o, const model_description& d, 
   if (d.eos.size() == 1) set_member(o, "eos_token_id", d.eos.front());
 }
 
-/// The numbers of a tower of the CLIP family.
-inline json_value::object written_vision_config(const model_description& d) {
+/// The numbers of a CLIP or SigLIP tower. `has_head`: SigLIP's head, which makes no features, is among its weights.
+inline json_value::object written_vision_config(const model_description& d, bool has_head) {
   const vision_config& c = d.vision;
   json_value::object o;
-  set_member(o, "model_type", "clip_vision_model");
+  const bool siglip = is_siglip(c);
+  set_member(o, "model_type", siglip ? "siglip_vision_model" : "clip_vision_model");
+  if (siglip) set_member(o, "vision_use_head", has_head);
   set_member(o, "hidden_size", c.hidden);
   set_member(o, "intermediate_size", c.ffn);
   set_member(o, "num_hidden_layers", c.layers);
@@ -105,7 +118,7 @@ inline json_value written_canvases(const tiling_config& c, bool width_first) {
   return json_value(std::move(list));
 }
 
-/// The settings of image processor `type`, which is CLIP's or one derived from it.
+/// The settings of image processor `type`, which is CLIP's, one derived from it, or SigLIP's, which does not crop.
 inline json_value::object written_image_processor(const image_config& c, std::string_view type) {
   json_value::object o, size, crop;
   json_value::array mean, std;
@@ -118,9 +131,11 @@ inline json_value::object written_image_processor(const image_config& c, std::st
   if (c.shape != aspect::stretch) set_member(size, "shortest_edge", c.resize);
   if (c.resize > 0) set_member(o, "size", json_value(std::move(size)));
   set_member(o, "resample", static_cast<int>(c.filter));
-  set_member(o, "do_center_crop", true);
-  set_member(crop, "height", c.crop), set_member(crop, "width", c.crop);
-  set_member(o, "crop_size", json_value(std::move(crop)));
+  if (type != "SiglipImageProcessor") {
+    set_member(o, "do_center_crop", true);
+    set_member(crop, "height", c.crop), set_member(crop, "width", c.crop);
+    set_member(o, "crop_size", json_value(std::move(crop)));
+  }
   set_member(o, "do_rescale", true);
   set_member(o, "rescale_factor", c.rescale);
   set_member(o, "do_normalize", c.normalise);

@@ -5,6 +5,7 @@
 /// llama.cpp reads the files too, so a model is refused that it would compute wrongly in silence: it knows no window
 /// for these architectures, and no projector but Linear, GELU, Linear.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -25,14 +26,15 @@ inline std::string_view gguf_architecture(const model_description& d) {
   return d.text_family == "qwen2" ? "qwen2" : "llama";
 }
 
-/// What GGUF files lack for a language model: the end of "…, which have no "; empty: nothing.
-inline std::string missing_for_text(const model_description& d) {
+/// What GGUF files lack for a language model: the end of "…, which have no "; empty: nothing. `of_gguf`: the divisors
+/// of longrope are those of a GGUF file, for sequences of every length.
+inline std::string missing_for_text(const model_description& d, bool of_gguf) {
   const text_config& c = d.text;
   if (d.decoder != "llama") return text_of("decoder ", d.decoder);
   if (d.text_activation != "silu") return text_of("activation ", d.text_activation, " of the language model");
   if (c.window > 0 && c.window < c.context)
     return text_of("attention window of ", c.window, " tokens for a language model of the family ", d.text_family);
-  if (c.scaling == rope_scaling::longrope) return "longrope without its long factors";
+  if (c.scaling == rope_scaling::longrope && !of_gguf) return "longrope without its long factors";
   if (c.scaling == rope_scaling::llama3 && gguf_architecture(d) != "llama")
     return text_of("llama3 scaling of the rotary embedding for the architecture ", gguf_architecture(d));
   if (c.scaling == rope_scaling::yarn && (!c.rope_truncate || c.rope_beta_fast != 32.f || c.rope_beta_slow != 1.f))
@@ -62,7 +64,7 @@ inline std::string missing_for_images(const model_description& d) {
 /// What GGUF files lack for a tower, its projector and its images.
 inline std::string missing_for_vision(const model_description& d) {
   const vision_config& v = d.vision;
-  const bool siglip = is_siglip(v), clip = v.class_token && v.pre_norm && !v.patch_bias;
+  const bool siglip = is_siglip(v), clip = is_clip(v);
   if (v.scales.count > 0) return "S2 tower";
   if (!siglip && !clip) return "tower but CLIP and SigLIP";
   if (siglip ? d.vision_activation != "gelu_pytorch_tanh"
@@ -90,6 +92,24 @@ inline std::vector<float> written_rope_divisors(const text_config& c) {
     divisors.push_back(static_cast<float>(1.0 / ((1.0 - share) / factor + share)));
   }
   return divisors;
+}
+
+/// The configuration with llama3 scaling instead of the divisors that it makes, if it makes them: with the frequencies
+/// 1 and 4 of Meta's models, and an original context that is a power of two. Otherwise `c`.
+inline text_config with_llama3(const text_config& c) {
+  if (c.scaling != rope_scaling::longrope || c.head_dim < 2) return c;
+  const float* const given = c.rope_short.of;
+  text_config found = c;
+  found.scaling = rope_scaling::llama3;
+  found.rope_factor = *std::max_element(given, given + c.head_dim / 2);
+  found.rope_low_frequency = 1.f, found.rope_high_frequency = 4.f;
+  for (int context = 16; context <= 1 << 24; context *= 2) {
+    found.rope_original_context = context;
+    const std::vector<float> made = written_rope_divisors(found);
+    const auto is_near = [](float a, float b) { return std::fabs(a - b) <= 1e-6f * b; };
+    if (found.rope_factor > 1.f && std::equal(made.begin(), made.end(), given, is_near)) return found;
+  }
+  return c;
 }
 
 inline void set_gguf_rope(gguf_new_keys& keys, const std::string& prefix, const text_config& c) {

@@ -259,23 +259,32 @@ inline std::vector<std::string> tokenizer_probes(const tokenizer& words) {
                                "def f(x):\n    return x**2  # (ok)"};
   std::size_t tried = 0;
   for (auto id = static_cast<std::int32_t>(words.size()); id-- > 0 && tried < 64;) {
-    if (!words.is_special(id) && id + 64 < static_cast<std::int32_t>(words.size())) continue;
+    const bool is_named = id == words.bos() || id == words.eos() || id == words.unk() || id == words.pad();
+    if (!is_named && !words.is_special(id) && id + 64 < static_cast<std::int32_t>(words.size())) continue;
     const std::string piece = words.piece(id);
     if (!piece.empty()) all.push_back(text_of("a ", piece, " b", piece, "c ", piece)), ++tried;
   }
   return all;
 }
 
-/// Whether the tokenizer in the keys of a written file gives the same ids and texts as the folder's.
-inline result<void> try_confirm_written_tokenizer(const checkpoint& from, const tokenizer& written) {
-  const tokenizer& own = from.tokenizer;
-  for (const std::string& probe : tokenizer_probes(own)) {
+/// The first of the probes that has other ids in `written` than in `own`, or, with `both_ways`, whose ids have another
+/// text; empty: none. Those that begin with `left_out` are not compared.
+inline std::string different_text(const tokenizer& own, const tokenizer& written, bool both_ways,
+                                  std::string_view left_out = {}) {
+  for (std::string& probe : tokenizer_probes(own)) {
+    if (!left_out.empty() && probe.starts_with(left_out)) continue;
     const std::vector<std::int32_t> ids = own.encode(probe);
-    if (written.encode(probe) != ids || written.decode(ids) != own.decode(ids))
-      return fail(errc::unsupported, text_of("llava: ", from.path, " has a tokenizer that GGUF files cannot hold: ",
-                                             "read from one, '", shown(probe), "' has other ids or another text"));
+    if (written.encode(probe) != ids || (both_ways && written.decode(ids) != own.decode(ids))) return std::move(probe);
   }
   return {};
+}
+
+/// Whether the tokenizer in the keys of a written file gives the same ids and texts as the folder's.
+inline result<void> try_confirm_written_tokenizer(const checkpoint& from, const tokenizer& written) {
+  const std::string other = different_text(from.tokenizer, written, true);
+  if (other.empty()) return {};
+  return fail(errc::unsupported, text_of("llava: ", from.path, " has a tokenizer that GGUF files cannot hold: ",
+                                         "read from one, '", shown(other), "' has other ids or another text"));
 }
 
 }  // namespace detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Writes the tokenizer.json of a folder that has a tokenizer.model alone: the fast tokenizer to which transformers
-/// converts a LlamaTokenizer. Releases of transformers differ in that conversion (4.57 puts a space in front of a text,
-/// 5.23 does not, where the folder is of LLaVA), so a folder should not leave it to them.
+/// The tokenizer.json of a SentencePiece model: the fast tokenizer to which transformers converts a LlamaTokenizer.
+/// Releases of transformers differ in that conversion (4.57 puts a space in front of a text, 5.23 does not, where the
+/// folder is of LLaVA), so a folder should not leave it to them.
 ///
 /// A merge of the JSON form is a pair of pieces that form a piece. The pairs are in the order of their pieces' scores;
 /// of equal scores, the one with the longer left part comes first, as in transformers.
@@ -76,14 +76,13 @@ inline json_value written_added_tokens(const sentencepiece_bpe& model, const tok
   return json_value(std::move(tokens));
 }
 
-/// The tokens around a text, as a TemplateProcessing.
-inline json_value written_surroundings(const sentencepiece_bpe& model, const tokenizer_settings& s) {
+/// The tokens around a text, as a TemplateProcessing. Those with a negative id are left out.
+inline json_value written_surroundings(const std::string& before, std::int32_t before_id, const std::string& after,
+                                       std::int32_t after_id) {
   json_value::array single;
   json_value::object known;
-  const auto put = [&](bool is_there, const std::string& content, const char* otherwise) {
-    const std::string& token = content.empty() ? otherwise : content;
-    const std::int32_t id = model.find(token);
-    if (!is_there || id < 0) return;
+  const auto put = [&](const std::string& token, std::int32_t id) {
+    if (id < 0) return;
     json_value::object about, entry, item;
     set_member(about, "id", token);
     set_member(about, "ids", json_list(id));
@@ -93,12 +92,12 @@ inline json_value written_surroundings(const sentencepiece_bpe& model, const tok
     set_member(entry, "SpecialToken", json_value(std::move(item)));
     single.emplace_back(std::move(entry));
   };
-  put(s.add_bos, s.bos, "<s>");
+  put(before, before_id);
   json_value::object text, item;
   set_member(item, "id", "A"), set_member(item, "type_id", 0);
   set_member(text, "Sequence", json_value(std::move(item)));
   single.emplace_back(std::move(text));
-  put(s.add_eos, s.eos, "</s>");
+  put(after, after_id);
   json_value::object made;
   set_member(made, "type", "TemplateProcessing");
   set_member(made, "single", json_value(single));
@@ -107,22 +106,25 @@ inline json_value written_surroundings(const sentencepiece_bpe& model, const tok
   return json_value(std::move(made));
 }
 
-/// Writes the tokenizer.json for `from`, whose tokenizer.model is in `folder`, to `file`.
-inline result<void> try_write_tokenizer_json(const checkpoint& from, const std::string& folder,
-                                             const std::string& file) {
-  const std::string own = folder + "/tokenizer.model";
-  LLAVA_TRY(bytes, try_read_text_file(own));
-  LLAVA_TRY(model, try_read_tokenizer_model(own, bytes));
-  LLAVA_TRY(settings, tokenizer_settings_reader(folder, false).try_read());
-  // A space becomes ▁. With `legacy` one is put in front of every part of a text, otherwise only of the first.
-  constexpr std::string_view legacy = R"("normalizer": {"type": "Sequence", "normalizers": [
+/// The way in which a SentencePiece model treats spaces. With `legacy` a ▁ is put in front of every part of a text,
+/// otherwise only of the first; without `prefix` in front of none.
+inline std::string_view written_spaces(bool legacy, bool prefix) {
+  if (!prefix)
+    return R"("normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}, "pre_tokenizer": null)";
+  return legacy ? R"("normalizer": {"type": "Sequence", "normalizers": [
       {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]},
-      "pre_tokenizer": null)",
-                             newer = R"("normalizer": null,
+      "pre_tokenizer": null)"
+                : R"("normalizer": null,
       "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false})";
-  LLAVA_TRY(all, try_parse_json(file, text_of(R"({"version": "1.0", "truncation": null, "padding": null,
+}
+
+/// The tokenizer.json of a model with the settings of its class. `words` has its added tokens.
+inline result<json_value> try_make_tokenizer_json(const sentencepiece_bpe& model, const tokenizer_settings& settings,
+                                                  const tokenizer& words) {
+  LLAVA_TRY(all, try_parse_json("tokenizer.json", text_of(R"({"version": "1.0", "truncation": null, "padding": null,
       "added_tokens": [], )",
-                                              settings.legacy ? legacy : newer, R"(, "post_processor": null,
+                                                          written_spaces(settings.legacy, model.add_dummy_prefix()),
+                                                          R"(, "post_processor": null,
       "decoder": {"type": "Sequence", "decoders": [
         {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
         {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
@@ -134,10 +136,25 @@ inline result<void> try_write_tokenizer_json(const checkpoint& from, const std::
   set_member(bpe, "unk_token", model.piece(model.unknown()));
   set_member(bpe, "vocab", json_value(std::move(vocabulary)));
   set_member(bpe, "merges", written_merges(model));
-  set_member(root, "added_tokens", written_added_tokens(model, from.tokenizer));
-  set_member(root, "post_processor", written_surroundings(model, settings));
+  const std::string bos = settings.bos.empty() ? "<s>" : settings.bos,
+                    eos = settings.eos.empty() ? "</s>" : settings.eos;
+  set_member(root, "added_tokens", written_added_tokens(model, words));
+  set_member(root, "post_processor",
+             written_surroundings(bos, settings.add_bos ? words.find(bos).value_or(-1) : -1, eos,
+                                  settings.add_eos ? words.find(eos).value_or(-1) : -1));
   set_member(root, "model", json_value(std::move(bpe)));
-  return try_write_text(file, json_text(json_value(std::move(root))));
+  return json_value(std::move(root));
+}
+
+/// Writes the tokenizer.json for `from`, whose tokenizer.model is in `folder`, to `file`.
+inline result<void> try_write_tokenizer_json(const checkpoint& from, const std::string& folder,
+                                             const std::string& file) {
+  const std::string own = folder + "/tokenizer.model";
+  LLAVA_TRY(bytes, try_read_text_file(own));
+  LLAVA_TRY(model, try_read_tokenizer_model(own, bytes));
+  LLAVA_TRY(settings, tokenizer_settings_reader(folder, false).try_read());
+  LLAVA_TRY(json, try_make_tokenizer_json(model, settings, from.tokenizer));
+  return try_write_text(file, json_text(json));
 }
 
 }  // namespace detail
