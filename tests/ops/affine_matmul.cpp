@@ -239,7 +239,7 @@ TEST_CASE("a mixed weight takes its format before it is filled, and its packed b
   REQUIRE(filled.try_fill(rows, dims, "w", simd().memory()));
   CHECK(mapped.packed_layout().empty());
   mapped.choose(rows);
-  CHECK(mapped.packed_layout() == "q5_k in panels of 16, 1");
+  CHECK(mapped.packed_layout() == "q5_k in panels of 16, 2");
   CHECK(mapped.bytes_needed(rows, dims) == filled.packed().size());
   REQUIRE(mapped.can_map(filled.packed(), dims));
   mapped.map(filled.packed(), dims);
