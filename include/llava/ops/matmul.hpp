@@ -14,8 +14,8 @@
 /// accumulator, b or g ascending. All backends that follow this order return the same bytes. Tolerance against double:
 /// NMSE ≤ 5e-4 (R15).
 ///
-/// If w is in an affine format (quant/affine_blocks.hpp), b are blocks of 32 elements, each with a scale of x, and j the
-/// groups of w in b, all ascending:
+/// If w is in an affine format (quant/affine_blocks.hpp), b are blocks of 32 elements, each with a scale of x, and j
+/// the groups of w in b, all ascending:
 ///   y[t, n] = act(Σ_b ((scale(t, b) · d[n, b]) · Σ_j factor[n, j] · (Σ_{k in j} code(t, k) · (c[n, k] − zero))
 ///                      − Σ_j (scale(t, b) · Σ_{k in j} code(t, k)) · m[n, j]) + bias[n])
 /// with d = scale and m = least · minimum of w, the second line only if w has minimums. Each product with a scale and

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// panels<F> of affine formats in the simd backend: panels of 16 rows of w, like those of block formats.
-///   codes    of each 32 elements along K: the low four bits, (4 steps of 8 elements, 16 rows, 4) bytes: elements 0 … 3
-///            of a step in the low halves, 4 … 7 in the high ones; with 6 bits, then the upper two bits, (2 halves of 16
-///            elements, 16 rows, 4) bytes: byte w has those of elements w, w + 4, w + 8, w + 12, from the lowest bits on
+///   codes    of each 32 elements along K: the low four bits, (4 steps of 8 elements, 16 rows, 4) bytes: elements
+///            0 … 3 of a step in the low halves, 4 … 7 in the high ones; with 6 bits, then the upper two bits, (2
+///            halves, 16 rows, 4) bytes: byte w has those of elements w, w + 4, w + 8, w + 12 of a half, from the
+///            lowest bits on
 ///   factors  of each 32 elements, unless a block has 32: 16 i8 factors of each group, then as many minimums
 ///   scales   of each block of F: 16 f16 scales; if F has minimums, then 16 f16 `least`
 /// The planes follow each other, the size of each rounded up to 64 bytes. Rows past the end of w are zeros. A few
