@@ -18,19 +18,26 @@ constexpr bool can_afford(double flops) {
   return true;
 }
 
-/// Registers a case for each of the library's backends.
+/// Calls use.operator()<B>() for each of the library's backends that this machine can run.
+template <class Use>
+void for_each_backend(Use&& use) {
+  using llava::simd_as, llava::simd_isa;
+  use.template operator()<llava::scalar>();
+  use.template operator()<simd_as<simd_isa::generic>>();
+#if defined(__x86_64__)
+  if (llava::is_supported(simd_isa::avx2)) use.template operator()<simd_as<simd_isa::avx2>>();
+  if (llava::is_supported(simd_isa::avx512)) use.template operator()<simd_as<simd_isa::avx512>>();
+  if (llava::is_supported(simd_isa::avx512vnni)) use.template operator()<simd_as<simd_isa::avx512vnni>>();
+  if (llava::is_supported(simd_isa::amx)) use.template operator()<simd_as<simd_isa::amx>>();
+#elif defined(__aarch64__)
+  use.template operator()<simd_as<simd_isa::neon>>();
+#endif
+}
+
+/// Registers a case for each of them.
 template <class Case>
 void add_for_backends(const Case& c) {
-  using llava::simd_as, llava::simd_isa;
-  add<llava::scalar, simd_as<simd_isa::generic>>(c);
-#if defined(__x86_64__)
-  if (llava::is_supported(simd_isa::avx2)) add<simd_as<simd_isa::avx2>>(c);
-  if (llava::is_supported(simd_isa::avx512)) add<simd_as<simd_isa::avx512>>(c);
-  if (llava::is_supported(simd_isa::avx512vnni)) add<simd_as<simd_isa::avx512vnni>>(c);
-  if (llava::is_supported(simd_isa::amx)) add<simd_as<simd_isa::amx>>(c);
-#elif defined(__aarch64__)
-  add<simd_as<simd_isa::neon>>(c);
-#endif
+  for_each_backend([&]<class B>() { add<B>(c); });
 }
 
 }  // namespace bench

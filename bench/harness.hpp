@@ -3,6 +3,7 @@
 /// pipelines). A case is a struct with
 ///   name()                             "matmul/f16/N4096xK11008/T640"
 ///   affordable<Subject>()              false if the subject is too slow for this size (optional)
+///   is_timed                           the case sets the time of its one iteration itself (optional)
 ///   run<Subject>(benchmark::State&)    verifies the subject's result, then times it
 /// One line benchmarks it:
 ///   return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f16>{640, 4096, 4096});
@@ -148,10 +149,13 @@ void add_one(const Case& c) {
   if constexpr (requires { c.template affordable<Subject>(); })
     if (!c.template affordable<Subject>()) return;
   const std::string name = std::string(c.name()) + "/" + std::string(Subject::name);
-  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { c.template run<Subject>(state); })
-      ->UseRealTime()
-      ->MeasureProcessCPUTime()
-      ->Unit(benchmark::kMicrosecond);
+  auto* made =
+      benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { c.template run<Subject>(state); });
+  made->Unit(benchmark::kMicrosecond);
+  if constexpr (requires { Case::is_timed; })
+    made->UseManualTime()->Iterations(1);
+  else
+    made->UseRealTime()->MeasureProcessCPUTime();
 }
 template <class... Subjects, class Case>
 void add(const Case& c) {

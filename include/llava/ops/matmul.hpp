@@ -14,12 +14,13 @@
 /// accumulator, b or g ascending. All backends that follow this order return the same bytes. Tolerance against double:
 /// NMSE ≤ 5e-4 (R15).
 ///
-/// If w is in an affine format (quant/affine_blocks.hpp), each block b of 32 elements has a scale of x, and j are the
-/// groups of w, ascending:
-///   y[t, n] = act(Σ_j ((scale(t, b) · a[n, j]) · (Σ_{k in j} code(t, k) · (c[n, k] − zero))
-///                      − (scale(t, b) · Σ_{k in j} code(t, k)) · m[n, j]) + bias[n])
-/// with a = scale · factor and m = least · minimum of w, the second line only if w has minimums. Both are added in one
-/// fused accumulator, in this order. The inner sums are integers of at most 24 bits, so they are exact in f32.
+/// If w is in an affine format (quant/affine_blocks.hpp), b are blocks of 32 elements, each with a scale of x, and j
+/// the groups of w in b, all ascending:
+///   y[t, n] = act(Σ_b ((scale(t, b) · d[n, b]) · Σ_j factor[n, j] · (Σ_{k in j} code(t, k) · (c[n, k] − zero))
+///                      − Σ_j (scale(t, b) · Σ_{k in j} code(t, k)) · m[n, j]) + bias[n])
+/// with d = scale and m = least · minimum of w, the second line only if w has minimums. Each product with a scale and
+/// each of the second line is added in one fused accumulator, in this order. The sums of codes and factors are integers
+/// below 2³¹; they are exact, and rounded once, to f32.
 ///
 /// If w is in a mixed format (quant/any_of.hpp), the product is that of the format of this matrix.
 ///

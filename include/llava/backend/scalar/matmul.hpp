@@ -36,21 +36,24 @@ float block_dot(block_view<F> w, std::ptrdiff_t n, const activation_code<F>* cod
 /// The dot product of row n of w and a quantised row of activations.
 template <affine_format F>
 float block_dot(affine_view<F> w, std::ptrdiff_t n, const std::int16_t* codes, const float* scales) {
+  constexpr int groups = block_elements / F::group;
   float sum = 0.f;
-  for (std::ptrdiff_t k = 0; k < w.columns; k += F::group) {
+  for (std::ptrdiff_t k = 0; k < w.columns; k += block_elements, codes += block_elements, ++scales) {
     const std::byte* block = w.block(n, k / F::elements);
     const auto first = static_cast<int>(k % F::elements);
-    std::int32_t whole = 0, all = 0;
-    for (int i = 0; i < F::group; ++i) {
-      whole += codes[k + i] * (F::code(block, first + i) - F::zero);
-      all += codes[k + i];
+    std::int32_t whole = 0, all[block_elements / F::group] = {};
+    for (int g = 0; g < groups; ++g) {
+      std::int32_t own = 0;
+      for (int i = g * F::group; i < (g + 1) * F::group; ++i) {
+        own += codes[i] * (F::code(block, first + i) - F::zero);
+        all[g] += codes[i];
+      }
+      whole += F::factor(block, first / F::group + g) * own;
     }
-    const float x_scale = scales[k / block_elements];
-    const float factor = F::scale(block) * static_cast<float>(F::factor(block, first / F::group));
-    sum = std::fma(static_cast<float>(whole), x_scale * factor, sum);
-    if constexpr (F::has_minimum) {
-      const float least = F::least(block) * static_cast<float>(F::minimum(block, first / F::group));
-      sum = std::fma(-(x_scale * static_cast<float>(all)), least, sum);
+    sum = std::fma(static_cast<float>(whole), *scales * F::scale(block), sum);
+    for (int g = 0; F::has_minimum && g < groups; ++g) {
+      const float least = F::least(block) * static_cast<float>(F::minimum(block, first / F::group + g));
+      sum = std::fma(-(*scales * static_cast<float>(all[g])), least, sum);
     }
   }
   return sum;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// panels<F> of affine formats in the simd backend: panels of 16 rows of w, like those of block formats.
-///   codes    of each 32 elements along K: the low four bits, (4 steps of 8 elements, 16 rows, 4) bytes: elements 0 … 3
-///            of a step in the low halves, 4 … 7 in the high ones; with 6 bits, then the upper two bits, (4 steps, 16
-///            rows, 2) bytes: byte w has those of elements 2w, 2w + 1, 2w + 4, 2w + 5, from the lowest bits on
+///   codes    of each 32 elements along K: the low four bits, (4 steps of 8 elements, 16 rows, 4) bytes: elements
+///            0 … 3 of a step in the low halves, 4 … 7 in the high ones; with 6 bits, then the upper two bits, (2
+///            halves, 16 rows, 4) bytes: byte w has those of elements w, w + 4, w + 8, w + 12 of a half, from the
+///            lowest bits on
 ///   factors  of each 32 elements, unless a block has 32: 16 i8 factors of each group, then as many minimums
 ///   scales   of each block of F: 16 f16 scales; if F has minimums, then 16 f16 `least`
-/// The planes follow each other, the size of each rounded up to 64 bytes. Rows past the end of w are zeros. The low or
-/// the high byte of each pair of bytes is a word of two elements that stand two apart; products take such words.
+/// The planes follow each other, the size of each rounded up to 64 bytes. Rows past the end of w are zeros. A few
+/// operations on whole registers make bytes of them, four elements of each row.
 #pragma once
 #include <llava/backend/simd/panels.hpp>
 #include <llava/quant/affine_blocks.hpp>
@@ -18,7 +19,7 @@ namespace simd_backend {
 template <affine_format F>
 struct panels<F> {
   using view = panel_view<F>;
-  static constexpr std::string_view name = "panels of 16, 1";
+  static constexpr std::string_view name = "panels of 16, 2";
   static constexpr std::ptrdiff_t unit = 16;
   static constexpr int groups = block_elements / F::group;                           // of 32 elements
   static constexpr bool has_factors = F::elements > block_elements;                  // else all are 1
@@ -64,8 +65,7 @@ struct panels<F> {
       const int code = F::code(block, first + i), step = i / 8, in_step = i % 8;
       to[step * 64 + r * 4 + in_step % 4] |= static_cast<std::byte>((code & 15) << (in_step < 4 ? 0 : 4));
       if constexpr (F::bits == 6)
-        to[high_bits_at + step * 32 + r * 2 + in_step % 4 / 2] |=
-            static_cast<std::byte>(code >> 4 << (in_step / 4 * 4 + in_step % 2 * 2));
+        to[high_bits_at + i / 16 * 64 + r * 4 + i % 4] |= static_cast<std::byte>(code >> 4 << i % 16 / 4 * 2);
     }
   }
   /// Packs the factors and minimums of the 32 elements from `first` on.

@@ -10,7 +10,8 @@ LLAVA_TARGET_BEGIN("amx-tile,amx-int8,avx512f,avx512vl,avx512bw,avx512dq,avx512v
 namespace simd_backend::amx {
 
 using avx512::abs, avx512::finish, avx512::fma, avx512::largest, avx512::load, avx512::load_upto, avx512::maximum;
-using avx512::minimum, avx512::select_less, avx512::store, avx512::store_upto, avx512::vec, avx512vnni::int_vec;
+using avx512::minimum, avx512::select_less, avx512::store, avx512::store_upto, avx512::vec;
+using avx512vnni::affine_dot, avx512vnni::int_vec;
 
 inline constexpr int block_rows = 16, panels_at_once = 1;
 // clang-format off

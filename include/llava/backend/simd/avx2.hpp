@@ -159,6 +159,7 @@ using packed_type = F;
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_avx2.inc>
+#include <llava/backend/simd/kernels/affine_dot_avx2.inc>
 #include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on

@@ -17,6 +17,7 @@ using avx512::select_less, avx512::store, avx512::store_upto, avx512::vec;
 inline constexpr int block_rows = 8, panels_at_once = 2;
 // clang-format off
 #include <llava/backend/simd/kernels/block_dot_vnni.inc>
+#include <llava/backend/simd/kernels/affine_dot_vnni.inc>
 #include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on

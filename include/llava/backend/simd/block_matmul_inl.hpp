@@ -47,7 +47,7 @@ quantised_rows allocate_quantised(arena& a, std::ptrdiff_t rows, std::ptrdiff_t 
   const std::ptrdiff_t whole = (rows + q.together - 1) / q.together * q.together;
   q.codes = a.allocate<std::byte>(whole * blocks * activation_bytes<F>);
   q.starts = a.allocate<std::int32_t>(whole * blocks * start_count<F>);
-  q.scales = a.allocate<float>(whole * groups);
+  q.scales = a.allocate<float>(whole * groups * scale_count<F>);
   q.blocks = blocks, q.groups = groups;
   if constexpr (has_outliers<F>) {
     q.words = (inner + 63) / 64;
@@ -61,13 +61,14 @@ template <row_format F, class A>
 void matmul(queue& q, matrix_view<float> y, matrix_view<const float> x, panel_view<F> w, epilogue<A> e) {
   if (!q.accepts(ops::matmul_shapes(y, x, w, e))) return;
   const std::ptrdiff_t rows = x.extent(0), count = (w.rows + panels<F>::unit - 1) / panels<F>::unit;
-  const std::ptrdiff_t together = rows == 1 ? row_panels : 2;  // panels
+  const std::ptrdiff_t together = rows == 1 || (affine_format<F> && rows <= 4) ? row_panels : 2;  // panels
   const std::ptrdiff_t groups = (count + together - 1) / together;
   const std::ptrdiff_t most = 16 * q.concurrency(), pieces = groups < most ? groups : most;
   detail::with_block_kernels(q, [&]<class K>(K) {
     arena_scope scope(q.workspace());
     quantised_rows xs = detail::allocate_quantised<F>(q.workspace(), rows, w.columns, K::rows_together);
     xs.floats = x.data(), xs.stride = x.stride();
+    if constexpr (affine_format<F>) xs.few = rows <= K::template few_rows<F>;
     const std::ptrdiff_t room = together * rows * panels<F>::unit;
     float* sums = q.workspace().allocate<float>(q.concurrency() * room);
     q.submit([&](workers on) {

@@ -143,6 +143,7 @@ using packed_type = float;
 #include <llava/backend/simd/kernels/rows.inc>
 #include <llava/backend/simd/kernels/table.inc>
 #include <llava/backend/simd/kernels/block_dot_plain.inc>
+#include <llava/backend/simd/kernels/affine_dot_plain.inc>
 #include <llava/backend/simd/kernels/affine_matmul.inc>
 #include <llava/backend/simd/kernels/block_matmul.inc>
 // clang-format on

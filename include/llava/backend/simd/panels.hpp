@@ -93,14 +93,14 @@ struct panels<F> {
 };
 
 /// Rows of activations as integers (quant/activations.hpp), in the order in which an instruction set multiplies them.
-/// The sum of a block begins with its element of `starts`, which cancels the bias of unsigned codes. In products with
-/// affine formats, starts are the sums of the codes of each half of a block.
+/// The sum of a block begins with its element of `starts`, which cancels the bias of unsigned codes.
 struct quantised_rows {
   std::byte* codes;      // (T / together, blocks, together, 32) i8 or i16
   std::int32_t* starts;  // (T / together, blocks, together, start_count)
-  float* scales;         // (T / together, groups, together)
+  float* scales;         // (T / together, groups, together, scale_count)
   std::ptrdiff_t blocks, groups;
   std::ptrdiff_t together;  // number of interleaved rows, those of a tile
+  bool few;                 // whether a product with an affine format takes them as bytes (affine_matmul.inc)
 
   // Of formats with outliers:
   const float* floats;           // x
@@ -117,9 +117,17 @@ struct quantised_rows {
 template <class F>
 inline constexpr std::ptrdiff_t activation_bytes = block_elements * sizeof(activation_code<F>);
 
-/// Number of starts of a block in products with F.
+/// Number of starts of a block of activations in products with F.
+inline constexpr std::ptrdiff_t affine_starts = 4;
 template <class F>
-inline constexpr std::ptrdiff_t start_count = affine_format<F> ? 2 : 1;
+inline constexpr std::ptrdiff_t start_count = affine_format<F> ? affine_starts : 1;
+
+/// Number of floats of a group of activations in products with F: its scale; if F has minimums, −scale · the sum of the
+/// codes for each group of w.
+template <class F>
+inline constexpr std::ptrdiff_t scale_count = 1;
+template <affine_format F>
+inline constexpr std::ptrdiff_t scale_count<F> = F::has_minimum ? 1 + block_elements / F::group : 1;
 
 /// y (T, N) = act(x · wᵀ + bias), or y += or *= that; x quantised, w in panels.
 template <class F>
