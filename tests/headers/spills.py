@@ -27,6 +27,10 @@ namespace llava::simd_backend::{isa} {{
 ATTEND = "template void attend<{}, {}>(const attention_arguments<{}>&, std::ptrdiff_t, bool);"
 BLOCKS = ("template void block_tile<{}, {}, {}>(const block_arguments<{}>&, const std::byte*, std::ptrdiff_t, "
           "std::ptrdiff_t, std::ptrdiff_t, float*);")
+FEW_ROWS = ("template void few_rows_tile<{0}, {1}>(const block_arguments<{0}>&, const std::byte*, std::ptrdiff_t, "
+            "std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, float*);")
+WORDS = ("template void words_tile<{0}, {1}, {2}>(const block_arguments<{0}>&, const unpacked_block<{0}>*, "
+         "std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, std::ptrdiff_t, float*);")
 PRODUCT = ("template void product_tile<{0}, 4, {1}>(const float* const (&)[{0}], const {1}* const (&)[4], "
            "std::ptrdiff_t, float*, std::ptrdiff_t);")
 # By instruction set: the instantiated kernels and a part of their mangled names.
@@ -38,15 +42,18 @@ KERNELS = {
              (BLOCKS.format("q8_0", 4, 1, "q8_0"), "block_tileINS0_4q8_0ELj4ELj1E"),
              (BLOCKS.format("q4_0", 4, 1, "q4_0"), "block_tileINS0_4q4_0ELj4ELj1E"),
              (BLOCKS.format("q16_0", 4, 1, "q16_0"), "block_tileINS0_5q16_0ELj4ELj1E"),
-             (BLOCKS.format("q4_k", 4, 1, "q4_k"), "block_tileINS0_4q4_kELj4ELj1E")],
+             (FEW_ROWS.format("q4_k", 1), "few_rows_tileINS0_4q4_kELj1E"),
+             (FEW_ROWS.format("q6_k", 1), "few_rows_tileINS0_4q6_kELj1E"),
+             (WORDS.format("q4_k", 4, 1), "words_tileINS0_4q4_kELj4ELj1E")],
     "avx512": [(PRODUCT.format(6, "float"), "product_tileILj6ELj4EfE"),
                (ATTEND.format(12, "float", "float"), "attendILj12Ef"),
                (ATTEND.format(12, "f16", "f16"), "attendILj12ENS")],
     "avx512vnni": [(BLOCKS.format("q8_0", 8, 2, "q8_0"), "block_tileINS0_4q8_0ELj8ELj2E"),
                    (BLOCKS.format("q4_0", 8, 2, "q4_0"), "block_tileINS0_4q4_0ELj8ELj2E"),
                    (BLOCKS.format("q16_0", 8, 2, "q16_0"), "block_tileINS0_5q16_0ELj8ELj2E"),
-                   (BLOCKS.format("q4_k", 8, 2, "q4_k"), "block_tileINS0_4q4_kELj8ELj2E"),
-                   (BLOCKS.format("q6_k", 8, 2, "q6_k"), "block_tileINS0_4q6_kELj8ELj2E")],
+                   (FEW_ROWS.format("q4_k", 4), "few_rows_tileINS0_4q4_kELj4E"),
+                   (FEW_ROWS.format("q6_k", 4), "few_rows_tileINS0_4q6_kELj4E"),
+                   (WORDS.format("q4_k", 8, 2), "words_tileINS0_4q4_kELj8ELj2E")],
 }
 TOO_LARGE = {"avx2": (PRODUCT.format(5, "float"), "product_tileILj5ELj4EfE"),
              "avx512": (PRODUCT.format(9, "float"), "product_tileILj9ELj4EfE")}
