@@ -75,7 +75,7 @@ inline result<json_value> try_make_byte_level_json(const gguf_keys& keys, const 
   set_member(root, "normalizer", parts.rules.words.composes ? std::move(composes) : json_value());
   set_member(root, "pre_tokenizer", std::move(cut));
   set_member(root, "post_processor",
-             before < 0 && after < 0 ? json_value(decoder)
+             before < 0 && after < 0 ? decoder
                                      : written_surroundings(words.piece(before), before, words.piece(after), after));
   set_member(root, "decoder", std::move(decoder));
   set_member(bpe, "type", "BPE");
