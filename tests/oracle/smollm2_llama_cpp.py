@@ -6,7 +6,8 @@
     pip install llama-cpp-python==0.3.36 numpy                (llama-quantize is one of llama.cpp's programs)
     llama-quantize --allow-requantize SmolLM2-135M-Instruct.Q4_1.gguf f32.gguf F32
     python tests/oracle/smollm2_llama_cpp.py f32.gguf --llava build/release/llava --text TEXT
-    python tests/oracle/smollm2_llama_cpp.py SmolLM2-135M-Instruct.Q4_1.gguf --llava build/release/llava --text TEXT
+    python tests/oracle/smollm2_llama_cpp.py SmolLM2-135M-Instruct.Q4_1.gguf --llava build/release/llava --text TEXT \\
+        --values f32.gguf
 
 f32.gguf has the values of the other file, and llama.cpp multiplies them as floats; with Q4_1 it rounds activations to 8
 bits. Prints
@@ -14,6 +15,7 @@ bits. Prints
   of the logits of the whole answer. Ours are computed from prompt and answer (teacher forcing), so the tokens are equal
   if the likeliest one is at every position. A position whose two tokens are within 0.05 in ours is a near tie: it is
   listed, and counts as equal;
+- with --values, how far llama.cpp's logits of the two files are apart;
 - both perplexities of the first tokens of a text.
 
 --tokenizer DIR writes DIR/texts.bin and DIR/ids.bin for tests/goldens/smollm2.cpp: 20,000 difficult texts
@@ -85,9 +87,9 @@ def our_ids(options, text):
         return np.load(out)[0].tolist()
 
 
-def compare_answers(options, other):
-    equal = ties = positions = 0
-    worst = 0.0
+def compare_answers(options, other, values):
+    equal = ties = positions = own_ties = 0
+    worst = own_worst = 0.0
     for prompt in PROMPTS:
         ids = other.encode(prompt)
         answer = other.greedy(ids, options.tokens)
@@ -98,6 +100,11 @@ def compare_answers(options, other):
             continue
         ours, theirs = our_logits(options, text), other.logits(whole)
         worst = max(worst, float(np.abs(ours - theirs).max()))
+        if values:
+            exact = values.logits(whole)
+            own_worst = max(own_worst, float(np.abs(exact - theirs).max()))
+            span = slice(len(ids) - 1, len(whole) - 1)
+            own_ties += int((exact[span].argmax(axis=1) != theirs[span].argmax(axis=1)).sum())
         same = True
         for t in range(len(ids) - 1, len(whole) - 1):
             positions += 1
@@ -116,6 +123,8 @@ def compare_answers(options, other):
             print(f"{prompt!r}: the answer's text has other ids than the answer")
     print(f"answers    {equal} of {len(PROMPTS)} equal, {positions} tokens, {ties} of them near ties")
     print(f"logits     differ by at most {worst:.6f}")
+    if values:
+        print(f"llama.cpp  differs from itself by at most {own_worst:.6f}, in {own_ties} tokens")
 
 
 def compare_perplexity(options, other, piece=512):
@@ -160,6 +169,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="the GGUF file")
     parser.add_argument("--ours", help="another file or folder for the command")
+    parser.add_argument("--values", help="a file with the same values as floats, for llama.cpp too")
     parser.add_argument("--llava", default="build/release/llava")
     parser.add_argument("--dtype", default="f32")
     parser.add_argument("--threads", type=int, default=2)
@@ -173,7 +183,7 @@ def main():
     if options.tokenizer:
         return write_tokenizer(options.tokenizer, other, options.texts)
     if options.tokens:
-        compare_answers(options, other)
+        compare_answers(options, other, rival(options.values, options.threads) if options.values else None)
     if options.text:
         compare_perplexity(options, other)
 
