@@ -5,10 +5,17 @@
 //   roof%        the time of reading the packed weights at the speed of the plain reads, as a share of the time
 //   ps/byte      the time per byte of packed weights
 //   read_ps/byte that of the plain reads, the floor
-#include <chrono>
 #include <llava/nn/tensor_weight.hpp>
 #include <llava/quant/nf4.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <functional>
 #include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "../backends.hpp"
 #include "../formats.hpp"

@@ -101,7 +101,7 @@ inline result<void> try_write_words_of_gguf(const std::string& folder, const che
   }
   const auto refused = [&](std::string_view why) {
     return fail(errc::unsupported,
-                text_of("llava: ", from.path, " has a tokenizer that the files of a folder cannot ", "hold: ", why));
+                text_of("llava: ", from.path, " has a tokenizer that the files of a folder cannot hold: ", why));
   };
   const result<tokenizer> written = try_open_tokenizer(folder, slow);
   if (!written && written.error().code() == errc::out_of_memory) return written.error();
