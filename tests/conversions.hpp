@@ -37,6 +37,7 @@ inline std::map<std::string, const stored_tensor*> tensors_of(const checkpoint& 
   c.tensors.for_each([&](const std::string& name, const stored_tensor& t) { all[name] = &t; });
   return all;
 }
+std::map<std::string, const stored_tensor*> tensors_of(checkpoint&&) = delete;  // they would not outlive it
 inline std::vector<float> values_of(const stored_tensor& t) {
   const auto rows = static_cast<std::int64_t>(t.dims[0]);
   std::vector<float> values(static_cast<std::size_t>(rows * t.columns()));

@@ -129,7 +129,8 @@ TEST_CASE("the type of the weights may be stated; vectors and the tower's embedd
   convert_options o;
   o.type = dtype::bfloat16;
   convert(opened(goldens + "clip_mha"), f / "new", checkpoint_layout::gguf, o);
-  for (const auto& [name, t] : tensors_of(opened(f / "new"))) {
+  const checkpoint made = opened(f / "new");
+  for (const auto& [name, t] : tensors_of(made)) {
     INFO(name);
     const bool wide = t->dims.size() == 1 || name.find("embeddings.") != std::string::npos;
     CHECK(t->type == (wide ? dtype::float32 : dtype::bfloat16));
