@@ -3,7 +3,7 @@
 #pragma once
 #include <vector>
 
-#include <llava/image/video.hpp>
+#include <llava/image/visual.hpp>
 #include <llava/text/conversation_styles.hpp>
 
 LLAVA_BEGIN

@@ -49,33 +49,92 @@ TEST_CASE("kv_sequence: its destructor releases its blocks", "[llm]") {
   CHECK(pool->available() == 3);
 }
 
-TEST_CASE("kv_sequence: a fork shares full blocks and never writes to them", "[llm]") {
+TEST_CASE("kv_sequence: truncating keeps the beginning of a block", "[llm]") {
   const auto pool = std::make_shared<llava::block_allocator>(6, 16);
-  llava::kv_sequence a(pool);
-  grow(a, 37);
-  llava::kv_sequence b = a.fork();
-  CHECK(b.tokens() == 32);  // the block of tokens 32 … 36 is computed again
-  CHECK(b.blocks()[0] == a.blocks()[0]);
-  grow(b, 40);
-  CHECK(b.blocks()[2] != a.blocks()[2]);
+  llava::kv_sequence s(pool);
+  grow(s, 37);
+  s.truncate(35);
+  CHECK(s.tokens() == 35);
+  CHECK(s.blocks().size() == 3);
+  s.truncate(16);
+  CHECK(s.blocks().size() == 1);
+  CHECK(pool->available() == 5);
+}
 
-  SECTION("truncating inside a shared block releases the whole block") {
-    b.truncate(20);
-    CHECK(b.tokens() == 16);
-    REQUIRE(b.try_reserve(20));
-    CHECK(b.blocks()[1] != a.blocks()[1]);
+namespace {
+llava::kv_key key(int i) { return llava::sha256().update_value(i).digest(); }
+}  // namespace
+
+TEST_CASE("block_allocator: a named block is found by all who hold it, and after them until it is needed", "[llm]") {
+  llava::block_allocator pool(3, 16);
+  const int a = pool.allocate();
+  pool.name(a, 16, key(1));
+  CHECK(pool.find(key(2)) == -1);
+  CHECK(pool.find(key(1)) == a);  // two hold it
+  CHECK(pool.available() == 2);
+  pool.drop(a);
+  CHECK(pool.available() == 2);
+  pool.drop(a);
+  CHECK(pool.available() == 3);
+  CHECK(pool.find(key(1)) == a);
+  pool.drop(a);
+  // Blocks without a name are allocated first.
+  const int b = pool.allocate(), c = pool.allocate();
+  CHECK(pool.find(key(1)) == a);
+  CHECK(pool.allocate() == -1);
+  pool.drop(a);
+  CHECK(pool.allocate() == a);
+  CHECK(pool.find(key(1)) == -1);
+  pool.drop(a), pool.drop(b), pool.drop(c);
+  CHECK(pool.available() == 3);
+}
+
+TEST_CASE("block_allocator: the block that was held least recently is allocated first", "[llm]") {
+  llava::block_allocator pool(4, 16);
+  int blocks[4];
+  for (int i = 0; i < 4; ++i) pool.name(blocks[i] = pool.allocate(), 16, key(i));
+  for (const int i : {2, 0, 3, 1}) pool.drop(blocks[i]);
+  CHECK(pool.find(key(0)) == blocks[0]);
+  pool.drop(blocks[0]);
+  for (const int i : {2, 3, 1, 0}) {
+    CHECK(pool.allocate() == blocks[i]);
+    CHECK(pool.find(key(i)) == -1);
   }
-  SECTION("truncating inside a block of its own keeps the block's beginning") {
-    b.truncate(35);
-    CHECK(b.tokens() == 35);
-    CHECK(b.blocks().size() == 3);
+  CHECK(pool.allocate() == -1);
+}
+
+TEST_CASE("block_allocator: a block that is not full is taken over by one, with the tokens that match", "[llm]") {
+  llava::block_allocator pool(2, 16);
+  const int a = pool.allocate();
+  for (int n = 1; n <= 5; ++n) pool.name(a, n, key(n));
+  CHECK(pool.take(key(3), 3) == -1);  // is held
+  CHECK(pool.find(key(3)) == -1);     // is not full
+  pool.drop(a);
+  CHECK(pool.take(key(3), 4) == -1);
+  CHECK(pool.take(key(3), 3) == a);
+  pool.drop(a);
+  CHECK(pool.take(key(3), 3) == -1);  // its holder may have written it
+  CHECK(pool.take(key(1), 1) == -1);
+  CHECK(pool.available() == 2);
+}
+
+TEST_CASE("block_allocator: names keep their first block, and are all forgotten", "[llm]") {
+  llava::block_allocator pool(40, 16);
+  std::vector<int> blocks;
+  for (int i = 0; i < 40; ++i) blocks.push_back(pool.allocate());
+  for (int i = 0; i < 40; ++i) pool.name(blocks[static_cast<std::size_t>(i)], 16, key(i / 2));
+  for (int i = 0; i < 20; ++i) CHECK(pool.find(key(i)) == blocks[static_cast<std::size_t>(2 * i)]);
+  for (int i = 0; i < 40; ++i) {
+    pool.drop(blocks[static_cast<std::size_t>(i)]);
+    if (i % 2 == 0) pool.drop(blocks[static_cast<std::size_t>(i)]);
   }
-  SECTION("shared blocks live as long as one of the sequences") {
-    a.truncate(0);
-    CHECK(pool->available() == 3);
-    b.truncate(0);
-    CHECK(pool->available() == 6);
-  }
+  CHECK(pool.available() == 40);
+  pool.forget();
+  CHECK(pool.available() == 40);
+  for (int i = 0; i < 20; ++i) CHECK(pool.find(key(i)) == -1);
+  std::set<int> all;
+  for (int i = 0; i < 40; ++i) all.insert(pool.allocate());
+  CHECK(all.size() == 40);
 }
 
 TEST_CASE("kv_cache: layers do not overlap", "[llm]") {

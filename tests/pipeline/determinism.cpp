@@ -55,7 +55,7 @@ TEST_CASE("R14: an answer in a batch equals the answer alone", "[pipeline]") {
       s.seed = static_cast<std::uint64_t>(i);
       s.ignore_eos = i % 2 == 1;
       REQUIRE(together.try_add(prompt, std::span<const llava::image>(&p, 1), s));
-      auto chat = model().session();
+      auto chat = forgetful_model().session();
       chat.settings = s;
       alone.push_back(value(chat.try_generate(prompt, std::span<const llava::image>(&p, 1))));
     }
@@ -74,7 +74,7 @@ TEST_CASE("R14: sessions that ask at the same time get the answers that they get
   std::vector<std::vector<std::int32_t>> expected(4), got(4);
   for (int i = 0; i < 4; ++i)
     expected[static_cast<std::size_t>(i)] =
-        value(model().session().try_ask(test_image(i), "What is in the picture?")).tokens;
+        value(forgetful_model().session().try_ask(test_image(i), "What is in the picture?")).tokens;
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i)

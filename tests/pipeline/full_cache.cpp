@@ -38,39 +38,48 @@ TEST_CASE("batch: sixty answers in a cache for three equal the answer alone", "[
   CHECK(m.state().blocks->available() == all);
 }
 
-TEST_CASE("batch: an answer without room in the cache ends early with finish_reason::context_full", "[pipeline]") {
+TEST_CASE("batch: an answer that is longer than the cache ends early with finish_reason::context_full", "[pipeline]") {
   const model_type m = small(64);  // four blocks
-  auto idle = m.session();         // holds two of them
-  idle.settings = few(20);
-  value(idle.try_generate("hello", {}));
-  REQUIRE(m.state().blocks->available() == 2);
-  auto together = m.batch();
-  for (int i = 0; i < 3; ++i) REQUIRE(together.try_add("hello", {}, few(i == 1 ? 8 : 44)));
-  const auto answers = values(together.try_run());
-  idle = model().session();
-  idle.settings = few(44);
-  const auto whole = value(idle.try_generate("hello", {}));
-  for (const llava::answer& a : {answers[0], answers[2]}) {
+  auto alone = model().session();
+  alone.settings = few(100);
+  const auto whole = value(alone.try_generate("hello", {}));
+  // All four blocks, and a token that is not cached.
+  const auto most = static_cast<std::size_t>(65 - whole.prompt_tokens);
+  auto chat = m.session();
+  chat.settings = few(100);
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto a = value(chat.try_generate("hello", {}));
     CHECK(a.reason == llava::finish_reason::context_full);
-    CHECK(a.prompt_tokens + static_cast<int>(a.tokens.size()) == 33);  // two blocks, and a token that is not cached
-    CHECK(std::equal(a.tokens.begin(), a.tokens.end(), whole.tokens.begin()));
+    CHECK(a.tokens == std::vector<std::int32_t>(whole.tokens.begin(), whole.tokens.begin() + std::ptrdiff_t(most)));
   }
-  CHECK(answers[1].reason == llava::finish_reason::length);
-  CHECK(answers[1].tokens == std::vector<std::int32_t>(whole.tokens.begin(), whole.tokens.begin() + 8));
+  CHECK(m.state().blocks->available() == 4);
 }
 
-TEST_CASE("session: a cache filled by others is an error that states how many conversations it holds", "[pipeline]") {
+TEST_CASE("session: conversations that do not ask leave the cache to those that do", "[pipeline]") {
   const model_type m = small(64);
-  auto idle = m.session();
-  idle.settings = few(30);
-  value(idle.try_generate("hello", {}));
+  std::vector<llava::session> idle;
+  for (int i = 0; i < 5; ++i) {
+    idle.push_back(m.session());
+    idle.back().settings = few(30);
+    value(idle.back().try_generate("hello", {}));
+  }
   auto other = m.session();
   other.settings = few(30);
-  const auto a = other.try_generate("hello", {});
+  CHECK(value(other.try_generate("a different prompt", {})).tokens.size() == 30);
+}
+
+TEST_CASE("session: a cache whose blocks are held outside the engine is an error that states its size", "[pipeline]") {
+  const model_type m = small(64);
+  llava::kv_sequence held(m.state().blocks);
+  REQUIRE(held.try_reserve(64));
+  const auto a = m.session().try_logits("hello", {});
   REQUIRE_FALSE(a);
   CHECK(a.error().code() == llava::errc::context_full);
-  CHECK(a.error().sentence().find("its 64 tokens are shared by all sessions and batches, enough for 1 of the longest "
+  CHECK(a.error().sentence().find("its 64 tokens are shared by all answers of the model, enough for 1 of the longest "
                                   "conversations (64 tokens)") != std::string::npos);
-  idle = model().session();
-  CHECK(value(other.try_generate("hello", {})).tokens.size() == 30);
+  auto chat = m.session();
+  chat.settings = few(3);
+  CHECK(value(chat.try_generate("hello", {})).reason == llava::finish_reason::context_full);
+  held.truncate(0);
+  CHECK(value(chat.try_generate("hello", {})).tokens.size() == 3);
 }

@@ -33,20 +33,32 @@ TEST_CASE("session: a second question reuses the first one's tokens and gives a 
   fresh.restore(chat.save());
   fresh.truncate(2);
   const llava::answer again = value(fresh.try_ask("How many shapes are there?"));
-  CHECK(again.reused_tokens == 0);
+  // The last token's logits are computed, and with it the tokens before it in its block if the block is full.
+  CHECK(again.reused_tokens >= again.prompt_tokens - llava::kv_block);
   CHECK(again.tokens == second.tokens);
+
+  auto other = forgetful_model().session();
+  other.restore(fresh.save());
+  other.truncate(2);
+  for (int i = 0; i < 2; ++i) {
+    const llava::answer computed = value(other.try_ask("How many shapes are there?"));
+    CHECK(computed.reused_tokens == 0);
+    CHECK(computed.tokens == second.tokens);
+    other.truncate(2);
+  }
 }
 
 TEST_CASE("session: another image in the same place is not mistaken for the first", "[pipeline]") {
   auto chat = model().session();
-  const llava::answer red = value(chat.try_ask(test_image(0), "What color is the shape?"));
+  const llava::image first = test_image(0, 91, 83), second = test_image(1, 91, 83);
+  const llava::answer red = value(chat.try_ask(first, "What color is the shape?"));
   chat.truncate(0);
-  const llava::answer blue = value(chat.try_ask(test_image(1), "What color is the shape?"));
-  auto fresh = model().session();
-  CHECK(value(fresh.try_ask(test_image(1), "What color is the shape?")).tokens == blue.tokens);
+  const llava::answer blue = value(chat.try_ask(second, "What color is the shape?"));
+  auto fresh = forgetful_model().session();
+  CHECK(value(fresh.try_ask(second, "What color is the shape?")).tokens == blue.tokens);
   CHECK(blue.reused_tokens < blue.prompt_tokens - 49);
   chat.truncate(0);
-  CHECK(value(chat.try_ask(test_image(0), "What color is the shape?")).tokens == red.tokens);
+  CHECK(value(chat.try_ask(first, "What color is the shape?")).tokens == red.tokens);
 }
 
 TEST_CASE("session: forks share their past and then continue independently", "[pipeline]") {

@@ -32,6 +32,16 @@ inline const model_type& model() {
   return m;
 }
 
+/// The same model without caches, which computes each answer anew.
+inline const model_type& forgetful_model() {
+  static const model_type m = [] {
+    llava::open_options o = options();
+    o.prefix_cache = false, o.image_cache_bytes = 0;
+    return open(o);
+  }();
+  return m;
+}
+
 /// A square of one colour on white, at a position chosen by `seed`.
 inline llava::image test_image(int seed, int width = 100, int height = 80) {
   static constexpr std::uint8_t colours[][3] = {{220, 30, 30}, {30, 60, 200}, {20, 160, 60}, {230, 200, 30}};

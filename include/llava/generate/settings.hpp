@@ -43,10 +43,10 @@ struct generation_rules {
 /// Errors: a value out of range, or NaN.
 LLAVA_INLINE result<void> try_check(const generation_settings& s);
 
-/// Hooks into the generation of an answer. They are called on the asking thread.
+/// Hooks into the generation of an answer.
 struct generation_hooks {
   /// Changes the logits (V) of the next token before it is chosen, for a grammar or a penalty. It costs a copy of the
-  /// logits.
+  /// logits. It runs within a step, on any thread that asks the model, and may not ask the model itself (errc::busy).
   hook<void(std::span<float>)> on_logits{};
   /// A std::stop_token. A stop requested from any thread ends the generation, also in prefill.
   stop_signal stop{};
@@ -58,12 +58,12 @@ using text_callback = function_ref<void(std::string_view)>;
 inline constexpr auto no_text = [](std::string_view) {};
 
 /// Why an answer ended. Only answers of a batch end as `cancelled`, each by its own hook, while the others continue. In
-/// a session a cancelled question is an error instead.
-enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full, cancelled };
+/// a session a cancelled question is an error instead. `deadline`: answer_request::seconds have passed.
+enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full, cancelled, deadline };
 
-/// Wall time of the parts of an answer, in seconds. In a batch the time in which other rows are computed is included.
+/// Wall time of the parts of an answer, in seconds, with the time in which other answers are computed.
 struct answer_seconds {
-  double prepare = 0;  ///< the prompt's tokens and the images that the session has not encoded yet
+  double prepare = 0;  ///< the prompt's tokens, the wait for room, and the images that the model has not seen yet
   double prefill = 0;  ///< from there to the first new token
   double decode = 0;   ///< from there to the last
 };

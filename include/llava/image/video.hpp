@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// video: frames of one video with their times. visual: what one `<image>` of a prompt stands for, an image or a video.
-/// Both are values that share their pixels, so that copies are cheap. image/sample_frames.hpp chooses frames of a file.
+/// video: frames of one video with their times. It is a value that shares its pixels, so that copies are cheap.
+/// image/sample_frames.hpp chooses frames of a file.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -46,31 +46,6 @@ class video {
   };
   explicit video(std::shared_ptr<const content> c) : content_(std::move(c)) {}
   std::shared_ptr<const content> content_;
-};
-
-/// An image or a video; by default an empty image.
-class visual {
- public:
-  visual() = default;
-  visual(image img) : image_(std::make_shared<const image>(std::move(img))) {}
-  visual(video frames) : video_(std::make_shared<const video>(std::move(frames))) {}
-
-  bool is_video() const { return video_ != nullptr; }
-  /// The video, if it is one.
-  const video& as_video() const { return *video_; }
-  /// The image, if it is one; otherwise an empty one.
-  const image& as_image() const {
-    static const image none;
-    return image_ ? *image_ : none;
-  }
-  friend bool operator==(const visual& a, const visual& b) {
-    const auto same = [](const auto& x, const auto& y) { return x == y || (x && y && *x == *y); };
-    return same(a.image_, b.image_) && same(a.video_, b.video_);
-  }
-
- private:
-  std::shared_ptr<const image> image_;
-  std::shared_ptr<const video> video_;
 };
 
 inline result<video> video::try_make(std::vector<image> frames, std::vector<double> times, double seconds) {

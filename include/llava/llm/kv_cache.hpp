@@ -1,69 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/// kv_cache: the keys and values of all sequences of a model, in reference-counted blocks of 16 tokens, so that
-/// sequences can share a prefix. kv_sequence: the blocks of one sequence. It grows before a step and is truncated to
-/// forget tokens. A fork shares the full blocks and omits a last block that is not full. The tokens of that block can
-/// be computed again with the same bytes (R14), so a shared block is never written. A sequence shares ownership of the
+/// kv_cache: the keys and values of all sequences of a model, in blocks of 16 tokens (block_allocator.hpp).
+/// kv_sequence: the blocks of one sequence. It grows before a step and is truncated to forget tokens. Sequences with a
+/// common prefix may share its full blocks, which are never written again. A sequence shares ownership of the
 /// allocator, so it may outlive its model.
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include <llava/base/error.hpp>
 #include <llava/base/guard.hpp>
 #include <llava/config.hpp>
+#include <llava/llm/block_allocator.hpp>
 #include <llava/ops/kv_layout.hpp>
 #include <llava/tensor/buffer.hpp>
 
 LLAVA_BEGIN
-
-/// Tracks the blocks in use. Thread-safe. Unused blocks are allocated lowest first, and a released block before them.
-class block_allocator {
- public:
-  /// `longest`: tokens of the longest sequence, for the error of a full cache.
-  explicit block_allocator(int count, int longest)
-      : references_(static_cast<std::size_t>(count), 0), longest_(longest) {
-    free_.reserve(references_.size());
-    for (int b = count; b-- > 0;) free_.push_back(b);
-  }
-
-  int count() const { return static_cast<int>(references_.size()); }
-  int longest() const { return longest_; }
-  int available() const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return static_cast<int>(free_.size());
-  }
-
-  /// Returns a free block, or −1 if there is none.
-  int allocate() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (free_.empty()) return -1;
-    const int b = free_.back();
-    free_.pop_back();
-    references_[static_cast<std::size_t>(b)] = 1;
-    return b;
-  }
-  void share(int b) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ++references_[static_cast<std::size_t>(b)];
-  }
-  void drop(int b) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (--references_[static_cast<std::size_t>(b)] == 0) free_.push_back(b);  // within the reserved capacity
-  }
-  bool shared(int b) const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return references_[static_cast<std::size_t>(b)] > 1;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<int> references_;
-  std::vector<int> free_;
-  int longest_;
-};
 
 /// The memory of the blocks, one layer after the other, in the layout of a backend's ops.
 template <class Layout>
@@ -139,9 +92,9 @@ class kv_sequence {
         return fail(
             errc::context_full,
             text_of("llava: the KV cache is full: its ", pool_->count() * kv_block,
-                    " tokens are shared by all sessions and batches, enough for ",
+                    " tokens are shared by all answers of the model, enough for ",
                     pool_->count() * kv_block / pool_->longest(), " of the longest conversations (", pool_->longest(),
-                    " tokens); drop idle sessions, or open the model with a larger kv_tokens"));
+                    " tokens); ask fewer questions at a time, or open the model with a larger kv_tokens"));
       }
       blocks_.push_back(b);
     }
@@ -152,23 +105,20 @@ class kv_sequence {
   /// Sets the number of tokens in the cache, after a step.
   void set_tokens(int tokens) { tokens_ = tokens; }
 
-  /// Forgets all but the first `tokens` tokens. If they end within a shared block, its tokens are forgotten too.
+  /// Forgets all but the first `tokens` tokens, which do not end within a block that others may hold.
   void truncate(int tokens) {
     if (tokens < tokens_) tokens_ = tokens;
-    if (tokens_ % kv_block != 0 && pool_->shared(blocks_[static_cast<std::size_t>(tokens_ / kv_block)]))
-      tokens_ -= tokens_ % kv_block;
     while (static_cast<int>(blocks_.size()) * kv_block >= tokens_ + kv_block) pop();
   }
 
-  /// Returns a sequence that shares the full blocks.
-  kv_sequence fork() const {
-    kv_sequence other(pool_);
-    const int full = tokens_ / kv_block;
-    other.blocks_.assign(blocks_.begin(), blocks_.begin() + full);
-    for (std::int32_t b : other.blocks_) pool_->share(b);
-    other.tokens_ = full * kv_block;
-    return other;
+  /// Appends a block whose first `tokens` tokens follow those that are cached; takes over a reference to it. All blocks
+  /// before it are full.
+  void append(int block, int tokens) {
+    truncate(tokens_);  // blocks that were reserved
+    blocks_.push_back(block);
+    tokens_ += tokens;
   }
+  block_allocator& allocator() const { return *pool_; }
 
  private:
   void pop() {

@@ -24,14 +24,17 @@ class opened_model;
 class adapter {
  public:
   /// For try_load_adapter. `weights` are in the order of their addresses, and `memory` holds their A and B.
-  adapter(std::shared_ptr<const opened_model> model, std::string folder, std::vector<low_rank_weight> weights,
-          std::vector<buffer> memory)
+  adapter(std::shared_ptr<const opened_model> model, const kv_key& name, std::string folder,
+          std::vector<low_rank_weight> weights, std::vector<buffer> memory)
       : model_(std::move(model)),
+        name_(name),
         folder_(std::move(folder)),
         weights_(std::move(weights)),
         memory_(std::move(memory)) {}
 
   const std::string& folder() const { return folder_; }
+  /// Differs from that of any other adapter of the model.
+  const kv_key& name() const { return name_; }
   const opened_model& model() const { return *model_; }
   std::span<const low_rank_weight> weights() const { return weights_; }
   /// Its size in the backend's memory.
@@ -43,6 +46,7 @@ class adapter {
 
  private:
   std::shared_ptr<const opened_model> model_;
+  kv_key name_;
   std::string folder_;
   std::vector<low_rank_weight> weights_;
   std::vector<buffer> memory_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <span>
 #include <string>
 #include <vector>
@@ -85,6 +86,12 @@ class generation {
     penalties_.begin(std::move(before), usual_length());
   }
 
+  /// Restarts the clock of the prefill, after `seconds` of preparation.
+  void prepared(double seconds) {
+    begun_ = {};
+    result_.seconds.prepare = seconds;
+  }
+
   const generation_rules& rules() const { return rules_; }
   bool done() const { return done_; }
   /// The last token, which the next step takes.
@@ -100,8 +107,21 @@ class generation {
                                                [](float l) { return l < std::numeric_limits<float>::infinity(); });
     if (!changed_) return;
     penalties_.apply(logits);
-    if (hooks_.on_logits) call_back([&] { hooks_.on_logits(logits); });
+    if (!hooks_.on_logits) return;
+#if LLAVA_EXCEPTIONS
+    try {
+      hooks_.on_logits(logits);
+    } catch (...) {
+      thrown_ = std::current_exception();
+    }
+#else
+    hooks_.on_logits(logits);
+#endif
   }
+#if LLAVA_EXCEPTIONS
+  /// The exception that on_logits has thrown, if any. The next try_push is then an error.
+  const std::exception_ptr& thrown() const { return thrown_; }
+#endif
   sampling_params draw() const {
     return {.temperature = rules_.temperature,
             .top_p = rules_.top_p,
@@ -113,6 +133,9 @@ class generation {
   /// drawn.
   llava::result<std::string_view> try_push(const step_results& drawn, std::size_t row) {
     const std::int32_t token = drawn.ids[row];
+#if LLAVA_EXCEPTIONS
+    if (thrown_) return fail(errc::cancelled, "llava: the logits hook has thrown an exception");
+#endif
     if (token < 0) return nothing_drawn(token);
     result_.tokens.push_back(token);
     if (result_.tokens.size() == 1)
@@ -179,6 +202,9 @@ class generation {
   std::string tail_;
   bool done_ = false;
   bool changed_ = false;  // penalties or the hook changed the next token's logits
+#if LLAVA_EXCEPTIONS
+  std::exception_ptr thrown_;
+#endif
 };
 
 /// Runs a step and draws the next token of each generation from its row of logits: w.results.ids (R), with logprobs if

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// opened_model: the interface of an opened model for conversations, independent of its type, backend and weights.
-/// Sessions and batches use it, so they are compiled once. After opening only workspaces and the blocks of the KV cache
-/// change, and they lock.
+/// Sessions, batches and the engine use it, so they are compiled once. After opening only workspaces, the blocks of the
+/// KV cache, the image cache and the engine change, and they lock.
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,14 +14,16 @@
 
 #include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
-#include <llava/base/hook.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/chat_model.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/image/image.hpp>
 #include <llava/image/plan.hpp>
-#include <llava/image/video.hpp>
+#include <llava/image/visual.hpp>
 #include <llava/image/video_plan.hpp>
 #include <llava/llm/kv_cache.hpp>
+#include <llava/pipeline/engine.hpp>
+#include <llava/pipeline/image_cache.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/pipeline/workspace.hpp>
 #include <llava/text/conversation_styles.hpp>
@@ -40,6 +44,9 @@ class opened_model {
   int image_rows = 0;  ///< image tokens of one square of an image
   step_limits limits;
   std::shared_ptr<block_allocator> blocks;
+  bool prefix_cache = true;                            ///< blocks are found by their content
+  mutable image_cache encoded_images;                  ///< image tokens by content
+  mutable std::atomic<std::uint64_t> adapters_made{0};  ///< names them
 
   virtual std::string_view backend_name() const = 0;
   virtual stage_shapes shapes() const = 0;
@@ -56,13 +63,19 @@ class opened_model {
   virtual result<std::string> try_prompt(std::span<const message> turns) const = 0;
   /// Plans an image of width × height pixels: its squares and its number of image tokens.
   result<image_plan> try_plan(int width, int height) const;
-  /// Computes the image tokens of an image, in the backend's memory, with an adapter or null.
-  result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, const stop_signal& stop,
+  /// The engine that answers all requests.
+  llava::engine& engine() const { return *engine_; }
+  /// Computes the image tokens of an image, in the backend's memory, with an adapter or null. `go_on` is called before
+  /// every layer of the tower if the backend runs ops at once, and once otherwise; false is errc::cancelled.
+  result<std::shared_ptr<const image_tokens>> try_encode_image(const image& img, function_ref<bool()> go_on,
                                                                const adapter* with = nullptr) const;
+  /// The image tokens of an image or a video, from the image cache or computed for it.
+  result<std::shared_ptr<const image_tokens>> try_encode(const visual& v, function_ref<bool()> go_on,
+                                                         const adapter* with = nullptr) const;
   /// Plans a video. Errors: the model takes no videos.
   result<video_plan> try_plan(const video& v) const;
   /// Computes the image tokens of a video.
-  result<std::shared_ptr<const image_tokens>> try_encode_video(const video& v, const stop_signal& stop,
+  result<std::shared_ptr<const image_tokens>> try_encode_video(const video& v, function_ref<bool()> go_on,
                                                                const adapter* with = nullptr) const;
   /// An error if an adapter, which may be null, is not one of this model.
   result<void> try_accept(const adapter* with) const;
@@ -82,21 +95,24 @@ class opened_model {
  protected:
   explicit opened_model(checkpoint c) : opened(std::move(c)) {}
   virtual result<std::unique_ptr<workspace>> try_make_workspace() const = 0;
+  /// For the end of opening, when all members are set.
+  void make_engine() { engine_ = std::make_unique<llava::engine>(*this); }
   /// Computes the features (n, features, Dv) of n squares.
   virtual result<std::vector<float>> try_features(std::span<const image> squares) const = 0;
   /// Computes the image tokens of the squares of a planned image.
-  virtual result<image_tokens> try_encode(std::span<const image> squares, const image_plan& plan,
-                                          const stop_signal& stop, const adapter* with) const = 0;
+  virtual result<image_tokens> try_encode_squares(std::span<const image> squares, const image_plan& plan,
+                                                  function_ref<bool()> go_on, const adapter* with) const = 0;
   /// Plans a video of a model that takes videos: description.has_video.
   virtual result<video_plan> try_plan_frames(int frames) const = 0;
   /// Computes the image tokens of the squares of a planned video.
   virtual result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
-                                                 const stop_signal& stop, const adapter* with) const = 0;
+                                                 function_ref<bool()> go_on, const adapter* with) const = 0;
   /// Copies image tokens (rows, D) to host memory.
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
 
  private:
   mutable workspace_pool workspaces_;
+  std::unique_ptr<llava::engine> engine_;
 };
 
 LLAVA_END

@@ -13,12 +13,12 @@
 LLAVA_BEGIN
 
 LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encode_image(const image& img,
-                                                                                        const stop_signal& stop,
+                                                                                        function_ref<bool()> go_on,
                                                                                         const adapter* with) const {
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
     LLAVA_TRY(plan, try_plan(img.width(), img.height()));
     LLAVA_TRY(squares, try_cut_squares(img, opened.description.image, plan));
-    LLAVA_TRY(tokens, try_encode(squares, plan, stop, with));
+    LLAVA_TRY(tokens, try_encode_squares(squares, plan, go_on, with));
     return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
   });
 }
@@ -32,7 +32,7 @@ LLAVA_INLINE result<video_plan> opened_model::try_plan(const video& v) const {
 }
 
 LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encode_video(const video& v,
-                                                                                        const stop_signal& stop,
+                                                                                        function_ref<bool()> go_on,
                                                                                         const adapter* with) const {
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
     LLAVA_TRY(plan, try_plan(v));
@@ -42,8 +42,21 @@ LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encod
       LLAVA_TRY(square, try_preprocess(frame, of_frames));
       squares.push_back(std::move(square));
     }
-    LLAVA_TRY(tokens, try_encode_frames(squares, plan, stop, with));
+    LLAVA_TRY(tokens, try_encode_frames(squares, plan, go_on, with));
     return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
+  });
+}
+
+LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encode(const visual& v,
+                                                                                  function_ref<bool()> go_on,
+                                                                                  const adapter* with) const {
+  return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
+    const kv_key adapter_name = with ? with->name() : kv_key();
+    if (auto known = encoded_images.find(v.content(), adapter_name)) return known;
+    LLAVA_TRY(made, v.is_video() ? try_encode_video(v.as_video(), go_on, with)
+                                 : try_encode_image(v.as_image(), go_on, with));
+    encoded_images.insert(v.content(), adapter_name, made);
+    return std::move(made);
   });
 }
 
@@ -94,14 +107,14 @@ LLAVA_INLINE result<std::vector<float>> opened_model::try_features_of(const imag
 
 LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(tokens, try_encode_image(img, {}));
+    LLAVA_TRY(tokens, try_encode_image(img, never_stop));
     return try_values(*tokens);
   });
 }
 
 LLAVA_INLINE result<std::vector<float>> opened_model::try_image_tokens(const video& v) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(tokens, try_encode_video(v, {}));
+    LLAVA_TRY(tokens, try_encode_video(v, never_stop));
     return try_values(*tokens);
   });
 }

@@ -25,6 +25,10 @@ struct open_options {
   /// Tokens of the KV cache, which all sessions and batches share. 0: the model's context, at least 4096 and at most
   /// 32768. One conversation is never longer than the model's context.
   int kv_tokens = 0;
+  /// Blocks of the KV cache are shared by all prompts that begin alike, also with those of finished answers.
+  bool prefix_cache = true;
+  /// Bytes of image tokens that are kept of images and videos that the model has seen; within the memory budget.
+  std::uint64_t image_cache_bytes = std::uint64_t{256} << 20;
   /// Limit in bytes for weights, KV cache and one workspace together. Weights and cache are checked before they are
   /// allocated. Mapped files are not counted. 0: no limit.
   std::uint64_t memory_budget = 0;

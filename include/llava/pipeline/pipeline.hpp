@@ -75,7 +75,7 @@ class pipeline {
   result<std::vector<float>> try_features(const image& img) const { return state_->try_features_of(img); }
   /// Computes the image tokens (T, D) in the backend's memory.
   result<std::shared_ptr<const image_tokens>> try_encode(const image& img, const stop_signal& stop = {}) const {
-    return state_->try_encode_image(img, stop);
+    return state_->try_encode_image(img, [&] { return !stop.stop_requested(); });
   }
   /// Computes the image tokens (T, D).
   result<std::vector<float>> try_image_tokens(const image& img) const { return state_->try_image_tokens(img); }

@@ -14,7 +14,7 @@
 
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/model_description.hpp>
-#include <llava/image/video.hpp>
+#include <llava/image/visual.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/text/conversation_styles.hpp>
 #include <llava/text/tokenizer.hpp>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// session: one conversation with a model: its turns, its images and videos, its blocks of the KV cache.
-/// pipeline::session() makes one. Sessions are cheap to make, fork and drop. The prompt is always the one that the
-/// reference builds from all turns; its cached prefix is reused.
+/// session: one conversation with a model: its turns, its images and videos. pipeline::session() makes one. Sessions
+/// are cheap to make, fork and drop. The prompt is always the one that the reference builds from all turns. What the
+/// model's caches hold of it is reused (pipeline/engine.hpp). Sessions that ask at the same time are answered together.
 ///
 /// A call that fails or is cancelled leaves the conversation unchanged. So does an exception of a callback, which
-/// passes through. One thread at a time may use a session. A callback may not ask the session that called it
-/// (errc::busy), nor move or destroy it; it may ask a fork.
+/// passes through. One thread at a time may use a session. A text callback runs on the asking thread. It may not ask
+/// the session that called it (errc::busy), nor move or destroy it; it may ask a fork.
 #pragma once
 #include <memory>
 #include <span>
@@ -17,31 +17,21 @@
 #include <llava/base/error.hpp>
 #include <llava/conversation_state.hpp>
 #include <llava/generate/settings.hpp>
-#include <llava/pipeline/sequence.hpp>
 
 LLAVA_BEGIN
 
 class adapter;
 class opened_model;
-class workspace;
-class generation;
 
 /// One conversation with a model.
 class session {
  public:
-  explicit session(std::shared_ptr<const opened_model> model);
-  session(session&&) noexcept = default;
-  /// Releases its own blocks before it takes the other's.
-  session& operator=(session&& other) noexcept {
-    if (this == &other) return *this;
-    std::destroy_at(this);
-    return *std::construct_at(this, std::move(other));
-  }
+  explicit session(std::shared_ptr<const opened_model> model) : model_(std::move(model)) {}
 
   generation_settings settings;  ///< for the next answers
   generation_hooks hooks;
   /// The adapter of the next answers, from load_adapter (pipeline/load_adapter.hpp), or null. With another one the next
-  /// answer computes the conversation again.
+  /// answer computes the conversation again, images included.
   std::shared_ptr<const llava::adapter> adapter;
 
   /// Asks a question about new images and the conversation so far. The question may place the images with `<image>` or
@@ -67,10 +57,6 @@ class session {
   result<std::vector<float>> try_logits(std::string_view prompt, std::span<const image> images);
   result<std::vector<float>> try_logits(std::string_view prompt, const video& frames);
 
-  /// Sets a prompt without computing it and returns its number of tokens. For batch, which guards the call.
-  result<std::size_t> try_prepare(std::string_view prompt, std::vector<visual> images);
-  sequence& tokens() { return sequence_; }
-
   /// @name The conversation
   /// In a callback these exclude the question that is being answered.
   /// @{
@@ -79,7 +65,7 @@ class session {
   result<void> try_restore(conversation_state state);
   /// Forgets all but the first `turns` turns and their images.
   void truncate(std::size_t turns);
-  /// Returns a conversation with the same history. Both share the cached blocks of the common prefix.
+  /// Returns a conversation with the same history.
   session fork() const;
   /// @}
 
@@ -103,8 +89,6 @@ class session {
 #endif
 
  private:
-  session(std::shared_ptr<const opened_model> model, sequence tokens);
-
   /// Runs the guarded body of a call; an error if another call is running.
   template <class F>
   auto alone(F&& body) -> decltype(body());
@@ -112,15 +96,8 @@ class session {
   result<answer> generate(std::string_view prompt, std::vector<visual> images, text_callback on_text,
                           bool by_chat_template = false);
   result<std::vector<float>> logits(std::string_view prompt, std::vector<visual> images);
-  /// Returns the number of image tokens.
-  result<int> try_count(const visual& v) const;
-  /// Replaces the sequence's tokens and images by a prompt's and keeps the common prefix.
-  result<void> try_set_prompt(std::string_view prompt, std::vector<visual> images, bool by_chat_template = false);
-  /// Computes the pending tokens and draws the next one.
-  result<void> try_next(workspace& w, generation& g);
 
   std::shared_ptr<const opened_model> model_;
-  sequence sequence_;
   conversation_state history_;
   bool busy_ = false;
 };

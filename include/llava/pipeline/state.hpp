@@ -115,8 +115,8 @@ struct pipeline_state final : opened_model {
     LLAVA_CHECK(try_each_features(q, stages, squares, never_stop, read));
     return result<std::vector<float>>(std::move(all));
   }
-  result<image_tokens> try_encode(std::span<const image> squares, const image_plan& plan, const stop_signal& stop,
-                                  [[maybe_unused]] const adapter* with) const override {
+  result<image_tokens> try_encode_squares(std::span<const image> squares, const image_plan& plan,
+                                          function_ref<bool()> go_on, [[maybe_unused]] const adapter* with) const override {
     const int rows = plan.squares() * image_rows, width = stages.text->config().hidden;
     LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), rows + (stages.newline ? 1 : 0), width));
     image_tokens merged;
@@ -128,8 +128,7 @@ struct pipeline_state final : opened_model {
     auto& q = queue_of(lent);
     if constexpr (has_adapters)
       if (with) q.adapt(0, ops::every_row, with->weights());
-    LLAVA_CHECK(
-        try_project_squares(q, stages, tokens.view(), image_rows, squares, [&] { return !stop.stop_requested(); }));
+    LLAVA_CHECK(try_project_squares(q, stages, tokens.view(), image_rows, squares, go_on));
     if (stages.newline) copy(q, rows_of(tokens.view(), rows, 1), stages.newline->matrix());
     if (!plan.token_rows.empty()) merge(q, merged.view(), tokens.view(), plan.token_rows, plan.weights);
     LLAVA_CHECK(q.finish());
@@ -139,14 +138,14 @@ struct pipeline_state final : opened_model {
     return llava::try_plan_frames(stages, opened.description.video, image_rows, frames);
   }
   result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
-                                         const stop_signal& stop, [[maybe_unused]] const adapter* with) const override {
+                                         function_ref<bool()> go_on, [[maybe_unused]] const adapter* with) const override {
     LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), plan.tokens, stages.text->config().hidden));
     LLAVA_TRY(lent, try_lend());  // is given back, which waits for its ops, before the memory is
     auto& q = queue_of(lent);
     if constexpr (has_adapters)
       if (with) q.adapt(0, ops::every_row, with->weights());
     LLAVA_CHECK(llava::try_encode_frames(q, stages, opened.description.video, plan, tokens.view(), squares,
-                                         [&] { return !stop.stop_requested(); }));
+                                         go_on));
     LLAVA_CHECK(q.finish());
     return result<image_tokens>(std::move(tokens));
   }
@@ -204,7 +203,14 @@ struct pipeline_state final : opened_model {
 
     LLAVA_TRY(planned, try_plan_activations());
     arena_bytes = planned;
-    return try_keep_budget(options, cache.bytes(), arena_bytes);
+    LLAVA_CHECK(try_keep_budget(options, cache.bytes(), arena_bytes));
+    prefix_cache = options.prefix_cache;
+    encoded_images.set_limit(options.memory_budget == 0
+                         ? options.image_cache_bytes
+                         : (std::min)(options.image_cache_bytes,
+                                      options.memory_budget - weight_bytes - cache.bytes() - arena_bytes));
+    make_engine();
+    return {};
   }
 
   int kv_tokens_for(const open_options& options) const {

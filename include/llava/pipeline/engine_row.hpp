@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/// answer_stream::row: a request in the engine. The thread that runs a step changes it; what both sides touch is under
+/// the engine's mutex.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <compare>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <llava/pipeline/adapter.hpp>
+#include <llava/pipeline/engine.hpp>
+#include <llava/pipeline/generation.hpp>
+#include <llava/pipeline/opened_model.hpp>
+#include <llava/pipeline/sequence.hpp>
+
+LLAVA_BEGIN
+
+struct answer_stream::row {
+  std::shared_ptr<const llava::adapter> adapter;
+  kv_key root;  // names the adapter
+  std::chrono::steady_clock::time_point deadline = (std::chrono::steady_clock::time_point::max)();
+  stop_signal stop;
+  std::mutex in_hook;  // held while on_logits runs
+  std::atomic<bool> abandoned{false};
+  generation made;
+  int prompt_tokens;
+  sequence tokens;
+  stopwatch asked;
+  double prepared_in;
+
+  bool admitted = false;  // takes part in steps
+  bool begun = false;     // has taken part in one
+  step_part part;         // of the current step
+  std::optional<error> failed;
+
+  // Under the engine's mutex:
+  answer_news news;
+  hook<void()> on_news;
+  bool ended = false;
+
+  row(const opened_model& model, answer_request request)
+      : adapter(std::move(request.adapter)),
+        root(adapter ? adapter->name() : kv_key()),
+        stop(request.hooks.stop),
+        made(model.opened.tokenizer, model.opened.description, request.settings, held(std::move(request.hooks))),
+        prompt_tokens(static_cast<int>(request.prompt.tokens.size())),
+        tokens(model.blocks, std::move(request.prompt), most_tokens(model), root, model.prefix_cache),
+        prepared_in(request.prepared_in),
+        on_news(std::move(request.on_news)) {
+    if (request.seconds > 0)
+      deadline = std::chrono::steady_clock::now() +
+                 std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                     std::chrono::duration<double>((std::min)(request.seconds, 1e8)));
+    made.begin(tokens.tokens, 0);
+    news.tokens.reserve(64), news.text.reserve(256);
+  }
+
+  bool is_over() const { return ended || abandoned; }
+  bool wanted() const { return !abandoned && !stop.stop_requested(); }
+  /// The order of a step: first those that change their logits, for try_draw; then by adapter, whose products take
+  /// contiguous rows.
+  static bool comes_first(const row* a, const row* b) {
+    const bool changes = a->made.changes_logits();
+    if (changes != b->made.changes_logits()) return changes;
+    return std::compare_three_way()(a->adapter.get(), b->adapter.get()) < 0;
+  }
+
+ private:
+  /// Returns the hooks with an on_logits that is not called once the row is abandoned: its asker is gone.
+  generation_hooks held(generation_hooks hooks) {
+    if (hooks.on_logits)
+      hooks.on_logits = [this, user = std::move(hooks.on_logits)](std::span<float> logits) {
+        const std::lock_guard<std::mutex> lock(in_hook);
+        if (!abandoned) user(logits);
+      };
+    return hooks;
+  }
+  std::size_t most_tokens(const opened_model& model) const {
+    return static_cast<std::size_t>(
+        (std::min)(std::int64_t{prompt_tokens} + (std::max)(made.rules().max_new_tokens, 0), std::int64_t{model.context} + 1));
+  }
+};
+
+LLAVA_END

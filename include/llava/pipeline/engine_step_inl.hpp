@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of engine.hpp: what a step consists of. One thread at a time is here.
+#pragma once
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include <llava/base/guard.hpp>
+#include <llava/pipeline/engine.hpp>
+#include <llava/pipeline/engine_row.hpp>
+
+LLAVA_BEGIN
+
+LLAVA_INLINE void engine::step() {
+  end_cancelled();
+  admit();
+  encoded_last_ = !encoded_last_ && encode();  // images and steps of the language model take turns
+  if (encoded_last_) return;
+  for (;;) {
+    if (choose_parts(false)) return run_chosen();
+    if (encode() || !make_room()) return;
+    admit();
+  }
+}
+
+LLAVA_INLINE void engine::end_cancelled() {
+  const auto now = std::chrono::steady_clock::now();
+  for (auto& r : rows_) {
+    if (r->is_over()) continue;
+    if (r->stop.stop_requested())
+      end(*r, finish_reason::cancelled);
+    else if (now >= r->deadline)
+      end(*r, finish_reason::deadline);
+    else if (r->made.done())  // no token is wanted
+      end(*r, r->made.result().reason);
+  }
+}
+
+LLAVA_INLINE void engine::admit() {
+  int running = 0, waiting = 0;
+  for (auto& r : rows_) running += !r->is_over() && r->admitted;
+  for (auto& r : rows_) {
+    if (r->is_over() || r->admitted) continue;
+    const int blocks = static_cast<int>(r->tokens.tokens.size()) / kv_block + 1;
+    // Each of the running ones may need another block soon.
+    if (waiting > 0 || running >= model_.limits.sequences ||
+        (running > 0 && model_.blocks->available() < blocks + running)) {
+      ++waiting;
+      continue;
+    }
+    r->admitted = true;
+    r->tokens.reuse();
+    ++running;
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  counts_.running = running, counts_.waiting = waiting;
+}
+
+LLAVA_INLINE bool engine::encode() {
+  row* first = nullptr;
+  int image = -1;
+  for (auto& r : rows_)
+    if (!r->is_over() && r->admitted && (image = r->tokens.missing_image()) >= 0) {
+      first = r.get();
+      break;
+    }
+  if (!first) return false;
+  const visual seen = first->tokens.images[static_cast<std::size_t>(image)];
+  const kv_key root = first->root;
+  /// Calls use(row, image number) for each row that needs the same image.
+  const auto each = [&](auto use) {
+    for (auto& r : rows_)
+      if (!r->is_over() && r->root == root)
+        for (std::size_t i = 0; i < r->tokens.images.size(); ++i)
+          if (!r->tokens.encoded[i] && r->tokens.images[i] == seen) use(*r, i);
+  };
+  bool is_known = true;
+  const auto go_on = [&] {
+    is_known = false;
+    if (choose_parts(true)) run_chosen(), announce();
+    bool wanted = false;
+    each([&](const row& r, std::size_t) { wanted = wanted || r.wanted(); });
+    return wanted;
+  };
+  const auto tokens = model_.try_encode(seen, go_on, first->adapter.get());
+  if (!tokens) {
+    if (tokens.error().code() != errc::cancelled) each([&](row& r, std::size_t) { fail_row(r, tokens.error()); });
+    return true;
+  }
+  std::uint64_t users = 0;
+  each([&](row& r, std::size_t i) {
+    r.tokens.encoded[i] = *tokens;
+    ++users;
+  });
+  const std::lock_guard<std::mutex> lock(mutex_);
+  counts_.encoded_images += !is_known;
+  counts_.reused_images += users - !is_known;
+  return true;
+}
+
+LLAVA_INLINE bool engine::choose_parts(bool decode_only) {
+  const step_limits& limits = model_.limits;
+  chosen_.clear(), computed_.clear();
+  auto left = static_cast<std::size_t>(limits.tokens);
+  for (const bool prefill : {false, true}) {
+    if (prefill && decode_only) break;
+    if (prefill && !chosen_.empty() && seconds_of_row_ > 0)  // others are answering
+      left = (std::min)(left, static_cast<std::size_t>((std::max)(16., 0.5 / seconds_of_row_)));
+    for (auto& r : rows_) {
+      if (r->is_over() || !r->admitted || (r->tokens.pending() > 1) != prefill || left == 0 ||
+          chosen_.size() == static_cast<std::size_t>(limits.sequences))
+        continue;
+      if (prefill) r->tokens.reuse();
+      if (r->tokens.missing_image() >= 0) continue;
+      const kv_key* const name = r->tokens.next_name();
+      if (name && std::find(computed_.begin(), computed_.end(), *name) != computed_.end())
+        continue;  // reuses the block after this step
+      r->part = r->tokens.next(left, r->adapter.get());
+      if (!r->tokens.cache.try_reserve(r->tokens.cache.tokens() + static_cast<int>(r->part.tokens.size())))
+        continue;  // waits for a later step
+      if (name) computed_.push_back(*name);
+      left -= r->part.tokens.size();
+      if (!std::exchange(r->begun, true)) {
+        r->made.prepared(r->prepared_in + r->asked.seconds());
+        r->made.result().reused_tokens = r->tokens.cache.tokens();
+      }
+      chosen_.insert(std::upper_bound(chosen_.begin(), chosen_.end(), r.get(), row::comes_first), r.get());
+    }
+  }
+  parts_.clear(), drawing_.clear(), owners_.clear();
+  for (row* r : chosen_) {
+    parts_.push_back(r->part);
+    if (r->part.logit_rows) owners_.push_back(r), drawing_.push_back(&r->made);
+  }
+  return !parts_.empty();
+}
+
+LLAVA_INLINE bool engine::make_room() {
+  row *first = nullptr, *last = nullptr;  // rows that hold blocks; if none does, `first` is the first row
+  for (auto& r : rows_) {
+    if (r->is_over() || !r->admitted) continue;
+    const bool holds = !r->tokens.cache.blocks().empty();
+    if (!first || (holds && !last)) first = r.get();
+    if (holds) last = r.get();
+  }
+  if (!first) return false;
+  if (last && last != first) {
+    last->tokens.release();
+    last->admitted = false;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++counts_.preemptions;
+  } else {
+    end(*first, finish_reason::context_full);
+  }
+  return true;
+}
+
+LLAVA_INLINE void engine::run_chosen() {
+  const stopwatch clock;
+  const auto go_on = [&] {
+    return std::any_of(chosen_.begin(), chosen_.end(), [](const row* r) { return r->wanted(); });
+  };
+  const result<void> ran = guarded([&]() -> result<void> {
+    LLAVA_TRY(lent, model_.try_lend());
+    LLAVA_CHECK(try_draw(*lent, parts_, drawing_, go_on));
+    for (row* r : chosen_) r->tokens.name_blocks();
+    for (std::size_t i = 0; i < owners_.size(); ++i) push(*owners_[i], lent->results, i);
+    return {};
+  });
+  if (!ran) {
+    if (ran.error().code() == errc::cancelled) return;  // the next step ends them
+    for (row* r : chosen_)
+      if (!r->is_over()) fail_row(*r, ran.error());
+    return;
+  }
+  std::size_t rows = 0;
+  for (const step_part& p : parts_) rows += p.tokens.size();
+  if (rows >= 16) {
+    const double each = clock.seconds() / static_cast<double>(rows);
+    seconds_of_row_ = seconds_of_row_ > 0 ? (seconds_of_row_ + each) / 2 : each;
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++counts_.steps;
+}
+
+LLAVA_INLINE void engine::push(row& r, const step_results& drawn, std::size_t i) {
+  if (r.is_over()) return;
+  const result<void> pushed = guarded([&]() -> result<void> {
+    LLAVA_TRY(text, r.made.try_push(drawn, i));
+    r.tokens.tokens.push_back({r.made.last(), 0});
+    if (!r.made.done() && static_cast<int>(r.tokens.tokens.size()) > model_.context)
+      r.made.end(finish_reason::context_full);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    r.news.tokens.push_back(r.made.last());
+    if (r.made.wants_logprobs()) r.news.logprobs.push_back(r.made.result().logprobs.back());
+    r.news.text += text;
+    if (r.on_news && !r.made.done()) r.on_news();
+    return {};
+  });
+  if (!pushed) return fail_row(r, pushed.error());
+  if (r.made.done()) end(r, r.made.result().reason);
+}
+
+LLAVA_INLINE void engine::end(row& r, finish_reason why) {
+  r.made.end(why);
+  const result<void> ended = guarded([&]() -> result<void> {
+    const std::string_view held_back = r.made.finish();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    r.news.text += held_back;
+    return {};
+  });
+  if (!ended) return fail_row(r, ended.error());
+  close(r);
+}
+
+LLAVA_INLINE void engine::fail_row(row& r, error e) {
+  r.failed.emplace(std::move(e));
+  close(r);
+}
+
+LLAVA_INLINE void engine::close(row& r) {
+  r.tokens.release();
+  r.tokens.encoded.clear(), r.tokens.images.clear();
+  const answer& a = r.made.result();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  r.ended = true;
+  --alive_;
+  counts_.prompt_tokens += static_cast<unsigned>(r.prompt_tokens);
+  counts_.reused_tokens += static_cast<unsigned>(a.reused_tokens);
+  counts_.new_tokens += a.tokens.size();
+  if (r.on_news) r.on_news();
+}
+
+LLAVA_END
