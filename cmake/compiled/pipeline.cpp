@@ -18,5 +18,6 @@
 #include <llava/pipeline/packed_step_inl.hpp>
 #include <llava/pipeline/prepare_inl.hpp>
 #include <llava/pipeline/prompt_inl.hpp>
+#include <llava/pipeline/scheduler_inl.hpp>
 #include <llava/pipeline/sequence_inl.hpp>
 #include <llava/pipeline/session_inl.hpp>

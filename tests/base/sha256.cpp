@@ -25,11 +25,12 @@ TEST_CASE("sha256: the examples of NIST (FIPS 180-4, and the long messages of it
   CHECK(digest_of(std::string(1000000, 'a')) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   CHECK(digest_of("\xbd") == "68325720aabd7c82f30f554b313d0570c95accbb7dc4b5aae11204c08ffe732b");
   CHECK(digest_of("\xc9\x8c\x8e\x55") == "7abc22c0ae5af26ce93dbb94433a0e0b2e119d014f8e7f65bd56c61ccccd9504");
-  for (const auto& [size, expected] : {std::pair{55, "02779466cdec163811d078815c633f21901413081449002f24aa3e80f0b88ef7"},
-                                       {56, "d4817aa5497628e7c77e6b606107042bbba3130888c5f47a375e6179be789fbb"},
-                                       {57, "65a16cb7861335d5ace3c60718b5052e44660726da4cd13bb745381b235a1785"},
-                                       {64, "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b"},
-                                       {1000, "541b3e9daa09b20bf85fa273e5cbd3e80185aa4ec298e765db87742b70138a53"}})
+  for (const auto& [size, expected] :
+       {std::pair{55, "02779466cdec163811d078815c633f21901413081449002f24aa3e80f0b88ef7"},
+        {56, "d4817aa5497628e7c77e6b606107042bbba3130888c5f47a375e6179be789fbb"},
+        {57, "65a16cb7861335d5ace3c60718b5052e44660726da4cd13bb745381b235a1785"},
+        {64, "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b"},
+        {1000, "541b3e9daa09b20bf85fa273e5cbd3e80185aa4ec298e765db87742b70138a53"}})
     CHECK(digest_of(std::string(static_cast<std::size_t>(size), '\0')) == expected);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The engine answers requests of many threads together, each as it would be alone, and shares what they have in common.
+/// The engine answers requests of many threads together, each as it would be alone, and shares what they have in
+/// common.
 #include <llava/pipeline/engine.hpp>
 #include <llava/text/utf8.hpp>
 
@@ -18,8 +19,7 @@ llava::generation_settings few(int tokens) {
   return s;
 }
 
-llava::answer_request request_for(const model_type& m, std::string_view question, const llava::image* img,
-                                  int tokens) {
+llava::answer_request request_for(const model_type& m, std::string_view question, const llava::image* img, int tokens) {
   llava::answer_request r;
   std::vector<llava::visual> images;
   if (img) images.emplace_back(*img);

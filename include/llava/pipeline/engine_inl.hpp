@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Definitions of engine.hpp: requests, and which thread runs the next step.
+/// Definitions of engine.hpp.
 #pragma once
 #include <utility>
 
 #include <llava/base/guard.hpp>
 #include <llava/generate/settings_inl.hpp>
+#include <llava/pipeline/answer_row.hpp>
 #include <llava/pipeline/engine.hpp>
-#include <llava/pipeline/engine_row.hpp>
-#include <llava/pipeline/engine_step_inl.hpp>
 
 LLAVA_BEGIN
 
@@ -24,23 +23,17 @@ inline error step_is_running() {
 }
 }  // namespace detail
 
-LLAVA_INLINE engine::engine(const opened_model& model) : model_(model) {
-  const auto most = static_cast<std::size_t>(model.limits.sequences);
-  chosen_.reserve(most), parts_.reserve(most), owners_.reserve(most), drawing_.reserve(most), computed_.reserve(most);
-}
-
 LLAVA_INLINE result<answer_stream> engine::try_submit(std::shared_ptr<const opened_model> model,
                                                       answer_request request) {
   return guarded([&]() -> result<answer_stream> {
     LLAVA_CHECK(try_check(request.settings));
     LLAVA_CHECK(model->try_accept(request.adapter.get()));
-    std::list<std::shared_ptr<row>> one{std::make_shared<row>(*model, std::move(request))};
+    scheduler::row_list one{std::make_shared<answer_row>(*model, std::move(request))};
     engine& e = model->engine();
     answer_stream asked(std::move(model), one.front());
     {
       const std::lock_guard<std::mutex> lock(e.mutex_);
-      e.submitted_.splice(e.submitted_.end(), one);
-      ++e.alive_;
+      e.scheduler_.submit(one);
     }
     e.announce();
     return result<answer_stream>(std::move(asked));
@@ -52,18 +45,13 @@ LLAVA_INLINE bool engine::lead() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (leader_) return false;
     leader_ = detail::this_thread();
-    rows_.splice(rows_.end(), submitted_);
+    scheduler_.begin();
   }
-  step();
-  std::list<std::shared_ptr<row>> over;  // is destroyed without the mutex
+  scheduler_.step([this] { announce(); });
+  scheduler::row_list over;  // is destroyed without the mutex
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (auto i = rows_.begin(); i != rows_.end();) {
-      const auto next = std::next(i);
-      if (!(*i)->ended && (*i)->abandoned) --alive_;
-      if ((*i)->is_over()) over.splice(over.end(), rows_, i);
-      i = next;
-    }
+    scheduler_.finish(over);
     leader_ = nullptr;
   }
   announce();
@@ -80,21 +68,12 @@ LLAVA_INLINE void engine::announce() {
   turn_.notify_all();
 }
 
-LLAVA_INLINE void engine::remove(row& r) {
-  std::list<std::shared_ptr<row>> over;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    r.abandoned = true;
-    r.on_news = nullptr;
-    if (leader_) return;  // which removes it
-    for (auto* list : {&submitted_, &rows_})
-      for (auto i = list->begin(); i != list->end(); ++i)
-        if (i->get() == &r) {
-          if (!r.ended) --alive_;
-          over.splice(over.end(), *list, i);
-          break;
-        }
-  }
+LLAVA_INLINE void engine::remove(answer_row& r) {
+  scheduler::row_list over;  // is destroyed without the mutex
+  const std::lock_guard<std::mutex> lock(mutex_);
+  r.abandoned = true;
+  r.on_news = nullptr;
+  if (!leader_) scheduler_.remove(r, over);  // otherwise it is removed after the step
 }
 
 LLAVA_INLINE result<bool> engine::try_step() {
@@ -102,7 +81,7 @@ LLAVA_INLINE result<bool> engine::try_step() {
   const unsigned turn = turn_.load();
   if (!lead()) turn_.wait(turn);
   const std::lock_guard<std::mutex> lock(mutex_);
-  return alive_ > 0;
+  return scheduler_.alive() > 0;
 }
 
 LLAVA_INLINE void engine::drive(const stop_signal& stop) {
@@ -111,7 +90,7 @@ LLAVA_INLINE void engine::drive(const stop_signal& stop) {
     bool idle;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      idle = alive_ == 0;
+      idle = scheduler_.alive() == 0;
     }
     if (idle || !lead()) turn_.wait(turn);
   }
@@ -119,11 +98,11 @@ LLAVA_INLINE void engine::drive(const stop_signal& stop) {
 
 LLAVA_INLINE engine_counts engine::counts() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return counts_;
+  return scheduler_.counts();
 }
 
-LLAVA_INLINE answer_stream::answer_stream(std::shared_ptr<const opened_model> model, std::shared_ptr<row> r)
-    : model_(std::move(model)), row_(std::move(r)) {
+LLAVA_INLINE answer_stream::answer_stream(std::shared_ptr<const opened_model> model, std::shared_ptr<answer_row> row)
+    : model_(std::move(model)), row_(std::move(row)) {
   taken_.tokens.reserve(64), taken_.text.reserve(256);
 }
 LLAVA_INLINE answer_stream::answer_stream(answer_stream&&) noexcept = default;
@@ -143,7 +122,7 @@ LLAVA_INLINE int answer_stream::prompt_tokens() const { return row_->prompt_toke
 
 LLAVA_INLINE result<const answer_news*> answer_stream::take() {
   const std::lock_guard<std::mutex> lock(model_->engine().mutex_);
-  row& r = *row_;
+  answer_row& r = *row_;
   if (!r.ended && r.news.tokens.empty()) return nullptr;
 #if LLAVA_EXCEPTIONS
   if (r.made.thrown()) throw detail::thrown_by_callback{r.made.thrown()};

@@ -19,16 +19,17 @@
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/image/image.hpp>
 #include <llava/image/plan.hpp>
-#include <llava/image/visual.hpp>
 #include <llava/image/video_plan.hpp>
+#include <llava/image/visual.hpp>
 #include <llava/llm/kv_cache.hpp>
-#include <llava/pipeline/engine.hpp>
 #include <llava/pipeline/image_cache.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/pipeline/workspace.hpp>
 #include <llava/text/conversation_styles.hpp>
 
 LLAVA_BEGIN
+
+class engine;
 
 /// An opened model.
 class opened_model {
@@ -44,8 +45,8 @@ class opened_model {
   int image_rows = 0;  ///< image tokens of one square of an image
   step_limits limits;
   std::shared_ptr<block_allocator> blocks;
-  bool prefix_cache = true;                            ///< blocks are found by their content
-  mutable image_cache encoded_images;                  ///< image tokens by content
+  bool prefix_cache = true;                             ///< blocks are found by their content
+  mutable image_cache encoded_images;                   ///< image tokens by content
   mutable std::atomic<std::uint64_t> adapters_made{0};  ///< names them
 
   virtual std::string_view backend_name() const = 0;
@@ -96,7 +97,7 @@ class opened_model {
   explicit opened_model(checkpoint c) : opened(std::move(c)) {}
   virtual result<std::unique_ptr<workspace>> try_make_workspace() const = 0;
   /// For the end of opening, when all members are set.
-  void make_engine() { engine_ = std::make_unique<llava::engine>(*this); }
+  void set_engine(std::shared_ptr<llava::engine> made) { engine_ = std::move(made); }
   /// Computes the features (n, features, Dv) of n squares.
   virtual result<std::vector<float>> try_features(std::span<const image> squares) const = 0;
   /// Computes the image tokens of the squares of a planned image.
@@ -112,7 +113,7 @@ class opened_model {
 
  private:
   mutable workspace_pool workspaces_;
-  std::unique_ptr<llava::engine> engine_;
+  std::shared_ptr<llava::engine> engine_;
 };
 
 LLAVA_END

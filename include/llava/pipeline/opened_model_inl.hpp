@@ -53,8 +53,8 @@ LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encod
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
     const kv_key adapter_name = with ? with->name() : kv_key();
     if (auto known = encoded_images.find(v.content(), adapter_name)) return known;
-    LLAVA_TRY(made, v.is_video() ? try_encode_video(v.as_video(), go_on, with)
-                                 : try_encode_image(v.as_image(), go_on, with));
+    LLAVA_TRY(made,
+              v.is_video() ? try_encode_video(v.as_video(), go_on, with) : try_encode_image(v.as_image(), go_on, with));
     encoded_images.insert(v.content(), adapter_name, made);
     return std::move(made);
   });

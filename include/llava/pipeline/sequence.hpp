@@ -58,8 +58,8 @@ class sequence {
   /// Computes the names of the first `count` blocks.
   void compute_names(std::size_t count);
 
-  std::vector<kv_key> names_;       // the root, then the names of the first blocks
-  std::size_t blocks_named_ = 0;    // of the blocks of the cache, in the allocator
+  std::vector<kv_key> names_;     // the root, then the names of the first blocks
+  std::size_t blocks_named_ = 0;  // of the blocks of the cache, in the allocator
   bool named_;
 };
 

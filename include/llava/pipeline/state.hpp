@@ -19,6 +19,7 @@
 #include <llava/pipeline/choose_conversation.hpp>
 #include <llava/pipeline/encode.hpp>
 #include <llava/pipeline/encode_video.hpp>
+#include <llava/pipeline/engine.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/prompt.hpp>
@@ -116,7 +117,8 @@ struct pipeline_state final : opened_model {
     return result<std::vector<float>>(std::move(all));
   }
   result<image_tokens> try_encode_squares(std::span<const image> squares, const image_plan& plan,
-                                          function_ref<bool()> go_on, [[maybe_unused]] const adapter* with) const override {
+                                          function_ref<bool()> go_on,
+                                          [[maybe_unused]] const adapter* with) const override {
     const int rows = plan.squares() * image_rows, width = stages.text->config().hidden;
     LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), rows + (stages.newline ? 1 : 0), width));
     image_tokens merged;
@@ -138,14 +140,14 @@ struct pipeline_state final : opened_model {
     return llava::try_plan_frames(stages, opened.description.video, image_rows, frames);
   }
   result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
-                                         function_ref<bool()> go_on, [[maybe_unused]] const adapter* with) const override {
+                                         function_ref<bool()> go_on,
+                                         [[maybe_unused]] const adapter* with) const override {
     LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), plan.tokens, stages.text->config().hidden));
     LLAVA_TRY(lent, try_lend());  // is given back, which waits for its ops, before the memory is
     auto& q = queue_of(lent);
     if constexpr (has_adapters)
       if (with) q.adapt(0, ops::every_row, with->weights());
-    LLAVA_CHECK(llava::try_encode_frames(q, stages, opened.description.video, plan, tokens.view(), squares,
-                                         go_on));
+    LLAVA_CHECK(llava::try_encode_frames(q, stages, opened.description.video, plan, tokens.view(), squares, go_on));
     LLAVA_CHECK(q.finish());
     return result<image_tokens>(std::move(tokens));
   }
@@ -206,10 +208,10 @@ struct pipeline_state final : opened_model {
     LLAVA_CHECK(try_keep_budget(options, cache.bytes(), arena_bytes));
     prefix_cache = options.prefix_cache;
     encoded_images.set_limit(options.memory_budget == 0
-                         ? options.image_cache_bytes
-                         : (std::min)(options.image_cache_bytes,
-                                      options.memory_budget - weight_bytes - cache.bytes() - arena_bytes));
-    make_engine();
+                                 ? options.image_cache_bytes
+                                 : (std::min)(options.image_cache_bytes,
+                                              options.memory_budget - weight_bytes - cache.bytes() - arena_bytes));
+    set_engine(std::make_shared<llava::engine>(*this));
     return {};
   }
 

@@ -1,29 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Definitions of engine.hpp: what a step consists of. One thread at a time is here.
+/// Definitions of scheduler.hpp.
 #pragma once
 #include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include <llava/base/guard.hpp>
-#include <llava/pipeline/engine.hpp>
-#include <llava/pipeline/engine_row.hpp>
+#include <llava/pipeline/answer_row.hpp>
+#include <llava/pipeline/scheduler.hpp>
 
 LLAVA_BEGIN
 
-LLAVA_INLINE void engine::step() {
+LLAVA_INLINE scheduler::scheduler(const opened_model& model, std::mutex& mutex) : model_(model), mutex_(mutex) {
+  const auto most = static_cast<std::size_t>(model.limits.sequences);
+  chosen_.reserve(most), parts_.reserve(most), owners_.reserve(most), drawing_.reserve(most), computed_.reserve(most);
+}
+
+LLAVA_INLINE void scheduler::submit(row_list& row) {
+  submitted_.splice(submitted_.end(), row);
+  ++alive_;
+}
+
+LLAVA_INLINE void scheduler::remove(const answer_row& r, row_list& over) {
+  for (row_list* list : {&submitted_, &rows_})
+    for (auto i = list->begin(); i != list->end(); ++i)
+      if (i->get() == &r) {
+        if (!r.ended) --alive_;
+        return over.splice(over.end(), *list, i);
+      }
+}
+
+LLAVA_INLINE void scheduler::finish(row_list& over) {
+  for (auto i = rows_.begin(); i != rows_.end();) {
+    const auto next = std::next(i);
+    if (!(*i)->ended && (*i)->abandoned) --alive_;
+    if ((*i)->is_over()) over.splice(over.end(), rows_, i);
+    i = next;
+  }
+}
+
+LLAVA_INLINE void scheduler::step(function_ref<void()> announce) {
   end_cancelled();
   admit();
-  encoded_last_ = !encoded_last_ && encode();  // images and steps of the language model take turns
+  encoded_last_ = !encoded_last_ && encode(announce);  // images and steps of the language model take turns
   if (encoded_last_) return;
   for (;;) {
     if (choose_parts(false)) return run_chosen();
-    if (encode() || !make_room()) return;
+    if (encode(announce) || !make_room()) return;
     admit();
   }
 }
 
-LLAVA_INLINE void engine::end_cancelled() {
+LLAVA_INLINE void scheduler::end_cancelled() {
   const auto now = std::chrono::steady_clock::now();
   for (auto& r : rows_) {
     if (r->is_over()) continue;
@@ -36,7 +64,7 @@ LLAVA_INLINE void engine::end_cancelled() {
   }
 }
 
-LLAVA_INLINE void engine::admit() {
+LLAVA_INLINE void scheduler::admit() {
   int running = 0, waiting = 0;
   for (auto& r : rows_) running += !r->is_over() && r->admitted;
   for (auto& r : rows_) {
@@ -56,8 +84,8 @@ LLAVA_INLINE void engine::admit() {
   counts_.running = running, counts_.waiting = waiting;
 }
 
-LLAVA_INLINE bool engine::encode() {
-  row* first = nullptr;
+LLAVA_INLINE bool scheduler::encode(function_ref<void()> announce) {
+  answer_row* first = nullptr;
   int image = -1;
   for (auto& r : rows_)
     if (!r->is_over() && r->admitted && (image = r->tokens.missing_image()) >= 0) {
@@ -79,16 +107,17 @@ LLAVA_INLINE bool engine::encode() {
     is_known = false;
     if (choose_parts(true)) run_chosen(), announce();
     bool wanted = false;
-    each([&](const row& r, std::size_t) { wanted = wanted || r.wanted(); });
+    each([&](const answer_row& r, std::size_t) { wanted = wanted || r.wanted(); });
     return wanted;
   };
   const auto tokens = model_.try_encode(seen, go_on, first->adapter.get());
   if (!tokens) {
-    if (tokens.error().code() != errc::cancelled) each([&](row& r, std::size_t) { fail_row(r, tokens.error()); });
+    const error& e = tokens.error();
+    if (e.code() != errc::cancelled) each([&](answer_row& r, std::size_t) { fail_row(r, e); });
     return true;
   }
   std::uint64_t users = 0;
-  each([&](row& r, std::size_t i) {
+  each([&](answer_row& r, std::size_t i) {
     r.tokens.encoded[i] = *tokens;
     ++users;
   });
@@ -98,7 +127,7 @@ LLAVA_INLINE bool engine::encode() {
   return true;
 }
 
-LLAVA_INLINE bool engine::choose_parts(bool decode_only) {
+LLAVA_INLINE bool scheduler::choose_parts(bool decode_only) {
   const step_limits& limits = model_.limits;
   chosen_.clear(), computed_.clear();
   auto left = static_cast<std::size_t>(limits.tokens);
@@ -124,19 +153,19 @@ LLAVA_INLINE bool engine::choose_parts(bool decode_only) {
         r->made.prepared(r->prepared_in + r->asked.seconds());
         r->made.result().reused_tokens = r->tokens.cache.tokens();
       }
-      chosen_.insert(std::upper_bound(chosen_.begin(), chosen_.end(), r.get(), row::comes_first), r.get());
+      chosen_.insert(std::upper_bound(chosen_.begin(), chosen_.end(), r.get(), answer_row::comes_first), r.get());
     }
   }
   parts_.clear(), drawing_.clear(), owners_.clear();
-  for (row* r : chosen_) {
+  for (answer_row* r : chosen_) {
     parts_.push_back(r->part);
     if (r->part.logit_rows) owners_.push_back(r), drawing_.push_back(&r->made);
   }
   return !parts_.empty();
 }
 
-LLAVA_INLINE bool engine::make_room() {
-  row *first = nullptr, *last = nullptr;  // rows that hold blocks; if none does, `first` is the first row
+LLAVA_INLINE bool scheduler::make_room() {
+  answer_row *first = nullptr, *last = nullptr;  // rows that hold blocks; if none does, `first` is the first row
   for (auto& r : rows_) {
     if (r->is_over() || !r->admitted) continue;
     const bool holds = !r->tokens.cache.blocks().empty();
@@ -155,21 +184,21 @@ LLAVA_INLINE bool engine::make_room() {
   return true;
 }
 
-LLAVA_INLINE void engine::run_chosen() {
+LLAVA_INLINE void scheduler::run_chosen() {
   const stopwatch clock;
   const auto go_on = [&] {
-    return std::any_of(chosen_.begin(), chosen_.end(), [](const row* r) { return r->wanted(); });
+    return std::any_of(chosen_.begin(), chosen_.end(), [](const answer_row* r) { return r->wanted(); });
   };
   const result<void> ran = guarded([&]() -> result<void> {
     LLAVA_TRY(lent, model_.try_lend());
     LLAVA_CHECK(try_draw(*lent, parts_, drawing_, go_on));
-    for (row* r : chosen_) r->tokens.name_blocks();
+    for (answer_row* r : chosen_) r->tokens.name_blocks();
     for (std::size_t i = 0; i < owners_.size(); ++i) push(*owners_[i], lent->results, i);
     return {};
   });
   if (!ran) {
     if (ran.error().code() == errc::cancelled) return;  // the next step ends them
-    for (row* r : chosen_)
+    for (answer_row* r : chosen_)
       if (!r->is_over()) fail_row(*r, ran.error());
     return;
   }
@@ -183,7 +212,7 @@ LLAVA_INLINE void engine::run_chosen() {
   ++counts_.steps;
 }
 
-LLAVA_INLINE void engine::push(row& r, const step_results& drawn, std::size_t i) {
+LLAVA_INLINE void scheduler::push(answer_row& r, const step_results& drawn, std::size_t i) {
   if (r.is_over()) return;
   const result<void> pushed = guarded([&]() -> result<void> {
     LLAVA_TRY(text, r.made.try_push(drawn, i));
@@ -201,7 +230,7 @@ LLAVA_INLINE void engine::push(row& r, const step_results& drawn, std::size_t i)
   if (r.made.done()) end(r, r.made.result().reason);
 }
 
-LLAVA_INLINE void engine::end(row& r, finish_reason why) {
+LLAVA_INLINE void scheduler::end(answer_row& r, finish_reason why) {
   r.made.end(why);
   const result<void> ended = guarded([&]() -> result<void> {
     const std::string_view held_back = r.made.finish();
@@ -213,12 +242,12 @@ LLAVA_INLINE void engine::end(row& r, finish_reason why) {
   close(r);
 }
 
-LLAVA_INLINE void engine::fail_row(row& r, error e) {
+LLAVA_INLINE void scheduler::fail_row(answer_row& r, error e) {
   r.failed.emplace(std::move(e));
   close(r);
 }
 
-LLAVA_INLINE void engine::close(row& r) {
+LLAVA_INLINE void scheduler::close(answer_row& r) {
   r.tokens.release();
   r.tokens.encoded.clear(), r.tokens.images.clear();
   const answer& a = r.made.result();

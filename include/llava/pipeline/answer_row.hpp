@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// answer_stream::row: a request in the engine. The thread that runs a step changes it; what both sides touch is under
-/// the engine's mutex.
+/// answer_row: a request in the engine. The thread that runs a step changes it; what both sides touch is under the
+/// engine's mutex.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -11,14 +11,15 @@
 #include <utility>
 
 #include <llava/pipeline/adapter.hpp>
-#include <llava/pipeline/engine.hpp>
+#include <llava/pipeline/answer_request.hpp>
 #include <llava/pipeline/generation.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/sequence.hpp>
 
 LLAVA_BEGIN
 
-struct answer_stream::row {
+/// A request in the engine, and its answer.
+struct answer_row {
   std::shared_ptr<const llava::adapter> adapter;
   kv_key root;  // names the adapter
   std::chrono::steady_clock::time_point deadline = (std::chrono::steady_clock::time_point::max)();
@@ -41,7 +42,7 @@ struct answer_stream::row {
   hook<void()> on_news;
   bool ended = false;
 
-  row(const opened_model& model, answer_request request)
+  answer_row(const opened_model& model, answer_request request)
       : adapter(std::move(request.adapter)),
         root(adapter ? adapter->name() : kv_key()),
         stop(request.hooks.stop),
@@ -51,9 +52,9 @@ struct answer_stream::row {
         prepared_in(request.prepared_in),
         on_news(std::move(request.on_news)) {
     if (request.seconds > 0)
-      deadline = std::chrono::steady_clock::now() +
-                 std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                     std::chrono::duration<double>((std::min)(request.seconds, 1e8)));
+      deadline =
+          std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                                 std::chrono::duration<double>((std::min)(request.seconds, 1e8)));
     made.begin(tokens.tokens, 0);
     news.tokens.reserve(64), news.text.reserve(256);
   }
@@ -62,7 +63,7 @@ struct answer_stream::row {
   bool wanted() const { return !abandoned && !stop.stop_requested(); }
   /// The order of a step: first those that change their logits, for try_draw; then by adapter, whose products take
   /// contiguous rows.
-  static bool comes_first(const row* a, const row* b) {
+  static bool comes_first(const answer_row* a, const answer_row* b) {
     const bool changes = a->made.changes_logits();
     if (changes != b->made.changes_logits()) return changes;
     return std::compare_three_way()(a->adapter.get(), b->adapter.get()) < 0;
@@ -79,8 +80,8 @@ struct answer_stream::row {
     return hooks;
   }
   std::size_t most_tokens(const opened_model& model) const {
-    return static_cast<std::size_t>(
-        (std::min)(std::int64_t{prompt_tokens} + (std::max)(made.rules().max_new_tokens, 0), std::int64_t{model.context} + 1));
+    return static_cast<std::size_t>((std::min)(std::int64_t{prompt_tokens} + (std::max)(made.rules().max_new_tokens, 0),
+                                               std::int64_t{model.context} + 1));
   }
 };
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/// scheduler: chooses what the next step of a model computes and for which requests, and runs it. The engine
+/// (pipeline/engine.hpp) says what it promises, and lets one thread at a time into step().
+#pragma once
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
+#include <llava/generate/settings.hpp>
+#include <llava/llm/block_allocator.hpp>
+#include <llava/pipeline/step_part.hpp>
+
+LLAVA_BEGIN
+
+struct answer_row;
+class generation;
+class opened_model;
+struct step_results;
+
+/// The state of an engine for its model's metrics.
+struct engine_counts {
+  int waiting = 0, running = 0;  ///< requests
+  std::uint64_t steps = 0;       ///< of the language model
+  std::uint64_t prompt_tokens = 0, reused_tokens = 0, new_tokens = 0;
+  std::uint64_t encoded_images = 0, reused_images = 0;
+  std::uint64_t preemptions = 0;  ///< answers that gave up their blocks
+};
+
+/// The requests of an engine; see the top of this file.
+class scheduler {
+ public:
+  using row_list = std::list<std::shared_ptr<answer_row>>;
+
+  /// `model` outlives it. The engine's mutex guards what askers read of a row.
+  scheduler(const opened_model& model, std::mutex& mutex);
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+
+  /// @name With the mutex locked
+  /// @{
+
+  /// Moves a row from a list to the requests.
+  void submit(row_list& row);
+  /// Moves a row to `over`. Not while a step runs.
+  void remove(const answer_row& r, row_list& over);
+  /// Before and after step(). `over` receives the rows that have ended, to be destroyed without the mutex.
+  void begin() { rows_.splice(rows_.end(), submitted_); }
+  void finish(row_list& over);
+  /// Number of requests that have not ended.
+  int alive() const { return alive_; }
+  const engine_counts& counts() const { return counts_; }
+  /// @}
+
+  /// Runs one step of the language model, or encodes an image. `announce` is called when rows have news in between.
+  void step(function_ref<void()> announce);
+
+ private:
+  void end_cancelled();
+  /// Lets requests begin while the cache has room for their prompts.
+  void admit();
+  /// Encodes the first image that an admitted row needs. Returns false if there is none.
+  bool encode(function_ref<void()> announce);
+  /// Chooses the rows of the next step and reserves cache for their tokens. Decode rows come first, one token each;
+  /// prompts share the remaining rows. Returns false if there are none.
+  bool choose_parts(bool decode_only);
+  /// Makes room when no row can continue: the last row gives up its blocks, or the only row that has blocks ends.
+  /// Returns false if no row is left.
+  bool make_room();
+  void run_chosen();
+  void push(answer_row& r, const step_results& drawn, std::size_t i);
+  void end(answer_row& r, finish_reason why);
+  void fail_row(answer_row& r, error e);
+  void close(answer_row& r);
+
+  const opened_model& model_;
+  std::mutex& mutex_;
+  // Under the mutex:
+  row_list submitted_;
+  int alive_ = 0;
+  engine_counts counts_;
+  // Of the thread that runs a step:
+  row_list rows_;  // in the order of submission
+  std::vector<answer_row*> chosen_;
+  std::vector<step_part> parts_;      // of the chosen rows
+  std::vector<answer_row*> owners_;   // of each row of logits
+  std::vector<generation*> drawing_;  // of each row of logits
+  std::vector<kv_key> computed_;      // names of the blocks that the step begins with
+  double seconds_of_row_ = 0;         // of a prompt, measured
+  bool encoded_last_ = false;
+};
+
+LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/pipeline/scheduler_inl.hpp>
+#endif
