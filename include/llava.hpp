@@ -27,7 +27,8 @@
 
 // An image becomes features, features become image tokens.
 #include <llava/image/plan.hpp>                // image_plan: an image's squares and number of image tokens
-#include <llava/image/video.hpp>               // video, visual
+#include <llava/image/video.hpp>               // video
+#include <llava/image/visual.hpp>              // visual, content_id
 #include <llava/image/sample_frames.hpp>       // try_sample_frames
 #include <llava/image/video_plan.hpp>          // video_plan: how the frames of a video become image tokens
 #include <llava/image/preprocess.hpp>          // image, try_preprocess, try_cut_squares
@@ -58,6 +59,7 @@
 #include <llava/models/llava_next.hpp>         // llava_next_llama_3_8b, llava_next_qwen_72b, _110b
 #include <llava/models/llava_next_video.hpp>   // llava_next_video_7b, _34b, _qwen_32b
 #include <llava/models/published.hpp>          // published_models: uploads by their names
+#include <llava/pipeline/engine.hpp>           // engine: requests of many threads, answered together
 #include <llava/pipeline/erase.hpp>            // chat_model, erase, try_open_erased
 #include <llava/pipeline/open.hpp>             // open, try_open, pipeline, session, batch
 // clang-format on
