@@ -66,7 +66,7 @@ struct generation_rules {
 
 /// Errors: a value out of range, or NaN; a list longer than generation_limits allows.
 LLAVA_INLINE result<void> try_check(const generation_settings& s);
-/// The same for a model with `vocab` tokens. Errors: also a token of logit_bias or stop_token_ids that it does not have.
+/// The same for a model with `vocab` tokens. Errors: also a token of logit_bias or stop_token_ids that the model lacks.
 LLAVA_INLINE result<void> try_check(const generation_settings& s, int vocab);
 
 /// Hooks into the generation of an answer. They are called on the asking thread.

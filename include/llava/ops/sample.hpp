@@ -12,7 +12,7 @@
 ///   y (R) f32 · logits (R, V) f32 · ids (R) i32
 ///   y[r] = log softmax(logits[r])[ids[r]]; NaN if ids[r] < 0
 ///
-/// top_logprobs(queue, y, logits): the K likeliest tokens of each row with their log-probabilities, as logprobs has them
+/// top_logprobs(queue, y, logits): the K likeliest tokens of each row, with the log-probabilities of logprobs
 ///   y (R, K) · logits (R, V) f32; K is 1 to V
 ///   y[r] by falling logit, then by rising ID; all of it {-1, NaN} if a logit of the row is NaN or +infinity, or if all
 ///   are -infinity
