@@ -97,6 +97,7 @@ TEST_CASE("log-probabilities are those of the model, whatever changes its logits
 TEST_CASE("presence and frequency penalties count the tokens of the answer, as a hook that counts them", "[pipeline]") {
   auto longer = twelve_tokens();
   longer.max_new_tokens = 40;
+  for (std::int32_t t = 300; t < 332; ++t) longer.logit_bias.push_back({t, 100.f});  // rivals that are nearly as likely
   const llava::answer plain = ask(longer);
   for (const auto& [presence, frequency] : {std::pair(2.f, 0.f), std::pair(0.f, 2.f), std::pair(1.f, 1.5f)}) {
     auto s = longer;
