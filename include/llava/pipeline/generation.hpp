@@ -94,7 +94,7 @@ class generation {
   answer& result() { return result_; }
 
   bool wants_logprobs() const { return settings_.logprobs; }
-  int top_logprobs() const { return settings_.top_logprobs; }
+  bool wants_top_logprobs() const { return settings_.top_logprobs > 0; }
   /// Whether the logits are needed on the host before a token is drawn, for penalties or for a hook.
   bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
   /// Applies the penalties and the hook to the logits (V), unless one is NaN or +infinity.
@@ -126,7 +126,7 @@ class generation {
       result_.seconds.decode = begun_.seconds() - result_.seconds.prefill;
     penalties_.add(token);
     if (settings_.logprobs) result_.logprobs.push_back(drawn.logprobs[row]);
-    if (settings_.top_logprobs > 0) {  // other rows of the step may have asked for more
+    if (wants_top_logprobs()) {  // a step computes as many as any answer can have
       const token_logprob* const top = drawn.top_logprobs.row(static_cast<std::ptrdiff_t>(row));
       result_.top_logprobs.insert(
           result_.top_logprobs.end(), top,
@@ -205,7 +205,7 @@ inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std
   for (const generation* g : generations) {
     w.draws.push_back(g->draw());
     asked.logprobs = asked.logprobs || g->wants_logprobs();
-    asked.top_logprobs = (std::max)(asked.top_logprobs, g->top_logprobs());
+    asked.top_logprobs = asked.top_logprobs || g->wants_top_logprobs();
     asked.changed_rows += g->changes_logits();
   }
   asked.draws = w.draws;

@@ -30,7 +30,7 @@ struct step_shape {
   bool to_logits = true;  ///< computes the layers and the logits
   bool draws = false;     ///< draws a token from each row of logits
   bool logprobs = false;  ///< computes the log-probability of each drawn token
-  int top_logprobs = 0;   ///< K: computes the likeliest tokens of each row of logits
+  int top_logprobs = 0;   ///< K: computes that many likeliest tokens of each row of logits
   friend bool operator==(const step_shape&, const step_shape&) = default;
 };
 

@@ -100,6 +100,12 @@ bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const
   return true;
 }
 
+/// K, the same for all steps: few shapes, and so few recordings.
+template <class Decoder>
+int most_likely(const Decoder& decoder) {
+  return (std::min)(generation_limits::top_logprobs, decoder.vocab());
+}
+
 /// Runs a packed step. On a planning queue it only counts memory and checks operands.
 template <class Q, class Decoder, class Cache>
 result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packed, const Decoder& decoder,
@@ -136,7 +142,7 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
     if (!whole) return cancelled();
   } else {
     step_shape half = shape;
-    half.draws = half.logprobs = false, half.top_logprobs = 0;
+    half.draws = false;  // the rest decides where the memory lies
     compute(q, half, to_logits);
     if (!whole) return cancelled();
     const matrix_view<float> wanted = rows_of(m.logits, 0, host_rows);
@@ -178,7 +184,7 @@ result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const C
   step_shape shape = packed.fill(asked.parts, asked.draws);
   shape.draws = !asked.draws.empty();
   shape.logprobs = shape.draws && asked.logprobs;
-  if (shape.draws) shape.top_logprobs = (std::min)(asked.top_logprobs, decoder.vocab());
+  if (shape.draws && asked.top_logprobs) shape.top_logprobs = detail::most_likely(decoder);
   LLAVA_CHECK(detail::run_packed(q, shape, packed.bytes(), decoder, cache, asked, go_on, results));
   for (const step_part& p : asked.parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
   return {};
@@ -188,8 +194,8 @@ result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const C
 /// a workspace needs. Errors: an op whose operands do not fit.
 template <class Q, class Decoder, class Cache>
 result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m) {
-  const int likeliest = (std::min)(generation_limits::top_logprobs, decoder.vocab());
-  const step_shape largest{m.tokens, m.sequences, m.blocks, m.logit_rows, true, true, true, likeliest};
+  const step_shape largest{m.tokens, m.sequences, m.blocks, m.logit_rows,
+                           true,     true,        true,     detail::most_likely(decoder)};
   step_request asked;
   asked.changed_rows = m.logit_rows;
   const std::vector<std::byte> numbers(step_inputs::bytes(largest));
