@@ -7,7 +7,7 @@
 
 namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 std::string refused(const llava::generation_settings& s) {
   const auto checked = llava::try_check(s);
@@ -40,15 +40,15 @@ TEST_CASE("settings: unset ones are valid, and those out of range are refused wi
   };
   using s = llava::generation_settings;
   constexpr float tiny = std::numeric_limits<float>::denorm_min();
-  check(&s::temperature, {-1.f, -tiny, nan, infinity, -infinity}, {0.f, 0.7f, 100.f},
+  check(&s::temperature, {-1.f, -tiny, not_a_number, infinity, -infinity}, {0.f, 0.7f, 100.f},
         "temperature must be 0 (greedy) or a positive number");
-  check(&s::top_p, {-0.1f, 1.1f, nan, infinity}, {0.f, 1.f}, "top_p must be 0 to 1");
-  check(&s::min_p, {-tiny, 1.0001f, nan, infinity, -infinity}, {0.f, 0.05f, 1.f}, "min_p must be 0 to 1");
-  check(&s::repetition_penalty, {0.f, -1.f, infinity, nan}, {0.5f, 1.f, 10.f},
+  check(&s::top_p, {-0.1f, 1.1f, not_a_number, infinity}, {0.f, 1.f}, "top_p must be 0 to 1");
+  check(&s::min_p, {-tiny, 1.0001f, not_a_number, infinity, -infinity}, {0.f, 0.05f, 1.f}, "min_p must be 0 to 1");
+  check(&s::repetition_penalty, {0.f, -1.f, infinity, not_a_number}, {0.5f, 1.f, 10.f},
         "repetition_penalty must be a positive number; 1 is no penalty");
-  check(&s::presence_penalty, {-2.01f, 2.01f, nan, infinity, -infinity}, {-2.f, 0.f, 2.f},
+  check(&s::presence_penalty, {-2.01f, 2.01f, not_a_number, infinity, -infinity}, {-2.f, 0.f, 2.f},
         "presence_penalty must be -2 to 2");
-  check(&s::frequency_penalty, {-2.01f, 2.01f, nan, infinity, -infinity}, {-2.f, 0.f, 2.f},
+  check(&s::frequency_penalty, {-2.01f, 2.01f, not_a_number, infinity, -infinity}, {-2.f, 0.f, 2.f},
         "frequency_penalty must be -2 to 2");
   check(&s::top_k, {-1, INT32_MIN}, {0, 1, INT32_MAX}, "top_k must be 0 (all tokens) or a positive number");
   check(&s::top_logprobs, {-1, 21, INT32_MAX, INT32_MIN}, {0, 1, 20}, "top_logprobs must be 0 to 20");
@@ -56,7 +56,7 @@ TEST_CASE("settings: unset ones are valid, and those out of range are refused wi
 
 TEST_CASE("settings: biases are finite, each token has one, and its id is a token of the model", "[generate]") {
   llava::generation_settings s;
-  for (const float x : {nan, infinity, -infinity}) {
+  for (const float x : {not_a_number, infinity, -infinity}) {
     s.logit_bias = {{5, 1.f}, {7, x}};
     CHECK(refused(s) ==
           "llava: generation_settings::logit_bias of token 7 must be a finite number; suppress_tokens forbids a token");
