@@ -47,7 +47,7 @@
 #include <llava/llm/any_decoder.hpp>           // any_decoder
 #include <llava/llm/llama_decoder.hpp>         // llama_decoder
 #include <llava/llm/mpt_decoder.hpp>           // mpt_decoder
-#include <llava/generate/settings.hpp>         // generation_settings, answer
+#include <llava/generate/settings.hpp>         // generation_settings, answer, token_logprob
 
 // Models, and the pipeline that joins the stages.
 #include <llava/models/any.hpp>                // any

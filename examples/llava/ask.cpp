@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// llava ask: asks one question about images or a video, with the options of the reference (LLaVA's run_llava).
 #include <chrono>
+#include <cmath>
+#include <utility>
+#include <vector>
 
 #include <llava/checkpoint/written_json.hpp>
 
@@ -14,17 +17,36 @@ struct ask_options {
   int frames = llava::frame_request().most;
   std::string query, separator = ",";
   llava::generation_settings settings;
+  std::vector<std::pair<std::int32_t, float>> biases;
   bool json = false;
 };
 
+/// The log-probability of each new token, and the likeliest tokens in its place; null is -infinity.
+std::string json_of_logprobs(const llava::answer& a) {
+  if (a.logprobs.empty()) return {};
+  const auto number = [](float x) { return std::isfinite(x) ? std::to_string(x) : std::string("null"); };
+  std::string chosen, likeliest;
+  const std::size_t k = a.top_logprobs.size() / a.tokens.size();
+  for (std::size_t i = 0; i < a.tokens.size(); ++i) {
+    chosen += (i ? ", " : "") + number(a.logprobs[i]);
+    likeliest += i ? "], [" : "[";
+    for (std::size_t j = 0; j < k; ++j) {
+      const llava::token_logprob& t = a.top_logprobs[i * k + j];
+      likeliest += std::string(j ? ", " : "") + "{\"token\": " + std::to_string(t.token) +
+                   ", \"logprob\": " + number(t.logprob) + "}";
+    }
+  }
+  return ", \"logprobs\": [" + chosen + "], \"top_logprobs\": [" + likeliest + "]]";
+}
+
 /// `seconds` names each of the parts of the run: the model's opening is not part of an answer.
 std::string json_of(const llava::answer& a, const llava::chat_description& d, double to_open) {
-  static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled"};
+  static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled", "stop_token"};
   std::string out = "{\"text\": " + llava::json_string(a.text) + ", \"finish_reason\": \"" +
                     reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
                     ", \"tokens\": [";
   for (std::size_t i = 0; i < a.tokens.size(); ++i) out += (i ? ", " : "") + std::to_string(a.tokens[i]);
-  out += "], \"conversation\": " + llava::json_string(d.conversation) +
+  out += "]" + json_of_logprobs(a) + ", \"conversation\": " + llava::json_string(d.conversation) +
          ", \"conversation_reason\": " + llava::json_string(d.conversation_reason) +
          ", \"conversation_guessed\": " + (d.conversation_guessed ? "true" : "false");
   out += ", \"seconds\": {\"open\": " + std::to_string(to_open);
@@ -84,6 +106,24 @@ void add_ask(CLI::App& app) {
                   "Keep this many of the likeliest tokens; 0: all; default: the model folder's, or 50")
       ->check(CLI::Range(0, 1 << 24));
   command
+      .add_option("--min_p,--min-p", o->settings.min_p,
+                  "Keep tokens with at least this share of the largest probability; default: the model folder's, or 0")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--repetition-penalty,--repetition_penalty", o->settings.repetition_penalty,
+                     "Divides the logits of tokens of prompt and answer; default: the model folder's, or 1: none");
+  command
+      .add_option("--presence-penalty", o->settings.presence_penalty,
+                  "Subtracted from the logits of tokens that the answer has")
+      ->check(CLI::Range(-2.0, 2.0))
+      ->capture_default_str();
+  command
+      .add_option("--frequency-penalty", o->settings.frequency_penalty,
+                  "Subtracted from a token's logit for each time that the answer has it")
+      ->check(CLI::Range(-2.0, 2.0))
+      ->capture_default_str();
+  command.add_option("--logit-bias", o->biases, "ID BIAS: added to the logit of this token; may be repeated");
+  command.add_option("--stop-token-id", o->settings.stop_token_ids, "Token that ends the answer; may be repeated");
+  command
       .add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens,
                   "Largest number of tokens in the answer")
       ->check(CLI::Range(1, 1 << 24))
@@ -91,10 +131,17 @@ void add_ask(CLI::App& app) {
   command.add_option("--seed", o->settings.seed, "The same seed gives the same answer")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_flag("--json", o->json, "Print one JSON object instead of text");
+  auto* const json = command.add_flag("--json", o->json, "Print one JSON object instead of text");
+  command
+      .add_option("--top-logprobs", o->settings.top_logprobs,
+                  "Print each token's log-probability and those of this many likeliest tokens in its place")
+      ->check(CLI::Range(0, llava::generation_limits::top_logprobs))
+      ->needs(json)
+      ->each([o](const std::string&) { o->settings.logprobs = true; });
   command.add_option("--lora", o->lora, "Folder of an adapter (LoRA) that is added live; the model's weights stay");
   command.callback([o] {
     o->model.adapted = o->lora.has_value();
+    for (const auto& [token, bias] : o->biases) o->settings.logit_bias.push_back({token, bias});
     ask(*o);
   });
 }

@@ -199,6 +199,9 @@ inline void logprobs(queue& q, llava::vector_view<float> y, llava::matrix_view<c
                      llava::vector_view<const std::int32_t> ids) {
   q.later([=](auto& s) { logprobs(s, y, logits, ids); });
 }
+inline void top_logprobs(queue& q, llava::matrix_view<llava::token_logprob> y, llava::matrix_view<const float> logits) {
+  q.later([=](auto& s) { top_logprobs(s, y, logits); });
+}
 
 template <class T, class S>
 void upload(queue& q, llava::view<T, S> to, std::span<const T> from) {

@@ -71,8 +71,11 @@ TEST_CASE("generation_config.json sets the generation defaults") {
                    "max_new_tokens": 20, "suppress_tokens": [5, 3], "max_length": 4096, "num_beams": 4})");
   CHECK(settings_of(f) == settings{true, 0.9f, 0.6f, 20, 1.1f, 20});
   CHECK(f.described().generation.suppress_tokens == ids{5, 3});
+  CHECK(f.described().generation.min_p == 0.f);
+  f.generation(R"({"do_sample": true, "min_p": 0.05})");
+  CHECK(f.described().generation.min_p == 0.05f);
   f.generation(R"({"do_sample": null, "temperature": null, "top_p": null, "top_k": null, "repetition_penalty": null,
-                   "max_new_tokens": null, "suppress_tokens": null})");
+                   "min_p": null, "max_new_tokens": null, "suppress_tokens": null})");
   CHECK(settings_of(f) == settings{false, 1.f, 1.f, 0, 1.f, 0});
   CHECK(f.described().generation.suppress_tokens.empty());
   f.generation(R"({"temperature": 0, "top_k": 0})");  // without do_sample the temperature is unused
@@ -90,6 +93,12 @@ TEST_CASE("without generation_config.json, text_config is read where config.json
   CHECK(f.described().generation.suppress_tokens == ids{3});
   f.config(R"("top_k": null, )", R"("top_k": null)");
   CHECK(settings_of(f) == settings{false, 1.f, 1.f, 0, 1.f, 0});
+  f.config(R"("min_p": 0.2, )", R"("min_p": 0.1)");
+  CHECK(f.described().generation.min_p == 0.2f);
+  f.config(R"("min_p": 0.0, )", R"("min_p": 0.1)");
+  CHECK(f.described().generation.min_p == 0.f);
+  f.config(R"("min_p": null, )", R"("min_p": 0.1)");
+  CHECK(f.described().generation.min_p == 0.1f);
   f.config(R"("max_new_tokens": 7, "suppress_tokens": [], )", R"("suppress_tokens": [3])");
   CHECK(settings_of(f) == settings{false, 1.f, 1.f, 50, 1.f, 7});
   CHECK(f.described().generation.suppress_tokens.empty());
@@ -106,6 +115,9 @@ TEST_CASE("an invalid setting is an error that names file and key") {
                                                         {R"("do_sample": 1)", "do_sample"},
                                                         {R"("top_p": 1.1)", "top_p"},
                                                         {R"("top_p": -0.1)", "top_p"},
+                                                        {R"("min_p": 1.1)", "min_p"},
+                                                        {R"("min_p": -0.1)", "min_p"},
+                                                        {R"("min_p": [0.1])", "min_p"},
                                                         {R"("top_k": -1)", "top_k"},
                                                         {R"("top_k": 2.5)", "top_k"},
                                                         {R"("repetition_penalty": 0)", "repetition_penalty"},

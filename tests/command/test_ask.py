@@ -112,6 +112,31 @@ class Ask(unittest.TestCase):
                    "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new-tokens", "3")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def test_sampling_options(self):
+        words = ("--image-file", IMAGE, "--query", "How many shapes are there?", "--json")
+        plain = json.loads(ask(*words).stdout)
+        self.assertNotIn("logprobs", plain)
+        top = json.loads(ask(*words, "--top-logprobs", "3").stdout)
+        self.assertEqual((top["text"], len(top["logprobs"])), (plain["text"], len(plain["tokens"])))
+        for token, logprob, likeliest in zip(top["tokens"], top["logprobs"], top["top_logprobs"]):
+            self.assertEqual(len(likeliest), 3)
+            self.assertEqual(likeliest[0], {"token": token, "logprob": logprob})  # greedy
+            self.assertGreaterEqual(likeliest[0]["logprob"], likeliest[1]["logprob"])
+        self.assertEqual(json.loads(ask(*words, "--top-logprobs", "0").stdout)["top_logprobs"],
+                         [[] for _ in plain["tokens"]])
+        first = str(plain["tokens"][0])
+        other = json.loads(ask(*words, "--logit-bias", first, "-100", "--logit-bias", "300", "100",
+                               "--max-new-tokens", "2").stdout)
+        self.assertEqual(other["tokens"], [300, 300])
+        stopped = json.loads(ask(*words, "--stop-token-id", first).stdout)
+        self.assertEqual((stopped["tokens"], stopped["finish_reason"], stopped["text"]),
+                         ([plain["tokens"][0]], "stop_token", ""))
+        for more in (("--presence-penalty", "2"), ("--frequency-penalty", "-2"), ("--repetition-penalty", "5"),
+                     ("--min-p", "1")):
+            self.assertEqual(ask(*words, *more).returncode, 0, more)
+        hot = json.loads(llava("ask", "--model-path", TINY, *words, "--temperature", "3", "--min_p", "1").stdout)
+        self.assertEqual(hot["tokens"], plain["tokens"])  # only the likeliest is left
+
     def test_errors_are_one_sentence_on_standard_error(self):
         for words, sentence in (
                 (("--image-file", "absent.png"), "cannot open the image absent.png: No such file or directory"),
@@ -123,6 +148,10 @@ class Ask(unittest.TestCase):
                 (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
                 (("--image-file", ""), "image 1 of '' has an empty name"),
                 (("--image-file", f"{IMAGE},"), "has an empty name"),
+                (("--logit-bias", "123456789", "1"), "generation_settings::logit_bias has token 123456789, expected 0"),
+                (("--stop-token-id", "-1"), "generation_settings::stop_token_ids has token -1, expected 0 to"),
+                (("--min-p", "nan"), "generation_settings::min_p must be 0 to 1"),
+                (("--repetition-penalty", "0"), "generation_settings::repetition_penalty must be a positive number"),
                 (("--top-p", "nan"), "generation_settings::top_p must be"),
                 (("--image-file", IMAGE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
                 (("--image-file", f"{IMAGE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 images")):

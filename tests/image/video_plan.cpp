@@ -2,8 +2,8 @@
 /// Plans of videos and the frames that are sampled, against LLaVA-NeXT's own functions (tests/oracle/video_plans.py).
 #include <llava/image/sample_frames.hpp>
 #include <llava/image/video.hpp>
-#include <llava/image/visual.hpp>
 #include <llava/image/video_plan.hpp>
+#include <llava/image/visual.hpp>
 
 #include <cmath>
 #include <map>

@@ -244,6 +244,14 @@ TEST_CASE("shapes: patchify and sample", "[ops]") {
     refuses("llava: sample: logits has 0 columns, expected at least 1", drawn(2, x(2, 0), 2));
     refuses("llava: sample: ids is (3), expected (2), since logits is (2, 9)", drawn(3, x(2, 9), 2));
     refuses("llava: sample: draws is (0), expected (2), since logits is (2, 9)", drawn(2, x(2, 9), 0));
+
+    const auto top = [](std::ptrdiff_t rows, std::ptrdiff_t k, auto logits) {
+      const matrix_view<token_logprob> y(reinterpret_cast<token_logprob*>(nowhere()), dynamic_shape<2>(rows, k));
+      return [=](auto& q) { top_logprobs(q, y, logits); };
+    };
+    refuses("llava: top_logprobs: y is (3, 4), expected (2, 4), since logits is (2, 9)", top(3, 4, x(2, 9)));
+    refuses("llava: top_logprobs: y has 10 columns, expected 1 to the columns of logits, 9", top(2, 10, x(2, 9)));
+    refuses("llava: top_logprobs: y has 0 columns, expected 1 to the columns of logits, 9", top(2, 0, x(2, 9)));
   });
 }
 
@@ -303,7 +311,7 @@ TEST_CASE("queue: an op that needs more scratch memory than the arena has is an 
   for_each_backend([]<class B>() {
     device<B> d(2, 4096);
     const auto logits = d.put(random_values(2000, 1), 1), few = d.put(random_values(20, 1), 1);
-    const auto draws = d.put(std::vector<float>(4), 1);  // all zero: greedy
+    const auto draws = d.put(std::vector<float>(sizeof(sampling_params) / sizeof(float)), 1);  // all zero: greedy
     const auto ids = d.put(std::vector<std::int32_t>{-1}, 1);
     const vector_view<const sampling_params> draw(reinterpret_cast<const sampling_params*>(draws.memory.data()),
                                                   dynamic_shape<1>(1));

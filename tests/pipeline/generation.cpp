@@ -16,7 +16,7 @@ std::vector<std::int32_t> ids(const llava::json_value* v) {
 }
 llava::generation_defaults sampling() {
   llava::generation_defaults d;
-  d.do_sample = true, d.temperature = 0.7f, d.top_p = 0.8f, d.top_k = 20, d.max_new_tokens = 7;
+  d.do_sample = true, d.temperature = 0.7f, d.top_p = 0.8f, d.top_k = 20, d.max_new_tokens = 7, d.min_p = 0.1f;
   d.repetition_penalty = 1.05f, d.suppress_tokens = {5};
   return d;
 }
@@ -25,17 +25,20 @@ llava::generation_defaults sampling() {
 
 TEST_CASE("generation rules: the caller's settings, then the folder's, then greedy", "[pipeline]") {
   const auto plain = llava::effective_rules({}, {});
-  CHECK((plain.temperature == 0.f && plain.max_new_tokens == 512 && plain.top_k == 50 && plain.top_p == 1.f));
+  CHECK((plain.temperature == 0.f && plain.max_new_tokens == 512 && plain.top_k == 50 && plain.top_p == 1.f &&
+         plain.min_p == 0.f));
   CHECK((plain.repetition_penalty == 1.f && plain.suppress_tokens.empty()));
   const auto folder = llava::effective_rules({}, sampling());
-  CHECK((folder.temperature == 0.7f && folder.max_new_tokens == 7 && folder.top_k == 20 && folder.top_p == 0.8f));
+  CHECK((folder.temperature == 0.7f && folder.max_new_tokens == 7 && folder.top_k == 20 && folder.top_p == 0.8f &&
+         folder.min_p == 0.1f));
   CHECK((folder.repetition_penalty == 1.05f && folder.suppress_tokens == std::vector<std::int32_t>{5}));
 
   llava::generation_settings s;
-  s.temperature = 0.f, s.max_new_tokens = 3, s.top_k = 0, s.top_p = 0.5f, s.repetition_penalty = 1.f;
+  s.temperature = 0.f, s.max_new_tokens = 3, s.top_k = 0, s.top_p = 0.5f, s.repetition_penalty = 1.f, s.min_p = 0.f;
   s.suppress_tokens.emplace();
   const auto given = llava::effective_rules(s, sampling());
-  CHECK((given.temperature == 0.f && given.max_new_tokens == 3 && given.top_k == 0 && given.top_p == 0.5f));
+  CHECK((given.temperature == 0.f && given.max_new_tokens == 3 && given.top_k == 0 && given.top_p == 0.5f &&
+         given.min_p == 0.f));
   CHECK((given.repetition_penalty == 1.f && given.suppress_tokens.empty()));
 
   llava::generation_defaults greedy = sampling();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// A step packs, computes and reads: on a device one upload, a graph that is recorded once, and one download.
+#include <array>
 #include <cstdint>
 
 #include "../backend/remote.hpp"
@@ -30,6 +31,7 @@ llava::answer ask(bool hooked, bool logprobs, std::vector<remote_backend::counts
   chat.settings.ignore_eos = true;
   chat.settings.max_new_tokens = 16;
   chat.settings.logprobs = logprobs;
+  chat.settings.top_logprobs = logprobs ? 4 : 0;
   if (hooked) chat.hooks.on_logits = [](std::span<float> logits) { std::swap(logits[300], logits[301]); };
   per_token.reserve(32);
   return value(chat.try_ask(test_image(1), "What is in the picture?",
@@ -46,6 +48,8 @@ TEST_CASE("a step on a device: one upload, one download, and a decode step is re
       CHECK(device.tokens == host.tokens);
       CHECK(device.logprobs == host.logprobs);
       CHECK(device.logprobs.size() == (logprobs ? 16 : 0));
+      CHECK(device.top_logprobs == host.top_logprobs);
+      CHECK(device.top_logprobs.size() == (logprobs ? 4 * 16 : 0));
       REQUIRE(at.size() >= 16);
       const int halves = hooked ? 2 : 1;  // the hook reads the logits between them
       for (std::size_t i = 2; i < 16; ++i) {
@@ -58,6 +62,7 @@ TEST_CASE("a step on a device: one upload, one download, and a decode step is re
 }
 
 TEST_CASE("a step with rows of all kinds gives each row the result that it gets alone", "[pipeline]") {
+  static constexpr std::array<int, 6> top_logprobs{0, 3, 1, 20, 0, 7};
   const auto ask_all = [](auto& model, bool together) {
     std::vector<llava::answer> answers;
     auto all = model.batch();
@@ -66,8 +71,11 @@ TEST_CASE("a step with rows of all kinds gives each row the result that it gets 
       s.ignore_eos = true;
       s.max_new_tokens = 6 + i;
       s.logprobs = i % 2 == 1;
-      if (i == 2) s.temperature = 2.f;
+      s.top_logprobs = top_logprobs[static_cast<std::size_t>(i)];
+      if (i == 1) s.presence_penalty = 0.5f, s.frequency_penalty = 1.f;
+      if (i == 2) s.temperature = 2.f, s.logit_bias = {{310, 3.f}, {311, -3.f}};
       if (i == 4) s.repetition_penalty = 1.5f;
+      if (i == 5) s.temperature = 1.5f, s.min_p = 0.2f;
       llava::generation_hooks h;
       if (i % 3 == 0) h.on_logits = [i](std::span<float> logits) { logits[static_cast<std::size_t>(300 + i)] = 50.f; };
       const llava::image p = test_image(i);
@@ -91,6 +99,8 @@ TEST_CASE("a step with rows of all kinds gives each row the result that it gets 
       CHECK(together[i].tokens == alone[i].tokens);
       CHECK(together[i].logprobs == alone[i].logprobs);
       CHECK(alone[i].logprobs.size() == (i % 2 ? alone[i].tokens.size() : 0));
+      CHECK(together[i].top_logprobs == alone[i].top_logprobs);
+      CHECK(alone[i].top_logprobs.size() == alone[i].tokens.size() * static_cast<std::size_t>(top_logprobs[i]));
     }
   };
   check(model());

@@ -218,6 +218,7 @@ inline result<void> try_copy_words(new_folder& to, const checkpoint& from, bool 
   if (from.tokenizer.pad() >= 0) set_member(o, "pad_token_id", from.tokenizer.pad());
   if (g.do_sample) set_member(o, "do_sample", true), set_member(o, "temperature", g.temperature);
   if (g.do_sample) set_member(o, "top_p", g.top_p), set_member(o, "top_k", g.top_k);
+  if (g.do_sample && g.min_p > 0.f) set_member(o, "min_p", g.min_p);
   if (g.repetition_penalty != 1.f) set_member(o, "repetition_penalty", g.repetition_penalty);
   if (!suppressed.empty()) set_member(o, "suppress_tokens", json_value(std::move(suppressed)));
   if (g.max_new_tokens > 0) set_member(o, "max_new_tokens", g.max_new_tokens);

@@ -58,7 +58,6 @@ inline result<void> try_confirm_no_other_penalty(const json_object& o) {
                          {"guidance_scale", 1},
                          {"min_length", 0},
                          {"min_new_tokens", 0},
-                         {"min_p", 0},
                          {"typical_p", 1},
                          {"epsilon_cutoff", 0},
                          {"eta_cutoff", 0},
@@ -87,7 +86,9 @@ inline result<void> try_read_generation(const json_object& o, generation_default
   LLAVA_CHECK(try_read_stated(o, "repetition_penalty", usual.repetition_penalty, g.repetition_penalty));
   LLAVA_CHECK(try_read_tokens(o, "suppress_tokens", false, g.suppress_tokens));
   LLAVA_CHECK(o.read("max_new_tokens", g.max_new_tokens));
+  LLAVA_CHECK(o.read("min_p", g.min_p));
   if (!(g.top_p >= 0.f && g.top_p <= 1.f)) return o.wrong("top_p", "0 to 1");
+  if (!(g.min_p >= 0.f && g.min_p <= 1.f)) return o.wrong("min_p", "0 to 1");
   if (g.top_k < 0) return o.wrong("top_k", "0 (all tokens) or a positive number");
   if (!(g.repetition_penalty > 0.f)) return o.wrong("repetition_penalty", "a positive number");
   if (o.has("max_new_tokens") && g.max_new_tokens < 1) return o.wrong("max_new_tokens", "at least 1");

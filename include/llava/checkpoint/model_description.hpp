@@ -36,6 +36,7 @@ struct generation_defaults {
   float temperature = 1.f;
   float top_p = 1.f;
   int top_k = 50;  ///< 0: all tokens
+  float min_p = 0.f;
   float repetition_penalty = 1.f;
   std::vector<std::int32_t> suppress_tokens;
   int max_new_tokens = 0;  ///< 0: not stated

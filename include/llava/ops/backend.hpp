@@ -104,7 +104,8 @@ constexpr bool check_backend() {
     static_assert(ops::has_patchify<B, typename P::vision>,
                   "llava: the backend has no patchify (contract: llava/ops/patchify.hpp)");
   else if constexpr (!ops::has_sample<B>)
-    static_assert(ops::has_sample<B>, "llava: the backend lacks sample or logprobs (contract: llava/ops/sample.hpp)");
+    static_assert(ops::has_sample<B>,
+                  "llava: the backend lacks one of sample, logprobs, top_logprobs (contract: llava/ops/sample.hpp)");
   else
     return true;
   return false;

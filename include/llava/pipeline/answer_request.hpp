@@ -32,8 +32,9 @@ struct answer_request {
 struct answer_news {
   std::string text;  ///< in complete UTF-8 characters; may be empty although there are tokens
   std::vector<std::int32_t> tokens;
-  std::vector<float> logprobs;  ///< of these tokens, if requested
-  bool ended = false;           ///< the answer is complete
+  std::vector<float> logprobs;              ///< of these tokens, if requested
+  std::vector<token_logprob> top_logprobs;  ///< (tokens, K), as in answer
+  bool ended = false;                       ///< the answer is complete
 };
 
 LLAVA_END

@@ -56,7 +56,7 @@ struct answer_row {
           std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                                  std::chrono::duration<double>((std::min)(request.seconds, 1e8)));
     made.begin(tokens.tokens, 0);
-    news.tokens.reserve(64), news.text.reserve(256);
+    news.tokens.reserve(64), news.text.reserve(256), news.logprobs.reserve(64);
   }
 
   bool is_over() const { return ended || abandoned; }

@@ -35,7 +35,7 @@ LLAVA_INLINE result<std::size_t> batch::try_add(std::string_view prompt, const v
 LLAVA_INLINE result<std::size_t> batch::add(std::string_view prompt, std::vector<visual> images,
                                             const generation_settings& settings, const generation_hooks& hooks,
                                             std::shared_ptr<const llava::adapter> adapter) {
-  LLAVA_CHECK(try_check(settings));
+  LLAVA_CHECK(try_check(settings, model_->opened.description.text.vocab));
   const stopwatch asked;
   LLAVA_TRY(prepared, try_prepare(*model_, prompt, std::move(images)));
   const int most = effective_rules(settings, model_->opened.description.generation).max_new_tokens;

@@ -26,7 +26,7 @@ inline error step_is_running() {
 LLAVA_INLINE result<answer_stream> engine::try_submit(std::shared_ptr<const opened_model> model,
                                                       answer_request request) {
   return guarded([&]() -> result<answer_stream> {
-    LLAVA_CHECK(try_check(request.settings));
+    LLAVA_CHECK(try_check(request.settings, model->opened.description.text.vocab));
     LLAVA_CHECK(model->try_accept(request.adapter.get()));
     scheduler::row_list one{std::make_shared<answer_row>(*model, std::move(request))};
     engine& e = model->engine();
@@ -128,11 +128,12 @@ LLAVA_INLINE result<const answer_news*> answer_stream::take() {
   if (r.made.thrown()) throw detail::thrown_by_callback{r.made.thrown()};
 #endif
   if (r.failed) return *r.failed;
-  taken_.text.clear(), taken_.tokens.clear(), taken_.logprobs.clear();
+  taken_.text.clear(), taken_.tokens.clear(), taken_.logprobs.clear(), taken_.top_logprobs.clear();
   taken_.ended = r.ended;
   std::swap(taken_.text, r.news.text);
   std::swap(taken_.tokens, r.news.tokens);
   std::swap(taken_.logprobs, r.news.logprobs);
+  std::swap(taken_.top_logprobs, r.news.top_logprobs);
   return &taken_;
 }
 

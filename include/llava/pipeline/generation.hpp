@@ -32,6 +32,7 @@ inline generation_rules effective_rules(const generation_settings& s, const gene
   r.temperature = s.temperature.value_or(folder.do_sample ? folder.temperature : 0.f);
   r.top_p = s.top_p.value_or(folder.top_p);
   r.top_k = s.top_k.value_or(folder.top_k);
+  r.min_p = s.min_p.value_or(folder.min_p);
   r.repetition_penalty = s.repetition_penalty.value_or(folder.repetition_penalty);
   r.suppress_tokens = s.suppress_tokens.value_or(folder.suppress_tokens);
   return r;
@@ -56,12 +57,13 @@ class generation {
         settings_(settings),
         rules_(effective_rules(settings, model.generation)),
         hooks_(hooks),
-        penalties_(rules_.repetition_penalty, rules_.suppress_tokens),
+        penalties_(rules_.repetition_penalty, rules_.suppress_tokens, settings_),
         decoder_(words),
         stop_(settings_.stop) {
     result_.tokens.reserve(usual_length());
     result_.text.reserve(8 * usual_length());
     if (settings_.logprobs) result_.logprobs.reserve(usual_length());
+    result_.top_logprobs.reserve(usual_length() * static_cast<std::size_t>((std::max)(settings_.top_logprobs, 0)));
     done_ = rules_.max_new_tokens <= 0;
     result_.reason = finish_reason::length;
   }
@@ -99,6 +101,7 @@ class generation {
   answer& result() { return result_; }
 
   bool wants_logprobs() const { return settings_.logprobs; }
+  bool wants_top_logprobs() const { return settings_.top_logprobs > 0; }
   /// Whether the logits are needed on the host before a token is drawn, for penalties or for a hook.
   bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
   /// Applies the penalties and the hook to the logits (V), unless one is NaN or +infinity.
@@ -126,7 +129,8 @@ class generation {
     return {.temperature = rules_.temperature,
             .top_p = rules_.top_p,
             .top_k = rules_.top_k,
-            .uniform = uniform(settings_.seed, result_.tokens.size())};
+            .uniform = uniform(settings_.seed, result_.tokens.size()),
+            .min_p = rules_.min_p};
   }
 
   /// Takes the token that was drawn, row `row` of a step's results, and returns new text. Errors: no token could be
@@ -144,8 +148,18 @@ class generation {
       result_.seconds.decode = begun_.seconds() - result_.seconds.prefill;
     penalties_.add(token);
     if (settings_.logprobs) result_.logprobs.push_back(drawn.logprobs[row]);
-    if (!settings_.ignore_eos && std::find(model_.eos.begin(), model_.eos.end(), token) != model_.eos.end()) {
-      end(finish_reason::eos);
+    if (wants_top_logprobs()) {  // a step computes as many as any answer can have
+      const token_logprob* const top = drawn.top_logprobs.row(static_cast<std::ptrdiff_t>(row));
+      result_.top_logprobs.insert(
+          result_.top_logprobs.end(), top,
+          top + (std::min)(std::ptrdiff_t{settings_.top_logprobs}, drawn.top_logprobs.extent(1)));
+    }
+    const auto is_in = [&](const std::vector<std::int32_t>& ends) {
+      return std::find(ends.begin(), ends.end(), token) != ends.end();
+    };
+    const bool eos = !settings_.ignore_eos && is_in(model_.eos);
+    if (eos || is_in(settings_.stop_token_ids)) {
+      end(eos ? finish_reason::eos : finish_reason::stop_token);
       return std::string_view();
     }
     const std::string_view text = stop_.push(decoder_.push(token));
@@ -216,6 +230,7 @@ inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std
   for (const generation* g : generations) {
     w.draws.push_back(g->draw());
     asked.logprobs = asked.logprobs || g->wants_logprobs();
+    asked.top_logprobs = asked.top_logprobs || g->wants_top_logprobs();
     asked.changed_rows += g->changes_logits();
   }
   asked.draws = w.draws;

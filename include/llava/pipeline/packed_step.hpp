@@ -30,6 +30,7 @@ struct step_shape {
   bool to_logits = true;  ///< computes the layers and the logits
   bool draws = false;     ///< draws a token from each row of logits
   bool logprobs = false;  ///< computes the log-probability of each drawn token
+  int top_logprobs = 0;   ///< K: computes that many likeliest tokens of each row of logits
   friend bool operator==(const step_shape&, const step_shape&) = default;
 };
 
@@ -65,14 +66,23 @@ struct step_inputs {
 
 /// The outputs of a step, in the same form.
 struct step_outputs {
-  vector_view<std::int32_t> ids;  ///< (R)
-  vector_view<float> logprobs;    ///< (R), or empty if not requested
+  vector_view<std::int32_t> ids;            ///< (R)
+  vector_view<float> logprobs;              ///< (R), or empty if not requested
+  matrix_view<token_logprob> top_logprobs;  ///< (R, K)
 
   step_outputs(std::byte* at, const step_shape& s)
       : ids(reinterpret_cast<std::int32_t*>(at), dynamic_shape<1>(s.logit_rows)),
-        logprobs(reinterpret_cast<float*>(at) + s.logit_rows, dynamic_shape<1>(s.logprobs ? s.logit_rows : 0)) {}
+        logprobs(reinterpret_cast<float*>(at) + s.logit_rows, dynamic_shape<1>(s.logprobs ? s.logit_rows : 0)),
+        top_logprobs(reinterpret_cast<token_logprob*>(at + bytes(s) - bytes_of_top(s)),
+                     dynamic_shape<2>(s.logit_rows, s.top_logprobs)) {}
   static constexpr std::size_t bytes(const step_shape& s) {
-    return static_cast<std::size_t>(s.logit_rows) * (sizeof(std::int32_t) + (s.logprobs ? sizeof(float) : 0));
+    return static_cast<std::size_t>(s.logit_rows) * (sizeof(std::int32_t) + (s.logprobs ? sizeof(float) : 0)) +
+           bytes_of_top(s);
+  }
+
+ private:
+  static constexpr std::size_t bytes_of_top(const step_shape& s) {
+    return static_cast<std::size_t>(s.logit_rows) * static_cast<std::size_t>(s.top_logprobs) * sizeof(token_logprob);
   }
 };
 

@@ -221,7 +221,13 @@ LLAVA_INLINE void scheduler::push(answer_row& r, const step_results& drawn, std:
       r.made.end(finish_reason::context_full);
     const std::lock_guard<std::mutex> lock(mutex_);
     r.news.tokens.push_back(r.made.last());
-    if (r.made.wants_logprobs()) r.news.logprobs.push_back(r.made.result().logprobs.back());
+    const answer& a = r.made.result();
+    if (r.made.wants_logprobs()) r.news.logprobs.push_back(a.logprobs.back());
+    if (r.made.wants_top_logprobs())
+      r.news.top_logprobs.insert(
+          r.news.top_logprobs.end(),
+          a.top_logprobs.end() - static_cast<std::ptrdiff_t>(a.top_logprobs.size() / a.tokens.size()),
+          a.top_logprobs.end());
     r.news.text += text;
     if (r.on_news && !r.made.done()) r.on_news();
     return {};

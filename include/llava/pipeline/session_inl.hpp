@@ -103,7 +103,7 @@ LLAVA_INLINE session session::fork() const {
 
 LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::vector<visual> images,
                                               text_callback on_text, bool by_chat_template) {
-  LLAVA_CHECK(try_check(settings));
+  LLAVA_CHECK(try_check(settings, model_->opened.description.text.vocab));
   const stopwatch asked;
   LLAVA_TRY(prepared, try_prepare(*model_, prompt, std::move(images), by_chat_template));
   LLAVA_TRY(stream, engine::try_submit(model_, {.prompt = std::move(prepared),

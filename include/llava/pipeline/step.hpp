@@ -7,15 +7,18 @@
 ///
 /// `compute` consists of ops, the same ones for all steps of one shape, so a backend may record and replay it (a
 /// captured graph). If the host changes logits, compute has two halves with a download and an upload between them.
+/// Log-probabilities are always those of the model's own logits, which are then copied before they change.
 ///
 /// A row's result does not depend on the other rows of its step (R14), so prompts may be split into chunks, and
 /// sequences may share a step, in any way.
 #pragma once
+#include <algorithm>
 #include <span>
 #include <vector>
 
 #include <llava/base/error.hpp>
 #include <llava/base/function_ref.hpp>
+#include <llava/generate/settings.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/ops/kv_layout.hpp>
 #include <llava/ops/rows.hpp>
@@ -97,6 +100,12 @@ bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const
   return true;
 }
 
+/// K, the same for all steps: few shapes, and so few recordings.
+template <class Decoder>
+int most_likely(const Decoder& decoder) {
+  return (std::min)(generation_limits::top_logprobs, decoder.vocab());
+}
+
 /// Runs a packed step. On a planning queue it only counts memory and checks operands.
 template <class Q, class Decoder, class Cache>
 result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packed, const Decoder& decoder,
@@ -116,9 +125,11 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
     else
       compute_logits(q, m, decoder, cache, never_stop);
   };
+  matrix_view<const float> own = logits;  // (R, V) the model's
   const auto draw = [&] {
     sample(q, m.out.ids, logits, m.in.draws);
-    if (shape.logprobs) logprobs(q, m.out.logprobs, logits, m.out.ids);
+    if (shape.logprobs) logprobs(q, m.out.logprobs, own, m.out.ids);
+    if (shape.top_logprobs > 0) top_logprobs(q, m.out.top_logprobs, own);
   };
   const auto cancelled = [] { return fail(errc::cancelled, "llava: the question was cancelled"); };
   if (!whole) return cancelled();
@@ -131,7 +142,7 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
     if (!whole) return cancelled();
   } else {
     step_shape half = shape;
-    half.draws = half.logprobs = false;
+    half.draws = false;  // the rest decides where the memory lies
     compute(q, half, to_logits);
     if (!whole) return cancelled();
     const matrix_view<float> wanted = rows_of(m.logits, 0, host_rows);
@@ -142,6 +153,11 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
                                   m.logits.stride());
     results.logits = host;
     if (!shape.draws) return {};
+    if (shape.logprobs || shape.top_logprobs > 0) {
+      const matrix_view<float> kept = allocate_matrix(q, logits.extent(0), logits.extent(1));
+      copy(q, kept, matrix_view<const float>(logits));
+      own = kept;
+    }
     asked.on_logits(host);
     upload(q, wanted, std::span<const float>(results.logits_memory));
     half = shape;
@@ -154,6 +170,7 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
   const step_outputs drawn(results.drawn.data(), shape);
   results.ids = {drawn.ids.data(), static_cast<std::size_t>(drawn.ids.size())};
   results.logprobs = {drawn.logprobs.data(), static_cast<std::size_t>(drawn.logprobs.size())};
+  results.top_logprobs = drawn.top_logprobs;
   return q.finish();
 }
 }  // namespace detail
@@ -167,19 +184,23 @@ result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const C
   step_shape shape = packed.fill(asked.parts, asked.draws);
   shape.draws = !asked.draws.empty();
   shape.logprobs = shape.draws && asked.logprobs;
+  if (shape.draws && asked.top_logprobs) shape.top_logprobs = detail::most_likely(decoder);
   LLAVA_CHECK(detail::run_packed(q, shape, packed.bytes(), decoder, cache, asked, go_on, results));
   for (const step_part& p : asked.parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
   return {};
 }
 
-/// Runs the largest step on a planning queue. The arena's peak is then the size that a workspace needs. Errors: an op
-/// whose operands do not fit.
+/// Runs the largest step on a planning queue, with logits that the host changes. The arena's peak is then the size that
+/// a workspace needs. Errors: an op whose operands do not fit.
 template <class Q, class Decoder, class Cache>
 result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m) {
-  const step_shape largest{m.tokens, m.sequences, m.blocks, m.logit_rows, true, true, true};
+  const step_shape largest{m.tokens, m.sequences, m.blocks, m.logit_rows,
+                           true,     true,        true,     detail::most_likely(decoder)};
+  step_request asked;
+  asked.changed_rows = m.logit_rows;
   const std::vector<std::byte> numbers(step_inputs::bytes(largest));
   step_results nothing;
-  return detail::run_packed(q, largest, numbers, decoder, cache, {}, never_stop, nothing);
+  return detail::run_packed(q, largest, numbers, decoder, cache, asked, never_stop, nothing);
 }
 
 LLAVA_END

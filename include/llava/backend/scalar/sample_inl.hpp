@@ -46,6 +46,13 @@ inline std::int32_t draw(const float* logits, std::int32_t vocab, const sampling
     std::int32_t n = 0;
     while (n < kept && reached < d.top_p * total) reached += weight[n++];
     kept = std::max<std::int32_t>(n, 1);
+  }
+  if (d.min_p > 0.f) {  // the largest weight is 1
+    std::int32_t n = 1;
+    while (n < kept && weight[n] >= d.min_p) ++n;
+    kept = n;
+  }
+  if (d.top_p < 1.f || d.min_p > 0.f) {
     total = 0.f;
     for (std::int32_t i = 0; i < kept; ++i) total += weight[i];
   }
@@ -58,12 +65,33 @@ inline std::int32_t draw(const float* logits, std::int32_t vocab, const sampling
   return order[kept - 1];
 }
 
-/// log softmax(row)[token]
-inline float logprob(const float* row, std::ptrdiff_t vocab, std::int32_t token) {
-  const float largest = *std::max_element(row, row + vocab);
-  double sum = 0;
-  for (std::ptrdiff_t i = 0; i < vocab; ++i) sum += std::exp(static_cast<double>(row[i] - largest));
-  return static_cast<float>(static_cast<double>(row[token] - largest) - std::log(sum));
+/// log softmax of a row: at() turns a logit into a log-probability, which is NaN if the row has none.
+struct log_softmax {
+  float largest;
+  double log_sum = 0;
+  log_softmax(const float* row, std::ptrdiff_t vocab) : largest(*std::max_element(row, row + vocab)) {
+    double sum = 0;
+    for (std::ptrdiff_t i = 0; i < vocab; ++i) sum += std::exp(static_cast<double>(row[i] - largest));
+    log_sum = std::log(sum);
+  }
+  float at(float logit) const { return static_cast<float>(static_cast<double>(logit - largest) - log_sum); }
+};
+
+/// The k likeliest tokens of a row, 1 ≤ k ≤ vocab.
+inline void likeliest(token_logprob* y, std::ptrdiff_t k, const float* row, std::ptrdiff_t vocab) {
+  const log_softmax of(row, vocab);
+  if (std::isnan(of.log_sum)) {
+    std::fill(y, y + k, token_logprob{-1, std::numeric_limits<float>::quiet_NaN()});
+    return;
+  }
+  std::ptrdiff_t n = 0;  // y holds n tokens and their logits, sorted
+  for (std::ptrdiff_t i = 0; i < vocab; ++i) {
+    if (n == k && !(row[i] > y[k - 1].logprob)) continue;
+    std::ptrdiff_t at = n < k ? n++ : k - 1;
+    for (; at > 0 && row[i] > y[at - 1].logprob; --at) y[at] = y[at - 1];
+    y[at] = {static_cast<std::int32_t>(i), row[i]};
+  }
+  for (std::ptrdiff_t i = 0; i < k; ++i) y[i].logprob = of.at(y[i].logprob);
 }
 }  // namespace detail
 
@@ -86,7 +114,15 @@ LLAVA_INLINE void logprobs(queue& q, vector_view<float> y, matrix_view<const flo
   q.submit([&](workers) {
     for (std::ptrdiff_t r = 0; r < y.extent(0); ++r)
       y(r) = ids(r) < 0 ? std::numeric_limits<float>::quiet_NaN()
-                        : detail::logprob(logits.row(r), logits.extent(1), ids(r));
+                        : detail::log_softmax(logits.row(r), logits.extent(1)).at(logits.row(r)[ids(r)]);
+  });
+}
+
+LLAVA_INLINE void top_logprobs(queue& q, matrix_view<token_logprob> y, matrix_view<const float> logits) {
+  if (!q.accepts(ops::top_logprobs_shapes(y, logits))) return;
+  q.submit([&](workers) {
+    for (std::ptrdiff_t r = 0; r < y.extent(0); ++r)
+      detail::likeliest(y.row(r), y.extent(1), logits.row(r), logits.extent(1));
   });
 }
 
