@@ -275,7 +275,7 @@ class configurations {
   static constexpr std::size_t no_entry = static_cast<std::size_t>(-1);
 
   const automaton& a_;
-  interned<grammar_frame> stacks_;  // tag: containers around its frames
+  interned<grammar_frame> stacks_;  // tag: containers around the frame that stands on the stack
   interned<grammar_frame> sets_;    // tag: whether the text may end
   number_map steps_;
   std::vector<entry> entries_;
