@@ -160,8 +160,7 @@ class automaton_builder {
           std::mismatch(before.begin(), before.end(), name.begin(), name.end()).first - before.begin());
       path.resize(same + 1);
       for (std::size_t i = same; i < name.size() && !is_full(); ++i) {
-        const string_state next =
-            next_in_string(all_.states[path[i]].inside, static_cast<unsigned char>(name[i]));
+        const string_state next = next_in_string(all_.states[path[i]].inside, static_cast<unsigned char>(name[i]));
         path.push_back(copy_of(body + static_cast<std::uint32_t>(next)));
         byte(path[i], name[i], path[i + 1]);
       }
@@ -208,7 +207,8 @@ class automaton_builder {
   /// A height only falls, at most 65 times for a state; a state is looked at again when one that it needs has fallen.
   void compute_heights() {
     const auto count = static_cast<std::uint32_t>(all_.states.size());
-    std::vector<std::uint32_t> first(count + 1, 0), users;  // users of state s: users[first[s]] … users[first[s + 1] − 1]
+    std::vector<std::uint32_t> first(count + 1, 0),
+        users;  // users of state s: users[first[s]] … users[first[s + 1] − 1]
     const auto each_use = [&](auto&& f) {
       for (std::uint32_t s = 0; s < count; ++s)
         all_.each_arc(s, [&](const grammar_arc& a) {

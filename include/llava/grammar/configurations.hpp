@@ -56,9 +56,7 @@ class configurations {
     return finish();
   }
   /// The set of these frames alone, which belong to one set.
-  std::int32_t of(std::span<const grammar_frame> frames) {
-    return frames.empty() ? dead : sets_.number_of(frames, 0);
-  }
+  std::int32_t of(std::span<const grammar_frame> frames) { return frames.empty() ? dead : sets_.number_of(frames, 0); }
 
   /// Whether the text may end here.
   bool is_complete(std::int32_t set) const { return sets_.tag(set) != 0; }

@@ -43,8 +43,8 @@ class token_masks {
                     "llava: the model names no end token (eos_token_id), so that an answer of a grammar cannot end");
       for (const std::int32_t id : eos)
         if (id < 0 || static_cast<std::size_t>(id) >= words.size() + 65536)
-          return fail(errc::invalid_argument, text_of("llava: the end token ", id, " is out of range, expected 0 to ",
-                                                      words.size() + 65535));
+          return fail(errc::invalid_argument,
+                      text_of("llava: the end token ", id, " is out of range, expected 0 to ", words.size() + 65535));
       return token_masks(std::make_shared<shared>(std::move(texts), std::move(words), eos));
     });
   }
@@ -147,8 +147,9 @@ class constraint {
         for (std::size_t i = 0; i < count; ++i) l[i] = bits >> i & 1 ? l[i] : never;
     }
     if (any) return {};
-    return fail(errc::mismatch, text_of("llava: the logits have ", logits.size(),
-                                        " values, and no token below that can follow; the tokenizer is another model's"));
+    return fail(errc::mismatch,
+                text_of("llava: the logits have ", logits.size(),
+                        " values, and no token below that can follow; the tokenizer is another model's"));
   }
 
   std::shared_ptr<token_masks::shared> masks_;

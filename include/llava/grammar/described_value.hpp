@@ -53,10 +53,8 @@ result<void> read_described(const json_value& v, const answer_place& at, T& to) 
   } else if constexpr (json_integer<T>) {
     const auto i = v.integer();
     if (!i || !std::in_range<T>(*i))
-      return wrong_answer(at,
-                          text_of("an integer from ", (std::numeric_limits<T>::min)(), " to ",
-                                  (std::numeric_limits<T>::max)()),
-                          v);
+      return wrong_answer(
+          at, text_of("an integer from ", (std::numeric_limits<T>::min)(), " to ", (std::numeric_limits<T>::max)()), v);
     to = static_cast<T>(*i);
   } else if constexpr (std::floating_point<T>) {
     constexpr double most = static_cast<double>((std::numeric_limits<T>::max)());

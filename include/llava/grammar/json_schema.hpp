@@ -59,8 +59,8 @@ class grammar {
   /// The values of a JSON Schema, given as text of at most 4 MiB; see the top of this file.
   static result<grammar> try_json_schema(std::string_view schema, const grammar_options& o = {}) {
     if (schema.size() > most_schema_bytes)
-      return fail(errc::unsupported, text_of("llava: the schema has ", schema.size(), " bytes, expected at most ",
-                                             most_schema_bytes));
+      return fail(errc::unsupported,
+                  text_of("llava: the schema has ", schema.size(), " bytes, expected at most ", most_schema_bytes));
     return try_make(o, "the schema", [&](detail::automaton_builder& a) -> result<std::uint32_t> {
       LLAVA_TRY(root, try_parse_json("the schema", schema, repeated_keys::refused));
       return detail::schema_compiler(a, o.space, root).try_run();

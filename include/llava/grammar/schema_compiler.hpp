@@ -115,8 +115,9 @@ class schema_compiler {
     return {};
   }
   result<void> compile_alternatives(std::uint32_t here, const schema_keywords& k) {
-    const auto member = k.any_of ? &schema_keywords::any_of : k.one_of ? &schema_keywords::one_of
-                                                                       : &schema_keywords::all_of;
+    const auto member = k.any_of   ? &schema_keywords::any_of
+                        : k.one_of ? &schema_keywords::one_of
+                                   : &schema_keywords::all_of;
     const std::string_view name = k.any_of ? "anyOf" : k.one_of ? "oneOf" : "allOf";
     LLAVA_CHECK(alone(here, k, name, member, nullptr));
     const json_value& list = *(k.*member);
@@ -181,10 +182,11 @@ class schema_compiler {
 
   result<void> compile_number(std::uint32_t here, const schema_keywords& k, unsigned types) {
     if (types & type_number) {
-      for (const auto member : {&schema_keywords::minimum, &schema_keywords::maximum, &schema_keywords::above,
-                                &schema_keywords::beneath})
+      for (const auto member :
+           {&schema_keywords::minimum, &schema_keywords::maximum, &schema_keywords::above, &schema_keywords::beneath})
         if (k.*member)
-          return at(here, text_of("\"", schema_keywords::name_of(member), "\""), "is supported for the type integer only");
+          return at(here, text_of("\"", schema_keywords::name_of(member), "\""),
+                    "is supported for the type integer only");
       number_rule(a_, starts_[here]);
       return {};
     }
@@ -243,8 +245,7 @@ class schema_compiler {
     if (k.prefix && !k.prefix->is_array()) return malformed(here, "\"prefixItems\"", "an array of subschemas");
     if (k.prefix)
       for (std::size_t i = 0; i < k.prefix->items().size(); ++i)
-        shape.prefix.push_back(
-            rule_of({&k.prefix->items()[i], here, "prefixItems", {}, static_cast<std::int64_t>(i)}));
+        shape.prefix.push_back(rule_of({&k.prefix->items()[i], here, "prefixItems", {}, static_cast<std::int64_t>(i)}));
     if (k.items && k.items->is_array()) return malformed(here, "\"items\"", "a subschema; use prefixItems for a list");
     if (k.items)
       shape.item = rule_of({k.items, here, "items"});
@@ -257,8 +258,7 @@ class schema_compiler {
   }
 
   result<void> compile_object(std::uint32_t here, const schema_keywords& k) {
-    if (k.properties && !k.properties->is_object())
-      return malformed(here, "\"properties\"", "an object of subschemas");
+    if (k.properties && !k.properties->is_object()) return malformed(here, "\"properties\"", "an object of subschemas");
     if (k.required && !k.required->is_array()) return malformed(here, "\"required\"", "an array of names");
     std::unordered_set<std::string_view> required;
     if (k.required)

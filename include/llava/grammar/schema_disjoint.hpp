@@ -22,7 +22,7 @@ namespace detail {
 struct schema_facts {
   unsigned types = every_type;
   bool has_constants = false;
-  std::vector<std::string> constants;                            // sorted; equal values have equal texts
+  std::vector<std::string> constants;                             // sorted; equal values have equal texts
   std::map<std::string, std::vector<std::string>> distinguished;  // required properties with constants
 };
 

@@ -57,9 +57,9 @@ struct schema_keywords {
       {"exclusiveMinimum", &schema_keywords::above},
       {"exclusiveMaximum", &schema_keywords::beneath},
   };
-  static constexpr std::string_view annotations[] = {"title",      "description", "default",  "examples",
-                                                     "$schema",    "$id",         "$comment", "$defs",
-                                                     "definitions", "deprecated", "readOnly", "writeOnly"};
+  static constexpr std::string_view annotations[] = {"title",       "description", "default",  "examples",
+                                                     "$schema",     "$id",         "$comment", "$defs",
+                                                     "definitions", "deprecated",  "readOnly", "writeOnly"};
 
   bool of_objects() const { return properties || required || additional; }
   bool of_arrays() const { return items || prefix || min_items || max_items; }

@@ -28,9 +28,9 @@ enum string_state : std::int8_t {
   u_of_low,
   hex_1_of_low,
   hex_2_of_low,
-  tail_1,     ///< one more continuation byte
-  tail_2,     ///< two more
-  tail_3,     ///< three more
+  tail_1,      ///< one more continuation byte
+  tail_2,      ///< two more
+  tail_3,      ///< three more
   tail_of_e0,  ///< no overlong form
   tail_of_ed,  ///< no surrogate
   tail_of_f0,  ///< no overlong form

@@ -32,7 +32,8 @@ class token_set {
   void insert(std::int32_t t) { words_[static_cast<std::size_t>(t) / 64] |= bit(t); }
   void erase(std::int32_t t) { words_[static_cast<std::size_t>(t) / 64] &= ~bit(t); }
   bool contains(std::int32_t t) const {
-    return t >= 0 && static_cast<std::size_t>(t) / 64 < words_.size() && words_[static_cast<std::size_t>(t) / 64] & bit(t);
+    return t >= 0 && static_cast<std::size_t>(t) / 64 < words_.size() &&
+           words_[static_cast<std::size_t>(t) / 64] & bit(t);
   }
   void insert(const token_set& other) {
     for (std::size_t i = 0; i < (std::min)(words_.size(), other.words_.size()); ++i) words_[i] |= other.words_[i];
@@ -110,8 +111,9 @@ class token_vocabulary {
   std::size_t size() const { return all_->bytes.size(); }
   /// Empty for a token that no text has.
   std::string_view bytes(std::int32_t id) const {
-    return id >= 0 && static_cast<std::size_t>(id) < size() ? std::string_view(all_->bytes[static_cast<std::size_t>(id)])
-                                                            : std::string_view();
+    return id >= 0 && static_cast<std::size_t>(id) < size()
+               ? std::string_view(all_->bytes[static_cast<std::size_t>(id)])
+               : std::string_view();
   }
   const detail::byte_trie& tokens() const { return all_->tokens; }
   const detail::string_tokens& inside(std::int8_t string_state, bool escapes) const {
@@ -159,8 +161,8 @@ class token_vocabulary {
           if (state == closed) {
             closed_until = n.end;
             all.tokens.each_value_below(i, [&](const detail::trie_value& v) {
-              closing.push_back({std::string_view(all.bytes[static_cast<std::size_t>(v.token)]).substr(n.depth),
-                                 {v.token, before}});
+              closing.push_back(
+                  {std::string_view(all.bytes[static_cast<std::size_t>(v.token)]).substr(n.depth), {v.token, before}});
             });
             return;
           }
@@ -171,9 +173,8 @@ class token_vocabulary {
             out.by_size.push_back({token, characters[n.depth]});
           }
         });
-    std::stable_sort(out.by_size.begin(), out.by_size.end(), [](const auto& a, const auto& b) {
-      return a.characters < b.characters;
-    });
+    std::stable_sort(out.by_size.begin(), out.by_size.end(),
+                     [](const auto& a, const auto& b) { return a.characters < b.characters; });
     std::size_t at = 0;
     for (std::uint32_t c = 0; c < detail::string_tokens::kept && c < out.most_characters(); ++c) {
       out.small.push_back(c == 0 ? detail::token_set(all.bytes.size()) : out.small.back());
