@@ -8,8 +8,8 @@
 
 Each case has a schema, values that it accepts, and texts that it refuses. In a refused text, the mark ¦ stands in front
 of the first byte that no valid answer has there; it is placed by hand, and jsonschema confirms that the text is not
-valid. Texts under "outside" are valid, and outside of the policy of json_schema.hpp. From the values, others are made at
-random: a part replaced, removed or added. jsonschema says whether the schema accepts them.
+valid. Texts under "outside" are valid, and outside of the policy of json_schema.hpp. From the values, others are made
+at random: a part replaced, removed or added. jsonschema says whether the schema accepts them.
 """
 import argparse
 import copy
@@ -68,7 +68,8 @@ CASES = [
                           {"type": "object", "properties": {"kind": {"const": "square"}, "side": {"type": "integer"}},
                            "required": ["kind", "side"], **STRICT}]},
      "values": [{"kind": "circle", "r": 1.5}, {"kind": "square", "side": 3}],
-     "refused": ['{"kind": "circle", "¦side": 3}', '{"kind": "square", "¦r": 3}', '{"kind": "c¦c"}', '{"kind": "square"¦}']},
+     "refused": ['{"kind": "circle", "¦side": 3}', '{"kind": "square", "¦r": 3}', '{"kind": "c¦c"}',
+                 '{"kind": "square"¦}']},
     {"schema": {"oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "array", "items": {"type": "boolean"}}]},
      "values": ["x", 3, [True, False], []], "refused": ["1¦.5", "[¦1]", "¦{}", "¦null"]},
     {"schema": {"$defs": {"node": {"type": "object", "properties": {
@@ -97,7 +98,8 @@ CASES = [
      "values": [{}, {"a": [], "b\n": [1, 2]}], "refused": ['{"a": ¦1}', '{"a": [¦null]}']},
     {"schema": {"type": "object"},
      "values": [{}, {"a": {"b": [1, "x", None, True, {"c": -1.25e+10}]}, "漢": [[], [[]], {}]}],
-     "refused": ["¦[]", '{"a"¦}', '{"a": 1,¦}', '{¦a: 1}', '{"a": tru¦}', '{"a": [1, ¦]}', '{"a": 0¦1}', '{"a": "\\ud800¦"}',
+     "refused": ["¦[]", '{"a"¦}', '{"a": 1,¦}', '{¦a: 1}', '{"a": tru¦}', '{"a": [1, ¦]}', '{"a": 0¦1}',
+                 '{"a": "\\ud800¦"}',
                  '{"a": "\\ud¦e00"}', '{"a": "\x7f"¦']},
     {"schema": {"required": ["a", "b"], "type": "object", "properties": {"a": {"type": "integer"}}},
      "values": [{"a": 1, "b": None}, {"a": 1, "b": [{"a": 1}]}], "refused": ['{"a": 1¦}', '{"¦b": 1}'], "exact": True,
@@ -108,7 +110,8 @@ CASES = [
     {"schema": {"type": "number"}, "values": [0, -0.5, 12.75, 1e-9, 2.5e+20, 0.1],
      "refused": ["0¦1", "1.¦e5", "1e+¦", "-¦-1", "¦+1", "1¦f", "-¦"],
      "outside": ["1e12¦3"]},
-    {"schema": {"type": "integer", "minimum": 10, "maximum": 10}, "values": [10], "refused": ["1¦1", "¦2", "10¦0", "1¦"]},
+    {"schema": {"type": "integer", "minimum": 10, "maximum": 10}, "values": [10],
+     "refused": ["1¦1", "¦2", "10¦0", "1¦"]},
     {"schema": {"type": "integer", "minimum": -1205, "maximum": -37}, "values": [-37, -1205, -99, -100, -999, -1199],
      "refused": ["-36¦", "-120¦6", "-130¦0", "¦1", "-20¦", "-380¦0"]},
     {"schema": {"type": "integer", "minimum": 95, "maximum": 10203},
@@ -121,7 +124,8 @@ CASES = [
      "refused": ["[1, 2¦, 3]", "[[1], [2]¦]", "[1, ¦[2]]", "[[1], ¦2]"]},
 ]
 
-LEAVES = [0, 1, -3, 1.5, 121, 10 ** 6, "", "a", "ab", "circle", "red", "漢字abc", None, True, False, [], {}, [1], {"a": 1}]
+LEAVES = [0, 1, -3, 1.5, 121, 10 ** 6, "", "a", "ab", "circle", "red", "漢字abc", None, True, False, [], {}, [1],
+          {"a": 1}]
 
 
 def changed(value, rng):

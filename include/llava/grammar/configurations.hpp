@@ -16,7 +16,7 @@ LLAVA_BEGIN
 
 namespace detail {
 
-/// A frame: its state, its counter, and the stack below it. In a stack, the frame goes on when the rule above has ended.
+/// A frame: its state, its counter, and the stack below it. In a stack, a frame goes on when the rule above has ended.
 struct grammar_frame {
   std::uint32_t state = 0, count = 0;
   std::int32_t stack = 0;

@@ -12,9 +12,10 @@
 /// Beside $ref, anyOf, oneOf and allOf only ignored keywords may stand; beside enum and const also type.
 ///
 /// Every answer is valid against the schema. Not every valid text can be an answer:
-///   - Properties come in the schema's order, then required ones that `properties` does not name, then others.
-///   - An object with `properties` but without additionalProperties has no others; an array with prefixItems but without
-///     items has no further elements. Without `type`, the types are those that the other keywords restrict.
+///   - Properties come in the schema's order, then required ones that `properties` does not name, then others, whose
+///     names may repeat.
+///   - An object with `properties` but without additionalProperties has no others; an array with prefixItems but
+///     without items has no further elements. Without `type`, the types are those that the other keywords restrict.
 ///   - Names of properties and constants have one spelling: no needless escapes, no white space. Names of others have
 ///     no escapes. An escaped surrogate in a string is one of a pair.
 ///   - Numbers: see numbers.hpp. White space: json_space, and one space in front if leading_space is set.

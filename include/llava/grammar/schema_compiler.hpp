@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -16,6 +15,7 @@
 #include <llava/grammar/json_rules.hpp>
 #include <llava/grammar/schema_disjoint.hpp>
 #include <llava/grammar/schema_keywords.hpp>
+#include <llava/grammar/schema_places.hpp>
 #include <llava/grammar/schema_reference.hpp>
 
 LLAVA_BEGIN
@@ -27,7 +27,7 @@ class schema_compiler {
   static constexpr std::size_t most_rules = 10000;
 
   schema_compiler(automaton_builder& a, json_space space, const json_value& root)
-      : a_(a), rules_(a, space), find_(root), places_{{&root}} {}
+      : a_(a), rules_(a, space), find_(root), places_(root) {}
 
   /// Returns the rule of the root. Errors name the keyword and its place.
   result<std::uint32_t> try_run() {
@@ -38,37 +38,16 @@ class schema_compiler {
       if (a_.is_full()) break;  // try_finish() reports it
       LLAVA_CHECK(compile(static_cast<std::uint32_t>(i)));
     }
-    LLAVA_CHECK(refuse_left_recursion());
+    LLAVA_CHECK(places_.refuse_left_recursion());
     return root;
   }
 
  private:
-  struct alias {
-    std::uint32_t from, to;  // places
-  };
-
-  error at(std::uint32_t place, std::string_view keyword, std::string_view sentence,
-           errc code = errc::unsupported) const {
-    return fail(code, text_of("llava: the schema's ", keyword, " at ", pointer_of(places_, place), " ", sentence));
-  }
-  error malformed(std::uint32_t place, std::string_view keyword, std::string_view expected) const {
-    return at(place, keyword, text_of("must be ", expected), errc::invalid_format);
-  }
-
-  /// The place of a subschema, known or new.
-  std::uint32_t place_of(schema_place p) {
-    const auto [known, is_new] = numbers_.try_emplace(p.value, static_cast<std::uint32_t>(places_.size()));
-    if (is_new && p.value != places_[0].value)
-      places_.push_back(p);
-    else if (is_new)
-      known->second = 0;
-    return known->second;
-  }
   std::uint32_t rule_of(std::uint32_t place) {
     while (starts_.size() <= place) starts_.push_back(a_.state());
     return starts_[place];
   }
-  std::uint32_t rule_of(schema_place p) { return rule_of(place_of(p)); }
+  std::uint32_t rule_of(schema_place p) { return rule_of(places_.number_of(p)); }
 
   result<void> compile(std::uint32_t here) {
     const std::uint32_t start = rule_of(here);
@@ -77,10 +56,10 @@ class schema_compiler {
       if (*schema.boolean()) a_.jump(start, rules_.any());
       return {};
     }
-    if (!schema.is_object()) return malformed(here, "value", "an object, true or false");
+    if (!schema.is_object()) return places_.malformed(here, "value", "an object, true or false");
     schema_keywords k;
     if (const std::string_view unknown = k.read(schema); !unknown.empty())
-      return at(here, text_of("keyword \"", shown(unknown), "\""), "is not supported; leave it out");
+      return places_.error_at(here, text_of("keyword \"", shown(unknown), "\""), "is not supported; leave it out");
     if (k.ref) return compile_reference(here, k);
     if (k.any_of || k.one_of || k.all_of) return compile_alternatives(here, k);
     LLAVA_TRY(types, try_types(here, k));
@@ -99,17 +78,18 @@ class schema_compiler {
                      const json_value* schema_keywords::*one, const json_value* schema_keywords::*two) const {
     const std::string_view other = k.beside(one, two);
     if (other.empty()) return {};
-    return at(here, text_of("\"", other, "\""), text_of("is not supported beside \"", name, "\""));
+    return places_.error_at(here, text_of("\"", other, "\""), text_of("is not supported beside \"", name, "\""));
   }
 
   result<void> compile_reference(std::uint32_t here, const schema_keywords& k) {
     LLAVA_CHECK(alone(here, k, "$ref", &schema_keywords::ref, nullptr));
-    if (!k.ref->text()) return malformed(here, "\"$ref\"", "a string");
+    if (!k.ref->text()) return places_.malformed(here, "\"$ref\"", "a string");
     const json_value* target = find_(*k.ref->text());
     if (!target)
-      return at(here, "\"$ref\"",
-                text_of("is \"", shown(*k.ref->text()), "\", expected # or a JSON pointer into this schema, #/$defs/…"),
-                errc::not_found);
+      return places_.error_at(
+          here, "\"$ref\"",
+          text_of("is \"", shown(*k.ref->text()), "\", expected # or a JSON pointer into this schema, #/$defs/…"),
+          errc::not_found);
     const std::string_view pointer = *k.ref->text();  // "#/$defs/…" is the place's own pointer
     add_alternative(here, {target, 0, pointer.substr((std::min)(pointer.size(), std::size_t{2}))});
     return {};
@@ -121,21 +101,22 @@ class schema_compiler {
     const std::string_view name = k.any_of ? "anyOf" : k.one_of ? "oneOf" : "allOf";
     LLAVA_CHECK(alone(here, k, name, member, nullptr));
     const json_value& list = *(k.*member);
-    if (list.items().empty()) return malformed(here, text_of("\"", name, "\""), "an array of subschemas");
+    if (list.items().empty()) return places_.malformed(here, text_of("\"", name, "\""), "an array of subschemas");
     if (k.all_of && list.items().size() > 1)
-      return at(here, "\"allOf\"", "is supported with one subschema; merge its subschemas into one");
+      return places_.error_at(here, "\"allOf\"", "is supported with one subschema; merge its subschemas into one");
     if (k.one_of && !are_disjoint(list.items(), find_))
-      return at(here, "\"oneOf\"",
-                "may have two subschemas that accept the same value; use anyOf, or subschemas of different types, with "
-                "different constants, or with a required property of different constants");
+      return places_.error_at(
+          here, "\"oneOf\"",
+          "may have two subschemas that accept the same value; use anyOf, or subschemas of different types, with "
+          "different constants, or with a required property of different constants");
     for (std::size_t i = 0; i < list.items().size(); ++i)
       add_alternative(here, {&list.items()[i], here, name, {}, static_cast<std::int64_t>(i)});
     return {};
   }
   void add_alternative(std::uint32_t here, schema_place p) {
-    const std::uint32_t there = place_of(p);
+    const std::uint32_t there = places_.number_of(p);
     a_.jump(starts_[here], rule_of(there));
-    aliases_.push_back({here, there});
+    places_.is_also(here, there);
   }
 
   result<unsigned> try_types(std::uint32_t here, const schema_keywords& k) const {
@@ -155,8 +136,8 @@ class schema_compiler {
     for (const json_value& v : k.type->items()) is_right = is_right && add(v);
     if (!k.type->is_array()) is_right = add(*k.type);
     if (!is_right)
-      return malformed(here, "\"type\"",
-                       "null, boolean, integer, number, string, array, object, or a list of different ones");
+      return places_.malformed(here, "\"type\"",
+                               "null, boolean, integer, number, string, array, object, or a list of different ones");
     return types;
   }
 
@@ -164,7 +145,7 @@ class schema_compiler {
     const bool one = k.constant;
     LLAVA_CHECK(alone(here, k, one ? "const" : "enum", one ? &schema_keywords::constant : &schema_keywords::constants,
                       &schema_keywords::type));
-    if (!one && !k.constants->is_array()) return malformed(here, "\"enum\"", "an array");
+    if (!one && !k.constants->is_array()) return places_.malformed(here, "\"enum\"", "an array");
     std::vector<std::string> texts;
     int levels = 0;
     const auto add = [&](const json_value& v) {
@@ -185,15 +166,15 @@ class schema_compiler {
       for (const auto member :
            {&schema_keywords::minimum, &schema_keywords::maximum, &schema_keywords::above, &schema_keywords::beneath})
         if (k.*member)
-          return at(here, text_of("\"", schema_keywords::name_of(member), "\""),
-                    "is supported for the type integer only");
+          return places_.error_at(here, text_of("\"", schema_keywords::name_of(member), "\""),
+                                  "is supported for the type integer only");
       number_rule(a_, starts_[here]);
       return {};
     }
     std::int64_t low = -largest_integer, high = largest_integer;
     const auto limit = [&](const json_value* v, std::string_view name, bool is_low, bool excluded) -> result<void> {
       if (!v) return {};
-      if (!v->number()) return malformed(here, text_of("\"", name, "\""), "a number");
+      if (!v->number()) return places_.malformed(here, text_of("\"", name, "\""), "a number");
       const double d = std::clamp(*v->number(), -2e18, 2e18);
       std::int64_t bound = v->integer() ? std::clamp(*v->integer(), std::int64_t{-2} * largest_integer,
                                                      std::int64_t{2} * largest_integer)
@@ -211,22 +192,11 @@ class schema_compiler {
     return {};
   }
 
-  /// A count such as maxItems. It may be written 2.0.
-  result<std::uint32_t> try_count(std::uint32_t here, const json_value* v, std::string_view name, std::uint32_t absent,
-                                  double most) const {
-    if (!v) return absent;
-    const double d = v->number().value_or(-1);
-    if (d < 0 || d != std::floor(d)) return malformed(here, text_of("\"", name, "\""), "a whole number, 0 or more");
-    if (d > most)
-      return at(here, text_of("\"", name, "\""),
-                text_of("is too large, expected at most ", static_cast<std::int64_t>(most)));
-    return static_cast<std::uint32_t>(d);
-  }
   static constexpr double most_least = 65536, most_most = 2147483647;
 
   result<void> compile_string(std::uint32_t here, const schema_keywords& k) {
-    LLAVA_TRY(least, try_count(here, k.min_length, "minLength", 0, most_least));
-    LLAVA_TRY(most, try_count(here, k.max_length, "maxLength", no_limit, most_most));
+    LLAVA_TRY(least, places_.try_count(here, k.min_length, "minLength", 0, most_least));
+    LLAVA_TRY(most, places_.try_count(here, k.max_length, "maxLength", no_limit, most_most));
     if (least > most) return {};
     string_rule rule;
     rule.least = least, rule.most = most;
@@ -239,14 +209,15 @@ class schema_compiler {
 
   result<void> compile_array(std::uint32_t here, const schema_keywords& k) {
     array_shape shape;
-    LLAVA_TRY(least, try_count(here, k.min_items, "minItems", 0, most_least));
-    LLAVA_TRY(most, try_count(here, k.max_items, "maxItems", no_limit, most_most));
+    LLAVA_TRY(least, places_.try_count(here, k.min_items, "minItems", 0, most_least));
+    LLAVA_TRY(most, places_.try_count(here, k.max_items, "maxItems", no_limit, most_most));
     shape.least = least, shape.most = most;
-    if (k.prefix && !k.prefix->is_array()) return malformed(here, "\"prefixItems\"", "an array of subschemas");
+    if (k.prefix && !k.prefix->is_array()) return places_.malformed(here, "\"prefixItems\"", "an array of subschemas");
     if (k.prefix)
       for (std::size_t i = 0; i < k.prefix->items().size(); ++i)
         shape.prefix.push_back(rule_of({&k.prefix->items()[i], here, "prefixItems", {}, static_cast<std::int64_t>(i)}));
-    if (k.items && k.items->is_array()) return malformed(here, "\"items\"", "a subschema; use prefixItems for a list");
+    if (k.items && k.items->is_array())
+      return places_.malformed(here, "\"items\"", "a subschema; use prefixItems for a list");
     if (k.items)
       shape.item = rule_of({k.items, here, "items"});
     else if (!k.prefix)
@@ -258,12 +229,13 @@ class schema_compiler {
   }
 
   result<void> compile_object(std::uint32_t here, const schema_keywords& k) {
-    if (k.properties && !k.properties->is_object()) return malformed(here, "\"properties\"", "an object of subschemas");
-    if (k.required && !k.required->is_array()) return malformed(here, "\"required\"", "an array of names");
+    if (k.properties && !k.properties->is_object())
+      return places_.malformed(here, "\"properties\"", "an object of subschemas");
+    if (k.required && !k.required->is_array()) return places_.malformed(here, "\"required\"", "an array of names");
     std::unordered_set<std::string_view> required;
     if (k.required)
       for (const json_value& name : k.required->items()) {
-        if (!name.text()) return malformed(here, "\"required\"", "an array of names");
+        if (!name.text()) return places_.malformed(here, "\"required\"", "an array of names");
         required.insert(*name.text());
       }
     std::vector<property_rule> properties;
@@ -281,9 +253,9 @@ class schema_compiler {
         if (!named.insert(*name.text()).second) continue;
         if (!others && !k.additional) others = rules_.any();
         if (!others)
-          return at(here, "\"required\"",
-                    text_of("names \"", shown(*name.text()), "\", which additionalProperties forbids"),
-                    errc::invalid_argument);
+          return places_.error_at(here, "\"required\"",
+                                  text_of("names \"", shown(*name.text()), "\", which additionalProperties forbids"),
+                                  errc::invalid_argument);
         if (properties.size() >= most_rules) return too_many();
         properties.push_back({*name.text(), *others, true});
       }
@@ -297,29 +269,11 @@ class schema_compiler {
     return fail(errc::unsupported, text_of("llava: the schema has more than ", most_rules, " properties"));
   }
 
-  /// A subschema that is itself, through $ref and anyOf alone, has no meaning.
-  result<void> refuse_left_recursion() const {
-    std::vector<std::vector<std::uint32_t>> to(places_.size());
-    std::vector<std::uint32_t> waits(places_.size(), 0), ready;
-    for (const alias& a : aliases_) to[a.from].push_back(a.to), ++waits[a.to];
-    for (std::uint32_t p = 0; p < waits.size(); ++p)
-      if (waits[p] == 0) ready.push_back(p);
-    for (std::size_t i = 0; i < ready.size(); ++i)
-      for (const std::uint32_t t : to[ready[i]])
-        if (--waits[t] == 0) ready.push_back(t);
-    if (ready.size() == places_.size()) return {};
-    for (std::uint32_t p = 0;; ++p)
-      if (waits[p] > 0)
-        return at(p, "subschema", "refers to itself without a property or an element between", errc::invalid_argument);
-  }
-
   automaton_builder& a_;
   json_rules rules_;
   schema_reference find_;
-  std::vector<schema_place> places_;
-  std::unordered_map<const json_value*, std::uint32_t> numbers_;  // of places
-  std::vector<std::uint32_t> starts_;                             // of the rules of the places
-  std::vector<alias> aliases_;
+  schema_places places_;
+  std::vector<std::uint32_t> starts_;  // of the rules of the places
   std::uint32_t end_ = a_.final_state();
 };
 

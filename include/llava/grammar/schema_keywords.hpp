@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// schema_keywords: the keywords of one subschema, and where it stands.
+/// schema_keywords: the keywords of one subschema.
 #pragma once
-#include <cstdint>
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include <llava/base/error.hpp>
 #include <llava/checkpoint/json_value.hpp>
-#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
-
-/// Where a subschema stands in the schema.
-struct schema_place {
-  const json_value* value = nullptr;
-  std::uint32_t parent = 0xffffffff;
-  std::string_view keyword{};  ///< under which it stands in its parent
-  std::string_view name{};     ///< of the member, behind the keyword
-  std::int64_t index = -1;     ///< of the element, behind the keyword
-};
 
 /// The keywords that are supported, null if absent.
 struct schema_keywords {
@@ -89,24 +75,6 @@ struct schema_keywords {
     return {};
   }
 };
-
-/// The JSON pointer of a place (RFC 6901), as a part of a sentence. At most its last 32 steps are shown.
-inline std::string pointer_of(const std::vector<schema_place>& places, std::uint32_t at) {
-  std::vector<std::string> steps;
-  for (; steps.size() < 64 && places[at].parent != 0xffffffff; at = places[at].parent) {
-    const schema_place& p = places[at];
-    if (p.index >= 0) steps.push_back(text_of(p.index));
-    if (p.name.data()) {
-      std::string escaped;
-      for (const char c : p.name.substr(0, 200)) escaped += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-      steps.push_back(shown(escaped));
-    }
-    steps.emplace_back(p.keyword);
-  }
-  std::string out = places[at].parent == 0xffffffff ? "\"" : "\"…";
-  for (auto s = steps.rbegin(); s != steps.rend(); ++s) out.append("/").append(*s);
-  return out + '"';
-}
 
 }  // namespace detail
 

@@ -79,21 +79,28 @@ class token_vocabulary {
   /// vocabulary cannot write every text).
   static result<token_vocabulary> try_make(const tokenizer& words) {
     return guarded([&]() -> result<token_vocabulary> {
-      auto all = std::make_shared<parts>();
       if (words.decoding().how == decoding::spaced)
         return fail(errc::unsupported,
                     "llava: the tokenizer has no decoder, so its text has a space between any two tokens; a grammar "
                     "needs a tokenizer that can write any text");
-      all->bytes.resize(words.size());
+      std::vector<std::string> bytes(words.size());
+      for (std::size_t id = 0; id < bytes.size(); ++id) bytes[id] = words.token_bytes(static_cast<std::int32_t>(id));
+      return try_make(std::move(bytes));
+    });
+  }
+  /// The bytes that each id adds to a text. Empty: it is never chosen.
+  static result<token_vocabulary> try_make(std::vector<std::string> bytes) {
+    return guarded([&]() -> result<token_vocabulary> {
+      auto all = std::make_shared<parts>();
+      all->bytes = std::move(bytes);
       std::vector<byte_trie::text> texts;
-      for (std::size_t id = 0; id < words.size(); ++id) {
-        all->bytes[id] = words.token_bytes(static_cast<std::int32_t>(id));
-        if (all->bytes[id].size() > longest_token) all->bytes[id].clear();
-        if (!all->bytes[id].empty()) texts.push_back({all->bytes[id], {static_cast<std::int32_t>(id)}});
-      }
       std::array<bool, 256> alone{};
-      for (const std::string& b : all->bytes)
-        if (b.size() == 1) alone[static_cast<unsigned char>(b[0])] = true;
+      for (std::size_t id = 0; id < all->bytes.size(); ++id) {
+        std::string& own = all->bytes[id];
+        if (own.size() > longest_token) own.clear();
+        if (!own.empty()) texts.push_back({own, {static_cast<std::int32_t>(id)}});
+        if (own.size() == 1) alone[static_cast<unsigned char>(own[0])] = true;
+      }
       for (int b = 0x20; b <= 0xf4; ++b)
         if (b != 0x7f && b != 0xc0 && b != 0xc1 && !alone[static_cast<std::size_t>(b)]) return lacks(b);
       all->tokens = byte_trie(std::move(texts));
