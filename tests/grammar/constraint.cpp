@@ -105,10 +105,15 @@ struct walk {
   }
   static std::int32_t ending(const std::vector<float>& logits, const subject& s, std::int32_t other) {
     if (logits[static_cast<std::size_t>(s.eos)] != never) return s.eos;
-    for (const char c : std::string_view("}]\"0"))
+    const auto find = [&](char c) {
       for (std::size_t t = 0; t < s.words.size(); ++t)
         if (logits[t] != never && s.vocabulary.bytes(static_cast<std::int32_t>(t)) == std::string_view(&c, 1))
           return static_cast<std::int32_t>(t);
+      return -1;
+    };
+    const bool is_in_string = find('~') >= 0;
+    for (const char c : std::string_view(is_in_string ? "\"~" : "}]\"0"))
+      if (const std::int32_t t = find(c); t >= 0) return t;
     return other;
   }
 };
@@ -269,12 +274,9 @@ TEST_CASE("R12: memory is refused while a schema is compiled and a mask computed
   const subject& s = subjects()[0];
   const std::string schema = schemas().back();
   CHECK(refuse_each([&] { return llava::grammar::try_json_schema(schema); }) > 100);
-  CHECK(refuse_each([&] { return llava::token_vocabulary::try_make(s.words); }, 100, 31) > 50);
+  CHECK(refuse_each([&] { return llava::token_vocabulary::try_make(s.words); }, 100, 31) > 15);
   const llava::grammar g = of(schema);
-  CHECK(refuse_each([&]() -> llava::result<void> {
-          LLAVA_TRY(masks, llava::token_masks::try_make(g, s.vocabulary, std::span(&s.eos, 1)));
-          return llava::result<void>();
-        }) > 5);
+  CHECK(refuse_each([&] { return llava::token_masks::try_make(g, s.vocabulary, std::span(&s.eos, 1)); }) > 5);
   // A refusal in the middle of an answer changes nothing: the answer goes on as if it had not been.
   const llava::token_masks masks = masks_of(g, s), others = masks_of(g, s);
   std::vector<float> expected(s.words.size() + 1), logits(expected.size());

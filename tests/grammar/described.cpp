@@ -11,11 +11,14 @@ namespace grammar_test {
 
 enum class size { small, large };
 
+// [described]
 struct part {
   std::string name;
   std::optional<std::vector<part>> parts;
   static constexpr auto fields = std::tuple{llava::field{"name", &part::name}, llava::field{"parts", &part::parts}};
 };
+
+// [described]
 
 struct animal {
   std::string name;
