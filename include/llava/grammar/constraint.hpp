@@ -12,6 +12,7 @@
 /// byte as a token.
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -139,12 +140,12 @@ class constraint {
       std::uint64_t bits = at / 64 < words.size() ? words[at / 64] : 0;
       if (count < 64) bits &= (std::uint64_t{1} << count) - 1;
       any |= bits;
-      if (bits == ~std::uint64_t{0}) continue;
       float* const l = logits.data() + at;
       if (bits == 0)
         std::fill(l, l + count, never);
       else
-        for (std::size_t i = 0; i < count; ++i) l[i] = bits >> i & 1 ? l[i] : never;
+        for (std::uint64_t out = ~bits; out != 0; out &= out - 1)
+          if (const auto i = static_cast<std::size_t>(std::countr_zero(out)); i < count) l[i] = never;
     }
     if (any) return {};
     return fail(errc::mismatch,
