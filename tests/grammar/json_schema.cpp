@@ -135,7 +135,9 @@ TEST_CASE("schemas without a value are refused, and alternatives without one are
         R"({"type": "array", "minItems": 2, "maxItems": 1})",
         R"({"type": "array", "prefixItems": [true], "items": false, "minItems": 2})",
         R"({"type": "integer", "minimum": 5, "maximum": 4})", R"({"type": "integer", "minimum": 1e18})",
-        R"({"type": "string", "minLength": 5, "maxLength": 4})",
+        R"({"type": "number", "minimum": 0.5, "exclusiveMaximum": 0.5})",
+        R"({"type": "number", "minimum": 0.5, "maximum": 0.25})", R"({"type": "number", "minimum": 1e18})",
+        R"({"type": "number", "exclusiveMaximum": -1e300})", R"({"type": "string", "minLength": 5, "maxLength": 4})",
         R"({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})",
         R"({"type": "array", "items": {"$ref": "#"}, "minItems": 1})"}) {
     INFO(schema);
@@ -158,8 +160,9 @@ TEST_CASE("what is not supported is named with its place") {
            {R"({"anyOf": [{"type": "null"}, {"multipleOf": 2}]})", "\"multipleOf\"", "\"/anyOf/1\""},
            {R"({"$defs": {"q": {"not": {}}}, "$ref": "#/$defs/q"})", "\"not\"", "\"/$defs/q\""},
            {R"({"uniqueItems": true})", "\"uniqueItems\"", "\"\""},
-           {R"({"type": "number", "minimum": 0})", "\"minimum\"", "\"\""},
-           {R"({"prefixItems": [{"exclusiveMaximum": 3}]})", "\"exclusiveMaximum\"", "\"/prefixItems/0\""},
+           {R"({"type": "number", "minimum": "0"})", "\"minimum\"", "\"\""},
+           {R"({"type": "number", "maximum": 1e-20})", "bounds", "18 digits"},
+           {R"({"prefixItems": [{"exclusiveMaximum": []}]})", "\"exclusiveMaximum\"", "\"/prefixItems/0\""},
            {R"({"anyOf": [true], "type": "string"})", "\"type\"", "beside \"anyOf\""},
            {R"({"enum": [1], "minimum": 1})", "\"minimum\"", "beside \"enum\""},
            {R"({"const": 1, "enum": [1]})", "\"enum\"", "beside \"const\""},

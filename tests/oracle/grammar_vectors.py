@@ -117,6 +117,17 @@ CASES = [
     {"schema": {"type": "integer", "minimum": 95, "maximum": 10203},
      "values": [95, 99, 100, 999, 1000, 9999, 10000, 10203, 10199],
      "refused": ["94¦", "1020¦4", "1021¦0", "8¦", "¦0"]},
+    {"schema": {"type": "number", "minimum": 0, "maximum": 1},
+     "values": [0, 1, 0.5, 0.125, 0.001, 0.99],
+     "refused": ["¦-1", "1.0¦1", "¦2", "1¦0", "0¦1", "0.¦"], "outside": ["0¦e1", "1¦E0", "¦-0", "¦-0.0"]},
+    {"schema": {"type": "number", "exclusiveMinimum": -12.5, "exclusiveMaximum": 100},
+     "values": [0, -12, -12.499, 99.999, 99, 10.5, -0.001, -1, 9.25],
+     "refused": ["10¦0", "-12.¦5", "-12.¦50", "-1¦3", "-12.¦6", "-9¦9", "1¦e5"]},
+    {"schema": {"type": ["number", "null"], "minimum": -3.25, "maximum": -1.5},
+     "values": [-3.25, -1.5, -2, -2.999, -3, -3.2, -1.75, None],
+     "refused": ["¦1", "-3.2¦6", "-3.25¦1", "-1¦", "-1.¦4", "-¦0", "-¦4", "-1.¦"]},
+    {"schema": {"type": "number", "exclusiveMinimum": 0.1, "minimum": 0.05},
+     "values": [0.11, 0.1001, 1, 25, 123456789.5], "refused": ["0.1¦", "0.10¦", "0.¦0", "¦-1", "0¦"]},
     {"schema": True, "values": [1, None, "x", [1, {}], {"a": 2}, False], "refused": ["[¦,]", "nul¦"]},
     {"schema": {"anyOf": [{"type": "array", "items": {"type": "integer"}, "maxItems": 2},
                           {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}, "minItems": 3}]},
@@ -208,7 +219,8 @@ def vectors():
             for _ in range(rng.choice([0, 0, 1, 2])):
                 value = changed(value, rng)
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            if text in seen or any(len(digits) > 18 for digits in re.findall(r"\d+", text)):
+            longest = 12 if "imum" in json.dumps(case["schema"]) else 18
+            if text in seen or any(len(digits) > longest for digits in re.findall(r"\d+", text)):
                 continue
             seen.add(text)
             (accept.append(text) if validator.is_valid(value) else refuse.append([text, -1]))

@@ -5,7 +5,7 @@
 /// Schemas: JSON Schema 2020-12, these keywords; any other is an error that names it and its JSON pointer.
 ///   type (a name or a list), enum, const, properties, required, additionalProperties, items, prefixItems, minItems,
 ///   maxItems, minLength, maxLength (code points), anyOf, $ref into the schema itself, $defs, definitions
-///   minimum, maximum, exclusiveMinimum, exclusiveMaximum   of the type integer
+///   minimum, maximum, exclusiveMinimum, exclusiveMaximum
 ///   oneOf     where no value can match two subschemas
 ///   allOf     of one subschema
 ///   title, description, default, examples, $schema, $id, $comment, deprecated, readOnly, writeOnly   are ignored
@@ -18,7 +18,8 @@
 ///     without items has no further elements. Without `type`, the types are those that the other keywords restrict.
 ///   - Names of properties and constants have one spelling: no needless escapes, no white space. Names of others have
 ///     no escapes. An escaped surrogate in a string is one of a pair.
-///   - Numbers: see numbers.hpp. White space: json_space, and one space in front if leading_space is set.
+///   - Numbers: see numbers.hpp and bounded_number.hpp. White space: json_space, and one space in front if
+///     leading_space is set.
 ///   - At most 64 levels of arrays and objects. Answers that need more are cut off where they still can end.
 #pragma once
 #include <memory>

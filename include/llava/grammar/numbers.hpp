@@ -50,7 +50,10 @@ class integer_rule {
  public:
   /// −largest_integer <= low <= high <= largest_integer. Makes `start` the rule.
   integer_rule(automaton_builder& a, std::uint32_t start, std::int64_t low, std::int64_t high)
-      : a_(a), end_(a.final_state()) {
+      : integer_rule(a, start, low, high, a.final_state()) {}
+  /// The same; the number ends at `end`.
+  integer_rule(automaton_builder& a, std::uint32_t start, std::int64_t low, std::int64_t high, std::uint32_t end)
+      : a_(a), end_(end) {
     if (high >= 0) magnitudes(start, low > 0 ? low : 0, high);
     if (low < 0) {
       const std::uint32_t minus = a.state();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <llava/base/error.hpp>
+#include <llava/grammar/bounded_number.hpp>
 #include <llava/grammar/json_rules.hpp>
 #include <llava/grammar/schema_disjoint.hpp>
 #include <llava/grammar/schema_keywords.hpp>
@@ -162,34 +163,39 @@ class schema_compiler {
   }
 
   result<void> compile_number(std::uint32_t here, const schema_keywords& k, unsigned types) {
-    if (types & type_number) {
-      for (const auto member :
-           {&schema_keywords::minimum, &schema_keywords::maximum, &schema_keywords::above, &schema_keywords::beneath})
-        if (k.*member)
-          return places_.error_at(here, text_of("\"", schema_keywords::name_of(member), "\""),
-                                  "is supported for the type integer only");
-      number_rule(a_, starts_[here]);
-      return {};
-    }
+    if ((types & type_number) && !k.of_numbers()) return number_rule(a_, starts_[here]), result<void>();
+    for (const auto member :
+         {&schema_keywords::minimum, &schema_keywords::maximum, &schema_keywords::above, &schema_keywords::beneath})
+      if (k.*member && !(k.*member)->number())
+        return places_.malformed(here, text_of("\"", schema_keywords::name_of(member), "\""), "a number");
+    if (types & type_number) return compile_bounded_number(here, k);
     std::int64_t low = -largest_integer, high = largest_integer;
-    const auto limit = [&](const json_value* v, std::string_view name, bool is_low, bool excluded) -> result<void> {
-      if (!v) return {};
-      if (!v->number()) return places_.malformed(here, text_of("\"", name, "\""), "a number");
+    const auto limit = [&](const json_value* v, bool is_low, bool excluded) {
+      if (!v) return;
       const double d = std::clamp(*v->number(), -2e18, 2e18);
-      std::int64_t bound = v->integer() ? std::clamp(*v->integer(), std::int64_t{-2} * largest_integer,
-                                                     std::int64_t{2} * largest_integer)
+      constexpr std::int64_t far = 2 * largest_integer;
+      std::int64_t bound = v->integer() ? std::clamp(*v->integer(), -far, far)
                                         : static_cast<std::int64_t>(is_low ? std::ceil(d) : std::floor(d));
-      const bool is_whole = v->integer() || d == std::floor(d);
-      if (excluded && is_whole) bound += is_low ? 1 : -1;
+      if (excluded && (v->integer() || d == std::floor(d))) bound += is_low ? 1 : -1;
       (is_low ? low : high) = is_low ? (std::max)(low, bound) : (std::min)(high, bound);
-      return {};
     };
-    LLAVA_CHECK(limit(k.minimum, "minimum", true, false));
-    LLAVA_CHECK(limit(k.maximum, "maximum", false, false));
-    LLAVA_CHECK(limit(k.above, "exclusiveMinimum", true, true));
-    LLAVA_CHECK(limit(k.beneath, "exclusiveMaximum", false, true));
+    limit(k.minimum, true, false);
+    limit(k.maximum, false, false);
+    limit(k.above, true, true);
+    limit(k.beneath, false, true);
     if (low <= high) integer_rule(a_, starts_[here], low, high);
     return {};
+  }
+  result<void> compile_bounded_number(std::uint32_t here, const schema_keywords& k) {
+    std::optional<double> low, high;
+    bool no_low = false, no_high = false;
+    if (k.minimum) low = k.minimum->number();
+    if (k.maximum) high = k.maximum->number();
+    if (k.above && (!low || *k.above->number() >= *low)) low = k.above->number(), no_low = true;
+    if (k.beneath && (!high || *k.beneath->number() <= *high)) high = k.beneath->number(), no_high = true;
+    if (bounded_number_rule::make(a_, starts_[here], low, no_low, high, no_high)) return {};
+    return places_.error_at(here, "bounds of a number",
+                            text_of("have more than ", most_digits, " digits on a side of the point"));
   }
 
   static constexpr double most_least = 65536, most_most = 2147483647;
