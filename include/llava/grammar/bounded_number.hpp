@@ -47,31 +47,28 @@ struct decimal_bound {
 
 class bounded_number_rule {
  public:
-  /// Makes `start` the rule of the numbers from `low` to `high`, each a number or absent. Returns false if a bound has
+  /// Makes `start` the rule of the numbers from `low` to `high`, which may be infinite. Returns false if a bound has
   /// too many digits.
-  static bool make(automaton_builder& a, std::uint32_t start, std::optional<double> low, bool low_excluded,
-                   std::optional<double> high, bool high_excluded) {
+  static bool make(automaton_builder& a, std::uint32_t start, double low, bool low_excluded, double high,
+                   bool high_excluded) {
+    if (low >= beyond || high <= -beyond) return true;  // no number
     std::optional<decimal_bound> least, most;
-    // Magnitudes beyond all numbers of the rule are no bounds, or leave no number.
-    if (low && *low >= 1e18) return true;
-    if (high && *high <= -1e18) return true;
-    if (low && *low <= -1e18) low.reset();
-    if (high && *high >= 1e18) high.reset();
-    if (low && !(least = decimal_bound::of(*low, low_excluded))) return false;
-    if (high && !(most = decimal_bound::of(*high, high_excluded))) return false;
+    if (low > -beyond && !(least = decimal_bound::of(low, low_excluded))) return false;
+    if (high < beyond && !(most = decimal_bound::of(high, high_excluded))) return false;
     const bounded_number_rule rule(a, least, most);
     const std::uint32_t end = a.final_state();
-    if (!high || *high >= 0)
-      rule.magnitudes(start, low && *low > 0 ? *least : decimal_bound{0, {}, low == 0. && low_excluded}, most, end);
-    if (!low || *low < 0) {
+    if (high >= 0) rule.magnitudes(start, low >= 0 ? *least : decimal_bound{}, most, end);
+    if (low < 0) {
       const std::uint32_t minus = a.state();
       a.byte(start, '-', minus);
-      rule.magnitudes(minus, high && *high < 0 ? *most : decimal_bound{0, {}, true}, least, end);
+      rule.magnitudes(minus, high < 0 ? *most : decimal_bound{0, {}, true}, least, end);
     }
     return true;
   }
 
  private:
+  static constexpr double beyond = 1e18;  // no number of the rule is so far from 0
+
   bounded_number_rule(automaton_builder& a, const std::optional<decimal_bound>& one,
                       const std::optional<decimal_bound>& other)
       : a_(a) {

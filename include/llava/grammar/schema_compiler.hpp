@@ -2,8 +2,10 @@
 /// schema_compiler: JSON Schema to an automaton. json_schema.hpp says what is read. Every subschema that is reached
 /// becomes a rule, once; a list of rules to do replaces recursion.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -187,13 +189,13 @@ class schema_compiler {
     return {};
   }
   result<void> compile_bounded_number(std::uint32_t here, const schema_keywords& k) {
-    std::optional<double> low, high;
-    bool no_low = false, no_high = false;
-    if (k.minimum) low = k.minimum->number();
-    if (k.maximum) high = k.maximum->number();
-    if (k.above && (!low || *k.above->number() >= *low)) low = k.above->number(), no_low = true;
-    if (k.beneath && (!high || *k.beneath->number() <= *high)) high = k.beneath->number(), no_high = true;
-    if (bounded_number_rule::make(a_, starts_[here], low, no_low, high, no_high)) return {};
+    constexpr double infinite = std::numeric_limits<double>::infinity();
+    const auto value = [](const json_value* v, double absent) { return v ? v->number().value_or(absent) : absent; };
+    const double minimum = value(k.minimum, -infinite), above = value(k.above, -infinite);
+    const double maximum = value(k.maximum, infinite), beneath = value(k.beneath, infinite);
+    if (bounded_number_rule::make(a_, starts_[here], (std::max)(minimum, above), above >= minimum,
+                                  (std::min)(maximum, beneath), beneath <= maximum))
+      return {};
     return places_.error_at(here, "bounds of a number",
                             text_of("have more than ", most_digits, " digits on a side of the point"));
   }
