@@ -96,6 +96,7 @@ class configurations {
   /// A frame of the set that is being made. A stack >= 0 has a number; ~c is that of calls_[c].
   struct entry {
     std::uint32_t state = 0, count = 0, depth = 0;
+    bool has_called = false;
     std::vector<std::int32_t> stacks;
   };
   /// A rule that was called in the set that is being made; the frames that wait for it.
@@ -104,7 +105,7 @@ class configurations {
     std::size_t caller;
   };
   struct call {
-    std::uint32_t rule = 0, depth = 0;
+    std::uint32_t depth = 0;
     std::vector<waiting> frames;
     std::int32_t number = dead;
   };
@@ -114,6 +115,7 @@ class configurations {
     complete_ = false;
     at_ = no_entry;
     index_.clear();
+    calls_of_.clear();
   }
 
   void add(std::uint32_t state, std::uint32_t count, std::int32_t stack, std::uint32_t depth) {
@@ -123,7 +125,7 @@ class configurations {
     if (!known) {
       if (used_ == entries_.size()) entries_.emplace_back();
       entry& e = entries_[used_];
-      e.state = state, e.count = count, e.depth = depth;
+      e.state = state, e.count = count, e.depth = depth, e.has_called = false;
       e.stacks.assign(1, stack);
       index_.set(key, static_cast<std::int32_t>(used_++));
       return;
@@ -184,9 +186,10 @@ class configurations {
           return count < a.other ? jump(a.to, count) : void();
         case grammar_arc::call:
         case grammar_arc::nested_call:
-          return enter(a, i, depth + (a.kind == grammar_arc::nested_call));
+          return entries_[i].has_called ? void() : enter(a, i, depth + (a.kind == grammar_arc::nested_call));
       }
     });
+    entries_[i].has_called = true;
     if (!a_.states[state].is_final) return;
     for (std::size_t s = 0; s < entries_[i].stacks.size(); ++s) leave(entries_[i].stacks[s]);
   }
@@ -194,19 +197,17 @@ class configurations {
     // The frame must be able to end after the rule, too.
     if (a_.states[a.to].height + entries_[caller].depth > automaton::deepest) return;
     if (a_.states[a.other].height + depth > automaton::deepest) return;
-    std::size_t c = 0;
-    while (c < calls_used_ && calls_[c].rule != a.other) ++c;
-    if (c == calls_used_) {
+    const std::int32_t* known = calls_of_.find(a.other);
+    const std::size_t c = known ? static_cast<std::size_t>(*known) : calls_used_;
+    if (!known) {
       if (c == calls_.size()) calls_.emplace_back();
-      ++calls_used_;
-      calls_[c].rule = a.other, calls_[c].depth = depth;
+      calls_[c].depth = depth;
       calls_[c].frames.clear();
       calls_[c].number = dead;
+      calls_of_.set(a.other, static_cast<std::int32_t>(c));
+      ++calls_used_;
     }
-    const std::uint32_t count = entries_[caller].count;
-    for (const waiting& w : calls_[c].frames)
-      if (w.state == a.to && w.caller == caller) return;
-    calls_[c].frames.push_back({a.to, count, caller});
+    calls_[c].frames.push_back({a.to, entries_[caller].count, caller});
     if (calls_[c].frames.size() > 1) again_ = true;  // the rule may have ended already, if it can be empty
     add(a.other, 0, ~static_cast<std::int32_t>(c), depth);
   }
@@ -278,7 +279,7 @@ class configurations {
   number_map steps_;
   std::vector<entry> entries_;
   std::vector<call> calls_;
-  number_map index_;
+  number_map index_, calls_of_;  // entries by counter and state, calls by rule
   std::size_t used_ = 0, calls_used_ = 0, at_ = no_entry;
   bool again_ = false, complete_ = false;
 };

@@ -175,8 +175,8 @@ class schema_compiler {
     const auto limit = [&](const json_value* v, bool is_low, bool excluded) {
       if (!v) return;
       const double d = std::clamp(*v->number(), -2e18, 2e18);
-      constexpr std::int64_t far = 2 * largest_integer;
-      std::int64_t bound = v->integer() ? std::clamp(*v->integer(), -far, far)
+      constexpr std::int64_t most = 2 * largest_integer;
+      std::int64_t bound = v->integer() ? std::clamp(*v->integer(), -most, most)
                                         : static_cast<std::int64_t>(is_low ? std::ceil(d) : std::floor(d));
       if (excluded && (v->integer() || d == std::floor(d))) bound += is_low ? 1 : -1;
       (is_low ? low : high) = is_low ? (std::max)(low, bound) : (std::min)(high, bound);

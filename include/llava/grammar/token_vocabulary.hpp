@@ -52,7 +52,7 @@ struct string_tokens {
 
   token_set inside;                 ///< they leave the string open
   std::vector<trie_value> by_size;  ///< the same, sorted by the code points that they begin
-  std::vector<token_set> small;     ///< small[c]: those that begin at most c
+  std::vector<token_set> fewest;    ///< fewest[c]: those that begin at most c
   byte_trie after;                  ///< tokens that close the string, by their bytes behind the closing mark
 
   std::uint32_t most_characters() const { return by_size.empty() ? 0 : by_size.back().characters; }
@@ -60,7 +60,7 @@ struct string_tokens {
   void add(token_set& to, std::uint32_t most) const {
     if (most >= most_characters()) return to.insert(inside);
     const std::uint32_t from = (std::min)(most, static_cast<std::uint32_t>(kept - 1));
-    if (from < small.size()) to.insert(small[from]);
+    if (from < fewest.size()) to.insert(fewest[from]);
     auto at = std::upper_bound(by_size.begin(), by_size.end(), from,
                                [](std::uint32_t c, const trie_value& v) { return c < v.characters; });
     for (; at != by_size.end() && at->characters <= most; ++at) to.insert(at->token);
@@ -184,9 +184,9 @@ class token_vocabulary {
                      [](const auto& a, const auto& b) { return a.characters < b.characters; });
     std::size_t at = 0;
     for (std::uint32_t c = 0; c < detail::string_tokens::kept && c < out.most_characters(); ++c) {
-      out.small.push_back(c == 0 ? detail::token_set(all.bytes.size()) : out.small.back());
+      out.fewest.push_back(c == 0 ? detail::token_set(all.bytes.size()) : out.fewest.back());
       for (; at < out.by_size.size() && out.by_size[at].characters <= c; ++at)
-        out.small.back().insert(out.by_size[at].token);
+        out.fewest.back().insert(out.by_size[at].token);
     }
     out.after = byte_trie(std::move(closing));
     return out;
