@@ -40,7 +40,7 @@ struct array_shape {
 
 class json_rules {
  public:
-  json_rules(automaton_builder& a, json_space space) : a_(a), space_(space) {
+  json_rules(automaton_builder& a, json_space space) : a_(a) {
     if (space == json_space::none) return;
     const std::uint32_t spaced = a_.final_state();
     colon_ = comma_ = a_.final_state();
@@ -181,7 +181,6 @@ class json_rules {
   }
 
   automaton_builder& a_;
-  json_space space_;
   std::uint32_t colon_ = no_state, comma_ = no_state, bracket_ = no_state;  // rules of white space
   std::uint32_t any_ = no_state, any_object_ = no_state, text_ = no_state;
 };
