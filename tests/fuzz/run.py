@@ -84,6 +84,9 @@ def seeds(target):
     elif target == "chat_template":
         for template, _ in json.loads((DATA / "text" / "chat_templates.json").read_text(encoding="utf-8"))["vectors"]:
             yield template.encode()
+    elif target == "json_schema":
+        for case in json.loads((DATA / "grammar" / "vectors.json").read_text(encoding="utf-8"))["cases"]:
+            yield case["schema"].encode() + b"\0" + bytes(range(0, 256, 5)) * 3
     elif target == "text":
         yield from ("The quick brown fox 12345 \u6f22\u5b57\n\n  <s></s><image>".encode(),
                     b"\xff\xfe<|im_start|>user\n")

@@ -30,6 +30,7 @@ ALLOWED = {name: set(may.split()) for name, may in {
     "generate": "base tensor ops",
     "text": "base",
     "checkpoint": "base config config_rules tensor quant text",
+    "grammar": "base text checkpoint",
     "models": "base config vision projector llm text ops",
     "conversation_state": "base image text",
     "chat_model": "base conversation_state generate image",

@@ -144,6 +144,8 @@
 
 #include <llava.hpp>
 #include <llava/chat_model.hpp>
+#include <llava/grammar/constraint.hpp>
+#include <llava/grammar/described_value.hpp>
 #include <llava/pipeline/erase.hpp>
 #if LLAVA_TEST_IMAGE_FILES
 #include <llava/image/file.hpp>

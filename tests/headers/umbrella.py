@@ -17,6 +17,7 @@ OPT_IN = {
         "writes model folders: most programs only read them",
     r"llava/(pipeline/(verify|memory_needs)|quant/stored_blocks)\.hpp": "is for tools that look at model folders",
     r"llava/(backend/adapted|pipeline/load_adapter(_inl)?)\.hpp": "is for models with live adapters",
+    r"llava/grammar/": "is for programs that constrain answers to a schema or a list",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
     r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
     r"llava/(serve|train|eval|comm)/": "builds on the pipeline, for programs that serve, train or measure",

@@ -69,6 +69,10 @@ class tokenizer {
   decoding_rules decoding() const;
   void push(text_decoder& state, std::int32_t id, std::string& out) const;
   /// @}
+  /// The bytes that this id adds to a decoded text: a space for ▁, one byte for a byte piece. At the start of a text,
+  /// decoders drop a space. Empty for special, control and unknown tokens, for ids that do not exist, and for a
+  /// tokenizer whose decoder puts spaces between tokens.
+  std::string token_bytes(std::int32_t id) const;
 
  private:
   explicit tokenizer(std::shared_ptr<const detail::tokenizer_state> state) : state_(std::move(state)) {}

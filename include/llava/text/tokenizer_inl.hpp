@@ -43,5 +43,6 @@ LLAVA_INLINE decoding_rules tokenizer::decoding() const { return state_->decodin
 LLAVA_INLINE void tokenizer::push(text_decoder& state, std::int32_t id, std::string& out) const {
   state_->push(state, id, out);
 }
+LLAVA_INLINE std::string tokenizer::token_bytes(std::int32_t id) const { return state_->token_bytes(id); }
 
 LLAVA_END

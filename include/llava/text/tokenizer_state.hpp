@@ -34,6 +34,16 @@ struct tokenizer_rules {
 
 namespace detail {
 
+/// The piece with a space for each ▁.
+inline std::string with_spaces(std::string_view piece) {
+  std::string out;
+  for (std::size_t at = piece.find(space_mark); at != std::string_view::npos; at = piece.find(space_mark)) {
+    out.append(piece.substr(0, at)) += ' ';
+    piece.remove_prefix(at + space_mark.size());
+  }
+  return out.append(piece);
+}
+
 /// A model with its rules.
 class tokenizer_state {
  public:
@@ -92,6 +102,8 @@ class tokenizer_state {
   }
   void push(text_decoder& state, std::int32_t id, std::string& out) const;
   /// @}
+  /// See tokenizer::token_bytes().
+  std::string token_bytes(std::int32_t id) const;
 
  private:
   template <class Model>
@@ -120,6 +132,8 @@ class tokenizer_state {
     return r ? r->words().size() : 0;
   }
 
+  /// The token as the decoder needs it. `own` holds its bytes where the vocabulary does not.
+  decoded_token token_to_decode(std::int32_t id, std::string& own) const;
   void encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
                    std::vector<std::int32_t>& out) const;
   void encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o,
@@ -153,10 +167,8 @@ inline std::string tokenizer_state::piece(std::int32_t id) const {
   return written;
 }
 
-inline void tokenizer_state::push(text_decoder& state, std::int32_t id, std::string& out) const {
-  if (id < 0 || static_cast<std::size_t>(id) >= size()) return;
+inline decoded_token tokenizer_state::token_to_decode(std::int32_t id, std::string& own) const {
   decoded_token t;
-  std::string bytes;
   const added_token* a = added_.find(id);
   if (a) {
     t.piece = added_.text(*a);
@@ -176,11 +188,31 @@ inline void tokenizer_state::push(text_decoder& state, std::int32_t id, std::str
     if (!a) t.piece = r->words().text(id);
     // The library's decoder also maps the letters of an added token to bytes.
     if (a && rules_.decoder.how == decoding::byte_level)
-      if (auto own = bytes_of_letters(t.piece)) t.piece = bytes = std::move(*own);
+      if (auto bytes = bytes_of_letters(t.piece)) t.piece = own = std::move(*bytes);
     if (rules_.decoder.how == decoding::byte_fallback && byte_of_piece(t.piece) >= 0) t.kind = decoded_token::byte;
   }
   if (t.kind == decoded_token::byte) t.value = static_cast<unsigned char>(byte_of_piece(t.piece));
-  if (a || !t.piece.empty()) state.push(t, out);
+  return t;
+}
+
+inline void tokenizer_state::push(text_decoder& state, std::int32_t id, std::string& out) const {
+  if (id < 0 || static_cast<std::size_t>(id) >= size()) return;
+  std::string own;
+  const decoded_token t = token_to_decode(id, own);
+  if (added_.find(id) || !t.piece.empty()) state.push(t, out);
+}
+
+inline std::string tokenizer_state::token_bytes(std::int32_t id) const {
+  if (id < 0 || static_cast<std::size_t>(id) >= size()) return {};
+  std::string own;
+  const decoded_token t = token_to_decode(id, own);
+  const decoding_rules& d = rules_.decoder;
+  if (t.special || t.spaced || d.how == decoding::spaced) return {};
+  if (d.how == decoding::byte_level) return std::string(t.piece);
+  if (t.kind == decoded_token::byte && d.how != decoding::metaspace && (d.how != decoding::byte_fallback || d.bytes))
+    return std::string(1, static_cast<char>(t.value));
+  if (t.kind == decoded_token::control || t.kind == decoded_token::unknown) return {};
+  return d.how == decoding::byte_fallback && !d.marks ? std::string(t.piece) : with_spaces(t.piece);
 }
 
 inline void tokenizer_state::encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
