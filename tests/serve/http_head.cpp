@@ -149,7 +149,8 @@ TEST_CASE("origins and hosts") {
     if (!origin.empty()) head.headers.push_back({"origin", origin});
     return p.check(head);
   };
-  const serve::origin_policy closed{{}, {"box.local"}, true}, open{{"*"}, {}, false}, one{{"https://a.example"}, {}, false};
+  const serve::origin_policy closed{{}, {"box.local"}, true}, open{{"*"}, {}, false};
+  const serve::origin_policy one{{"https://a.example"}, {}, false};
   for (const char* host : {"127.0.0.1", "127.0.0.1:80", "localhost:1", "[::1]:1", "BOX.local:80"})
     CHECK(fault(closed, host, "") == http_fault::none);
   for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "box.local.example"})

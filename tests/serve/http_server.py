@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the HTTP server over raw sockets: hostile requests, slow clients, clients that are gone, draining (R8, R11, R20).
+"""Tests the HTTP server over raw sockets: hostile requests, slow clients, clients that are gone, drains (R8, R11, R20).
 
-    http_server.py PROGRAM [--long]   PROGRAM is tests/serve/http_test_server.cpp, compiled; --long: 60 s of slow clients
+    http_server.py PROGRAM [--long]   PROGRAM: tests/serve/http_test_server.cpp, compiled; --long: 60 s of slow clients
 """
 import argparse
 import json
@@ -17,6 +17,7 @@ import time
 K = 1024
 GET = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 POST = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+END = b"Connection: close\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 # What is sent, and the status of the answer, or a tuple of statuses for several answers on one connection.
@@ -82,12 +83,12 @@ REFUSED = [
     ("a Host with a user", b"GET /health HTTP/1.1\r\nHost: a@b\r\n\r\n", 400),
     ("two Hosts in one", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1, b\r\n\r\n", 400),
     ("a foreign Host (DNS rebinding)", b"GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
-    ("a page of another origin", GET + b"Origin: http://evil.example\r\n\r\n", 403),
-    ("a page without an origin", GET + b"Origin: null\r\n\r\n", 403),
+    ("a page of another origin", GET + END + b"Origin: http://evil.example\r\n\r\n", 403),
+    ("a page without an origin", GET + END + b"Origin: null\r\n\r\n", 403),
     ("two Origins", GET + b"Origin: http://127.0.0.1\r\nOrigin: http://evil.example\r\n\r\n", 400),
     ("two Authorizations", GET + b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400),
     ("a preflight, with CORS off", b"OPTIONS /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\n"
-     b"Access-Control-Request-Method: POST\r\n\r\n", 403),
+     b"Connection: close\r\nAccess-Control-Request-Method: POST\r\n\r\n", 403),
     # framing
     ("a length and an encoding", POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     ("an encoding and a length", POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
@@ -109,7 +110,7 @@ REFUSED = [
     ("xchunked", POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
     ("chunked with a vertical tab", POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", 400),
     ("chunked, space before the colon", POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
-    ("chunked in HTTP/1.0", b"POST /echo HTTP/1.0\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    ("chunked in HTTP/1.0", b"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     ("a compressed body", POST + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab", 415),
     ("an unknown expectation", POST + b"Expect: 200-ok\r\nContent-Length: 2\r\n\r\nab", 417),
     # chunks
@@ -135,9 +136,8 @@ REFUSED = [
     ("a wrong method", b"DELETE /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 405),
     ("a handler that throws", b"GET /throw HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 500),
     ("a handler that does not answer", b"GET /lost HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 500),
-    ("a reply with a line end in a header", b"GET /split HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 500),
+    ("a reply with a bad header", b"GET /split HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 500),
 ]
-END = b"Connection: close\r\n"
 ANSWERED = [
     ("a plain request", GET + END + b"\r\n", (200,)),
     ("HTTP/1.0 without Host", b"GET /health HTTP/1.0\r\n\r\n", (200,)),
@@ -145,13 +145,15 @@ ANSWERED = [
     ("a Host with a port", b"GET /health HTTP/1.1\r\nHost: [::1]:80\r\n" + END + b"\r\n", (200,)),
     ("the page of this server", GET + b"Origin: http://127.0.0.1\r\n" + END + b"\r\n", (200,)),
     ("100 headers", GET + END + b"".join(b"X-%d: 1\r\n" % i for i in range(98)) + b"\r\n", (200,)),
-    ("a line of 8 KiB", b"GET /models/" + b"a" * (8 * K - 21) + b" HTTP/1.1\r\nHost: localhost\r\n" + END + b"\r\n", (200,)),
+    ("a line of 8 KiB",
+     b"GET /models/" + b"a" * (8 * K - 21) + b" HTTP/1.1\r\nHost: localhost\r\n" + END + b"\r\n", (200,)),
     ("an empty line in front", b"\r\n" + GET + END + b"\r\n", (200,)),
     ("two at once", GET + b"\r\n" + GET + END + b"\r\n", (200, 200)),
     ("a body and another request", POST + b"Content-Length: 3\r\n\r\nabc" + GET + END + b"\r\n", (200, 200)),
     ("chunks, an extension, a trailer", CHUNKED + b"3;a=b;c=\"d\"\r\nabc\r\n2\r\nde\r\n0\r\nX-Sent: 1\r\n\r\n"
      + GET + END + b"\r\n", (200, 200)),
-    ("an error and another request", b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + GET + END + b"\r\n", (404, 200)),
+    ("an error and another request",
+     b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + GET + END + b"\r\n", (404, 200)),
     ("an escaped model name", b"GET /models/a%2Fb HTTP/1.1\r\nHost: 127.0.0.1\r\n" + END + b"\r\n", (200,)),
     ("100-continue", POST + END + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n", (100,)),
     ("identity", POST + END + b"Content-Encoding: identity\r\nContent-Length: 2\r\n\r\nab", (200,)),
@@ -177,10 +179,13 @@ class Server:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
-    def ask(self, sent, close=True):
+    def ask(self, sent):
         """Sends bytes and returns all that comes back until the server closes."""
         with self.connect() as s:
-            s.sendall(sent)
+            try:
+                s.sendall(sent)
+            except (ConnectionResetError, BrokenPipeError):
+                pass  # refused before all of it was read
             return read_all(s)
 
     def get(self, path, more=""):
@@ -202,7 +207,7 @@ def read_all(s):
     try:
         while piece := s.recv(65536):
             out += piece
-    except ConnectionResetError:
+    except (ConnectionResetError, TimeoutError):
         pass
     return out
 
@@ -213,8 +218,8 @@ def statuses(answer):
     while answer.startswith(b"HTTP/1.1 "):
         head, _, rest = answer.partition(b"\r\n\r\n")
         found.append(int(head[9:12]))
-        length = next((int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length:")), 0)
-        answer = rest[length:]
+        lengths = [int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length:")]
+        answer = rest[sum(lengths):]
     return tuple(found)
 
 
@@ -270,7 +275,7 @@ def test_table():
         answer = server.get("/models/a%2Fb%20c?x=1")
         check(answer.endswith(b"\r\n\r\na/b c"), f"the tail of a path: {answer!r}")
         answer = server.get("/records")
-        check(b"\r\n\r\nd\r\n" + b'{"text": "a"}\0' + b"\r\ne\r\n" + b'{"text": "ab"}\0' + b"\r\n0\r\n\r\n" in answer,
+        check(b"\r\n\r\ne\r\n" + b'{"text": "a"}\0' + b"\r\nf\r\n" + b'{"text": "ab"}\0' + b"\r\n0\r\n\r\n" in answer,
               f"records: {answer!r}")
         answer = server.get("/half")
         check(b"half" in answer and not answer.endswith(b"0\r\n\r\n"), f"a stream without an end: {answer!r}")
@@ -417,8 +422,8 @@ def test_connections(seconds):
         keeper.join()
         times.sort()
         p99 = times[int(len(times) * 0.99)] * 1000
-        print(f"500 slow clients for {seconds} s: {len(times)} x /health, median {times[len(times) // 2] * 1000:.1f} ms, "
-              f"p99 {p99:.1f} ms, most {times[-1] * 1000:.1f} ms; at most {most[0]} connections")
+        print(f"500 slow clients for {seconds} s: {len(times)} x /health, median {times[len(times) // 2] * 1000:.1f} "
+              f"ms, p99 {p99:.1f} ms, most {times[-1] * 1000:.1f} ms; at most {most[0]} connections")
         check(not failed, f"slow clients: {len(failed)} of {len(times)} were not 200: {failed[:3]}")
         check(p99 < 100, f"slow clients: p99 of /health is {p99:.1f} ms")
         check(128 < most[0] <= 256, f"slow clients: {most[0]} connections")
@@ -506,7 +511,7 @@ def test_drain():
         check(wait_until(is_closed), "the server still listens")
         for s in streams:
             answer = read_all(s)
-            check(answer.endswith(b"0\r\n\r\n") and b"data: piece 199\n" in answer, f"a stream was cut: {answer[-100:]!r}")
+            check(answer.endswith(b"0\r\n\r\n") and b"data: piece 199\n" in answer, f"a cut stream: {answer[-100:]!r}")
         check(server.process.wait(10) == 0 and server.process.stdout.read() == "drained\n", "the drain did not end")
     with Server("--drain-ms", "300") as server:  # replies that take too long are dropped
         s = server.connect()
@@ -538,7 +543,7 @@ def test_drain():
         for t in threads:
             t.join()
         check(len(answers) > 50 and set(answers) <= {(200,), (503,), ()}, f"a drain under load: {set(answers)}")
-        print(f"drain under load: {len(answers)} answers, {sum(a == () for a in answers)} connections closed unanswered")
+        print(f"drain under load: {len(answers)} answers, {answers.count(())} clients without one")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server for tests/serve/http_server.py: routes that answer, hold, stream and fail. It prints its port. SIGTERM drains
-// it; then it prints whether all replies were finished, and exits.
+// A server for tests/serve/http_server.py: routes that answer, hold, stream and fail. It prints its port. SIGTERM
+// drains it; then it prints whether all replies were finished, and exits.
 //
 //   http_test_server [--key KEY]... [--origin ORIGIN]... [--drain-ms N]
 #include <signal.h>
@@ -55,7 +55,7 @@ struct held_responses {
 };
 
 std::size_t number_of(std::string_view query) {
-  return static_cast<std::size_t>(std::strtoul(std::string(query).c_str(), nullptr, 10));
+  return std::strtoul(std::string(query).c_str(), nullptr, 10);
 }
 
 serve::http_routes routes_of(held_responses& waiting, std::atomic<int>& streaming, serve::http_server*& server) {
@@ -73,7 +73,8 @@ serve::http_routes routes_of(held_responses& waiting, std::atomic<int>& streamin
       },
       {.is_open = true});
   routes.add("POST", "/echo", [](http_request q, http_response r) {
-    r.reply(200, "application/octet-stream", std::move(q.body), {{"X-Tail", q.header("x-sent").empty() ? "-" : "sent"}});
+    const std::string sent = q.header("x-sent").empty() ? "-" : "sent";
+    r.reply(200, "application/octet-stream", std::move(q.body), {{"X-Tail", sent}});
   });
   routes.add("GET", "/models/*", [](http_request q, http_response r) { r.reply(200, "text/plain", q.tail); });
   routes.add("GET", "/hold", [&](http_request, http_response r) {

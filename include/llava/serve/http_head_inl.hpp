@@ -118,8 +118,12 @@ LLAVA_INLINE http_fault parse_http_head(std::string_view bytes, const http_limit
     const std::size_t end = bytes.find('\n', at), size = (std::min)(end, bytes.size()) - at;
     if (is_first && size > limits.request_line + 1) return http_fault::target_too_long;
     if (!is_first && size > limits.header_line + 1) return http_fault::headers_too_large;
-    if (end == bytes.npos) return bytes.size() > limits.head ? http_fault::headers_too_large : http_fault::none;
     const http_fault bad_line = is_first ? http_fault::bad_request_line : http_fault::bad_header;
+    if (end == bytes.npos) {  // the line is not complete
+      const std::size_t cr = bytes.find('\r', at);
+      if (cr != bytes.npos && cr + 1 < bytes.size()) return bad_line;
+      return bytes.size() > limits.head ? http_fault::headers_too_large : http_fault::none;
+    }
     if (size == 0 || bytes[end - 1] != '\r') return bad_line;
     const std::string_view line = bytes.substr(at, size - 1);
     at = end + 1;
