@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of the HTTP layer that need no socket. Hostile requests over sockets: tests/serve/http_server.py.
+#include <algorithm>
 #include <llava/serve/api_keys.hpp>
 #include <llava/serve/http_client.hpp>
 #include <llava/serve/http_head.hpp>
@@ -7,7 +8,6 @@
 #include <llava/serve/http_routes.hpp>
 #include <llava/serve/origin_policy.hpp>
 #include <llava/serve/stream_records.hpp>
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>

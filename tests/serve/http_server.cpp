@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server and the client together, in one process. Raw sockets: tests/serve/http_server.py.
-#include <llava/serve/http_client.hpp>
-#include <llava/serve/http_server.hpp>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <llava/serve/http_client.hpp>
+#include <llava/serve/http_server.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -75,6 +75,23 @@ http_call to(const serve::http_server& server, std::string path, std::string bod
   call.body = std::move(body);
   return call;
 }
+
+/// A client that sends bytes and reads nothing.
+class deaf_client {
+ public:
+  deaf_client(const serve::http_server& server, const std::string& sent) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(server.port());
+    REQUIRE(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::send(socket_, sent.data(), sent.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(sent.size()));
+  }
+  ~deaf_client() { ::close(socket_); }
+
+ private:
+  int socket_;
+};
 
 /// Accepts one client, reads what it sends, answers with the bytes and closes.
 class raw_server {
@@ -230,7 +247,10 @@ TEST_CASE("limits of a call") {
 
 TEST_CASE("answers that are not valid are errors") {
   const std::string ok = "HTTP/1.1 200 OK\r\n";
-  const std::string bad[] = {"", "hello\r\n\r\n", ok, ok + "Content-Length: 5\r\n\r\nabc",
+  const std::string bad[] = {"",
+                             "hello\r\n\r\n",
+                             ok,
+                             ok + "Content-Length: 5\r\n\r\nabc",
                              ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
                              ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\nabc",
                              ok + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -304,4 +324,39 @@ TEST_CASE("the bodies of all requests share a limit") {
   kept.all[0].reply(200, "text/plain", "");
   first.join();
   CHECK(try_call(to(*server, "/echo", body))->status == 200);
+}
+
+TEST_CASE("a client that does not read its reply is dropped") {
+  kept_responses kept;
+  serve::http_settings settings;
+  settings.limits.write_time = 300ms;
+  auto server = serve::http_server::try_start(std::move(settings), routes_with(kept));
+  REQUIRE(server);
+  const std::string body(16 << 20, 'x');
+  const auto start = std::chrono::steady_clock::now();
+  const deaf_client client(*server, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+                                        std::to_string(body.size()) + "\r\n\r\n" + body);
+  CHECK(server->connections() == 1);
+  CHECK(wait_until([&] { return server->connections() == 0; }));
+  CHECK(std::chrono::steady_clock::now() - start > 300ms);
+}
+
+TEST_CASE("the text of an exception goes to the log, not to the client") {
+  serve::http_routes routes;
+  routes.add("POST", "/throw", [](http_request, http_response) { throw std::runtime_error("secret"); });
+  std::mutex mutex;
+  std::string logged;
+  serve::http_settings settings;
+  settings.on_exception = [&](std::string_view what) {
+    const std::lock_guard lock(mutex);
+    logged += what;
+  };
+  auto server = serve::http_server::try_start(std::move(settings), std::move(routes));
+  REQUIRE(server);
+  const auto reply = try_call(to(*server, "/throw"));
+  REQUIRE(reply);
+  CHECK(reply->status == 500);
+  CHECK(reply->body.find("secret") == std::string::npos);
+  const std::lock_guard lock(mutex);
+  CHECK(logged == "secret");
 }

@@ -54,24 +54,21 @@ struct held_responses {
   }
 };
 
-std::size_t number_of(std::string_view query) {
-  return std::strtoul(std::string(query).c_str(), nullptr, 10);
-}
+std::size_t number_of(std::string_view query) { return std::strtoul(std::string(query).c_str(), nullptr, 10); }
 
 serve::http_routes routes_of(held_responses& waiting, std::atomic<int>& streaming, serve::http_server*& server) {
   using serve::http_request;
   using serve::http_response;
   serve::http_routes routes;
-  routes.add(
-      "GET", "/health", [](http_request, http_response r) { r.reply(200, "text/plain", "ok"); }, {.is_open = true});
-  routes.add(
-      "GET", "/stats",
-      [&](http_request, http_response r) {
-        r.reply_json(200, "{\"held\": " + std::to_string(waiting.size()) + ", \"gone\": " +
-                              std::to_string(waiting.gone) + ", \"streaming\": " + std::to_string(streaming) +
-                              ", \"connections\": " + std::to_string(server->connections()) + "}");
-      },
-      {.is_open = true});
+  routes.add("GET", "/health", [](http_request, http_response r) { r.reply(200, "text/plain", "ok"); },
+             {.is_open = true});
+  routes.add("GET", "/stats",
+             [&](http_request, http_response r) {
+               r.reply_json(200, "{\"held\": " + std::to_string(waiting.size()) + ", \"gone\": " +
+                                     std::to_string(waiting.gone) + ", \"streaming\": " + std::to_string(streaming) +
+                                     ", \"connections\": " + std::to_string(server->connections()) + "}");
+             },
+             {.is_open = true});
   routes.add("POST", "/echo", [](http_request q, http_response r) {
     const std::string sent = q.header("x-sent").empty() ? "-" : "sent";
     r.reply(200, "application/octet-stream", std::move(q.body), {{"X-Tail", sent}});
@@ -89,31 +86,29 @@ serve::http_routes routes_of(held_responses& waiting, std::atomic<int>& streamin
     r.reply(200, "text/plain", "ok");
   });
   // Pieces every 5 ms until the client is gone, or ?N pieces.
-  routes.add(
-      "GET", "/stream",
-      [&](http_request q, http_response r) {
-        ++streaming;
-        const auto gone = r.gone();
-        r.begin_events();
-        for (std::size_t i = 0, n = number_of(q.query); !gone.stop_requested() && (n == 0 || i < n); ++i) {
-          r.write_event("piece " + std::to_string(i));
-          std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        }
-        r.end();
-        --streaming;
-      },
-      {.may_wait = true});
+  routes.add("GET", "/stream",
+             [&](http_request q, http_response r) {
+               ++streaming;
+               const auto gone = r.gone();
+               r.begin_events();
+               for (std::size_t i = 0, n = number_of(q.query); !gone.stop_requested() && (n == 0 || i < n); ++i) {
+                 r.write_event("piece " + std::to_string(i));
+                 std::this_thread::sleep_for(std::chrono::milliseconds(5));
+               }
+               r.end();
+               --streaming;
+             },
+             {.may_wait = true});
   // Pieces as fast as the server takes them: a client that does not read is dropped.
-  routes.add(
-      "GET", "/flood",
-      [&](http_request, http_response r) {
-        ++streaming;
-        r.begin(200, "text/plain");
-        const std::string piece(4096, 'x');
-        while (r.write(piece)) std::this_thread::sleep_for(std::chrono::microseconds(50));
-        --streaming;
-      },
-      {.may_wait = true});
+  routes.add("GET", "/flood",
+             [&](http_request, http_response r) {
+               ++streaming;
+               r.begin(200, "text/plain");
+               const std::string piece(4096, 'x');
+               while (r.write(piece)) std::this_thread::sleep_for(std::chrono::microseconds(50));
+               --streaming;
+             },
+             {.may_wait = true});
   routes.add("GET", "/records", [](http_request, http_response r) {
     r.begin(200, "application/octet-stream");
     r.write_record("{\"text\": \"a\"}");

@@ -38,17 +38,17 @@ result<http_url> try_parse_http_url(std::string_view text);
 struct http_call {
   using milliseconds = std::chrono::milliseconds;
 
-  std::string url;
+  std::string url = {};
   std::string method = "POST";
-  std::string body;  ///< sent as application/json unless `headers` says otherwise
-  std::vector<http_header> headers;
+  std::string body = {};  ///< sent as application/json unless `headers` says otherwise
+  std::vector<http_header> headers = {};
   milliseconds connect_time{5'000};  ///< for connecting
   milliseconds silence{5'000};       ///< between two pieces of the answer, and before the first
   milliseconds total{0};             ///< for everything; 0: no limit
   std::size_t longest = 64 << 20;    ///< of the answer's body, unless it is streamed; bytes
   /// Asked with each IP address before it is connected to. An empty hook allows all.
-  hook<bool(std::string_view)> allows_address;
-  stop_signal stop;
+  hook<bool(std::string_view)> allows_address = {};
+  stop_signal stop = {};
 };
 
 /// The answer.

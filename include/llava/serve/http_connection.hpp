@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// http_connection: one client. It reads all the time: the head, the body, and while a reply is computed whatever comes,
+/// http_connection: one client. It reads all the time: the head, the body, and what comes while a reply is computed,
 /// so that it notices when the client is gone. Requests are answered one after the other.
 ///
 /// All members run on the connection's strand, except those that are called from any thread. What these share is
@@ -87,7 +87,7 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
   bool is_used_ = false;            // a head has been read
   bool gives_way_in_body_ = false;  // waiting_since_ counts while the body is read
   std::array<char, 16 << 10> received_;
-  std::string in_;            // received and not yet used
+  std::string in_;  // received and not yet used
   http_head head_;
   http_body_reader body_;
   const http_routes::route* route_ = nullptr;

@@ -50,7 +50,7 @@ LLAVA_INLINE void http_connection::start(http_fault refusal) {
   });
 }
 
-// --- reading ----------------------------------------------------------------------------------------------------------
+// --- reading ---------------------------------------------------------------------------------------------------------
 
 LLAVA_INLINE void http_connection::read() {
   if (is_reading_ || is_closed_ || is_at_end_) return;
@@ -150,7 +150,7 @@ LLAVA_INLINE bool http_connection::read_body() {
   return false;
 }
 
-// --- answering --------------------------------------------------------------------------------------------------------
+// --- answering -------------------------------------------------------------------------------------------------------
 
 LLAVA_INLINE void http_connection::answer() {
   state_ = state::reply;
@@ -163,15 +163,21 @@ LLAVA_INLINE void http_connection::answer() {
   request.peer = peer_;
   request.body = body_.take();
   body_.drop();
-  const auto exchange =
-      std::make_shared<connection_exchange>(shared_from_this(), head_, core_->origins.headers(head_));
+  const auto exchange = std::make_shared<connection_exchange>(shared_from_this(), head_, core_->origins.headers(head_));
   request.headers = std::move(head_.headers);
   exchange_ = exchange;
   // The handle is a local of the call: if the handler throws, it ends the answer with a 500.
-  auto call = [route = route_, request = std::move(request), response = http_response(exchange)]() mutable {
+  auto call = [core = core_, route = route_, request = std::move(request),
+               response = http_response(exchange)]() mutable {
+    const auto log = [&](std::string_view what) {
+      if (core->settings.on_exception) core->settings.on_exception(what);
+    };
     try {
       route->handler(std::move(request), std::move(response));
+    } catch (const std::exception& e) {
+      log(e.what());
     } catch (...) {
+      log("an exception that is no std::exception");
     }
   };
   if (route_->options.may_wait)
@@ -186,8 +192,8 @@ LLAVA_INLINE void http_connection::send_fault(http_fault fault, std::vector<http
   if (r.status == 401) more.push_back({"WWW-Authenticate", "Bearer"});
   if (r.status == 405) more.push_back({"Allow", core_->routes.methods_of(head_.path)});
   const std::string body = error_json(r.message, r.type, {}, r.code);
-  std::string text = head_text(r.status, http_response::json_type, text_of("Content-Length: ", body.size()),
-                               keeps_alive(), more);
+  std::string text =
+      head_text(r.status, http_response::json_type, text_of("Content-Length: ", body.size()), keeps_alive(), more);
   send(head_.method == "HEAD" ? text : text + body, false);
   finish();
 }

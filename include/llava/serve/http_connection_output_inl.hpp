@@ -18,7 +18,7 @@
 LLAVA_BEGIN
 namespace serve::detail {
 
-// --- writing ----------------------------------------------------------------------------------------------------------
+// --- writing ---------------------------------------------------------------------------------------------------------
 
 LLAVA_INLINE bool http_connection::send(std::string_view bytes, bool is_stream) {
   const std::lock_guard lock(out_mutex_);
@@ -89,7 +89,7 @@ LLAVA_INLINE void http_connection::on_reply_sent() {
   read();
 }
 
-// --- time limits ------------------------------------------------------------------------------------------------------
+// --- time limits -----------------------------------------------------------------------------------------------------
 
 LLAVA_INLINE void http_connection::set_deadline(std::chrono::milliseconds from_now) {
   read_deadline_ = (steady_now() + from_now).time_since_epoch().count();
@@ -126,7 +126,7 @@ LLAVA_INLINE void http_connection::drain() {
   });
 }
 
-// --- closing ----------------------------------------------------------------------------------------------------------
+// --- closing ---------------------------------------------------------------------------------------------------------
 
 /// Tells the client that no more comes, and waits for its end. Closing a socket with unread input would reset the
 /// connection, and the client would lose the reply.

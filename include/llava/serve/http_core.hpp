@@ -54,8 +54,8 @@ class http_core : public std::enable_shared_from_this<http_core> {
   const api_keys keys;
   const origin_policy origins;
   boost::asio::io_context io;
-  boost::asio::thread_pool waiting;          ///< runs handlers that may wait
-  std::atomic<std::size_t> body_bytes{0};    ///< of requests that are read or answered
+  boost::asio::thread_pool waiting;        ///< runs handlers that may wait
+  std::atomic<std::size_t> body_bytes{0};  ///< of requests that are read or answered
   std::atomic<bool> is_draining{false};
 
  private:

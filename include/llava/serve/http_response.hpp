@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// http_response: the handle with which a handler answers one request, from any thread, at once or later. http_exchange:
-/// what stands behind it, so that handlers can be tested without a socket.
+/// http_response: the handle with which a handler answers one request, from any thread, at once or later.
+/// http_exchange: what stands behind it, so that handlers can be tested without a socket.
 ///
-/// A request is answered by one reply(), or by begin(), any number of write(), and end(). Calls for which it is too late
-/// do nothing and return false: a second reply, or one to a client that is gone. No call waits for the client.
+/// A request is answered by one reply(), or by begin(), any number of write(), and end(). Calls for which it is too
+/// late do nothing and return false: a second reply, or one to a client that is gone. No call waits for the client.
 ///
 /// The last copy of the handle ends the answer: a request without a reply gets status 500, and a stream without end()
 /// is cut off, so that the client sees that it is not complete.
@@ -71,8 +71,8 @@ class http_response {
 
   /// Requests a stop once the client is gone, or the server stops without waiting any longer.
   stop_signal gone() const { return exchange_->gone(); }
-  /// Calls `call` at that time, once, on a thread of the server, or here if the client is gone already. It is not called
-  /// after the end of the answer. It must not wait.
+  /// Calls `call` at that time, once, on a thread of the server, or here if the client is gone already. It is not
+  /// called after the end of the answer. It must not wait.
   void on_gone(hook<void()> call) const { exchange_->on_gone(std::move(call)); }
 
   static constexpr std::string_view json_type = "application/json";

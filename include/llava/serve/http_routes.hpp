@@ -20,7 +20,7 @@ using http_handler = hook<void(http_request, http_response)>;
 
 /// How a route is served.
 struct route_options {
-  bool is_open = false;  ///< needs no API key
+  bool is_open = false;   ///< needs no API key
   bool may_wait = false;  ///< runs on a thread for handlers that wait or compute; others delay all clients of a thread
 };
 
@@ -33,8 +33,8 @@ class http_routes {
     route_options options;
   };
 
-  /// Adds a handler. `path` is compared with the decoded path; a "*" at its end matches any rest, http_request::tail. The
-  /// first route that matches is taken. A handler for GET also answers HEAD; its body is then left out.
+  /// Adds a handler. `path` is compared with the decoded path; a "*" at its end matches any rest, http_request::tail.
+  /// The first route that matches is taken. A handler for GET also answers HEAD; its body is then left out.
   http_routes& add(std::string method, std::string path, http_handler handler, route_options options = {}) {
     routes_.push_back({std::move(method), std::move(path), std::move(handler), options});
     return *this;

@@ -2,8 +2,8 @@
 /// http_server: an HTTP/1.1 server on one address (R8, R11, R20). It knows nothing of models: http_routes says what it
 /// answers. TLS is left to a proxy.
 ///
-/// It listens on 127.0.0.1 unless told otherwise. With API keys, every route that is not open needs one, and a path that
-/// does not exist needs one too. Web pages of other origins are refused (origin_policy.hpp).
+/// It listens on 127.0.0.1 unless told otherwise. With API keys, every route that is not open needs one, and a path
+/// that does not exist needs one too. Web pages of other origins are refused (origin_policy.hpp).
 ///
 /// A few threads read and write all connections and never wait for a client. What a client may send, and how slowly, is
 /// in http_limits.hpp. A connection is read while its reply is computed, so http_response::gone() is set as soon as the

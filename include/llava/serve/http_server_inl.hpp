@@ -77,20 +77,20 @@ LLAVA_INLINE void http_core::run() {
 }
 
 LLAVA_INLINE void http_core::accept() {
-  acceptor_.async_accept(boost::asio::make_strand(io), [self = shared_from_this()](
-                                                           const boost::system::error_code& ec,
-                                                           boost::asio::ip::tcp::socket socket) {
-    if (!self->acceptor_.is_open()) return;
-    if (ec && ec != boost::asio::error::connection_aborted) {
-      self->accept_failed_ = true;  // too many open files: tick() tries again
-      return;
-    }
-    try {
-      if (!ec) self->admit(std::move(socket));
-    } catch (...) {  // no memory: the socket is closed
-    }
-    self->accept();
-  });
+  acceptor_.async_accept(
+      boost::asio::make_strand(io),
+      [self = shared_from_this()](const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket) {
+        if (!self->acceptor_.is_open()) return;
+        if (ec && ec != boost::asio::error::connection_aborted) {
+          self->accept_failed_ = true;  // too many open files: tick() tries again
+          return;
+        }
+        try {
+          if (!ec) self->admit(std::move(socket));
+        } catch (...) {  // no memory: the socket is closed
+        }
+        self->accept();
+      });
 }
 
 LLAVA_INLINE void http_core::admit(boost::asio::ip::tcp::socket socket) {

@@ -62,8 +62,7 @@ struct origin_policy {
     return bracket == host.npos ? host.substr(0, host.find(':')) : host.substr(0, bracket + 1);
   }
   bool knows_host(std::string_view name) const {
-    const bool is_ip_v4 =
-        std::all_of(name.begin(), name.end(), [](char c) { return detail::is_digit(c) || c == '.'; });
+    const bool is_ip_v4 = std::all_of(name.begin(), name.end(), [](char c) { return detail::is_digit(c) || c == '.'; });
     if (is_ip_v4 || name.front() == '[' || detail::equal_ignoring_case(name, "localhost")) return true;
     return std::any_of(host_names.begin(), host_names.end(),
                        [&](const std::string& known) { return detail::equal_ignoring_case(known, name); });

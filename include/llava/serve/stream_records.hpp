@@ -36,14 +36,14 @@ class record_splitter {
  public:
   explicit record_splitter(std::size_t longest = 16 << 20) : longest_(longest) {}
 
-  /// Calls on_record with each record that `bytes` completes, without its byte 0; empty records are skipped. Stops if it
-  /// returns false. Errors: cancelled, by on_record; invalid_format, a record longer than `longest`.
+  /// Calls on_record with each record that `bytes` completes, without its byte 0; empty records are skipped. Stops if
+  /// it returns false. Errors: cancelled, by on_record; invalid_format, a record longer than `longest`.
   result<void> feed(std::string_view bytes, function_ref<bool(std::string_view)> on_record) {
     while (!bytes.empty()) {
       const std::size_t end = (std::min)(bytes.find('\0'), bytes.size());
       if (begun_.size() + end > longest_)
         return fail(errc::invalid_format,
-                    text_of("llava: a record of the stream is longer than ", longest_, " bytes; is it LLaVA's protocol?"));
+                    text_of("llava: a record of the stream is longer than ", longest_, " bytes; is it one of LLaVA?"));
       begun_ += bytes.substr(0, end);
       if (end == bytes.size()) break;
       bytes.remove_prefix(end + 1);

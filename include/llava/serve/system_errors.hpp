@@ -14,8 +14,8 @@
 LLAVA_BEGIN
 namespace serve::detail {
 
-/// Returns body(), a result, or the error of the system. Exceptions of the user's callbacks pass, if the body calls them
-/// through call_back.
+/// Returns body(), a result, or the error of the system. Exceptions of the user's callbacks pass, if the body calls
+/// them through call_back.
 template <class F>
 auto without_exceptions(std::string_view doing, F&& body) -> decltype(body()) {
   try {
