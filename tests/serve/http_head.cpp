@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the HTTP layer that need no socket. Hostile requests over sockets: tests/serve/http_server.py.
+// The parts of the HTTP layer that need no socket. Hostile requests over sockets: tests/serve/http_sockets.py.
 #include <algorithm>
 #include <llava/serve/api_keys.hpp>
 #include <llava/serve/http_client.hpp>

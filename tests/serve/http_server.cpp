@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server and the client together, in one process. Raw sockets: tests/serve/http_server.py.
+// The server and the client together, in one process. Raw sockets: tests/serve/http_sockets.py.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -357,6 +357,8 @@ TEST_CASE("the text of an exception goes to the log, not to the client") {
   REQUIRE(reply);
   CHECK(reply->status == 500);
   CHECK(reply->body.find("secret") == std::string::npos);
-  const std::lock_guard lock(mutex);
-  CHECK(logged == "secret");
+  CHECK(wait_until([&] {
+    const std::lock_guard lock(mutex);
+    return logged == "secret";
+  }));
 }

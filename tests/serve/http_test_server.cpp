@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server for tests/serve/http_server.py: routes that answer, hold, stream and fail. It prints its port. SIGTERM
+// A server for tests/serve/http_sockets.py: routes that answer, hold, stream and fail. It prints its port. SIGTERM
 // drains it; then it prints whether all replies were finished, and exits.
 //
 //   http_test_server [--key KEY]... [--origin ORIGIN]... [--drain-ms N]

@@ -75,6 +75,8 @@ class connection_exchange final : public http_exchange {
     return is_sent;
   }
 
+  std::size_t unsent() const override { return connection_->unsent(); }
+
   stop_signal gone() const override { return stop_signal(flag{gone_}); }
 
   void on_gone(hook<void()> call) override {

@@ -42,6 +42,7 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
   void abort();  ///< closes without a further byte
   /// Queues bytes. Returns false if the client is gone or, for a stream, has left too much unread.
   bool send(std::string_view bytes, bool is_stream);
+  std::size_t unsent() const;
   void finish();  ///< the reply is complete once all queued bytes are sent
   bool keeps_alive() const { return keep_alive_ && !core_->is_draining; }
   void forbid_keep_alive() { keep_alive_ = false; }
@@ -99,7 +100,7 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
   std::atomic<std::int64_t> waiting_since_{0};
   std::atomic<std::int64_t> read_deadline_{0}, write_deadline_{0};  // of steady_clock; 0: none
 
-  std::mutex out_mutex_;
+  mutable std::mutex out_mutex_;
   std::string out_, sending_;  // queued; being written from sent_ on (by the strand)
   std::size_t sent_ = 0, queued_ = 0;
   bool is_writing_ = false, is_finished_ = false, is_gone_ = false;

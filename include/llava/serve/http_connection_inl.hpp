@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -169,15 +170,13 @@ LLAVA_INLINE void http_connection::answer() {
   // The handle is a local of the call: if the handler throws, it ends the answer with a 500.
   auto call = [core = core_, route = route_, request = std::move(request),
                response = http_response(exchange)]() mutable {
-    const auto log = [&](std::string_view what) {
-      if (core->settings.on_exception) core->settings.on_exception(what);
-    };
     try {
-      route->handler(std::move(request), std::move(response));
-    } catch (const std::exception& e) {
-      log(e.what());
-    } catch (...) {
-      log("an exception that is no std::exception");
+      try {
+        route->handler(std::move(request), std::move(response));
+      } catch (const std::exception& e) {
+        if (core->settings.on_exception) core->settings.on_exception(e.what());
+      }
+    } catch (...) {  // the client gets a 500, whatever it was
     }
   };
   if (route_->options.may_wait)

@@ -34,6 +34,11 @@ LLAVA_INLINE bool http_connection::send(std::string_view bytes, bool is_stream) 
   return true;
 }
 
+LLAVA_INLINE std::size_t http_connection::unsent() const {
+  const std::lock_guard lock(out_mutex_);
+  return queued_;
+}
+
 LLAVA_INLINE void http_connection::finish() {
   const std::lock_guard lock(out_mutex_);
   if (is_gone_) return;
@@ -97,13 +102,16 @@ LLAVA_INLINE void http_connection::set_deadline(std::chrono::milliseconds from_n
 
 LLAVA_INLINE void http_connection::check_time(steady_time now) {
   const std::int64_t time = now.time_since_epoch().count(), read = read_deadline_, write = write_deadline_;
-  if (write != 0 && time > write) post([](http_connection& self) { self.close(); });
-  if (read != 0 && time > read) post([](http_connection& self) { self.on_deadline(); });
+  if ((write != 0 && time > write) || (read != 0 && time > read))
+    post([](http_connection& self) { self.on_deadline(); });
 }
 
 LLAVA_INLINE void http_connection::on_deadline() {
-  const std::int64_t deadline = read_deadline_;
-  if (is_closed_ || deadline == 0 || steady_now().time_since_epoch().count() <= deadline) return;
+  if (is_closed_) return;
+  const std::int64_t now = steady_now().time_since_epoch().count();  // the deadlines may have changed since check_time
+  const auto is_over = [now](std::int64_t deadline) { return deadline != 0 && now > deadline; };
+  if (is_over(write_deadline_)) return close();
+  if (!is_over(read_deadline_)) return;
   if (state_ == state::closing || (state_ == state::head && in_.empty())) return close();
   stop_waiting();
   if (state_ == state::head) head_ = http_head();

@@ -8,7 +8,7 @@
 /// The last copy of the handle ends the answer: a request without a reply gets status 500, and a stream without end()
 /// is cut off, so that the client sees that it is not complete.
 #pragma once
-#include <initializer_list>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +35,7 @@ class http_exchange {
   virtual bool begin(int status, std::string_view content_type, std::vector<http_header> more) = 0;
   virtual bool write(std::string_view piece) = 0;
   virtual bool end() = 0;
+  virtual std::size_t unsent() const = 0;
   virtual stop_signal gone() const = 0;
   virtual void on_gone(hook<void()> call) = 0;
 };
@@ -66,6 +67,9 @@ class http_response {
   bool write(std::string_view piece) const { return exchange_->write(piece); }
   bool write_event(std::string_view data) const { return write(event_of(data)); }        ///< `data: ...`
   bool write_record(std::string_view record) const { return write(record_of(record)); }  ///< ends with a byte 0
+  /// How many bytes the client has not taken yet. A producer that is faster than its client can wait, or leave pieces
+  /// out.
+  std::size_t unsent() const { return exchange_->unsent(); }
   /// Ends the stream.
   bool end() const { return exchange_->end(); }
 

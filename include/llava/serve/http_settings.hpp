@@ -16,7 +16,7 @@ namespace serve {
 
 /// How a server runs.
 struct http_settings {
-  std::string address = "127.0.0.1";              ///< an IP address; "0.0.0.0" or "::" for all
+  std::string address = "127.0.0.1";              ///< an IP address or localhost; "0.0.0.0", "::": all
   std::uint16_t port = 0;                         ///< 0: any free one
   std::size_t io_threads = 2;                     ///< read, write and run handlers
   std::size_t waiting_threads = 8;                ///< run handlers of routes that may wait
@@ -24,7 +24,7 @@ struct http_settings {
   std::vector<std::string> allowed_origins = {};  ///< web pages that may use the server; "*": all
   std::vector<std::string> host_names = {};       ///< names under which a server on a loopback address is reached
   http_limits limits = {};
-  /// Gets the text of an exception that has left a handler, for a log. Several threads may call it at a time.
+  /// Gets the text of a std::exception that has left a handler, for a log. Several threads may call it at a time.
   hook<void(std::string_view)> on_exception = {};
 };
 
