@@ -37,7 +37,9 @@ LLAVA_INLINE http_connection::http_connection(std::shared_ptr<http_core> core, b
   socket_.set_option(boost::asio::socket_base::keep_alive(true), ec);
 }
 
-LLAVA_INLINE http_connection::~http_connection() { core_->remove(this); }
+LLAVA_INLINE http_connection::~http_connection() {
+  if (!is_closed_) core_->remove(this);
+}
 
 LLAVA_INLINE void http_connection::start(http_fault refusal) {
   if (refusal == http_fault::none) wait_since(steady_now());  // before the post: it counts as waiting at once

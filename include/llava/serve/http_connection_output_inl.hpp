@@ -127,7 +127,10 @@ LLAVA_INLINE bool http_connection::yield(std::int64_t since) {
 LLAVA_INLINE void http_connection::drain() {
   post([](http_connection& self) {
     if (self.is_closed_ || self.state_ == state::reply || self.state_ == state::closing) return;
-    if (self.state_ == state::head && self.in_.empty()) return self.close();
+    if (self.state_ == state::head && self.in_.empty()) {
+      // The first request may be on its way; if it does not come soon, the deadline closes the connection.
+      return self.is_used_ ? self.close() : self.set_deadline(self.core_->settings.limits.yield_age);
+    }
     self.stop_waiting();
     if (self.state_ == state::head) self.head_ = http_head();
     self.refuse(http_fault::stopping);

@@ -73,11 +73,12 @@ class http_core : public std::enable_shared_from_this<http_core> {
   std::vector<std::thread> threads_;
   std::uint16_t port_ = 0;
   bool accept_failed_ = false;  // on the acceptor's strand
-  std::atomic<bool> is_stopping_{false};
+  bool is_stopping_ = false;    // on the acceptor's strand
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<http_connection*, std::weak_ptr<http_connection>> connections_;
+  bool is_listening_ = false;
   std::size_t counted_ = 0;  // towards http_limits::connections; connections that are refused do not count
 };
 

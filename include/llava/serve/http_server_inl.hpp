@@ -55,6 +55,7 @@ LLAVA_INLINE result<void> http_core::try_listen() {
   if (!ec) acceptor_.listen(512, ec);
   if (ec) return fail_of_system(ec.value(), "llava: cannot listen on ", settings.address, " port ", settings.port);
   port_ = acceptor_.local_endpoint(ec).port();
+  is_listening_ = true;
   return {};
 }
 
@@ -80,16 +81,14 @@ LLAVA_INLINE void http_core::accept() {
   acceptor_.async_accept(
       boost::asio::make_strand(io),
       [self = shared_from_this()](const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket) {
-        if (!self->acceptor_.is_open()) return;
-        if (ec && ec != boost::asio::error::connection_aborted) {
-          self->accept_failed_ = true;  // too many open files: tick() tries again
-          return;
-        }
         try {
           if (!ec) self->admit(std::move(socket));
         } catch (...) {  // no memory: the socket is closed
         }
-        self->accept();
+        if (ec && ec != boost::asio::error::connection_aborted)
+          self->accept_failed_ = true;  // too many open files: tick() tries again
+        else if (self->acceptor_.is_open())
+          self->accept();
       });
 }
 
@@ -152,31 +151,44 @@ LLAVA_INLINE std::size_t http_core::connections() const {
 }
 
 LLAVA_INLINE void http_core::tick() {
-  if (is_stopping_) return;
   const auto now = std::chrono::steady_clock::now();
-  for (const auto& c : all()) c->check_time(now);
+  const auto open = all();
+  if (is_stopping_ && open.empty()) return;
+  for (const auto& c : open) is_stopping_ ? c->abort() : c->check_time(now);
   if (std::exchange(accept_failed_, false) && acceptor_.is_open()) accept();
   clock_.expires_after(std::chrono::milliseconds(100));
-  clock_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
-    if (!ec) self->tick();
-  });
+  clock_.async_wait([self = shared_from_this()](const boost::system::error_code&) { self->tick(); });
 }
 
 LLAVA_INLINE bool http_core::drain(std::chrono::milliseconds longest) {
   is_draining = true;
   boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
     boost::system::error_code ec;
+    self->acceptor_.non_blocking(true, ec);
+    try {
+      while (!ec) {  // clients that have connected already are told that the server stops
+        boost::asio::ip::tcp::socket socket(boost::asio::make_strand(self->io));
+        self->acceptor_.accept(socket, ec);
+        if (!ec) self->admit(std::move(socket));
+      }
+    } catch (...) {  // no memory: the others are reset
+    }
     self->acceptor_.close(ec);
+    const std::lock_guard lock(self->mutex_);
+    self->is_listening_ = false;
+    self->changed_.notify_all();
   });
   for (const auto& c : all()) c->drain();
-  const auto is_empty = [this] { return connections_.empty(); };
+  const auto is_over = [this] { return connections_.empty() && !is_listening_; };
   std::unique_lock lock(mutex_);
-  if (changed_.wait_for(lock, longest, is_empty)) return true;
+  if (changed_.wait_for(lock, longest, is_over)) return true;
   lock.unlock();
-  for (const auto& c : all()) c->abort();
+  const auto left = all();
+  for (const auto& c : left) c->abort();
   lock.lock();
-  changed_.wait_for(lock, std::chrono::seconds(1), is_empty);
-  return false;
+  changed_.wait_for(lock, std::chrono::seconds(1), is_over);
+  lock.unlock();  // the end of `left` may be the end of connections, which use the mutex
+  return left.empty();
 }
 
 LLAVA_INLINE void http_core::stop() {
