@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// http_server: an HTTP/1.1 server on one address (R8, R11, R20). It knows nothing of models: http_routes says what it
-/// answers. TLS is left to a proxy.
+/// answers. TLS is left to a proxy. It needs exceptions and Boost 1.81: link llava::serve or llava::compiled_serve.
 ///
 /// It listens on 127.0.0.1 unless told otherwise. With API keys, every route that is not open needs one, and a path
 /// that does not exist needs one too. Web pages of other origins are refused (origin_policy.hpp).
