@@ -56,7 +56,8 @@ struct held_responses {
 
 std::size_t number_of(std::string_view query) { return std::strtoul(std::string(query).c_str(), nullptr, 10); }
 
-serve::http_routes routes_of(held_responses& waiting, std::atomic<int>& streaming, serve::http_server*& server) {
+serve::http_routes routes_of(held_responses& waiting, std::atomic<int>& streaming,
+                             std::atomic<serve::http_server*>& server) {
   using serve::http_request;
   using serve::http_response;
   serve::http_routes routes;
@@ -66,7 +67,7 @@ serve::http_routes routes_of(held_responses& waiting, std::atomic<int>& streamin
              [&](http_request, http_response r) {
                r.reply_json(200, "{\"held\": " + std::to_string(waiting.size()) + ", \"gone\": " +
                                      std::to_string(waiting.gone) + ", \"streaming\": " + std::to_string(streaming) +
-                                     ", \"connections\": " + std::to_string(server->connections()) + "}");
+                                     ", \"connections\": " + std::to_string(server.load()->connections()) + "}");
              },
              {.is_open = true});
   routes.add("POST", "/echo", [](http_request q, http_response r) {
@@ -145,7 +146,7 @@ int main(int argc, char** argv) {
   }
   held_responses waiting;
   std::atomic<int> streaming{0};
-  serve::http_server* running = nullptr;
+  std::atomic<serve::http_server*> running{nullptr};
   auto server = serve::http_server::try_start(std::move(settings), routes_of(waiting, streaming, running));
   if (!server) {
     std::fprintf(stderr, "%s\n", server.error().what());
