@@ -6,6 +6,7 @@
 #   llava::animation_files  if giflib, libwebp and libwebpdemux are installed
 #   llava::video_files      if libavformat, libavcodec, libavutil and libswscale are installed
 #   llava::eigen            if Eigen 3.4 is installed
+#   llava::serve            if Boost's headers are installed, 1.81 or later
 find_path(LLAVA_RAPIDJSON_INCLUDE_DIR rapidjson/reader.h DOC "Folder that holds rapidjson/reader.h")
 string(CONCAT LLAVA_RAPIDJSON_SENTENCE "llava: RapidJSON's headers were not found. Install rapidjson-dev, or set "
   "LLAVA_RAPIDJSON_INCLUDE_DIR to the folder that holds rapidjson/reader.h.")
@@ -66,4 +67,16 @@ find_package(Eigen3 3.4 QUIET NO_MODULE)
 if(TARGET Eigen3::Eigen AND NOT TARGET llava::eigen)
   add_library(llava::eigen INTERFACE IMPORTED GLOBAL)
   target_link_libraries(llava::eigen INTERFACE llava::llava Eigen3::Eigen)
+endif()
+
+# Only headers of Boost are used, so only they are looked for: Boost's own package files differ between systems.
+find_path(LLAVA_BOOST_INCLUDE_DIR boost/beast/http/parser.hpp DOC "Folder that holds boost/beast/http/parser.hpp")
+if(LLAVA_BOOST_INCLUDE_DIR AND NOT TARGET llava::serve)
+  file(STRINGS ${LLAVA_BOOST_INCLUDE_DIR}/boost/version.hpp boost_version REGEX "#define BOOST_VERSION [0-9]+")
+  string(REGEX MATCH "[0-9]+" boost_version "${boost_version}")
+  if(boost_version GREATER_EQUAL 108100)
+    add_library(llava::serve INTERFACE IMPORTED GLOBAL)
+    target_include_directories(llava::serve SYSTEM INTERFACE ${LLAVA_BOOST_INCLUDE_DIR})
+    target_link_libraries(llava::serve INTERFACE llava::llava)
+  endif()
 endif()

@@ -57,6 +57,7 @@ done
 if [ ${#parts[@]} -gt 1 ]; then
   need ccache ccache
   need libeigen3-dev /usr/include/eigen3/Eigen/Core
+  need libboost1.81-dev boost/beast/http/parser.hpp
 fi
 install_missing
 

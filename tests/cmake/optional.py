@@ -41,6 +41,8 @@ PACKAGES = {
     "FFmpeg": ({f"lib{name}{end}": "" for name in FFMPEG for end in (f"/{name}.h", ".so")},
                {f"LLAVA_{name}_{what}": place.format(name) for name in FFMPEG
                 for what, place in (("INCLUDE_DIR", "."), ("LIBRARY", "lib{}.so"))}, []),
+    "Boost": ({"boost/version.hpp": "#define BOOST_VERSION 108100\n", "boost/beast/http/parser.hpp": ""},
+              {"LLAVA_BOOST_INCLUDE_DIR": "."}, []),
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
@@ -50,7 +52,7 @@ NEEDS = {  # target: packages that it needs
     "llava_bench_eigen": {"benchmark", "Eigen"}, "llava_bench_openblas": {"benchmark", "OpenBLAS"},
     "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"},
     "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
-    "llava_command": {"JPEG", "PNG", "CLI11"},
+    "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"},
 }
 
 

@@ -72,8 +72,8 @@ LLAVA_INLINE result<void> try_check(const generation_settings& s, int vocab);
 /// Hooks into the generation of an answer.
 struct generation_hooks {
   /// Changes the logits (V) of the next token before it is chosen, for a grammar or a penalty. It sees them after the
-  /// penalties and biases of the settings. Log-probabilities remain those of the model. It costs a copy of the logits. It
-  /// runs within a step, on any thread that asks the model, and may not ask the model itself (errc::busy).
+  /// penalties and biases of the settings. Log-probabilities remain those of the model. It costs a copy of the logits.
+  /// It runs within a step, on any thread that asks the model, and may not ask the model itself (errc::busy).
   hook<void(std::span<float>)> on_logits{};
   /// A std::stop_token. A stop requested from any thread ends the generation, also in prefill.
   stop_signal stop{};
@@ -85,8 +85,8 @@ using text_callback = function_ref<void(std::string_view)>;
 inline constexpr auto no_text = [](std::string_view) {};
 
 /// Why an answer ended. Only answers of a batch end as `cancelled`, each by its own hook, while the others continue. In
-/// a session a cancelled question is an error instead. `deadline`: answer_request::seconds have passed. `stop_token`: one
-/// of generation_settings::stop_token_ids that is not an eos token in force.
+/// a session a cancelled question is an error instead. `deadline`: answer_request::seconds have passed. `stop_token`:
+/// one of generation_settings::stop_token_ids that is not an eos token in force.
 enum class finish_reason : std::uint8_t { eos, stop_text, length, context_full, cancelled, deadline, stop_token };
 
 /// Wall time of the parts of an answer, in seconds, with the time in which other answers are computed.
