@@ -18,6 +18,7 @@
 LLAVA_BEGIN
 
 class adapter;
+class opened_model;
 
 /// The extents of the stages' outputs.
 struct stage_shapes {
@@ -65,6 +66,7 @@ struct erased_model {
   virtual result<std::vector<float>> try_image_tokens(const image&) const = 0;
   virtual stage_shapes shapes() const = 0;
   virtual chat_description description() const = 0;
+  virtual std::shared_ptr<const opened_model> shared() const = 0;
   virtual std::string_view backend() const = 0;
   virtual int vocab() const = 0;
 };
@@ -180,6 +182,8 @@ class chat_model {
   stage_shapes shapes() const { return model_->shapes(); }
   /// @}
   chat_description description() const { return model_->description(); }
+  /// The opened model, for programs that submit requests to its engine (pipeline/engine.hpp).
+  std::shared_ptr<const opened_model> shared() const { return model_->shared(); }
   std::string_view backend() const { return model_->backend(); }
   int vocab() const { return model_->vocab(); }
 

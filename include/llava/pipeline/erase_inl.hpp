@@ -80,6 +80,7 @@ struct erased_model_of final : erased_model {
     return {d.conversation.name, d.conversation.reason, d.conversation.guessed, effective_rules({}, d.generation),
             d.has_video,         d.video.force_sample};
   }
+  std::shared_ptr<const opened_model> shared() const override { return model; }
   std::string_view backend() const override { return model->backend_name(); }
   int vocab() const override { return model->vocab(); }
 };
