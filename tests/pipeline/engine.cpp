@@ -242,3 +242,39 @@ TEST_CASE("engine: running answers continue while an image is encoded", "[pipeli
   CHECK(tokens_so_far() >= static_cast<std::size_t>(m.description().vision.layers_run()));
   CHECK(finish(seen).tokens == alone("What is in the picture?", &img, 3));
 }
+
+TEST_CASE("engine: answers are the same with guessed tokens, greedy and sampled, alone and together", "[pipeline]") {
+  llava::open_options o = options(2, 64);
+  o.prompt_lookup = 4;
+  const model_type m = open(o);
+  const llava::image img = test_image(1);
+  std::vector<llava::answer_stream> all;
+  std::vector<std::vector<std::int32_t>> expected;
+  const auto ask = [&](const model_type& from, int i) {
+    const char* questions[] = {"What is in the picture?", "one two three four one two three four one two",
+                               "How many shapes are there?"};
+    auto r = request_for(from, questions[i % 3], i % 3 == 1 ? nullptr : &img, 40 + i);
+    r.settings.temperature = i % 4 == 3 ? 0.7f : 0.f;
+    r.settings.seed = static_cast<std::uint64_t>(i);
+    r.settings.ignore_eos = i % 2 == 0;
+    r.settings.logprobs = i % 3 == 0;
+    if (i == 6) r.settings.repetition_penalty = 1.3f;
+    return r;
+  };
+  for (int i = 0; i < 12; ++i) {
+    auto alone = submit(forgetful_model(), ask(forgetful_model(), i));
+    const llava::answer a = finish(alone);
+    expected.push_back(a.tokens);
+    auto guessing = submit(m, ask(m, i));
+    const llava::answer b = finish(guessing);
+    CHECK(b.tokens == a.tokens);
+    CHECK(b.logprobs == a.logprobs);
+    CHECK(b.reason == a.reason);
+  }
+  const auto steps = m.state().engine().counts().steps;
+  std::size_t tokens = 0;
+  for (const auto& e : expected) tokens += e.size();
+  CHECK(steps < tokens * 3 / 4);  // this model repeats itself
+  for (int i = 0; i < 12; ++i) all.push_back(submit(m, ask(m, i)));
+  for (std::size_t i = 0; i < 12; ++i) CHECK(finish(all[i]).tokens == expected[i]);
+}

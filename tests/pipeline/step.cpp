@@ -17,6 +17,7 @@ const on<B>& model_on() {
   static const on<B> model = [] {
     llava::open_options o;
     o.kv_tokens = 2048;
+    o.prompt_lookup = 0;
     auto opened = on<B>::try_open(folder, o);
     if (!opened) FAIL(opened.error().what());
     return *std::move(opened);

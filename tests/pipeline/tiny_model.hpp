@@ -19,6 +19,7 @@ inline llava::open_options options(int threads = 2, int max_batch_tokens = 256) 
   o.threads = threads;
   o.max_batch_tokens = max_batch_tokens;
   o.kv_tokens = 16384;
+  o.prompt_lookup = 0;  // one token a step
   return o;
 }
 inline model_type open_folder(const std::string& where, const llava::open_options& o = options()) {

@@ -14,6 +14,7 @@
 #include <llava/pipeline/answer_request.hpp>
 #include <llava/pipeline/generation.hpp>
 #include <llava/pipeline/opened_model.hpp>
+#include <llava/pipeline/prompt_lookup.hpp>
 #include <llava/pipeline/sequence.hpp>
 
 LLAVA_BEGIN
@@ -29,6 +30,8 @@ struct answer_row {
   generation made;
   int prompt_tokens;
   sequence tokens;
+  prompt_lookup lookup;
+  std::size_t guessed = 0;  // last tokens that the current step has only guessed
   stopwatch asked;
   double prepared_in;
 
@@ -49,6 +52,7 @@ struct answer_row {
         made(model.opened.tokenizer, model.opened.description, request.settings, held(std::move(request.hooks))),
         prompt_tokens(static_cast<int>(request.prompt.tokens.size())),
         tokens(model.blocks, std::move(request.prompt), most_tokens(model), root, model.prefix_cache),
+        lookup(made.changes_logits() ? 0 : model.prompt_lookup, most_tokens(model)),
         prepared_in(request.prepared_in),
         on_news(std::move(request.on_news)) {
     if (request.seconds > 0)
@@ -59,6 +63,11 @@ struct answer_row {
     news.tokens.reserve(64), news.text.reserve(256), news.logprobs.reserve(64);
   }
 
+  /// Forgets the guessed tokens from number `first` on.
+  void drop_guesses(std::size_t first = 0) {
+    tokens.tokens.resize(tokens.tokens.size() - guessed + first);
+    guessed = 0;
+  }
   bool is_over() const { return ended || abandoned; }
   bool wanted() const { return !abandoned && !stop.stop_requested(); }
   /// The order of a step: first those that change their logits, for try_draw; then by adapter, whose products take

@@ -125,11 +125,12 @@ class generation {
   /// The exception that on_logits has thrown, if any. The next try_push is then an error.
   const std::exception_ptr& thrown() const { return thrown_; }
 #endif
-  sampling_params draw() const {
+  /// The sampling parameters of the token that comes `ahead` tokens after the next one.
+  sampling_params draw(std::size_t ahead = 0) const {
     return {.temperature = rules_.temperature,
             .top_p = rules_.top_p,
             .top_k = rules_.top_k,
-            .uniform = uniform(settings_.seed, result_.tokens.size()),
+            .uniform = uniform(settings_.seed, result_.tokens.size() + ahead),
             .min_p = rules_.min_p};
   }
 
@@ -221,22 +222,22 @@ class generation {
 #endif
 };
 
-/// Runs a step and draws the next token of each generation from its row of logits: w.results.ids (R), with logprobs if
-/// any generation wants them. Generations that change their logits must come first.
-inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std::span<generation* const> generations,
+/// Runs a step and draws a token from each row of logits: w.results.ids (R), with logprobs if any generation wants
+/// them. Generations that change their logits must come first, with one row each.
+inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std::span<const drawn_row> rows,
                              function_ref<bool()> go_on) {
   step_request asked{parts};
   w.draws.clear();
-  for (const generation* g : generations) {
-    w.draws.push_back(g->draw());
-    asked.logprobs = asked.logprobs || g->wants_logprobs();
-    asked.top_logprobs = asked.top_logprobs || g->wants_top_logprobs();
-    asked.changed_rows += g->changes_logits();
+  for (const drawn_row& r : rows) {
+    w.draws.push_back(r.made->draw(r.ahead));
+    asked.logprobs = asked.logprobs || r.made->wants_logprobs();
+    asked.top_logprobs = asked.top_logprobs || r.made->wants_top_logprobs();
+    asked.changed_rows += r.made->changes_logits();
   }
   asked.draws = w.draws;
   const auto change = [&](matrix_view<float> logits) {
     for (std::ptrdiff_t r = 0; r < logits.extent(0); ++r)
-      generations[static_cast<std::size_t>(r)]->change_logits(
+      rows[static_cast<std::size_t>(r)].made->change_logits(
           {logits.row(r), static_cast<std::size_t>(logits.extent(1))});
   };
   asked.on_logits = change;

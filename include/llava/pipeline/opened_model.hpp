@@ -45,6 +45,7 @@ class opened_model {
   int image_rows = 0;  ///< image tokens of one square of an image
   step_limits limits;
   std::shared_ptr<block_allocator> blocks;
+  int prompt_lookup = 0;                                ///< most tokens that a step guesses for an answer
   bool prefix_cache = true;                             ///< blocks are found by their content
   mutable image_cache encoded_images;                   ///< image tokens by content
   mutable std::atomic<std::uint64_t> adapters_made{0};  ///< names them

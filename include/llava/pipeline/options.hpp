@@ -25,6 +25,9 @@ struct open_options {
   /// Tokens of the KV cache, which all sessions and batches share. 0: the model's context, at least 4096 and at most
   /// 32768. One conversation is never longer than the model's context.
   int kv_tokens = 0;
+  /// Most tokens that a step guesses for an answer from its own text (pipeline/prompt_lookup.hpp), up to 8; 0: none.
+  /// The answer is the same, and arrives sooner where it repeats.
+  int prompt_lookup = 4;
   /// Blocks of the KV cache are shared by all prompts that begin alike, also with those of finished answers.
   bool prefix_cache = true;
   /// Bytes of image tokens that are kept of images and videos that the model has seen; within the memory budget.

@@ -13,6 +13,7 @@ LLAVA_INLINE result<void> try_check(const open_options& o) {
   };
   const option options[] = {{"threads", o.threads, 0, thread_pool::most_threads},
                             {"max_batch_tokens", o.max_batch_tokens, 1, 1 << 16},
+                            {"prompt_lookup", o.prompt_lookup, 0, 8},
                             {"max_sequences", o.max_sequences, 1, 1 << 12},
                             {"kv_tokens", o.kv_tokens, 0, 1 << 24}};
   for (const option& n : options)

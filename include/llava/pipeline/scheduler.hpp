@@ -13,13 +13,12 @@
 #include <llava/generate/settings.hpp>
 #include <llava/llm/block_allocator.hpp>
 #include <llava/pipeline/step_part.hpp>
+#include <llava/pipeline/step_request.hpp>
 
 LLAVA_BEGIN
 
 struct answer_row;
-class generation;
 class opened_model;
-struct step_results;
 
 /// The state of an engine for its model's metrics.
 struct engine_counts {
@@ -59,6 +58,8 @@ class scheduler {
   void step(function_ref<void()> announce);
 
  private:
+  static constexpr std::size_t most_guessed = 8, rows_that_guess = 4;
+
   void end_cancelled();
   /// Lets requests begin while the cache has room for their prompts.
   void admit();
@@ -71,7 +72,11 @@ class scheduler {
   /// Returns false if no row is left.
   bool make_room();
   void run_chosen();
+  /// Appends guessed tokens to a row that decodes, with room in the cache.
+  void guess(answer_row& r, std::size_t most);
+  /// Takes the tokens drawn for a row: those that were guessed right, and the one after them. i: its first row.
   void push(answer_row& r, const step_results& drawn, std::size_t i);
+  void push_one(answer_row& r, const step_results& drawn, std::size_t i, bool is_new);
   void end(answer_row& r, finish_reason why);
   void fail_row(answer_row& r, error e);
   void close(answer_row& r);
@@ -85,11 +90,10 @@ class scheduler {
   // Of the thread that runs a step:
   row_list rows_;  // in the order of submission
   std::vector<answer_row*> chosen_;
-  std::vector<step_part> parts_;      // of the chosen rows
-  std::vector<answer_row*> owners_;   // of each row of logits
-  std::vector<generation*> drawing_;  // of each row of logits
-  std::vector<kv_key> computed_;      // names of the blocks that the step begins with
-  double seconds_of_row_ = 0;         // of a prompt, measured
+  std::vector<step_part> parts_;    // of the chosen rows
+  std::vector<drawn_row> drawing_;  // the rows of logits
+  std::vector<kv_key> computed_;    // names of the blocks that the step begins with
+  double seconds_of_row_ = 0;       // of a prompt, measured
   bool encoded_last_ = false;
 };
 

@@ -13,7 +13,8 @@ LLAVA_BEGIN
 
 LLAVA_INLINE scheduler::scheduler(const opened_model& model, std::mutex& mutex) : model_(model), mutex_(mutex) {
   const auto most = static_cast<std::size_t>(model.limits.sequences);
-  chosen_.reserve(most), parts_.reserve(most), owners_.reserve(most), drawing_.reserve(most), computed_.reserve(most);
+  chosen_.reserve(most), parts_.reserve(most), drawing_.reserve(static_cast<std::size_t>(model.limits.logit_rows)),
+      computed_.reserve(most);
 }
 
 LLAVA_INLINE void scheduler::submit(row_list& row) {
@@ -131,6 +132,7 @@ LLAVA_INLINE bool scheduler::choose_parts(bool decode_only) {
   const step_limits& limits = model_.limits;
   chosen_.clear(), computed_.clear();
   auto left = static_cast<std::size_t>(limits.tokens);
+  auto spare = static_cast<std::size_t>(limits.logit_rows - limits.sequences);  // rows of logits for guesses
   for (const bool prefill : {false, true}) {
     if (prefill && decode_only) break;
     if (prefill && !chosen_.empty() && seconds_of_row_ > 0)  // others are answering
@@ -144,9 +146,11 @@ LLAVA_INLINE bool scheduler::choose_parts(bool decode_only) {
       const kv_key* const name = r->tokens.next_name();
       if (name && std::find(computed_.begin(), computed_.end(), *name) != computed_.end())
         continue;  // reuses the block after this step
-      r->part = r->tokens.next(left, r->adapter.get());
+      if (!prefill && chosen_.size() < rows_that_guess) guess(*r, (std::min)(left - 1, spare));
+      r->part = r->tokens.next(left, r->adapter.get(), 1 + static_cast<int>(r->guessed));
       if (!r->tokens.cache.try_reserve(r->tokens.cache.tokens() + static_cast<int>(r->part.tokens.size())))
         continue;  // waits for a later step
+      spare -= r->guessed;
       if (name) computed_.push_back(*name);
       left -= r->part.tokens.size();
       if (!std::exchange(r->begun, true)) {
@@ -156,10 +160,10 @@ LLAVA_INLINE bool scheduler::choose_parts(bool decode_only) {
       chosen_.insert(std::upper_bound(chosen_.begin(), chosen_.end(), r.get(), answer_row::comes_first), r.get());
     }
   }
-  parts_.clear(), drawing_.clear(), owners_.clear();
+  parts_.clear(), drawing_.clear();
   for (answer_row* r : chosen_) {
     parts_.push_back(r->part);
-    if (r->part.logit_rows) owners_.push_back(r), drawing_.push_back(&r->made);
+    for (int i = 0; i < r->part.logit_rows; ++i) drawing_.push_back({&r->made, static_cast<std::size_t>(i)});
   }
   return !parts_.empty();
 }
@@ -192,11 +196,18 @@ LLAVA_INLINE void scheduler::run_chosen() {
   const result<void> ran = guarded([&]() -> result<void> {
     LLAVA_TRY(lent, model_.try_lend());
     LLAVA_CHECK(try_draw(*lent, parts_, drawing_, go_on));
-    for (answer_row* r : chosen_) r->tokens.name_blocks();
-    for (std::size_t i = 0; i < owners_.size(); ++i) push(*owners_[i], lent->results, i);
+    std::size_t first = 0;
+    for (answer_row* r : chosen_) {
+      if (r->part.logit_rows)
+        push(*r, lent->results, first);
+      else
+        r->tokens.name_blocks();
+      first += static_cast<std::size_t>(r->part.logit_rows);
+    }
     return {};
   });
   if (!ran) {
+    for (answer_row* r : chosen_) r->drop_guesses();
     if (ran.error().code() == errc::cancelled) return;  // the next step ends them
     for (answer_row* r : chosen_)
       if (!r->is_over()) fail_row(*r, ran.error());
@@ -212,11 +223,33 @@ LLAVA_INLINE void scheduler::run_chosen() {
   ++counts_.steps;
 }
 
+LLAVA_INLINE void scheduler::guess(answer_row& r, std::size_t most) {
+  const auto length = r.tokens.tokens.size();
+  const auto left = static_cast<std::size_t>(r.made.rules().max_new_tokens) - r.made.result().tokens.size() - 1;
+  prompt_token next[most_guessed];
+  most = (std::min)(
+      {most, most_guessed, left,
+       static_cast<std::size_t>(model_.context) - (std::min)(length, static_cast<std::size_t>(model_.context))});
+  r.guessed = r.lookup.guess(r.tokens.tokens, std::span(next).first(most));
+  if (r.guessed && !r.tokens.cache.try_reserve(static_cast<int>(length + r.guessed))) r.guessed = 0;
+  r.tokens.tokens.insert(r.tokens.tokens.end(), next, next + r.guessed);
+}
+
 LLAVA_INLINE void scheduler::push(answer_row& r, const step_results& drawn, std::size_t i) {
-  if (r.is_over()) return;
+  const std::size_t guessed = r.guessed, before = r.tokens.tokens.size() - guessed;
+  std::size_t right = 0;
+  while (right < guessed && drawn.ids[i + right] == r.tokens.tokens[before + right].id) ++right;
+  r.lookup.learn(guessed, right);
+  r.drop_guesses(right);
+  r.tokens.cache.truncate(static_cast<int>(before + right));
+  r.tokens.name_blocks();
+  for (std::size_t k = 0; k <= right && !r.is_over(); ++k) push_one(r, drawn, i + k, k == right);
+}
+
+LLAVA_INLINE void scheduler::push_one(answer_row& r, const step_results& drawn, std::size_t i, bool is_new) {
   const result<void> pushed = guarded([&]() -> result<void> {
     LLAVA_TRY(text, r.made.try_push(drawn, i));
-    r.tokens.tokens.push_back({r.made.last(), 0});
+    if (is_new) r.tokens.tokens.push_back({r.made.last(), 0});
     if (!r.made.done() && static_cast<int>(r.tokens.tokens.size()) > model_.context)
       r.made.end(finish_reason::context_full);
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -43,13 +43,13 @@ class sequence {
 
   /// Returns the first image that pending tokens need and that is not encoded, or −1.
   int missing_image() const;
-  /// Returns the next pending tokens, at most `most`, as a part of a step. It has one row of logits if it reaches the
-  /// last token.
-  step_part next(std::size_t most, const llava::adapter* with) {
+  /// Returns the next pending tokens, at most `most`, as a part of a step. If it reaches the last token, it has `rows`
+  /// rows of logits.
+  step_part next(std::size_t most, const llava::adapter* with, int rows = 1) {
     const std::span<const prompt_token> rest =
         std::span<const prompt_token>(tokens).subspan(static_cast<std::size_t>(cache.tokens()));
     const bool all = rest.size() <= most;
-    return {&cache, all ? rest : rest.first(most), encoded, all ? 1 : 0, with};
+    return {&cache, all ? rest : rest.first(most), encoded, all ? rows : 0, with};
   }
 
  private:

@@ -200,7 +200,9 @@ struct pipeline_state final : opened_model {
     blocks = std::make_shared<block_allocator>(count, context);
     limits.tokens = options.max_batch_tokens;
     limits.sequences = (std::min)(options.max_sequences, limits.tokens);
-    limits.logit_rows = limits.sequences;
+    prompt_lookup = options.prompt_lookup;
+    // Four answers may guess in one step.
+    limits.logit_rows = (std::min)(limits.sequences + 4 * prompt_lookup, limits.tokens);
     limits.blocks = context / kv_block + 1;
 
     LLAVA_TRY(planned, try_plan_activations());

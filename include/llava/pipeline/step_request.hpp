@@ -16,6 +16,14 @@ LLAVA_BEGIN
 /// Leaves the logits unchanged.
 inline constexpr auto unchanged_logits = [](matrix_view<float>) {};
 
+class generation;
+
+/// A row of a step's logits: the generation that draws from it, and how many tokens after its next one.
+struct drawn_row {
+  generation* made;
+  std::size_t ahead = 0;
+};
+
 /// The request of a step.
 struct step_request {
   std::span<const step_part> parts;
