@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// prompt_lookup: guesses the next tokens of an answer from its own text. If the last three tokens have occurred
-/// before, in the prompt or in the answer, the tokens that followed them then are the guess. A step computes the rows of
-/// the guess beside the row that it computes anyway. A guess stands as long as it equals what is drawn, so the answer is
-/// the same with and without it. Prompt lookup decoding: Saxena 2023.
+/// before, in the prompt or in the answer, the guess is what followed them then. A step computes the rows of the guess
+/// beside the row that it computes anyway. A guess stands as long as it equals what is drawn, so the answer is the same
+/// with and without it. Prompt lookup decoding: Saxena 2023.
 #pragma once
 #include <algorithm>
 #include <bit>
