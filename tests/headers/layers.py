@@ -11,7 +11,7 @@ import re
 
 from headers import includes, main, without_comments, without_strings
 
-CORE = "base config config_rules tensor quant ops nn image vision projector llm generate text checkpoint"
+CORE = "base config config_rules tensor quant ops nn image vision projector llm generate text checkpoint grammar"
 ABOVE = f"{CORE} chat_model conversation_state fwd pipeline"
 ALLOWED = {name: set(may.split()) for name, may in {
     "base": "",
@@ -30,7 +30,7 @@ ALLOWED = {name: set(may.split()) for name, may in {
     "generate": "base tensor ops",
     "text": "base",
     "checkpoint": "base config config_rules tensor quant text",
-    "grammar": "base text checkpoint",
+    "grammar": "base generate text checkpoint",
     "models": "base config vision projector llm text ops",
     "conversation_state": "base image text",
     "chat_model": "base conversation_state generate image",

@@ -16,6 +16,7 @@ OPT_IN = {
     r"llava_hf_folder|original_folder|gguf_(folder|writer)|torch_file_writer|projector_file|delta_folder)\.hpp":
         "writes model folders: most programs only read them",
     r"llava/(pipeline/(verify|memory_needs)|quant/stored_blocks)\.hpp": "is for tools that look at model folders",
+    r"llava/pipeline/ask_as\.hpp": "is for answers of a given form",
     r"llava/(backend/adapted|pipeline/load_adapter(_inl)?)\.hpp": "is for models with live adapters",
     r"llava/grammar/": "is for programs that constrain answers to a schema or a list",
     r"llava/backend/eigen(/|\.)": "needs Eigen",

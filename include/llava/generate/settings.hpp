@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -69,12 +70,16 @@ LLAVA_INLINE result<void> try_check(const generation_settings& s);
 /// The same for a model with `vocab` tokens. Errors: also a token of logit_bias or stop_token_ids that the model lacks.
 LLAVA_INLINE result<void> try_check(const generation_settings& s, int vocab);
 
+class logits_processor;
+
 /// Hooks into the generation of an answer.
 struct generation_hooks {
   /// Changes the logits (V) of the next token before it is chosen, for a grammar or a penalty. It sees them after the
   /// penalties and biases of the settings. Log-probabilities remain those of the model. It costs a copy of the logits.
   /// It runs within a step, on any thread that asks the model, and may not ask the model itself (errc::busy).
   hook<void(std::span<float>)> on_logits{};
+  /// Changes the logits after on_logits, with a state for each answer: a grammar (grammar/constrained.hpp).
+  std::shared_ptr<const logits_processor> processor{};
   /// A std::stop_token. A stop requested from any thread ends the generation, also in prefill.
   stop_signal stop{};
 };

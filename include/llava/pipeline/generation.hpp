@@ -7,12 +7,15 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/model_description.hpp>
+#include <llava/generate/logits_processor.hpp>
 #include <llava/generate/penalties.hpp>
 #include <llava/generate/random.hpp>
 #include <llava/generate/settings.hpp>
@@ -57,6 +60,7 @@ class generation {
         settings_(settings),
         rules_(effective_rules(settings, model.generation)),
         hooks_(hooks),
+        processor_(hooks.processor ? hooks.processor->begin() : nullptr),
         penalties_(rules_.repetition_penalty, rules_.suppress_tokens, settings_),
         decoder_(words),
         stop_(settings_.stop) {
@@ -103,23 +107,23 @@ class generation {
   bool wants_logprobs() const { return settings_.logprobs; }
   bool wants_top_logprobs() const { return settings_.top_logprobs > 0; }
   /// Whether the logits are needed on the host before a token is drawn, for penalties or for a hook.
-  bool changes_logits() const { return hooks_.on_logits || penalties_.in_force(); }
+  bool changes_logits() const { return hooks_.on_logits || processor_ || penalties_.in_force(); }
   /// Applies the penalties and the hook to the logits (V), unless one is NaN or +infinity.
   void change_logits(std::span<float> logits) {
     changed_ = changes_logits() && std::all_of(logits.begin(), logits.end(),
                                                [](float l) { return l < std::numeric_limits<float>::infinity(); });
     if (!changed_) return;
     penalties_.apply(logits);
-    if (!hooks_.on_logits) return;
 #if LLAVA_EXCEPTIONS
     try {
-      hooks_.on_logits(logits);
+      if (hooks_.on_logits) hooks_.on_logits(logits);
     } catch (...) {
       thrown_ = std::current_exception();
     }
 #else
-    hooks_.on_logits(logits);
+    if (hooks_.on_logits) hooks_.on_logits(logits);
 #endif
+    if (processor_) processed_ = processor_->try_apply(logits);
   }
 #if LLAVA_EXCEPTIONS
   /// The exception that on_logits has thrown, if any. The next try_push is then an error.
@@ -137,6 +141,7 @@ class generation {
   /// Takes the token that was drawn, row `row` of a step's results, and returns new text. Errors: no token could be
   /// drawn.
   llava::result<std::string_view> try_push(const step_results& drawn, std::size_t row) {
+    LLAVA_CHECK(std::exchange(processed_, {}));
     const std::int32_t token = drawn.ids[row];
 #if LLAVA_EXCEPTIONS
     if (thrown_) return fail(errc::cancelled, "llava: the logits hook has thrown an exception");
@@ -158,7 +163,8 @@ class generation {
     const auto is_in = [&](const std::vector<std::int32_t>& ends) {
       return std::find(ends.begin(), ends.end(), token) != ends.end();
     };
-    const bool eos = !settings_.ignore_eos && is_in(model_.eos);
+    if (processor_) LLAVA_CHECK(processor_->try_accept(token));
+    const bool eos = (!settings_.ignore_eos && is_in(model_.eos)) || (processor_ && processor_->ended());
     if (eos || is_in(settings_.stop_token_ids)) {
       end(eos ? finish_reason::eos : finish_reason::stop_token);
       return std::string_view();
@@ -191,6 +197,9 @@ class generation {
       return fail(errc::invalid_argument,
                   left ? "llava: the logits hook forbids every token; it must leave one above -infinity"
                        : "llava: the logits hook made a logit NaN or +infinity");
+    if (changed_ && processor_ && left)
+      return fail(errc::invalid_argument,
+                  "llava: suppress_tokens or a bias forbids every token that the answer's grammar allows");
     if (changed_)
       return fail(errc::invalid_argument,
                   left ? "llava: suppress_tokens forbids every token; it must leave one"
@@ -209,6 +218,8 @@ class generation {
   generation_settings settings_;
   generation_rules rules_;
   generation_hooks hooks_;
+  std::unique_ptr<logits_processor> processor_;
+  llava::result<void> processed_{};
   token_penalties penalties_;
   stream_decoder decoder_;
   stop_text stop_;

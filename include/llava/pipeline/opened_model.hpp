@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,6 +80,10 @@ class opened_model {
   /// Computes the image tokens of a video.
   result<std::shared_ptr<const image_tokens>> try_encode_video(const video& v, function_ref<bool()> go_on,
                                                                const adapter* with = nullptr) const;
+  /// Returns what make() returned for this key, the address of any object. The model keeps it, for parts that are made
+  /// when they are first needed. Thread-safe; two threads may make one of which one is dropped.
+  result<std::shared_ptr<const void>> try_part(const void* key,
+                                               function_ref<result<std::shared_ptr<const void>>()> make) const;
   /// An error if an adapter, which may be null, is not one of this model.
   result<void> try_accept(const adapter* with) const;
   /// @}
@@ -114,6 +119,8 @@ class opened_model {
 
  private:
   mutable workspace_pool workspaces_;
+  mutable std::mutex parts_mutex_;
+  mutable std::vector<std::pair<const void*, std::shared_ptr<const void>>> parts_;
   std::shared_ptr<llava::engine> engine_;
 };
 

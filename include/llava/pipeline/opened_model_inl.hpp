@@ -60,6 +60,26 @@ LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encod
   });
 }
 
+LLAVA_INLINE result<std::shared_ptr<const void>> opened_model::try_part(
+    const void* key, function_ref<result<std::shared_ptr<const void>>()> make) const {
+  return guarded([&]() -> result<std::shared_ptr<const void>> {
+    const auto find = [&]() -> std::shared_ptr<const void> {
+      for (const auto& [known, part] : parts_)
+        if (known == key) return part;
+      return nullptr;
+    };
+    {
+      const std::lock_guard<std::mutex> lock(parts_mutex_);
+      if (auto part = find()) return part;
+    }
+    LLAVA_TRY(made, make());
+    const std::lock_guard<std::mutex> lock(parts_mutex_);
+    if (auto part = find()) return part;
+    parts_.emplace_back(key, made);
+    return made;
+  });
+}
+
 LLAVA_INLINE result<void> opened_model::try_accept(const adapter* with) const {
   if (!with || &with->model() == this) return {};
   return fail(errc::invalid_argument, text_of("llava: the adapter of ", with->folder(),

@@ -49,6 +49,19 @@ class session {
   /// takes no videos.
   result<answer> try_ask(const video& frames, std::string_view question, text_callback on_text = no_text);
 
+  /// Asks for an answer that is a T, a struct with `fields`. Its JSON becomes a turn. Include
+  /// llava/pipeline/ask_as.hpp. Errors: those of try_ask; the answer is cut off before its JSON is complete.
+  template <class T>
+  result<T> try_ask_as(std::span<const image> images, std::string_view question, text_callback on_text = no_text);
+  template <class T>
+  result<T> try_ask_as(const image& img, std::string_view question, text_callback on_text = no_text) {
+    return try_ask_as<T>(std::span<const image>(&img, 1), question, on_text);
+  }
+  template <class T>
+  result<T> try_ask_as(std::string_view question, text_callback on_text = no_text) {
+    return try_ask_as<T>(std::span<const image>(), question, on_text);
+  }
+
   /// Continues a prompt that the caller has written. The conversation's turns are unchanged.
   result<answer> try_generate(std::string_view prompt, std::span<const image> images, text_callback on_text = no_text);
   result<answer> try_generate(std::string_view prompt, const video& frames, text_callback on_text = no_text);
@@ -83,6 +96,14 @@ class session {
   }
   answer ask(const video& frames, std::string_view question, text_callback on_text = no_text) {
     return value_or_throw(try_ask(frames, question, on_text));
+  }
+  template <class T>
+  T ask_as(const image& img, std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask_as<T>(img, question, on_text));
+  }
+  template <class T>
+  T ask_as(std::string_view question, text_callback on_text = no_text) {
+    return value_or_throw(try_ask_as<T>(question, on_text));
   }
   void restore(conversation_state state) { value_or_throw(try_restore(std::move(state))); }
   /// @}
