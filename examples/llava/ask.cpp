@@ -17,7 +17,7 @@ struct ask_options {
   int frames = llava::frame_request().most;
   std::string query, separator = ",";
   llava::generation_settings settings;
-  std::vector<std::pair<std::int32_t, float>> biases;
+  std::vector<double> biases;  // a token and its bias, and so on
   bool json = false;
 };
 
@@ -121,7 +121,8 @@ void add_ask(CLI::App& app) {
                   "Subtracted from a token's logit for each time that the answer has it")
       ->check(CLI::Range(-2.0, 2.0))
       ->capture_default_str();
-  command.add_option("--logit-bias", o->biases, "ID BIAS: added to the logit of this token; may be repeated");
+  command.add_option("--logit-bias", o->biases, "ID BIAS: added to the logit of this token; may be repeated")
+      ->type_size(2);
   command.add_option("--stop-token-id", o->settings.stop_token_ids, "Token that ends the answer; may be repeated");
   command
       .add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens,
@@ -141,7 +142,12 @@ void add_ask(CLI::App& app) {
   command.add_option("--lora", o->lora, "Folder of an adapter (LoRA) that is added live; the model's weights stay");
   command.callback([o] {
     o->model.adapted = o->lora.has_value();
-    for (const auto& [token, bias] : o->biases) o->settings.logit_bias.push_back({token, bias});
+    for (std::size_t i = 0; i + 1 < o->biases.size(); i += 2) {
+      const double id = o->biases[i];
+      const bool is_id = id >= 0 && id <= 2147483647. && id == std::floor(id);  // -1 is refused with the model's range
+      o->settings.logit_bias.push_back(
+          {is_id ? static_cast<std::int32_t>(id) : -1, static_cast<float>(o->biases[i + 1])});
+    }
     ask(*o);
   });
 }
