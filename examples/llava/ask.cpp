@@ -41,7 +41,7 @@ std::string json_of_logprobs(const llava::answer& a) {
 
 /// `seconds` names each of the parts of the run: the model's opening is not part of an answer.
 std::string json_of(const llava::answer& a, const llava::chat_description& d, double to_open) {
-  static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled", "stop_token"};
+  static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled", "deadline", "stop_token"};
   std::string out = "{\"text\": " + llava::json_string(a.text) + ", \"finish_reason\": \"" +
                     reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
                     ", \"tokens\": [";

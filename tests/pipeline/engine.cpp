@@ -262,6 +262,7 @@ TEST_CASE("engine: answers are the same with guessed tokens, greedy and sampled,
     return r;
   };
   for (int i = 0; i < 12; ++i) {
+    INFO("request " << i);
     auto alone = submit(forgetful_model(), ask(forgetful_model(), i));
     const llava::answer a = finish(alone);
     expected.push_back(a.tokens);
@@ -276,5 +277,8 @@ TEST_CASE("engine: answers are the same with guessed tokens, greedy and sampled,
   for (const auto& e : expected) tokens += e.size();
   CHECK(steps < tokens * 3 / 4);  // this model repeats itself
   for (int i = 0; i < 12; ++i) all.push_back(submit(m, ask(m, i)));
-  for (std::size_t i = 0; i < 12; ++i) CHECK(finish(all[i]).tokens == expected[i]);
+  for (std::size_t i = 0; i < 12; ++i) {
+    INFO("request " << i);
+    CHECK(finish(all[i]).tokens == expected[i]);
+  }
 }

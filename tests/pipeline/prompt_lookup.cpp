@@ -39,7 +39,7 @@ TEST_CASE("prompt_lookup: guesses grow while they are drawn, up to its limit, an
   CHECK(guessed(lookup, text).size() == 4);
   lookup.learn(4, 1);
   CHECK(guessed(lookup, text).size() == 4);
-  for (const std::size_t next : {2, 1, 1}) {
+  for (const std::size_t next : {2U, 1U, 1U}) {
     lookup.learn(4, 0);
     CHECK(guessed(lookup, text).size() == next);
   }

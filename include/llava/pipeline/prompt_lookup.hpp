@@ -52,9 +52,10 @@ class prompt_lookup {
   std::int32_t& follower(std::span<const prompt_token> tokens, std::size_t last) {
     std::uint64_t hash = 0;
     for (std::size_t i = last + 1 - words; i <= last; ++i)
-      hash = (hash ^ static_cast<std::uint32_t>(tokens[i].id) ^ static_cast<std::uint64_t>(tokens[i].row) << 32) *
+      hash = (hash ^ hash >> 29 ^ static_cast<std::uint32_t>(tokens[i].id) ^
+              static_cast<std::uint64_t>(tokens[i].row) << 32) *
              0x9e3779b97f4a7c15U;
-    return followers_[(hash >> 32) % followers_.size()];
+    return followers_[(hash >> 40) % followers_.size()];
   }
 
   int most_, allowed_;

@@ -138,7 +138,8 @@ LLAVA_INLINE bool scheduler::choose_parts(bool decode_only) {
     if (prefill && !chosen_.empty() && seconds_of_row_ > 0)  // others are answering
       left = (std::min)(left, static_cast<std::size_t>((std::max)(16., 0.5 / seconds_of_row_)));
     for (auto& r : rows_) {
-      if (r->is_over() || !r->admitted || (r->tokens.pending() > 1) != prefill || left == 0 ||
+      const bool is_prefill = r->tokens.pending() - r->guessed > 1;
+      if (r->is_over() || !r->admitted || is_prefill != prefill || left == 0 ||
           chosen_.size() == static_cast<std::size_t>(limits.sequences))
         continue;
       if (prefill) r->tokens.reuse();
