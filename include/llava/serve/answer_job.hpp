@@ -59,6 +59,7 @@ class answer_job final : public pool_task {
     std::string chat_logprobs;
     completion_logprobs logprobs;
     std::size_t offset = 0;  // bytes of the tokens so far
+    bool begins_with_space = false, has_text = false;
     std::chrono::steady_clock::time_point last{};
   };
 
@@ -66,6 +67,8 @@ class answer_job final : public pool_task {
   void take_news();
   /// Returns false if the request has ended with an error.
   bool take(choice& c, const answer_news& news);
+  /// The text as the continuation of a prompt: decoders drop a space in front of an answer.
+  std::string continued(choice& c, const answer_news& news) const;
   void measure(choice& c, std::size_t tokens);
   std::string logprobs_of(choice& c) const;
   void finish();

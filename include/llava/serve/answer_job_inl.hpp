@@ -92,12 +92,11 @@ LLAVA_INLINE bool answer_job::take(choice& c, const answer_news& news) {
   const generation_settings& settings = parts_.fields.settings;
   measure(c, news.tokens.size());
   usage_.completion_tokens += static_cast<int>(news.tokens.size());
-  const std::string text = parts_.head.is_chat ? c.stripped.push(news.text) : news.text;
+  const std::string text = parts_.head.is_chat ? c.stripped.push(news.text) : continued(c, news);
   if (settings.logprobs && parts_.head.is_chat) append_chat_logprobs(words, news, c.chat_logprobs);
-  if (settings.logprobs && !parts_.head.is_chat) {
+  if (settings.logprobs && !parts_.head.is_chat)
     c.logprobs.append(words, news, settings.top_logprobs > 0, c.offset);
-    for (const std::int32_t token : news.tokens) c.offset += words.token_bytes(token).size();
-  }
+  for (const std::int32_t token : news.tokens) c.offset += words.token_bytes(token).size();
   std::string_view finish;
   if (news.ended) {
     const answer& whole = c.stream->whole();
@@ -120,6 +119,15 @@ LLAVA_INLINE bool answer_job::take(choice& c, const answer_news& news) {
   c.chat_logprobs.clear(), c.logprobs = {};
   parts_.response.write_event(chunk_json(parts_.head, chunk));
   return true;
+}
+
+LLAVA_INLINE std::string answer_job::continued(choice& c, const answer_news& news) const {
+  if (c.has_text) return news.text;
+  if (c.offset == 0 && !news.tokens.empty())
+    c.begins_with_space = parts_.model->model->opened.tokenizer.token_bytes(news.tokens[0]).starts_with(' ');
+  if (news.text.empty()) return {};
+  c.has_text = true;
+  return c.begins_with_space && news.text[0] != ' ' ? ' ' + news.text : news.text;
 }
 
 LLAVA_INLINE void answer_job::measure(choice& c, std::size_t tokens) {
