@@ -25,9 +25,8 @@ struct serve_options {
   std::string dtype = "auto", conversation;
   int threads = 0, kv_tokens = 0, max_sequences = 16;
   serve::http_settings http{.port = 8000};
-  serve::openai_settings service{.decode_image = [](std::span<const std::byte> bytes) {
-    return llava::try_decode_image(bytes);
-  }};
+  serve::openai_settings service{
+      .decode_image = [](std::span<const std::byte> bytes) { return llava::try_decode_image(bytes); }};
 };
 
 /// SIGTERM and SIGINT, which only wait() sees: made before any thread.
@@ -110,7 +109,8 @@ void add_network_options(CLI::App& command, serve_options& o) {
                      "Origin of web pages that may use the server (https://example.org); may be repeated; *: all");
   command.add_option("--host-name", o.http.host_names,
                      "Further name under which clients reach a server on a loopback address; may be repeated");
-  command.add_option("--max-queue", o.service.max_queue, "Answers that wait, for each model; more are refused with 503")
+  command
+      .add_option("--max-queue", o.service.max_queue, "Answers that wait, for each model; more are refused with 503")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
 }

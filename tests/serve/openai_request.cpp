@@ -84,12 +84,12 @@ TEST_CASE("openai_request: a completion", "[serve]") {
   REQUIRE(o.is_accepted);
   CHECK(o.read.prompt == "a");
   CHECK((o.read.answers.settings.logprobs && o.read.answers.settings.top_logprobs == 3));
-  for (const auto& [body, param] : {std::pair(R"({})", "prompt"), std::pair(R"({"prompt": ""})", "prompt"),
-                                    std::pair(R"({"prompt": ["a"]})", "prompt"),
-                                    std::pair(R"({"prompt": "a", "echo": true})", "echo"),
-                                    std::pair(R"({"prompt": "a", "best_of": 2})", "best_of"),
-                                    std::pair(R"({"prompt": "a", "suffix": "b"})", "suffix"),
-                                    std::pair(R"({"prompt": "a", "messages": []})", "messages")})
+  for (const auto& [body, param] :
+       {std::pair(R"({})", "prompt"), std::pair(R"({"prompt": ""})", "prompt"),
+        std::pair(R"({"prompt": ["a"]})", "prompt"), std::pair(R"({"prompt": "a", "echo": true})", "echo"),
+        std::pair(R"({"prompt": "a", "best_of": 2})", "best_of"),
+        std::pair(R"({"prompt": "a", "suffix": "b"})", "suffix"),
+        std::pair(R"({"prompt": "a", "messages": []})", "messages")})
     CHECK(read(body, false).param == param);
 }
 
@@ -127,22 +127,35 @@ TEST_CASE("openai_request: turns and images", "[serve]") {
 }
 
 TEST_CASE("openai_request: what could change an answer and is not honoured is refused by name", "[serve]") {
-  for (const auto& [more, param] :
-       {std::pair(R"("n": 9)", "n"), std::pair(R"("n": true)", "n"), std::pair(R"("n": -1)", "n"),
-        std::pair(R"("max_tokens": -5)", "max_tokens"), std::pair(R"("max_tokens": 99999999999999999999)", "max_tokens"),
-        std::pair(R"("temperature": 101)", "temperature"), std::pair(R"("top_p": -0.1)", "top_p"),
-        std::pair(R"("top_k": -1)", "top_k"), std::pair(R"("seed": 1.5)", "seed"),
-        std::pair(R"("logit_bias": [1])", "logit_bias"), std::pair(R"("logit_bias": {"1x": 1})", "logit_bias"),
-        std::pair(R"("logit_bias": {"-1": 1})", "logit_bias"), std::pair(R"("logit_bias": {"": 1})", "logit_bias"),
-        std::pair(R"("stop": {})", "stop"), std::pair(R"("stop": [1])", "stop"),
-        std::pair(R"("top_logprobs": 1)", "top_logprobs"), std::pair(R"("logprobs": 1)", "logprobs"),
-        std::pair(R"("stream": true, "stream_options": 1)", "stream_options"),
-        std::pair(R"("response_format": {"type": "json_schema"})", "response_format"),
-        std::pair(R"("response_format": "text")", "response_format"), std::pair(R"("tools": [1])", "tools"),
-        std::pair(R"("functions": [1])", "functions"), std::pair(R"("tool_choice": {})", "tool_choice"),
-        std::pair(R"("modalities": ["text", "audio"])", "modalities"), std::pair(R"("store": true)", "store"),
-        std::pair(R"("reasoning_effort": "low")", "reasoning_effort"), std::pair(R"("prompt": "a")", "prompt"),
-        std::pair(R"("Temperature": 1)", "Temperature"), std::pair(R"("use_beam_search": true)", "use_beam_search")}) {
+  for (const auto& [more, param] : {std::pair(R"("n": 9)", "n"),
+                                    std::pair(R"("n": true)", "n"),
+                                    std::pair(R"("n": -1)", "n"),
+                                    std::pair(R"("max_tokens": -5)", "max_tokens"),
+                                    std::pair(R"("max_tokens": 99999999999999999999)", "max_tokens"),
+                                    std::pair(R"("temperature": 101)", "temperature"),
+                                    std::pair(R"("top_p": -0.1)", "top_p"),
+                                    std::pair(R"("top_k": -1)", "top_k"),
+                                    std::pair(R"("seed": 1.5)", "seed"),
+                                    std::pair(R"("logit_bias": [1])", "logit_bias"),
+                                    std::pair(R"("logit_bias": {"1x": 1})", "logit_bias"),
+                                    std::pair(R"("logit_bias": {"-1": 1})", "logit_bias"),
+                                    std::pair(R"("logit_bias": {"": 1})", "logit_bias"),
+                                    std::pair(R"("stop": {})", "stop"),
+                                    std::pair(R"("stop": [1])", "stop"),
+                                    std::pair(R"("top_logprobs": 1)", "top_logprobs"),
+                                    std::pair(R"("logprobs": 1)", "logprobs"),
+                                    std::pair(R"("stream": true, "stream_options": 1)", "stream_options"),
+                                    std::pair(R"("response_format": {"type": "json_schema"})", "response_format"),
+                                    std::pair(R"("response_format": "text")", "response_format"),
+                                    std::pair(R"("tools": [1])", "tools"),
+                                    std::pair(R"("functions": [1])", "functions"),
+                                    std::pair(R"("tool_choice": {})", "tool_choice"),
+                                    std::pair(R"("modalities": ["text", "audio"])", "modalities"),
+                                    std::pair(R"("store": true)", "store"),
+                                    std::pair(R"("reasoning_effort": "low")", "reasoning_effort"),
+                                    std::pair(R"("prompt": "a")", "prompt"),
+                                    std::pair(R"("Temperature": 1)", "Temperature"),
+                                    std::pair(R"("use_beam_search": true)", "use_beam_search")}) {
     const outcome o = read_fields(more);
     INFO(more << " -> " << o.message);
     CHECK_FALSE(o.is_accepted);
@@ -160,11 +173,10 @@ TEST_CASE("openai_request: images are data: URLs of valid base64", "[serve]") {
     return read_content(llava::text_of(R"([{"type": "image_url", "image_url": {"url": ")", u, "\"}}]"));
   };
   CHECK(url("DATA:image/jpeg;base64,AAEC").is_accepted);
-  for (const char* bad :
-       {"http://a/b.png", "https://a/b.png", "file:///a.png", "/a.png", "", "data:", "data:image/png;base64",
-        "data:image/png,AAEC", "data:text/plain;base64,AAEC", "data:image/png;base64,", "data:image/png;base64,AAE",
-        "data:image/png;base64,AA=C", "data:image/png;base64,A===", "data:image/png;base64,AA EC",
-        "data:image/png;base64,AAF="}) {
+  for (const char* bad : {"http://a/b.png", "https://a/b.png", "file:///a.png", "/a.png", "",
+                          "data:", "data:image/png;base64", "data:image/png,AAEC", "data:text/plain;base64,AAEC",
+                          "data:image/png;base64,", "data:image/png;base64,AAE", "data:image/png;base64,AA=C",
+                          "data:image/png;base64,A===", "data:image/png;base64,AA EC", "data:image/png;base64,AAF="}) {
     INFO(bad);
     CHECK(url(bad).param == "messages[0].content[0].image_url.url");
   }
@@ -181,9 +193,9 @@ TEST_CASE("openai_request: images are data: URLs of valid base64", "[serve]") {
 }
 
 TEST_CASE("openai_request: a body is one JSON object of limited depth, without repeated keys", "[serve]") {
-  for (const std::string& body : {std::string(), std::string("[]"), std::string("1"), std::string(3000, '['),
-                                  std::string(1'000'000, '['), std::string(R"({"n": 1, "n": 1})"),
-                                  asked(R"("temperature": 1e400)"), asked("\"\xff\": 1")}) {
+  for (const std::string& body :
+       {std::string(), std::string("[]"), std::string("1"), std::string(3000, '['), std::string(1'000'000, '['),
+        std::string(R"({"n": 1, "n": 1})"), asked(R"("temperature": 1e400)"), asked("\"\xff\": 1")}) {
     const outcome o = read(body);
     CHECK_FALSE(o.is_accepted);
     CHECK_FALSE(o.message.empty());

@@ -166,7 +166,8 @@ TEST_CASE("openai_service: the answer of a client that is gone is dropped", "[se
   const served s;
   for (const bool stream : {false, true}) {
     const auto to = s.begin(chat_path, question(llava::text_of(R"("max_tokens": 1900, "ignore_eos": true, "n": 4,
-        "stream": )", stream ? "true" : "false")));
+        "stream": )",
+                                                               stream ? "true" : "false")));
     to->leave();
     CHECK(is_idle());
     CHECK_FALSE(to->is_over());
@@ -185,7 +186,8 @@ TEST_CASE("openai_service: what does not fit is refused up front", "[serve]") {
   const served s(8 - (std::min)(most, std::uint64_t{8}));
   const std::string eight = question(R"("max_tokens": 1900, "ignore_eos": true, "n": 8)");
   std::vector<std::shared_ptr<recorded>> running;
-  for (std::uint64_t n = 8; n <= (std::max)(most, std::uint64_t{8}); n += 8) running.push_back(s.begin(chat_path, eight));
+  for (std::uint64_t n = 8; n <= (std::max)(most, std::uint64_t{8}); n += 8)
+    running.push_back(s.begin(chat_path, eight));
   const auto refused = s.ask(chat_path, eight);
   CHECK(refused->status == 503);
   CHECK(refused->body.find("too many requests") != std::string::npos);

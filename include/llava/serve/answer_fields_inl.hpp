@@ -113,7 +113,8 @@ LLAVA_INLINE result<answer_fields> try_read_answer_fields(request_fields& fields
   LLAVA_CHECK(detail::try_read_stop(fields, read.settings));
   LLAVA_CHECK(detail::try_read_bias(fields, read.settings));
   LLAVA_CHECK(try_read_response_format(fields));
-  fields.ignore({"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"});
+  fields.ignore(
+      {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"});
   LLAVA_CHECK(fields.neutral("store", "false", is_flag(false)));
   LLAVA_CHECK(fields.neutral("best_of", "1", is_number(1)));
   LLAVA_CHECK(fields.neutral("skip_special_tokens", "true", is_flag(true)));

@@ -94,8 +94,7 @@ LLAVA_INLINE bool answer_job::take(choice& c, const answer_news& news) {
   usage_.completion_tokens += static_cast<int>(news.tokens.size());
   const std::string text = parts_.head.is_chat ? c.stripped.push(news.text) : continued(c, news);
   if (settings.logprobs && parts_.head.is_chat) append_chat_logprobs(words, news, c.chat_logprobs);
-  if (settings.logprobs && !parts_.head.is_chat)
-    c.logprobs.append(words, news, settings.top_logprobs > 0, c.offset);
+  if (settings.logprobs && !parts_.head.is_chat) c.logprobs.append(words, news, settings.top_logprobs > 0, c.offset);
   for (const std::int32_t token : news.tokens) c.offset += words.token_bytes(token).size();
   std::string_view finish;
   if (news.ended) {

@@ -19,8 +19,9 @@ namespace detail {
 inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fields, const std::string& url) {
   const std::size_t comma = url.find(',');
   if (!equal_ignoring_case(std::string_view(url).substr(0, 5), "data:"))
-    return fields.refuse("url", "must be a data: URL with the image's bytes; this server fetches no http, https or file "
-                                "URLs");
+    return fields.refuse("url",
+                         "must be a data: URL with the image's bytes; this server fetches no http, https or file "
+                         "URLs");
   const std::string head = lower(std::string_view(url).substr(0, comma == url.npos ? 0 : comma));
   if (!head.starts_with("data:image/") || !head.ends_with(";base64"))
     return fields.must_be("url", "data:image/...;base64,... with a JPEG or PNG file");
@@ -42,7 +43,8 @@ struct content_parts {
 };
 
 inline result<void> try_read_part(const json_value& part, const std::string& path, bool takes_images,
-                                  std::string_view marker, content_parts& parts, chat_messages& read, std::string& param) {
+                                  std::string_view marker, content_parts& parts, chat_messages& read,
+                                  std::string& param) {
   request_fields fields(part, path + '.', param);
   if (!part.is_object()) {
     param = path;
@@ -85,8 +87,8 @@ inline result<message> try_read_content(request_fields& fields, role from, bool 
   const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
   content_parts parts;
   for (std::size_t i = 0; i < v->items().size(); ++i)
-    LLAVA_CHECK(try_read_part(v->items()[i], text_of(fields.path_of("content"), "[", i, "]"), from == role::user, marker,
-                              parts, read, fields.param()));
+    LLAVA_CHECK(try_read_part(v->items()[i], text_of(fields.path_of("content"), "[", i, "]"), from == role::user,
+                              marker, parts, read, fields.param()));
   if (parts.joined.empty() && parts.images == 0) return fields.refuse("content", "is empty");
   if (parts.is_mixed && count_image_markers(parts.joined) == 0)
     return message{from, std::move(parts.placed), static_cast<int>(parts.images)};

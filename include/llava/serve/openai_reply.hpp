@@ -31,9 +31,9 @@ struct reply_usage {
 struct reply_choice {
   int index = 0;
   std::string text;
-  std::string logprobs;           ///< JSON, or empty
-  std::string_view finish = {};   ///< empty: it goes on
-  bool is_first = false;          ///< of a stream: the chunk tells the role
+  std::string logprobs;          ///< JSON, or empty
+  std::string_view finish = {};  ///< empty: it goes on
+  bool is_first = false;         ///< of a stream: the chunk tells the role
 };
 
 /// "stop" or "length".

@@ -94,7 +94,8 @@ inline void append_choice(const reply_head& head, const reply_choice& c, bool is
 }  // namespace detail
 
 LLAVA_INLINE std::string_view finish_name(finish_reason why) {
-  const bool is_whole = why == finish_reason::eos || why == finish_reason::stop_text || why == finish_reason::stop_token;
+  const bool is_whole =
+      why == finish_reason::eos || why == finish_reason::stop_text || why == finish_reason::stop_token;
   return is_whole ? "stop" : "length";
 }
 

@@ -34,10 +34,10 @@ namespace serve {
 
 /// How a service runs.
 struct openai_settings {
-  image_decoder decode_image = {};                          ///< empty: requests with images are refused
-  std::uint64_t max_queue = 64;                             ///< answers that wait, for each model; more: 503
-  std::uint64_t image_bytes = std::uint64_t{1} << 30;       ///< pixels of all requests at one time; more: 503
-  std::size_t reply_threads = 2;                            ///< write replies
+  image_decoder decode_image = {};                     ///< empty: requests with images are refused
+  std::uint64_t max_queue = 64;                        ///< answers that wait, for each model; more: 503
+  std::uint64_t image_bytes = std::uint64_t{1} << 30;  ///< pixels of all requests at one time; more: 503
+  std::size_t reply_threads = 2;                       ///< write replies
 };
 
 /// The models and their routes. It must outlive the server that has its routes.

@@ -27,8 +27,8 @@ inline void reply_failed(const http_response& to, const error& e, std::string_vi
   to.reply_error(r.status, r.message, r.type, param, r.code);
 }
 inline std::int64_t unix_seconds() {
-  using namespace std::chrono;
-  return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
 }  // namespace detail
@@ -60,7 +60,8 @@ LLAVA_INLINE result<std::unique_ptr<openai_service>> openai_service::try_make(op
 LLAVA_INLINE result<void> openai_service::try_add(std::string name, std::shared_ptr<const opened_model> model) {
   return detail::without_exceptions("start a model's thread", [&]() -> result<void> {
     if (find(name))
-      return fail(errc::invalid_argument, text_of("llava: two models are called '", name, "'; each needs its own name"));
+      return fail(errc::invalid_argument,
+                  text_of("llava: two models are called '", name, "'; each needs its own name"));
     const std::uint64_t most = settings_.max_queue + static_cast<std::uint64_t>(model->limits.sequences);
     auto served = std::make_shared<served_model>(std::move(name), std::move(model), most);
     const std::lock_guard lock(mutex_);
@@ -83,9 +84,12 @@ LLAVA_INLINE std::shared_ptr<served_model> openai_service::find(const std::optio
 LLAVA_INLINE http_routes openai_service::routes() {
   http_routes all;
   const route_options waits{.may_wait = true};
-  all.add("POST", "/v1/chat/completions", [this](http_request q, http_response r) { answer(true, q, r); }, waits);
-  all.add("POST", "/v1/completions", [this](http_request q, http_response r) { answer(false, q, r); }, waits);
-  all.add("POST", "/v1/chat/count_tokens", [this](http_request q, http_response r) { count_tokens(q, r); }, waits);
+  all.add(
+      "POST", "/v1/chat/completions", [this](http_request q, http_response r) { answer(true, q, r); }, waits);
+  all.add(
+      "POST", "/v1/completions", [this](http_request q, http_response r) { answer(false, q, r); }, waits);
+  all.add(
+      "POST", "/v1/chat/count_tokens", [this](http_request q, http_response r) { count_tokens(q, r); }, waits);
   all.add("GET", "/v1/models", [this](http_request, http_response r) {
     std::string list;
     for (const auto& m : models()) list += (list.empty() ? "" : ", ") + model_json(*m, started_);

@@ -80,7 +80,9 @@ class request_fields {
     return {};
   }
   /// Accepts fields that never change an answer.
-  void ignore(std::initializer_list<std::string_view> names) { known_.insert(known_.end(), names.begin(), names.end()); }
+  void ignore(std::initializer_list<std::string_view> names) {
+    known_.insert(known_.end(), names.begin(), names.end());
+  }
 
   /// Errors: a name that has not been read.
   result<void> try_finish() const {

@@ -20,8 +20,9 @@ inline std::string model_json(const served_model& m, std::int64_t created) {
   std::string out = "{\"id\": ";
   llava::detail::append_json_string(m.id, out);
   const bool sees = m.model->opened.description.has_vision;
-  return out += text_of(", \"object\": \"model\", \"created\": ", created, ", \"owned_by\": \"llava\", \"context\": ",
-                        m.model->context, ", \"modalities\": [\"text\"", sees ? ", \"image\"" : "", "]}");
+  return out += text_of(", \"object\": \"model\", \"created\": ", created,
+                        ", \"owned_by\": \"llava\", \"context\": ", m.model->context, ", \"modalities\": [\"text\"",
+                        sees ? ", \"image\"" : "", "]}");
 }
 
 /// The text of /metrics.
