@@ -76,6 +76,10 @@ llava::result<void> try_load(const serve_options& o, std::size_t i, serve::opena
 
 llava::result<void> try_serve(const serve_options& o) {
   const stop_signals signals;
+  const std::string& host = o.http.address;
+  if (o.http.api_keys.empty() && !host.starts_with("127.") && host != "::1" && host != "localhost")
+    std::fprintf(stderr, "llava: %s may be reached by others, and no --api-key is set: anybody may ask\n",
+                 host.c_str());
   LLAVA_TRY(service, serve::openai_service::try_make(o.service));
   LLAVA_TRY(server, serve::http_server::try_start(o.http, service->routes()));
   std::printf("llava: listening on http://%s:%d\n", o.http.address.c_str(), static_cast<int>(server.port()));

@@ -209,6 +209,9 @@ TEST_CASE("openai_service: errors speak of the request", "[serve]") {
   const auto token = s.ask(chat_path, question(R"("stop_token_ids": [100000])"));
   CHECK(token->status == 400);
   CHECK(token->body.find("stop_token_ids has token 100000") != std::string::npos);
+  const auto longest = s.ask("/v1/completions", R"({"prompt": ")" + std::string(5 << 20, 'a') + "\"}");
+  CHECK(longest->status == 400);
+  CHECK(longest->body.find("context_length_exceeded") != std::string::npos);
   CHECK(s.ask(chat_path, R"({"model": "other"})")->status == 503);  // it may still be loading
   CHECK(s.ask("/health", {}, "GET")->status == 503);
   s.service->set_loaded();

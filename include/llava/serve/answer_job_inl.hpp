@@ -23,6 +23,12 @@ LLAVA_INLINE std::string stripped_pieces::push(std::string_view piece) {
 
 LLAVA_INLINE result<void> answer_job::try_start(task_pool& pool, answer_job_parts parts, prepared_prompt prompt) {
   const auto job = std::make_shared<answer_job>(std::move(parts));
+  struct drops_unless_released {  // an error or an exception leaves no answer behind
+    answer_job* job;
+    ~drops_unless_released() {
+      if (job) job->drop();
+    }
+  } guard{job.get()};
   answer_fields& fields = job->parts_.fields;
   if (!fields.has_seed) fields.settings.seed = std::random_device()() | std::uint64_t{std::random_device()()} << 32;
   const http_response response = job->parts_.response;
@@ -38,10 +44,7 @@ LLAVA_INLINE result<void> answer_job::try_start(task_pool& pool, answer_job_part
     asked.hooks.stop = response.gone();
     asked.on_news = [&pool, task = std::shared_ptr<pool_task>(job)] { pool.notify(task); };
     auto stream = engine::try_submit(job->parts_.model->model, std::move(asked));
-    if (!stream) {
-      job->drop();
-      return std::move(stream).error();
-    }
+    if (!stream) return std::move(stream).error();
     job->choices_[i].stream.emplace(*std::move(stream));
     job->choices_[i].made.index = static_cast<int>(i);
     job->choices_[i].last = job->parts_.received;
@@ -55,6 +58,7 @@ LLAVA_INLINE result<void> answer_job::try_start(task_pool& pool, answer_job_part
         response.write_event(chunk_json(job->parts_.head, begun));
       }
   }
+  guard.job = nullptr;
   pool.release(job);
   response.on_gone([&pool, weak = std::weak_ptr<pool_task>(job)] {
     if (const auto task = weak.lock()) pool.notify(task);
@@ -169,7 +173,9 @@ LLAVA_INLINE void answer_job::fail_with(const error& e) {
     parts_.response.write_event(error_json(r.message, r.type, {}, r.code));
     parts_.response.end();
   } else {
-    parts_.response.reply_error(r.status, r.message, r.type, {}, r.code);
+    std::vector<http_header> more;
+    if (r.status == 503) more.push_back({"Retry-After", "1"});
+    parts_.response.reply_error(r.status, r.message, r.type, {}, r.code, std::move(more));
   }
   drop();
 }

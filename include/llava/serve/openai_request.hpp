@@ -2,6 +2,7 @@
 /// openai_request: a request of OpenAI's API, read and checked. Every field is honoured, or accepted because its value
 /// does not change the answer, or refused by name; docs/serving.md has the table.
 #pragma once
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,8 @@
 
 LLAVA_BEGIN
 namespace serve {
+
+inline constexpr std::size_t longest_prompt = 4 << 20;  ///< bytes of text: its tokens are counted in seconds
 
 /// A request for one completion or several.
 struct openai_request {

@@ -181,6 +181,9 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::p
     if (!written) return refuse(written.error());
     prompt = *std::move(written);
   }
+  if (prompt.size() > longest_prompt)
+    return refuse(fail(errc::context_full,
+                       text_of("the prompt has ", prompt.size(), " bytes of text, expected at most ", longest_prompt)));
   const bool by_chat_template = is_chat && !model.opened.description.conversation.own.text.empty();
   auto prepared = try_prepare(model, prompt, *std::move(images), by_chat_template);
   if (!prepared) return refuse(prepared.error());
