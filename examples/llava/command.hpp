@@ -90,6 +90,7 @@ void add_quantize(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_convert(CLI::App& app);      // and the other tools that write models
 void add_divergence(CLI::App& eval);  // a subcommand of `eval`
+void add_serve(CLI::App& app);        // and the other programs that listen: they are llava-serve's
 /// @}
 
 /// Prints the sentence to standard error and ends the command with code 1.

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   add_quantize(app);
   add_verify(app);
   add_convert(app);
+  add_serve(app);
   try {
     app.parse(argc, argv);
     return code_after_output(0);

@@ -85,8 +85,9 @@ LLAVA_INLINE result<bool> engine::try_step() {
 }
 
 LLAVA_INLINE void engine::drive(const stop_signal& stop) {
-  while (!stop.stop_requested()) {
-    const unsigned turn = turn_.load();
+  for (;;) {
+    const unsigned turn = turn_.load();  // before the question, so that a wake() after it is not missed
+    if (stop.stop_requested()) return;
     bool idle;
     {
       const std::lock_guard<std::mutex> lock(mutex_);

@@ -26,7 +26,7 @@ LLAVA_INLINE void scheduler::remove(const answer_row& r, row_list& over) {
   for (row_list* list : {&submitted_, &rows_})
     for (auto i = list->begin(); i != list->end(); ++i)
       if (i->get() == &r) {
-        if (!r.ended) --alive_;
+        if (!r.ended && --alive_ == 0) counts_.running = counts_.waiting = 0;
         return over.splice(over.end(), *list, i);
       }
 }
@@ -38,6 +38,7 @@ LLAVA_INLINE void scheduler::finish(row_list& over) {
     if ((*i)->is_over()) over.splice(over.end(), rows_, i);
     i = next;
   }
+  if (alive_ == 0) counts_.running = counts_.waiting = 0;
 }
 
 LLAVA_INLINE void scheduler::step(function_ref<void()> announce) {

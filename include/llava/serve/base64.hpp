@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Base64 (RFC 4648, section 4): strict. The text has whole groups of four characters, with `=` at the end only.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <llava/base/macros.hpp>
+
+LLAVA_BEGIN
+namespace serve {
+
+/// Returns the bytes, or nullopt if the text is not base64. Bits behind the last byte must be 0.
+inline std::optional<std::vector<std::byte>> base64_decoded(std::string_view text) {
+  const auto value_of = [](char c) -> int {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+  };
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::size_t digits = text.size();
+  for (int i = 0; i < 2 && digits > 0 && text[digits - 1] == '='; ++i) --digits;
+  std::vector<std::byte> out;
+  out.reserve(text.size() / 4 * 3);
+  std::uint32_t bits = 0;
+  int held = 0;
+  for (const char c : text.substr(0, digits)) {
+    const int value = value_of(c);
+    if (value < 0) return std::nullopt;
+    bits = (bits << 6 | static_cast<std::uint32_t>(value)) & 0xfff;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    out.push_back(static_cast<std::byte>(bits >> held & 0xff));
+  }
+  if ((bits & ((1u << held) - 1)) != 0) return std::nullopt;
+  return out;
+}
+
+}  // namespace serve
+LLAVA_END

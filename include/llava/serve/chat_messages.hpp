@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/// try_read_messages: the turns and images of a chat request.
+#pragma once
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <llava/base/error.hpp>
+#include <llava/base/hook.hpp>
+#include <llava/image/image.hpp>
+#include <llava/serve/request_fields.hpp>
+#include <llava/text/conversation_styles.hpp>
+
+LLAVA_BEGIN
+namespace serve {
+
+/// Decodes the bytes of an image file, as llava::try_decode_image (llava/image/file.hpp) does. An empty one: the server
+/// takes no images.
+using image_decoder = hook<result<image>(std::span<const std::byte>)>;
+
+/// A conversation up to the question that is to be answered.
+struct chat_messages {
+  std::vector<message> turns;  ///< an optional system turn; then user and assistant in turn, the last a user's
+  std::vector<std::vector<std::byte>> files;  ///< encoded images, in the order of the turns
+};
+
+inline constexpr std::size_t most_images = 64;   ///< of a request
+inline constexpr std::size_t most_turns = 4096;  ///< of a request
+
+/// Reads `messages`. `start_end`: as for try_place_images (pipeline/prompt.hpp). Where the parts of a content have
+/// images between two texts, each image stands where the client has put it, on a line; otherwise images come first, as
+/// LLaVA was trained. Nothing is decoded. Errors name the field.
+result<chat_messages> try_read_messages(request_fields& fields, bool start_end);
+
+}  // namespace serve
+LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/serve/chat_messages_inl.hpp>
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Definitions of chat_messages.hpp.
+#pragma once
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <llava/image/image.hpp>
+#include <llava/pipeline/prompt.hpp>
+#include <llava/serve/base64.hpp>
+#include <llava/serve/chat_messages.hpp>
+#include <llava/serve/http_text.hpp>
+
+LLAVA_BEGIN
+namespace serve {
+namespace detail {
+
+/// The bytes of `data:image/…;base64,…`. Errors: another URL, bytes that are not base64, too many of them.
+inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fields, const std::string& url) {
+  const std::size_t comma = url.find(',');
+  if (!equal_ignoring_case(std::string_view(url).substr(0, 5), "data:"))
+    return fields.refuse("url",
+                         "must be a data: URL with the image's bytes; this server fetches no http, https or file "
+                         "URLs");
+  const std::string head = lower(std::string_view(url).substr(0, comma == url.npos ? 0 : comma));
+  if (!head.starts_with("data:image/") || !head.ends_with(";base64"))
+    return fields.must_be("url", "data:image/...;base64,... with a JPEG or PNG file");
+  const std::string_view text = std::string_view(url).substr(comma + 1);
+  if (text.size() / 4 * 3 > image_limits::file_bytes + 3)
+    return fields.refuse("url", text_of("has an image of more than ", image_limits::file_bytes, " bytes, the limit"));
+  auto bytes = base64_decoded(text);
+  if (!bytes || bytes->empty()) return fields.refuse("url", "has bytes that are not valid base64");
+  return *std::move(bytes);
+}
+
+/// What a list of parts says.
+struct content_parts {
+  std::string joined;  ///< the texts, a line each
+  std::string placed;  ///< the same with <image> where images are
+  std::size_t images = 0;
+  bool is_behind = false;  ///< an image behind a text
+  bool is_mixed = false;   ///< an image between two texts
+};
+
+inline result<void> try_read_part(const json_value& part, const std::string& path, bool takes_images,
+                                  std::string_view marker, content_parts& parts, chat_messages& read,
+                                  std::string& param) {
+  request_fields fields(part, path + '.', param);
+  if (!part.is_object()) {
+    param = path;
+    return fail(errc::invalid_argument, text_of(path, " must be an object with a type"));
+  }
+  LLAVA_TRY(type, fields.text("type"));
+  if (type == "text") {
+    LLAVA_TRY(text, fields.text("text"));
+    if (!text) return fields.must_be("text", "a string");
+    parts.is_mixed = parts.is_mixed || parts.is_behind;
+    parts.joined.append(parts.joined.empty() ? "" : "\n").append(*text);
+    parts.placed.append(parts.placed.empty() ? "" : "\n").append(*text);
+  } else if (type == "image_url") {
+    if (!takes_images) return fields.refuse("type", "may be image_url only in messages of the user");
+    const json_value* v = fields.take("image_url");
+    if (!v || !v->is_object()) return fields.must_be("image_url", "an object with a url");
+    request_fields of_url(*v, path + ".image_url.", param);
+    LLAVA_TRY(url, of_url.text("url"));
+    if (!url) return of_url.must_be("url", "a data: URL");
+    LLAVA_CHECK(of_url.neutral("detail", "\"auto\"", is_text("auto")));
+    LLAVA_CHECK(of_url.try_finish());
+    if (read.files.size() == most_images)
+      return of_url.refuse("url", text_of("is one image too many: a request may have ", most_images));
+    LLAVA_TRY(bytes, try_read_data_url(of_url, *url));
+    read.files.push_back(std::move(bytes));
+    ++parts.images;
+    parts.is_behind = parts.is_behind || !parts.joined.empty();
+    parts.placed.append(parts.placed.empty() ? "" : "\n").append(marker);
+  } else {
+    return fields.must_be("type", "\"text\" or \"image_url\"");
+  }
+  return fields.try_finish();
+}
+
+/// The text of a content, with one <image> for each of its images.
+inline result<message> try_read_content(request_fields& fields, role from, bool start_end, chat_messages& read) {
+  const json_value* v = fields.take("content");
+  if (v && v->text() && !v->text()->empty()) return message{from, *v->text(), 0};
+  if (!v || !v->is_array()) return fields.must_be("content", "a text that is not empty, or a list of parts");
+  const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
+  content_parts parts;
+  for (std::size_t i = 0; i < v->items().size(); ++i)
+    LLAVA_CHECK(try_read_part(v->items()[i], text_of(fields.path_of("content"), "[", i, "]"), from == role::user,
+                              marker, parts, read, fields.param()));
+  if (parts.joined.empty() && parts.images == 0) return fields.refuse("content", "is empty");
+  if (parts.is_mixed && count_image_markers(parts.joined) == 0)
+    return message{from, std::move(parts.placed), static_cast<int>(parts.images)};
+  auto placed = try_place_images(parts.joined, parts.images, start_end);
+  if (!placed) return fields.refuse("content", "has a different number of <image> in its text than images");
+  return message{from, *std::move(placed), static_cast<int>(parts.images)};
+}
+
+}  // namespace detail
+
+LLAVA_INLINE result<chat_messages> try_read_messages(request_fields& fields, bool start_end) {
+  const json_value* v = fields.take("messages");
+  if (!v || !v->is_array() || v->items().empty() || v->items().size() > most_turns)
+    return fields.must_be("messages", text_of("a list of 1 to ", most_turns, " messages"));
+  chat_messages read;
+  for (std::size_t i = 0; i < v->items().size(); ++i) {
+    const json_value& item = v->items()[i];
+    const std::string path = text_of("messages[", i, "]");
+    request_fields one(item, path + ".", fields.param());
+    if (!item.is_object()) return fields.must_be(path, "an object with role and content");
+    LLAVA_TRY(name, one.text("role"));
+    const bool is_system = name == "system" || name == "developer";
+    if (!is_system && name != "user" && name != "assistant")
+      return one.must_be("role", "system, developer, user or assistant");
+    if (is_system && i > 0) return one.refuse("role", "may be system or developer only in the first message");
+    const role from = is_system ? role::system : name == "user" ? role::user : role::assistant;
+    const bool is_users_turn = read.turns.empty() || read.turns.back().from != role::user;
+    if (!is_system && (from == role::user) != is_users_turn)
+      return one.refuse("role", text_of("must be ", is_users_turn ? "user" : "assistant", ": they take turns"));
+    LLAVA_TRY(turn, detail::try_read_content(one, from, start_end, read));
+    read.turns.push_back(std::move(turn));
+    for (const std::string_view absent : {"tool_calls", "annotations"})
+      LLAVA_CHECK(one.neutral(absent, "[]", is_empty_list));
+    for (const std::string_view absent : {"name", "refusal", "function_call", "audio", "tool_call_id"})
+      LLAVA_CHECK(one.neutral(absent, "null", [](const json_value&) { return false; }));
+    LLAVA_CHECK(one.try_finish());
+  }
+  if (read.turns.back().from != role::user)
+    return fields.refuse("messages", "must end with a message of the user, which is answered");
+  return read;
+}
+
+}  // namespace serve
+LLAVA_END

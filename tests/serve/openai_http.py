@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests `llava-serve serve` with the bundled model, as its clients see it.
+
+    openai_http.py LLAVA_SERVE MODEL
+"""
+import base64
+import concurrent.futures
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+PROGRAM, MODEL = sys.argv[1:3]
+
+
+class Server:
+    def __init__(self, *options):
+        environment = {k: v for k, v in os.environ.items() if k != "LLAVA_API_KEY"}
+        self.process = subprocess.Popen(
+            [PROGRAM, "serve", "--model-path", MODEL, "--port", "0", "--threads", "2", *options],
+            stdout=subprocess.PIPE, text=True, env=environment)
+        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+        self.printed = ""
+        while "ready" not in self.printed:
+            line = self.process.stdout.readline()
+            assert line, "the server ended"
+            self.printed += line
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def begin(self, method, path, body=None, **headers):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        c.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body), headers)
+        return c
+
+    def call(self, method, path, body=None, **headers):
+        c = self.begin(method, path, body, **headers)
+        r = c.getresponse()
+        text = r.read().decode()
+        c.close()
+        return r.status, text, r.headers
+
+    def post(self, path, body):
+        status, text, _ = self.call("POST", path, body)
+        return status, json.loads(text)
+
+    def chat(self, **fields):
+        status, reply = self.post("/v1/chat/completions", request(**fields))
+        assert status == 200, reply
+        return reply
+
+    def chunks(self, path="/v1/chat/completions", **fields):
+        body = request(**fields) if "prompt" not in fields else {"model": "tiny", **fields}
+        status, text, headers = self.call("POST", path, {**body, "stream": True})
+        assert status == 200, text
+        assert headers["content-type"] == "text/event-stream"
+        events = text.split("\n\n")
+        assert events[-2:] == ["data: [DONE]", ""], events[-2:]
+        return [json.loads(e.removeprefix("data: ")) for e in events[:-2]]
+
+    def metric(self, name):
+        text = self.call("GET", "/metrics")[1]
+        return float(re.search(rf'^{name}{{model="tiny"}} (.*)$', text, re.M)[1])
+
+    def busy(self):
+        return self.metric("llava_answers_running") + self.metric("llava_answers_waiting")
+
+    def wait_until_idle(self, seconds):
+        start = time.monotonic()
+        while self.busy() or self.metric("llava_kv_blocks_used"):
+            assert time.monotonic() - start < seconds, "answers still run"
+            time.sleep(0.005)
+        return time.monotonic() - start
+
+
+def picture(name="three-shapes"):
+    with open(os.path.join(MODEL, "images", name + ".png"), "rb") as file:
+        return "data:image/png;base64," + base64.b64encode(file.read()).decode()
+
+
+def image_part(url=None):
+    return {"type": "image_url", "image_url": {"url": url or picture()}}
+
+
+def request(text="How many shapes are there?", image=True, **fields):
+    content = [{"type": "text", "text": text}] + ([image_part()] if image else [])
+    return {"model": "tiny", "messages": [{"role": "user", "content": content}], **fields}
+
+
+LONG = {"ignore_eos": True, "max_tokens": 1900, "n": 8}
+
+
+def test_answers(server):
+    reply = server.chat()
+    choice = reply["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": "three", "refusal": None}, choice
+    assert choice["finish_reason"] == "stop" and choice["logprobs"] is None
+    assert reply["object"] == "chat.completion" and reply["model"] == "tiny" and reply["id"].startswith("chatcmpl-")
+    usage = reply["usage"]
+    assert usage["prompt_tokens"] == 93 and usage["completion_tokens"] == 2 and usage["total_tokens"] == 95, usage
+    again = server.chat()
+    assert again["usage"]["prompt_tokens_details"]["cached_tokens"] >= 80, again["usage"]
+    assert again["id"] != reply["id"]
+    # A conversation, with the image in its first turn.
+    follow = request()["messages"] + [{"role": "assistant", "content": "three"},
+                                      {"role": "user", "content": "Is there a star?"}]
+    system = [{"role": "system", "content": "Answer briefly."}]
+    assert server.chat(messages=follow)["choices"][0]["message"]["content"] in ("yes", "no")
+    counted = server.post("/v1/chat/count_tokens", request(messages=system + follow))
+    told = server.chat(messages=system + follow)["usage"]["prompt_tokens"]
+    assert counted == (200, {"object": "token_count", "model": "tiny", "input_tokens": told, "image_tokens": 49,
+                             "context": 2048}), counted
+    assert server.chat(max_tokens=3, ignore_eos=True)["choices"][0]["finish_reason"] == "length"
+    stopped = server.chat(stop=["re"])["choices"][0]
+    assert (stopped["message"]["content"], stopped["finish_reason"]) in (("th", "stop"), ("three", "stop")), stopped
+
+
+def text_of(chunks, index=0):
+    return "".join(c["choices"][0]["delta"].get("content", "")
+                   for c in chunks if c["choices"] and c["choices"][0]["index"] == index)
+
+
+def test_streams(server):
+    for fields in ({}, {"max_tokens": 60, "ignore_eos": True}, {"image": False, "text": "Hello", "max_tokens": 30}):
+        whole = server.chat(**fields)
+        chunks = server.chunks(**fields, stream_options={"include_usage": True})
+        assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+        assert text_of(chunks) == whole["choices"][0]["message"]["content"], (chunks, whole)
+        assert chunks[-2]["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
+        assert chunks[-1]["choices"] == [] and all(c["usage"] is None for c in chunks[:-1])
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            assert chunks[-1]["usage"][name] == whole["usage"][name]
+        assert {c["object"] for c in chunks} == {"chat.completion.chunk"} and len({c["id"] for c in chunks}) == 1
+    assert "usage" not in server.chunks()[0]
+
+
+def test_logprobs(server):
+    fields = {"logprobs": True, "top_logprobs": 3, "max_tokens": 20, "ignore_eos": True}
+    whole = server.chat(**fields)["choices"][0]["logprobs"]["content"]
+    assert len(whole) == 20
+    for token in whole:
+        assert len(token["top_logprobs"]) == 3 and token["logprob"] <= 0
+        assert token["top_logprobs"][0]["logprob"] == token["logprob"]  # greedy
+        assert token["bytes"] is None or bytes(token["bytes"]).decode(errors="replace") == token["token"]
+    streamed = [t for c in server.chunks(**fields) if c["choices"][0]["logprobs"]
+                for t in c["choices"][0]["logprobs"]["content"]]
+    assert streamed == whole
+    no_top = server.chat(logprobs=True)["choices"][0]["logprobs"]["content"]
+    assert all(t["top_logprobs"] == [] for t in no_top)
+    # A bias forbids the likeliest token.
+    biased = server.chat(logit_bias={str(i): -100 for i in range(3, 700)}, max_tokens=2)
+    assert biased["choices"][0]["message"]["content"] != "three"
+
+
+def test_many_answers(server):
+    fields = {"n": 4, "temperature": 5.0, "top_k": 0, "max_tokens": 24, "ignore_eos": True, "seed": 7}
+    first = [c["message"]["content"] for c in server.chat(**fields)["choices"]]
+    assert len(set(first)) > 1, first
+    assert [c["message"]["content"] for c in server.chat(**fields)["choices"]] == first  # the seed decides
+    chunks = server.chunks(**fields)
+    assert [text_of(chunks, i) for i in range(4)] == first
+    assert server.chat(**fields)["usage"]["completion_tokens"] == 4 * 24
+    del fields["seed"]
+    assert server.chat(**fields)["choices"] != server.chat(**fields)["choices"]
+
+
+def test_together(server):
+    questions = [(f"Is there a {colour} {shape}?", image) for colour in ("red", "blue", "green", "gray")
+                 for shape in ("circle", "star", "triangle") for image in (True, False)]
+    alone = [server.chat(text=q, image=i)["choices"] for q, i in questions]
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        together = list(pool.map(lambda q: server.chat(text=q[0], image=q[1])["choices"], questions * 2))
+    assert together == alone * 2
+
+
+def test_completions(server):
+    body = {"model": "tiny", "prompt": "USER: What is", "max_tokens": 5, "logprobs": 2}
+    status, reply = server.post("/v1/completions", body)
+    assert status == 200 and reply["object"] == "text_completion", reply
+    choice = reply["choices"][0]
+    assert choice["finish_reason"] == "length"
+    logprobs = choice["logprobs"]
+    assert "".join(logprobs["tokens"]) == choice["text"] and logprobs["text_offset"][0] == 0
+    for token, offset in zip(logprobs["tokens"], logprobs["text_offset"]):
+        assert choice["text"][offset:].startswith(token)
+    assert all(len(t) == 2 for t in logprobs["top_logprobs"])
+    chunks = server.chunks("/v1/completions", prompt="USER: What is", max_tokens=5)
+    assert "".join(c["choices"][0]["text"] for c in chunks) == choice["text"]
+
+
+REFUSED = [  # what is sent, the parameter that the error names
+    ({"foo": 1}, "foo"), ({"n": 9}, "n"), ({"n": 0}, "n"), ({"n": 1.5}, "n"), ({"max_tokens": -1}, "max_tokens"),
+    ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": 10**30}, "max_tokens"), ({"temperature": -1}, "temperature"),
+    ({"temperature": "1"}, "temperature"), ({"top_p": 2}, "top_p"), ({"top_k": -1}, "top_k"), ({"min_p": 2}, "min_p"),
+    ({"presence_penalty": 3}, "presence_penalty"), ({"frequency_penalty": -3}, "frequency_penalty"),
+    ({"repetition_penalty": 0}, "repetition_penalty"), ({"logit_bias": {"a": 1}}, "logit_bias"),
+    ({"logit_bias": {"5": 101}}, "logit_bias"), ({"stop": [""]}, "stop"), ({"stop": 1}, "stop"),
+    ({"stop": ["x"] * 257}, "stop"), ({"stop_token_ids": [-1]}, "stop_token_ids"),
+    ({"top_logprobs": 2}, "top_logprobs"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"), ({"stream": "yes"}, "stream"),
+    ({"stream_options": {"include_usage": True}}, "stream_options"),
+    ({"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
+    ({"response_format": {"type": "json_object"}}, "response_format"), ({"store": True}, "store"),
+    ({"tools": [{"type": "function"}]}, "tools"), ({"tool_choice": "required"}, "tool_choice"),
+    ({"max_tokens": 1, "max_completion_tokens": 2}, "max_tokens"), ({"messages": []}, "messages"),
+    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": "x", "name": "y"}]}, "messages[0].name"),
+    ({"messages": [{"role": "user", "content": "x"}] * 2}, "messages[1].role"),
+    ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}, "messages"),
+    ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages[0].content[0].type"),
+    ({"messages": [{"role": "user", "content": [image_part("http://localhost/a.png")]}]},
+     "messages[0].content[0].image_url.url"),
+    ({"messages": [{"role": "user", "content": [image_part("file:///etc/passwd")]}]},
+     "messages[0].content[0].image_url.url"),
+    ({"messages": [{"role": "user", "content": [image_part("data:image/png;base64,###")]}]},
+     "messages[0].content[0].image_url.url"),
+    ({"messages": [{"role": "user", "content": [image_part("data:image/png;base64,AAAA")]}]}, "messages"),
+    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "<image> <image>"}, image_part()]}]},
+     "messages[0].content"),
+    ({"messages": [{"role": "user", "content": "a " * 5000}]}, "messages"),
+]
+
+
+def test_refused(server):
+    for fields, param in REFUSED:
+        status, reply = server.post("/v1/chat/completions", request(**fields))
+        error = reply["error"]
+        assert status == 400 and error["param"] == param, (fields, status, reply)
+        assert error["type"] == "invalid_request_error" and error["message"] and MODEL not in error["message"]
+    path = "/v1/chat/completions"
+    for body in ("", "[]", "{", "[" * 3000, "[" * 1_000_000, '{"a": ' * 100 + "1" + "}" * 100, '{"n": 1, "n": 2}',
+                 '{"model": 1}', '{"n": 1e999}', '{"\xff": 1}'.encode("latin-1")):
+        assert server.call("POST", path, body)[0] == 400, body[:40]
+    assert server.post(path, request(model="other"))[0] == 404
+    assert server.call("GET", "/v1/models/other")[0] == 404
+    # Values that change nothing are accepted.
+    neutral = {"n": 1, "tools": [], "tool_choice": "none", "response_format": {"type": "text"}, "user": "me",
+               "metadata": {"a": "b"}, "store": False, "service_tier": "auto", "parallel_tool_calls": True,
+               "modalities": ["text"], "logit_bias": {}, "stop": None, "seed": None, "top_logprobs": 0}
+    assert server.chat(**neutral)["choices"][0]["message"]["content"] == "three"
+    assert server.post("/v1/completions", {"prompt": ["x"]})[1]["error"]["param"] == "prompt"
+    assert server.post("/v1/completions", {"prompt": "x", "echo": True})[1]["error"]["param"] == "echo"
+
+
+def test_disconnect(server):
+    for stream in (True, False):
+        dropped = server.metric("llava_requests_dropped_total")
+        c = server.begin("POST", "/v1/chat/completions", request(**LONG, stream=stream))
+        if stream:
+            c.getresponse().read(200)
+        else:
+            while server.metric("llava_answers_running") == 0:
+                time.sleep(0.002)
+        c.sock.close() if c.sock else None
+        c.close()
+        print(f"stream {stream}: idle {1000 * server.wait_until_idle(2):.0f} ms after the client has gone")
+        assert server.metric("llava_requests_dropped_total") == dropped + 1
+    assert server.chat()["choices"][0]["message"]["content"] == "three"
+
+
+def test_limits():
+    with Server("--max-queue", "7", "--max-sequences", "1", "--api-key", "secret") as server:
+        assert server.call("GET", "/health")[0] == 200
+        assert server.call("GET", "/v1/models")[0] == 401
+        key = {"Authorization": "Bearer secret"}
+        c = server.begin("POST", "/v1/chat/completions", request(**LONG), **key)
+        while 'llava_requests_total{model="tiny"} 1' not in server.call("GET", "/metrics", **key)[1]:
+            time.sleep(0.002)
+        status, text, headers = server.call("POST", "/v1/chat/completions", request(), **key)
+        assert status == 503 and headers["Retry-After"] == "1" and "too many requests" in text, (status, text)
+        # SIGTERM lets the running request end.
+        server.process.send_signal(signal.SIGTERM)
+        r = c.getresponse()
+        reply = json.loads(r.read())
+        assert r.status == 200 and len(reply["choices"]) == 8
+        assert {x["finish_reason"] for x in reply["choices"]} == {"length"}
+        assert server.process.wait(30) == 0
+        assert server.process.stdout.read() == "llava: stopped\n"
+
+
+def main():
+    with Server() as server:
+        for test in (test_answers, test_streams, test_logprobs, test_many_answers, test_together, test_completions,
+                     test_refused, test_disconnect):
+            test(server)
+            print(f"{test.__name__} passed")
+    test_limits()
+    print("test_limits passed")
+
+
+main()
