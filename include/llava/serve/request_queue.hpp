@@ -38,7 +38,7 @@ class request_queue : public std::enable_shared_from_this<request_queue> {
     }
     changed_.notify_one();
     r.on_gone([queue = weak_from_this(), number] {
-      if (const auto q = queue.lock()) q->forget(number);
+      if (const auto alive = queue.lock()) alive->forget(number);
     });
   }
   /// Waits for a request; empty: the queue is closed. The request counts until done().
