@@ -215,7 +215,9 @@ TEST_CASE("a client that leaves ends the worker's stream", "[serve]") {
   call.body = "{\"model\":\"m\"}";
   const auto left = serve::try_call(call, [](std::string_view) { return false; });
   CHECK_FALSE(left);
+  const auto now = std::chrono::steady_clock::now();
   CHECK(wait_until([&] { return gone == 1; }));
+  CHECK(std::chrono::steady_clock::now() - now < 1s);
 }
 
 TEST_CASE("test_message asks and prints as the original", "[serve]") {
