@@ -10,38 +10,13 @@
 #include <llava/pipeline/engine.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/prepare.hpp>
+#include <llava/serve/python_base64.hpp>
 #include <llava/serve/text_streamer.hpp>
 #include <llava/serve/worker_chat_model.hpp>
 
 LLAVA_BEGIN
 namespace serve {
 namespace detail {
-
-/// Decodes base64 as Python's b64decode does: characters outside the alphabet are skipped, and what follows a complete
-/// padding is left out.
-inline result<std::vector<std::byte>> try_python_base64(std::string_view text) {
-  std::vector<std::byte> out;
-  out.reserve(text.size() / 4 * 3);
-  std::uint32_t bits = 0;
-  int held = 0, pads = 0;
-  for (const char c : text) {
-    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    if (c == '=') {
-      ++pads;
-      if (held >= 2 && held + pads >= 4) return out;
-      continue;
-    }
-    const std::size_t value = letters.find(c);
-    if (value == letters.npos) continue;
-    pads = 0;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    // `held`: characters of a group of four; bytes are complete after the second, third and fourth
-    if (held > 0) out.push_back(static_cast<std::byte>(bits >> (6 - 2 * held) & 0xff));
-    held = (held + 1) % 4;
-  }
-  if (held != 0) return fail(errc::invalid_format, "llava: an image is not complete base64");
-  return out;
-}
 
 inline std::size_t count_of(std::string_view text, std::string_view what) {
   std::size_t n = 0;
@@ -71,7 +46,7 @@ LLAVA_INLINE result<void> worker_chat_model::try_answer(const worker_request& re
                                         " images; send one image for each"));
   std::vector<visual> images;
   for (const std::string& file : request.images) {
-    LLAVA_TRY(bytes, detail::try_python_base64(file));
+    LLAVA_TRY(bytes, try_python_base64(file));
     LLAVA_TRY(decoded, decode_(bytes));
     images.emplace_back(std::move(decoded));
   }
