@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Records the pieces that transformers' TextIteratorStreamer makes of the bundled model's tokens:
+"""Records the pieces that TextIteratorStreamer of transformers 4.37.2, LLaVA's, makes of the bundled model's tokens:
 
     text_streamer.py TINY OUT      TINY: examples/tiny; OUT: tests/data/serve/text_streamer.json
 """
