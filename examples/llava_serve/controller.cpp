@@ -3,6 +3,7 @@
 #include <llava/serve/controller.hpp>
 #include <llava/serve/protocol_client.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -41,20 +42,22 @@ void run_controller(serve::controller_settings s) {
 }  // namespace
 
 std::vector<std::string> with_whole_options(CLI::App& app, std::vector<std::string> arguments) {
-  const CLI::App* const command = arguments.empty() ? nullptr : app.get_subcommand_no_throw(arguments.front());
-  if (!command) return arguments;
+  const auto commands =
+      app.get_subcommands([&](const CLI::App* c) { return !arguments.empty() && c->get_name() == arguments.front(); });
+  if (commands.empty()) return arguments;
   for (std::string& a : arguments) {
     if (a == "--") break;
     if (!a.starts_with("--")) continue;
     const std::size_t end = std::min(a.find('='), a.size());
-    if (const std::string whole = whole_option(*command, a.substr(2, end - 2)); !whole.empty())
+    if (const std::string whole = whole_option(*commands.front(), a.substr(2, end - 2)); !whole.empty())
       a = "--" + whole + a.substr(end);
   }
   return arguments;
 }
 
 void add_controller(CLI::App& app) {
-  CLI::App& command = *app.add_subcommand("controller", "LLaVA's controller: knows the workers, and chooses one for a request");
+  CLI::App& command =
+      *app.add_subcommand("controller", "LLaVA's controller: knows the workers, and chooses one for a request");
   const auto s = std::make_shared<serve::controller_settings>();
   s->http.address = "localhost";
   s->http.port = 21001;
@@ -65,12 +68,12 @@ void add_controller(CLI::App& app) {
       .add_option_function<std::string>(
           "--dispatch-method",
           [s](const std::string& name) {
-            s->dispatch =
-                name == "lottery" ? serve::dispatch_method::lottery : serve::dispatch_method::shortest_queue;
+            s->dispatch = name == "lottery" ? serve::dispatch_method::lottery : serve::dispatch_method::shortest_queue;
           },
           "lottery or shortest_queue (default)")
       ->check(CLI::IsMember({"lottery", "shortest_queue"}));
-  command.add_option("--worker-token", s->worker_token, "Token that workers must present")->envname("LLAVA_WORKER_TOKEN");
+  command.add_option("--worker-token", s->worker_token, "Token that workers must present")
+      ->envname("LLAVA_WORKER_TOKEN");
   command.add_option("--allow-worker", s->allowed_workers,
                      "Address, range (10.1.0.0/16) or name of workers; default: the address that registers them");
   command.add_option("--api-key", s->http.api_keys, "Key that clients must present; may be repeated");
@@ -99,7 +102,8 @@ void add_test_message(CLI::App& app) {
   const auto s = std::make_shared<serve::test_message_settings>();
   command.add_option("--controller-address", s->controller_address, "http://HOST:PORT of the controller")
       ->capture_default_str();
-  command.add_option("--worker-address", s->worker_address, "http://HOST:PORT of a worker; default: the controller is asked");
+  command.add_option("--worker-address", s->worker_address,
+                     "http://HOST:PORT of a worker; default: the controller is asked");
   command.add_option("--model-name", s->model_name, "The model")->capture_default_str();
   command.add_option("--max-new-tokens", s->max_new_tokens, "Largest number of tokens")->capture_default_str();
   command.add_option("--message", s->message, "The message")->capture_default_str();

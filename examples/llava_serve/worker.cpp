@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// llava-serve worker: LLaVA's model worker, with its options.
-#include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/chat_model.hpp>
+#include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/image/file.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/serve/worker.hpp>
@@ -71,7 +71,8 @@ void add_worker(CLI::App& app) {
       ->capture_default_str();
   command.add_option("--controller-address", o->settings.controller_address, "http://HOST:PORT of the controller")
       ->capture_default_str();
-  command.add_option("--model-path", o->path, "Folder or GGUF file of the model, or its name in the Hugging Face cache")
+  command
+      .add_option("--model-path", o->path, "Folder or GGUF file of the model, or its name in the Hugging Face cache")
       ->required();
   command.add_option("--model-base", o->base, "The model under an adapter, a projector alone or a delta");
   command.add_option("--model-name", o->name, "Name for clients; default: the folder's. Images need `llava` in it");
@@ -89,6 +90,7 @@ void add_worker(CLI::App& app) {
       "--load-4bit", [o] { o->dtype = "nf4"; }, "--dtype nf4");
   command.add_flag("--use-flash-attn", o->flash, "Changes nothing: attention is computed in tiles anyway");
   command.add_option("--threads", o->threads, "Threads; 0: one per usable processor")->check(CLI::Range(0, 1024));
-  command.add_option("--worker-token", o->settings.worker_token, "The controller's token")->envname("LLAVA_WORKER_TOKEN");
+  command.add_option("--worker-token", o->settings.worker_token, "The controller's token")
+      ->envname("LLAVA_WORKER_TOKEN");
   command.callback([o] { run_worker(*o); });
 }

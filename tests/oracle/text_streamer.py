@@ -9,10 +9,10 @@ import pathlib
 import sys
 
 import numpy as np
-from transformers import AutoTokenizer
+from transformers import LlamaTokenizer
 from transformers.generation.streamers import TextIteratorStreamer
 
-tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+tokenizer = LlamaTokenizer.from_pretrained(sys.argv[1], legacy=False)
 
 
 class Ids(np.ndarray):

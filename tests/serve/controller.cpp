@@ -20,7 +20,8 @@ serve::controller start(serve::controller_settings s = {}) {
   return *std::move(c);
 }
 
-std::string registration(std::string_view name, std::string_view status = R"({"model_names":["m"],"speed":1,"queue_length":0})") {
+std::string registration(std::string_view name,
+                         std::string_view status = R"({"model_names":["m"],"speed":1,"queue_length":0})") {
   return llava::text_of("{\"worker_name\":\"", name, "\",\"check_heart_beat\":true,\"worker_status\":", status, "}");
 }
 
@@ -31,14 +32,15 @@ TEST_CASE("the controller answers as the original", "[serve]") {
   std::size_t steps = 0;
   for (const llava::json_value& run : runs.items()) {
     serve::controller_settings s;
-    s.dispatch = text(run, "dispatch") == "lottery" ? serve::dispatch_method::lottery
-                                                    : serve::dispatch_method::shortest_queue;
+    s.dispatch =
+        text(run, "dispatch") == "lottery" ? serve::dispatch_method::lottery : serve::dispatch_method::shortest_queue;
     const serve::controller c = start(std::move(s));
     listener worker([](const serve::http_request& q, const serve::http_response& r) {
       if (q.path == "/worker_get_status")
         return void(r.reply_json(200, R"({"model_names":["m"],"speed":2,"queue_length":3})"));
       using namespace std::string_literals;
-      r.reply(200, "text/plain", "{\"text\": \"a\", \"error_code\": 0}\0\0{\"text\": \"ab\", \"error_code\": 0}\0rest"s);
+      r.reply(200, "text/plain",
+              "{\"text\": \"a\", \"error_code\": 0}\0\0{\"text\": \"ab\", \"error_code\": 0}\0rest"s);
     });
     for (const llava::json_value& step : at(run, "steps").items()) {
       const std::string body = replaced(text(step, "body"), "WORKER", url_of(worker));
@@ -104,7 +106,8 @@ TEST_CASE("a controller connects only to allowed workers", "[serve]") {
   CHECK(none.allows("127.9.9.9", "x", "::ffff:127.0.0.1"));
   CHECK(none.allows("10.0.0.7", "x", "10.0.0.7"));
   CHECK(none.allows("::ffff:10.0.0.7", "x", "10.0.0.7"));
-  for (const char* ip : {"169.254.169.254", "10.0.0.8", "::ffff:169.254.169.254", "8.8.8.8", "::", "0.0.0.0", "text", ""}) {
+  for (const char* ip :
+       {"169.254.169.254", "10.0.0.8", "::ffff:169.254.169.254", "8.8.8.8", "::", "0.0.0.0", "text", ""}) {
     INFO(ip);
     CHECK_FALSE(none.allows(ip, "localhost", "127.0.0.1"));
     CHECK_FALSE(none.allows(ip, "localhost", "10.0.0.7"));
@@ -119,7 +122,8 @@ TEST_CASE("a controller connects only to allowed workers", "[serve]") {
   CHECK(some.allows("fdab::1", "x", "127.0.0.1"));
   CHECK(some.allows("8.8.8.8", "gpu-1.EXAMPLE", "127.0.0.1"));
   CHECK_FALSE(some.allows("8.8.8.8", "gpu-1.example.evil", "127.0.0.1"));
-  for (const char* bad : {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "", "a b", "http://x", "fd00::/129"}) {
+  for (const char* bad :
+       {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "", "a b", "http://x", "fd00::/129"}) {
     INFO(bad);
     CHECK_FALSE(serve::worker_allow_list::try_make({bad}));
   }
@@ -131,10 +135,12 @@ TEST_CASE("a controller connects only to allowed workers", "[serve]") {
     return post(url_of(c) + "/register_worker", registration(name, status)).status;
   };
   CHECK(status_of("http://169.254.169.254") == 403);
-  CHECK(status_of("http://169.254.169.254/latest/meta-data", R"({"model_names":["m"],"speed":1,"queue_length":0})") == 403);
+  CHECK(status_of("http://169.254.169.254/latest/meta-data", R"({"model_names":["m"],"speed":1,"queue_length":0})") ==
+        403);
   CHECK(status_of("http://[::ffff:10.0.0.1]:80") == 403);
   CHECK(status_of("http://0.0.0.0:80") == 403);
-  for (const char* bad : {"file:///etc/passwd", "http://user@127.0.0.1", "http://127.0.0.1:1/?x=", "127.0.0.1:80", "", "http://a\\n"})
+  for (const char* bad :
+       {"file:///etc/passwd", "http://user@127.0.0.1", "http://127.0.0.1:1/?x=", "127.0.0.1:80", "", "http://a\\n"})
     CHECK(status_of(bad) == 400);
   CHECK(c.workers().empty());
 
@@ -159,7 +165,8 @@ TEST_CASE("workers register with a token", "[serve]") {
   CHECK_THAT(refused.error().what(), Catch::Contains("--worker-token"));
   s.worker_token = "secret";
   const serve::controller c = start(std::move(s));
-  const std::string body = registration("http://127.0.0.1:1"), beat = R"({"worker_name":"http://127.0.0.1:1","queue_length":1})";
+  const std::string body = registration("http://127.0.0.1:1"),
+                    beat = R"({"worker_name":"http://127.0.0.1:1","queue_length":1})";
   for (const char* wrong : {"", "Secret", "secre", "secrets"}) {
     CHECK(post(url_of(c) + "/register_worker", body, wrong).status == 401);
     CHECK(post(url_of(c) + "/receive_heart_beat", beat, wrong).status == 401);
@@ -183,14 +190,16 @@ TEST_CASE("workers register with a token", "[serve]") {
 TEST_CASE("requests that are not valid change nothing", "[serve]") {
   const serve::controller c = start();
   for (const char* path : {"/register_worker", "/receive_heart_beat", "/get_worker_address", "/worker_generate_stream"})
-    for (const char* body : {"", "x", "[]", "{}", "3", "{\"worker_name\":1}", "\xff", R"({"worker_name":"http://127.0.0.1:1","check_heart_beat":1})",
+    for (const char* body : {"", "x", "[]", "{}", "3", "{\"worker_name\":1}", "\xff",
+                             R"({"worker_name":"http://127.0.0.1:1","check_heart_beat":1})",
                              R"({"worker_name":"http://127.0.0.1:1","queue_length":-1})"}) {
       INFO(path << ' ' << body);
       CHECK(post(url_of(c) + path, body).status == 400);
     }
-  for (const char* status : {R"({"model_names":"m","speed":1,"queue_length":0})", R"({"model_names":[1],"speed":1,"queue_length":0})",
-                             R"({"model_names":["m"],"speed":-1,"queue_length":0})", R"({"model_names":["m"],"speed":1})",
-                             R"({"model_names":["m"],"speed":1,"queue_length":1e300})"})
+  for (const char* status :
+       {R"({"model_names":"m","speed":1,"queue_length":0})", R"({"model_names":[1],"speed":1,"queue_length":0})",
+        R"({"model_names":["m"],"speed":-1,"queue_length":0})", R"({"model_names":["m"],"speed":1})",
+        R"({"model_names":["m"],"speed":1,"queue_length":1e300})"})
     CHECK(post(url_of(c) + "/register_worker", registration("http://127.0.0.1:1", status)).status == 400);
   CHECK(c.workers().empty());
   CHECK(post(url_of(c) + "/get_worker_address", std::string(100000, '[')).status == 400);
@@ -265,7 +274,8 @@ TEST_CASE("register_worker registers by hand", "[serve]") {
   serve::controller_settings s;
   s.worker_token = "t";
   const serve::controller c = start(std::move(s));
-  CHECK_THAT(serve::try_register_worker(url_of(c), url_of(worker), false).error().what(), Catch::Contains("--worker-token"));
+  CHECK_THAT(serve::try_register_worker(url_of(c), url_of(worker), false).error().what(),
+             Catch::Contains("--worker-token"));
   CHECK_THAT(serve::try_register_worker(url_of(c), "http://10.0.0.1:1", false, "t").error().what(),
              Catch::Contains("--allow-worker"));
   REQUIRE(serve::try_register_worker(url_of(c), url_of(worker), false, "t"));

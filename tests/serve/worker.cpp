@@ -151,7 +151,8 @@ TEST_CASE("a worker registers and sends heartbeats as the original", "[serve]") 
   const auto& expected = at(all, "to_controller").items();
   for (std::size_t i = 0; i < 4; ++i) {
     CHECK(asked[i].path == text(expected[i], "path"));
-    CHECK(replaced(asked[i].body, "http://localhost:" + std::to_string(w.port()), "WORKER") == text(expected[i], "body"));
+    CHECK(replaced(asked[i].body, "http://localhost:" + std::to_string(w.port()), "WORKER") ==
+          text(expected[i], "body"));
     CHECK(asked[i].token == "secret");
   }
 }
@@ -174,8 +175,10 @@ TEST_CASE("a worker that cannot register does not start", "[serve]") {
   serve::worker_settings s;
   s.controller_address = "http://127.0.0.1:1";
   CHECK_FALSE(serve::worker::try_start(s, std::make_shared<said>()));
-  for (const auto& [status, hint] : {std::pair(401, "--worker-token"), std::pair(403, "--allow-worker"), std::pair(404, "controller")}) {
-    listener controller([code = status](const serve::http_request&, const serve::http_response& r) { r.reply_json(code, "null"); });
+  for (const auto& [status, hint] :
+       {std::pair(401, "--worker-token"), std::pair(403, "--allow-worker"), std::pair(404, "controller")}) {
+    listener controller(
+        [code = status](const serve::http_request&, const serve::http_response& r) { r.reply_json(code, "null"); });
     s.controller_address = url_of(controller);
     const auto refused = serve::worker::try_start(s, std::make_shared<said>());
     REQUIRE_FALSE(refused);
@@ -247,11 +250,12 @@ TEST_CASE("a worker's errors tell nothing of the server", "[serve]") {
     logged += line;
   };
   const serve::worker w = start(model, std::move(s));
-  for (const std::string& body : {std::string("x"), std::string(), std::string(100000, '['), std::string("\xff"),
-                                  asking("<image>")}) {
+  for (const std::string& body :
+       {std::string("x"), std::string(), std::string(100000, '['), std::string("\xff"), asking("<image>")}) {
     const std::string reply = post(url_of(w) + "/worker_generate_stream", body).body;
-    CHECK(reply == serve::record_of("{\"text\": \"**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS "
-                                    "PAGE.**\", \"error_code\": 1}"));
+    CHECK(reply ==
+          serve::record_of("{\"text\": \"**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS "
+                           "PAGE.**\", \"error_code\": 1}"));
   }
   const std::lock_guard lock(mutex);
   CHECK_THAT(logged, Catch::Contains("/secret/path"));
@@ -277,9 +281,9 @@ TEST_CASE("client, controller and worker work together", "[serve]") {
   CHECK(post(url_of(*c) + "/refresh_all_workers").body == "null");
   CHECK(post(url_of(*c) + "/list_models").body == "{\"models\":[\"llava-v1.5-t\u00e9\"]}");
   const std::string through = post(url_of(*c) + "/worker_generate_stream",
-                                   "{\"model\":\"llava-v1.5-t\u00e9\",\"prompt\":\"P:\",\"stop\":\"</s>\"}").body;
+                                   "{\"model\":\"llava-v1.5-t\u00e9\",\"prompt\":\"P:\",\"stop\":\"</s>\"}")
+                                  .body;
   CHECK(through == post(url_of(w) + "/worker_generate_stream", asking("P:")).body);
   CHECK_THAT(through, Catch::Contains("P:Hello there"));
-  CHECK(post(url_of(*c) + "/worker_get_status").body ==
-        post(url_of(w) + "/worker_get_status").body);
+  CHECK(post(url_of(*c) + "/worker_get_status").body == post(url_of(w) + "/worker_get_status").body);
 }

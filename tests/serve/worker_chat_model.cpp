@@ -20,7 +20,8 @@ std::string base64_of(std::string_view bytes) {
   std::string out;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (std::size_t j = 0; j < 3; ++j)
+      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
     for (std::size_t j = 0; j < 4; ++j) out += i + j > bytes.size() ? '=' : letters[group >> (18 - 6 * j) & 63];
   }
   return out;
@@ -54,7 +55,8 @@ std::vector<chunk> chunks_of(const std::shared_ptr<serve::worker_model>& model, 
 std::string body_of(const std::string& prompt, const std::vector<std::string>& images, const std::string& more) {
   std::string files;
   for (const std::string& file : images) files.append(files.empty() ? "\"" : ",\"").append(file).append("\"");
-  return "{\"prompt\": " + serve::python_json_string(prompt) + ", \"stop\": \"</s>\", \"images\": [" + files + "]" + more + "}";
+  return "{\"prompt\": " + serve::python_json_string(prompt) + ", \"stop\": \"</s>\", \"images\": [" + files + "]" +
+         more + "}";
 }
 
 }  // namespace
@@ -65,7 +67,8 @@ TEST_CASE("pieces of text are those of transformers' streamer", "[serve]") {
   for (const llava::json_value& c : cases.items()) {
     serve::text_streamer streamer(tiny::model().shared()->opened.tokenizer);
     std::vector<std::string> pieces, expected;
-    for (const auto& t : at(c, "tokens").items()) pieces.push_back(streamer.push(static_cast<std::int32_t>(*t.integer())));
+    for (const auto& t : at(c, "tokens").items())
+      pieces.push_back(streamer.push(static_cast<std::int32_t>(*t.integer())));
     pieces.push_back(streamer.end());
     for (const auto& p : at(c, "pieces").items()) expected.push_back(*p.text());
     CHECK(pieces == expected);
@@ -106,12 +109,13 @@ TEST_CASE("a worker answers with a model", "[serve]") {
 TEST_CASE("a worker refuses what does not fit together", "[serve]") {
   const auto model = model_named("llava-tiny");
   const std::string file = file_of(shapes);
-  const auto codes = [&](const std::string& prompt, const std::vector<std::string>& images, const std::string& more = {}) {
+  const auto codes = [&](const std::string& prompt, const std::vector<std::string>& images,
+                         const std::string& more = {}) {
     return chunks_of(model, body_of(prompt, images, more + ", \"temperature\": 0"));
   };
-  for (const auto& wrong : {codes("<image> a", {}), codes("a", {file}), codes("<image><image>", {file}),
-                            codes("<image>", {"!"}), codes("<image>", {"abc"}), codes("<image>", {base64_of("no image")}),
-                            codes("a", {}, ", \"top_p\": 3")}) {
+  for (const auto& wrong :
+       {codes("<image> a", {}), codes("a", {file}), codes("<image><image>", {file}), codes("<image>", {"!"}),
+        codes("<image>", {"abc"}), codes("<image>", {base64_of("no image")}), codes("a", {}, ", \"top_p\": 3")}) {
     REQUIRE(wrong.size() == 1);
     CHECK(wrong[0].code == 1);
     CHECK(wrong[0].text == serve::server_error_message);
@@ -126,8 +130,9 @@ TEST_CASE("a worker refuses what does not fit together", "[serve]") {
   }
   // The original counts an image as one token and the patches of a square.
   const auto& m = *tiny::model().shared();
-  const int prompt_ids = static_cast<int>(llava::try_prepare(m, "<image> a", {llava::visual(llava::read_image(shapes))})->tokens.size()) -
-                         m.image_rows + 1 + m.shapes().features;
+  const int prompt_ids =
+      static_cast<int>(llava::try_prepare(m, "<image> a", {llava::visual(llava::read_image(shapes))})->tokens.size()) -
+      m.image_rows + 1 + m.shapes().features;
   CHECK(m.opened.description.text.context - prompt_ids > 64);
   CHECK(codes("<image> a", {file}, ", \"max_new_tokens\": 3").size() <= 4);
 }

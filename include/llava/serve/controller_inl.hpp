@@ -19,7 +19,7 @@ namespace detail {
 
 LLAVA_INLINE std::optional<worker_status> worker_status_of(const json_value& v) {
   const json_value *const names = v.find("model_names"), *const speed = v.find("speed"),
-                         *const length = v.find("queue_length");
+                          *const length = v.find("queue_length");
   if (!names || !names->is_array() || names->items().size() > 1000 || !speed || !length) return std::nullopt;
   worker_status s;
   for (const json_value& name : names->items()) {
@@ -124,15 +124,16 @@ LLAVA_INLINE void controller_state::register_worker(const http_request& q, const
   const json_value* const name = asked ? asked->find("worker_name") : nullptr;
   const json_value* const check = asked ? asked->find("check_heart_beat") : nullptr;
   if (!name || !name->text() || !check || !check->boolean())
-    return void(r.reply_error(400, "The request must be a JSON object with worker_name, a text, and check_heart_beat."));
+    return void(
+        r.reply_error(400, "The request must be a JSON object with worker_name, a text, and check_heart_beat."));
   const auto url = try_worker_url(*name->text());
   if (!url) return void(r.reply_error(400, "worker_name must be http://HOST:PORT."));
-  worker_entry made{.name = *name->text(),
-                    .check_heart_beat = *check->boolean(),
-                    .peer = std::string(address_of_peer(q.peer))};
+  worker_entry made{
+      .name = *name->text(), .check_heart_beat = *check->boolean(), .peer = std::string(address_of_peer(q.peer))};
   if (const auto allowed = allowed_.try_allow_host(url->host, made.peer); !allowed) {
     log(text_of("Refused the worker ", made.name, " of ", made.peer, ": its address is not allowed"));
-    return void(r.reply_error(403, "The worker's address is not allowed; the controller's --allow-worker names others."));
+    return void(
+        r.reply_error(403, "The worker's address is not allowed; the controller's --allow-worker names others."));
   }
   const json_value* const told = asked->find("worker_status");
   const bool is_told = told && told->is_object() && !told->members().empty();
@@ -239,8 +240,7 @@ LLAVA_INLINE std::optional<worker_status> controller_state::ask(const worker_ent
 
 LLAVA_INLINE std::string controller_state::choose(std::string_view model) {
   const std::lock_guard lock(mutex_);
-  const double random =
-      settings_.random ? settings_.random() : std::uniform_real_distribution<double>(0, 1)(drawn_);
+  const double random = settings_.random ? settings_.random() : std::uniform_real_distribution<double>(0, 1)(drawn_);
   return table_.choose(model, settings_.dispatch, random);
 }
 
@@ -270,9 +270,9 @@ LLAVA_INLINE result<controller> controller::try_start(controller_settings settin
                   text_of("llava: a controller on ", settings.http.address, " can be reached by others; ",
                           "set a token that its workers must know (--worker-token), or listen on 127.0.0.1"));
     LLAVA_TRY(allowed, worker_allow_list::try_make(settings.allowed_workers));
-    LLAVA_TRY(token, api_keys::try_make(settings.worker_token.empty()
-                                            ? std::vector<std::string>()
-                                            : std::vector<std::string>{settings.worker_token}));
+    LLAVA_TRY(token,
+              api_keys::try_make(settings.worker_token.empty() ? std::vector<std::string>()
+                                                               : std::vector<std::string>{settings.worker_token}));
     auto state = std::make_shared<detail::controller_state>(std::move(settings), std::move(token), std::move(allowed));
     LLAVA_CHECK(state->try_run());
     return result<controller>(controller(std::move(state)));

@@ -14,8 +14,9 @@
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/json_value.hpp>
 #include <llava/serve/api_keys.hpp>
-#include <llava/serve/controller.hpp>
+#include <llava/serve/controller_settings.hpp>
 #include <llava/serve/http_client.hpp>
+#include <llava/serve/http_server.hpp>
 #include <llava/serve/worker_allow_list.hpp>
 
 LLAVA_BEGIN

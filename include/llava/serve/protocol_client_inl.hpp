@@ -83,9 +83,8 @@ LLAVA_INLINE result<void> try_send_test_message(const test_message_settings& s,
 
   constexpr std::string_view space = vicuna_v1::separator;
   // The prompt ends behind the question: the original adds no ASSISTANT.
-  const std::string prompt =
-      text_of(vicuna_v1::system, space, vicuna_v1::roles[0], ":", s.message.empty() ? "" : " ", s.message,
-              s.message.empty() ? std::string_view() : space);
+  const std::string prompt = text_of(vicuna_v1::system, space, vicuna_v1::roles[0], ":", s.message.empty() ? "" : " ",
+                                     s.message, s.message.empty() ? std::string_view() : space);
   http_call call;
   call.url = address + "/worker_generate_stream";
   call.headers = {{"User-Agent", "LLaVA Client"}};
@@ -113,10 +112,10 @@ LLAVA_INLINE result<void> try_send_test_message(const test_message_settings& s,
     told = records.feed(piece, show);
     return static_cast<bool>(told);
   });
-  if (!told) return fail(errc::invalid_format, text_of("llava: ", address, " does not answer as a worker of LLaVA does"));
+  if (!told)
+    return fail(errc::invalid_format, text_of("llava: ", address, " does not answer as a worker of LLaVA does"));
   if (!reply) return reply.error();
-  if (reply->status != 200)
-    return fail(errc::io, text_of("llava: ", address, " answered with status ", reply->status));
+  if (reply->status != 200) return fail(errc::io, text_of("llava: ", address, " answered with status ", reply->status));
   show_prompt();
   print("\n");
   return {};

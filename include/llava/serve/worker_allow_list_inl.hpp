@@ -63,8 +63,9 @@ LLAVA_INLINE result<worker_allow_list> worker_allow_list::try_make(const std::ve
   worker_allow_list made;
   for (const std::string& entry : entries) {
     const auto refuse = [&] {
-      return fail(errc::invalid_argument, text_of("llava: '", entry, "' is not an allowed worker; write an IP address, ",
-                                                  "a range such as 10.1.0.0/16, or the name of a host"));
+      return fail(errc::invalid_argument,
+                  text_of("llava: '", entry, "' is not an allowed worker; write an IP address, ",
+                          "a range such as 10.1.0.0/16, or the name of a host"));
     };
     const std::size_t slash = entry.find('/');
     if (const auto ip = detail::parse_ip(std::string_view(entry).substr(0, slash))) {

@@ -71,9 +71,9 @@ LLAVA_INLINE result<void> worker_chat_model::try_answer(const worker_request& re
   settings.top_p = static_cast<float>(request.top_p);
   std::random_device random;
   settings.seed = std::uint64_t{random()} << 32 | random();
-  LLAVA_TRY(stream, engine::try_submit(model_, {.prompt = std::move(prepared),
-                                                .settings = std::move(settings),
-                                                .hooks = {.stop = gone}}));
+  LLAVA_TRY(stream,
+            engine::try_submit(
+                model_, {.prompt = std::move(prepared), .settings = std::move(settings), .hooks = {.stop = gone}}));
   text_streamer pieces(model_->opened.tokenizer);
   const auto cancelled = [] { return fail(errc::cancelled, "llava: the client is gone"); };
   for (bool ended = false; !ended;) {

@@ -42,7 +42,8 @@ class worker_state {
 
   result<void> try_run() {
     http_routes routes;
-    routes.add("POST", "/worker_get_status", [this](http_request, http_response r) { r.reply_json(200, status(",", ":")); });
+    routes.add("POST", "/worker_get_status",
+               [this](http_request, http_response r) { r.reply_json(200, status(",", ":")); });
     routes.add("POST", "/worker_generate_stream",
                [this](http_request q, http_response r) { queue_->add(std::move(q), std::move(r)); });
     LLAVA_TRY(started, http_server::try_start(settings_.http, std::move(routes)));
@@ -95,9 +96,9 @@ class worker_state {
   }
 
   result<void> try_register() {
-    http_call call = call_of("/register_worker", "{\"worker_name\": " + python_json_string(settings_.worker_address) +
-                                                     ", \"check_heart_beat\": true, \"worker_status\": " +
-                                                     status(", ", ": ") + "}");
+    http_call call =
+        call_of("/register_worker", "{\"worker_name\": " + python_json_string(settings_.worker_address) +
+                                        ", \"check_heart_beat\": true, \"worker_status\": " + status(", ", ": ") + "}");
     call.silence = 4 * call.silence;
     LLAVA_TRY(reply, try_call(call));
     if (reply.status == 200) return {};

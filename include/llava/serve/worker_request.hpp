@@ -15,12 +15,12 @@ namespace serve {
 
 /// A request, with the defaults of the original worker.
 struct worker_request {
-  std::string prompt;                ///< the text of a conversation template, with one `<image>` per image
-  std::vector<std::string> images;   ///< JPEG or PNG files in base64
-  double temperature = 1;            ///< 0.001 or less: greedy
+  std::string prompt;               ///< the text of a conversation template, with one `<image>` per image
+  std::vector<std::string> images;  ///< JPEG or PNG files in base64
+  double temperature = 1;           ///< 0.001 or less: greedy
   double top_p = 1;
-  int max_new_tokens = 256;          ///< at most 1024
-  std::string stop;                  ///< is cut off the end of the text; it ends no answer
+  int max_new_tokens = 256;  ///< at most 1024
+  std::string stop;          ///< is cut off the end of the text; it ends no answer
 
   static constexpr int most_new_tokens = 1024;
 };

@@ -44,7 +44,7 @@ LLAVA_INLINE result<worker_request> try_read_worker_request(std::string_view bod
   };
   worker_request out;
   const json_value *const prompt = root.find("prompt"), *const images = root.find("images"),
-                         *const stop = root.find("stop");
+                          *const stop = root.find("stop");
   if (!prompt || !prompt->text()) return refuse("prompt", "a text");
   out.prompt = *prompt->text();
   if (!stop || !stop->text()) return refuse("stop", "a text");
