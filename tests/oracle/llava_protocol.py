@@ -4,8 +4,10 @@
 
     llava_protocol.py PACKAGE OUT      PACKAGE: the folder `llava` of the wheel; OUT: tests/data/serve
 
-It needs fastapi 0.109, uvicorn, requests, numpy 1 and Pillow, and no torch: the worker's own code runs, over stand-ins for
-torch, transformers and the model, which say given pieces of text. What is recorded is bytes: each reply's status and body.
+It needs fastapi 0.109, uvicorn, requests, numpy 1 and Pillow, and no torch: the worker's own code runs,
+    over stand-ins for
+torch, transformers and the model,
+    which say given pieces of text. What is recorded is bytes: each reply's status and body.
 Ports become CONTROLLER and WORKER."""
 import contextlib
 import http.client
@@ -103,7 +105,8 @@ def of_controller():
             empty("/list_models"), ask("m"), empty("/worker_get_status"), generate("m"),
             worker(A, ["m"]), empty("/list_models"), ask("m"), ask("other"), beat(A, 4), beat(B, 4), worker(B, ["m"]),
             ask("m"), ask("m"), ask("m"), ask("m"), ask("m"), ask("m"), ask("m"), beat(B, 0), ask("m"),
-            worker(C, ["n", "\u00e9\U0001f600\"\\"], 0.5, 1), ask("n"), ask("\u00e9\U0001f600\"\\"), worker(A, ["m"], 4, 9),
+            worker(C, ["n", "\u00e9\U0001f600\"\\"], 0.5, 1), ask("n"), ask("\u00e9\U0001f600\"\\"), worker(A, ["m"],
+                4, 9),
             ask("m"), ask("m"), ask("m"), generate("m"), empty("/worker_get_status"),
             ("/register_worker", json.dumps(dict(worker_name="http://127.0.0.1:4", check_heart_beat=False,
                                                  worker_status=None))), ask("m"),
@@ -134,9 +137,11 @@ def of_controller():
     serve(program.app, port)
     named = {"WORKER": "http://127.0.0.1:%d" % live.server_port}
     steps = [("/register_worker", json.dumps(dict(worker_name="WORKER", check_heart_beat=True, worker_status=None))),
-             empty("/list_models"), ask("m"), worker(A, ["dead"]), empty("/worker_get_status"), generate("m"), generate("dead"),
+             empty("/list_models"), ask("m"), worker(A, ["dead"]), empty("/worker_get_status"), generate("m"),
+                 generate("dead"),
              empty("/refresh_all_workers"), empty("/list_models"), ask("dead"), ask("m")]
-    runs.append(dict(dispatch="shortest_queue", steps=[dict(path=p, body=b, **post(port, p, b, named)) for p, b in steps]))
+    runs.append(dict(dispatch="shortest_queue", steps=[dict(path=p, body=b, **post(port, p, b, named)) for p,
+        b in steps]))
     return runs
 
 
@@ -216,7 +221,8 @@ def of_worker():
     time.sleep(0.3)
     to_controller = [dict(s, body=s["body"].replace(address, "WORKER")) for s in Recorder.seen[:8]]
     sys.stdout, sys.stderr = stdout, stderr
-    return dict(model="llava-v1.5-t\u00e9", context=100, prompt_ids=9, patches=16, steps=steps, to_controller=to_controller)
+    return dict(model="llava-v1.5-t\u00e9", context=100, prompt_ids=9, patches=16, steps=steps,
+        to_controller=to_controller)
 
 
 def of_test_message():
@@ -231,7 +237,8 @@ def of_test_message():
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             asked.append(dict(path=self.path, body=body, agent=self.headers.get("User-Agent")))
             reply = {"/list_models": json.dumps(dict(models=self.models), separators=(",", ":")),
-                     "/get_worker_address": json.dumps(dict(address=self.address), separators=(",", ":"))}.get(self.path, "null")
+                     "/get_worker_address": json.dumps(dict(address=self.address), separators=(",",
+                         ":"))}.get(self.path, "null")
             if self.path == "/worker_generate_stream":
                 reply = self.text
             self.send_response(200)
@@ -245,11 +252,13 @@ def of_test_message():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     here = "http://127.0.0.1:%d" % server.server_port
     program = importlib.import_module("llava.serve.test_message")
-    records = "".join(json.dumps(dict(text="P USER: x " + t, error_code=0)) + "\0" for t in ["", "Once ", "Once up\u00e9n"])
+    records = "".join(json.dumps(dict(text="P USER: x " + t, error_code=0)) + "\0" for t in ["", "Once ",
+        "Once up\u00e9n"])
     defaults = dict(controller_address=here, worker_address=None, model_name="m", max_new_tokens=32,
                     message="Tell me a story with more than 1000 words.")
     for models, address, changed in [
-        (["zz", "m", "it's", "\u00e9\n"], here, {}), (["m"], "", {}), ([], here, dict(message="Hi \"\u00e9\"", max_new_tokens=4)),
+        (["zz", "m", "it's", "\u00e9\n"], here, {}), (["m"], "", {}), ([], here, dict(message="Hi \"\u00e9\"",
+            max_new_tokens=4)),
         ([], "", dict(worker_address=here))]:
         Both.models, Both.address, Both.text = models, address, records
         asked.clear()

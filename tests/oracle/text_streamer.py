@@ -20,7 +20,8 @@ class Ids(np.ndarray):
 
 
 cases = []
-for text in ["Two circles and one star.", "One.\nTwo three\n\nfour ", "caf\u00e9 \u4f60\u597d, ok", "\u4f60\u597d\u4f60", " ", "a", "",
+for text in ["Two circles and one star.", "One.\nTwo three\n\nfour ", "caf\u00e9 \u4f60\u597d, ok",
+    "\u4f60\u597d\u4f60", " ", "a", "",
              "\U0001f600 smile \U0001f600\U0001f600", "\uac00\u3042 x", "a  b   c", "</s> over </s>"]:
     tokens = tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
     streamer = TextIteratorStreamer(tokenizer, skip_special_tokens=True)
