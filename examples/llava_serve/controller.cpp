@@ -61,7 +61,7 @@ void add_controller(CLI::App& app) {
   const auto s = std::make_shared<serve::controller_settings>();
   s->http.address = "localhost";
   s->http.port = 21001;
-  command.add_option("--host", s->http.address, "Address to listen on; others than this machine's need --worker-token")
+  command.add_option("--host", s->http.address, "Address to listen on; others than this machine's need --token")
       ->capture_default_str();
   command.add_option("--port", s->http.port, "Port; 0: any free one")->capture_default_str();
   command
@@ -72,8 +72,7 @@ void add_controller(CLI::App& app) {
           },
           "lottery or shortest_queue (default)")
       ->check(CLI::IsMember({"lottery", "shortest_queue"}));
-  command.add_option("--worker-token", s->worker_token, "Token that workers must present")
-      ->envname("LLAVA_WORKER_TOKEN");
+  command.add_option("--token", s->worker_token, "Token that workers must present")->envname("LLAVA_WORKER_TOKEN");
   command.add_option("--allow-worker", s->allowed_workers,
                      "Address, range (10.1.0.0/16) or name of workers; default: the address that registers them");
   command.add_option("--api-key", s->http.api_keys, "Key that clients must present; may be repeated");
@@ -90,7 +89,7 @@ void add_register_worker(CLI::App& app) {
   command.add_option("--controller-address", o->controller, "http://HOST:PORT of the controller")->required();
   command.add_option("--worker-name", o->worker, "http://HOST:PORT of the worker")->required();
   command.add_flag("--check-heart-beat", o->check, "The worker sends heartbeats; without them it is forgotten");
-  command.add_option("--worker-token", o->token, "The controller's token")->envname("LLAVA_WORKER_TOKEN");
+  command.add_option("--token", o->token, "The controller's token")->envname("LLAVA_WORKER_TOKEN");
   command.callback([o] {
     if (const auto done = serve::try_register_worker(o->controller, o->worker, o->check, o->token); !done)
       end_with(done.error());

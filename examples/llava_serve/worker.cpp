@@ -90,7 +90,6 @@ void add_worker(CLI::App& app) {
       "--load-4bit", [o] { o->dtype = "nf4"; }, "--dtype nf4");
   command.add_flag("--use-flash-attn", o->flash, "Changes nothing: attention is computed in tiles anyway");
   command.add_option("--threads", o->threads, "Threads; 0: one per usable processor")->check(CLI::Range(0, 1024));
-  command.add_option("--worker-token", o->settings.worker_token, "The controller's token")
-      ->envname("LLAVA_WORKER_TOKEN");
+  command.add_option("--token", o->settings.worker_token, "The controller's token")->envname("LLAVA_WORKER_TOKEN");
   command.callback([o] { run_worker(*o); });
 }

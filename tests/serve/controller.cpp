@@ -162,7 +162,7 @@ TEST_CASE("workers register with a token", "[serve]") {
   s.http.address = "0.0.0.0";
   const auto refused = serve::controller::try_start(s);
   REQUIRE_FALSE(refused);
-  CHECK_THAT(refused.error().what(), Catch::Contains("--worker-token"));
+  CHECK_THAT(refused.error().what(), Catch::Contains("--token"));
   s.worker_token = "secret";
   const serve::controller c = start(std::move(s));
   const std::string body = registration("http://127.0.0.1:1"),
@@ -274,8 +274,7 @@ TEST_CASE("register_worker registers by hand", "[serve]") {
   serve::controller_settings s;
   s.worker_token = "t";
   const serve::controller c = start(std::move(s));
-  CHECK_THAT(serve::try_register_worker(url_of(c), url_of(worker), false).error().what(),
-             Catch::Contains("--worker-token"));
+  CHECK_THAT(serve::try_register_worker(url_of(c), url_of(worker), false).error().what(), Catch::Contains("--token"));
   CHECK_THAT(serve::try_register_worker(url_of(c), "http://10.0.0.1:1", false, "t").error().what(),
              Catch::Contains("--allow-worker"));
   REQUIRE(serve::try_register_worker(url_of(c), url_of(worker), false, "t"));

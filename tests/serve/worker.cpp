@@ -176,7 +176,7 @@ TEST_CASE("a worker that cannot register does not start", "[serve]") {
   s.controller_address = "http://127.0.0.1:1";
   CHECK_FALSE(serve::worker::try_start(s, std::make_shared<said>()));
   for (const auto& [status, hint] :
-       {std::pair(401, "--worker-token"), std::pair(403, "--allow-worker"), std::pair(404, "controller")}) {
+       {std::pair(401, "--token"), std::pair(403, "--allow-worker"), std::pair(404, "controller")}) {
     listener controller(
         [code = status](const serve::http_request&, const serve::http_response& r) { r.reply_json(code, "null"); });
     s.controller_address = url_of(controller);

@@ -268,7 +268,7 @@ LLAVA_INLINE result<controller> controller::try_start(controller_settings settin
     if (settings.worker_token.empty() && !is_loopback_address(settings.http.address))
       return fail(errc::invalid_argument,
                   text_of("llava: a controller on ", settings.http.address, " can be reached by others; ",
-                          "set a token that its workers must know (--worker-token), or listen on 127.0.0.1"));
+                          "set a token that its workers must know (--token), or listen on 127.0.0.1"));
     LLAVA_TRY(allowed, worker_allow_list::try_make(settings.allowed_workers));
     LLAVA_TRY(token,
               api_keys::try_make(settings.worker_token.empty() ? std::vector<std::string>()

@@ -132,7 +132,7 @@ LLAVA_INLINE result<void> try_register_worker(const std::string& controller_addr
   LLAVA_TRY(reply, try_call(call));
   if (reply.status == 200) return {};
   return fail(errc::io, text_of("llava: the controller refused the worker with status ", reply.status,
-                                reply.status == 401   ? "; it needs --worker-token"
+                                reply.status == 401   ? "; it needs --token"
                                 : reply.status == 403 ? "; its --allow-worker must allow the address"
                                                       : ""));
 }

@@ -102,7 +102,7 @@ class worker_state {
     call.silence = 4 * call.silence;
     LLAVA_TRY(reply, try_call(call));
     if (reply.status == 200) return {};
-    const std::string_view why = reply.status == 401   ? "it needs the token of its workers: --worker-token"
+    const std::string_view why = reply.status == 401   ? "it needs the token of its workers: --token"
                                  : reply.status == 403 ? "it does not allow this address: its --allow-worker does"
                                                        : "is it a controller of LLaVA?";
     return fail(errc::io, text_of("llava: the controller refused the worker ", settings_.worker_address,
