@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava serve: becomes `llava-serve`, which lies beside this program. It is a program of its own, so that this one
+/// llava serve, controller, worker, register-worker, test-message: become `llava-serve`, which lies beside this program.
 /// needs no network library.
 #include <unistd.h>
 
@@ -45,4 +45,10 @@ void add_program(CLI::App& app, const std::string& name, const std::string& abou
 
 }  // namespace
 
-void add_serve(CLI::App& app) { add_program(app, "serve", "Answer over HTTP, with OpenAI's API"); }
+void add_serve(CLI::App& app) {
+  add_program(app, "serve", "Answer over HTTP, with OpenAI's API");
+  add_program(app, "controller", "LLaVA's controller: sends requests to workers");
+  add_program(app, "worker", "LLaVA's model worker");
+  add_program(app, "register-worker", "Tell a controller of a worker");
+  add_program(app, "test-message", "Ask a controller or a worker one question");
+}

@@ -3,9 +3,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "protocol_command.hpp"
 #include "serve_command.hpp"
 
 #include <llava/base/macros.hpp>
@@ -31,8 +36,14 @@ int main(int argc, char** argv) {
                                         "." + std::to_string(LLAVA_VERSION_PATCH));
   app.require_subcommand(1);
   add_serve(app);
+  add_controller(app);
+  add_worker(app);
+  add_register_worker(app);
+  add_test_message(app);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = with_whole_options(app, {argv + (argc > 0 ? 1 : 0), argv + argc});
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
     return 0;
   } catch (const CLI::ParseError& e) {
     return app.exit(e);

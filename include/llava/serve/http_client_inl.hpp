@@ -83,7 +83,8 @@ class http_calling {
     http_reply reply;
     for (;;) {
       http::response_parser<received_body> parser;
-      parser.eager(true);
+      // One element at a time: an eager parser keeps a chunk back until the next one comes.
+      parser.eager(false);
       parser.header_limit(32 << 10);
       // The limit of a stream is its receiver's. Others are checked below, while they arrive.
       parser.body_limit(boost::none);

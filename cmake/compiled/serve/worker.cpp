@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/serve/worker_chat_model_inl.hpp>
+#include <llava/serve/worker_inl.hpp>
+#include <llava/serve/worker_request_inl.hpp>

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/// llava-serve controller, register-worker and test-message: LLaVA's programs of the same names, with their options.
+#include <llava/serve/controller.hpp>
+#include <llava/serve/protocol_client.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol_command.hpp"
+
+namespace {
+namespace serve = llava::serve;
+
+/// Matches a long option's beginning with the long options of a command; empty: none, or several.
+std::string whole_option(const CLI::App& command, const std::string& begun) {
+  std::string found;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) {
+      if (name == begun) return name;
+      if (!name.starts_with(begun)) continue;
+      if (!found.empty()) return {};
+      found = name;
+    }
+  return found;
+}
+
+void run_controller(serve::controller_settings s) {
+  const stop_signals_of_process signals;
+  s.log = [](std::string_view line) { log_line("controller", line); };
+  auto running = serve::controller::try_start(std::move(s));
+  if (!running) end_with(running.error());
+  log_line("controller", llava::text_of("listens on port ", running->port()));
+  signals.wait();
+  if (!running->drain()) log_line("controller", "ended before all answers were complete");
+}
+
+}  // namespace
+
+std::vector<std::string> with_whole_options(CLI::App& app, std::vector<std::string> arguments) {
+  const auto commands =
+      app.get_subcommands([&](const CLI::App* c) { return !arguments.empty() && c->get_name() == arguments.front(); });
+  if (commands.empty()) return arguments;
+  for (std::string& a : arguments) {
+    if (a == "--") break;
+    if (!a.starts_with("--")) continue;
+    const std::size_t end = std::min(a.find('='), a.size());
+    if (const std::string whole = whole_option(*commands.front(), a.substr(2, end - 2)); !whole.empty())
+      a = "--" + whole + a.substr(end);
+  }
+  return arguments;
+}
+
+void add_controller(CLI::App& app) {
+  CLI::App& command =
+      *app.add_subcommand("controller", "LLaVA's controller: knows the workers, and chooses one for a request");
+  const auto s = std::make_shared<serve::controller_settings>();
+  s->http.address = "localhost";
+  s->http.port = 21001;
+  command.add_option("--host", s->http.address, "Address to listen on; others than this machine's need --token")
+      ->capture_default_str();
+  command.add_option("--port", s->http.port, "Port; 0: any free one")->capture_default_str();
+  command
+      .add_option_function<std::string>(
+          "--dispatch-method",
+          [s](const std::string& name) {
+            s->dispatch = name == "lottery" ? serve::dispatch_method::lottery : serve::dispatch_method::shortest_queue;
+          },
+          "lottery or shortest_queue (default)")
+      ->check(CLI::IsMember({"lottery", "shortest_queue"}));
+  command.add_option("--token", s->worker_token, "Token that workers must present")->envname("LLAVA_WORKER_TOKEN");
+  command.add_option("--allow-worker", s->allowed_workers,
+                     "Address, range (10.1.0.0/16) or name of workers; default: the address that registers them");
+  command.add_option("--api-key", s->http.api_keys, "Key that clients must present; may be repeated");
+  command.callback([s] { run_controller(*s); });
+}
+
+void add_register_worker(CLI::App& app) {
+  CLI::App& command = *app.add_subcommand("register-worker", "Register a worker with a controller by hand");
+  struct options {
+    std::string controller, worker, token;
+    bool check = false;
+  };
+  const auto o = std::make_shared<options>();
+  command.add_option("--controller-address", o->controller, "http://HOST:PORT of the controller")->required();
+  command.add_option("--worker-name", o->worker, "http://HOST:PORT of the worker")->required();
+  command.add_flag("--check-heart-beat", o->check, "The worker sends heartbeats; without them it is forgotten");
+  command.add_option("--token", o->token, "The controller's token")->envname("LLAVA_WORKER_TOKEN");
+  command.callback([o] {
+    if (const auto done = serve::try_register_worker(o->controller, o->worker, o->check, o->token); !done)
+      end_with(done.error());
+  });
+}
+
+void add_test_message(CLI::App& app) {
+  CLI::App& command = *app.add_subcommand("test-message", "Send a message to a worker and print its last words");
+  const auto s = std::make_shared<serve::test_message_settings>();
+  command.add_option("--controller-address", s->controller_address, "http://HOST:PORT of the controller")
+      ->capture_default_str();
+  command.add_option("--worker-address", s->worker_address,
+                     "http://HOST:PORT of a worker; default: the controller is asked");
+  command.add_option("--model-name", s->model_name, "The model")->capture_default_str();
+  command.add_option("--max-new-tokens", s->max_new_tokens, "Largest number of tokens")->capture_default_str();
+  command.add_option("--message", s->message, "The message")->capture_default_str();
+  command.add_option("--api-key", s->api_key, "The controller's key, if it needs one");
+  command.callback([s] {
+    const auto print = [](std::string_view piece) {
+      std::fwrite(piece.data(), 1, piece.size(), stdout);
+      std::fflush(stdout);
+    };
+    if (const auto done = serve::try_send_test_message(*s, print); !done) end_with(done.error());
+  });
+}
