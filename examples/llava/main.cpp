@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The `llava` command: asks a model about images, compares it with the original, measures it,
 /// converts its files.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 
 #include "command.hpp"
+#include "standard_streams.hpp"
 
 namespace {
-
-/// Opens closed standard streams as unwritable files, so that no file opened later takes their descriptors.
-void keep_standard_streams_apart() {
-  while (true) {
-    const int descriptor = ::open("/dev/null", O_RDONLY);
-    if (descriptor <= STDERR_FILENO && descriptor >= 0) continue;
-    if (descriptor >= 0) ::close(descriptor);
-    return;
-  }
-}
 
 /// Detects printed text that was not written, for instance on a full disk.
 int code_after_output(int code) {

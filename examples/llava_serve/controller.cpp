@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "protocol_command.hpp"
+#include "serve_command.hpp"
 
 namespace {
 namespace serve = llava::serve;
@@ -30,7 +30,7 @@ std::string whole_option(const CLI::App& command, const std::string& begun) {
 }
 
 void run_controller(serve::controller_settings s) {
-  const stop_signals_of_process signals;
+  const stop_signals signals;
   s.log = [](std::string_view line) { log_line("controller", line); };
   auto running = serve::controller::try_start(std::move(s));
   if (!running) end_with(running.error());

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The `llava-serve` program: answers over HTTP. `llava serve` starts it.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -10,24 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "protocol_command.hpp"
+#include "../llava/standard_streams.hpp"
 #include "serve_command.hpp"
 
 #include <llava/base/macros.hpp>
-
-namespace {
-
-/// Opens closed standard streams as unwritable files, so that no file opened later takes their descriptors.
-void keep_standard_streams_apart() {
-  while (true) {
-    const int descriptor = ::open("/dev/null", O_RDONLY);
-    if (descriptor <= STDERR_FILENO && descriptor >= 0) continue;
-    if (descriptor >= 0) ::close(descriptor);
-    return;
-  }
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   keep_standard_streams_apart();

@@ -29,25 +29,6 @@ struct serve_options {
       .decode_image = [](std::span<const std::byte> bytes) { return llava::try_decode_image(bytes); }};
 };
 
-/// SIGTERM and SIGINT, which only wait() sees: made before any thread.
-class stop_signals {
- public:
-  stop_signals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-  }
-  void wait() const {
-    int signal = 0;
-    sigwait(&set_, &signal);
-  }
-  static void raise() { ::kill(::getpid(), SIGTERM); }
-
- private:
-  sigset_t set_;
-};
-
 std::string name_of(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path.substr(path.rfind('/') + 1);

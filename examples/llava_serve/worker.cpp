@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "../llava/models.hpp"
-#include "protocol_command.hpp"
+#include "serve_command.hpp"
 
 namespace {
 namespace serve = llava::serve;
@@ -37,7 +37,7 @@ llava::result<llava::chat_model> try_load(const worker_options& o) {
 }
 
 void run_worker(const worker_options& o) {
-  const stop_signals_of_process signals;
+  const stop_signals signals;
   const auto log = [](std::string_view line) { log_line("model_worker", line); };
   if (o.multi_modal)
     log("Multimodal mode is automatically detected with model name, please make sure `llava` is included in the model "

@@ -11,12 +11,6 @@ using namespace tiny;
 namespace {
 constexpr std::string_view question = "What is in the picture?";
 
-llava::generation_settings few(int tokens = 4) {
-  llava::generation_settings s;
-  s.max_new_tokens = tokens;
-  s.ignore_eos = true;
-  return s;
-}
 }  // namespace
 
 TEST_CASE("a session that is called from its own callback returns errc::busy, and its answer is unchanged",

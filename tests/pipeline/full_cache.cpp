@@ -6,12 +6,6 @@
 using namespace tiny;
 
 namespace {
-llava::generation_settings few(int tokens) {
-  llava::generation_settings s;
-  s.max_new_tokens = tokens;
-  s.ignore_eos = true;
-  return s;
-}
 model_type small(int kv_tokens) {
   llava::open_options o = options();
   o.kv_tokens = kv_tokens;

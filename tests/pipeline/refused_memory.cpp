@@ -10,20 +10,9 @@
 
 using namespace tiny;
 
-namespace {
-
-llava::generation_settings few() {
-  llava::generation_settings s;
-  s.max_new_tokens = 3;
-  s.ignore_eos = true;
-  return s;
-}
-
-}  // namespace
-
 TEST_CASE("R12: memory is refused while an answer is generated, and the conversation is unchanged", "[pipeline]") {
   auto chat = model().session();
-  chat.settings = few();
+  chat.settings = few(3);
   value(chat.try_ask(test_image(1), "What is in the picture?"));
   auto expected = chat.fork();
   const auto next = value(expected.try_ask(test_image(2), "And here?")).tokens;
@@ -46,15 +35,15 @@ TEST_CASE("R12: memory is refused while an answer is generated, and the conversa
 TEST_CASE("R12: a batch continues after memory was refused", "[pipeline]") {
   const std::string prompt = *model().try_prompt(0, "hello");
   auto alone = model().session();
-  alone.settings = few();
+  alone.settings = few(3);
   const auto expected = value(alone.try_generate(prompt, {})).tokens;
   auto together = model().batch();
-  CHECK(refuse_each([&] { return together.try_add(prompt, {}, few()); }) > 3);
+  CHECK(refuse_each([&] { return together.try_add(prompt, {}, few(3)); }) > 3);
   for (auto& a : values(together.try_run())) CHECK(a.tokens == expected);
   int refusals = 0;
   for (long n = 0;; ++n) {
-    REQUIRE(together.try_add(prompt, {}, few()));
-    REQUIRE(together.try_add(prompt, {}, few()));
+    REQUIRE(together.try_add(prompt, {}, few(3)));
+    REQUIRE(together.try_add(prompt, {}, few(3)));
     llava::result<std::vector<llava::result<llava::answer>>> answers = llava::fail(llava::errc::io, "llava: not yet");
     bool refused;
     {

@@ -54,6 +54,14 @@ inline llava::image test_image(int seed, int width = 100, int height = 80) {
   return *llava::try_image_from_rgb(width, height, std::as_bytes(std::span<const std::uint8_t>(rgb)));
 }
 
+/// Settings of an answer of exactly this many tokens.
+inline llava::generation_settings few(int tokens = 4) {
+  llava::generation_settings s;
+  s.max_new_tokens = tokens;
+  s.ignore_eos = true;
+  return s;
+}
+
 inline llava::answer value(llava::result<llava::answer> a) {
   if (!a) FAIL(a.error().what());
   return *std::move(a);

@@ -14,7 +14,7 @@ LLAVA_BEGIN
 /// Names the pixels of an image or a video: a digest of its sizes and bytes.
 using content_id = sha256_digest;
 
-/// Hashes the pixels of an image, about 300 MB a second.
+/// Hashes the pixels of an image, about 200 MB a second.
 LLAVA_INLINE content_id content_of(const image& img);
 /// Hashes the pixels of all frames. The times are no part of it.
 LLAVA_INLINE content_id content_of(const video& frames);
