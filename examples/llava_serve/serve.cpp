@@ -22,7 +22,8 @@ namespace serve = llava::serve;
 
 struct serve_options {
   std::vector<std::string> paths, names;
-  std::string dtype = "auto", conversation;
+  std::string dtype = "auto", conversation, cache_folder;
+  double cache_gigabytes = 8;
   int threads = 0, kv_tokens = 0, max_sequences = 16;
   serve::http_settings http{.port = 8000};
   serve::openai_settings service{
@@ -35,12 +36,14 @@ std::string name_of(std::string path) {
 }
 
 llava::result<void> try_load(const serve_options& o, std::size_t i, serve::openai_service& service,
-                             const std::atomic<bool>& stops) {
+                             const std::atomic<bool>& stops, std::vector<llava::chat_model>& models) {
   llava::open_options options;
   options.threads = o.threads;
   options.kv_tokens = o.kv_tokens;
   options.max_sequences = o.max_sequences;
   options.conversation = o.conversation;
+  options.cache_folder = o.cache_folder;
+  options.cache_folder_bytes = static_cast<std::uint64_t>(o.cache_gigabytes * 1e9);
   options.report = [&stops](const llava::progress&) { return !stops.load(); };
   std::string dtype = o.dtype;
   if (dtype == "auto") {
@@ -50,6 +53,7 @@ llava::result<void> try_load(const serve_options& o, std::size_t i, serve::opena
   LLAVA_TRY(model, try_open_model(o.paths[i], "simd", dtype, options));
   const std::string name = i < o.names.size() ? o.names[i] : name_of(o.paths[i]);
   LLAVA_CHECK(service.try_add(name, model.shared()));
+  models.push_back(model);
   std::printf("llava: %s is loaded, with weights as %s\n", name.c_str(), dtype.c_str());
   std::fflush(stdout);
   return {};
@@ -66,9 +70,11 @@ llava::result<void> try_serve(const serve_options& o) {
   std::printf("llava: listening on http://%s:%d\n", o.http.address.c_str(), static_cast<int>(server.port()));
   std::fflush(stdout);
   std::atomic<bool> stops{false};
+  std::vector<llava::chat_model> models;
   llava::result<void> loaded;
   std::thread loading([&] {
-    for (std::size_t i = 0; i < o.paths.size() && loaded && !stops; ++i) loaded = try_load(o, i, *service, stops);
+    for (std::size_t i = 0; i < o.paths.size() && loaded && !stops; ++i)
+      loaded = try_load(o, i, *service, stops, models);
     if (!loaded) return stop_signals::raise();
     service->set_loaded();
     std::printf("llava: ready\n");
@@ -79,6 +85,9 @@ llava::result<void> try_serve(const serve_options& o) {
   loading.join();
   if (!loaded && loaded.error().code() != llava::errc::cancelled) return loaded;
   std::printf(server.drain() ? "llava: stopped\n" : "llava: stopped; some answers were cut off\n");
+  std::fflush(stdout);
+  if (!o.cache_folder.empty())
+    for (const llava::chat_model& model : models) LLAVA_CHECK(model.try_keep_cache());
   return {};
 }
 
@@ -117,6 +126,11 @@ void add_serve(CLI::App& app) {
       ->check(CLI::IsMember(dtypes))
       ->capture_default_str();
   command.add_option("--conv-mode", o->conversation, "Conversation template of all models; default: the folder's");
+  command.add_option("--cache-folder", o->cache_folder,
+                     "Folder for image tokens and the KV cache, which the next start finds there; default: none");
+  command.add_option("--cache-gigabytes", o->cache_gigabytes, "Size that the folder may have")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
   command.add_option("--threads", o->threads, "Threads of each model; 0: one per usable processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

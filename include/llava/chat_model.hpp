@@ -61,6 +61,7 @@ struct erased_model {
   virtual std::vector<std::int32_t> encode(std::string_view, bool) const = 0;
   virtual std::string decode(std::span<const std::int32_t>, bool) const = 0;
   virtual result<int> try_count_image_tokens(int, int) const = 0;
+  virtual result<void> try_keep_cache() const = 0;
   virtual result<std::vector<float>> try_pixels(const image&) const = 0;
   virtual result<std::vector<float>> try_features(const image&) const = 0;
   virtual result<std::vector<float>> try_image_tokens(const image&) const = 0;
@@ -174,6 +175,8 @@ class chat_model {
   result<int> try_count_image_tokens(int width, int height) const {
     return model_->try_count_image_tokens(width, height);
   }
+  /// Writes the named blocks of the KV cache to open_options::cache_folder; see pipeline.hpp.
+  result<void> try_keep_cache() const { return model_->try_keep_cache(); }
   /// @name Stages: pixels (n, 3, S, S) of n squares, features (n, features, Dv), image tokens (T, D)
   /// @{
   result<std::vector<float>> try_pixels(const image& img) const { return model_->try_pixels(img); }

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 PROGRAM, MODEL = sys.argv[1:3]
@@ -290,14 +291,32 @@ def test_limits():
         assert server.process.stdout.read() == "llava: stopped\n"
 
 
+def test_cache_folder():
+    with tempfile.TemporaryDirectory() as folder:
+        usages, texts = [], []
+        for _ in range(2):
+            with Server("--cache-folder", folder + "/cache") as server:
+                reply = server.chat(temperature=0)
+                usages.append(reply["usage"])
+                texts.append(reply["choices"][0]["message"]["content"])
+                reused = re.search(r"^llava_reused_images_total.* (\d+)$", server.call("GET", "/metrics")[1], re.M)[1]
+                server.process.send_signal(signal.SIGTERM)
+                assert server.process.wait(30) == 0
+        assert texts[0] == texts[1]
+        assert usages[0]["prompt_tokens_details"]["cached_tokens"] == 0
+        assert usages[1]["prompt_tokens_details"]["cached_tokens"] >= 16, usages
+        assert reused == "1"
+
+
 def main():
     with Server() as server:
         for test in (test_answers, test_streams, test_logprobs, test_many_answers, test_together, test_completions,
                      test_refused, test_disconnect):
             test(server)
             print(f"{test.__name__} passed")
-    test_limits()
-    print("test_limits passed")
+    for test in (test_limits, test_cache_folder):
+        test()
+        print(f"{test.__name__} passed")
 
 
 main()

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <llava/base/macros.hpp>
@@ -43,6 +44,9 @@ class block_allocator {
   /// Returns the block that has this name with `tokens` < kv_block tokens, if nobody holds it, for its only holder to
   /// write behind these tokens; −1 if there is none. The block loses its names.
   int take(const kv_key& key, int tokens);
+  /// Returns the blocks that have a name with kv_block tokens, those that nobody holds last, the most recently used
+  /// first among them. Each has a reference more, to be dropped.
+  std::vector<std::pair<int, kv_key>> hold_named();
   /// Forgets all names, and what the blocks hold.
   void forget();
 

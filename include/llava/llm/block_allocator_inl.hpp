@@ -77,6 +77,21 @@ LLAVA_INLINE int block_allocator::take(const kv_key& key, int tokens) {
   return block;
 }
 
+LLAVA_INLINE std::vector<std::pair<int, kv_key>> block_allocator::hold_named() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<std::pair<int, kv_key>> named;
+  const auto add = [&](int block) {
+    if (const entry& e = blocks_[static_cast<std::size_t>(block)]; e.names >> (kv_block - 1) & 1)
+      named.emplace_back(block, e.keys[kv_block - 1]);
+  };
+  for (int b = 0; b < count(); ++b)
+    if (blocks_[static_cast<std::size_t>(b)].references > 0) add(b);
+  for (int b = newest_; b != none; b = blocks_[static_cast<std::size_t>(b)].older) add(b);
+  for (const auto& [block, key] : named)
+    if (blocks_[static_cast<std::size_t>(block)].references++ == 0) unlink(block);
+  return named;
+}
+
 LLAVA_INLINE void block_allocator::forget() {
   const std::lock_guard<std::mutex> lock(mutex_);
   while (oldest_ != none) {

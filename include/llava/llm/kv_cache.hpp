@@ -22,6 +22,8 @@ LLAVA_BEGIN
 template <class Layout>
 class kv_cache {
  public:
+  using layout = Layout;
+
   /// Bytes of a cache with this number of blocks.
   static result<std::size_t> try_size(const text_config& c, int blocks) {
     const auto bytes =
@@ -47,6 +49,7 @@ class kv_cache {
     return Layout::make_view(buffer_.data() + layer_bytes() * static_cast<unsigned>(i), heads_, dim_, blocks_);
   }
   std::size_t bytes() const { return buffer_.size(); }
+  std::size_t block_bytes() const { return blocks_ ? buffer_.size() / static_cast<unsigned>(blocks_) : 0; }
 
  private:
   std::size_t layer_bytes() const { return Layout::layer_bytes(heads_, dim_, blocks_); }

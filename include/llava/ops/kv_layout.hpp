@@ -4,6 +4,7 @@
 /// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's
 /// type.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -15,8 +16,8 @@ LLAVA_BEGIN
 /// Number of tokens in a block of the KV cache.
 inline constexpr int kv_block = 16;
 /// A backend defines `template <class T> using kv_layout = …`, the layout of a layer of the cache in its memory: a type
-/// with a `view` that its ops take, layer_bytes(heads, dim, blocks) and make_view(memory of the layer, heads, dim,
-/// blocks).
+/// with a `view` that its ops take, layer_bytes(heads, dim, blocks), make_view(memory of the layer, heads, dim,
+/// blocks), and parts_of(view, block), the vectors that hold one block of a layer.
 template <class B, class T>
 using kv_layout_of = typename B::template kv_layout<T>;
 template <class B, class T>
@@ -43,6 +44,11 @@ struct block_kv_layout {
   static view make_view(std::byte* layer, int heads, int dim, int blocks) {
     T* const keys = reinterpret_cast<T*>(layer);
     return {keys, keys + half(heads, dim, blocks), heads, dim};
+  }
+  static std::array<vector_view<T>, 2> parts_of(const view& layer, int block) {
+    const auto size = static_cast<std::ptrdiff_t>(half(layer.heads, layer.dim, 1));
+    const dynamic_shape<1> extents(static_cast<int>(size));
+    return {vector_view<T>(layer.keys + block * size, extents), vector_view<T>(layer.values + block * size, extents)};
   }
 
  private:

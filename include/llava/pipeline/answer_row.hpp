@@ -2,12 +2,14 @@
 /// answer_row: a request in the engine. The thread that runs a step changes it; what both sides touch is under the
 /// engine's mutex.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <compare>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <llava/pipeline/adapter.hpp>
@@ -63,6 +65,16 @@ struct answer_row {
     news.tokens.reserve(64), news.text.reserve(256), news.logprobs.reserve(64);
   }
 
+  /// Appends guessed tokens, at most `most`, with room in the cache, to a row that decodes.
+  void guess(std::size_t most, int context) {
+    const std::size_t length = tokens.tokens.size(), end = (std::max)(length, static_cast<std::size_t>(context));
+    const auto wanted = static_cast<std::size_t>(made.rules().max_new_tokens) - made.result().tokens.size() - 1;
+    prompt_token next[8];
+    most = (std::min)({most, std::size(next), wanted, end - length});
+    guessed = lookup.guess(tokens.tokens, std::span(next).first(most));
+    if (guessed && !tokens.cache.try_reserve(static_cast<int>(length + guessed))) guessed = 0;
+    tokens.tokens.insert(tokens.tokens.end(), next, next + guessed);
+  }
   /// Forgets the guessed tokens from number `first` on.
   void drop_guesses(std::size_t first = 0) {
     tokens.tokens.resize(tokens.tokens.size() - guessed + first);

@@ -67,6 +67,7 @@ struct erased_model_of final : erased_model {
   std::string decode(std::span<const std::int32_t> ids, bool skip_special) const override {
     return model->opened.tokenizer.decode(ids, skip_special);
   }
+  result<void> try_keep_cache() const override { return model->try_keep_cache(); }
   result<int> try_count_image_tokens(int width, int height) const override {
     LLAVA_TRY(plan, model->try_plan(width, height));
     return plan.tokens;

@@ -157,7 +157,9 @@ LLAVA_INLINE result<std::shared_ptr<const adapter>> try_load_adapter(std::shared
       return fail(errc::mismatch, text_of("llava: ", folder, ": the adapter changes no part of the model that runs"));
     std::sort(loader.weights.begin(), loader.weights.end(),
               [](const low_rank_weight& a, const low_rank_weight& b) { return ops::is_before(a.weight, b.weight); });
-    const kv_key name = sha256().update_value(model->adapters_made.fetch_add(1)).digest();
+    LLAVA_TRY(text, try_read_text_file(folder + "/adapter_config.json"));
+    const std::string identity = text + "\n" + tensors->identity();
+    const kv_key name = sha256().update(std::as_bytes(std::span(identity))).digest();
     return std::shared_ptr<const adapter>(std::make_shared<adapter>(
         std::move(model), name, std::move(folder), std::move(loader.weights), std::move(loader.memory_of_weights)));
   });

@@ -3,7 +3,7 @@
 /// Sessions, batches and the engine use it, so they are compiled once. After opening only workspaces, the blocks of the
 /// KV cache, the image cache and the engine change, and they lock.
 #pragma once
-#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -30,7 +30,9 @@
 
 LLAVA_BEGIN
 
+class disk_cache;
 class engine;
+struct open_options;
 
 /// An opened model.
 class opened_model {
@@ -46,10 +48,10 @@ class opened_model {
   int image_rows = 0;  ///< image tokens of one square of an image
   step_limits limits;
   std::shared_ptr<block_allocator> blocks;
-  int prompt_lookup = 0;                                ///< most tokens that a step guesses for an answer
-  bool prefix_cache = true;                             ///< blocks are found by their content
-  mutable image_cache encoded_images;                   ///< image tokens by content
-  mutable std::atomic<std::uint64_t> adapters_made{0};  ///< names them
+  int prompt_lookup = 0;               ///< most tokens that a step guesses for an answer
+  bool prefix_cache = true;            ///< blocks are found by their content
+  mutable image_cache encoded_images;  ///< image tokens by content
+  std::shared_ptr<disk_cache> disk;    ///< null: none
 
   virtual std::string_view backend_name() const = 0;
   virtual stage_shapes shapes() const = 0;
@@ -75,6 +77,10 @@ class opened_model {
   /// The image tokens of an image or a video, from the image cache or computed for it.
   result<std::shared_ptr<const image_tokens>> try_encode(const visual& v, function_ref<bool()> go_on,
                                                          const adapter* with = nullptr) const;
+  /// Fetches a block from the disk cache into the KV cache. Returns it with a reference, or −1. For the scheduler.
+  int load_kept_block(const kv_key& name) const;
+  /// Documented in pipeline.hpp.
+  result<void> try_keep_cache() const;
   /// Plans a video. Errors: the model takes no videos.
   result<video_plan> try_plan(const video& v) const;
   /// Computes the image tokens of a video.
@@ -104,6 +110,9 @@ class opened_model {
   virtual result<std::unique_ptr<workspace>> try_make_workspace() const = 0;
   /// For the end of opening, when all members are set.
   void set_engine(std::shared_ptr<llava::engine> made) { engine_ = std::move(made); }
+  /// Opens the disk cache that the options name, if any. `type` names the model's type, `instructions` those of the
+  /// machine that it uses, if the bytes of an answer depend on them.
+  result<void> try_open_disk_cache(const open_options& options, std::string_view type, std::string_view instructions);
   /// Computes the features (n, features, Dv) of n squares.
   virtual result<std::vector<float>> try_features(std::span<const image> squares) const = 0;
   /// Computes the image tokens of the squares of a planned image.
@@ -114,10 +123,19 @@ class opened_model {
   /// Computes the image tokens of the squares of a planned video.
   virtual result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
                                                  function_ref<bool()> go_on, const adapter* with) const = 0;
+  virtual const memory& device_memory() const = 0;
+  /// Bytes of a block of the KV cache, all layers.
+  virtual std::size_t block_bytes() const = 0;
+  /// Copy a block of the KV cache from and to host memory of that many bytes.
+  virtual result<void> try_load_block(int block, std::span<const std::byte> from) const = 0;
+  virtual result<void> try_read_block(int block, std::span<std::byte> to) const = 0;
   /// Copies image tokens (rows, D) to host memory.
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
 
  private:
+  /// Returns image tokens from the disk cache, or null.
+  result<std::shared_ptr<const image_tokens>> try_find_kept(const visual& v, const sha256_digest& name) const;
+
   mutable workspace_pool workspaces_;
   mutable std::mutex parts_mutex_;
   mutable std::vector<std::pair<const void*, std::shared_ptr<const void>>> parts_;

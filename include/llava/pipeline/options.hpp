@@ -32,6 +32,12 @@ struct open_options {
   bool prefix_cache = true;
   /// Bytes of image tokens that are kept of images and videos that the model has seen; within the memory budget.
   std::uint64_t image_cache_bytes = std::uint64_t{256} << 20;
+  /// A folder for image tokens and blocks of the KV cache, which the next start finds there
+  /// (checkpoint/disk_cache.hpp). Image tokens are written when they are computed, blocks by try_keep_cache(). Empty:
+  /// none.
+  std::string cache_folder{};
+  /// Bytes that the folder may have.
+  std::uint64_t cache_folder_bytes = std::uint64_t{8} << 30;
   /// Limit in bytes for weights, KV cache and one workspace together. Weights and cache are checked before they are
   /// allocated. Mapped files are not counted. 0: no limit.
   std::uint64_t memory_budget = 0;

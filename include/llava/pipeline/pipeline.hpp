@@ -63,6 +63,11 @@ class pipeline {
     return plan.tokens;
   }
 
+  /// Writes the named blocks of the KV cache to open_options::cache_folder, so that the next start finds them: for the
+  /// end of a program. Answers may be running. Errors: there is no such folder; those of the system, a full disk among
+  /// them.
+  result<void> try_keep_cache() const { return state_->try_keep_cache(); }
+
   /// @name Stages
   /// The results of each stage in host memory, for comparison with another program.
   /// @{

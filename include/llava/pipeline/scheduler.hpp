@@ -58,9 +58,11 @@ class scheduler {
   void step(function_ref<void()> announce);
 
  private:
-  static constexpr std::size_t most_guessed = 8, rows_that_guess = 4;
+  static constexpr std::size_t rows_that_guess = 4;
 
   void end_cancelled();
+  /// Takes the next tokens of a row from the KV cache, or from the disk.
+  void reuse(answer_row& r);
   /// Lets requests begin while the cache has room for their prompts.
   void admit();
   /// Encodes the first image that an admitted row needs. Returns false if there is none.
@@ -72,8 +74,6 @@ class scheduler {
   /// Returns false if no row is left.
   bool make_room();
   void run_chosen();
-  /// Appends guessed tokens to a row that decodes, with room in the cache.
-  void guess(answer_row& r, std::size_t most);
   /// Takes the tokens drawn for a row: those that were guessed right, and the one after them. i: its first row.
   void push(answer_row& r, const step_results& drawn, std::size_t i);
   void push_one(answer_row& r, const step_results& drawn, std::size_t i, bool is_new);

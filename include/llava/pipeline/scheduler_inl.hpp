@@ -66,6 +66,10 @@ LLAVA_INLINE void scheduler::end_cancelled() {
   }
 }
 
+LLAVA_INLINE void scheduler::reuse(answer_row& r) {
+  r.tokens.reuse([this](const kv_key& name) { return model_.load_kept_block(name); });
+}
+
 LLAVA_INLINE void scheduler::admit() {
   int running = 0, waiting = 0;
   for (auto& r : rows_) running += !r->is_over() && r->admitted;
@@ -79,7 +83,7 @@ LLAVA_INLINE void scheduler::admit() {
       continue;
     }
     r->admitted = true;
-    r->tokens.reuse();
+    reuse(*r);
     ++running;
   }
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -143,12 +147,12 @@ LLAVA_INLINE bool scheduler::choose_parts(bool decode_only) {
       if (r->is_over() || !r->admitted || is_prefill != prefill || left == 0 ||
           chosen_.size() == static_cast<std::size_t>(limits.sequences))
         continue;
-      if (prefill) r->tokens.reuse();
+      if (prefill) reuse(*r);
       if (r->tokens.missing_image() >= 0) continue;
       const kv_key* const name = r->tokens.next_name();
       if (name && std::find(computed_.begin(), computed_.end(), *name) != computed_.end())
         continue;  // reuses the block after this step
-      if (!prefill && chosen_.size() < rows_that_guess) guess(*r, (std::min)(left - 1, spare));
+      if (!prefill && chosen_.size() < rows_that_guess) r->guess((std::min)(left - 1, spare), model_.context);
       r->part = r->tokens.next(left, r->adapter.get(), 1 + static_cast<int>(r->guessed));
       if (!r->tokens.cache.try_reserve(r->tokens.cache.tokens() + static_cast<int>(r->part.tokens.size())))
         continue;  // waits for a later step
@@ -223,18 +227,6 @@ LLAVA_INLINE void scheduler::run_chosen() {
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   ++counts_.steps;
-}
-
-LLAVA_INLINE void scheduler::guess(answer_row& r, std::size_t most) {
-  const auto length = r.tokens.tokens.size();
-  const auto left = static_cast<std::size_t>(r.made.rules().max_new_tokens) - r.made.result().tokens.size() - 1;
-  prompt_token next[most_guessed];
-  most = (std::min)(
-      {most, most_guessed, left,
-       static_cast<std::size_t>(model_.context) - (std::min)(length, static_cast<std::size_t>(model_.context))});
-  r.guessed = r.lookup.guess(r.tokens.tokens, std::span(next).first(most));
-  if (r.guessed && !r.tokens.cache.try_reserve(static_cast<int>(length + r.guessed))) r.guessed = 0;
-  r.tokens.tokens.insert(r.tokens.tokens.end(), next, next + r.guessed);
 }
 
 LLAVA_INLINE void scheduler::push(answer_row& r, const step_results& drawn, std::size_t i) {

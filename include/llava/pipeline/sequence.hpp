@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <llava/base/function_ref.hpp>
 #include <llava/image/visual.hpp>
 #include <llava/llm/kv_cache.hpp>
 #include <llava/pipeline/prepare.hpp>
@@ -32,8 +33,9 @@ class sequence {
 
   std::size_t pending() const { return tokens.size() - static_cast<std::size_t>(cache.tokens()); }
   /// Takes blocks of the cache that hold the next tokens already. The last token never counts as cached, so that its
-  /// logits are computed.
-  void reuse();
+  /// logits are computed. `load` fetches a block that the cache does not have from elsewhere: it returns a block with a
+  /// reference, or −1.
+  void reuse(function_ref<int(const kv_key&)> load);
   /// Returns the name of the next block if reuse() would look for it and the rest of the prompt fills it, or null.
   const kv_key* next_name();
   /// Names the blocks that have become full.

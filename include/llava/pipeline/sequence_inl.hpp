@@ -23,13 +23,15 @@ LLAVA_INLINE sequence::sequence(std::shared_ptr<block_allocator> pool, prepared_
   names_.push_back(root);
 }
 
-LLAVA_INLINE void sequence::reuse() {
+LLAVA_INLINE void sequence::reuse(function_ref<int(const kv_key&)> load) {
   constexpr auto block = static_cast<std::size_t>(kv_block);
   if (!named_ || cache.tokens() % kv_block != 0) return;
   auto at = static_cast<std::size_t>(cache.tokens());
   for (; at + block < tokens.size(); at += block) {
     compute_names(at / block + 1);
-    const int found = cache.allocator().find(names_[at / block + 1]);
+    const kv_key& name = names_[at / block + 1];
+    int found = cache.allocator().find(name);
+    if (found < 0) found = load(name);
     if (found < 0) break;
     cache.append(found, kv_block);
     ++blocks_named_;

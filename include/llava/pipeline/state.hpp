@@ -151,6 +151,29 @@ struct pipeline_state final : opened_model {
     LLAVA_CHECK(q.finish());
     return result<image_tokens>(std::move(tokens));
   }
+  const memory& device_memory() const override { return backend.memory(); }
+  std::size_t block_bytes() const override { return cache.block_bytes(); }
+  result<void> try_load_block(int block, std::span<const std::byte> from) const override {
+    for (int i = 0; i < opened.description.text.layers; ++i)
+      for (const auto& part : cache_type::layout::parts_of(cache.layer(i), block)) {
+        const std::size_t size = static_cast<std::size_t>(part.size()) * sizeof *part.data();
+        LLAVA_CHECK(backend.memory().try_load(reinterpret_cast<std::byte*>(part.data()), from.data(), size));
+        from = from.subspan(size);
+      }
+    return {};
+  }
+  result<void> try_read_block(int block, std::span<std::byte> to) const override {
+    LLAVA_TRY(lent, try_lend());
+    auto& q = queue_of(lent);
+    for (int i = 0; i < opened.description.text.layers; ++i)
+      for (const auto& part : cache_type::layout::parts_of(cache.layer(i), block)) {
+        using element = typename P::kv_cache;
+        const std::span<element> into(reinterpret_cast<element*>(to.data()), static_cast<std::size_t>(part.size()));
+        download(q, into, vector_view<const element>(part));
+        to = to.subspan(into.size_bytes());
+      }
+    return q.finish();
+  }
   result<std::vector<float>> try_values(const image_tokens& tokens) const override {
     LLAVA_TRY(lent, try_lend());
     return try_read(queue_of(lent), matrix_view<const float>(tokens.view()));
@@ -214,7 +237,9 @@ struct pipeline_state final : opened_model {
                                  : (std::min)(options.image_cache_bytes,
                                               options.memory_budget - weight_bytes - cache.bytes() - arena_bytes));
     set_engine(std::make_shared<llava::engine>(*this));
-    return {};
+    std::string_view instructions;
+    if constexpr (requires { name_of(backend.isa); }) instructions = name_of(backend.isa);
+    return try_open_disk_cache(options, __PRETTY_FUNCTION__, instructions);
   }
 
   int kv_tokens_for(const open_options& options) const {
