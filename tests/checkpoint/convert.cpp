@@ -2,7 +2,9 @@
 /// Folders written in other layouts: there and back every tensor has the same bytes and the description is the same;
 /// the names are those of the target's own program. tests/oracle/converted_folders.py has transformers and LLaVA's
 /// program open such folders.
+#include <llava/checkpoint/describe.hpp>
 #include <llava/checkpoint/json.hpp>
+#include <llava/checkpoint/original_folder.hpp>
 
 #include <algorithm>
 #include <set>

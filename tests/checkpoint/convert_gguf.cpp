@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Models written as GGUF files and opened again: the same values bit for bit, the same description, prompts and
 /// tokens. tests/oracle/converted_gguf.py has gguf and llama.cpp read such files.
+#include <llava/checkpoint/conversion.hpp>
 #include <llava/checkpoint/gguf.hpp>
 #include <llava/llm/rope.hpp>
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What is not written as GGUF files: each case is an error that says why, and leaves no folder.
+#include <llava/checkpoint/partial_folder.hpp>
+
 #include <conversions.hpp>
 #include <refuse_each.hpp>
 #include <temporary_folder.hpp>

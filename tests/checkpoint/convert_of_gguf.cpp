@@ -2,10 +2,12 @@
 /// GGUF files written as folders and as GGUF files. A folder that becomes GGUF and a folder again is the same as the
 /// folder itself, or as the folder written in the other layout: bits, description, ids, prompts. Blocks become their
 /// values. tests/oracle/converted_folders.py has transformers open such folders.
+#include <llava/checkpoint/conversion.hpp>
 #include <llava/checkpoint/gguf.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/llm/rope.hpp>
 #include <llava/text/chat_conversation.hpp>
+#include <llava/text/decoding.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What a layout cannot hold, options without a meaning, cancelled work and refused memory: a sentence each, and no
 /// folder.
+#include <llava/checkpoint/conversion.hpp>
+
 #include <conversions.hpp>
 #include <refuse_each.hpp>
 #include <temporary_folder.hpp>

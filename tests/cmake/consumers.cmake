@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds and runs the program in CONSUMER_DIR with every way to use the library: add_subdirectory, FetchContent,
-# find_package, pkg-config and the compiler alone; two of them with llava::compiled. A pipeline takes 15 s to compile.
+# find_package, pkg-config and the compiler alone; one of them with llava::compiled. A pipeline takes 15 s to compile.
 # The last two ways have no llava_instantiate(): they link the pipeline of the build before them and parse the rest of
 # the library.
 #   cmake -DSOURCE_DIR=… -DWORK_DIR=… -DCONSUMER_DIR=… -DCXX=… -DGENERATOR=… -DRAPIDJSON=… -P consumers.cmake
@@ -48,7 +48,7 @@ endfunction()
 
 file(REMOVE_RECURSE ${WORK_DIR})
 file(MAKE_DIRECTORY ${WORK_DIR})
-consume(add_subdirectory -DLLAVA_LINK=llava::compiled)
+consume(add_subdirectory)
 consume(FetchContent)
 compile("the compiler alone" -I${SOURCE_DIR}/include -I${RAPIDJSON})
 

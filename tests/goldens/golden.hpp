@@ -7,6 +7,7 @@
 #include <llava.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava_catch.hpp>
+#include <pipelines.hpp>
 
 #include <string>
 #include <vector>

@@ -2,6 +2,7 @@
 /// The bundled model, opened once for all tests of the pipeline, and generated images.
 #pragma once
 #include <llava.hpp>
+#include <pipelines.hpp>
 #include <llava_catch.hpp>
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// conversion: what every conversion of a checkpoint to a new folder has in common: its options, the plan of the
+/// conversion: what every conversion of a checkpoint to a new folder has in common: the plan of the
 /// tensors that are written, and the small files that are copied. convert.hpp has the layouts.
 #pragma once
 #include <algorithm>
@@ -14,9 +14,8 @@
 
 #include <llava/base/error.hpp>
 #include <llava/base/executor.hpp>
-#include <llava/base/hook.hpp>
-#include <llava/base/progress.hpp>
 #include <llava/checkpoint/checkpoint_reader.hpp>
+#include <llava/checkpoint/convert_options.hpp>
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/model_files.hpp>
 #include <llava/checkpoint/new_folder.hpp>
@@ -27,22 +26,6 @@
 #include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
-
-/// How a checkpoint is written.
-struct convert_options {
-  /// The type of all tensors of floats: f32, f16 or bf16. Empty: as stored, and computed ones in the type that holds
-  /// their values best. A value beyond a narrower type's range becomes infinite; try_verify finds it.
-  std::optional<dtype> type{};
-  /// The original layout: the model's name, by which LLaVA's program chooses its conversation. Empty: the new folder's
-  /// name.
-  std::string model_name{};
-  /// The most bytes of tensors in a file. Larger weights are written in shards.
-  std::uint64_t shard_bytes = 5'000'000'000;
-  /// Converts values; null: the calling thread does.
-  executor* threads = nullptr;
-  /// Called after each tensor. Returning false cancels. It may be empty.
-  hook<bool(const progress&)> report{};
-};
 
 namespace detail {
 
@@ -228,6 +211,25 @@ inline result<void> try_copy_words(new_folder& to, const checkpoint& from, bool 
 /// Writes an object as a file of the new folder.
 inline result<void> try_write_json(const new_folder& to, const std::string& name, json_value::object o) {
   return try_write_text(to.folder() + "/" + name, json_text(json_value(std::move(o))));
+}
+
+/// Sets the type of the weights in a config.json, and in its parts where it is stated.
+inline result<void> try_name_type(const std::string& file, dtype type) {
+  return try_change_json(file, true, [&](json_value::object& o) -> result<void> {
+    const auto name_type = [&](json_value::object& part) {
+      for (const char* key : {"torch_dtype", "dtype"})
+        if (find_member(part, key)) set_member(part, key, torch_name(type));
+    };
+    if (!find_member(o, "dtype")) set_member(o, "torch_dtype", torch_name(type));
+    name_type(o);
+    for (const char* key : {"text_config", "vision_config"})
+      if (const json_value* part = find_member(o, key); part && part->is_object()) {
+        json_value::object members = part->members();
+        name_type(members);
+        set_member(o, key, json_value(std::move(members)));
+      }
+    return {};
+  });
 }
 
 }  // namespace detail

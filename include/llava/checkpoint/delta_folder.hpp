@@ -9,7 +9,7 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
-#include <llava/checkpoint/convert.hpp>
+#include <llava/checkpoint/conversion.hpp>
 #include <llava/checkpoint/delta_tensors.hpp>
 #include <llava/checkpoint/gguf_checkpoint.hpp>
 #include <llava/checkpoint/hub_cache.hpp>

@@ -51,20 +51,7 @@ struct pipeline_state final : opened_model {
       : opened_model(std::move(c)), backend(b), stages(std::move(s)) {}
 
   static result<std::unique_ptr<pipeline_state>> try_open(std::string_view name, const open_options& options,
-                                                          const B& backend) {
-    LLAVA_CHECK(try_check(options));
-    if constexpr (requires { backend.try_check(); }) LLAVA_CHECK(backend.try_check());
-    LLAVA_TRY(opened, try_open_checkpoint(name, options.model_base, {options.mmproj, options.legacy_tokenizer}));
-    LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(opened)));
-    LLAVA_CHECK(try_check_tokens(opened.tokenizer, opened.description, opened.path));
-    auto state = std::make_unique<pipeline_state>(backend, std::move(opened), std::move(stages));
-    LLAVA_CHECK(try_choose_conversation(state->conversation, state->opened.description, state->opened.tokenizer,
-                                        options.conversation));
-    state->threads = make_executor(options);
-    LLAVA_CHECK(state->try_load(options));
-    LLAVA_CHECK(state->try_make_room(options));
-    return result<std::unique_ptr<pipeline_state>>(std::move(state));
-  }
+                                                          const B& backend);
 
   std::string_view backend_name() const override { return B::name; }
   stage_shapes shapes() const override {
@@ -277,5 +264,24 @@ struct pipeline_state final : opened_model {
     return planning.workspace().peak();
   }
 };
+
+/// Not inline, so that `extern template struct pipeline_state<…>` keeps all of it out of a translation unit.
+template <class M, class B, class P>
+result<std::unique_ptr<pipeline_state<M, B, P>>> pipeline_state<M, B, P>::try_open(std::string_view name,
+                                                                                   const open_options& options,
+                                                                                   const B& backend) {
+  LLAVA_CHECK(try_check(options));
+  if constexpr (requires { backend.try_check(); }) LLAVA_CHECK(backend.try_check());
+  LLAVA_TRY(opened, try_open_checkpoint(name, options.model_base, {options.mmproj, options.legacy_tokenizer}));
+  LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(opened)));
+  LLAVA_CHECK(try_check_tokens(opened.tokenizer, opened.description, opened.path));
+  auto state = std::make_unique<pipeline_state>(backend, std::move(opened), std::move(stages));
+  LLAVA_CHECK(try_choose_conversation(state->conversation, state->opened.description, state->opened.tokenizer,
+                                      options.conversation));
+  state->threads = make_executor(options);
+  LLAVA_CHECK(state->try_load(options));
+  LLAVA_CHECK(state->try_make_room(options));
+  return result<std::unique_ptr<pipeline_state>>(std::move(state));
+}
 
 LLAVA_END
