@@ -13,7 +13,8 @@ OPT_IN = {
     r"llava/fwd\.hpp": "is for programs that do not include llava.hpp",
     r"llava/pipeline/quantise\.hpp": "writes model folders: most programs only read them",
     r"llava/checkpoint/(new_folder|model_files|json_text|weight_files|conversion|convert(_inl|_options)?|written_\w+|"
-    r"added_image_token|llava_hf_folder|original_folder|gguf_(folder|writer)|torch_file_writer|projector_file|delta_folder)\.hpp":
+    r"added_image_token|llava_hf_folder|original_folder|gguf_(folder|writer)|torch_file_writer|projector_file|"
+    r"delta_folder)\.hpp":
         "writes model folders: most programs only read them",
     r"llava/(pipeline/(verify|memory_needs)|quant/stored_blocks)\.hpp": "is for tools that look at model folders",
     r"llava/pipeline/ask_as\.hpp": "is for answers of a given form",
