@@ -137,7 +137,7 @@ def settings_of(args):
 
 def load(args):
     """The results so far. Exits if they were measured with other settings."""
-    if args.results.exists():
+    if args.results.exists() and not args.quick:
         results = json.loads(args.results.read_text())
         if args.table_only or results["settings"] == settings_of(args):
             return results

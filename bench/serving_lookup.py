@@ -40,14 +40,15 @@ def steps(port):
 
 
 def ask(server, task, new_tokens):
-    """Returns the reply, its tokens a second behind the first, and its tokens a step."""
+    """Returns the reply, its tokens a second behind the first event, and its tokens a step."""
     question, fields = TASKS[task]
     before = steps(server.port)
     reply = serving_load.ask(server.port, [{"role": "user", "content": question}], new_tokens,
                              {"ignore_eos": False, **fields})
     if reply.error:
         sys.exit(f"serving_lookup: {reply.error}")
-    return reply, (reply.made - 1) / max(1e-9, sum(reply.gaps)), reply.made / (steps(server.port) - before)
+    speed = (reply.made - 1) / sum(reply.gaps) if reply.gaps else reply.made / reply.seconds
+    return reply, speed, reply.made / (steps(server.port) - before)
 
 
 def start(args, guess, folder):
