@@ -4,16 +4,18 @@ builds both and starts this.
 
     serving.py --llava build/release/llava --rival FILE_OF_LLAMA_SERVER --data FOLDER [--scenarios a,b,c]
                [--clients 1,4,16] [--rounds 3] [--new-tokens 32] [--dtype q4_0] [--threads N] [--layers 8]
-               [--results FILE] [--figure FILE.svg] [--write docs/serving.md] [--table-only] [--quick]
+               [--scale 1] [--results FILE] [--figure FILE.svg] [--write docs/serving.md] [--table-only] [--quick]
 
-A round starts one server, runs every scenario with every number of clients, and stops it; then the other server does
-the same. Before each run every client asks one question of its kind that is not counted.
+A run starts one server, asks it the questions of one scenario, and stops it. Then the other server has its turn. One
+question of its kind comes before what is measured; in c every client asks one, so that llama-server has the common
+prompt in as many slots.
     a  every question is about a new picture
-    b  four questions about each of eight pictures, shuffled
+    b  four questions about each of eight pictures, in random order, always the same
     c  conversations of two questions without pictures, behind a system prompt of about 1,200 tokens
 Both read the same GGUF files. Ours runs them with --dtype q4_0, which keeps their bytes and rounds activations to
-8 bits, as llama.cpp does. --results keeps all runs: a further call with the same settings adds to them. The table has
-medians of the runs, and the range for requests/s. --quick asks the bundled model a few questions, to test this
+8 bits, as llama.cpp does. --results keeps all runs, also those before Ctrl-C: a further call with the same settings
+adds to them, and may have other --clients, --scenarios and --rounds. The table has medians of the runs, and the range for
+requests/s. --scale asks more or fewer questions. --quick asks the bundled model a few questions, to test this
 script. Without --rival, ours is measured alone.
 """
 import argparse
@@ -102,37 +104,48 @@ def rival(args, model):
 SIDES = {"llava": ours, "llama-server": rival}
 
 
-def measure(args, server, scenario, clients, make, take_picture):
-    count = 2 * clients if args.quick else QUESTIONS[scenario].get(clients, 2 * clients)
-    warm = [[serving_load.greeting(make(take_picture, 1)[0][0])] for _ in range(clients)]
-    replies, _ = serving_load.run(server.port, warm, clients, 2)
-    if any(r.error for r in replies):
-        print(f"serving: warming: {next(r.error for r in replies if r.error)}", file=sys.stderr)
-    return serving_load.summary(*serving_load.run(server.port, make(take_picture, count), clients,
-                                                  args.new_tokens))
+def count_of(args, scenario, clients):
+    """Questions of a run."""
+    asked = 2 * clients if args.quick else QUESTIONS[scenario].get(clients, 2 * clients)
+    return max(clients, round(args.scale * asked))
 
 
-def round_of(args, side, model, number, results):
-    """Starts a server and appends its runs to results."""
+def measure(args, server, scenario, clients):
+    """The figures of one run."""
     pictures = itertools.cycle(sorted((TINY / "images").glob("*.*g")) if args.quick
                                else sorted((args.data / "pictures").glob("*.jpg")))
     scenarios = {"a": serving_load.new_pictures, "b": serving_load.same_pictures,
                  "c": serving_load.chats(4 if args.quick else args.rules)}
-    with SIDES[side](args, model) as server:
-        for scenario, clients in itertools.product(args.scenarios, args.clients):
-            start = time.monotonic()
-            found = measure(args, server, scenario, clients, scenarios[scenario], lambda: next(pictures))
-            results["runs"].append({"side": side, "scenario": scenario, "clients": clients, **found})
-            print(f"serving: round {number}, {side}, {scenario}, {clients} clients: {found['requests/s']:.3f} a second,"
-                  f" first token {found['ttft_p50']:.2f} s, {found['errors']} errors {found['messages'] or ''}"
-                  f" ({time.monotonic() - start:.0f} s with warming)", file=sys.stderr, flush=True)
+
+    def make(count):
+        return scenarios[scenario](lambda: next(pictures), count)
+
+    warm = [[serving_load.greeting(make(1)[0][0])] for _ in range(clients if scenario == "c" else 1)]
+    replies, _ = serving_load.run(server.port, warm, clients, 2)
+    if any(r.error for r in replies):
+        print(f"serving: warming: {next(r.error for r in replies if r.error)}", file=sys.stderr)
+    asked = make(count_of(args, scenario, clients))
+    return serving_load.summary(*serving_load.run(server.port, asked, clients, args.new_tokens))
+
+
+def measure_all(args, model, results):
+    """Appends the runs of all rounds to the results and their file."""
+    sides = list(SIDES) if args.rival else ["llava"]
+    for number, scenario, clients, side in itertools.product(range(args.rounds), args.scenarios, args.clients, sides):
+        start = time.monotonic()
+        with SIDES[side](args, model) as server:
+            found = measure(args, server, scenario, clients)
+        results["runs"].append({"side": side, "scenario": scenario, "clients": clients, **found})
+        args.results.write_text(json.dumps(results, indent=1))
+        print(f"serving: round {number + 1}, {side}, {scenario}, {clients} clients: {found['requests/s']:.3f} a second,"
+              f" first token {found['ttft_p50']:.2f} s, {found['errors']} errors {found['messages'] or ''}"
+              f" ({time.monotonic() - start:.0f} s in all)", file=sys.stderr, flush=True)
 
 
 def settings_of(args):
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return {"machine": cpu[1] if cpu else platform.processor(), "threads": args.threads, "dtype": args.dtype,
-            "layers": args.layers, "new_tokens": args.new_tokens, "kv_tokens": args.kv_tokens, "rules": args.rules,
-            "rival_options": args.rival_options, "quick": args.quick}
+    names = ("threads", "dtype", "layers", "new_tokens", "kv_tokens", "rules", "scale", "rival_options", "quick")
+    return {"machine": cpu[1] if cpu else platform.processor(), **{n: getattr(args, n) for n in names}}
 
 
 def load(args):
@@ -157,10 +170,8 @@ def model_of(args):
                            stdout=subprocess.DEVNULL)
         return made / "model.gguf"
     import serving_model  # needs third-party packages
-    counts = {s: [QUESTIONS[s].get(c, 2 * c) for c in args.clients] for s in args.scenarios}
-    warm = sum(args.clients)
-    needed = sum(counts.get("a", [])) + warm + sum(n // 4 for n in counts.get("b", [])) + warm
-    return serving_model.write(args.llava, args.data, args.layers, needed)
+    most = max(count_of(args, s, c) // (4 if s == "b" else 1) for s in args.scenarios for c in args.clients)
+    return serving_model.write(args.llava, args.data, args.layers, 1 + most)
 
 
 def main():
@@ -171,6 +182,7 @@ def main():
     parser.add_argument("--scenarios", default="a,b,c")
     parser.add_argument("--clients", default="1,4,16")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--new-tokens", type=int, default=32)
     parser.add_argument("--dtype", default="q4_0")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -198,10 +210,7 @@ def main():
         if not args.llava:
             parser.error("--llava is needed")
         model = model_of(args)
-        sides = list(SIDES) if args.rival else ["llava"]
-        for number, side in itertools.product(range(args.rounds), sides):
-            round_of(args, side, model, number + 1, results)
-            args.results.write_text(json.dumps(results, indent=1))
+        measure_all(args, model, results)
     serving_table.show(results, args.figure, args.write)
     return 1 if any(r["errors"] for r in results["runs"]) else 0
 

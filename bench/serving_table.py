@@ -7,10 +7,14 @@ import pathlib
 import re
 import statistics
 
-NAMES = {"a": "a new picture each time", "b": "4 questions about each of 8 pictures",
+NAMES = {"a": "a new picture each time", "b": "4 questions about each of {} pictures",
          "c": "chats behind a long system prompt"}
 OURS, THEIRS = "llava", "llama-server"
 HEADING = "## Speed beside llama-server"
+
+
+def name_of(results, scenario):
+    return NAMES[scenario].format(max(1, round(8 * results["settings"]["scale"])))
 
 
 def grouped(results):
@@ -53,7 +57,7 @@ def table(results):
     last = None
     for (scenario, clients), sides in grouped(results).items():
         times, first = ratio(sides, "requests/s"), ratio(sides, "ttft_p95")
-        cells = [NAMES[scenario] if scenario != last else "", str(clients), both(sides, rate),
+        cells = [name_of(results, scenario) if scenario != last else "", str(clients), both(sides, rate),
                  f"{times:.2f}×" if times else "–", both(sides, pair("ttft", 1, ".2f")),
                  f"{first:.2f}" if first else "–", both(sides, pair("gap", 1000, ".0f")),
                  both(sides, lambda runs: f"{100 * median(runs, 'cached'):.0f} %"),
@@ -76,7 +80,7 @@ def figure(results):
                 f'<text x="{578 + 110 * i}" y="20">{side}</text>']
     for i, ((scenario, clients), sides) in enumerate(rows.items()):
         y = top + 46 * i
-        label = f"{NAMES[scenario]}, {clients} client{'s' if clients > 1 else ''}"
+        label = f"{name_of(results, scenario)}, {clients} client{'s' if clients > 1 else ''}"
         out.append(f'<text x="{left - 8}" y="{y + 19}" text-anchor="end">{html.escape(label)}</text>')
         most = max(median(runs, "requests/s") for runs in sides.values()) or 1
         for j, (side, colour) in enumerate(colours.items()):
