@@ -14,8 +14,8 @@ prompt in as many slots.
     c  conversations of two questions without pictures, behind a system prompt of about 1,200 tokens
 Both read the same GGUF files. Ours runs them with --dtype q4_0, which keeps their bytes and rounds activations to
 8 bits, as llama.cpp does. --results keeps all runs, also those before Ctrl-C: a further call with the same settings
-adds to them, and may have other --clients, --scenarios and --rounds. The table has medians of the runs, and the range for
-requests/s. --scale asks more or fewer questions. --quick asks the bundled model a few questions, to test this
+adds to them, and may have other --clients, --scenarios and --rounds. The table has medians of the runs, and the range
+for requests/s. --scale asks more or fewer questions. --quick asks the bundled model a few questions, to test this
 script. Without --rival, ours is measured alone.
 """
 import argparse
