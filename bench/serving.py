@@ -25,6 +25,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -204,6 +205,7 @@ def main():
         parser.error(f"--clients: from 1 to {SEQUENCES}")
     if args.quick:
         args.dtype, args.new_tokens, args.kv_tokens = "f16", 8, 2048 * SEQUENCES
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the server is then stopped
     args.results = args.results or args.data / "results.json"
     results = load(args)
     if not args.table_only:

@@ -150,7 +150,7 @@ def run(port, conversations, clients, new_tokens):
             with lock:
                 replies.extend(answered)
 
-    threads = [threading.Thread(target=client) for _ in range(clients)]
+    threads = [threading.Thread(target=client, daemon=True) for _ in range(clients)]
     start = time.monotonic()
     for t in threads:
         t.start()

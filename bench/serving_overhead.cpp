@@ -66,15 +66,16 @@ double processor_seconds() {
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-/// Runs everything on the calling thread, and sleeps so often that a step takes some milliseconds. Each token is then
-/// sent in an event of its own, as those of a large model are.
+/// Runs everything on the calling thread. While it `sleeps`, a step takes some milliseconds, so that each token is sent
+/// in an event of its own, as those of a large model are.
 class slow_executor final : public llava::executor {
  public:
   int concurrency() const override { return 1; }
   void parallel_for(int pieces, llava::function_ref<void(int)> piece) override {
-    if (++calls_ % 8 == 0) ::usleep(500);
+    if (sleeps && ++calls_ % 8 == 0) ::usleep(500);
     for (int i = 0; i < pieces; ++i) piece(i);
   }
+  std::atomic<bool> sleeps{true};
 
  private:
   std::atomic<unsigned> calls_{0};
@@ -105,11 +106,8 @@ std::string ask(const wave& w) {
   if (::send(s, request.data(), request.size(), 0) != static_cast<ssize_t>(request.size())) give_up("not sent");
   std::string reply;
   std::array<char, 16384> piece{};
-  while (true) {
-    const ssize_t n = ::recv(s, piece.data(), piece.size(), 0);
-    if (n <= 0) break;
+  for (ssize_t n = 0; (n = ::recv(s, piece.data(), piece.size(), 0)) > 0;)
     reply.append(piece.data(), static_cast<std::size_t>(n));
-  }
   ::close(s);
   if (reply.find("data: [DONE]") == std::string::npos) give_up("an answer is not complete:\n" + reply.substr(0, 800));
   return reply;
@@ -118,7 +116,7 @@ std::string ask(const wave& w) {
 /// What the clients tell of a wave.
 struct wave_report {
   double seconds = 0;             ///< of the longest answer
-  int events = 0;                 ///< with text, of the first answer
+  int events = 0;                 ///< of the first answer, with text
   std::array<char, 4096> text{};  ///< of every answer, with a zero at its end
 };
 
@@ -152,8 +150,8 @@ void run_clients(int commands, int done) {
       });
     clients.clear();
     wave_report report;
-    report.seconds = *std::max_element(seconds.begin(), seconds.end());
     const std::string text = text_in(replies[0], report.events);
+    report.seconds = *std::max_element(seconds.begin(), seconds.end());
     for (const std::string& reply : replies)
       if (int ignored = 0; text_in(reply, ignored) != text) give_up("the answers of a wave differ");
     text.copy(report.text.data(), report.text.size() - 1);
@@ -255,10 +253,11 @@ int main(int argc, char** argv) {
     else if (!number("--rounds=", rounds) && !number("--clients=", clients) && !number("--tokens=", tokens))
       give_up("unknown option " + std::string(word));
   }
-  if (rounds < 1 || clients < 1 || clients > 64 || tokens < 2 || tokens > 1000) give_up("an option is out of range");
+  if (rounds < 1 || clients < 1 || clients > 64 || tokens < 2 || tokens > 500) give_up("an option is out of range");
   client_process others;  // before this process has threads
   llava::open_options options;
-  options.threads_of_host = std::make_shared<slow_executor>();
+  const auto threads = std::make_shared<slow_executor>();
+  options.threads_of_host = threads;
   options.max_sequences = clients;
   const llava::chat_model opened = value_of(try_open_model(folder, "simd", "f16", options));
   const auto model = opened.shared();
@@ -269,6 +268,7 @@ int main(int argc, char** argv) {
 
   const auto measure = [&](int count, int length) {
     const wave w{static_cast<int>(server.port()), count, length};
+    threads->sleeps = count > 1;
     costs c;
     double start = processor_seconds();
     const auto [engine_seconds, engine_text] = run_in_process(model, w);

@@ -102,7 +102,9 @@ def section(results, page, picture):
              " llama-server is llama.cpp's, built natively from llama-cpp-python's source package, with 16 slots and"
              " continuous batching. Figures are ours / theirs, medians of alternating runs; the range is in brackets."
              " *From a cache*: tokens of the prompts that were not computed again. The command:")
-    lines = [HEADING, "", *wrapped(about), "", "    bench/serving.sh", "", table(results)]
+    command = "bench/serving.sh" + "".join(f" --{name.replace('_', '-')} {s[name]}" for name, usual in
+                                           (("scale", 1), ("dtype", "q4_0"), ("new_tokens", 32)) if s[name] != usual)
+    lines = [HEADING, "", *wrapped(about), "", f"    {command}", "", table(results)]
     if picture:
         lines += [f"![requests a second]({os.path.relpath(picture, page.parent)})", ""]
     return "\n".join(lines)
