@@ -39,7 +39,7 @@ import serving_table
 TINY = pathlib.Path(__file__).parent.parent / "examples" / "tiny"
 SEQUENCES = 16
 # Questions of a run with so many clients; in b it is always all 32. In c each of the two questions counts.
-QUESTIONS = {"a": {1: 3, 4: 8, 16: 16}, "b": {1: 32, 4: 32, 16: 32}, "c": {1: 8, 4: 24, 16: 48}}
+QUESTIONS = {"a": {1: 3, 4: 8, 16: 16}, "b": {1: 32, 4: 32, 16: 32}, "c": {1: 8, 4: 16, 16: 32}}
 
 
 class Server:
