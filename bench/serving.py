@@ -13,10 +13,12 @@ prompt in as many slots.
     b  four questions about each of eight pictures, in random order, always the same
     c  conversations of two questions without pictures, behind a system prompt of about 1,200 tokens
 Both read the same GGUF files. Ours runs them with --dtype q4_0, which keeps their bytes and rounds activations to
-8 bits, as llama.cpp does. --results keeps all runs, also those before Ctrl-C: a further call with the same settings
-adds to them, and may have other --clients, --scenarios and --rounds. The table has medians of the runs, and the range
-for requests/s. --scale asks more or fewer questions. --quick asks the bundled model a few questions, to test this
-script. Without --rival, ours is measured alone.
+8 bits, as llama.cpp does. llama-server's threads spin while they wait for each other, which costs it much on a busy
+machine; with OMP_WAIT_POLICY=passive in the environment they sleep.
+--results keeps all runs, also those before Ctrl-C: a further call with the same settings adds to them, and may have
+other --clients, --scenarios and --rounds. The table has medians of the runs, and the range for requests/s. --scale asks
+more or fewer questions. --quick asks the bundled model a few questions, to test this script. Without --rival, ours is
+measured alone.
 """
 import argparse
 import itertools
@@ -146,7 +148,8 @@ def measure_all(args, model, results):
 def settings_of(args):
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     names = ("threads", "dtype", "layers", "new_tokens", "kv_tokens", "rules", "scale", "rival_options", "quick")
-    return {"machine": cpu[1] if cpu else platform.processor(), **{n: getattr(args, n) for n in names}}
+    return {"machine": cpu[1] if cpu else platform.processor(), **{n: getattr(args, n) for n in names},
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "")}
 
 
 def load(args):
