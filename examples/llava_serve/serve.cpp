@@ -24,7 +24,7 @@ struct serve_options {
   std::vector<std::string> paths, names;
   std::string dtype = "auto", conversation, cache_folder;
   double cache_gigabytes = 8;
-  int threads = 0, kv_tokens = 0, max_sequences = 16;
+  int threads = 0, kv_tokens = 0, max_sequences = 16, prompt_lookup = llava::open_options{}.prompt_lookup;
   serve::http_settings http{.port = 8000};
   serve::openai_settings service{
       .decode_image = [](std::span<const std::byte> bytes) { return llava::try_decode_image(bytes); }};
@@ -41,6 +41,7 @@ llava::result<void> try_load(const serve_options& o, std::size_t i, serve::opena
   options.threads = o.threads;
   options.kv_tokens = o.kv_tokens;
   options.max_sequences = o.max_sequences;
+  options.prompt_lookup = o.prompt_lookup;
   options.conversation = o.conversation;
   options.cache_folder = o.cache_folder;
   options.cache_folder_bytes = static_cast<std::uint64_t>(o.cache_gigabytes * 1e9);
@@ -139,6 +140,11 @@ void add_serve(CLI::App& app) {
       ->capture_default_str();
   command.add_option("--max-sequences", o->max_sequences, "Answers that a model computes at one time")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--prompt-lookup", o->prompt_lookup,
+                  "Most tokens that a step guesses from an answer's own text; the answers are the same; 0: none")
+      ->check(CLI::Range(0, 8))
       ->capture_default_str();
   add_network_options(command, *o);
   command.callback([o] {

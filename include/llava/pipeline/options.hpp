@@ -26,8 +26,8 @@ struct open_options {
   /// 32768. One conversation is never longer than the model's context.
   int kv_tokens = 0;
   /// Most tokens that a step guesses for an answer from its own text (pipeline/prompt_lookup.hpp), up to 8; 0: none.
-  /// The answer is the same. How much sooner a text that repeats arrives is not measured yet, so the default is none.
-  int prompt_lookup = 0;
+  /// The answer is the same. One that quotes its prompt arrives sooner.
+  int prompt_lookup = 8;
   /// Blocks of the KV cache are shared by all prompts that begin alike, also with those of finished answers.
   bool prefix_cache = true;
   /// Bytes of image tokens that are kept of images and videos that the model has seen; within the memory budget.
