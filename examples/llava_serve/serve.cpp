@@ -126,6 +126,11 @@ void add_serve(CLI::App& app) {
   command.add_option("--max-sequences", o->max_sequences, "Answers that a model computes at one time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  command
+      .add_option("--answer-timeout", o->service.answer_seconds,
+                  "Seconds from a request's arrival after which its answers end; 0: none")
+      ->check(CLI::Range(0., 1e6))
+      ->capture_default_str();
   add_network_options(command, *o);
   command.callback([o] {
     const llava::result<void> served = try_serve(*o);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A test server as a process, and raw sockets to it, for http_sockets.py."""
+"""A server as a process, and raw sockets to it, for the tests of the servers."""
 import json
 import os
 import resource
@@ -8,12 +8,14 @@ import subprocess
 import time
 
 
-class Server:
-    program = None  # set before the first server starts
+class Process:
+    """A program that prints the port on which it listens, at the end of a line."""
 
-    def __init__(self, *options):
-        self.process = subprocess.Popen([self.program, *options], stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
+    def __init__(self, command, **more):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
+        line = self.process.stdout.readline()
+        assert line, "the server ended"
+        self.port = int(line.rsplit(":", 1)[-1])
 
     def __enter__(self):
         return self
@@ -41,13 +43,6 @@ class Server:
     def get(self, path, more=""):
         return self.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode())
 
-    def stats(self):
-        for _ in range(100):
-            if statuses(answer := self.get("/stats")) == (200,):
-                break
-            time.sleep(0.02)  # all places are taken
-        return json.loads(answer.split(b"\r\n\r\n", 1)[1])
-
     def resident(self):
         """The memory in use, in MiB."""
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
@@ -55,6 +50,21 @@ class Server:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+class Server(Process):
+    """The program of http_test_server.cpp."""
+    program = None  # set before the first server starts
+
+    def __init__(self, *options):
+        super().__init__([self.program, *options])
+
+    def stats(self):
+        for _ in range(100):
+            if statuses(answer := self.get("/stats")) == (200,):
+                break
+            time.sleep(0.02)  # all places are taken
+        return json.loads(answer.split(b"\r\n\r\n", 1)[1])
 
 
 def read_all(s):
