@@ -75,8 +75,9 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
   bool stop_waiting() { return waiting_since_.exchange(0) != 0; }
   void set_deadline(std::chrono::milliseconds from_now);
   void release_body();
+  /// Calls f on the strand. Without memory for that, or in f, the connection is closed, by check_time at the latest.
   template <class F>
-  void post(F f);
+  void post(F f) noexcept;
 
   const std::shared_ptr<http_core> core_;
   boost::asio::ip::tcp::socket socket_;
@@ -98,6 +99,7 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
 
   std::atomic<bool> keep_alive_{true};
   std::atomic<std::int64_t> waiting_since_{0};
+  std::atomic<bool> is_broken_{false};  // memory was refused: check_time closes it
   std::atomic<std::int64_t> read_deadline_{0}, write_deadline_{0};  // of steady_clock; 0: none
 
   mutable std::mutex out_mutex_;

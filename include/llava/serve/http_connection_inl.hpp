@@ -21,8 +21,18 @@ namespace serve::detail {
 inline steady_time steady_now() { return std::chrono::steady_clock::now(); }
 
 template <class F>
-void http_connection::post(F f) {
-  boost::asio::post(socket_.get_executor(), [self = shared_from_this(), f = std::move(f)] { f(*self); });
+void http_connection::post(F f) noexcept {
+  try {
+    boost::asio::post(socket_.get_executor(), [self = shared_from_this(), f = std::move(f)] {
+      try {
+        f(*self);
+      } catch (...) {
+        self->close();
+      }
+    });
+  } catch (...) {
+    is_broken_ = true;
+  }
 }
 
 LLAVA_INLINE http_connection::http_connection(std::shared_ptr<http_core> core, boost::asio::ip::tcp::socket socket)
@@ -181,10 +191,11 @@ LLAVA_INLINE void http_connection::answer() {
     } catch (...) {  // the client gets a 500, whatever it was
     }
   };
-  if (route_->options.may_wait)
+  if (!route_->options.may_wait) return call();
+  try {
     boost::asio::post(core_->waiting, std::move(call));
-  else
-    call();
+  } catch (...) {  // no memory: the end of the call is a 500
+  }
 }
 
 LLAVA_INLINE void http_connection::send_fault(http_fault fault, std::vector<http_header> more) {

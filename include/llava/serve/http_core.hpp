@@ -18,6 +18,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include <llava/base/error.hpp>
@@ -60,6 +61,8 @@ class http_core : public std::enable_shared_from_this<http_core> {
 
  private:
   void accept();
+  /// Begins again what a refused allocation has ended: accept() and tick(). Throws if memory is refused again.
+  void restart_steps();
   void admit(boost::asio::ip::tcp::socket socket);
   void tick();
   /// Makes room by closing the connection that has waited longest. The caller holds mutex_; the connection is added to
@@ -67,13 +70,21 @@ class http_core : public std::enable_shared_from_this<http_core> {
   bool close_waiting(std::vector<std::shared_ptr<http_connection>>& kept);
   std::vector<std::shared_ptr<http_connection>> all() const;
 
+  using strand = boost::asio::strand<boost::asio::io_context::executor_type>;
+  /// The strand of the next connection. Called on the acceptor's.
+  const strand& next_strand() { return strands_[strand_++ % strands_.size()]; }
+
+  // Shared by all connections: a new strand for each of them is undefined behaviour in Asio 1.81 if memory is refused.
+  std::vector<strand> strands_;
+  std::size_t strand_ = 0;
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer clock_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::vector<std::thread> threads_;
   std::uint16_t port_ = 0;
-  bool accept_failed_ = false;  // on the acceptor's strand
-  bool is_stopping_ = false;    // on the acceptor's strand
+  // On the acceptor's strand:
+  bool is_accepting_ = false, is_ticking_ = false;  // an operation is under way
+  bool accept_failed_ = false, is_stopping_ = false;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,7 +41,9 @@ LLAVA_INLINE http_core::http_core(http_settings s, http_routes r, api_keys k)
       waiting((std::max)(settings.waiting_threads, std::size_t(1))),
       acceptor_(boost::asio::make_strand(io)),
       clock_(acceptor_.get_executor()),
-      work_(io.get_executor()) {}
+      work_(io.get_executor()) {
+  for (int i = 0; i < 64; ++i) strands_.push_back(boost::asio::make_strand(io));
+}
 
 LLAVA_INLINE result<void> http_core::try_listen() {
   boost::system::error_code ec;
@@ -60,27 +63,35 @@ LLAVA_INLINE result<void> http_core::try_listen() {
 }
 
 LLAVA_INLINE void http_core::run() {
-  boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
-    self->accept();
-    self->tick();
-  });
+  restart_steps();
   for (std::size_t i = 0; i < (std::max)(settings.io_threads, std::size_t(1)); ++i) {
     threads_.emplace_back([this] {
-      for (;;) {
+      for (bool is_broken = false;;) {
         try {
+          if (std::exchange(is_broken, false)) restart_steps();
           io.run();
           return;
         } catch (...) {  // no memory in one step: the others go on
+          is_broken = true;
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
       }
     });
   }
 }
 
+LLAVA_INLINE void http_core::restart_steps() {
+  boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
+    if (!self->is_accepting_ && self->acceptor_.is_open()) self->accept();
+    if (!self->is_ticking_) self->tick();
+  });
+}
+
 LLAVA_INLINE void http_core::accept() {
   acceptor_.async_accept(
-      boost::asio::make_strand(io),
+      next_strand(),
       [self = shared_from_this()](const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket) {
+        self->is_accepting_ = false;
         try {
           if (!ec) self->admit(std::move(socket));
         } catch (...) {  // no memory: the socket is closed
@@ -90,6 +101,7 @@ LLAVA_INLINE void http_core::accept() {
         else if (self->acceptor_.is_open())
           self->accept();
       });
+  is_accepting_ = true;
 }
 
 LLAVA_INLINE void http_core::admit(boost::asio::ip::tcp::socket socket) {
@@ -151,13 +163,15 @@ LLAVA_INLINE std::size_t http_core::connections() const {
 }
 
 LLAVA_INLINE void http_core::tick() {
+  is_ticking_ = false;
   const auto now = std::chrono::steady_clock::now();
   const auto open = all();
   if (is_stopping_ && open.empty()) return;
   for (const auto& c : open) is_stopping_ ? c->abort() : c->check_time(now);
-  if (std::exchange(accept_failed_, false) && acceptor_.is_open()) accept();
+  if (std::exchange(accept_failed_, false) && !is_accepting_ && acceptor_.is_open()) accept();
   clock_.expires_after(std::chrono::milliseconds(100));
   clock_.async_wait([self = shared_from_this()](const boost::system::error_code&) { self->tick(); });
+  is_ticking_ = true;
 }
 
 LLAVA_INLINE bool http_core::drain(std::chrono::milliseconds longest) {
@@ -167,7 +181,7 @@ LLAVA_INLINE bool http_core::drain(std::chrono::milliseconds longest) {
     self->acceptor_.non_blocking(true, ec);
     try {
       while (!ec) {  // clients that have connected already are told that the server stops
-        boost::asio::ip::tcp::socket socket(boost::asio::make_strand(self->io));
+        boost::asio::ip::tcp::socket socket(self->next_strand());
         self->acceptor_.accept(socket, ec);
         if (!ec) self->admit(std::move(socket));
       }
