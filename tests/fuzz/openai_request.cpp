@@ -18,7 +18,8 @@ namespace serve = llava::serve;
 void check_refusal(const llava::error& e, const std::string& param) {
   const serve::error_reply r = serve::reply_of(e);
   fuzz::require(r.status == 400 && !r.message.empty() && r.message.find("llava: ") == r.message.npos);
-  fuzz::require(static_cast<bool>(llava::try_parse_json("a reply", serve::error_json(r.message, r.type, param, r.code))));
+  fuzz::require(
+      static_cast<bool>(llava::try_parse_json("a reply", serve::error_json(r.message, r.type, param, r.code))));
 }
 
 void check(const serve::openai_request& q) {
@@ -42,8 +43,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   serve::request_fields fields(*body, {}, param);
   const auto name = fields.text("model");
   if (!name) return check_refusal(name.error(), param), 0;
-  const auto read =
-      bytes[0] == 0 ? serve::try_read_completion(fields) : serve::try_read_chat(fields, bytes[0] == 1);
+  const auto read = bytes[0] == 0 ? serve::try_read_completion(fields) : serve::try_read_chat(fields, bytes[0] == 1);
   if (!read) {
     fuzz::require(!param.empty());
     return check_refusal(read.error(), param), 0;

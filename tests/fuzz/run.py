@@ -41,7 +41,8 @@ def openai_requests():
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts[1:]},
              {"role": "assistant", "content": "three", "refusal": None, "tool_calls": []},
              {"role": "user", "content": parts[:2]}]
-    common = {"model": "tiny", "stream": True, "stream_options": {"include_usage": True}, "n": 2, "seed": -3, "stop": ["a"],
+    common = {"model": "tiny", "stream": True, "stream_options": {"include_usage": True}, "n": 2, "seed": -3,
+              "stop": ["a"],
               "max_tokens": 5, "temperature": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0.1, "presence_penalty": -1,
               "frequency_penalty": 1, "repetition_penalty": 1.1, "ignore_eos": True, "stop_token_ids": [1, 2],
               "logit_bias": {"5": -100, "17": 1.5}, "user": "me", "metadata": {"a": "b"}, "store": False, "best_of": 1,

@@ -150,9 +150,9 @@ def requests_with_pictures(cases):
     yield "90 million pixels together", several([large] * 6), (400,), 400
     yield "a URL that is a list", chat([{"type": "image_url", "image_url": {"url": [small]}}]), (400,), 16
     yield "a URL in place of an object", chat([{"type": "image_url", "image_url": small}]), (400,), 16
-    yield "a picture of the assistant", json.dumps({"messages": [
-        {"role": "user", "content": "x"}, {"role": "assistant", "content": [
-            {"type": "image_url", "image_url": {"url": small}}]}, {"role": "user", "content": "y"}]}).encode(), (400,), 16
+    turns = [("user", "x"), ("assistant", [{"type": "image_url", "image_url": {"url": small}}]), ("user", "y")]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    yield "a picture of the assistant", json.dumps({"messages": messages}).encode(), (400,), 16
 
 
 def bodies_of_32_mib():

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 from http_process import wait_until
@@ -76,6 +77,14 @@ class Program:
         check(not rest, f"a record without its end: {rest!r}")
         c.close()
 
+    def raw_stream(self, body):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        c.request("POST", "/worker_generate_stream", json.dumps(body))
+        try:
+            return c.getresponse().read()
+        finally:
+            c.close()
+
 
 def controller(**more):
     made = Program("controller", **more)
@@ -128,6 +137,59 @@ def test_worker_dies():
                     check(whole and whole[-1]["error_code"] == 0, f"{name}: afterwards {whole[-1:]}")
 
 
+class FakeWorker:
+    """A worker that answers each request with pieces of bytes, 20 ms apart."""
+
+    def __init__(self, of, pieces):
+        self.pieces, self.listening = pieces, socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self.run, daemon=True).start()
+        of.post("/register_worker", {"worker_name": self.url, "check_heart_beat": True, "worker_status": {
+            "model_names": ["llava-tiny"], "speed": 1, "queue_length": 0}})
+
+    def run(self):
+        while True:
+            try:
+                s, _ = self.listening.accept()
+                with s:
+                    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    s.recv(65536)
+                    for piece in self.pieces():
+                        s.sendall(piece)
+                        time.sleep(0.02)
+            except OSError:
+                if self.listening.fileno() < 0:
+                    return
+
+
+def test_strange_workers():
+    """What a worker answers, and in which pieces, harms nobody."""
+    head, record = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b'{"text": "a", "error_code": 0}\0'
+    whole = b"%x\r\n%s\r\n" % (len(record), record)
+    lines = b"X-A: " + b"a" * 1000 + b"\r\n"
+    with controller() as c:
+        for name, pieces, expected in (
+                ("an empty body in pieces", [head, b"0\r\n", b"\r", b"\n"], []),
+                ("an empty body in bytes", [head] + [bytes([b]) for b in b"0\r\n\r\n"], []),
+                ("a record in pieces", [head, whole[:9], whole[9:], b"0\r", b"\n\r", b"\n"], [0]),
+                ("no end", [head, whole], [0, 3]), ("nothing", [], [3]), ("another protocol", [b"SSH-2.0-x\r\n"], [3]),
+                ("a chunk that is too large", [head, b"ffffffffffffffffff\r\n"], [3]),
+                ("a negative length", [b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"], [3]),
+                ("a redirect", [b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n"],
+                 [3]),
+                ("headers without end", [b"HTTP/1.1 200 OK\r\n"] + [lines] * 40, [3]),
+                ("100 without end", [b"HTTP/1.1 100 Continue\r\n\r\n"] * 20, [3]),
+                ("not UTF-8", [head, b"3\r\n\xff\xfe\0\r\n0\r\n\r\n"], None)):
+            fake = FakeWorker(c, lambda pieces=pieces: pieces)
+            found = c.raw_stream(LONGEST)
+            if expected is not None:
+                codes = [json.loads(r)["error_code"] for r in found.split(b"\0")[:-1]]
+                check(codes == expected, f"{name}: expected {expected}, found {found[:300]!r}")
+            fake.listening.close()
+            c.post("/refresh_all_workers")
+            check(c.process.poll() is None and models(c) == [], f"{name}: the controller is not well")
+
+
 def test_controller_dies():
     """A worker goes on while its controller is away, and comes back by its heartbeats."""
     with controller() as c, worker(c) as w:
@@ -173,7 +235,7 @@ def is_ready(s):
 
 if __name__ == "__main__":
     wrong = []
-    for test in (test_worker_dies, test_controller_dies, test_no_logs):
+    for test in (test_worker_dies, test_strange_workers, test_controller_dies, test_no_logs):
         before = time.monotonic()
         test()
         print(f"{test.__name__}: {time.monotonic() - before:.1f} s", flush=True)

@@ -57,8 +57,9 @@ std::string request_of(bool stream) {
          {"type": "image_url", "image_url": {"url": "data:image/png;base64,AQ=="}}]}],
          "max_tokens": 3, "ignore_eos": true, "stop": ["zz"], "logprobs": true, "top_logprobs": 2, )",
       stream ? R"("stream": true})" : R"("n": 2})");
-  return llava::text_of("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ",
-                        body.size(), "\r\n\r\n", body);
+  return llava::text_of(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ", body.size(),
+      "\r\n\r\n", body);
 }
 
 /// What the answers of a whole reply, or the pieces of a stream, say. Not: the id and the time.

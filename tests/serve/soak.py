@@ -7,7 +7,8 @@ every answer is the one that the same request got alone (R13).
 First each distinct request is asked alone: one for each of P pictures, and some of text. Their answers are recorded.
 Then the clients ask N requests on connections that they keep: these, streamed and whole, and between them requests
 that are not valid, and some whose client leaves. The run fails if an answer differs, if memory has grown by more than
-1 % since the first tenth (runs of 2,000 requests and more), or if a descriptor is left open.
+1 % since the first tenth, or if a descriptor is left open. Runs of less than 20,000 requests may grow by 2 MiB, while
+each thread's heap gets its size.
 """
 import argparse
 import base64
@@ -26,8 +27,9 @@ from openai_server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
-QUESTIONS = ("How many shapes are there?", "What color is the shape?", "Is there a red triangle?", "Describe the image.",
-             "Is there a blue rectangle?", "Are there more triangles than rectangles?", "What shapes are there?")
+QUESTIONS = ("How many shapes are there?", "What color is the shape?", "Is there a red triangle?",
+             "Describe the image.", "Is there a blue rectangle?", "Are there more triangles than rectangles?",
+             "What shapes are there?")
 TEXTS = ("Hello", "What is a triangle?", "USER: What is red?", "The shapes are", "One, two,", "a")
 
 INVALID = [  # path, body, status
@@ -242,7 +244,7 @@ def main():
           f"{dropped} dropped, {steps} steps")
     print(f"memory: {tenth:.2f} MiB after the first tenth, {memory:.2f} MiB at the end, {grown:+.2f} %; "
           f"{left} descriptors left, {max(d for _, d in run.marks) - before} more in use at most")
-    if o.requests >= 2000 and grown > 1 and not o.sanitized:
+    if grown > 1 and (o.requests >= 20_000 or memory - tenth > 2) and not o.sanitized:
         run.wrong.append(f"memory has grown by {grown:.2f} %")
     if left > 0:
         run.wrong.append(f"{left} descriptors were left open")

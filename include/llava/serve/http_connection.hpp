@@ -99,7 +99,7 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
 
   std::atomic<bool> keep_alive_{true};
   std::atomic<std::int64_t> waiting_since_{0};
-  std::atomic<bool> is_broken_{false};  // memory was refused: check_time closes it
+  std::atomic<bool> is_broken_{false};                              // memory was refused: check_time closes it
   std::atomic<std::int64_t> read_deadline_{0}, write_deadline_{0};  // of steady_clock; 0: none
 
   mutable std::mutex out_mutex_;

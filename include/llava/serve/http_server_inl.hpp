@@ -88,19 +88,18 @@ LLAVA_INLINE void http_core::restart_steps() {
 }
 
 LLAVA_INLINE void http_core::accept() {
-  acceptor_.async_accept(
-      next_strand(),
-      [self = shared_from_this()](const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket) {
-        self->is_accepting_ = false;
-        try {
-          if (!ec) self->admit(std::move(socket));
-        } catch (...) {  // no memory: the socket is closed
-        }
-        if (ec && ec != boost::asio::error::connection_aborted)
-          self->accept_failed_ = true;  // too many open files: tick() tries again
-        else if (self->acceptor_.is_open())
-          self->accept();
-      });
+  acceptor_.async_accept(next_strand(), [self = shared_from_this()](const boost::system::error_code& ec,
+                                                                    boost::asio::ip::tcp::socket socket) {
+    self->is_accepting_ = false;
+    try {
+      if (!ec) self->admit(std::move(socket));
+    } catch (...) {  // no memory: the socket is closed
+    }
+    if (ec && ec != boost::asio::error::connection_aborted)
+      self->accept_failed_ = true;  // too many open files: tick() tries again
+    else if (self->acceptor_.is_open())
+      self->accept();
+  });
   is_accepting_ = true;
 }
 
