@@ -6,14 +6,11 @@ reads, clients that leave, SIGTERM under load (R4, R5, R8, R9, R11, R20). http_s
 """
 import argparse
 import concurrent.futures
-import http.client
 import json
-import os
 import random
 import re
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
