@@ -57,7 +57,7 @@ read_requests read(std::string_view bytes, std::size_t piece) {
     in += bytes.substr(at, piece);
     for (;;) {
       if (!in_body) {
-        if (in.starts_with("\r\n")) in.erase(0, 2);
+        serve::drop_empty_lines(in);
         if (in.empty() || in == "\r") break;
         out.fault = serve::parse_http_head(in, limits, head);
         if (out.fault != serve::http_fault::none) return out;

@@ -105,7 +105,7 @@ LLAVA_INLINE void http_connection::advance() {
 
 /// Returns whether the head is complete and its body is wanted.
 LLAVA_INLINE bool http_connection::read_head() {
-  if (in_.size() >= 2 && in_[0] == '\r' && in_[1] == '\n') in_.erase(0, 2);  // some clients end a body with a line
+  drop_empty_lines(in_);
   if (in_.empty() || in_ == "\r") return false;
   if (head_start_ == steady_time()) {
     head_start_ = steady_now();
