@@ -35,7 +35,7 @@ void http_connection::post(F f) noexcept {
   }
 }
 
-LLAVA_INLINE http_connection::http_connection(std::shared_ptr<http_core> core, boost::asio::ip::tcp::socket socket)
+LLAVA_INLINE http_connection::http_connection(std::shared_ptr<http_core> core, http_socket socket)
     : core_(std::move(core)), socket_(std::move(socket)) {
   boost::system::error_code ec;
   const auto peer = socket_.remote_endpoint(ec);

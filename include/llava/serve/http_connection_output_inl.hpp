@@ -151,7 +151,7 @@ LLAVA_INLINE void http_connection::close_politely() {
   in_.clear();
   if (is_at_end_) return close();
   boost::system::error_code ec;
-  socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ec);
+  socket_.shutdown(boost::asio::socket_base::shutdown_send, ec);
   if (ec) return close();
   const http_limits& limits = core_->settings.limits;
   set_deadline(is_refused_ || core_->is_draining ? limits.close_time / 4 : limits.close_time);

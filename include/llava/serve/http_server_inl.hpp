@@ -12,7 +12,6 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 
 #include <llava/serve/http_connection_inl.hpp>
 #include <llava/serve/http_connection_output_inl.hpp>
@@ -39,10 +38,10 @@ LLAVA_INLINE http_core::http_core(http_settings s, http_routes r, api_keys k)
       keys(std::move(k)),
       origins{settings.allowed_origins, settings.host_names, is_loopback(settings)},
       waiting((std::max)(settings.waiting_threads, std::size_t(1))),
-      acceptor_(boost::asio::make_strand(io)),
-      clock_(acceptor_.get_executor()),
-      work_(io.get_executor()) {
-  for (int i = 0; i < 64; ++i) strands_.push_back(boost::asio::make_strand(io));
+      acceptor_(io.emplace_back(1)),
+      clock_(io.front()) {
+  while (io.size() < settings.io_threads) io.emplace_back(1);
+  for (boost::asio::io_context& one : io) work_.emplace_back(one.get_executor());
 }
 
 LLAVA_INLINE result<void> http_core::try_listen() {
@@ -63,13 +62,12 @@ LLAVA_INLINE result<void> http_core::try_listen() {
 }
 
 LLAVA_INLINE void http_core::run() {
-  restart_steps();
-  for (std::size_t i = 0; i < (std::max)(settings.io_threads, std::size_t(1)); ++i) {
-    threads_.emplace_back([this] {
+  for (boost::asio::io_context& one : io) {
+    threads_.emplace_back([this, &one] {
       for (bool is_broken = false;;) {
         try {
           if (std::exchange(is_broken, false)) restart_steps();
-          io.run();
+          one.run();
           return;
         } catch (...) {  // no memory in one step: the others go on
           is_broken = true;
@@ -78,6 +76,7 @@ LLAVA_INLINE void http_core::run() {
       }
     });
   }
+  restart_steps();  // the first connection may be any thread's
 }
 
 LLAVA_INLINE void http_core::restart_steps() {
@@ -88,22 +87,22 @@ LLAVA_INLINE void http_core::restart_steps() {
 }
 
 LLAVA_INLINE void http_core::accept() {
-  acceptor_.async_accept(next_strand(), [self = shared_from_this()](const boost::system::error_code& ec,
-                                                                    boost::asio::ip::tcp::socket socket) {
-    self->is_accepting_ = false;
-    try {
-      if (!ec) self->admit(std::move(socket));
-    } catch (...) {  // no memory: the socket is closed
-    }
-    if (ec && ec != boost::asio::error::connection_aborted)
-      self->accept_failed_ = true;  // too many open files: tick() tries again
-    else if (self->acceptor_.is_open())
-      self->accept();
-  });
+  acceptor_.async_accept(next_executor(),
+                         [self = shared_from_this()](const boost::system::error_code& ec, http_socket socket) {
+                           self->is_accepting_ = false;
+                           try {
+                             if (!ec) self->admit(std::move(socket));
+                           } catch (...) {  // no memory: the socket is closed
+                           }
+                           if (ec && ec != boost::asio::error::connection_aborted)
+                             self->accept_failed_ = true;  // too many open files: tick() tries again
+                           else if (self->acceptor_.is_open())
+                             self->accept();
+                         });
   is_accepting_ = true;
 }
 
-LLAVA_INLINE void http_core::admit(boost::asio::ip::tcp::socket socket) {
+LLAVA_INLINE void http_core::admit(http_socket socket) {
   constexpr std::size_t refused_at_once = 64;
   const auto added = std::make_shared<http_connection>(shared_from_this(), std::move(socket));
   std::vector<std::shared_ptr<http_connection>> kept;
@@ -180,7 +179,7 @@ LLAVA_INLINE bool http_core::drain(std::chrono::milliseconds longest) {
     self->acceptor_.non_blocking(true, ec);
     try {
       while (!ec) {  // clients that have connected already are told that the server stops
-        boost::asio::ip::tcp::socket socket(self->next_strand());
+        http_socket socket(self->next_executor());
         self->acceptor_.accept(socket, ec);
         if (!ec) self->admit(std::move(socket));
       }
@@ -211,9 +210,9 @@ LLAVA_INLINE void http_core::stop() {
     self->is_stopping_ = true;
     self->clock_.cancel();
   });
-  work_.reset();
+  work_.clear();
   for (std::thread& t : threads_) t.join();
-  if (threads_.empty()) io.run();  // it has never run: what is queued keeps this object alive
+  if (threads_.empty()) io.front().run();  // it has never run: what is queued keeps this object alive
   threads_.clear();
 }
 
