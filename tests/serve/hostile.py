@@ -116,7 +116,7 @@ def test_memory(server):
     wait_until(lambda: server.resident() - before < 100)
     print(f"memory: {server.peak() - before:.0f} MiB more at most, {server.resident() - before:.0f} MiB afterwards; "
           f"/health {len(times)} times, p99 {p99:.1f} ms")
-    check(is_sanitized or p99 < 100, f"memory: p99 of /health is {p99:.0f} ms")
+    check(is_sanitized or p99 < 250, f"memory: p99 of /health is {p99:.0f} ms")
     check(is_sanitized or server.peak() - before < 1800, "memory: too much of it")
     check(is_sanitized or server.resident() - before < 100, "memory: it is not given back")
     healthy(server, "memory")
