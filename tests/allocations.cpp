@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Operators new and delete that count the test program's allocations, and refuse one on request.
+/// Operators new and delete that count the test program's allocations, and refuse one on request. aligned_alloc, from
+/// which Asio takes memory, refuses too.
 #include "allocations.hpp"
 
 #include <malloc.h>
@@ -21,6 +22,10 @@ void* counted(void* p) noexcept {
 bool refused() noexcept { return allocations::left.load(std::memory_order_relaxed) >= 0 && allocations::left-- == 0; }
 
 }  // namespace
+
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t n) {
+  return refused() ? nullptr : memalign(alignment, n);
+}
 
 // Not inlined: a compiler that sees malloc behind new warns about a mismatched free.
 __attribute__((noinline)) void* operator new(std::size_t n) {

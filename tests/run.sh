@@ -11,10 +11,11 @@
 #     benches       the benchmarks, compiled             conan    the Conan package; skipped if pip cannot install Conan
 #     clang         everything with clang 19             vcpkg    the vcpkg port
 #     sanitize      the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#     soak          llava-serve, asked 2,000 mixed requests: memory, descriptors and answers
 #
 # The last line states the number of tests, and the exit code is 0 if all passed.
 set -euo pipefail
-all_parts=(release compile_fail budgets benches clang sanitize tsan neon fuzz conan vcpkg)
+all_parts=(release compile_fail budgets benches clang sanitize tsan soak neon fuzz conan vcpkg)
 parts=("$@")
 case ${1:-} in
   '') parts=(release) ;;
@@ -22,7 +23,7 @@ case ${1:-} in
 esac
 for part in "${parts[@]}"; do
   if [[ " ${all_parts[*]} " != *" $part "* ]]; then
-    sed -n '5,15s/^# \{0,1\}//p' "$0" >&2
+    sed -n '5,16s/^# \{0,1\}//p' "$0" >&2
     exit 2
   fi
 done
@@ -34,6 +35,7 @@ need pkg-config pkg-config  # the tests use the library through pkg-config too
 for part in "${parts[@]}"; do
   case $part in
     compile_fail | clang | fuzz) need clang-19 clang++-19 ;;&
+    fuzz | soak) need libboost1.81-dev boost/beast/http/parser.hpp ;;&
     fuzz) need libclang-rt-19-dev /usr/lib/llvm-19/lib/clang/19/include/fuzzer/FuzzedDataProvider.h ;;
     neon)
       need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
@@ -118,6 +120,10 @@ for part in "${parts[@]}"; do
       else run_preset tsan; fi
       ;;
     fuzz) if configure fuzz && build fuzz; then single fuzz python3 tests/fuzz/run.py; else count fuzz 1 1; fi ;;
+    soak)
+      if configure release && build release llava_serve_command; then single soak python3 tests/serve/soak.py
+      else count soak 1 1; fi
+      ;;
     conan) single conan python3 tests/cmake/conan.py ;;
     vcpkg) single vcpkg python3 tests/cmake/vcpkg_port.py ;;
     *) run_preset "$part" ;;

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The `llava-serve` program: answers over HTTP. `llava serve` starts it.
+#include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -12,8 +17,22 @@
 
 #include <llava/base/macros.hpp>
 
+namespace {
+
+/// Lets large memory go back to the system. glibc otherwise keeps up to 64 MiB for each thread that once held a large
+/// body or image.
+void give_memory_back() {
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 8 << 20);
+#endif
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   keep_standard_streams_apart();
+  give_memory_back();
   CLI::App app("LLaVA: answer questions about images over HTTP");
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
                                         "." + std::to_string(LLAVA_VERSION_PATCH));

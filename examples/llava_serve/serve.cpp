@@ -146,6 +146,11 @@ void add_serve(CLI::App& app) {
                   "Most tokens that a step guesses from an answer's own text; the answers are the same; 0: none")
       ->check(CLI::Range(0, 8))
       ->capture_default_str();
+  command
+      .add_option("--answer-timeout", o->service.answer_seconds,
+                  "Seconds from a request's arrival after which its answers end; 0: none")
+      ->check(CLI::Range(0., 1e6))
+      ->capture_default_str();
   add_network_options(command, *o);
   command.callback([o] {
     const llava::result<void> served = try_serve(*o);

@@ -26,10 +26,12 @@ void add_test_message(CLI::App& app);
 /// them: `--controller http://...` for --controller-address. `arguments` begins with the name of a subcommand.
 std::vector<std::string> with_whole_options(CLI::App& app, std::vector<std::string> arguments);
 
-/// SIGTERM and SIGINT, which only wait() sees. Made before any thread.
+/// SIGTERM and SIGINT, which only wait() sees. Made before any thread. SIGPIPE is ignored: a server outlives the reader
+/// of its log.
 class stop_signals {
  public:
   stop_signals() {
+    ::signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);

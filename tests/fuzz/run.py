@@ -8,6 +8,7 @@ folder, and its path is printed. An input has at most 64 KiB. A single allocatio
 times the input (R1), except the pixels of an image. For a release use --runs 2000000, over ten million in all.
 """
 import argparse
+import base64
 import json
 import pathlib
 import shutil
@@ -30,6 +31,30 @@ def images():
             at, size = map(int, line.split()[1:3])
             if size < 2000:
                 yield pack[at:at + size]
+
+
+def openai_requests():
+    """Yields bodies of requests, each behind a byte that says which kind it is."""
+    image = "data:image/png;base64," + base64.b64encode(next(images())).decode()
+    parts = [{"type": "text", "text": "What is <image>?"}, {"type": "image_url", "image_url": {"url": image}},
+             {"type": "text", "text": "Say it."}]
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts[1:]},
+             {"role": "assistant", "content": "three", "refusal": None, "tool_calls": []},
+             {"role": "user", "content": parts[:2]}]
+    common = {"model": "tiny", "stream": True, "stream_options": {"include_usage": True}, "n": 2, "seed": -3,
+              "stop": ["a"],
+              "max_tokens": 5, "temperature": 0.7, "top_p": 0.9, "top_k": 40, "min_p": 0.1, "presence_penalty": -1,
+              "frequency_penalty": 1, "repetition_penalty": 1.1, "ignore_eos": True, "stop_token_ids": [1, 2],
+              "logit_bias": {"5": -100, "17": 1.5}, "user": "me", "metadata": {"a": "b"}, "store": False, "best_of": 1,
+              "response_format": {"type": "text"}}
+    chat = {"logprobs": True, "top_logprobs": 3, "tools": [], "tool_choice": "none", "modalities": ["text"]}
+    for body in ({"messages": turns}, {"messages": [{"role": "user", "content": parts}]},
+                 {"messages": turns[3:], **chat, **common}):
+        yield b"\1" + json.dumps(body).encode()
+        yield b"\2" + json.dumps(body).encode()
+    for body in ({"prompt": "a"}, {"prompt": "b", "logprobs": 2, "echo": False, "suffix": "", **common}):
+        yield b"\0" + json.dumps(body).encode()
+    yield b"\0" + b"[" * 70
 
 
 def seeds(target):
@@ -87,6 +112,14 @@ def seeds(target):
     elif target == "json_schema":
         for case in json.loads((DATA / "grammar" / "vectors.json").read_text(encoding="utf-8"))["cases"]:
             yield case["schema"].encode() + b"\0" + bytes(range(0, 256, 5)) * 3
+    elif target == "http_request":
+        sys.path.insert(0, str(ROOT / "tests" / "serve"))
+        from http_cases import ANSWERED, REFUSED
+        for _, sent, _ in REFUSED + ANSWERED:
+            if len(sent) < 2000:
+                yield sent
+    elif target == "openai_request":
+        yield from openai_requests()
     elif target == "text":
         yield from ("The quick brown fox 12345 \u6f22\u5b57\n\n  <s></s><image>".encode(),
                     b"\xff\xfe<|im_start|>user\n")

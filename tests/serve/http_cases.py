@@ -134,6 +134,7 @@ ANSWERED = [
     ("100 headers", GET + END + b"".join(b"X-%d: 1\r\n" % i for i in range(98)) + b"\r\n", (200,)),
     ("a line of 8 KiB",
      b"GET /models/" + b"a" * (8 * K - 21) + b" HTTP/1.1\r\nHost: localhost\r\n" + END + b"\r\n", (200,)),
+    ("three empty lines in front", b"\r\n" * 3 + GET + END + b"\r\n", (200,)),
     ("an empty line in front", b"\r\n" + GET + END + b"\r\n", (200,)),
     ("two at once", GET + b"\r\n" + GET + END + b"\r\n", (200, 200)),
     ("a body and another request", POST + b"Content-Length: 3\r\n\r\nabc" + GET + END + b"\r\n", (200, 200)),

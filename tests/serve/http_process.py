@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A test server as a process, and raw sockets to it, for http_sockets.py."""
+"""A server as a process, and raw sockets to it, for the tests of the servers."""
 import json
 import os
 import resource
@@ -8,12 +8,14 @@ import subprocess
 import time
 
 
-class Server:
-    program = None  # set before the first server starts
+class Process:
+    """A program that prints the port on which it listens, at the end of a line."""
 
-    def __init__(self, *options):
-        self.process = subprocess.Popen([self.program, *options], stdout=subprocess.PIPE, text=True)
-        self.port = int(self.process.stdout.readline())
+    def __init__(self, command, **more):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more)
+        line = self.process.stdout.readline()
+        assert line, "the server ended"
+        self.port = int(line.rsplit(":", 1)[-1])
 
     def __enter__(self):
         return self
@@ -41,20 +43,37 @@ class Server:
     def get(self, path, more=""):
         return self.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n".encode())
 
+    def resident(self):
+        """The memory in use, in MiB."""
+        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+    def peak(self):
+        """The most memory that was in use since forget_peak(), in MiB."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) / 1024
+
+    def forget_peak(self):
+        with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+class Server(Process):
+    """The program of http_test_server.cpp."""
+    program = None  # set before the first server starts
+
+    def __init__(self, *options):
+        super().__init__([self.program, *options])
+
     def stats(self):
         for _ in range(100):
             if statuses(answer := self.get("/stats")) == (200,):
                 break
             time.sleep(0.02)  # all places are taken
         return json.loads(answer.split(b"\r\n\r\n", 1)[1])
-
-    def resident(self):
-        """The memory in use, in MiB."""
-        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * resource.getpagesize() / 2**20
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
 
 def read_all(s):

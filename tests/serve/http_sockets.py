@@ -72,6 +72,12 @@ def test_table():
         big = os.urandom(20 << 20)
         answer = server.ask(POST + END + b"Content-Length: %d\r\n\r\n" % len(big) + big)
         check(answer.endswith(b"\r\n\r\n" + big), f"a body of 20 MiB: {len(answer)} bytes came back")
+        for pieces in ([b"0\r\n", b"\r", b"\n"], [b"0", b"\r\n\r", b"\n"], [b"0\r", b"\n", b"A: b", b"\r\n\r\n"]):
+            with server.connect() as s:  # an empty body
+                for sent in [CHUNKED] + pieces + [GET + END + b"\r\n"]:
+                    s.sendall(sent)
+                    time.sleep(0.02)
+                check(statuses(read_all(s)) == (200, 200), f"an empty body in pieces {pieces}")
         for piece in range(1, 40, 7):  # a request in pieces of every size
             sent = CHUNKED + b"3;a=b\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n" + GET + END + b"\r\n"
             with server.connect() as s:

@@ -3,103 +3,16 @@
 
     openai_http.py LLAVA_SERVE MODEL
 """
-import base64
 import concurrent.futures
-import http.client
 import json
-import os
-import re
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 
-PROGRAM, MODEL = sys.argv[1:3]
+from openai_server import LONG, Server, image_part, request
 
-
-class Server:
-    def __init__(self, *options):
-        environment = {k: v for k, v in os.environ.items() if k != "LLAVA_API_KEY"}
-        self.process = subprocess.Popen(
-            [PROGRAM, "serve", "--model-path", MODEL, "--port", "0", "--threads", "2", *options],
-            stdout=subprocess.PIPE, text=True, env=environment)
-        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
-        self.printed = ""
-        while "ready" not in self.printed:
-            line = self.process.stdout.readline()
-            assert line, "the server ended"
-            self.printed += line
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def begin(self, method, path, body=None, **headers):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        c.request(method, path, body if body is None or isinstance(body, (str, bytes)) else json.dumps(body), headers)
-        return c
-
-    def call(self, method, path, body=None, **headers):
-        c = self.begin(method, path, body, **headers)
-        r = c.getresponse()
-        text = r.read().decode()
-        c.close()
-        return r.status, text, r.headers
-
-    def post(self, path, body):
-        status, text, _ = self.call("POST", path, body)
-        return status, json.loads(text)
-
-    def chat(self, **fields):
-        status, reply = self.post("/v1/chat/completions", request(**fields))
-        assert status == 200, reply
-        return reply
-
-    def chunks(self, path="/v1/chat/completions", **fields):
-        body = request(**fields) if "prompt" not in fields else {"model": "tiny", **fields}
-        status, text, headers = self.call("POST", path, {**body, "stream": True})
-        assert status == 200, text
-        assert headers["content-type"] == "text/event-stream"
-        events = text.split("\n\n")
-        assert events[-2:] == ["data: [DONE]", ""], events[-2:]
-        return [json.loads(e.removeprefix("data: ")) for e in events[:-2]]
-
-    def metric(self, name):
-        text = self.call("GET", "/metrics")[1]
-        return float(re.search(rf'^{name}{{model="tiny"}} (.*)$', text, re.M)[1])
-
-    def busy(self):
-        return self.metric("llava_answers_running") + self.metric("llava_answers_waiting")
-
-    def wait_until_idle(self, seconds):
-        start = time.monotonic()
-        while self.busy() or self.metric("llava_kv_blocks_used"):
-            assert time.monotonic() - start < seconds, "answers still run"
-            time.sleep(0.005)
-        return time.monotonic() - start
-
-
-def picture(name="three-shapes"):
-    with open(os.path.join(MODEL, "images", name + ".png"), "rb") as file:
-        return "data:image/png;base64," + base64.b64encode(file.read()).decode()
-
-
-def image_part(url=None):
-    return {"type": "image_url", "image_url": {"url": url or picture()}}
-
-
-def request(text="How many shapes are there?", image=True, **fields):
-    content = [{"type": "text", "text": text}] + ([image_part()] if image else [])
-    return {"model": "tiny", "messages": [{"role": "user", "content": content}], **fields}
-
-
-LONG = {"ignore_eos": True, "max_tokens": 1900, "n": 8}
+Server.program, Server.model = sys.argv[1:3]
 
 
 def test_answers(server):
@@ -239,7 +152,7 @@ def test_refused(server):
         status, reply = server.post("/v1/chat/completions", request(**fields))
         error = reply["error"]
         assert status == 400 and error["param"] == param, (fields, status, reply)
-        assert error["type"] == "invalid_request_error" and error["message"] and MODEL not in error["message"]
+        assert error["type"] == "invalid_request_error" and error["message"] and Server.model not in error["message"]
     path = "/v1/chat/completions"
     for body in ("", "[]", "{", "[" * 3000, "[" * 1_000_000, '{"a": ' * 100 + "1" + "}" * 100, '{"n": 1, "n": 2}',
                  '{"model": 1}', '{"n": 1e999}', '{"\xff": 1}'.encode("latin-1")):

@@ -43,7 +43,7 @@ class recorded final : public serve::http_exchange {
   /// Waits for the end of the answer.
   void wait() {
     std::unique_lock lock(mutex_);
-    REQUIRE(changed_.wait_for(lock, 60s, [&] { return is_over_; }));
+    if (!changed_.wait_for(lock, 60s, [&] { return is_over_; })) FAIL("no answer after a minute");
   }
   bool is_over() {
     const std::lock_guard lock(mutex_);
@@ -93,7 +93,7 @@ struct served {
     serve::http_request q;
     q.method = method, q.path = path, q.body = std::move(body);
     const auto* const route = routes.find(method, path);
-    REQUIRE(route);
+    if (!route) FAIL("no route");
     q.tail = serve::http_routes::tail_of(*route, path);
     route->handler(q, serve::http_response(to));
     return to;
@@ -219,4 +219,58 @@ TEST_CASE("openai_service: errors speak of the request", "[serve]") {
   CHECK(s.ask("/health", {}, "GET")->status == 200);
   CHECK(s.ask("/v1/models/tiny", {}, "GET")->status == 200);
   CHECK_FALSE(s.service->try_add("tiny", tiny::model().shared()));
+}
+
+namespace {
+
+/// All texts of a reply or of a stream's chunks, one after the other.
+std::string texts_of(std::string_view json) {
+  std::string out;
+  constexpr std::string_view key = "\"content\": \"";
+  for (std::size_t at = 0; (at = json.find(key, at)) != json.npos;) {
+    at += key.size();
+    out += json.substr(at, json.find('"', at) - at);
+  }
+  return out;
+}
+
+/// Question `i` of twelve, about four images.
+std::string mixed_question(int i, bool stream) {
+  static constexpr std::string_view images[] = {"AA==", "AQ==", "Ag==", "Aw=="};
+  static constexpr std::string_view more[] = {R"("max_tokens": 6, "ignore_eos": true)", R"("stop": ["e"])",
+                                              R"("max_tokens": 4, "temperature": 1, "seed": 5)"};
+  return llava::text_of(R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "Is it red?"},
+      {"type": "image_url", "image_url": {"url": "data:image/png;base64,)",
+                        images[i % 4], R"("}}]}], )", more[i % 3], R"(, "stream": )", stream ? "true}" : "false}");
+}
+
+}  // namespace
+
+TEST_CASE("openai_service: 500 mixed requests of four threads are answered as alone (R13)", "[serve]") {
+  const served s;
+  s.service->set_loaded();
+  std::vector<std::string> alone;
+  for (int i = 0; i < 12; ++i) alone.push_back(texts_of(s.ask(chat_path, mixed_question(i, false))->body));
+  std::atomic<int> right{0}, left{0}, refused{0}, wrong{0};
+  std::vector<std::thread> askers;
+  for (int t = 0; t < 4; ++t)
+    askers.emplace_back([&, t] {
+      for (int k = 0; k < 125; ++k) {
+        const int i = (k * 5 + t) % 12;
+        if (k % 25 == 3) {
+          (s.ask(chat_path, R"({"messages": []})")->status == 400 ? refused : wrong)++;
+        } else if (k % 10 == 7) {
+          s.begin(chat_path, question(R"("max_tokens": 1900, "ignore_eos": true, "n": 2)"))->leave();
+          ++left;
+        } else {
+          const auto to = s.ask(chat_path, mixed_question(i, k % 2 == 0));
+          (to->status == 200 && texts_of(to->body) == alone[static_cast<std::size_t>(i)] ? right : wrong)++;
+        }
+      }
+    });
+  for (std::thread& t : askers) t.join();
+  CHECK(wrong == 0);
+  CHECK(right + left + refused == 500);
+  CHECK(left > 40);
+  CHECK(is_idle());
 }

@@ -40,6 +40,7 @@ struct answer_job_parts {
   answer_fields fields;
   admission answers, image_bytes;
   std::chrono::steady_clock::time_point received;
+  double seconds = 0;  ///< from `received` on, after which the answers end; 0: none
 };
 
 /// The answers to one request. It lives until all have ended or the client is gone: its streams hold the engine's rows,
@@ -72,7 +73,7 @@ class answer_job final : public pool_task {
   void measure(choice& c, std::size_t tokens);
   std::string logprobs_of(choice& c) const;
   void finish();
-  void fail_with(const error& e);
+  void fail_with(const error_reply& r);
   /// Ends what still runs. The caller holds the job.
   void drop() noexcept;
 

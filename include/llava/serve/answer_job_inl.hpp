@@ -35,6 +35,11 @@ LLAVA_INLINE result<void> answer_job::try_start(task_pool& pool, answer_job_part
   job->usage_.prompt_tokens = static_cast<int>(prompt.tokens.size());
   job->usage_.image_tokens = static_cast<int>(
       std::count_if(prompt.tokens.begin(), prompt.tokens.end(), [](const prompt_token& t) { return t.is_image(); }));
+  double seconds = 0;
+  if (job->parts_.seconds > 0) {
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - job->parts_.received;
+    seconds = (std::max)(job->parts_.seconds - passed.count(), 1e-9);
+  }
   job->choices_.resize(static_cast<std::size_t>(fields.n));
   for (std::size_t i = 0; i < job->choices_.size(); ++i) {
     answer_request asked;
@@ -42,6 +47,7 @@ LLAVA_INLINE result<void> answer_job::try_start(task_pool& pool, answer_job_part
     asked.settings = fields.settings;
     asked.settings.seed += i;
     asked.hooks.stop = response.gone();
+    asked.seconds = seconds;
     asked.on_news = [&pool, task = std::shared_ptr<pool_task>(job)] { pool.notify(task); };
     auto stream = engine::try_submit(job->parts_.model->model, std::move(asked));
     if (!stream) return std::move(stream).error();
@@ -84,7 +90,7 @@ LLAVA_INLINE void answer_job::take_news() {
   for (choice& c : choices_) {
     if (!c.stream) continue;
     const auto news = c.stream->try_take();
-    if (!news) return fail_with(news.error());
+    if (!news) return fail_with(reply_of(news.error()));
     if (*news && !take(c, **news)) return;
     all_ended = all_ended && !c.stream;
   }
@@ -106,6 +112,10 @@ LLAVA_INLINE bool answer_job::take(choice& c, const answer_news& news) {
     if (whole.reason == finish_reason::cancelled) {
       ++parts_.model->dropped;
       drop();
+      return false;
+    }
+    if (whole.reason == finish_reason::deadline && whole.tokens.empty()) {
+      fail_with({503, "The answer did not begin in time. Try again later.", "server_error", "timeout"});
       return false;
     }
     finish = finish_name(whole.reason);
@@ -167,8 +177,7 @@ LLAVA_INLINE void answer_job::finish() {
   drop();
 }
 
-LLAVA_INLINE void answer_job::fail_with(const error& e) {
-  const error_reply r = reply_of(e);
+LLAVA_INLINE void answer_job::fail_with(const error_reply& r) {
   if (parts_.fields.stream) {
     parts_.response.write_event(error_json(r.message, r.type, {}, r.code));
     parts_.response.end();

@@ -27,18 +27,19 @@ class connection_exchange final : public http_exchange {
         is_1_1_(head.is_1_1) {}
 
   ~connection_exchange() override {
-    if (state_ == state::fresh) {
-      const http_fault_reply r = reply_of(http_fault::internal);
-      reply(r.status, http_response::json_type, error_json(r.message, r.type, {}, r.code), {});
-    } else if (state_ == state::stream) {
-      connection_->abort();
+    try {
+      if (state_ == state::fresh) {
+        const http_fault_reply r = reply_of(http_fault::internal);
+        reply(r.status, http_response::json_type, error_json(r.message, r.type, {}, r.code), {});
+      }
+    } catch (...) {  // no memory
     }
+    if (state_ != state::done) connection_->abort();
   }
 
   bool reply(int status, std::string_view content_type, std::string body, std::vector<http_header> more) override {
     const std::lock_guard lock(mutex_);
     if (state_ != state::fresh) return false;
-    state_ = state::done;
     if (!is_valid(status, content_type, more)) {
       const http_fault_reply r = reply_of(http_fault::internal);
       status = r.status, content_type = http_response::json_type;
@@ -48,6 +49,7 @@ class connection_exchange final : public http_exchange {
     std::string text = head_of(status, content_type, with_body ? text_of("Content-Length: ", body.size()) : "", more);
     if (with_body && !is_head_) text += body;
     const bool is_sent = connection_->send(text, false);
+    state_ = state::done;  // not before: without memory for the text, the destructor may have enough for its own
     connection_->finish();
     return is_sent;
   }
@@ -55,8 +57,10 @@ class connection_exchange final : public http_exchange {
   bool begin(int status, std::string_view content_type, std::vector<http_header> more) override {
     const std::lock_guard lock(mutex_);
     if (state_ != state::fresh || !has_body(status) || !is_valid(status, content_type, more)) return false;
+    const bool is_sent =
+        connection_->send(head_of(status, content_type, is_1_1_ ? "Transfer-Encoding: chunked" : "", more), true);
     state_ = state::stream;
-    return connection_->send(head_of(status, content_type, is_1_1_ ? "Transfer-Encoding: chunked" : "", more), true);
+    return is_sent;
   }
 
   bool write(std::string_view piece) override {
@@ -69,8 +73,8 @@ class connection_exchange final : public http_exchange {
   bool end() override {
     const std::lock_guard lock(mutex_);
     if (state_ != state::stream) return false;
-    state_ = state::done;
     const bool is_sent = connection_->send(is_1_1_ && !is_head_ ? last_chunk : std::string_view(), false);
+    state_ = state::done;
     connection_->finish();
     return is_sent;
   }

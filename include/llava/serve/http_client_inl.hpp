@@ -12,12 +12,13 @@
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 
 #include <llava/serve/http_body.hpp>
 #include <llava/serve/http_client.hpp>
@@ -92,14 +93,14 @@ class http_calling {
       bool has_head = false;
       while (!parser.is_done()) {
         boost::beast::error_code failure;
-        http::async_read_some(socket_, buffer, parser,
-                              [&](const boost::beast::error_code& ec, std::size_t) { failure = ec; });
-        LLAVA_CHECK(wait(clock::now() + call_.silence, "waiting for", [&] { close(); }));
+        LLAVA_CHECK(try_parse_some(parser, buffer, failure));
         if (failure == http::error::end_of_stream || failure == http::error::partial_message)
           return fail(errc::io, text_of("llava: ", name(), " closed the connection before its answer was complete"));
         if (failure && failure.category() == boost::asio::error::get_system_category())
           return fail(errc::io, text_of("llava: cannot read from ", name(), ": ", sentence_of(failure)));
-        if (failure) return fail(errc::invalid_format, text_of("llava: the answer of ", name(), " is not valid HTTP"));
+        if (failure && failure != http::error::need_more)
+          return fail(errc::invalid_format, text_of("llava: the answer of ", name(), " is not valid HTTP"));
+        if (failure == http::error::need_more) continue;
         if (!std::exchange(has_head, parser.is_header_done()) && has_head) take_head(parser.get(), reply);
         std::string& body = parser.get().body();
         if (reply.status / 100 == 1) continue;
@@ -121,6 +122,32 @@ class http_calling {
   std::string name() const { return text_of("http://", url_.authority()); }
 
  private:
+  /// Parses one element of what has arrived; if that is not enough, it reads more.
+  template <class Parser>
+  result<void> try_parse_some(Parser& parser, boost::beast::flat_buffer& buffer, boost::beast::error_code& failure) {
+    namespace http = boost::beast::http;
+    failure = http::error::need_more;
+    if (buffer.size() > 0)
+      buffer.consume(parse_some(parser, {static_cast<const char*>(buffer.data().data()), buffer.size()}, failure));
+    if (failure != http::error::need_more) return {};
+    std::size_t size = 0;
+    const std::size_t room = (std::min)(buffer.max_size() - buffer.size(), std::size_t(64) << 10);
+    if (room == 0) return fail(errc::invalid_format, text_of("llava: the answer of ", name(), " is not valid HTTP"));
+    socket_.async_read_some(buffer.prepare(room), [&](const boost::beast::error_code& ec, std::size_t n) {
+      size = n;
+      if (ec) failure = ec;
+    });
+    LLAVA_CHECK(wait(clock::now() + call_.silence, "waiting for", [&] { close(); }));
+    buffer.commit(size);
+    if (failure == boost::asio::error::eof) {
+      if (!parser.got_some())
+        failure = http::error::end_of_stream;
+      else
+        parser.put_eof(failure);
+    }
+    return {};
+  }
+
   template <class Head>
   static void take_head(const Head& head, http_reply& reply) {
     reply.status = static_cast<int>(head.result_int());

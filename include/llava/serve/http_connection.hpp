@@ -2,7 +2,7 @@
 /// http_connection: one client. It reads all the time: the head, the body, and what comes while a reply is computed,
 /// so that it notices when the client is gone. Requests are answered one after the other.
 ///
-/// All members run on the connection's strand, except those that are called from any thread. What these share is
+/// All members run on the thread of the connection, except those that are called from any thread. What these share is
 /// behind out_mutex_ or atomic.
 #pragma once
 #include <array>
@@ -14,8 +14,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-
-#include <boost/asio/ip/tcp.hpp>
 
 #include <llava/serve/http_body.hpp>
 #include <llava/serve/http_core.hpp>
@@ -29,7 +27,7 @@ class connection_exchange;
 /// One client of a server.
 class http_connection : public std::enable_shared_from_this<http_connection> {
  public:
-  http_connection(std::shared_ptr<http_core> core, boost::asio::ip::tcp::socket socket);
+  http_connection(std::shared_ptr<http_core> core, http_socket socket);
   http_connection(const http_connection&) = delete;
   http_connection& operator=(const http_connection&) = delete;
   ~http_connection();
@@ -75,11 +73,12 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
   bool stop_waiting() { return waiting_since_.exchange(0) != 0; }
   void set_deadline(std::chrono::milliseconds from_now);
   void release_body();
+  /// Calls f on that thread. Without memory for that, or in f, the connection is closed, by check_time at the latest.
   template <class F>
-  void post(F f);
+  void post(F f) noexcept;
 
   const std::shared_ptr<http_core> core_;
-  boost::asio::ip::tcp::socket socket_;
+  http_socket socket_;
   std::string peer_;
 
   state state_ = state::head;
@@ -98,10 +97,11 @@ class http_connection : public std::enable_shared_from_this<http_connection> {
 
   std::atomic<bool> keep_alive_{true};
   std::atomic<std::int64_t> waiting_since_{0};
+  std::atomic<bool> is_broken_{false};                              // memory was refused: check_time closes it
   std::atomic<std::int64_t> read_deadline_{0}, write_deadline_{0};  // of steady_clock; 0: none
 
   mutable std::mutex out_mutex_;
-  std::string out_, sending_;  // queued; being written from sent_ on (by the strand)
+  std::string out_, sending_;  // queued; being written from sent_ on (by the thread)
   std::size_t sent_ = 0, queued_ = 0;
   bool is_writing_ = false, is_finished_ = false, is_gone_ = false;
 };

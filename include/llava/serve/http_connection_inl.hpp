@@ -21,11 +21,21 @@ namespace serve::detail {
 inline steady_time steady_now() { return std::chrono::steady_clock::now(); }
 
 template <class F>
-void http_connection::post(F f) {
-  boost::asio::post(socket_.get_executor(), [self = shared_from_this(), f = std::move(f)] { f(*self); });
+void http_connection::post(F f) noexcept {
+  try {
+    boost::asio::post(socket_.get_executor(), [self = shared_from_this(), f = std::move(f)] {
+      try {
+        f(*self);
+      } catch (...) {
+        self->close();
+      }
+    });
+  } catch (...) {
+    is_broken_ = true;
+  }
 }
 
-LLAVA_INLINE http_connection::http_connection(std::shared_ptr<http_core> core, boost::asio::ip::tcp::socket socket)
+LLAVA_INLINE http_connection::http_connection(std::shared_ptr<http_core> core, http_socket socket)
     : core_(std::move(core)), socket_(std::move(socket)) {
   boost::system::error_code ec;
   const auto peer = socket_.remote_endpoint(ec);
@@ -95,7 +105,7 @@ LLAVA_INLINE void http_connection::advance() {
 
 /// Returns whether the head is complete and its body is wanted.
 LLAVA_INLINE bool http_connection::read_head() {
-  if (in_.size() >= 2 && in_[0] == '\r' && in_[1] == '\n') in_.erase(0, 2);  // some clients end a body with a line
+  drop_empty_lines(in_);
   if (in_.empty() || in_ == "\r") return false;
   if (head_start_ == steady_time()) {
     head_start_ = steady_now();
@@ -181,10 +191,11 @@ LLAVA_INLINE void http_connection::answer() {
     } catch (...) {  // the client gets a 500, whatever it was
     }
   };
-  if (route_->options.may_wait)
+  if (!route_->options.may_wait) return call();
+  try {
     boost::asio::post(core_->waiting, std::move(call));
-  else
-    call();
+  } catch (...) {  // no memory: the end of the call is a 500
+  }
 }
 
 LLAVA_INLINE void http_connection::send_fault(http_fault fault, std::vector<http_header> more) {

@@ -77,7 +77,11 @@ LLAVA_INLINE void http_connection::write_more() {
                                self->sent_ += written;
                                self->queued_ -= written;
                              }
-                             self->write_more();
+                             try {
+                               self->write_more();
+                             } catch (...) {  // no memory
+                               self->close();
+                             }
                            });
 }
 
@@ -102,7 +106,7 @@ LLAVA_INLINE void http_connection::set_deadline(std::chrono::milliseconds from_n
 
 LLAVA_INLINE void http_connection::check_time(steady_time now) {
   const std::int64_t time = now.time_since_epoch().count(), read = read_deadline_, write = write_deadline_;
-  if ((write != 0 && time > write) || (read != 0 && time > read))
+  if ((write != 0 && time > write) || (read != 0 && time > read) || is_broken_)
     post([](http_connection& self) { self.on_deadline(); });
 }
 
@@ -110,7 +114,7 @@ LLAVA_INLINE void http_connection::on_deadline() {
   if (is_closed_) return;
   const std::int64_t now = steady_now().time_since_epoch().count();  // the deadlines may have changed since check_time
   const auto is_over = [now](std::int64_t deadline) { return deadline != 0 && now > deadline; };
-  if (is_over(write_deadline_)) return close();
+  if (is_over(write_deadline_) || is_broken_) return close();
   if (!is_over(read_deadline_)) return;
   if (state_ == state::closing || (state_ == state::head && in_.empty())) return close();
   stop_waiting();
@@ -147,7 +151,7 @@ LLAVA_INLINE void http_connection::close_politely() {
   in_.clear();
   if (is_at_end_) return close();
   boost::system::error_code ec;
-  socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ec);
+  socket_.shutdown(boost::asio::socket_base::shutdown_send, ec);
   if (ec) return close();
   const http_limits& limits = core_->settings.limits;
   set_deadline(is_refused_ || core_->is_draining ? limits.close_time / 4 : limits.close_time);

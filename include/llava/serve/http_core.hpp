@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -32,6 +35,11 @@ namespace serve::detail {
 
 class http_connection;
 using steady_time = std::chrono::steady_clock::time_point;
+
+/// Each thread has an io_context of its own, which is the only one to run what is posted to it. Asio's strands, with
+/// which threads can share one, and its executors of any type lose handlers if memory is refused.
+using io_executor = boost::asio::io_context::executor_type;
+using http_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, io_executor>;
 
 /// The shared part of a server.
 class http_core : public std::enable_shared_from_this<http_core> {
@@ -53,27 +61,36 @@ class http_core : public std::enable_shared_from_this<http_core> {
   const http_routes routes;
   const api_keys keys;
   const origin_policy origins;
-  boost::asio::io_context io;
+  std::deque<boost::asio::io_context> io;  ///< one for each thread; the first has the acceptor and the clock
   boost::asio::thread_pool waiting;        ///< runs handlers that may wait
   std::atomic<std::size_t> body_bytes{0};  ///< of requests that are read or answered
   std::atomic<bool> is_draining{false};
 
  private:
   void accept();
-  void admit(boost::asio::ip::tcp::socket socket);
+  /// Begins again what a refused allocation has ended: accept() and tick(). Throws if memory is refused again.
+  void restart_steps();
+  void admit(http_socket socket);
   void tick();
   /// Makes room by closing the connection that has waited longest. The caller holds mutex_; the connection is added to
   /// `kept`, which must outlive the lock.
   bool close_waiting(std::vector<std::shared_ptr<http_connection>>& kept);
   std::vector<std::shared_ptr<http_connection>> all() const;
 
-  boost::asio::ip::tcp::acceptor acceptor_;
-  boost::asio::steady_timer clock_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  /// For the next connection. Called on the acceptor's thread.
+  io_executor next_executor() { return io[turn_++ % io.size()].get_executor(); }
+
+  std::size_t turn_ = 0;
+  boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, io_executor> acceptor_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    io_executor>
+      clock_;
+  std::vector<boost::asio::executor_work_guard<io_executor>> work_;
   std::vector<std::thread> threads_;
   std::uint16_t port_ = 0;
-  bool accept_failed_ = false;  // on the acceptor's strand
-  bool is_stopping_ = false;    // on the acceptor's strand
+  // On the acceptor's thread:
+  bool is_accepting_ = false, is_ticking_ = false;  // an operation is under way
+  bool accept_failed_ = false, is_stopping_ = false;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -44,6 +44,13 @@ struct http_head {
   }
 };
 
+/// Drops the empty lines in front of a request. Some clients end a body with one.
+inline void drop_empty_lines(std::string& bytes) {
+  std::size_t size = 0;
+  while (bytes.compare(size, 2, "\r\n") == 0) size += 2;
+  bytes.erase(0, size);
+}
+
 /// Reads the head at the beginning of `bytes`. A fault is reported as soon as a line shows it. Without a fault
 /// `head.size` says whether the head is complete; if not, call again with more bytes. The body's announced size is
 /// checked too.

@@ -6,12 +6,12 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
 
 #include <llava/serve/http_connection_inl.hpp>
 #include <llava/serve/http_connection_output_inl.hpp>
@@ -38,9 +38,11 @@ LLAVA_INLINE http_core::http_core(http_settings s, http_routes r, api_keys k)
       keys(std::move(k)),
       origins{settings.allowed_origins, settings.host_names, is_loopback(settings)},
       waiting((std::max)(settings.waiting_threads, std::size_t(1))),
-      acceptor_(boost::asio::make_strand(io)),
-      clock_(acceptor_.get_executor()),
-      work_(io.get_executor()) {}
+      acceptor_(io.emplace_back(1)),
+      clock_(io.front()) {
+  while (io.size() < settings.io_threads) io.emplace_back(1);
+  for (boost::asio::io_context& one : io) work_.emplace_back(one.get_executor());
+}
 
 LLAVA_INLINE result<void> http_core::try_listen() {
   boost::system::error_code ec;
@@ -60,39 +62,47 @@ LLAVA_INLINE result<void> http_core::try_listen() {
 }
 
 LLAVA_INLINE void http_core::run() {
-  boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
-    self->accept();
-    self->tick();
-  });
-  for (std::size_t i = 0; i < (std::max)(settings.io_threads, std::size_t(1)); ++i) {
-    threads_.emplace_back([this] {
-      for (;;) {
+  for (boost::asio::io_context& one : io) {
+    threads_.emplace_back([this, &one] {
+      for (bool is_broken = false;;) {
         try {
-          io.run();
+          if (std::exchange(is_broken, false)) restart_steps();
+          one.run();
           return;
         } catch (...) {  // no memory in one step: the others go on
+          is_broken = true;
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
       }
     });
   }
+  restart_steps();  // the first connection may be any thread's
+}
+
+LLAVA_INLINE void http_core::restart_steps() {
+  boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
+    if (!self->is_accepting_ && self->acceptor_.is_open()) self->accept();
+    if (!self->is_ticking_) self->tick();
+  });
 }
 
 LLAVA_INLINE void http_core::accept() {
-  acceptor_.async_accept(
-      boost::asio::make_strand(io),
-      [self = shared_from_this()](const boost::system::error_code& ec, boost::asio::ip::tcp::socket socket) {
-        try {
-          if (!ec) self->admit(std::move(socket));
-        } catch (...) {  // no memory: the socket is closed
-        }
-        if (ec && ec != boost::asio::error::connection_aborted)
-          self->accept_failed_ = true;  // too many open files: tick() tries again
-        else if (self->acceptor_.is_open())
-          self->accept();
-      });
+  acceptor_.async_accept(next_executor(),
+                         [self = shared_from_this()](const boost::system::error_code& ec, http_socket socket) {
+                           self->is_accepting_ = false;
+                           try {
+                             if (!ec) self->admit(std::move(socket));
+                           } catch (...) {  // no memory: the socket is closed
+                           }
+                           if (ec && ec != boost::asio::error::connection_aborted)
+                             self->accept_failed_ = true;  // too many open files: tick() tries again
+                           else if (self->acceptor_.is_open())
+                             self->accept();
+                         });
+  is_accepting_ = true;
 }
 
-LLAVA_INLINE void http_core::admit(boost::asio::ip::tcp::socket socket) {
+LLAVA_INLINE void http_core::admit(http_socket socket) {
   constexpr std::size_t refused_at_once = 64;
   const auto added = std::make_shared<http_connection>(shared_from_this(), std::move(socket));
   std::vector<std::shared_ptr<http_connection>> kept;
@@ -151,13 +161,15 @@ LLAVA_INLINE std::size_t http_core::connections() const {
 }
 
 LLAVA_INLINE void http_core::tick() {
+  is_ticking_ = false;
   const auto now = std::chrono::steady_clock::now();
   const auto open = all();
   if (is_stopping_ && open.empty()) return;
   for (const auto& c : open) is_stopping_ ? c->abort() : c->check_time(now);
-  if (std::exchange(accept_failed_, false) && acceptor_.is_open()) accept();
+  if (std::exchange(accept_failed_, false) && !is_accepting_ && acceptor_.is_open()) accept();
   clock_.expires_after(std::chrono::milliseconds(100));
   clock_.async_wait([self = shared_from_this()](const boost::system::error_code&) { self->tick(); });
+  is_ticking_ = true;
 }
 
 LLAVA_INLINE bool http_core::drain(std::chrono::milliseconds longest) {
@@ -167,7 +179,7 @@ LLAVA_INLINE bool http_core::drain(std::chrono::milliseconds longest) {
     self->acceptor_.non_blocking(true, ec);
     try {
       while (!ec) {  // clients that have connected already are told that the server stops
-        boost::asio::ip::tcp::socket socket(boost::asio::make_strand(self->io));
+        http_socket socket(self->next_executor());
         self->acceptor_.accept(socket, ec);
         if (!ec) self->admit(std::move(socket));
       }
@@ -198,9 +210,9 @@ LLAVA_INLINE void http_core::stop() {
     self->is_stopping_ = true;
     self->clock_.cancel();
   });
-  work_.reset();
+  work_.clear();
   for (std::thread& t : threads_) t.join();
-  if (threads_.empty()) io.run();  // it has never run: what is queued keeps this object alive
+  if (threads_.empty()) io.front().run();  // it has never run: what is queued keeps this object alive
   threads_.clear();
 }
 

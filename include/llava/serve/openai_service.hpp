@@ -38,6 +38,7 @@ struct openai_settings {
   std::uint64_t max_queue = 64;                        ///< answers that wait, for each model; more: 503
   std::uint64_t image_bytes = std::uint64_t{1} << 30;  ///< pixels of all requests at one time; more: 503
   std::size_t reply_threads = 2;                       ///< write replies
+  double answer_seconds = 0;                           ///< an answer ends so long after its request has come; 0: never
 };
 
 /// The models and their routes. It must outlive the server that has its routes.

@@ -207,7 +207,8 @@ LLAVA_INLINE void openai_service::answer(bool is_chat, const http_request& reque
                                               .fields = std::move(made->asked.answers),
                                               .answers = std::move(made->answers),
                                               .image_bytes = std::move(made->image_bytes),
-                                              .received = made->received},
+                                              .received = made->received,
+                                              .seconds = settings_.answer_seconds},
                                              std::move(made->prompt));
   if (!started) detail::reply_failed(response, started.error(), {});
 }

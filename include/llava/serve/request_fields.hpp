@@ -93,7 +93,9 @@ class request_fields {
   }
 
  private:
-  static std::string detail_shown(const std::string& name) { return llava::detail::shown(name); }
+  static std::string detail_shown(const std::string& name) {
+    return name.empty() ? std::string("\"\"") : llava::detail::shown(name);
+  }
 
   const json_value& object_;
   std::string path_;
