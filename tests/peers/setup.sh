@@ -29,8 +29,8 @@ case $peer in
     packages=/usr/lib/python3/dist-packages
     if ! [ -d $packages/torch ]; then
       mkdir -p packages debian
-      (cd packages && apt-get -o APT::Sandbox::User=root download -q $(apt-get install -s --no-install-recommends python3-torch |
-        awk '/^Inst/ {print $2}') >/dev/null)
+      names=$(apt-get install -s --no-install-recommends python3-torch | awk '/^Inst/ {print $2}')
+      (cd packages && apt-get -o APT::Sandbox::User=root download -q $names >/dev/null)
       for package in packages/*.deb; do dpkg -x "$package" debian; done
       rm -rf packages debian/usr/share
       packages=$folder/debian$packages

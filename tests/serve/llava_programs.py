@@ -9,6 +9,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,9 +34,8 @@ class Program:
         self.said, self.port = "", None
         for line in self.process.stdout:
             self.said += line
-            for mark in (" on port ", "http://127.0.0.1:"):
-                if self.port is None and ("listens" in line or "listening" in line or "serves" in line) and mark in line:
-                    self.port = int(line.rsplit(mark, 1)[1])
+            if found := re.search(r"(?:listens|serves \S+) on port (\d+)|listening on http://[\d.]+:(\d+)", line):
+                self.port = int(found[1] or found[2])
             if ready in line:
                 break
         else:
@@ -113,8 +113,8 @@ QUESTIONS = [  # prompts and the images in them
 def test_programs():
     with controller() as c, worker("--controller", c.url, "--model-path", MODEL, "--model-name", "llava-tiny",
                                    "--threads", "2") as w:
-        said = subprocess.run([PROGRAM, "test-message", "--controller", c.url, "--model-name", "llava-tiny", "--message",
-                               "Hello there", "--max-new-tokens", "4"], capture_output=True, timeout=60)
+        said = subprocess.run([PROGRAM, "test-message", "--controller", c.url, "--model-name", "llava-tiny",
+                               "--message", "Hello there", "--max-new-tokens", "4"], capture_output=True, timeout=60)
         assert said.returncode == 0 and said.stderr == b"", said
         lines = said.stdout.decode().split("\n")
         assert lines[:2] == ["Models: ['llava-tiny']", f"worker_addr: http://localhost:{w.port}"], lines

@@ -20,8 +20,8 @@ class event_splitter {
  public:
   explicit event_splitter(std::size_t longest = 16 << 20) : longest_(longest) {}
 
-  /// Calls on_event with the data of each event that `bytes` completes. Stops if it returns false. Errors: cancelled, by
-  /// on_event; invalid_format, an event longer than `longest`.
+  /// Calls on_event with the data of each event that `bytes` completes. Stops if it returns false. Errors: cancelled,
+  /// by on_event; invalid_format, an event longer than `longest`.
   result<void> feed(std::string_view bytes, function_ref<bool(std::string_view)> on_event) {
     while (!bytes.empty()) {
       if (std::exchange(skips_lf_, false) && bytes[0] == '\n') {

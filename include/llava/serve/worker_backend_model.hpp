@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// worker_backend_model: a server with OpenAI's API behind a worker, such as llava serve or llama-server. It is what the
-/// original's sglang_worker is for SGLang: the worker asks another server, which has the model.
+/// worker_backend_model: a server with OpenAI's API behind a worker, such as llava serve or llama-server. The worker
+/// asks that server, which has the model, as the original's sglang_worker asks SGLang.
 #pragma once
 #include <chrono>
 #include <memory>
@@ -24,10 +24,10 @@ struct backend_settings {
   std::chrono::milliseconds silence{600'000};  ///< of the backend, before and within an answer
 };
 
-/// See the top of this file. A prompt that one of LLaVA's templates made (prompt_turns.hpp) is sent as messages, to
-/// /v1/chat/completions: the backend applies its own model's template, with the system text of the prompt. Images become
-/// parts where `<image>` stands; a newline beside it is left out, because templates write it. Any other prompt is sent
-/// as it is, to /v1/completions, which takes no images.
+/// See the top of this file. A prompt that one of LLaVA's templates made (prompt_turns.hpp) is sent as messages to
+/// /v1/chat/completions: the backend applies its own model's template, with the system text of the prompt. Images
+/// become parts where `<image>` stands; a newline beside it is left out, because templates write it. Any other prompt
+/// is sent as it is to /v1/completions, which takes no images.
 ///
 /// A request has temperature (0.001 or less is 0), top_p and max_tokens. The stop text is not sent, as in the original:
 /// it ends no answer.
