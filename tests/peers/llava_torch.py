@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LLaVA's own programs and those of `llava-serve`, each with the others, on the bundled model in LLaVA's layout.
+"""LLaVA's own programs and those of `llava-serve`, each with the others, on the bundled model, which `llava convert`
+writes in LLaVA's layout.
 
     llava_torch.py LLAVA_SERVE MODEL [--record FOLDER]      with the Python of setup.sh llava_torch
 
@@ -19,7 +20,6 @@ import time
 import gradio_client
 import requests
 
-import original_layout
 from programs import Program, free_port
 from recorder import Recorder
 
@@ -53,7 +53,8 @@ class Everything:
     def __init__(self, program, model, scratch):
         self.program, self.images = program, model / "images"
         self.folder = scratch / NAME
-        original_layout.convert(model, self.folder)
+        subprocess.run([pathlib.Path(program).with_name("llava"), "convert", "--model-path", model, "--to", "original",
+                        "--output", self.folder], check=True)
         self.running = []
 
     def start(self, program):

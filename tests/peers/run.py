@@ -6,7 +6,8 @@
     openai        OpenAI's Python client                                  needs PyPI
     documents     the Python of docs/serving.md, with that client         needs PyPI
     llava_torch   LLaVA's controller, worker, web page and test_message   needs PyPI, Debian's packages, Python 3.11
-    llama_server  a worker in front of llama-cpp-python's server          needs LLAVA_PEERS_LLAMA, a Python that has it
+    llama_server  a worker in front of llama.cpp's server                 needs LLAVA_PEERS_LLAMA: llama-server, or a
+                                                                          Python with llama-cpp-python[server]
     browser       the web page in chromium                                needs chromium
 
 --record writes what the clients ask, and what the original answers, into tests/data/serve, where the ctest entry
@@ -58,10 +59,10 @@ def main():
     if o.peer == "llava_torch":
         return run(python_of("llava_torch"), HERE / "llava_torch.py", o.llava_serve, MODEL, *record)
     if o.peer == "llama_server":
-        python = os.environ.get("LLAVA_PEERS_LLAMA")
-        if not python:
-            skip("LLAVA_PEERS_LLAMA names no Python with llama-cpp-python[server], which takes long to build")
-        return run(sys.executable, HERE / "llama_server.py", o.llava_serve, MODEL, python)
+        server = os.environ.get("LLAVA_PEERS_LLAMA")
+        if not server:
+            skip("LLAVA_PEERS_LLAMA names no server of llama.cpp, which takes long to build")
+        return run(sys.executable, HERE / "llama_server.py", o.llava_serve, MODEL, server)
     script = ROOT / "tests" / "serve" / "page_browser.py"
     if not script.exists():
         skip("there is no tests/serve/page_browser.py")
