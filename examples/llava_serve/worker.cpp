@@ -4,6 +4,7 @@
 #include <llava/checkpoint/folder_conversation.hpp>
 #include <llava/image/file.hpp>
 #include <llava/pipeline/options.hpp>
+#include <llava/serve/http_text.hpp>
 #include <llava/serve/worker.hpp>
 #include <llava/serve/worker_backend_model.hpp>
 #include <llava/serve/worker_chat_model.hpp>
@@ -62,6 +63,8 @@ void run_worker(const worker_options& o) {
         "path.");
   auto model = try_make_model(o);
   if (!model) end_with(model.error());
+  if (serve::detail::lower((*model)->name()).find("llava") == std::string::npos)
+    log((*model)->name() + " has no `llava` in its name: images are ignored; --model-name sets another one");
   serve::worker_settings s = o.settings;
   s.registers = !o.no_register;
   s.log = log;

@@ -21,11 +21,15 @@ SYSTEM = ("A chat between a curious human and an artificial intelligence assista
 
 FULL = "Exceeds max token length. Please start a new conversation, thanks."
 
+# llama-server writes its own markers for images into the text of a message, which the bundled template does not show.
+TEMPLATE = """{% for m in messages %}{% if m.role == 'system' %}{{ m.content }} {% elif m.role == 'user' -%}
+USER: {{ m.content }} {% else %}ASSISTANT: {{ m.content }}</s>{% endif %}{% endfor %}ASSISTANT:"""
+
 
 def records(url, prompt, images=(), **fields):
-    body = dict(prompt=prompt, images=images, temperature=0, stop="</s>", max_new_tokens=32) | fields
+    body = dict(prompt=prompt, images=images, temperature=0, stop="</s>", max_new_tokens=12) | fields
     request = urllib.request.Request(url + "/worker_generate_stream", json.dumps(body).encode())
-    with urllib.request.urlopen(request, timeout=120) as reply:
+    with urllib.request.urlopen(request, timeout=600) as reply:
         return [json.loads(r) for r in reply.read().split(b"\0")[:-1]]
 
 
@@ -39,11 +43,12 @@ def command_of(server, folder, port):
     """How the server is started, and whether it takes images."""
     model, tower = folder / "model.gguf", folder / "mmproj.gguf"
     if pathlib.Path(server).name.startswith("llama-server"):
-        return [server, "-m", model, "--mmproj", tower, "-c", 2048, "-t", 2, "--port", port, "--chat-template",
-                "vicuna"], True
+        (folder / "vicuna.jinja").write_text(TEMPLATE)
+        return [server, "-m", model, "--mmproj", tower, "-c", 2048, "-t", 1, "--port", port, "--jinja",
+                "--chat-template-file", folder / "vicuna.jinja"], True
     found = subprocess.run([server, "-c", "import llama_cpp.mtmd_cpp"], stderr=subprocess.DEVNULL).returncode == 0
     words = ["--clip_model_path", tower, "--chat_format", "llava-1-5"] if found else ["--chat_format", "vicuna"]
-    return [server, "-m", "llama_cpp.server", "--model", model, "--n_ctx", 2048, "--n_threads", 2, "--host",
+    return [server, "-m", "llama_cpp.server", "--model", model, "--n_ctx", 2048, "--n_threads", 1, "--host",
             "127.0.0.1", "--port", port, *words], found
 
 

@@ -40,7 +40,7 @@ def ours(program, name, *words, ready):
 
 
 def post(url, **body):
-    return requests.post(url, json=body, headers={"User-Agent": "LLaVA Client"}, timeout=120)
+    return requests.post(url, json=body, headers={"User-Agent": "LLaVA Client"}, timeout=600)
 
 
 def picture(path):
@@ -143,7 +143,7 @@ class Everything:
         for controller in (self.our_controller, self.original_controller):
             words = ["--controller-address", controller, "--model-name", NAME, "--message", "Is there a star?",
                      "--max-new-tokens", "6"]
-            said = [subprocess.run([str(w) for w in start + words], capture_output=True, cwd=self.folder, timeout=120)
+            said = [subprocess.run([str(w) for w in start + words], capture_output=True, cwd=self.folder, timeout=600)
                     for start in ([PYTHON, HERE / "original.py", "llava.serve.test_message"],
                                   [self.program, "test-message"])]
             heads = [s.stdout.split(b"star?\n")[0] for s in said]  # then words that were drawn
@@ -152,12 +152,12 @@ class Everything:
 
     def check_register_worker(self):
         done = subprocess.run([self.program, "register-worker", "--controller-address", self.original_controller,
-                               "--worker-name", self.original_worker], timeout=60)
+                               "--worker-name", self.original_worker], timeout=600)
         assert done.returncode == 0
         assert post(self.original_controller + "/worker_get_status").json()["speed"] == 2
         words = ["--controller-address", self.our_controller, "--worker-name", self.our_worker]
         done = subprocess.run([str(PYTHON), str(HERE / "original.py"), "llava.serve.register_worker", *words],
-                              timeout=120)
+                              timeout=600)
         assert done.returncode == 0
         assert post(self.our_controller + "/worker_get_status").json()["speed"] == 2
 
@@ -175,7 +175,7 @@ class Everything:
 
         def answer():
             job = client.submit(NAME, 0.0, 1.0, 32, fn_index=calls["http_bot_2"])
-            job.result(timeout=120)
+            job.result(timeout=600)
             updates = [chat[-1][1] for chat in job.outputs()]
             assert len(updates) > 2 and updates[0] == "▌", updates
             said.append(updates[-1])
@@ -211,7 +211,7 @@ class Everything:
         both = self.start(ours(self.program, "controller", ready="listens on port"))
         all_ours = "http://127.0.0.1:" + both.found(r"on port (\d+)")
         subprocess.run([self.program, "register-worker", "--controller-address", all_ours, "--worker-name",
-                        self.our_worker], check=True, timeout=60)
+                        self.our_worker], check=True, timeout=600)
         self.seen_by_original.seen.clear()
         said = {}
         for name, controller in [("our controller, original worker", self.our_controller),

@@ -18,7 +18,7 @@ def free_port():
 class Program:
     """A program and what it says. It is ready when it has said `ready`."""
 
-    def __init__(self, words, ready, folder=None, seconds=120):
+    def __init__(self, words, ready, folder=None, seconds=600):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LLAVA_")}
         self.words, self.said = words, ""
         self.process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -6,6 +6,7 @@ a worker in front of `llava-serve serve`.
 """
 import base64
 import contextlib
+import http.client
 import http.server
 import json
 import os
@@ -135,15 +136,19 @@ def test_programs():
 
 
 class Backend(http.server.BaseHTTPRequestHandler):
-    """A server with OpenAI's API that keeps what it is asked, and says `says`."""
-    asked, says, status = [], "", 200
+    """A server with OpenAI's API that keeps what it is asked, and says `says` in pieces of `piece` bytes. It says
+    nothing at all while `waits` is not set."""
+    asked, says, status, piece, waits = [], "", 200, 1 << 20, threading.Event()
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append((self.path, self.headers["Authorization"], body))
         self.send_response(self.status)
         self.end_headers()
-        self.wfile.write(self.says.encode())
+        self.waits.wait(20)
+        said = self.says.encode()
+        for i in range(0, len(said), self.piece):
+            self.wfile.write(said[i:i + self.piece])
 
     def do_GET(self):
         self.send_response(200)
@@ -166,18 +171,23 @@ def event(**members):
     return "data: " + json.dumps({"choices": [members]}) + "\n\n"
 
 
+def wait_for(holds, seconds=10):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def failed(found, said="", w=None):
     assert [json.loads(r) for r in found][-1] == {"text": BUSY, "error_code": 1}, found
-    end = time.monotonic() + 5
-    while w and said not in w.said:
-        assert time.monotonic() < end, w.said
-        time.sleep(0.01)
+    wait_for(lambda: w is None or said in w.said)
 
 
 def test_backend_protocol():
     with fake_backend() as url, worker("--no-register", "--backend-url", url, "--backend-key", "secret",
                                        "--model-name", "llava-x") as w:
         assert "for org/other-7b" in w.said
+        Backend.waits.set()
         assert json.loads(post(w.url + "/worker_get_status"))["model_names"] == ["llava-x"]
         told = event(delta={"role": "assistant", "content": ""}) + event(delta={"content": "Hé"})
         Backend.says = told + event(delta={"content": " you</s>"}, finish_reason="stop") + "data: [DONE]\n\n"
@@ -197,6 +207,14 @@ def test_backend_protocol():
         assert Backend.asked.pop() == ("/v1/completions", "Bearer secret", {
             "model": "org/other-7b", "prompt": "Once", "temperature": 0.5, "top_p": 0.75, "max_tokens": 256,
             "stream": True})
+        # Other ways to write events, a byte at a time.
+        two = event(text="two") + "data: [DONE]\n\n"
+        for Backend.says in (two.replace("\n", "\r\n"), two.replace("\n", "\r"), ": ping\n\n" + two,
+                             two.replace("data: {", "event: x\ndata:{"), two.replace(": [{", ": [{\ndata: "),
+                             two.replace('"choices"', '"error": null, "choices"')):
+            Backend.piece = 1
+            assert answer(w.url, "Once") == "two", Backend.says
+        Backend.piece = 1 << 20
         # The other templates.
         for made, messages in [
                 ("S###Human: Q###Assistant: A###Human: R###Assistant:", "SQAR"),
@@ -225,6 +243,16 @@ def test_backend_protocol():
         failed(records(w.url, prompt, [picture()]), "for 1 images", w)
         failed(records(w.url, prompt, ["AAAA"] * 3), "no PNG, JPEG, GIF or WebP", w)
         Backend.status = 200
+        # A client that goes away ends the request to a backend that is silent.
+        Backend.waits.clear()
+        length = lambda: json.loads(post(w.url + "/worker_get_status"))["queue_length"]  # noqa: E731
+        begun = len(Backend.asked)
+        c = http.client.HTTPConnection("127.0.0.1", w.port)
+        c.request("POST", "/worker_generate_stream", json.dumps({"prompt": "Once", "stop": ""}))
+        wait_for(lambda: len(Backend.asked) > begun and length() == 1)
+        c.close()
+        wait_for(lambda: length() == 0)
+        Backend.waits.set()
 
 
 def test_backend(expected):
