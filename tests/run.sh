@@ -4,7 +4,7 @@
 #
 #   tests/run.sh           the release build with g++
 #   tests/run.sh --all     all parts; this takes some hours on two cores
-#   tests/run.sh --peers   llava-serve with real clients and servers, which it gets into build/peers (2 GB, tests/peers)
+#   tests/run.sh --peers   llava-serve with real clients and servers, which it gets into build/peers (1.3 GB)
 #   tests/run.sh PART...   these parts, for example those that failed:
 #     release       everything with g++                  tsan     the tests that start threads, under ThreadSanitizer
 #     compile_fail  compile errors with every compiler   neon     the unit tests for 64-bit ARM, under emulation

@@ -168,7 +168,8 @@ class Everything:
         return f"http://127.0.0.1:{port}"
 
     def talk(self, page):
-        """What the page says: a picture and a question, a further question, one again, a question without a picture."""
+        """What the page says: a picture, a further question, the same again, another picture, no picture, and a picture
+        in a later turn."""
         client = gradio_client.Client(page, verbose=False, serialize=False)
         calls = {d["api_name"]: i for i, d in enumerate(client.config["dependencies"])}
         said = []
@@ -195,8 +196,10 @@ class Everything:
         client.predict("Default", fn_index=calls["regenerate"])
         answer()
         client.predict(fn_index=calls["clear_history"])
-        ask("What is a triangle?")
         ask("Describe the picture.", self.images / "wide.png")
+        client.predict(fn_index=calls["clear_history"])
+        ask("What is a triangle?")
+        ask("Describe the picture.", self.images / "three-shapes.png")
         client.predict(NAME, fn_index=calls["upvote_last_response"])
         return said
 
@@ -249,7 +252,7 @@ def main():
             all_of_it.stop()
         asked = [dict(agent=s["headers"]["User-Agent"], body=s["body"], reply=s["reply"])
                  for s in all_of_it.seen_by_original.seen if s["path"] == "/worker_generate_stream"]
-        assert len(asked) == 5
+        assert len(asked) == 6
     if o.record:
         (o.record / "web_page.json").write_text(json.dumps(asked, indent=1) + "\n")
 

@@ -8,7 +8,7 @@
     llava_torch   LLaVA's controller, worker, web page and test_message   needs PyPI, Debian's packages, Python 3.11
     llama_server  a worker in front of llama.cpp's server                 needs LLAVA_PEERS_LLAMA: llama-server, or a
                                                                           Python with llama-cpp-python[server]
-    browser       the web page in chromium                                needs chromium
+    browser       the web page in chromium                                needs PyPI, chromium, chromium-driver
 
 --record writes what the clients ask, and what the original answers, into tests/data/serve, where the ctest entry
 recorded_clients reads it. The environments are made in build/peers (LLAVA_PEERS_FOLDER) once. Exit code 77: the peer
@@ -66,9 +66,9 @@ def main():
     script = ROOT / "tests" / "serve" / "page_browser.py"
     if not script.exists():
         skip("there is no tests/serve/page_browser.py")
-    if not (shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")):
-        skip("chromium is not installed")
-    return run(sys.executable, script, o.llava_serve, MODEL)
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        skip("chromium or its driver is not installed (Debian: chromium, chromium-driver)")
+    return run(python_of("selenium"), script, o.llava_serve, MODEL)
 
 
 if __name__ == "__main__":

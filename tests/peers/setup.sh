@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes a virtual environment with one of the real peers: setup.sh openai|llava_torch FOLDER
+# Makes a virtual environment with one of the real peers: setup.sh openai|selenium|llava_torch FOLDER
 #
-#   openai       the client, as `pip install openai` gives it                            30 MB
-#   llava_torch  LLaVA's own package 1.2.2.post1 with torch for CPUs, for Python 3.11    1.4 GB
+#   openai       the client, as `pip install openai` gives it                            70 MB
+#   selenium     what drives chromium                                                    70 MB
+#   llava_torch  LLaVA's own package 1.2.2.post1 with torch for CPUs, for Python 3.11    1.1 GB
 #
 # torch is Debian's python3-torch, unpacked into FOLDER, because PyPI's brings several GB of CUDA along. Nothing is
 # installed outside FOLDER. A complete FOLDER is left as it is. FOLDER/python starts the environment's Python.
@@ -15,9 +16,9 @@ folder=$(realpath -m -- "$2")
 mkdir -p "$folder"
 cd "$folder"
 case $peer in
-  openai)
+  openai | selenium)
     python3 -m venv venv
-    venv/bin/pip install -q openai
+    venv/bin/pip install -q "$peer"
     ;;
   llava_torch)
     python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || {
@@ -48,7 +49,7 @@ for name in ("extreme_ironing", "waterview"):
 PYTHON
     ;;
   *)
-    sed -n '3,6s/^# \{0,1\}//p' "$0" >&2
+    sed -n '3,7s/^# \{0,1\}//p' "$here/setup.sh" >&2
     exit 2
     ;;
 esac

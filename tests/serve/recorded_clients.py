@@ -65,7 +65,7 @@ def test_openai_client():
 
 def test_web_page():
     asked = json.loads((DATA / "web_page.json").read_text())
-    assert len(asked) == 5
+    assert len(asked) == 6
     with Program("worker", "--no-register", "--model-path", MODEL, "--model-name", "llava-v1.5-tiny", ready="serves",
                  pattern=r"on port (\d+)") as worker:
         for one in asked:
