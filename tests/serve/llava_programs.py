@@ -255,6 +255,17 @@ def test_backend_protocol():
         Backend.waits.set()
 
 
+def test_worker_options():
+    for words, status, said in [
+            (["--no-register"], 1, "needs --model-path or --backend-url"),
+            (["--backend-url", "http://127.0.0.1:1", "--model-path", MODEL], None, "excludes"),
+            (["--backend-model", "m", "--model-path", MODEL], None, "--backend-url"),
+            (["--sgl-endpoint", "http://127.0.0.1:1"], 1, "cannot connect to http://127.0.0.1:1"),
+            (["--backend-url", "localhost:8000"], 1, "http://")]:
+        done = subprocess.run([PROGRAM, "worker", *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode != 0 and status in (None, done.returncode) and said in done.stderr, (words, done)
+
+
 def test_backend(expected):
     server = Program("serve", "--model-path", MODEL, "--model-name", "llava-tiny", "--threads", "2", ready="ready")
     with controller() as c, server, worker("--controller", c.url, "--backend-url", server.url + "/") as w:
@@ -274,6 +285,7 @@ def main():
     assert expected[0] == "three" and all(expected), expected
     print("the programs work together:", expected)
     test_backend_protocol()
+    test_worker_options()
     test_backend(expected)
     print("a worker in front of another server answers alike")
 
