@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Base64 (RFC 4648, section 4): strict. The text has whole groups of four characters, with `=` at the end only.
+/// Base64 (RFC 4648, section 4). Reading is strict: the text has whole groups of four characters, with `=` at the end
+/// only.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -42,16 +43,16 @@ inline std::optional<std::vector<std::byte>> base64_decoded(std::string_view tex
   return out;
 }
 
-/// Returns the text, without line breaks.
+/// The text of the bytes.
 inline std::string base64_encoded(std::span<const std::byte> bytes) {
-  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = i; j < i + 3; ++j)
-      group = group << 8 | (j < bytes.size() ? std::to_integer<std::uint32_t>(bytes[j]) : 0u);
-    for (std::size_t j = 0; j < 4; ++j) out += i + j > bytes.size() ? '=' : letters[group >> (18 - 6 * j) & 63];
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      bits = bits << 8 | (at + i < bytes.size() ? static_cast<std::uint32_t>(bytes[at + i]) : 0);
+    for (std::size_t i = 0; i < 4; ++i) out += at + i <= bytes.size() ? digits[bits >> (18 - 6 * i) & 63] : '=';
   }
   return out;
 }
