@@ -75,11 +75,14 @@ void run_worker(const worker_options& o) {
   if (!running->drain()) log("ended before all answers were complete");
 }
 
-void add_backend_options(CLI::App& command, worker_options& o, CLI::Option& path) {
+/// Behind the options of a model, which a backend excludes.
+void add_backend_options(CLI::App& command, worker_options& o) {
   CLI::Option* const url =
       command.add_option("--backend-url,--sgl-endpoint", o.backend.url,
                          "http://HOST:PORT of a server with OpenAI's API that has the model, in place of --model-path");
-  url->excludes(&path);
+  for (const char* const name :
+       {"--model-path", "--model-base", "--dtype", "--load-8bit", "--load-4bit", "--use-flash-attn", "--threads"})
+    url->excludes(command.get_option(name));
   command.add_option("--backend-model", o.backend.model, "The model's name there; default: the first that it lists")
       ->needs(url);
   command.add_option("--backend-key", o.backend.key, "The key that it needs")->envname("LLAVA_BACKEND_KEY");
@@ -98,9 +101,8 @@ void add_worker(CLI::App& app) {
                      "http://HOST:PORT of this worker for others; default: http://localhost:PORT");
   command.add_option("--controller-address", o->settings.controller_address, "http://HOST:PORT of the controller")
       ->capture_default_str();
-  CLI::Option* const path = command.add_option(
-      "--model-path", o->path, "Folder or GGUF file of the model, or its name in the Hugging Face cache");
-  add_backend_options(command, *o, *path);
+  command.add_option("--model-path", o->path,
+                     "Folder or GGUF file of the model, or its name in the Hugging Face cache");
   command.add_option("--model-base", o->base, "The model under an adapter, a projector alone or a delta");
   command.add_option("--model-name", o->name, "Name for clients; default: the folder's. Images need `llava` in it");
   command.add_option("--device", o->device, "cpu")->check(CLI::IsMember({"cpu"}))->capture_default_str();
@@ -118,5 +120,6 @@ void add_worker(CLI::App& app) {
   command.add_flag("--use-flash-attn", o->flash, "Changes nothing: attention is computed in tiles anyway");
   command.add_option("--threads", o->threads, "Threads; 0: one per usable processor")->check(CLI::Range(0, 1024));
   command.add_option("--token", o->settings.worker_token, "The controller's token")->envname("LLAVA_WORKER_TOKEN");
+  add_backend_options(command, *o);
   command.callback([o] { run_worker(*o); });
 }

@@ -259,6 +259,7 @@ def test_worker_options():
     for words, status, said in [
             (["--no-register"], 1, "needs --model-path or --backend-url"),
             (["--backend-url", "http://127.0.0.1:1", "--model-path", MODEL], None, "excludes"),
+            (["--backend-url", "http://127.0.0.1:1", "--dtype", "int8"], None, "excludes"),
             (["--backend-model", "m", "--model-path", MODEL], None, "--backend-url"),
             (["--sgl-endpoint", "http://127.0.0.1:1"], 1, "cannot connect to http://127.0.0.1:1"),
             (["--backend-url", "localhost:8000"], 1, "http://")]:
