@@ -4,6 +4,7 @@
 #
 #   tests/run.sh           the release build with g++
 #   tests/run.sh --all     all parts; this takes some hours on two cores
+#   tests/run.sh --peers   llava-serve with real clients and servers, which it gets into build/peers (1.3 GB)
 #   tests/run.sh PART...   these parts, for example those that failed:
 #     release       everything with g++                  tsan     the tests that start threads, under ThreadSanitizer
 #     compile_fail  compile errors with every compiler   neon     the unit tests for 64-bit ARM, under emulation
@@ -20,10 +21,11 @@ parts=("$@")
 case ${1:-} in
   '') parts=(release) ;;
   --all) parts=("${all_parts[@]}") ;;
+  --peers) parts=(peers) ;;
 esac
 for part in "${parts[@]}"; do
-  if [[ " ${all_parts[*]} " != *" $part "* ]]; then
-    sed -n '5,16s/^# \{0,1\}//p' "$0" >&2
+  if [[ " ${all_parts[*]} peers " != *" $part "* ]]; then
+    sed -n '5,17s/^# \{0,1\}//p' "$0" >&2
     exit 2
   fi
 done
@@ -42,6 +44,10 @@ for part in "${parts[@]}"; do
       need qemu-user qemu-aarch64
       ;;
     benches) need libbenchmark-dev benchmark/benchmark.h ;;
+    peers)
+      need libboost1.81-dev boost/beast/http/parser.hpp
+      need python3-venv "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))' 2>/dev/null)/ensurepip"
+      ;;
     conan)
       # The package is tested with all its options.
       need libgif-dev gif_lib.h
@@ -126,6 +132,15 @@ for part in "${parts[@]}"; do
       ;;
     conan) single conan python3 tests/cmake/conan.py ;;
     vcpkg) single vcpkg python3 tests/cmake/vcpkg_port.py ;;
+    peers)
+      if ! { configure release && build release llava_command && build release llava_serve_command; }; then
+        count peers 1 1
+        continue
+      fi
+      for peer in openai documents llava_torch llama_server browser; do
+        single "$peer" python3 tests/peers/run.py "$peer" build/release/llava-serve
+      done
+      ;;
     *) run_preset "$part" ;;
   esac
 done

@@ -4,11 +4,9 @@
 
     llava_protocol.py PACKAGE OUT      PACKAGE: the folder `llava` of the wheel; OUT: tests/data/serve
 
-It needs fastapi 0.109, uvicorn, requests, numpy 1 and Pillow, and no torch: the worker's own code runs,
-    over stand-ins for
-torch, transformers and the model,
-    which say given pieces of text. What is recorded is bytes: each reply's status and body.
-Ports become CONTROLLER and WORKER."""
+It needs fastapi 0.109, uvicorn, requests, numpy 1 and Pillow, and no torch: the worker's own code runs, over stand-ins
+for torch, transformers and the model, which say given pieces of text. What is recorded is bytes: each reply's status
+and body. Ports become CONTROLLER and WORKER."""
 import contextlib
 import http.client
 import http.server

@@ -5,6 +5,7 @@
 """
 import concurrent.futures
 import json
+import re
 import signal
 import sys
 import tempfile
