@@ -8,10 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <llava/image/file.hpp>
 #include <llava/serve/http_server.hpp>
+#include <llava/serve/image_fetcher.hpp>
 #include <llava/serve/openai_service.hpp>
 
 #include "models.hpp"
@@ -25,6 +27,7 @@ struct serve_options {
   std::string dtype = "auto", conversation;
   int threads = 0, kv_tokens = 0, max_sequences = 16;
   serve::http_settings http{.port = 8000};
+  serve::image_fetcher_settings images;
   serve::openai_settings service{
       .decode_image = [](std::span<const std::byte> bytes) { return llava::try_decode_image(bytes); }};
 };
@@ -61,7 +64,15 @@ llava::result<void> try_serve(const serve_options& o) {
   if (o.http.api_keys.empty() && !host.starts_with("127.") && host != "::1" && host != "localhost")
     std::fprintf(stderr, "llava: %s may be reached by others, and no --api-key is set: anybody may ask\n",
                  host.c_str());
-  LLAVA_TRY(service, serve::openai_service::try_make(o.service));
+  serve::openai_settings settings = o.service;
+  if (!o.images.hosts.empty() || !o.images.root.empty()) {
+    serve::image_fetcher_settings images = o.images;
+    LLAVA_TRY(tls, try_make_tls());
+    images.tls = tls;
+    LLAVA_TRY(fetcher, serve::image_fetcher::try_make(std::move(images)));
+    settings.fetcher = fetcher;
+  }
+  LLAVA_TRY(service, serve::openai_service::try_make(std::move(settings)));
   LLAVA_TRY(server, serve::http_server::try_start(o.http, service->routes()));
   std::printf("llava: listening on http://%s:%d\n", o.http.address.c_str(), static_cast<int>(server.port()));
   std::fflush(stdout);
@@ -80,6 +91,16 @@ llava::result<void> try_serve(const serve_options& o) {
   if (!loaded && loaded.error().code() != llava::errc::cancelled) return loaded;
   std::printf(server.drain() ? "llava: stopped\n" : "llava: stopped; some answers were cut off\n");
   return {};
+}
+
+void add_image_options(CLI::App& command, serve_options& o) {
+  command.add_option(
+      "--allow-image-host", o.images.hosts,
+      "Host whose images are fetched for clients (example.org, example.org:8080, .example.org: the hosts "
+      "below it); may be repeated; default: no URL is fetched");
+  command.add_flag("--allow-private-image-hosts", o.images.allows_private_addresses,
+                   "These hosts may have addresses of this machine and of private networks");
+  command.add_option("--image-root", o.images.root, "Folder whose images clients may name by file: URLs");
 }
 
 void add_network_options(CLI::App& command, serve_options& o) {
@@ -127,6 +148,7 @@ void add_serve(CLI::App& app) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   add_network_options(command, *o);
+  add_image_options(command, *o);
   command.callback([o] {
     const llava::result<void> served = try_serve(*o);
     if (served) return;
