@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The subcommands of `llava-serve`, the program of everything that listens, and what they share. Each function adds
+/// The subcommands of `llava-serve`, the program of everything that speaks HTTP, and what they share. Each function adds
 /// one. Its callback returns the exit code through CLI::RuntimeError.
 #pragma once
 #include <signal.h>
@@ -23,6 +23,7 @@ void add_controller(CLI::App& app);
 void add_worker(CLI::App& app);
 void add_register_worker(CLI::App& app);
 void add_test_message(CLI::App& app);
+void add_pull(CLI::App& app);  // docs/checkpoints.md
 
 /// Makes https:// connections; null if the program is built without llava::serve_tls.
 llava::result<std::shared_ptr<const llava::serve::tls_client>> try_make_tls();
