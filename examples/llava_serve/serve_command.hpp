@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The subcommands of `llava-serve`, the program of everything that speaks HTTP, and what they share. Each function adds
-/// one. Its callback returns the exit code through CLI::RuntimeError.
+/// The subcommands of `llava-serve`, the program of everything that speaks HTTP, and what they share. Each function
+/// adds one. Its callback returns the exit code through CLI::RuntimeError.
 #pragma once
 #include <signal.h>
 #include <unistd.h>

@@ -98,7 +98,8 @@ def test_hosts(server, images):
                 f" http://127.0.0.1:{port}/ok.png", f"http://127.0.0.1:{port}/ok.png\r\nX: y",
                 f"http://127.0.0.1:{port}/ok.png#x", f"http://127.0.0.1:{port}/\x00", f"http://127.0.0.1:{port}/é",
                 f"http:127.0.0.1:{port}/ok.png", f"//127.0.0.1:{port}/ok.png", f"ftp://127.0.0.1:{port}/ok.png",
-                f"gopher://127.0.0.1:{port}/", f"http+unix://127.0.0.1:{port}/", "http://", "http:///ok.png", "file:///",
+                f"gopher://127.0.0.1:{port}/", f"http+unix://127.0.0.1:{port}/", "http://", "http:///ok.png",
+                "file:///",
                 f"http://①②⑦.0.0.1:{port}/ok.png", f"https://127.0.0.1:{port}/ok.png" if not args.tls else "x"):
         is_refused(server.ask(url))
     assert images.connections == before, "a refused URL led to a connection"

@@ -76,8 +76,8 @@ struct http_reply {
 /// the end; invalid_format, an answer that is not HTTP or is too long; invalid_argument, a call that is not valid.
 result<http_reply> try_call(const http_call& call);
 
-/// The same, but the body of an answer with status 200 or 206 goes to on_piece as it arrives, in pieces of any size, and
-/// http_reply::body is empty. If on_piece returns false, the connection is closed and the call is cancelled. Use
+/// The same, but the body of an answer with status 200 or 206 goes to on_piece as it arrives, in pieces of any size,
+/// and http_reply::body is empty. If on_piece returns false, the connection is closed and the call is cancelled. Use
 /// record_splitter (stream_records.hpp) for LLaVA's records.
 result<http_reply> try_call(const http_call& call, function_ref<bool(std::string_view)> on_piece);
 

@@ -2,9 +2,9 @@
 /// image_fetcher: images that a request names by a URL, from hosts and from a folder that the server's owner allows
 /// (R6). Without entries nothing is fetched.
 ///
-/// A host is compared by its name. All addresses of the name are then compared: a public name may lead into a private
-/// network (is_public_address, ip_address.hpp). The connection is made to the address that was compared, and no redirect
-/// is followed.
+/// A host is compared by its name. The addresses of the name are then compared: a public name may lead into a private
+/// network (is_public_address, ip_address.hpp). The connection is made to the address that was compared, and no
+/// redirect is followed.
 #pragma once
 #include <chrono>
 #include <cstddef>

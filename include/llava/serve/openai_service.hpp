@@ -14,7 +14,6 @@
 ///   service->set_loaded();
 #pragma once
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +25,7 @@
 
 #include <llava/serve/answer_job.hpp>
 #include <llava/serve/chat_messages.hpp>
+#include <llava/serve/fetch_images.hpp>
 #include <llava/serve/http_routes.hpp>
 #include <llava/serve/openai_request.hpp>
 #include <llava/serve/served_model.hpp>
@@ -42,8 +42,9 @@ struct openai_settings {
   std::size_t reply_threads = 2;                       ///< write replies
   std::shared_ptr<const image_fetcher> fetcher = {};   ///< null: images come as data: URLs alone
   std::size_t fetch_threads = 16;                      ///< requests whose images are fetched at one time
-  std::chrono::milliseconds fetch_time{30'000};        ///< for all images of a request
-  std::size_t fetch_bytes = std::size_t{64} << 20;     ///< of all image files that a request names
+  fetch_limits fetch = {};                             ///< of the images of a request
+};                                                     ///< for all images of a request
+std::size_t fetch_bytes = std::size_t{64} << 20;       ///< of all image files that a request names
 };
 
 /// The models and their routes. It must outlive the server that has its routes.
@@ -76,8 +77,6 @@ class openai_service {
   void take(route_kind kind, const http_request& request, const http_response& response);
   /// Reads a request. Returns null after it has replied with an error.
   std::unique_ptr<prepared_request> read(route_kind kind, const http_request& request, const http_response& response);
-  /// Fetches its images; errors have their field in `param`.
-  result<void> try_fetch(prepared_request& made, const http_response& response, std::string& param) const;
   /// Does what is asked, after its images have come.
   void go_on(prepared_request& made, const http_response& response);
   /// Makes the tokens of a request.

@@ -8,7 +8,7 @@
 
 #include <llava/pipeline/prepare.hpp>
 #include <llava/serve/answer_job_inl.hpp>
-#include <llava/serve/openai_fetch_inl.hpp>
+#include <llava/serve/fetch_images.hpp>
 #include <llava/serve/openai_request_inl.hpp>
 #include <llava/serve/openai_service.hpp>
 #include <llava/serve/service_pages.hpp>
@@ -18,12 +18,60 @@ LLAVA_BEGIN
 namespace serve {
 namespace detail {
 
+inline void reply_overloaded(const http_response& to, std::string_view message) {
+  to.reply_error(503, message, "server_error", {}, "overloaded", {{"Retry-After", "1"}});
+}
+/// `param`: the field that the error is about, or empty.
+inline void reply_failed(const http_response& to, const error& e, std::string_view param) {
+  const error_reply r = reply_of(e);
+  if (r.status == 503) return reply_overloaded(to, r.message);
+  to.reply_error(r.status, r.message, r.type, param, r.code);
+}
+
 inline std::int64_t unix_seconds() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
 }  // namespace detail
+
+/// A request that can be submitted.
+struct openai_service::prepared_request {
+  route_kind kind;
+  std::shared_ptr<served_model> model;
+  openai_request asked;
+  admission answers, image_bytes;
+  prepared_prompt prompt;
+  std::chrono::steady_clock::time_point received = std::chrono::steady_clock::now();
+};
+
+/// A request whose images are fetched.
+class openai_service::fetch_task final : public pool_task {
+ public:
+  fetch_task(openai_service& service, std::unique_ptr<prepared_request> made, http_response response)
+      : service_(service), made_(std::move(made)), response_(std::move(response)) {}
+
+ private:
+  void run() noexcept override {
+    try {
+      std::string param;
+      const auto fetched = try_fetch_images(made_->asked.chat, *service_.settings_.fetcher, service_.settings_.fetch,
+                                            response_->gone(), made_->image_bytes, param);
+      if (fetched) {
+        service_.go_on(*made_, *response_);
+      } else {
+        made_->model->dropped += fetched.error().code() == errc::cancelled;
+        detail::reply_failed(*response_, fetched.error(), param);
+      }
+    } catch (...) {  // no memory: the response ends as a 500
+    }
+    made_.reset(), response_.reset();
+  }
+
+  openai_service& service_;
+  std::unique_ptr<prepared_request> made_;
+  std::optional<http_response> response_;
+};
 
 LLAVA_INLINE openai_service::openai_service(openai_settings settings)
     : settings_(std::move(settings)),
