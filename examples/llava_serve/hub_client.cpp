@@ -175,6 +175,8 @@ llava::error hub_client::refused(int status, const std::string& name, std::strin
 }
 
 result<hub_commit> hub_client::try_list(const std::string& name, const std::string& revision) const {
+  if (!is_safe_path(revision))
+    return fail(errc::invalid_argument, text_of("llava: '", revision, "' is not the name of a revision"));
   auto call = call_of("GET", text_of("/api/models/", encoded(name, "/"), "/revision/", encoded(revision, "")));
   std::string text;
   const std::string what = text_of("revision ", revision);

@@ -27,15 +27,16 @@ struct hub_file {
 /// Asks the hub, or a mirror of it. Errors name what was asked for; what the hub says in words is not repeated.
 class hub_client {
  public:
-  /// Reads the environment as the hub's own library does: HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_HUB_OFFLINE.
+  /// Reads the environment as the hub's own library does: HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HOME,
+  /// HF_HUB_OFFLINE.
   static llava::result<hub_client> try_make(llava::stop_signal stop);
 
   llava::result<hub_commit> try_list(const std::string& name, const std::string& revision) const;
   llava::result<hub_file> try_describe(const std::string& name, const std::string& commit,
                                        const std::string& file) const;
 
-  /// Gets the bytes of a file from byte `first` on. on_begin tells at which byte they really begin: `first` or 0. If one
-  /// of the two returns false, the call is cancelled.
+  /// Gets the bytes of a file from byte `first` on. on_begin tells at which byte they really begin: `first` or 0. If
+  /// one of the two returns false, the call is cancelled.
   llava::result<void> try_get(const std::string& name, const std::string& commit, const std::string& file,
                               std::uint64_t first, llava::function_ref<bool(std::uint64_t)> on_begin,
                               llava::function_ref<bool(std::string_view)> on_piece) const;

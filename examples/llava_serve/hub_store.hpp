@@ -29,8 +29,8 @@ class hub_store {
   llava::result<void> try_find_room(std::uint64_t bytes) const;
 
   /// Fetches a file, from where an earlier fetch has ended, and compares its size and hash. What has arrived is kept
-  /// when this fails; a file with other bytes than announced is removed. `report` gets the bytes so far, also while nothing
-  /// arrives; if it returns false, the fetch is cancelled.
+  /// when this fails; a file with other bytes than announced is removed. `report` gets the bytes so far; if it returns
+  /// false, the fetch is cancelled.
   llava::result<void> try_fetch(const hub_client& hub, const std::string& commit, const hub_file& file,
                                 llava::function_ref<bool(std::uint64_t)> report);
   /// Makes snapshots/COMMIT/FILE.

@@ -28,6 +28,7 @@ class Hub:
         self.asked = []  # (method, path, headers)
         self.faults = {}  # file: [fault, ...], each for one GET of its bytes
         self.cdn = ""  # where large files are; empty: here
+        self.sizes = {}  # file: the size that is announced
         self.delay = 0  # seconds before each piece
         hub = self
 
@@ -70,7 +71,7 @@ class Hub:
             data = self.repositories[match[1]][match[3]]
             about = {"X-Repo-Commit": COMMIT, "ETag": f'"{git_hash(data)}"', "Accept-Ranges": "bytes"}
             if len(data) >= self.large:
-                about |= {"X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Linked-Size": str(len(data)),
+                about |= {"X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Linked-Size": str(self.sizes.get(match[3], len(data))),
                           "Location": f"{self.cdn}/cdn/{match[1]}/{urllib.parse.quote(match[3])}", "ETag": '"of-the-redirect"'}
                 return self.send(to, 302, b"Found. Redirecting", about)
             self.send_file(to, data, match[3], about)

@@ -146,7 +146,8 @@ class Pull(unittest.TestCase):
     def test_refused(self):
         for words, sentence in (
                 (("org/absent",), "has no revision main of org/absent"), (("tiny",), "write ORG/NAME"),
-                (("../x/y",), "write ORG/NAME"), (("org/..",), "write ORG/NAME")):
+                (("../x/y",), "write ORG/NAME"), (("org/..",), "write ORG/NAME"),
+                ((NAME, "--revision", "../../x"), "is not the name of a revision")):
             said = self.refused(*words)
             self.assertIn(sentence, said)
             self.assertEqual(said.count("\n"), 1)
@@ -256,6 +257,9 @@ class Pull(unittest.TestCase):
 
     def test_full_disk(self):
         """A limit on the size of files stands for the disk's."""
+        self.hub.sizes = {"model.safetensors": 10**17}
+        self.assertIn("more bytes in", self.refused())
+        self.hub.sizes = {}
         done = subprocess.run(["bash", "-c", 'trap "" XFSZ; ulimit -f 64; exec "$0" pull "$1"', args.program, NAME],
                               capture_output=True, text=True, env=self.environment())
         self.assertEqual(done.returncode, 1, done)
