@@ -71,8 +71,9 @@ class Hub:
             data = self.repositories[match[1]][match[3]]
             about = {"X-Repo-Commit": COMMIT, "ETag": f'"{git_hash(data)}"', "Accept-Ranges": "bytes"}
             if len(data) >= self.large:
-                about |= {"X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Linked-Size": str(self.sizes.get(match[3], len(data))),
-                          "Location": f"{self.cdn}/cdn/{match[1]}/{urllib.parse.quote(match[3])}", "ETag": '"of-the-redirect"'}
+                about |= {"X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"', "ETag": '"of-the-redirect"',
+                          "X-Linked-Size": str(self.sizes.get(match[3], len(data))),
+                          "Location": f"{self.cdn}/cdn/{match[1]}/{urllib.parse.quote(match[3])}"}
                 return self.send(to, 302, b"Found. Redirecting", about)
             self.send_file(to, data, match[3], about)
         except OSError:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests `llava pull` with a hub of our own (fake_hub.py): which files it fetches, where it stores them, and what it does
-when the hub, the network or the disk fails.
+"""Tests `llava pull` with a hub of our own (fake_hub.py): which files it fetches, where it stores them, and what it
+does when the hub, the network or the disk fails.
 
     pull.py LLAVA MODEL [--tls CERTIFICATES]     with --tls: the program is built with llava::serve_tls
 """
@@ -24,9 +24,10 @@ parser.add_argument("--tls", type=pathlib.Path)
 args = parser.parse_args()
 
 TINY = {f.name: f.read_bytes() for f in args.model.iterdir() if f.is_file()}
-EXTRA = {"README.md": b"# about", ".gitattributes": b"*", "pytorch_model.bin": b"x", "pytorch_model.bin.index.json": b"{}",
-         "consolidated.safetensors": b"y", "onnx/model.onnx": b"z", "original/model.safetensors": b"w",
-         "training_args.bin": b"t", "trainer_state.json": b"[]", "empty.json": b""}
+EXTRA = {"README.md": b"# about", ".gitattributes": b"*", "pytorch_model.bin": b"x",
+         "pytorch_model.bin.index.json": b"{}", "consolidated.safetensors": b"y", "onnx/model.onnx": b"z",
+         "original/model.safetensors": b"w", "training_args.bin": b"t", "trainer_state.json": b"[]",
+         "empty.json": b""}
 NEEDED = {f for f in TINY if f.endswith((".json", ".jinja", ".safetensors")) or f == "tokenizer.model"} | {"empty.json"}
 NAME = "org/tiny"
 
@@ -70,7 +71,8 @@ class Pull(unittest.TestCase):
                                 stderr=subprocess.PIPE, text=True, env=self.environment())
 
     def assert_complete(self):
-        self.assertEqual({str(f.relative_to(self.snapshot)) for f in self.snapshot.rglob("*") if not f.is_dir()}, NEEDED)
+        found = {str(f.relative_to(self.snapshot)) for f in self.snapshot.rglob("*") if not f.is_dir()}
+        self.assertEqual(found, NEEDED)
         for name in NEEDED:
             data = {**TINY, **EXTRA}[name]
             link = self.snapshot / name
@@ -93,7 +95,8 @@ class Pull(unittest.TestCase):
         # Once more: nothing is fetched again. A large file's redirect is not followed to ask for its hash.
         before = len(self.hub.asked)
         self.pull()
-        self.assertEqual([a[1] for a in self.hub.asked[before:] if a[0] == "GET"], [f"/api/models/{NAME}/revision/main"])
+        asked = [a[1] for a in self.hub.asked[before:] if a[0] == "GET"]
+        self.assertEqual(asked, [f"/api/models/{NAME}/revision/main"])
         self.assertFalse([a for a in self.hub.asked if a[0] == "HEAD" and a[1].startswith("/cdn/")])
         self.assertTrue(all(a[2]["User-Agent"] and "Authorization" not in a[2] for a in self.hub.asked))
         # HF_HOME and the default place.
@@ -110,12 +113,14 @@ class Pull(unittest.TestCase):
         self.assertIn("a.Q4_K_M.gguf, sub/b c.gguf", said)
         done = self.pull("org/gguf", "--file", "sub/b c.gguf", "--file", "a.Q4_K_M.gguf")
         paths = done.stdout.splitlines()
-        self.assertEqual([pathlib.Path(p).read_bytes() for p in paths], [files["sub/b c.gguf"], files["a.Q4_K_M.gguf"]])
+        found = [pathlib.Path(p).read_bytes() for p in paths]
+        self.assertEqual(found, [files["sub/b c.gguf"], files["a.Q4_K_M.gguf"]])
         self.assertIn("it has a.Q4_K_M.gguf, sub/b c.gguf, README.md", self.refused("org/gguf", "--file", "x"))
         # Without safetensors the files of torch are taken, and what comes with LLaVA's own layouts.
         self.hub.repositories["org/torch"] = {f: f.encode() for f in (
             "config.json", "pytorch_model-00001-of-00001.bin", "pytorch_model.bin.index.json", "mm_projector.bin",
-            "optimizer.pt", "flax_model.msgpack", "tf_model.h5", "sft_model/pytorch_model.bin", "runs/pytorch_model.bin")}
+            "optimizer.pt", "flax_model.msgpack", "tf_model.h5", "sft_model/pytorch_model.bin",
+            "runs/pytorch_model.bin")}
         self.pull("org/torch")
         found = self.cache / "models--org--torch/snapshots" / COMMIT
         self.assertEqual({str(f.relative_to(found)) for f in found.rglob("*") if f.is_file()},
