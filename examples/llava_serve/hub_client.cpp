@@ -157,7 +157,7 @@ result<serve::http_reply> hub_client::try_follow(serve::http_call call, follow w
       return fail(errc::invalid_format, text_of("llava: ", here.origin(),
                                                 " redirects to an address that is not allowed: "
                                                 "it must be https://, or on the same host and port"));
-    if (where == follow::same_host && !is_same_host) return std::move(reply);
+    if (where == follow::hub && (!is_same_host || !reply.header("x-linked-etag").empty())) return std::move(reply);
     call.url = next;
   }
   return fail(errc::invalid_format, text_of("llava: ", endpoint_, " redirects too often"));
@@ -205,7 +205,7 @@ result<hub_commit> hub_client::try_list(const std::string& name, const std::stri
 result<hub_file> hub_client::try_describe(const std::string& name, const std::string& commit,
                                           const std::string& file) const {
   auto call = call_of("HEAD", text_of("/", encoded(name, "/"), "/resolve/", commit, "/", encoded(file, "/")));
-  LLAVA_TRY(reply, try_follow(std::move(call), follow::same_host, [](std::string_view) { return true; }));
+  LLAVA_TRY(reply, try_follow(std::move(call), follow::hub, [](std::string_view) { return true; }));
   if (reply.status != 200 && !is_redirect(reply.status)) return refused(reply.status, name, file);
   const std::string_view linked_tag = reply.header("x-linked-etag"), linked_size = reply.header("x-linked-size");
   hub_file found{file, std::string(hash_of(linked_tag.empty() ? reply.header("etag") : linked_tag)), 0};

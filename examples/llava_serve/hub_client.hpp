@@ -42,10 +42,10 @@ class hub_client {
                               llava::function_ref<bool(std::string_view)> on_piece) const;
 
  private:
-  enum class follow { same_host, anywhere };
+  enum class follow { hub, anywhere };
   llava::serve::http_call call_of(std::string method, const std::string& path) const;
   /// Makes the call, and those that redirects ask for: to https://, or to the same host. The token stays with the hub.
-  /// With follow::same_host, a redirect to another host is the answer.
+  /// With follow::hub, a redirect to another host, or one that says what is there, is the answer.
   llava::result<llava::serve::http_reply> try_follow(llava::serve::http_call call, follow where,
                                                      llava::function_ref<bool(std::string_view)> on_piece) const;
   llava::error refused(int status, const std::string& name, std::string_view what) const;

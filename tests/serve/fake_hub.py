@@ -2,7 +2,7 @@
 """A hub for pull.py: the part of the Hugging Face hub's API that fetches need, with faults on demand.
 
 Large files (LFS) are redirected to a second place, as the hub does it, with the SHA-256 in X-Linked-Etag; others come
-from the hub itself, with git's SHA-1 as ETag.
+from the hub itself, with git's SHA-1 as ETag, some of them after a redirect within the hub.
 """
 import hashlib
 import http.server
@@ -27,7 +27,7 @@ class Hub:
         self.repositories, self.large, self.token = repositories, large, token
         self.asked = []  # (method, path, headers)
         self.faults = {}  # file: [fault, ...], each for one GET of its bytes
-        self.cdn = ""  # where large files are; empty: here
+        self.cdn = None  # where large files are; None: here
         self.sizes = {}  # file: the size that is announced
         self.delay = 0  # seconds before each piece
         hub = self
@@ -63,17 +63,21 @@ class Hub:
                 return self.list(to, *match.groups())
             if match := re.fullmatch(r"/cdn/([^/]+/[^/]+)/(.+)", path):
                 return self.send_file(to, self.repositories[match[1]][match[2]], match[2])
-            match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
+            inside = path.removeprefix("/api/resolve-cache")
+            match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", inside)
             if not match or match[3] not in self.repositories.get(match[1], {}):
                 return self.send(to, 404, b"Entry not found")
             if self.token and to.headers["Authorization"] != f"Bearer {self.token}":
                 return self.send(to, 401, b"Invalid credentials")
             data = self.repositories[match[1]][match[3]]
             about = {"X-Repo-Commit": COMMIT, "ETag": f'"{git_hash(data)}"', "Accept-Ranges": "bytes"}
+            if match[3] == "tokenizer_config.json" and inside == path:
+                return self.send(to, 307, b"Redirecting", {"Location": "/api/resolve-cache" + to.path})
+            place = self.url if self.cdn is None else self.cdn
             if len(data) >= self.large:
                 about |= {"X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"', "ETag": '"of-the-redirect"',
                           "X-Linked-Size": str(self.sizes.get(match[3], len(data))),
-                          "Location": f"{self.cdn}/cdn/{match[1]}/{urllib.parse.quote(match[3])}"}
+                          "Location": f"{place}/cdn/{match[1]}/{urllib.parse.quote(match[3])}"}
                 return self.send(to, 302, b"Found. Redirecting", about)
             self.send_file(to, data, match[3], about)
         except OSError:
