@@ -43,8 +43,6 @@ struct openai_settings {
   std::shared_ptr<const image_fetcher> fetcher = {};   ///< null: images come as data: URLs alone
   std::size_t fetch_threads = 16;                      ///< requests whose images are fetched at one time
   fetch_limits fetch = {};                             ///< of the images of a request
-};                                                     ///< for all images of a request
-std::size_t fetch_bytes = std::size_t{64} << 20;       ///< of all image files that a request names
 };
 
 /// The models and their routes. It must outlive the server that has its routes.
