@@ -104,7 +104,8 @@ bool is_redirect(int status) {
 }  // namespace
 
 result<hub_client> hub_client::try_make(llava::stop_signal stop) {
-  if (const std::string offline = variable("HF_HUB_OFFLINE"); !offline.empty() && offline != "0")
+  const std::string offline = serve::detail::lower(variable("HF_HUB_OFFLINE"));
+  if (offline == "1" || offline == "on" || offline == "yes" || offline == "true")
     return fail(errc::invalid_argument, "llava: HF_HUB_OFFLINE forbids to fetch a model; unset it");
   hub_client made;
   made.endpoint_ = variable("HF_ENDPOINT");
