@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <llava/image/file.hpp>
 #include <memory>
@@ -13,6 +14,8 @@
 #include "models.hpp"
 
 namespace {
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 /// Whether the file is a pipe or a character device, where writing loses no data.
 bool is_stream(const std::string& file) {
   struct stat about {};
@@ -160,4 +163,27 @@ llava::result<void> try_write_output(const std::string& file, const std::vector<
   if (failure == 0) return {};
   if (is_new) ::unlink(to.c_str());  // leaves no partial file
   return llava::fail_of_system(failure, "llava: cannot write ", file);
+}
+
+progress_bar::progress_bar() : started_(seconds()), terminal_(isatty(STDERR_FILENO) != 0) {}
+
+progress_bar::~progress_bar() {
+  if (visible_) std::fputs("\r\x1b[K", stderr);
+}
+
+void progress_bar::show(const llava::progress& p) {
+  const double now = seconds();
+  if (!terminal_ || now - started_ < 2 || now - drawn_ < 0.1 || p.total == 0) return;
+  drawn_ = now;
+  visible_ = true;
+  const double share = static_cast<double>(p.done) / static_cast<double>(p.total);
+  const double left = share > 0 ? (now - started_) / share * (1 - share) : 0;
+  const std::string bar(static_cast<std::size_t>(share * 30), '=');
+  std::fprintf(stderr, "\r%.*s [%-30s] %3.0f %%  %.0f s left \x1b[K", static_cast<int>(p.what.size()), p.what.data(),
+               bar.c_str(), share * 100, left);
+}
+
+void give_up(const llava::error& e) {
+  std::fprintf(stderr, "%s\n", e.what());
+  throw CLI::RuntimeError(1);
 }

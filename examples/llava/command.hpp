@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Shared by the subcommands of `llava`: the options that open a model, images from the command line.
+/// Shared by the subcommands of `llava`: the options that open a model, images from the command line, a progress bar.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <llava/chat_model.hpp>
@@ -11,8 +11,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "long_work.hpp"
 
 /// --model-path, --model-base, --backend, --dtype, --load-4bit, --load-8bit, --threads, --conv-mode, --packed-file,
 /// --mmproj, --legacy-tokenizer.
@@ -39,6 +37,10 @@ struct checkpoint_options {
   llava::result<llava::checkpoint> try_open() const { return llava::try_open_checkpoint(path, base, gguf); }
 };
 
+/// Calls work(report) with a progress bar. SIGINT, SIGTERM and SIGHUP cancel it; after an error, or when cancelled,
+/// it ends the command.
+void do_long_work(llava::function_ref<llava::result<void>(llava::progress_callback)> work);
+
 /// Compares the names and shapes of a model's tensors with what the model needs.
 llava::result<void> try_confirm_files(const llava::checkpoint& from);
 
@@ -62,6 +64,20 @@ llava::result<void> try_write_output(const std::string& file, const std::vector<
                                      std::string_view start);
 /// @}
 
+/// A progress bar on standard error, after two seconds; nothing if that is not a terminal.
+class progress_bar {
+ public:
+  progress_bar();
+  ~progress_bar();
+  progress_bar(const progress_bar&) = delete;
+  progress_bar& operator=(const progress_bar&) = delete;
+  void show(const llava::progress& p);
+
+ private:
+  double started_, drawn_ = 0;
+  bool terminal_, visible_ = false;
+};
+
 /// @name The subcommands
 /// Each function adds one. Its callback returns the exit code through CLI::RuntimeError.
 /// @{
@@ -76,3 +92,11 @@ void add_convert(CLI::App& app);      // and the other tools that write models
 void add_divergence(CLI::App& eval);  // a subcommand of `eval`
 void add_serve(CLI::App& app);        // and the other programs that listen: they are llava-serve's
 /// @}
+
+/// Prints the sentence to standard error and ends the command with code 1.
+[[noreturn]] void give_up(const llava::error& e);
+template <class T>
+T value_or_give_up(llava::result<T>&& r) {
+  if (!r) give_up(r.error());
+  return *std::move(r);
+}

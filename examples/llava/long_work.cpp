@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Work that writes folders: a progress bar, and signals that end it without leaving files.
-#include "long_work.hpp"
-
-#include <unistd.h>
-
-#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <string>
+
+#include "command.hpp"
 
 namespace {
-
-double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 volatile std::sig_atomic_t signal_seen = 0;
 extern "C" void see_signal(int number) { signal_seen = number; }
@@ -45,27 +39,4 @@ void do_long_work(llava::function_ref<llava::result<void>(llava::progress_callba
     std::raise(number);  // no partial folder is left; the parent sees the signal
   }
   give_up(done.error());
-}
-
-progress_bar::progress_bar() : started_(seconds()), terminal_(isatty(STDERR_FILENO) != 0) {}
-
-progress_bar::~progress_bar() {
-  if (visible_) std::fputs("\r\x1b[K", stderr);
-}
-
-void progress_bar::show(const llava::progress& p) {
-  const double now = seconds();
-  if (!terminal_ || now - started_ < 2 || now - drawn_ < 0.1 || p.total == 0) return;
-  drawn_ = now;
-  visible_ = true;
-  const double share = static_cast<double>(p.done) / static_cast<double>(p.total);
-  const double left = share > 0 ? (now - started_) / share * (1 - share) : 0;
-  const std::string bar(static_cast<std::size_t>(share * 30), '=');
-  std::fprintf(stderr, "\r%.*s [%-30s] %3.0f %%  %.0f s left \x1b[K", static_cast<int>(p.what.size()), p.what.data(),
-               bar.c_str(), share * 100, left);
-}
-
-void give_up(const llava::error& e) {
-  std::fprintf(stderr, "%s\n", e.what());
-  throw CLI::RuntimeError(1);
 }

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "command.hpp"
 #include "hub_client.hpp"
 #include "hub_store.hpp"
-#include "long_work.hpp"
 #include "serve_command.hpp"
 
 namespace {
