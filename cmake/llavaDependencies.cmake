@@ -7,6 +7,7 @@
 #   llava::video_files      if libavformat, libavcodec, libavutil and libswscale are installed
 #   llava::eigen            if Eigen 3.4 is installed
 #   llava::serve            if Boost's headers are installed, 1.81 or later
+#   llava::serve_tls        if OpenSSL is installed as well, 1.1.1 or later
 find_path(LLAVA_RAPIDJSON_INCLUDE_DIR rapidjson/reader.h DOC "Folder that holds rapidjson/reader.h")
 string(CONCAT LLAVA_RAPIDJSON_SENTENCE "llava: RapidJSON's headers were not found. Install rapidjson-dev, or set "
   "LLAVA_RAPIDJSON_INCLUDE_DIR to the folder that holds rapidjson/reader.h.")
@@ -79,4 +80,11 @@ if(LLAVA_BOOST_INCLUDE_DIR AND NOT TARGET llava::serve)
     target_include_directories(llava::serve SYSTEM INTERFACE ${LLAVA_BOOST_INCLUDE_DIR})
     target_link_libraries(llava::serve INTERFACE llava::llava)
   endif()
+endif()
+
+# https:// for the clients of llava::serve. It is a target of its own: nothing else needs OpenSSL.
+find_package(OpenSSL 1.1.1 QUIET)
+if(TARGET llava::serve AND TARGET OpenSSL::SSL AND NOT TARGET llava::serve_tls)
+  add_library(llava::serve_tls INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(llava::serve_tls INTERFACE llava::serve OpenSSL::SSL OpenSSL::Crypto)
 endif()

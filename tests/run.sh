@@ -66,6 +66,7 @@ if [ ${#parts[@]} -gt 1 ]; then
   need ccache ccache
   need libeigen3-dev /usr/include/eigen3/Eigen/Core
   need libboost1.81-dev boost/beast/http/parser.hpp
+  need libssl-dev openssl/ssl.h
 fi
 install_missing
 

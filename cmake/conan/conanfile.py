@@ -26,6 +26,7 @@ LIBRARIES = {
     "video_files": (["ffmpeg/[>=5.1 <7]"],
                     ["libavformat-dev", "libavcodec-dev", "libavutil-dev", "libswscale-dev"]),
     "eigen": (["eigen/[>=3.4 <4]"], ["libeigen3-dev"]),
+    "serve": (["boost/[>=1.81 <2]", "openssl/[>=3 <4]"], ["libboost1.81-dev", "libssl-dev"]),
 }
 
 
@@ -41,10 +42,11 @@ class Llava(ConanFile):
         "animation_files": [True, False],      # giflib and libwebp, for llava::animation_files
         "video_files": [True, False],          # FFmpeg, for llava::video_files
         "eigen": [True, False],                # Eigen, for llava::eigen
+        "serve": [True, False],                # Boost's headers and OpenSSL, for llava::serve and llava::serve_tls
         "system_dependencies": [True, False],  # False: from Conan Center
     }
     default_options = {"image_files": True, "animation_files": False, "video_files": False, "eigen": False,
-                       "system_dependencies": True}
+                       "serve": False, "system_dependencies": True, "boost/*:header_only": True}
     no_copy_source = True
 
     @property

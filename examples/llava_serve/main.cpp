@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The `llava-serve` program: answers over HTTP. `llava serve` starts it.
+/// The `llava-serve` program: what speaks HTTP. `llava serve` starts it.
 #include <stdlib.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   add_worker(app);
   add_register_worker(app);
   add_test_message(app);
+  add_pull(app);
   try {
     std::vector<std::string> words = with_whole_options(app, {argv + (argc > 0 ? 1 : 0), argv + argc});
     std::reverse(words.begin(), words.end());  // as CLI11 takes them

@@ -8,10 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <llava/image/file.hpp>
 #include <llava/serve/http_server.hpp>
+#include <llava/serve/image_fetcher.hpp>
 #include <llava/serve/openai_service.hpp>
 
 #include "models.hpp"
@@ -26,6 +28,7 @@ struct serve_options {
   double cache_gigabytes = 8;
   int threads = 0, kv_tokens = 0, max_sequences = 16, prompt_lookup = llava::open_options{}.prompt_lookup;
   serve::http_settings http{.port = 8000};
+  serve::image_fetcher_settings images;
   serve::openai_settings service{
       .decode_image = [](std::span<const std::byte> bytes) { return llava::try_decode_image(bytes); }};
 };
@@ -66,7 +69,15 @@ llava::result<void> try_serve(const serve_options& o) {
   if (o.http.api_keys.empty() && !host.starts_with("127.") && host != "::1" && host != "localhost")
     std::fprintf(stderr, "llava: %s may be reached by others, and no --api-key is set: anybody may ask\n",
                  host.c_str());
-  LLAVA_TRY(service, serve::openai_service::try_make(o.service));
+  serve::openai_settings settings = o.service;
+  if (!o.images.hosts.empty() || !o.images.root.empty()) {
+    serve::image_fetcher_settings images = o.images;
+    LLAVA_TRY(tls, try_make_tls());
+    images.tls = tls;
+    LLAVA_TRY(fetcher, serve::image_fetcher::try_make(std::move(images)));
+    settings.fetcher = fetcher;
+  }
+  LLAVA_TRY(service, serve::openai_service::try_make(std::move(settings)));
   LLAVA_TRY(server, serve::http_server::try_start(o.http, service->routes()));
   std::printf("llava: listening on http://%s:%d\n", o.http.address.c_str(), static_cast<int>(server.port()));
   std::fflush(stdout);
@@ -90,6 +101,16 @@ llava::result<void> try_serve(const serve_options& o) {
   if (!o.cache_folder.empty())
     for (const llava::chat_model& model : models) LLAVA_CHECK(model.try_keep_cache());
   return {};
+}
+
+void add_image_options(CLI::App& command, serve_options& o) {
+  command.add_option(
+      "--allow-image-host", o.images.hosts,
+      "Host whose images are fetched for clients (example.org, example.org:8080, .example.org: the hosts "
+      "below it); may be repeated; default: no URL is fetched");
+  command.add_flag("--allow-private-image-hosts", o.images.allows_private_addresses,
+                   "These hosts may have addresses of this machine and of private networks");
+  command.add_option("--image-root", o.images.root, "Folder whose images clients may name by file: URLs");
 }
 
 void add_network_options(CLI::App& command, serve_options& o) {
@@ -152,6 +173,7 @@ void add_serve(CLI::App& app) {
       ->check(CLI::Range(0., 1e6))
       ->capture_default_str();
   add_network_options(command, *o);
+  add_image_options(command, *o);
   command.callback([o] {
     const llava::result<void> served = try_serve(*o);
     if (served) return;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The subcommands of `llava-serve`, the program of everything that listens, and what they share. Each function adds
-/// one. Its callback returns the exit code through CLI::RuntimeError.
+/// The subcommands of `llava-serve`, the program of everything that speaks HTTP, and what they share. Each function
+/// adds one. Its callback returns the exit code through CLI::RuntimeError.
 #pragma once
 #include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <llava/base/error.hpp>
+#include <llava/serve/http_client.hpp>
 #include <llava/serve/http_settings.hpp>
 
 #include <cstdio>
 #include <ctime>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,10 @@ void add_controller(CLI::App& app);
 void add_worker(CLI::App& app);
 void add_register_worker(CLI::App& app);
 void add_test_message(CLI::App& app);
+void add_pull(CLI::App& app);  // docs/checkpoints.md
+
+/// Makes https:// connections; null if the program is built without llava::serve_tls.
+llava::result<std::shared_ptr<const llava::serve::tls_client>> try_make_tls();
 
 /// The arguments with long options written out, where an unambiguous beginning was given, as Python's argparse takes
 /// them: `--controller http://...` for --controller-address. `arguments` begins with the name of a subcommand.

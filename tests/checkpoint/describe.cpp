@@ -68,7 +68,7 @@ TEST_CASE("liuhaotian/llava-v1.5-7b: the original layout, with the tower in a se
     "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32, "pad_token_id": 0, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
     "rope_scaling": null, "tie_word_embeddings": false, "torch_dtype": "float16", "use_cache": true, "use_mm_proj": true, "vocab_size": 32000})";
   f.write("config.json", config);
-  CHECK(error_of(f).find("hf download openai/clip-vit-large-patch14-336") != std::string::npos);
+  CHECK(error_of(f).find("llava pull openai/clip-vit-large-patch14-336") != std::string::npos);
   f.write("openai/clip-vit-large-patch14-336/config.json",
           R"({"model_type": "clip", "projection_dim": 768, "text_config": {}, "vision_config": {"hidden_size": 1024,
     "image_size": 336, "intermediate_size": 4096, "model_type": "clip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14}})");

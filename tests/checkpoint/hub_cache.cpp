@@ -60,7 +60,7 @@ TEST_CASE("a repository name is looked up in the Hugging Face cache") {
   const std::string expected = f / ("hub/" + inside + "snapshots/" + revision);
 
   ::setenv("HOME", f.path.c_str(), 1);
-  CHECK(resolved("liuhaotian/llava-v1.5-7b").find("hf download liuhaotian/llava-v1.5-7b") != std::string::npos);
+  CHECK(resolved("liuhaotian/llava-v1.5-7b").find("llava pull liuhaotian/llava-v1.5-7b") != std::string::npos);
   for (const auto& [name, value] : {std::pair<const char*, std::string>{"HF_HOME", f.path.string()},
                                     {"HUGGINGFACE_HUB_CACHE", f / "hub"},
                                     {"HF_HUB_CACHE", f / "hub"}}) {

@@ -18,7 +18,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
 # A stand-in's headers include the system's. The folder's name in the compile command shows that it was used. Its parts
-# have the CMake targets and libraries of a package of Conan Center; the part "" is the package itself.
+# have the CMake targets and libraries of a package of Conan Center; the part "" is the package itself. The comment is
+# what llavaDependencies.cmake reads of Boost's version.
 STAND_IN = """from conan import ConanFile
 from conan.tools.files import save
 
@@ -27,7 +28,8 @@ class StandIn(ConanFile):
 
     def package(self):
         for header in {headers}:
-            save(self, self.package_folder + "/stand-in-{name}/" + header, "#include_next <{folder}" + header + ">\\n")
+            save(self, self.package_folder + "/stand-in-{name}/" + header, "#include_next <{folder}" + header + ">\\n"
+                 "// #define BOOST_VERSION 108100\\n")
 
     def package_info(self):
         self.cpp_info.set_property("cmake_file_name", "{file_name}")
@@ -48,6 +50,9 @@ STAND_INS = [  # package, version, headers, name of find_package, parts
     ("ffmpeg", "6.1.1", [f"lib{part}/{part}.h" for part in FFMPEG], "ffmpeg",
      {part: (f"ffmpeg::{part}", part) for part in FFMPEG}),
     ("eigen", "3.4.0", ["Eigen/Core"], "Eigen3", {"": ("Eigen3::Eigen", "")}),
+    ("boost", "1.81.0", ["boost/beast/http/parser.hpp", "boost/version.hpp"], "Boost", {"": ("Boost::headers", "")}),
+    ("openssl", "3.2.0", ["openssl/ssl.h"], "OpenSSL",
+     {part: (f"OpenSSL::{target}", part) for part, target in (("ssl", "SSL"), ("crypto", "Crypto"))}),
 ]
 
 
@@ -95,7 +100,8 @@ def check(conan):
                                folder="eigen3/" if name == "eigen" else "")
         (folder / "conanfile.py").write_text(text)
         conan("create", folder, "-nr")
-    every = [f"-o=llava/*:{part}=True" for part in ("image_files", "animation_files", "video_files", "eigen")]
+    every = [f"-o=llava/*:{part}=True" for part in ("image_files", "animation_files", "video_files", "eigen",
+                                                     "serve")]
     built_with_stand_ins = conan.create("stand_ins", "-o=llava/*:system_dependencies=False", *every)
 
     for name, *_ in STAND_INS:

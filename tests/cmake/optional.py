@@ -43,6 +43,10 @@ PACKAGES = {
                 for what, place in (("INCLUDE_DIR", "."), ("LIBRARY", "lib{}.so"))}, []),
     "Boost": ({"boost/version.hpp": "#define BOOST_VERSION 108100\n", "boost/beast/http/parser.hpp": ""},
               {"LLAVA_BOOST_INCLUDE_DIR": "."}, []),
+    "OpenSSL": ({"openssl/opensslv.h": '# define OPENSSL_VERSION_STR "3.0.0"\n', "libssl.so": "", "libcrypto.so": ""},
+                {"OPENSSL_INCLUDE_DIR": ".", "OPENSSL_SSL_LIBRARY": "libssl.so",
+                 "OPENSSL_CRYPTO_LIBRARY": "libcrypto.so"},
+                ["CMAKE_DISABLE_FIND_PACKAGE_OpenSSL"]),
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
@@ -52,7 +56,8 @@ NEEDS = {  # target: packages that it needs
     "llava_bench_eigen": {"benchmark", "Eigen"}, "llava_bench_openblas": {"benchmark", "OpenBLAS"},
     "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"},
     "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
-    "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"},
+    "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_serve_command": {"JPEG", "PNG", "CLI11", "Boost"},
+    "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"},
 }
 
 
@@ -117,7 +122,9 @@ def main():
             wrong.append(f"{words}: {said[-1500:]}")
             continue
         if {"JPEG", "PNG", "CLI11"} <= present:  # the command reads what there is, and says what it does not read
-            for part, needs in (("animation_files", {"GIF", "WebP"}), ("video_files", {"FFmpeg"})):
+            parts = [("animation_files", {"GIF", "WebP"}), ("video_files", {"FFmpeg"})]
+            parts += [("serve_tls", {"OpenSSL"})] if "Boost" in present else []
+            for part, needs in parts:
                 if (f"without llava::{part}" in said) == (needs <= present):
                     wrong.append(f"{words}: llava::{part} is reported wrongly")
         targets = project.targets("combinations")

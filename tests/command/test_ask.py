@@ -164,7 +164,7 @@ class Ask(unittest.TestCase):
         self.assertEqual((hot.returncode, hot.stdout), (1, ""))
         self.assertIn("generation_settings::temperature must be", hot.stderr)
         absent = llava("ask", "--model-path", "someone/model", "--query", "x")
-        self.assertIn("hf download someone/model", absent.stderr)
+        self.assertIn("llava pull someone/model", absent.stderr)
         self.assertNotEqual(llava("ask", "--query", "x").returncode, 0)
         self.assertNotEqual(ask("--query", "x", "--seed", "-1").returncode, 0)
         self.assertNotEqual(ask("--query", "x", "--backend", "gpu").returncode, 0)

@@ -144,7 +144,7 @@ class Info(unittest.TestCase):
     def test_any_other_name_is_an_error(self):
         done = llava("info", "liuhaotian/llava-v9")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertIn("hf download liuhaotian/llava-v9", done.stderr)
+        self.assertIn("llava pull liuhaotian/llava-v9", done.stderr)
 
 
 class Gguf(unittest.TestCase):

@@ -34,6 +34,7 @@ NEEDS = [
     (r"llava/image/video_file\.hpp", ["libavformat/avformat.h", "libswscale/swscale.h"], "FFmpeg's libraries"),
     (r"llava/backend/eigen(/|\.)", ["Eigen/Core"], "Eigen"),
     (r"llava/backend/cuda(/|\.)|.*\.cuh$", ["cuda_runtime.h"], "the CUDA toolkit"),
+    (r"llava/serve/openssl_", ["boost/beast.hpp", "openssl/ssl.h"], "Boost or OpenSSL"),
     (r"llava/serve/", ["boost/beast.hpp"], "Boost"),
     (r"llava/comm/mpi", ["mpi.h"], "MPI"),
     (r"llava/comm/nccl", ["nccl.h"], "NCCL"),

@@ -51,6 +51,8 @@ OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sent
     (r"Eigen/", r"backend/eigen(/|\.)", "Eigen stays in backend/eigen"),
     (r"(cuda|cublas|cudnn|mma|cooperative_groups|cub/|nvtx)", r"backend/cuda(/|\.)", "CUDA stays in backend/cuda"),
     (r"boost/", r"serve/", "Boost stays in serve/"),
+    (r"(arpa/inet|netdb)\.h", r"serve/", "the network stays in serve/"),
+    (r"openssl/", r"serve/openssl_client\.hpp", "OpenSSL stays in serve/openssl_client.hpp"),
     (r"(mpi|nccl)\.h", r"comm/", "MPI and NCCL stay in comm/"),
     (r"(sys/|unistd|fcntl|dirent|ftw|poll|pthread|sched)",
      r"(tensor|checkpoint|serve|train|eval|comm)/|base/executor\.hpp|backend/simd/isa\.hpp|image/frames_file\.hpp",

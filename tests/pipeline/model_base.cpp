@@ -119,7 +119,7 @@ TEST_CASE("an adapter without a config.json takes its base's, and finds the base
   write("lmsys/vicuna-7b-v1.5");
   CHECK(error_of(path, "") == "llava: " + path +
                                   " holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5; give its base with --model-base "
-                                  "(open_options::model_base), or fetch it with `hf download`");
+                                  "(open_options::model_base), or fetch it with `llava pull`");
   write("");
   CHECK(error_of(path, "").find("holds an adapter (LoRA); give its base with --model-base") != std::string::npos);
   write(base);

@@ -148,7 +148,7 @@ TEST_CASE("opening a folder as another fixed model is an error that names each d
 
 TEST_CASE("absent folders, repository names and files in place of folders give one error") {
   CHECK(error_of("/nowhere/at/all").find("there is no folder /nowhere/at/all") != std::string::npos);
-  CHECK(error_of("liuhaotian/llava-v1.5-7b-absent").find("`hf download liuhaotian/llava-v1.5-7b-absent`") !=
+  CHECK(error_of("liuhaotian/llava-v1.5-7b-absent").find("`llava pull liuhaotian/llava-v1.5-7b-absent`") !=
         std::string::npos);
   CHECK(error_of(golden + "/config.json").find("config.json is a file; pass") != std::string::npos);
   temporary_folder f("empty");

@@ -8,6 +8,7 @@
 #include <llava/serve/http_routes.hpp>
 #include <llava/serve/origin_policy.hpp>
 #include <llava/serve/stream_records.hpp>
+#include <llava/serve/url.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -217,5 +218,52 @@ TEST_CASE("addresses of the client") {
     const auto refused = serve::try_parse_http_url(bad);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == llava::errc::invalid_argument);
+  }
+}
+
+TEST_CASE("URLs have one meaning") {
+  const auto https = serve::try_parse_url("HTTPS://Example.org/a%20b?c=%2F");
+  REQUIRE(https);
+  CHECK(https->scheme == serve::url_scheme::https);
+  CHECK(https->host == "example.org");
+  CHECK(https->port == 443);
+  CHECK(https->target == "/a%20b?c=%2F");
+  CHECK(https->authority() == "example.org");
+  CHECK(serve::try_parse_url("http://a:443")->authority() == "a:443");
+  CHECK(serve::try_parse_url("http://[::1]")->authority() == "[::1]");
+  CHECK(serve::try_parse_url("http://1.2.3.4.example")->host == "1.2.3.4.example");
+  CHECK(serve::try_parse_url("file:///a%20b/c")->target == "/a b/c");
+  for (const char* bad : {"http://127.1", "http://0x7f.1", "http://2130706433", "http://0177.0.0.1", "http://1.2.3.256",
+                          "http://a..b", "http://.a", "http://a.", "http://[::1%25lo]", "http://[1.2.3.4]", "http://[]",
+                          "http://a@b", "http://a:80:80", "https:/a", "file://host/a", "file:///a#b", "file:///a%",
+                          "file:///a%0a", "data:image/png;base64,AAAA", "http://\xc3\xa9"}) {
+    CAPTURE(bad);
+    const auto refused = serve::try_parse_url(bad);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == llava::errc::invalid_argument);
+  }
+}
+
+// Python's ipaddress calls the second list global, and of the first only relays, tunnels, translators, and ranges that
+// were reserved later.
+TEST_CASE("public addresses") {
+  for (const char* address :
+       {"0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254",
+        "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.168.1.1", "198.18.0.1",
+        "198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+        "::", "::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%lo", "ff02::1", "2001:db8::1", "2001::1",
+        "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b:1::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::127.0.0.1",
+        "100::1", "fec0::1", "", "localhost", "1.2.3",
+        "192.88.99.1", "168.63.129.16", "3fff::1", "5f00::1", "4000::1"}) {
+    CAPTURE(address);
+    CHECK_FALSE(serve::is_public_address(address));
+  }
+  for (const char* address :
+       {"1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.1.1.1", "128.0.0.1",
+        "169.253.1.1", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.167.255.255", "192.169.0.0",
+        "198.17.255.255", "198.20.0.0", "223.255.255.255", "2606:4700::1111", "2a00:1450::1", "2001:4860:4860::8888",
+        "::ffff:8.8.8.8"}) {
+    CAPTURE(address);
+    CHECK(serve::is_public_address(address));
   }
 }

@@ -14,6 +14,9 @@
 #ifdef EIGEN
 #include <llava/backend/eigen.hpp>
 #endif
+#ifdef SERVE_TLS
+#include <llava/serve/openssl_client.hpp>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -45,6 +48,9 @@ int main() {
 #endif
 #ifdef VIDEO_FILES
   if (llava::try_read_video("no_such_file.mp4")) return 1;
+#endif
+#ifdef SERVE_TLS
+  if (!llava::serve::openssl_client::try_make()) return 1;
 #endif
   const auto pixel = one_pixel();
   if (!pixel) return std::fprintf(stderr, "%s\n", pixel.error().what()), 1;

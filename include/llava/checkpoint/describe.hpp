@@ -128,7 +128,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   } else if (!inside || !set_published_tower(tower, d)) {
     return fail(errc::not_found, text_of("llava: ", folder, " needs the vision tower ", tower,
                                          ", which is neither a folder nor in the Hugging Face cache; "
-                                         "fetch it with `hf download ",
+                                         "fetch it with `llava pull ",
                                          tower, "`"));
   }
   LLAVA_CHECK(try_read_original_selection(root, d.vision));

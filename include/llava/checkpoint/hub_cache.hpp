@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Finds a model: a folder, or a repository by its name in the Hugging Face cache
-/// (models--org--name/snapshots/REVISION). Nothing is downloaded.
+/// (models--org--name/snapshots/REVISION). Nothing is downloaded: `llava pull` does that.
 #pragma once
 #include <algorithm>
 #include <cctype>
@@ -74,7 +74,7 @@ inline result<std::string> try_resolve_model_folder(std::string_view folder_or_i
       if (!cached.empty()) return cached;
       return fail(errc::not_found,
                   text_of("llava: ", folder_or_id, " is neither a folder nor in the Hugging Face cache (",
-                          detail::hub_cache_folder(), "); fetch it with `hf download ", folder_or_id,
+                          detail::hub_cache_folder(), "); fetch it with `llava pull ", folder_or_id,
                           "` and pass its name or its folder"));
     }
     if (!exists) return fail_of_system(failure, "llava: there is no folder ", folder_or_id);

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <llava/base/error.hpp>
@@ -18,10 +19,20 @@ namespace serve {
 /// takes no images.
 using image_decoder = hook<result<image>(std::span<const std::byte>)>;
 
+class image_fetcher;  // image_fetcher.hpp
+
+/// An image that is still to be fetched.
+struct fetched_image {
+  std::size_t index;  ///< in chat_messages::files
+  std::string url;
+  std::string param;  ///< the field that names it, for the error reply
+};
+
 /// A conversation up to the question that is to be answered.
 struct chat_messages {
   std::vector<message> turns;  ///< an optional system turn; then user and assistant in turn, the last a user's
   std::vector<std::vector<std::byte>> files;  ///< encoded images, in the order of the turns
+  std::vector<fetched_image> urls;            ///< those of them that are empty until they are fetched
 };
 
 inline constexpr std::size_t most_images = 64;   ///< of a request
@@ -29,8 +40,9 @@ inline constexpr std::size_t most_turns = 4096;  ///< of a request
 
 /// Reads `messages`. `start_end`: as for try_place_images (pipeline/prompt.hpp). Where the parts of a content have
 /// images between two texts, each image stands where the client has put it, on a line; otherwise images come first, as
-/// LLaVA was trained. Nothing is decoded. Errors name the field.
-result<chat_messages> try_read_messages(request_fields& fields, bool start_end);
+/// LLaVA was trained. `fetcher`: what URLs other than data: are allowed; null: none. Nothing is fetched or decoded.
+/// Errors name the field.
+result<chat_messages> try_read_messages(request_fields& fields, bool start_end, const image_fetcher* fetcher = nullptr);
 
 }  // namespace serve
 LLAVA_END

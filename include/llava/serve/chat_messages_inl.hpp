@@ -10,18 +10,21 @@
 #include <llava/serve/base64.hpp>
 #include <llava/serve/chat_messages.hpp>
 #include <llava/serve/http_text.hpp>
+#include <llava/serve/image_fetcher.hpp>
 
 LLAVA_BEGIN
 namespace serve {
 namespace detail {
 
+/// The sentence of an error, for a client.
+inline std::string sentence_without_name(const error& e) {
+  const std::string sentence = e.sentence();
+  return sentence.substr(sentence.starts_with("llava: ") ? 7 : 0);
+}
+
 /// The bytes of `data:image/…;base64,…`. Errors: another URL, bytes that are not base64, too many of them.
 inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fields, const std::string& url) {
   const std::size_t comma = url.find(',');
-  if (!equal_ignoring_case(std::string_view(url).substr(0, 5), "data:"))
-    return fields.refuse("url",
-                         "must be a data: URL with the image's bytes; this server fetches no http, https or file "
-                         "URLs");
   const std::string head = lower(std::string_view(url).substr(0, comma == url.npos ? 0 : comma));
   if (!head.starts_with("data:image/") || !head.ends_with(";base64"))
     return fields.must_be("url", "data:image/...;base64,... with a JPEG or PNG file");
@@ -31,6 +34,25 @@ inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fi
   auto bytes = base64_decoded(text);
   if (!bytes || bytes->empty()) return fields.refuse("url", "has bytes that are not valid base64");
   return *std::move(bytes);
+}
+
+/// Takes the image of a URL: its bytes, or what is to be fetched.
+inline result<void> try_take_image(const request_fields& fields, std::string url, const image_fetcher* fetcher,
+                                   chat_messages& read) {
+  read.files.emplace_back();
+  if (equal_ignoring_case(std::string_view(url).substr(0, 5), "data:")) {
+    LLAVA_TRY(bytes, try_read_data_url(fields, url));
+    read.files.back() = std::move(bytes);
+    return {};
+  }
+  if (!fetcher)
+    return fields.refuse("url",
+                         "must be a data: URL with the image's bytes; this server fetches no http, https or file "
+                         "URLs");
+  const auto allowed = fetcher->try_allow(url);
+  if (!allowed) return fields.refuse("url", text_of("is refused: ", sentence_without_name(allowed.error())));
+  read.urls.push_back({read.files.size() - 1, std::move(url), fields.path_of("url")});
+  return {};
 }
 
 /// What a list of parts says.
@@ -43,8 +65,8 @@ struct content_parts {
 };
 
 inline result<void> try_read_part(const json_value& part, const std::string& path, bool takes_images,
-                                  std::string_view marker, content_parts& parts, chat_messages& read,
-                                  std::string& param) {
+                                  std::string_view marker, const image_fetcher* fetcher, content_parts& parts,
+                                  chat_messages& read, std::string& param) {
   request_fields fields(part, path + '.', param);
   if (!part.is_object()) {
     param = path;
@@ -63,13 +85,12 @@ inline result<void> try_read_part(const json_value& part, const std::string& pat
     if (!v || !v->is_object()) return fields.must_be("image_url", "an object with a url");
     request_fields of_url(*v, path + ".image_url.", param);
     LLAVA_TRY(url, of_url.text("url"));
-    if (!url) return of_url.must_be("url", "a data: URL");
+    if (!url) return of_url.must_be("url", "a URL");
     LLAVA_CHECK(of_url.neutral("detail", "\"auto\"", is_text("auto")));
     LLAVA_CHECK(of_url.try_finish());
     if (read.files.size() == most_images)
       return of_url.refuse("url", text_of("is one image too many: a request may have ", most_images));
-    LLAVA_TRY(bytes, try_read_data_url(of_url, *url));
-    read.files.push_back(std::move(bytes));
+    LLAVA_CHECK(try_take_image(of_url, *std::move(url), fetcher, read));
     ++parts.images;
     parts.is_behind = parts.is_behind || !parts.joined.empty();
     parts.placed.append(parts.placed.empty() ? "" : "\n").append(marker);
@@ -80,7 +101,8 @@ inline result<void> try_read_part(const json_value& part, const std::string& pat
 }
 
 /// The text of a content, with one <image> for each of its images.
-inline result<message> try_read_content(request_fields& fields, role from, bool start_end, chat_messages& read) {
+inline result<message> try_read_content(request_fields& fields, role from, bool start_end, const image_fetcher* fetcher,
+                                        chat_messages& read) {
   const json_value* v = fields.take("content");
   if (v && v->text() && !v->text()->empty()) return message{from, *v->text(), 0};
   if (!v || !v->is_array()) return fields.must_be("content", "a text that is not empty, or a list of parts");
@@ -88,7 +110,7 @@ inline result<message> try_read_content(request_fields& fields, role from, bool 
   content_parts parts;
   for (std::size_t i = 0; i < v->items().size(); ++i)
     LLAVA_CHECK(try_read_part(v->items()[i], text_of(fields.path_of("content"), "[", i, "]"), from == role::user,
-                              marker, parts, read, fields.param()));
+                              marker, fetcher, parts, read, fields.param()));
   if (parts.joined.empty() && parts.images == 0) return fields.refuse("content", "is empty");
   if (parts.is_mixed && count_image_markers(parts.joined) == 0)
     return message{from, std::move(parts.placed), static_cast<int>(parts.images)};
@@ -99,7 +121,8 @@ inline result<message> try_read_content(request_fields& fields, role from, bool 
 
 }  // namespace detail
 
-LLAVA_INLINE result<chat_messages> try_read_messages(request_fields& fields, bool start_end) {
+LLAVA_INLINE result<chat_messages> try_read_messages(request_fields& fields, bool start_end,
+                                                     const image_fetcher* fetcher) {
   const json_value* v = fields.take("messages");
   if (!v || !v->is_array() || v->items().empty() || v->items().size() > most_turns)
     return fields.must_be("messages", text_of("a list of 1 to ", most_turns, " messages"));
@@ -118,7 +141,7 @@ LLAVA_INLINE result<chat_messages> try_read_messages(request_fields& fields, boo
     const bool is_users_turn = read.turns.empty() || read.turns.back().from != role::user;
     if (!is_system && (from == role::user) != is_users_turn)
       return one.refuse("role", text_of("must be ", is_users_turn ? "user" : "assistant", ": they take turns"));
-    LLAVA_TRY(turn, detail::try_read_content(one, from, start_end, read));
+    LLAVA_TRY(turn, detail::try_read_content(one, from, start_end, fetcher, read));
     read.turns.push_back(std::move(turn));
     for (const std::string_view absent : {"tool_calls", "annotations"})
       LLAVA_CHECK(one.neutral(absent, "[]", is_empty_list));

@@ -28,8 +28,8 @@ struct openai_request {
 /// client.
 result<json_value> try_parse_body(std::string_view body);
 
-/// Reads the fields of /v1/chat/completions, but for `model`. `start_end`: as for try_place_images.
-result<openai_request> try_read_chat(request_fields& fields, bool start_end);
+/// Reads the fields of /v1/chat/completions, but for `model`. `start_end`, `fetcher`: as for try_read_messages.
+result<openai_request> try_read_chat(request_fields& fields, bool start_end, const image_fetcher* fetcher = nullptr);
 /// Reads the fields of /v1/completions, but for `model`.
 result<openai_request> try_read_completion(request_fields& fields);
 

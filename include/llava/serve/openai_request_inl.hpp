@@ -30,7 +30,8 @@ LLAVA_INLINE result<json_value> try_parse_body(std::string_view body) {
   return root;
 }
 
-LLAVA_INLINE result<openai_request> try_read_chat(request_fields& fields, bool start_end) {
+LLAVA_INLINE result<openai_request> try_read_chat(request_fields& fields, bool start_end,
+                                                  const image_fetcher* fetcher) {
   openai_request read;
   LLAVA_TRY(answers, try_read_answer_fields(fields));
   read.answers = std::move(answers);
@@ -43,7 +44,7 @@ LLAVA_INLINE result<openai_request> try_read_chat(request_fields& fields, bool s
   LLAVA_CHECK(fields.neutral("modalities", "[\"text\"]", [](const json_value& v) {
     return v.items().size() == 1 && v.items()[0].text() && *v.items()[0].text() == "text";
   }));
-  LLAVA_TRY(chat, try_read_messages(fields, start_end));
+  LLAVA_TRY(chat, try_read_messages(fields, start_end, fetcher));
   read.chat = std::move(chat);
   LLAVA_CHECK(fields.try_finish());
   return read;

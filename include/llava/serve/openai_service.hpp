@@ -5,7 +5,8 @@
 ///   POST /v1/chat/count_tokens  GET /health            GET /metrics
 ///
 /// A thread for each model runs its engine. Requests are read, and their images decoded, on the server's waiting
-/// threads, and replies are written by a pool of its own; the server's I/O threads compute nothing.
+/// threads, and replies are written by a pool of its own; the server's I/O threads compute nothing. A request whose
+/// images are fetched goes on on a further pool, so that slow servers delay no other request.
 ///
 ///   auto service = serve::openai_service::make({.decode_image = ...});
 ///   auto server = serve::http_server::start({.port = 8000}, service->routes());
@@ -24,6 +25,7 @@
 
 #include <llava/serve/answer_job.hpp>
 #include <llava/serve/chat_messages.hpp>
+#include <llava/serve/fetch_images.hpp>
 #include <llava/serve/http_routes.hpp>
 #include <llava/serve/openai_request.hpp>
 #include <llava/serve/served_model.hpp>
@@ -39,6 +41,9 @@ struct openai_settings {
   std::uint64_t image_bytes = std::uint64_t{1} << 30;  ///< pixels of all requests at one time; more: 503
   std::size_t reply_threads = 2;                       ///< write replies
   double answer_seconds = 0;                           ///< an answer ends so long after its request has come; 0: never
+  std::shared_ptr<const image_fetcher> fetcher = {};   ///< null: images come as data: URLs alone
+  std::size_t fetch_threads = 16;                      ///< requests whose images are fetched at one time
+  fetch_limits fetch = {};                             ///< of the images of a request
 };
 
 /// The models and their routes. It must outlive the server that has its routes.
@@ -62,15 +67,21 @@ class openai_service {
  private:
   using model_list = std::vector<std::shared_ptr<served_model>>;
   struct prepared_request;
+  class fetch_task;
+  enum class route_kind { chat, completion, count };
 
   model_list models() const;
   /// The model of this name, or the first without one; null: not found.
   std::shared_ptr<served_model> find(const std::optional<std::string>& name) const;
-  void answer(bool is_chat, const http_request& request, const http_response& response);
-  void count_tokens(const http_request& request, const http_response& response);
-  /// Reads a request up to its tokens. Returns null after it has replied with an error. `counted`: takes a place.
-  std::unique_ptr<prepared_request> prepare(bool is_chat, bool counted, const http_request& request,
-                                            const http_response& response);
+  void take(route_kind kind, const http_request& request, const http_response& response);
+  /// Reads a request. Returns null after it has replied with an error.
+  std::unique_ptr<prepared_request> read(route_kind kind, const http_request& request, const http_response& response);
+  /// Does what is asked, after its images have come.
+  void go_on(prepared_request& made, const http_response& response);
+  /// Makes the tokens of a request.
+  result<void> try_prepare_prompt(prepared_request& made) const;
+  void answer(prepared_request& made, const http_response& response);
+  void count_tokens(const prepared_request& made, const http_response& response);
   result<std::vector<visual>> try_decode(const std::vector<std::vector<std::byte>>& files, admission& bytes) const;
 
   openai_settings settings_;
@@ -82,7 +93,8 @@ class openai_service {
   mutable std::mutex decoding_;  // one image is decoded at a time: it may need 268 MB
   mutable std::mutex mutex_;
   model_list models_;
-  task_pool pool_;  // ends first
+  task_pool pool_;
+  std::optional<task_pool> fetch_pool_;  // ends first
 };
 
 }  // namespace serve

@@ -8,6 +8,7 @@
 
 #include <llava/pipeline/prepare.hpp>
 #include <llava/serve/answer_job_inl.hpp>
+#include <llava/serve/fetch_images.hpp>
 #include <llava/serve/openai_request_inl.hpp>
 #include <llava/serve/openai_service.hpp>
 #include <llava/serve/service_pages.hpp>
@@ -26,6 +27,7 @@ inline void reply_failed(const http_response& to, const error& e, std::string_vi
   if (r.status == 503) return reply_overloaded(to, r.message);
   to.reply_error(r.status, r.message, r.type, param, r.code);
 }
+
 inline std::int64_t unix_seconds() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
@@ -35,11 +37,40 @@ inline std::int64_t unix_seconds() {
 
 /// A request that can be submitted.
 struct openai_service::prepared_request {
+  route_kind kind;
   std::shared_ptr<served_model> model;
   openai_request asked;
   admission answers, image_bytes;
   prepared_prompt prompt;
   std::chrono::steady_clock::time_point received = std::chrono::steady_clock::now();
+};
+
+/// A request whose images are fetched.
+class openai_service::fetch_task final : public pool_task {
+ public:
+  fetch_task(openai_service& service, std::unique_ptr<prepared_request> made, http_response response)
+      : service_(service), made_(std::move(made)), response_(std::move(response)) {}
+
+ private:
+  void run() noexcept override {
+    try {
+      std::string param;
+      const auto fetched = try_fetch_images(made_->asked.chat, *service_.settings_.fetcher, service_.settings_.fetch,
+                                            response_->gone(), made_->image_bytes, param);
+      if (fetched) {
+        service_.go_on(*made_, *response_);
+      } else {
+        made_->model->dropped += fetched.error().code() == errc::cancelled;
+        detail::reply_failed(*response_, fetched.error(), param);
+      }
+    } catch (...) {  // no memory: the response ends as a 500
+    }
+    made_.reset(), response_.reset();
+  }
+
+  openai_service& service_;
+  std::unique_ptr<prepared_request> made_;
+  std::optional<http_response> response_;
 };
 
 LLAVA_INLINE openai_service::openai_service(openai_settings settings)
@@ -49,6 +80,7 @@ LLAVA_INLINE openai_service::openai_service(openai_settings settings)
       pool_((std::max)(settings_.reply_threads, std::size_t{1})) {
   std::random_device random;
   id_prefix_ = text_of(random(), "-");
+  if (settings_.fetcher) fetch_pool_.emplace((std::max)(settings_.fetch_threads, std::size_t{1}));
 }
 
 LLAVA_INLINE result<std::unique_ptr<openai_service>> openai_service::try_make(openai_settings settings) {
@@ -85,11 +117,13 @@ LLAVA_INLINE http_routes openai_service::routes() {
   http_routes all;
   const route_options waits{.may_wait = true};
   all.add(
-      "POST", "/v1/chat/completions", [this](http_request q, http_response r) { answer(true, q, r); }, waits);
+      "POST", "/v1/chat/completions", [this](http_request q, http_response r) { take(route_kind::chat, q, r); }, waits);
   all.add(
-      "POST", "/v1/completions", [this](http_request q, http_response r) { answer(false, q, r); }, waits);
+      "POST", "/v1/completions", [this](http_request q, http_response r) { take(route_kind::completion, q, r); },
+      waits);
   all.add(
-      "POST", "/v1/chat/count_tokens", [this](http_request q, http_response r) { count_tokens(q, r); }, waits);
+      "POST", "/v1/chat/count_tokens", [this](http_request q, http_response r) { take(route_kind::count, q, r); },
+      waits);
   all.add("GET", "/v1/models", [this](http_request, http_response r) {
     std::string list;
     for (const auto& m : models()) list += (list.empty() ? "" : ", ") + model_json(*m, started_);
@@ -136,15 +170,23 @@ LLAVA_INLINE result<std::vector<visual>> openai_service::try_decode(const std::v
   return images;
 }
 
-LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::prepare(bool is_chat, bool counted,
-                                                                                       const http_request& request,
-                                                                                       const http_response& response) {
+LLAVA_INLINE void openai_service::take(route_kind kind, const http_request& request, const http_response& response) {
+  auto made = read(kind, request, response);
+  if (!made) return;
+  if (made->asked.chat.urls.empty()) return go_on(*made, response);
+  fetch_pool_->notify(std::make_shared<fetch_task>(*this, std::move(made), response));
+}
+
+LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::read(route_kind kind,
+                                                                                    const http_request& request,
+                                                                                    const http_response& response) {
   std::string param;
   const auto refuse = [&](const error& e) {
     detail::reply_failed(response, e, param);
     return nullptr;
   };
   auto made = std::make_unique<prepared_request>();
+  made->kind = kind;
   const auto body = try_parse_body(request.body);
   if (!body) return refuse(body.error());
   request_fields fields(*body, {}, param);
@@ -161,68 +203,74 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::p
     return nullptr;
   }
   const opened_model& model = *made->model->model;
-  auto asked = is_chat ? try_read_chat(fields, model.opened.description.image_start_end) : try_read_completion(fields);
+  auto asked = kind == route_kind::completion
+                   ? try_read_completion(fields)
+                   : try_read_chat(fields, model.opened.description.image_start_end, settings_.fetcher.get());
   if (!asked) return refuse(asked.error());
   made->asked = *std::move(asked);
   made->answers = admission(made->model->answers), made->image_bytes = admission(image_bytes_);
-  if (counted && !made->answers.try_take(static_cast<std::uint64_t>(made->asked.answers.n))) {
+  if (kind != route_kind::count && !made->answers.try_take(static_cast<std::uint64_t>(made->asked.answers.n))) {
     ++made->model->refused;
     detail::reply_overloaded(response, "The server has too many requests. Try again later.");
     return nullptr;
   }
-  param = is_chat ? "messages" : "prompt";
-  auto images = try_decode(made->asked.chat.files, made->image_bytes);
-  if (!images) return refuse(images.error());
-  made->asked.chat.files = {};
-  std::string prompt = std::move(made->asked.prompt);
-  if (is_chat) {
-    made->asked.chat.turns.push_back({role::assistant, std::string(), 0});  // to be answered
-    auto written = model.try_prompt(made->asked.chat.turns);
-    if (!written) return refuse(written.error());
-    prompt = *std::move(written);
-  }
-  if (prompt.size() > longest_prompt)
-    return refuse(fail(errc::context_full,
-                       text_of("the prompt has ", prompt.size(), " bytes of text, expected at most ", longest_prompt)));
-  const bool by_chat_template = is_chat && !model.opened.description.conversation.own.text.empty();
-  auto prepared = try_prepare(model, prompt, *std::move(images), by_chat_template);
-  if (!prepared) return refuse(prepared.error());
-  made->prompt = *std::move(prepared);
   return made;
 }
 
-LLAVA_INLINE void openai_service::answer(bool is_chat, const http_request& request, const http_response& response) {
-  const auto made = prepare(is_chat, true, request, response);
-  if (!made) return;
+LLAVA_INLINE void openai_service::go_on(prepared_request& made, const http_response& response) {
+  if (const auto prepared = try_prepare_prompt(made); !prepared)
+    return detail::reply_failed(response, prepared.error(), made.asked.is_chat ? "messages" : "prompt");
+  made.kind == route_kind::count ? count_tokens(made, response) : answer(made, response);
+}
+
+LLAVA_INLINE result<void> openai_service::try_prepare_prompt(prepared_request& made) const {
+  const opened_model& model = *made.model->model;
+  LLAVA_TRY(images, try_decode(made.asked.chat.files, made.image_bytes));
+  made.asked.chat.files = {};
+  std::string prompt = std::move(made.asked.prompt);
+  if (made.asked.is_chat) {
+    made.asked.chat.turns.push_back({role::assistant, std::string(), 0});  // to be answered
+    LLAVA_TRY(written, model.try_prompt(made.asked.chat.turns));
+    prompt = std::move(written);
+  }
+  if (prompt.size() > longest_prompt)
+    return fail(errc::context_full,
+                text_of("the prompt has ", prompt.size(), " bytes of text, expected at most ", longest_prompt));
+  const bool by_chat_template = made.asked.is_chat && !model.opened.description.conversation.own.text.empty();
+  LLAVA_TRY(prepared, try_prepare(model, prompt, std::move(images), by_chat_template));
+  made.prompt = std::move(prepared);
+  return {};
+}
+
+LLAVA_INLINE void openai_service::answer(prepared_request& made, const http_response& response) {
+  const bool is_chat = made.asked.is_chat;
   const auto number = ids_.fetch_add(1);
   reply_head head{.id = text_of(is_chat ? "chatcmpl-" : "cmpl-", id_prefix_, number),
-                  .model = made->model->id,
+                  .model = made.model->id,
                   .created = detail::unix_seconds(),
                   .is_chat = is_chat,
-                  .has_usage = made->asked.answers.include_usage};
+                  .has_usage = made.asked.answers.include_usage};
   const auto started = answer_job::try_start(pool_,
-                                             {.model = made->model.get(),
+                                             {.model = made.model.get(),
                                               .response = response,
                                               .head = std::move(head),
-                                              .fields = std::move(made->asked.answers),
-                                              .answers = std::move(made->answers),
-                                              .image_bytes = std::move(made->image_bytes),
-                                              .received = made->received,
+                                              .fields = std::move(made.asked.answers),
+                                              .answers = std::move(made.answers),
+                                              .image_bytes = std::move(made.image_bytes),
+                                              .received = made.received,
                                               .seconds = settings_.answer_seconds},
-                                             std::move(made->prompt));
+                                             std::move(made.prompt));
   if (!started) detail::reply_failed(response, started.error(), {});
 }
 
-LLAVA_INLINE void openai_service::count_tokens(const http_request& request, const http_response& response) {
-  const auto made = prepare(true, false, request, response);
-  if (!made) return;
+LLAVA_INLINE void openai_service::count_tokens(const prepared_request& made, const http_response& response) {
   std::size_t of_images = 0;
-  for (const prompt_token& t : made->prompt.tokens) of_images += t.is_image();
+  for (const prompt_token& t : made.prompt.tokens) of_images += t.is_image();
   std::string name;
-  llava::detail::append_json_string(made->model->id, name);
-  response.reply_json(200, text_of("{\"object\": \"token_count\", \"model\": ", name, ", \"input_tokens\": ",
-                                   made->prompt.tokens.size(), ", \"image_tokens\": ", of_images,
-                                   ", \"context\": ", made->model->model->context, "}"));
+  llava::detail::append_json_string(made.model->id, name);
+  response.reply_json(
+      200, text_of("{\"object\": \"token_count\", \"model\": ", name, ", \"input_tokens\": ", made.prompt.tokens.size(),
+                   ", \"image_tokens\": ", of_images, ", \"context\": ", made.model->model->context, "}"));
 }
 
 }  // namespace serve

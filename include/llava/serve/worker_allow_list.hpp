@@ -7,28 +7,17 @@
 /// address. Entries allow more: an IP address, a range ("10.1.0.0/16", "fd00::/8"), or the name of a host, with any
 /// address. The address is compared again each time that the controller connects.
 #pragma once
-#include <array>
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <llava/base/error.hpp>
 #include <llava/base/macros.hpp>
+#include <llava/serve/ip_address.hpp>
 
 LLAVA_BEGIN
 namespace serve {
 
-namespace detail {
-/// An IP address; IPv4 as ::ffff:a.b.c.d, so that both notations of one are equal.
-using ip_bytes = std::array<std::uint8_t, 16>;
-std::optional<ip_bytes> parse_ip(std::string_view text);
-bool is_loopback(const ip_bytes& ip);
-}  // namespace detail
-
-/// Whether `address` is an IP address that only this machine reaches, or "localhost".
-bool is_loopback_address(std::string_view address);
 /// The IP address of "127.0.0.1:50000" or "[::1]:50000".
 std::string_view address_of_peer(std::string_view peer);
 
@@ -46,11 +35,7 @@ class worker_allow_list {
   result<void> try_allow_host(const std::string& host, std::string_view peer) const;
 
  private:
-  struct range {
-    detail::ip_bytes first{};
-    int bits = 128;
-  };
-  std::vector<range> ranges_;
+  std::vector<detail::ip_range> ranges_;
   std::vector<std::string> names_;  // in lower case
 };
 

@@ -8,7 +8,6 @@
 #include <string>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 #include <llava/serve/http_text.hpp>
@@ -17,42 +16,6 @@
 
 LLAVA_BEGIN
 namespace serve {
-namespace detail {
-
-LLAVA_INLINE std::optional<ip_bytes> parse_ip(std::string_view text) {
-  boost::system::error_code failure;
-  const auto ip = boost::asio::ip::make_address(std::string(text), failure);
-  if (failure) return std::nullopt;
-  const auto v6 = ip.is_v6() ? ip.to_v6() : boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, ip.to_v4());
-  const auto bytes = v6.to_bytes();
-  ip_bytes out{};
-  std::copy(bytes.begin(), bytes.end(), out.begin());
-  return out;
-}
-
-LLAVA_INLINE bool is_loopback(const ip_bytes& ip) {
-  constexpr ip_bytes mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
-  constexpr ip_bytes one{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  return ip == one || std::equal(ip.begin(), ip.begin() + 13, mapped.begin());
-}
-
-/// Whether the first `bits` bits are equal.
-inline bool same_bits(const ip_bytes& a, const ip_bytes& b, int bits) {
-  for (std::size_t i = 0; i < a.size() && bits > 0; ++i, bits -= 8) {
-    const unsigned mask = bits >= 8 ? 0xffu : 0xffu << (8 - bits) & 0xffu;
-    if (((static_cast<unsigned>(a[i]) ^ b[i]) & mask) != 0) return false;
-  }
-  return true;
-}
-
-}  // namespace detail
-
-LLAVA_INLINE bool is_loopback_address(std::string_view address) {
-  if (detail::equal_ignoring_case(address, "localhost")) return true;
-  const auto ip = detail::parse_ip(address);
-  return ip && detail::is_loopback(*ip);
-}
-
 LLAVA_INLINE std::string_view address_of_peer(std::string_view peer) {
   peer = peer.substr(0, (std::min)(peer.rfind(':'), peer.size()));
   if (peer.starts_with('[') && peer.ends_with(']')) peer = peer.substr(1, peer.size() - 2);
@@ -69,7 +32,7 @@ LLAVA_INLINE result<worker_allow_list> worker_allow_list::try_make(const std::ve
     };
     const std::size_t slash = entry.find('/');
     if (const auto ip = detail::parse_ip(std::string_view(entry).substr(0, slash))) {
-      range r{*ip, 128};
+      detail::ip_range r{*ip, 128};
       const int family_bits = entry.find(':') == entry.npos ? 32 : 128;
       if (slash != entry.npos) {
         int bits = -1;
@@ -96,7 +59,7 @@ LLAVA_INLINE bool worker_allow_list::allows(std::string_view ip, std::string_vie
   if (from && (*wanted == *from || (detail::is_loopback(*wanted) && detail::is_loopback(*from)))) return true;
   if (std::find(names_.begin(), names_.end(), detail::lower(host)) != names_.end()) return true;
   return std::any_of(ranges_.begin(), ranges_.end(),
-                     [&](const range& r) { return detail::same_bits(*wanted, r.first, r.bits); });
+                     [&](const detail::ip_range& r) { return r.contains(*wanted); });
 }
 
 LLAVA_INLINE result<void> worker_allow_list::try_allow_host(const std::string& host, std::string_view peer) const {
