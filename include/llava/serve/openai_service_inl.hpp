@@ -37,6 +37,7 @@ inline std::int64_t unix_seconds() {
 struct openai_service::prepared_request {
   std::shared_ptr<served_model> model;
   openai_request asked;
+  std::shared_ptr<const logits_processor> processor;
   admission answers, image_bytes;
   prepared_prompt prompt;
   std::chrono::steady_clock::time_point received = std::chrono::steady_clock::now();
@@ -170,6 +171,11 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::p
     detail::reply_overloaded(response, "The server has too many requests. Try again later.");
     return nullptr;
   }
+  if (const response_format& format = made->asked.answers.format; counted && format.is != response_format::kind::text) {
+    const auto masks = made->model->masks.try_masks(model, format, is_chat, param);
+    if (!masks) return refuse(masks.error());
+    made->processor = constrained(*masks);
+  }
   param = is_chat ? "messages" : "prompt";
   auto images = try_decode(made->asked.chat.files, made->image_bytes);
   if (!images) return refuse(images.error());
@@ -205,6 +211,7 @@ LLAVA_INLINE void openai_service::answer(bool is_chat, const http_request& reque
                                               .response = response,
                                               .head = std::move(head),
                                               .fields = std::move(made->asked.answers),
+                                              .processor = std::move(made->processor),
                                               .answers = std::move(made->answers),
                                               .image_bytes = std::move(made->image_bytes),
                                               .received = made->received},
