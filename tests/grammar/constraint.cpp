@@ -291,7 +291,11 @@ TEST_CASE("a token that needs more than the largest work is an error, and the ot
   CHECK(mask.error().sentence().find("more than 5000 steps") != std::string::npos);
   const std::int32_t open = byte('{');
   REQUIRE(*state.try_accept(open));
-  CHECK(!state.try_accept(byte('"')));
+  const auto fewer = llava::token_masks::try_make(g, s.vocabulary, std::span(&s.eos, 1), 100);
+  REQUIRE(fewer);
+  const auto accepted = llava::constraint(*fewer).try_accept(open);
+  REQUIRE(!accepted);
+  CHECK(accepted.error().sentence().find("more than 100 steps") != std::string::npos);
   // Without a limit the same texts have masks, and what failed above left nothing behind.
   llava::constraint free(masks_of(g, s)), again(*masks);
   REQUIRE(free.try_apply(expected));

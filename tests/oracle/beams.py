@@ -3,8 +3,8 @@
 
     python tests/oracle/beams.py        needs torch, transformers 5.24, safetensors, Pillow
 
-Each case: model (of tests/data/goldens, or the bundled "tiny"), case of its golden, or seed of its image and prompt, num_beams,
-max_new_tokens, ends (end tokens; null: the model's own), repetition_penalty, and
+Each case: model (of tests/data/goldens, or the bundled "tiny"), case of its golden, or seed of its image and prompt;
+num_beams, max_new_tokens, ends (end tokens; null: the model's own), repetition_penalty, and
   tokens   the best answer
   score    the mean of its tokens' log-probabilities, after the penalty
 """

@@ -205,10 +205,10 @@ TEST_CASE("num_beams: answers are those of transformers' beam search", "[pipelin
     CHECK(shown == a.text);
     const bool is_full = static_cast<int>(a.tokens.size()) == chat.settings.max_new_tokens;
     CHECK((a.reason == llava::finish_reason::length) <= is_full);
-    if (penalty == 1) {
+    if (penalty == 1) {  // f16 weights against f32
       double sum = 0;
       for (const float l : a.logprobs) sum += double{l};
-      CHECK(std::abs(sum / static_cast<double>(a.tokens.size()) - *expected.find("score")->number()) < 1e-3);
+      CHECK(std::abs(sum / static_cast<double>(a.tokens.size()) - *expected.find("score")->number()) < 5e-3);
     }
     CHECK(opened.state().blocks->available() == idle);
     if (name != "tiny") continue;
@@ -246,6 +246,7 @@ TEST_CASE("num_beams: what a search cannot take is an error that names it", "[pi
   const int idle = tiny::model().state().blocks->available();
   auto chat = tiny::model().session();
   chat.settings = two;
+  chat.settings.max_new_tokens = 100, chat.settings.ignore_eos = true;
   int asked = 0;
   struct after {
     int* asked;

@@ -3,7 +3,9 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <memory>
+#include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,7 +27,6 @@ struct beam_lane {
   std::vector<prompt_token> tokens;
   token_penalties penalties;
 
-  std::size_t pending() const { return tokens.size() - static_cast<std::size_t>(cache.tokens()); }
   beam_lane fork() const { return {cache.fork(), tokens, penalties}; }
   void push(std::int32_t token) {
     tokens.push_back({token, 0});
@@ -38,14 +39,17 @@ class beam_searcher {
   beam_searcher(const opened_model& model, beam_search& search, const stop_signal& stop, const adapter* with)
       : model_(model), search_(search), stop_(stop), with_(with) {}
 
-  /// Runs the prompt and chooses the first tokens.
-  result<void> try_begin(sequence& prompt, const token_penalties& penalties) {
+  result<void> try_encode(sequence& prompt) {
     for (std::size_t i = 0; i < prompt.images.size(); ++i) {
       LLAVA_TRY(tokens, model_.try_encode(
                             prompt.images[i], [this] { return !stop_.stop_requested(); }, with_));
       prompt.encoded[i] = std::move(tokens);
     }
     encoded_ = prompt.encoded;
+    return {};
+  }
+  /// Runs the prompt, whose images are encoded, and chooses the first tokens.
+  result<void> try_begin(sequence& prompt, const token_penalties& penalties) {
     prompt.reuse();
     reused_ = prompt.cache.tokens();
     lanes_.push_back({std::move(prompt.cache), prompt.tokens, penalties});
@@ -181,7 +185,6 @@ LLAVA_INLINE result<answer> try_search_beams(const opened_model& model, prepared
     const int count = static_cast<int>(prompt.tokens.size());
     answer made;
     made.prompt_tokens = count;
-    made.seconds.prepare = prepared_in;
     made.reason = finish_reason::length;
     if (rules.max_new_tokens <= 0) return made;
 
@@ -197,10 +200,13 @@ LLAVA_INLINE result<answer> try_search_beams(const opened_model& model, prepared
     token_penalties penalties(rules.repetition_penalty, rules.suppress_tokens, settings);
     penalties.begin(penalised_tokens(prompt.tokens, described), 0);
 
-    const stopwatch clock;
+    const stopwatch prepared;
     sequence tokens(model.blocks, std::move(prompt), static_cast<std::size_t>(count), with ? with->name() : kv_key(),
                     model.prefix_cache);
     detail::beam_searcher searcher(model, search, hooks.stop, with);
+    LLAVA_CHECK(searcher.try_encode(tokens));
+    made.seconds.prepare = prepared_in + prepared.seconds();
+    const stopwatch clock;
     LLAVA_CHECK(searcher.try_begin(tokens, penalties));
     made.seconds.prefill = clock.seconds();
     while (!search.done()) LLAVA_CHECK(searcher.try_advance());
