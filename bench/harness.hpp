@@ -36,6 +36,7 @@ struct settings {
   int threads = llava::thread_pool::usable_processors();
   std::string model;    // a folder; if empty, random models are written
   std::string formats;  // "f16,q8_0"; if empty, all
+  double step = 0.04;   // seconds of a decode step, for shares of it
   int layers = 8;       // of the language model in random checkpoints; LLaVA-1.5-7B has 32
 };
 inline settings& chosen() {
@@ -176,9 +177,10 @@ inline bool take_option(int& argc, char** argv, std::string_view name, std::stri
 }
 
 /// Reads the command line, measures the roofs, runs the registered benchmarks. Options besides Google Benchmark's:
-///   --threads=N   --model=FOLDER   --formats=f16,q8_0   --layers=8
+///   --threads=N   --model=FOLDER   --formats=f16,q8_0   --layers=8   --step=40 (milliseconds)
 inline int main(int argc, char** argv) {
-  std::string threads, layers;
+  std::string threads, layers, step;
+  if (take_option(argc, argv, "--step", step)) chosen().step = std::max(1e-3, std::atof(step.c_str())) / 1000;
   if (take_option(argc, argv, "--threads", threads)) chosen().threads = std::max(1, std::atoi(threads.c_str()));
   take_option(argc, argv, "--model", chosen().model);
   take_option(argc, argv, "--formats", chosen().formats);

@@ -2,6 +2,9 @@
 // The tokens that a JSON Schema allows next, over vocabularies of the sizes of Llama 1 and 2 and of Llama 3.
 //   first    a mask that is computed for the first time, in a state of the named kind
 //   again    a mask that is known: its logits are set, and a token is accepted
+//   answer   a whole answer, the mean of a token in us/token: with a new grammar (first), and once more (again)
+// step% of an answer is a token's share of a decode step of --step=MS, 40 unless given: what bench/pipeline or a server
+// has measured for a model. It should be below 5.
 // The vocabularies are random words, numbers and punctuation in about the proportions of real ones. With
 // --model=FOLDER the folder's own tokenizer is measured instead.
 #include <llava/checkpoint/tokenizer_files.hpp>
@@ -53,6 +56,21 @@ struct host {
   static constexpr std::string_view name = "host";
 };
 
+llava::result<llava::token_vocabulary> make_vocabulary(std::size_t size) {
+  if (bench::chosen().model.empty()) return llava::token_vocabulary::try_make(random_tokens(size));
+  LLAVA_TRY(words, llava::try_open_tokenizer(bench::chosen().model));
+  return llava::token_vocabulary::try_make(words);
+}
+/// Makes each vocabulary once.
+llava::result<llava::token_vocabulary> vocabulary(std::size_t size) {
+  static std::vector<std::pair<std::size_t, llava::token_vocabulary>> made;
+  for (const auto& [known, words] : made)
+    if (known == size) return words;
+  LLAVA_TRY(words, make_vocabulary(size));
+  made.emplace_back(size, words);
+  return words;
+}
+
 struct mask_case {
   std::string kind, text;  // the answer so far
   std::size_t size;
@@ -61,22 +79,11 @@ struct mask_case {
   std::string name() const {
     return "token_mask/" + std::string(is_known ? "again/" : "first/") + kind + "/V" + std::to_string(size);
   }
-  static llava::result<llava::token_vocabulary> vocabulary(std::size_t size) {
-    if (bench::chosen().model.empty()) return llava::token_vocabulary::try_make(random_tokens(size));
-    LLAVA_TRY(words, llava::try_open_tokenizer(bench::chosen().model));
-    return llava::token_vocabulary::try_make(words);
-  }
   template <class>
   void run(benchmark::State& state) const {
-    static std::vector<std::pair<std::size_t, llava::token_vocabulary>> made;
-    auto known = std::find_if(made.begin(), made.end(), [&](const auto& m) { return m.first == size; });
-    if (known == made.end()) {
-      auto words = vocabulary(size);
-      if (!words) return bench::give_up(state, words.error().what());
-      made.emplace_back(size, *std::move(words));
-      known = made.end() - 1;
-    }
-    const llava::token_vocabulary& words = known->second;
+    const auto opened = vocabulary(size);
+    if (!opened) return bench::give_up(state, opened.error().what());
+    const llava::token_vocabulary& words = *opened;
     const auto grammar = llava::grammar::try_json_schema(schema);
     if (!grammar) return bench::give_up(state, grammar.error().what());
     const std::int32_t eos[] = {static_cast<std::int32_t>(words.size())};
@@ -117,6 +124,65 @@ struct mask_case {
   }
 };
 
+struct answer_case {
+  std::string kind;
+  bool is_schema;
+  std::size_t size;
+  bool is_known;
+
+  std::string name() const {
+    return "token_mask/answer/" + std::string(is_known ? "again/" : "first/") + kind + "/V" + std::to_string(size);
+  }
+  /// The ids of an answer, each the longest token that fits.
+  static std::vector<std::int32_t> tokens_of(const llava::token_vocabulary& words) {
+    constexpr std::string_view text =
+        R"({"name": "an old stone bridge over the river", "code": "br-17", "count": 12, "kind": "building", "parts": )"
+        R"([{"arches": 3, "height": 7.25}, {"rails": 2}], "colour": "grey, with some moss on the northern side"})";
+    std::vector<std::int32_t> ids;
+    for (std::size_t at = 0; at < text.size();) {
+      std::int32_t longest = -1;
+      for (std::size_t id = 0; id < words.size(); ++id) {
+        const std::string_view b = words.bytes(static_cast<std::int32_t>(id));
+        if (!b.empty() && text.substr(at).starts_with(b) && (longest < 0 || b.size() > words.bytes(longest).size()))
+          longest = static_cast<std::int32_t>(id);
+      }
+      ids.push_back(longest);
+      at += words.bytes(longest).size();
+    }
+    return ids;
+  }
+  template <class>
+  void run(benchmark::State& state) const {
+    const auto words = vocabulary(size);
+    if (!words) return bench::give_up(state, words.error().what());
+    const auto grammar = is_schema ? llava::grammar::try_json_schema(schema) : llava::grammar::try_json_object();
+    if (!grammar) return bench::give_up(state, grammar.error().what());
+    const std::vector<std::int32_t> ids = tokens_of(*words);
+    const std::int32_t eos[] = {static_cast<std::int32_t>(words->size())};
+    std::vector<float> logits(words->size() + 1, 1.f);
+    std::chrono::duration<double> took{};
+    const auto answer = [&](const llava::token_masks& masks) {
+      llava::constraint c(masks);
+      bool is_right = true;
+      const auto start = std::chrono::steady_clock::now();
+      for (const std::int32_t id : ids) {
+        is_right = c.try_apply(logits) && is_right;
+        is_right = *c.try_accept(id) && is_right;
+      }
+      took += std::chrono::steady_clock::now() - start;
+      return is_right && c.complete();
+    };
+    const llava::token_masks known = *llava::token_masks::try_make(*grammar, *words, eos);
+    if (!answer(known)) return bench::give_up(state, "the answer does not fit the grammar");
+    took = {};
+    for (auto _ : state) answer(is_known ? known : *llava::token_masks::try_make(*grammar, *words, eos));
+    const double each = took.count() / static_cast<double>(state.iterations()) / static_cast<double>(ids.size());
+    state.counters["tokens"] = static_cast<double>(ids.size());
+    state.counters["us/token"] = 1e6 * each;
+    state.counters["step%"] = 100 * each / bench::chosen().step;
+  }
+};
+
 const bench::file masks([] {
   for (const std::size_t size : {std::size_t{32000}, std::size_t{128256}})
     for (const bool is_known : {false, true}) {
@@ -131,6 +197,8 @@ const bench::file masks([] {
       add("enum", "{\"name\": \"a\", \"kind\": \"");
       add("other_name", "{\"name\": \"a\", \"kind\": \"person\", \"");
       add("any_name", "{\"name\": \"a\", \"kind\": \"person\", \"parts\": [{\"");
+      bench::add_one<host>(answer_case{"json_object", false, size, is_known});
+      bench::add_one<host>(answer_case{"schema", true, size, is_known});
     }
 });
 

@@ -19,5 +19,6 @@
 #include <llava/pipeline/prepare_inl.hpp>
 #include <llava/pipeline/prompt_inl.hpp>
 #include <llava/pipeline/scheduler_inl.hpp>
+#include <llava/pipeline/search_beams_inl.hpp>
 #include <llava/pipeline/sequence_inl.hpp>
 #include <llava/pipeline/session_inl.hpp>

@@ -109,6 +109,11 @@ void add_ask(CLI::App& app) {
       .add_option("--min_p,--min-p", o->settings.min_p,
                   "Keep tokens with at least this share of the largest probability; default: the model folder's, or 0")
       ->check(CLI::Range(0.0, 1.0));
+  command
+      .add_option("--num_beams,--num-beams", o->settings.num_beams,
+                  "Beams of a search for the likeliest answer; more than 1 need --temperature 0")
+      ->check(CLI::Range(1, llava::generation_limits::beams))
+      ->capture_default_str();
   command.add_option("--repetition-penalty,--repetition_penalty", o->settings.repetition_penalty,
                      "Divides the logits of tokens of prompt and answer; default: the model folder's, or 1: none");
   command

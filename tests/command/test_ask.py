@@ -134,6 +134,9 @@ class Ask(unittest.TestCase):
         for more in (("--presence-penalty", "2"), ("--frequency-penalty", "-2"), ("--repetition-penalty", "5"),
                      ("--min-p", "1")):
             self.assertEqual(ask(*words, *more).returncode, 0, more)
+        beams = json.loads(ask(*words, "--num_beams", "3").stdout)
+        self.assertEqual((beams["finish_reason"], beams["tokens"][-1]), ("eos", 2))
+        self.assertIn("needs temperature 0", llava("ask", "--model-path", TINY, *words, "--num_beams", "3").stderr)
         hot = json.loads(llava("ask", "--model-path", TINY, *words, "--temperature", "3", "--min_p", "1").stdout)
         self.assertEqual(hot["tokens"], plain["tokens"])  # only the likeliest is left
 

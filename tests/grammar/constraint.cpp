@@ -270,6 +270,42 @@ TEST_CASE("wrong arguments are refused with a sentence") {
   CHECK(lacks.error().sentence().find("the byte 0x80") != std::string::npos);
 }
 
+TEST_CASE("a token that needs more than the largest work is an error, and the others remain") {
+  const subject& s = subjects()[0];
+  std::string schema = R"({"anyOf": [{"type": "boolean"})";
+  for (int i = 0; i < 300; ++i)
+    schema += llava::text_of(R"(, {"type": "object", "properties": {"a": {"$ref": "#"}, "b)", i, R"(": {}}})");
+  const llava::grammar g = of(schema + "]}");
+  const auto masks = llava::token_masks::try_make(g, s.vocabulary, std::span(&s.eos, 1), 5000);
+  REQUIRE(masks);
+  CHECK(masks->bytes() > g.states().states.size());
+  llava::constraint state(*masks);
+  std::vector<float> logits(s.words.size() + 1, 0.f), expected = logits;
+  const auto byte = [&](char c) {
+    for (std::size_t t = 0;; ++t)
+      if (s.vocabulary.bytes(static_cast<std::int32_t>(t)) == std::string_view(&c, 1))
+        return static_cast<std::int32_t>(t);
+  };
+  const auto mask = state.try_apply(logits);
+  REQUIRE(!mask);
+  CHECK(mask.error().sentence().find("more than 5000 steps") != std::string::npos);
+  const std::int32_t open = byte('{');
+  REQUIRE(*state.try_accept(open));
+  const auto fewer = llava::token_masks::try_make(g, s.vocabulary, std::span(&s.eos, 1), 100);
+  REQUIRE(fewer);
+  const auto accepted = llava::constraint(*fewer).try_accept(open);
+  REQUIRE(!accepted);
+  CHECK(accepted.error().sentence().find("more than 100 steps") != std::string::npos);
+  // Without a limit the same texts have masks, and what failed above left nothing behind.
+  llava::constraint free(masks_of(g, s)), again(*masks);
+  REQUIRE(free.try_apply(expected));
+  CHECK(expected[static_cast<std::size_t>(open)] == 0.f);
+  CHECK(!again.try_apply(logits));
+  REQUIRE(*again.try_accept(byte('t')));
+  REQUIRE(again.try_apply(logits));
+  CHECK(logits[static_cast<std::size_t>(byte('r'))] == 0.f);
+}
+
 TEST_CASE("R12: memory is refused while a schema is compiled and a mask computed") {
   const subject& s = subjects()[0];
   const std::string schema = schemas().back();

@@ -114,6 +114,72 @@ def test_completions(server):
     assert "".join(c["choices"][0]["text"] for c in chunks) == choice["text"]
 
 
+SEEN = {"type": "object", "properties": {
+    "shape": {"enum": ["circle", "star", "triangle"]}, "count": {"type": "integer", "minimum": 0, "maximum": 20},
+    "is_red": {"type": "boolean"}, "names": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 3},
+    "note": {"type": "string", "maxLength": 12}}, "required": ["shape", "count", "is_red", "names", "note"],
+    "additionalProperties": False}
+
+
+def check_seen(text):
+    seen = json.loads(text)
+    assert list(seen) == list(SEEN["properties"]), seen
+    assert seen["shape"] in ("circle", "star", "triangle") and type(seen["count"]) is int and 0 <= seen["count"] <= 20
+    assert type(seen["is_red"]) is bool and type(seen["note"]) is str and len(seen["note"]) <= 12
+    assert type(seen["names"]) is list and len(seen["names"]) <= 3 and set(seen["names"]) <= {"a", "b"}
+    return seen
+
+
+def test_structured(server):
+    asked = {"type": "json_schema", "json_schema": {"name": "seen", "schema": SEEN, "strict": True}}
+    any_tokens = {"temperature": 5.0, "top_k": 0, "seed": 3}
+    compiled = server.metric("llava_response_formats_compiled_total")
+    greedy = server.chat(response_format=asked, max_tokens=300)["choices"][0]
+    check_seen(greedy["message"]["content"])
+    assert greedy["finish_reason"] == "stop"
+    # Several answers of random tokens, whole and in chunks, with their log-probabilities.
+    fields = {"response_format": asked, "max_tokens": 300, "n": 4, "logprobs": True, **any_tokens}
+    whole = server.chat(**fields)["choices"]
+    texts = [c["message"]["content"] for c in whole]
+    assert len({check_seen(t)["note"] for t in texts}) > 1 and {c["finish_reason"] for c in whole} == {"stop"}
+    chunks = server.chunks(**fields)
+    assert [text_of(chunks, i) for i in range(4)] == texts
+    for i, c in enumerate(whole):
+        streamed = [t for k in chunks if k["choices"][0]["index"] == i and k["choices"][0]["logprobs"]
+                    for t in k["choices"][0]["logprobs"]["content"]]
+        assert streamed == c["logprobs"]["content"]
+        written = bytes(b for t in streamed for b in t["bytes"] or ()).decode()
+        assert written.strip() == texts[i]
+    # The schema was compiled once, and its text without white space is the same schema.
+    server.chat(guided_json=json.dumps(SEEN, separators=(",", ":")), max_tokens=3)
+    assert server.metric("llava_response_formats_compiled_total") == compiled + 1
+    # Limits and stop texts end it early, and say so.
+    cut = server.chat(response_format=asked, max_tokens=4)["choices"][0]
+    assert cut["finish_reason"] == "length" and greedy["message"]["content"].startswith(cut["message"]["content"])
+    stopped = server.chat(response_format=asked, stop=["\"count"], max_tokens=300)["choices"][0]
+    assert stopped["finish_reason"] == "stop"
+    assert stopped["message"]["content"] == greedy["message"]["content"].split("\"count")[0].strip()
+    assert json.loads(server.chat(guided_json=SEEN, ignore_eos=True)["choices"][0]["message"]["content"])
+    # Any JSON object. An answer that ends by itself is one; one that the limit cuts off need not be.
+    ended = [c for c in server.chat(response_format={"type": "json_object"}, max_tokens=40, n=8,
+                                    **any_tokens)["choices"] if c["finish_reason"] == "stop"]
+    assert ended and all(type(json.loads(c["message"]["content"])) is dict for c in ended)
+    # One of some texts, where the model would say another one.
+    assert server.chat(guided_choice=["two", "three"])["choices"][0]["message"]["content"] == "three"
+    for choices in (["zwei", "drei"], ["so many shapes", "so few"], ["\u00e4\u00f6", "\u4e09\u3064"]):
+        assert server.chat(guided_choice=choices)["choices"][0]["message"]["content"] in choices
+        reply = server.post("/v1/completions", {"prompt": "USER: What is", "guided_choice": choices})[1]
+        assert reply["choices"][0]["text"] in choices and reply["choices"][0]["finish_reason"] == "stop"
+    # A schema whose masks would take seconds is an error of its own request.
+    slow = {"anyOf": [{"type": "object", "properties": {"a": {"$ref": "#"}, f"b{i}": {"$ref": "#"}}}
+                      for i in range(2000)]}
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        running = other.submit(server.chat, max_tokens=200, ignore_eos=True)
+        status, reply = server.post("/v1/chat/completions", request(guided_json=slow))
+        assert status == 400 and "fewer alternatives" in reply["error"]["message"], (status, reply)
+        assert running.result()["usage"]["completion_tokens"] == 200
+
+
 REFUSED = [  # what is sent, the parameter that the error names
     ({"foo": 1}, "foo"), ({"n": 9}, "n"), ({"n": 0}, "n"), ({"n": 1.5}, "n"), ({"max_tokens": -1}, "max_tokens"),
     ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": 10**30}, "max_tokens"), ({"temperature": -1}, "temperature"),
@@ -126,7 +192,20 @@ REFUSED = [  # what is sent, the parameter that the error names
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"), ({"stream": "yes"}, "stream"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
-    ({"response_format": {"type": "json_object"}}, "response_format"), ({"store": True}, "store"),
+    ({"store": True}, "store"), ({"response_format": "json_object"}, "response_format"),
+    ({"response_format": {"type": "xml"}}, "response_format.type"),
+    ({"response_format": {"type": "json_object", "schema": {}}}, "response_format.schema"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format.json_schema.schema"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"properties": {"a": {"pattern": "b"}}}}}},
+     "response_format.json_schema.schema.properties.a"),
+    ({"guided_json": {"type": "strin"}}, "guided_json"), ({"guided_json": "{"}, "guided_json"),
+    ({"guided_json": {"anyOf": [{}, {"not": {}}]}}, "guided_json.anyOf.1"), ({"guided_json": False}, "guided_json"),
+    ({"guided_json": {"enum": ["x" * 300000]}}, "guided_json"), ({"guided_choice": []}, "guided_choice"),
+    ({"guided_choice": ["a", " b"]}, "guided_choice"), ({"guided_choice": "a"}, "guided_choice"),
+    ({"guided_choice": ["x" * 300000]}, "guided_choice"),
+    ({"guided_choice": ["a"], "guided_json": {}}, "guided_choice"),
+    ({"guided_json": {}, "response_format": {"type": "json_object"}}, "guided_json"),
     ({"tools": [{"type": "function"}]}, "tools"), ({"tool_choice": "required"}, "tool_choice"),
     ({"max_tokens": 1, "max_completion_tokens": 2}, "max_tokens"), ({"messages": []}, "messages"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
@@ -225,7 +304,7 @@ def test_cache_folder():
 def main():
     with Server() as server:
         for test in (test_answers, test_streams, test_logprobs, test_many_answers, test_together, test_completions,
-                     test_refused, test_disconnect):
+                     test_structured, test_refused, test_disconnect):
             test(server)
             print(f"{test.__name__} passed")
     for test in (test_limits, test_cache_folder):

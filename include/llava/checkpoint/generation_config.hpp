@@ -5,7 +5,7 @@
 /// 4.57 reads them.
 ///
 /// Unsupported keys that change the logits or end answers are errors unless their value has no effect. Search keys
-/// (num_beams, penalty_alpha, …) are not read: answers are greedy or sampled. max_length is not read either, since
+/// (num_beams, penalty_alpha, …) are not read: a caller chooses the search. max_length is not read either, since
 /// max_new_tokens takes precedence.
 #pragma once
 #include <string>

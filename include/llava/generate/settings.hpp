@@ -21,6 +21,7 @@ LLAVA_BEGIN
 /// The most that a caller may ask for.
 struct generation_limits {
   static constexpr int top_logprobs = 20;                      ///< likeliest tokens of each new token
+  static constexpr int beams = 64;                             ///< num_beams
   static constexpr std::size_t stop_texts = 256;               ///< number of stop texts
   static constexpr std::size_t stop_bytes = 4096;              ///< bytes of a stop text
   static constexpr std::size_t stop_tokens = 1024;             ///< number of stop tokens
@@ -52,6 +53,9 @@ struct generation_settings {
   bool ignore_eos = false;                     ///< do not end at an eos token
   bool logprobs = false;                       ///< fill answer::logprobs
   int top_logprobs = 0;                        ///< 0 to 20: that many tokens each in answer::top_logprobs
+  /// Beams of a search for the likeliest answer (generate/beam_search.hpp); 1: none. More are for sessions and need
+  /// temperature 0; stop, top_logprobs and hooks other than hooks.stop are errors. The text comes in one piece.
+  int num_beams = 1;
 };
 
 /// The settings in force: the caller's, else the folder's, else these defaults.

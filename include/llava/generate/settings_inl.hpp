@@ -47,6 +47,7 @@ LLAVA_INLINE result<void> try_check(const generation_settings& s) {
     using limits = generation_limits;
     if (s.top_logprobs < 0 || s.top_logprobs > limits::top_logprobs)
       return wrong("top_logprobs", text_of("0 to ", limits::top_logprobs));
+    if (s.num_beams < 1 || s.num_beams > limits::beams) return wrong("num_beams", text_of("1 to ", limits::beams));
     if (s.stop.size() > limits::stop_texts) return wrong("stop", text_of("at most ", limits::stop_texts, " texts"));
     for (const std::string& text : s.stop)
       if (text.size() > limits::stop_bytes)

@@ -32,6 +32,11 @@ class configurations {
     stacks_.number_of({&bottom, 1}, 0);
   }
 
+  /// Bounds the work of the next calls, counted in frames. One that needs more returns `dead`, and is_spent() is true.
+  void allow(std::uint64_t work) { left_ = work; }
+  bool is_spent() const { return left_ == 0; }
+  void spend(std::size_t work) { left_ -= (std::min)(left_, std::uint64_t{work}); }
+
   /// The set before any text.
   std::int32_t start() {
     begin();
@@ -46,7 +51,7 @@ class configurations {
     const std::size_t count = sets_[from].size();
     for (std::size_t i = 0; i < count; ++i) consume(sets_[from][i], byte);
     const std::int32_t to = finish();
-    steps_.set(key, to);
+    if (!is_spent()) steps_.set(key, to);
     return to;
   }
   /// The set in which the string of the frame has just been closed.
@@ -119,7 +124,8 @@ class configurations {
   }
 
   void add(std::uint32_t state, std::uint32_t count, std::int32_t stack, std::uint32_t depth) {
-    if (a_.states[state].height + depth > automaton::deepest) return;
+    spend(1);
+    if (is_spent() || a_.states[state].height + depth > automaton::deepest) return;
     const std::uint64_t key = std::uint64_t{count} << 32 | state;
     const std::int32_t* known = index_.find(key);
     if (!known) {
@@ -131,12 +137,14 @@ class configurations {
       return;
     }
     entry& e = entries_[static_cast<std::size_t>(*known)];
+    spend(e.stacks.size() / 16);  // a search through numbers is quick
     if (std::find(e.stacks.begin(), e.stacks.end(), stack) != e.stacks.end()) return;
     e.stacks.push_back(stack);
     if (at_ != no_entry && static_cast<std::size_t>(*known) <= at_) again_ = true;
   }
 
   void consume(grammar_frame f, unsigned char byte) {
+    spend(1);
     const grammar_state& s = a_.states[f.state];
     const std::uint32_t depth = stacks_.tag(f.stack);
     bool consumed = false;
@@ -260,6 +268,7 @@ class configurations {
 
   std::int32_t finish() {
     close();
+    if (is_spent()) return dead;
     std::vector<grammar_frame> frames;
     for (std::size_t i = 0; i < used_; ++i) {
       bool consumes = a_.states[entries_[i].state].string != no_state;
@@ -282,6 +291,7 @@ class configurations {
   number_map index_, calls_of_;  // entries by counter and state, calls by rule
   std::size_t used_ = 0, calls_used_ = 0, at_ = no_entry;
   bool again_ = false, complete_ = false;
+  std::uint64_t left_ = static_cast<std::uint64_t>(-1);  // work that is allowed
 };
 
 }  // namespace detail

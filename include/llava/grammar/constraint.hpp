@@ -18,6 +18,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,8 +37,13 @@ LLAVA_BEGIN
 /// share them. Any thread may use them; one computes at a time.
 class token_masks {
  public:
-  /// `eos`: the ids that end an answer (model_description::eos), at least one. Errors: none, or an id out of range.
-  static result<token_masks> try_make(grammar texts, token_vocabulary words, std::span<const std::int32_t> eos) {
+  static constexpr std::uint64_t any_work = static_cast<std::uint64_t>(-1);
+
+  /// `eos`: the ids that end an answer (model_description::eos), at least one. `most_work`: an answer fails if one of
+  /// its tokens needs more, counted in visits to states of the grammar, about ten million a second. A schema of
+  /// a few hundred kB may need seconds for one token. Errors: no eos, or an id out of range.
+  static result<token_masks> try_make(grammar texts, token_vocabulary words, std::span<const std::int32_t> eos,
+                                      std::uint64_t most_work = any_work) {
     return guarded([&]() -> result<token_masks> {
       if (eos.empty())
         return fail(errc::invalid_argument,
@@ -46,7 +52,7 @@ class token_masks {
         if (id < 0 || static_cast<std::size_t>(id) >= words.size() + 65536)
           return fail(errc::invalid_argument,
                       text_of("llava: the end token ", id, " is out of range, expected 0 to ", words.size() + 65535));
-      return token_masks(std::make_shared<shared>(std::move(texts), std::move(words), eos));
+      return token_masks(std::make_shared<shared>(std::move(texts), std::move(words), eos, most_work));
     });
   }
 #if LLAVA_EXCEPTIONS
@@ -54,18 +60,31 @@ class token_masks {
       : token_masks(value_or_throw(try_make(std::move(texts), std::move(words), eos))) {}
 #endif
 
+  /// Memory of the grammar and of the masks that are kept, without the vocabulary.
+  std::size_t bytes() const {
+    const detail::automaton& a = shared_->texts.states();
+    const std::lock_guard lock(shared_->mutex);
+    return a.states.size() * sizeof(detail::grammar_state) + a.arcs.size() * sizeof(detail::grammar_arc) +
+           a.strings.size() * sizeof(detail::string_rule) + shared_->cache->bytes();
+  }
+
  private:
   friend class constraint;
   struct shared {
-    shared(grammar g, token_vocabulary w, std::span<const std::int32_t> ends)
+    shared(grammar g, token_vocabulary w, std::span<const std::int32_t> ends, std::uint64_t work)
         : texts(std::move(g)),
           words(std::move(w)),
           eos(ends.begin(), ends.end()),
-          cache(std::make_shared<detail::mask_cache>(texts.states(), words, eos)) {}
+          most_work(work),
+          cache(new_cache()) {}
+    std::shared_ptr<detail::mask_cache> new_cache() const {
+      return std::make_shared<detail::mask_cache>(texts.states(), words, eos, most_work);
+    }
     grammar texts;
     token_vocabulary words;
     std::vector<std::int32_t> eos;
-    std::mutex mutex;
+    std::uint64_t most_work;
+    mutable std::mutex mutex;
     std::shared_ptr<detail::mask_cache> cache;  // replaced when it is full
   };
   explicit token_masks(std::shared_ptr<shared> s) : shared_(std::move(s)) {}
@@ -87,8 +106,9 @@ class constraint {
     return guarded([&]() -> result<void> {
       const std::lock_guard lock(masks_->mutex);
       move_to_new_cache();
-      const detail::token_set& allowed = ended_ ? cache_->ends() : cache_->mask(at_);
-      return apply(allowed, logits);
+      const detail::token_set* allowed = ended_ ? &cache_->ends() : cache_->mask(at_);
+      if (!allowed) return too_much_work();
+      return apply(*allowed, logits);
     });
   }
   /// Takes the token that was chosen. Returns false and changes nothing if it cannot follow.
@@ -102,11 +122,10 @@ class constraint {
       }
       const std::string_view bytes = masks_->words.bytes(token);
       if (ended_ || bytes.empty()) return false;
-      std::int32_t to = at_;
-      for (const char b : bytes)
-        if ((to = cache_->step(to, static_cast<unsigned char>(b))) < 0) return false;
-      at_ = to;
-      return true;
+      const std::optional<std::int32_t> to = cache_->after(at_, bytes);
+      if (!to) return too_much_work();
+      if (*to >= 0) at_ = *to;
+      return *to >= 0;
     });
   }
 #if LLAVA_EXCEPTIONS
@@ -124,12 +143,14 @@ class constraint {
 
  private:
   void move_to_new_cache() {
-    if (masks_->cache->is_full()) {
-      masks_->cache = std::make_shared<detail::mask_cache>(masks_->texts.states(), masks_->words, masks_->eos);
-    }
+    if (masks_->cache->is_full()) masks_->cache = masks_->new_cache();
     if (cache_ == masks_->cache) return;
     at_ = masks_->cache->copy_of(*cache_, at_);
     cache_ = masks_->cache;
+  }
+  error too_much_work() const {
+    return fail(errc::invalid_argument, text_of("llava: the next token of the answer's grammar needs more than ",
+                                                masks_->most_work, " steps; use fewer alternatives that begin alike"));
   }
   static result<void> apply(const detail::token_set& allowed, std::span<float> logits) {
     constexpr float never = -std::numeric_limits<float>::infinity();

@@ -58,14 +58,19 @@ class grammar {
       return detail::json_rules(a, o.space).any_object();
     });
   }
-  /// The values of a JSON Schema, given as text of at most 4 MiB; see the top of this file.
-  static result<grammar> try_json_schema(std::string_view schema, const grammar_options& o = {}) {
+  /// The values of a JSON Schema, given as text of at most 4 MiB; see the top of this file. `failed_at` receives the
+  /// JSON pointer of the subschema that an error is about.
+  static result<grammar> try_json_schema(std::string_view schema, const grammar_options& o = {},
+                                         std::string* failed_at = nullptr) {
     if (schema.size() > most_schema_bytes)
       return fail(errc::unsupported,
                   text_of("llava: the schema has ", schema.size(), " bytes, expected at most ", most_schema_bytes));
     return try_make(o, "the schema", [&](detail::automaton_builder& a) -> result<std::uint32_t> {
       LLAVA_TRY(root, try_parse_json("the schema", schema, repeated_keys::refused));
-      return detail::schema_compiler(a, o.space, root).try_run();
+      detail::schema_compiler compiler(a, o.space, root);
+      auto rule = compiler.try_run();
+      if (failed_at) *failed_at = compiler.failed_at();
+      return rule;
     });
   }
   /// One of these texts. A choice is UTF-8, not empty, and has no white space at its ends.

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -26,8 +28,10 @@ class mask_cache {
   /// When it holds more, it is full and should be replaced by a new one.
   static constexpr std::size_t most_bytes = std::size_t{32} << 20;
 
-  mask_cache(const automaton& a, const token_vocabulary& words, std::span<const std::int32_t> eos)
-      : sets_(a), words_(words), size_(words.size()) {
+  /// `most_work`: for one mask, or the bytes of one token, in frames of configurations.hpp.
+  mask_cache(const automaton& a, const token_vocabulary& words, std::span<const std::int32_t> eos,
+             std::uint64_t most_work)
+      : sets_(a), words_(words), most_work_(most_work), size_(words.size()) {
     for (const std::int32_t id : eos) size_ = (std::max)(size_, static_cast<std::size_t>(id) + 1);
     ends_ = token_set(size_);
     for (const std::int32_t id : eos) ends_.insert(id);
@@ -35,15 +39,23 @@ class mask_cache {
   }
 
   std::int32_t start() const { return start_; }
-  std::int32_t step(std::int32_t set, unsigned char byte) { return sets_.step(set, byte); }
+  /// The set after some bytes, negative if they do not fit; empty: too much work.
+  std::optional<std::int32_t> after(std::int32_t set, std::string_view bytes) {
+    sets_.allow(most_work_);
+    for (const char b : bytes)
+      if (set >= 0) set = sets_.step(set, static_cast<unsigned char>(b));
+    return sets_.is_spent() ? std::nullopt : std::optional(set);
+  }
   bool is_complete(std::int32_t set) const { return sets_.is_complete(set); }
   std::int32_t copy_of(const mask_cache& other, std::int32_t set) { return sets_.copy_of(other.sets_, set); }
   const token_set& ends() const { return ends_; }
-  bool is_full() const { return sets_.bytes() + masks_.size() * (size_ / 8 + 64) > most_bytes; }
+  std::size_t bytes() const { return sets_.bytes() + masks_.size() * (size_ / 8 + 64); }
+  bool is_full() const { return bytes() > most_bytes; }
 
-  /// The tokens that may follow. Valid until the next call.
-  const token_set& mask(std::int32_t set) {
-    if (const auto known = masks_.find(set); known != masks_.end()) return known->second;
+  /// The tokens that may follow, valid until the next call; null: too much work.
+  const token_set* mask(std::int32_t set) {
+    if (const auto known = masks_.find(set); known != masks_.end()) return &known->second;
+    sets_.allow(most_work_);
     token_set allowed(size_);
     std::vector<grammar_frame> elsewhere;
     const std::vector<grammar_frame> frames(sets_.frames(set).begin(), sets_.frames(set).end());
@@ -51,13 +63,14 @@ class mask_cache {
       const grammar_state& s = sets_.states().states[f.state];
       if (s.string == no_state)
         elsewhere.push_back(f);
-      else
+      else if (sets_.spend(size_ / 256); !sets_.is_spent())
         add_string(f, s, allowed);
     }
     if (!elsewhere.empty()) add_walk(0, sets_.of(elsewhere), allowed);
+    if (sets_.is_spent()) return nullptr;
     for (const std::int32_t id : ends_of_vocabulary()) allowed.erase(id);
     if (sets_.is_complete(set)) allowed.insert(ends_);
-    return masks_.emplace(set, std::move(allowed)).first->second;
+    return &masks_.emplace(set, std::move(allowed)).first->second;
   }
 
  private:
@@ -137,6 +150,7 @@ class mask_cache {
 
   configurations sets_;
   token_vocabulary words_;
+  std::uint64_t most_work_;
   std::size_t size_;  // of the masks: the vocabulary and the end tokens
   token_set ends_;
   std::unordered_map<std::int32_t, token_set> masks_;

@@ -32,6 +32,8 @@ class schema_compiler {
   schema_compiler(automaton_builder& a, json_space space, const json_value& root)
       : a_(a), rules_(a, space), find_(root), places_(root) {}
 
+  /// The JSON pointer of the subschema that the last error is about, or empty.
+  const std::string& failed_at() const { return places_.failed_at(); }
   /// Returns the rule of the root. Errors name the keyword and its place.
   result<std::uint32_t> try_run() {
     const std::uint32_t root = rule_of(0);

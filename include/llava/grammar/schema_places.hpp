@@ -40,8 +40,11 @@ class schema_places {
 
   error error_at(std::uint32_t place, std::string_view keyword, std::string_view sentence,
                  errc code = errc::unsupported) const {
-    return fail(code, text_of("llava: the schema's ", keyword, " at ", pointer_of(place), " ", sentence));
+    failed_at_ = pointer_of(place);
+    return fail(code, text_of("llava: the schema's ", keyword, " at \"", failed_at_, "\" ", sentence));
   }
+  /// The pointer of the last error's subschema.
+  const std::string& failed_at() const { return failed_at_; }
   error malformed(std::uint32_t place, std::string_view keyword, std::string_view expected) const {
     return error_at(place, keyword, text_of("must be ", expected), errc::invalid_format);
   }
@@ -81,7 +84,7 @@ class schema_places {
     std::uint32_t from, to;
   };
 
-  /// The JSON pointer of a place (RFC 6901), as a part of a sentence.
+  /// The JSON pointer of a place (RFC 6901), for a sentence.
   std::string pointer_of(std::uint32_t at) const {
     std::vector<std::string> steps;
     for (; steps.size() < 64 && places_[at].parent != 0xffffffff; at = places_[at].parent) {
@@ -94,14 +97,15 @@ class schema_places {
       }
       steps.emplace_back(p.keyword);
     }
-    std::string out = places_[at].parent == 0xffffffff ? "\"" : "\"…";
+    std::string out = places_[at].parent == 0xffffffff ? "" : "…";
     for (auto s = steps.rbegin(); s != steps.rend(); ++s) out.append("/").append(*s);
-    return out + '"';
+    return out;
   }
 
   std::vector<schema_place> places_;
   std::unordered_map<const json_value*, std::uint32_t> numbers_;
   std::vector<alias> aliases_;
+  mutable std::string failed_at_;
 };
 
 }  // namespace detail

@@ -33,6 +33,8 @@ class block_allocator {
 
   /// Returns a block that nobody holds, or −1 if there is none. It has no name any more.
   int allocate();
+  /// Adds a reference to a block that someone holds.
+  void hold(int block);
   /// Gives up a reference.
   void drop(int block);
 

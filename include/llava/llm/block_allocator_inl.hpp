@@ -35,6 +35,11 @@ LLAVA_INLINE int block_allocator::allocate() {
   return b;
 }
 
+LLAVA_INLINE void block_allocator::hold(int block) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++blocks_[static_cast<std::size_t>(block)].references;
+}
+
 LLAVA_INLINE void block_allocator::drop(int block) {
   const std::lock_guard<std::mutex> lock(mutex_);
   entry& e = blocks_[static_cast<std::size_t>(block)];

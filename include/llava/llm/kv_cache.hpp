@@ -121,6 +121,17 @@ class kv_sequence {
     blocks_.push_back(block);
     tokens_ += tokens;
   }
+  /// A sequence that shares this one's full blocks, and begins with their tokens.
+  kv_sequence fork() const {
+    kv_sequence other(pool_);
+    const auto full = static_cast<std::size_t>(tokens_ / kv_block);
+    other.blocks_.reserve(full + 1);
+    for (std::size_t i = 0; i < full; ++i) {
+      pool_->hold(blocks_[i]);
+      other.append(blocks_[i], kv_block);
+    }
+    return other;
+  }
   block_allocator& allocator() const { return *pool_; }
 
  private:

@@ -6,6 +6,7 @@
 ///
 /// try_masks: the token masks of a grammar for a model, for generation_hooks::processor and servers.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -30,14 +31,16 @@ inline constexpr char part_key = 0;
 }  // namespace detail
 
 /// Returns the masks of a grammar over the tokens of a model. The model keeps the vocabulary, which takes a tenth of a
-/// second to make; keep the masks as long as answers need them. Errors: those of token_vocabulary and token_masks.
-inline result<token_masks> try_masks(const opened_model& model, grammar texts) {
+/// second to make; keep the masks as long as answers need them. `most_work`, errors: those of token_vocabulary and
+/// token_masks.
+inline result<token_masks> try_masks(const opened_model& model, grammar texts,
+                                     std::uint64_t most_work = token_masks::any_work) {
   LLAVA_TRY(kept, model.try_part(&detail::part_key<token_vocabulary>, [&]() -> result<std::shared_ptr<const void>> {
     LLAVA_TRY(made, token_vocabulary::try_make(model.opened.tokenizer));
     return std::shared_ptr<const void>(std::make_shared<const token_vocabulary>(std::move(made)));
   }));
   return token_masks::try_make(std::move(texts), *static_cast<const token_vocabulary*>(kept.get()),
-                               model.opened.description.eos);
+                               model.opened.description.eos, most_work);
 }
 
 template <class T>

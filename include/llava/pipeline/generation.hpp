@@ -41,6 +41,17 @@ inline generation_rules effective_rules(const generation_settings& s, const gene
   return r;
 }
 
+/// Returns the tokens of a prompt that a repetition penalty applies to: all, and an image counts as `<image>`. In
+/// original folders it is BOS alone: LLaVA passes embeddings to transformers 4.37, which replaces the prompt by that
+/// one token.
+inline std::vector<std::int32_t> penalised_tokens(std::span<const prompt_token> prompt, const model_description& m) {
+  if (m.prompt == prompt_rule::original) return {m.bos};
+  std::vector<std::int32_t> before;
+  before.reserve(prompt.size());
+  for (const prompt_token& t : prompt) before.push_back(t.is_image() ? m.image_token : t.id);
+  return before;
+}
+
 /// Measures wall time from its construction on.
 class stopwatch {
  public:
@@ -74,22 +85,12 @@ class generation {
   generation(const generation&) = delete;
   generation& operator=(const generation&) = delete;
 
-  /// Sets the prompt, which took `prepare` seconds to make. A repetition penalty applies to all its tokens, and an
-  /// image counts as `<image>`. In original folders it applies to BOS alone: LLaVA passes embeddings to transformers
-  /// 4.37, which replaces the prompt by that one token.
+  /// Sets the prompt, which took `prepare` seconds to make.
   void begin(std::span<const prompt_token> prompt, double prepare) {
     begun_ = {};
     result_.seconds.prepare = prepare;
     result_.prompt_tokens = static_cast<int>(prompt.size());
-    if (!penalties_.in_force()) return;
-    std::vector<std::int32_t> before;
-    if (model_.prompt == prompt_rule::original) {
-      before.push_back(model_.bos);
-    } else {
-      before.reserve(prompt.size());
-      for (const prompt_token& t : prompt) before.push_back(t.is_image() ? model_.image_token : t.id);
-    }
-    penalties_.begin(std::move(before), usual_length());
+    if (penalties_.in_force()) penalties_.begin(penalised_tokens(prompt, model_), usual_length());
   }
 
   /// Restarts the clock of the prefill, after `seconds` of preparation.

@@ -11,6 +11,7 @@
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/prepare.hpp>
 #include <llava/pipeline/prompt.hpp>
+#include <llava/pipeline/search_beams.hpp>
 #include <llava/pipeline/sequence.hpp>
 #include <llava/pipeline/session.hpp>
 
@@ -106,6 +107,12 @@ LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::vect
   LLAVA_CHECK(try_check(settings, model_->opened.description.text.vocab));
   const stopwatch asked;
   LLAVA_TRY(prepared, try_prepare(*model_, prompt, std::move(images), by_chat_template));
+  if (settings.num_beams > 1) {
+    LLAVA_CHECK(model_->try_accept(adapter.get()));
+    LLAVA_TRY(found, try_search_beams(*model_, std::move(prepared), settings, hooks, adapter.get(), asked.seconds()));
+    call_back([&] { on_text(found.text); });
+    return found;
+  }
   LLAVA_TRY(stream, engine::try_submit(model_, {.prompt = std::move(prepared),
                                                 .settings = settings,
                                                 .hooks = hooks,

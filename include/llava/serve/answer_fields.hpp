@@ -5,6 +5,7 @@
 #include <llava/base/error.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/serve/request_fields.hpp>
+#include <llava/serve/response_format.hpp>
 
 LLAVA_BEGIN
 namespace serve {
@@ -12,6 +13,7 @@ namespace serve {
 /// How many answers to a request, and how they are sent.
 struct answer_fields {
   generation_settings settings;
+  response_format format;
   bool has_seed = false;
   int n = 1;
   bool stream = false;
@@ -22,9 +24,6 @@ inline constexpr int most_answers = 8;  ///< n
 
 /// Reads all fields but those of log-probabilities and the prompt's. Errors: a field out of range, or not supported.
 result<answer_fields> try_read_answer_fields(request_fields& fields);
-
-/// `response_format`: only text. The only place that refuses the others.
-result<void> try_read_response_format(request_fields& fields);
 
 }  // namespace serve
 LLAVA_END

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <llava/serve/answer_fields.hpp>
+#include <llava/serve/response_format_inl.hpp>
 
 LLAVA_BEGIN
 namespace serve {
@@ -75,16 +76,6 @@ inline result<void> try_read_sampling(request_fields& fields, generation_setting
 
 }  // namespace detail
 
-LLAVA_INLINE result<void> try_read_response_format(request_fields& fields) {
-  const json_value* v = fields.take("response_format");
-  if (!v) return {};
-  const json_value* type = v->find("type");
-  if (!type || !type->text()) return fields.must_be("response_format", "an object with a type");
-  if (*type->text() != "text")
-    return fields.refuse("response_format", R"(is not supported yet, except for {"type": "text"})");
-  return {};
-}
-
 LLAVA_INLINE result<answer_fields> try_read_answer_fields(request_fields& fields) {
   answer_fields read;
   LLAVA_TRY(stream, fields.flag("stream"));
@@ -112,7 +103,8 @@ LLAVA_INLINE result<answer_fields> try_read_answer_fields(request_fields& fields
   LLAVA_CHECK(detail::try_read_sampling(fields, read.settings));
   LLAVA_CHECK(detail::try_read_stop(fields, read.settings));
   LLAVA_CHECK(detail::try_read_bias(fields, read.settings));
-  LLAVA_CHECK(try_read_response_format(fields));
+  LLAVA_TRY(format, try_read_response_format(fields));
+  read.format = std::move(format);
   fields.ignore(
       {"user", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"});
   LLAVA_CHECK(fields.neutral("store", "false", is_flag(false)));

@@ -38,6 +38,7 @@ struct answer_job_parts {
   http_response response;
   reply_head head;
   answer_fields fields;
+  std::shared_ptr<const logits_processor> processor;  ///< keeps the answers in a grammar, or null
   admission answers, image_bytes;
   std::chrono::steady_clock::time_point received;
   double seconds = 0;  ///< from `received` on, after which the answers end; 0: none

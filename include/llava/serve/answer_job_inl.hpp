@@ -48,6 +48,7 @@ LLAVA_INLINE result<void> answer_job::try_start(task_pool& pool, answer_job_part
     asked.settings.seed += i;
     asked.hooks.stop = response.gone();
     asked.seconds = seconds;
+    asked.hooks.processor = job->parts_.processor;
     asked.on_news = [&pool, task = std::shared_ptr<pool_task>(job)] { pool.notify(task); };
     auto stream = engine::try_submit(job->parts_.model->model, std::move(asked));
     if (!stream) return std::move(stream).error();

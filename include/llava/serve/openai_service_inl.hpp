@@ -40,6 +40,7 @@ struct openai_service::prepared_request {
   route_kind kind;
   std::shared_ptr<served_model> model;
   openai_request asked;
+  std::shared_ptr<const logits_processor> processor;
   admission answers, image_bytes;
   prepared_prompt prompt;
   std::chrono::steady_clock::time_point received = std::chrono::steady_clock::now();
@@ -214,6 +215,11 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::r
     detail::reply_overloaded(response, "The server has too many requests. Try again later.");
     return nullptr;
   }
+  const response_format& format = made->asked.answers.format;
+  if (kind == route_kind::count || format.is == response_format::kind::text) return made;
+  const auto masks = made->model->masks.try_masks(model, format, made->asked.is_chat, param);
+  if (!masks) return refuse(masks.error());
+  made->processor = constrained(*masks);
   return made;
 }
 
@@ -255,6 +261,7 @@ LLAVA_INLINE void openai_service::answer(prepared_request& made, const http_resp
                                               .response = response,
                                               .head = std::move(head),
                                               .fields = std::move(made.asked.answers),
+                                              .processor = std::move(made.processor),
                                               .answers = std::move(made.answers),
                                               .image_bytes = std::move(made.image_bytes),
                                               .received = made.received,

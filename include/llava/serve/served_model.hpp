@@ -13,6 +13,7 @@
 #include <llava/pipeline/engine.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/serve/admission.hpp>
+#include <llava/serve/mask_store.hpp>
 #include <llava/serve/metrics.hpp>
 
 LLAVA_BEGIN
@@ -42,6 +43,7 @@ class served_model {
   const std::string id;
   const std::shared_ptr<const opened_model> model;
   const std::shared_ptr<limited_count> answers;
+  mask_store masks;
   duration_histogram first_token, next_token;
   std::atomic<std::uint64_t> requests{0}, refused{0}, dropped{0};
 

@@ -70,6 +70,8 @@ inline std::string metrics_text(const std::vector<std::shared_ptr<served_model>>
   metric("llava_steps_total", "counter", "Steps of the language model.", [](auto& v) { return v.counts.steps; });
   metric("llava_preemptions_total", "counter", "Answers that gave up their place in the KV cache.",
          [](auto& v) { return v.counts.preemptions; });
+  metric("llava_response_formats_compiled_total", "counter", "Response formats that were not known from earlier ones.",
+         [](auto& v) { return v.of.masks.made(); });
   append_metric_head(out, "llava_time_to_first_token_seconds", "histogram", "From a request's arrival.");
   for (const values& v : all) v.of.first_token.append_to(out, "llava_time_to_first_token_seconds", v.label);
   append_metric_head(out, "llava_inter_token_seconds", "histogram", "Between two tokens of an answer.");
