@@ -21,6 +21,7 @@ void add_controller(CLI::App& app);
 void add_worker(CLI::App& app);
 void add_register_worker(CLI::App& app);
 void add_test_message(CLI::App& app);
+void add_web(CLI::App& app);
 
 /// The arguments with long options written out, where an unambiguous beginning was given, as Python's argparse takes
 /// them: `--controller http://...` for --controller-address. `arguments` begins with the name of a subcommand.

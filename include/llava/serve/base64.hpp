@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Base64 (RFC 4648, section 4): strict. The text has whole groups of four characters, with `=` at the end only.
+/// Base64 (RFC 4648, section 4). Reading is strict: the text has whole groups of four characters, with `=` at the end
+/// only.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +40,20 @@ inline std::optional<std::vector<std::byte>> base64_decoded(std::string_view tex
     out.push_back(static_cast<std::byte>(bits >> held & 0xff));
   }
   if ((bits & ((1u << held) - 1)) != 0) return std::nullopt;
+  return out;
+}
+
+/// The text of the bytes.
+inline std::string base64_encoded(std::span<const std::byte> bytes) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      bits = bits << 8 | (at + i < bytes.size() ? static_cast<std::uint32_t>(bytes[at + i]) : 0);
+    for (std::size_t i = 0; i < 4; ++i) out += at + i <= bytes.size() ? digits[bits >> (18 - 6 * i) & 63] : '=';
+  }
   return out;
 }
 

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <llava/serve/controller_gateway_inl.hpp>
+#include <llava/serve/page_inl.hpp>

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests the web page of `llava-serve serve` and `web` over HTTP: its files, its log, its votes, moderation, and models
+behind a controller. No browser: that is page_browser.py.
+
+    page_http.py LLAVA_SERVE MODEL
+"""
+import base64
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+
+PROGRAM, MODEL = sys.argv[1:3]
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "include/llava/serve/page"
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("LLAVA_")}
+
+
+class Program:
+    """`llava-serve NAME OPTIONS --port 0`, whose port is on the line that matches `line`, of `stream`."""
+
+    def __init__(self, *words, line=r":(\d+)$", stream="stdout", ready=None, **more):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.output = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([PROGRAM, *words, "--port", "0"], stdout=self.output, stderr=self.errors,
+                                        env=ENVIRONMENT, **more)
+        self.stream = stream
+        self.port = int(self.wait_for(line)[1])
+        if ready:
+            self.wait_for(ready)
+
+    def text(self, stream):
+        file = self.errors if stream == "stderr" else self.output
+        return os.pread(file.fileno(), 1 << 20, 0).decode()
+
+    def wait_for(self, pattern):
+        for _ in range(6000):
+            if found := re.search(pattern, self.text(self.stream), re.M):
+                return found
+            assert self.process.poll() is None, self.text("stderr")
+            time.sleep(0.02)
+        raise AssertionError(f"no line {pattern}: {self.text(self.stream)}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.errors.close(), self.output.close()
+
+    def call(self, method, path, body=None, **headers):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        body = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
+        c.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        r = c.getresponse()
+        read = r.read()
+        c.close()
+        return r.status, read, r.headers
+
+    def post(self, path, body, **headers):
+        status, read, _ = self.call("POST", path, body, **headers)
+        return status, json.loads(read)
+
+
+def serve(*options, **more):
+    return Program("serve", "--model-path", MODEL, "--model-name", "tiny", "--threads", "2", *options,
+                   ready=r"^llava: ready$", **more)
+
+
+def png(width, height, pixels):
+    """A PNG file of 8-bit RGB pixels."""
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+    rows = b"".join(b"\0" + pixels[3 * width * y:3 * width * (y + 1)] for y in range(height))
+    head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def data_url(file):
+    return "data:image/png;base64," + base64.b64encode(file).decode()
+
+
+def example():
+    return data_url(pathlib.Path(MODEL, "images/three-shapes.png").read_bytes())
+
+
+def question(text="How many shapes are there?", image=True, **fields):
+    content = [{"type": "image_url", "image_url": {"url": example()}}] if image else []
+    return {"model": "tiny", "messages": [{"role": "user", "content": content + [{"type": "text", "text": text}]}],
+            "temperature": 0, **fields}
+
+
+MESSAGES = [["user", "How many? é \U0001f600\n<image>"], ["assistant", "three \"3\"\\"]]
+CHAT = {"type": "chat", "model": "tiny", "messages": MESSAGES, "seconds": 1.25}
+VOTE = {"type": "upvote", "model": "tiny", "messages": MESSAGES}
+PAIR = {"type": "leftvote", "models": ["tiny", "tiny"], "conversations": [MESSAGES, MESSAGES[:1]]}
+
+
+def test_files():
+    with serve() as server:
+        names = {p.name for p in PAGE.iterdir()}
+        assert {"index.html", "main.js", "style.css"} <= names
+        for name in names:
+            path = "/" if name == "index.html" else f"/page/{name}"
+            status, text, headers = server.call("GET", path)
+            assert status == 200 and text == (PAGE / name).read_bytes(), name
+            policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+            assert policy["default-src"] == "'none'" and policy["connect-src"] == policy["script-src"] == "'self'"
+            assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+            assert not re.search(r"unsafe|\*|http", headers["Content-Security-Policy"])
+            assert headers["X-Content-Type-Options"] == "nosniff" and headers["Referrer-Policy"] == "no-referrer"
+            kind = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+            assert headers["Content-Type"].startswith(kind[pathlib.Path(name).suffix])
+        index = (PAGE / "index.html").read_text(encoding="utf-8")
+        loaded = re.findall(r'(?:src|href)="(?!#)([^"]+)"', index)
+        assert len(loaded) == 3
+        for script in names:  # every module is there
+            loaded += [f"page/{m}" for m in re.findall(r'from "\./([^"]+)"', (PAGE / script).read_text("utf-8"))]
+        for path in loaded:
+            assert server.call("GET", "/" + path)[0] == 200, path
+        # The page's examples are the bundled pictures.
+        pictures = re.findall(r'"data:image/png;base64," \+\s+((?:"[^"]*"(?: \+)?\s*)+)',
+                              (PAGE / "examples.js").read_text())
+        found = {base64.b64decode("".join(re.findall(r'"([^"]*)"', p))) for p in pictures}
+        drawn = {p.read_bytes() for p in pathlib.Path(MODEL, "images").glob("*.png")}
+        assert len(found) == 2 and found <= drawn
+        status, text, headers = server.call("HEAD", "/")
+        assert status == 200 and text == b"" and int(headers["Content-Length"]) == len(index.encode())
+        for path in ("/page/", "/page/none.js", "/page/../page/main.js", "/page/main.js/", "/index.html"):
+            assert server.call("GET", path)[0] in (400, 404), path
+        assert json.loads(server.call("GET", "/page/settings")[1]).items() >= {
+            "log": False, "embed": False, "usage": True}.items()
+        assert server.post("/page/record", VOTE) == (200, {"saved": False})  # no log
+        assert server.call("POST", "/page/record", VOTE, Origin="http://example.org")[0] == 403
+    with serve("--no-page") as server:
+        assert server.call("GET", "/")[0] == server.call("GET", "/page/main.js")[0] == 404
+    with serve("--embed", "--api-key", "secret") as server:
+        status, _, headers = server.call("GET", "/")  # a browser sends no key with it
+        assert status == 200 and "frame-ancestors *" in headers["Content-Security-Policy"]
+        assert json.loads(server.call("GET", "/page/settings")[1])["embed"] is True
+        for method, path in (("POST", "/page/record"), ("GET", "/v1/models")):
+            assert server.call(method, path, VOTE)[0] == 401
+            assert server.call(method, path, VOTE, Authorization="Bearer secret")[0] == 200
+
+
+REFUSED = [  # what is sent, the parameter that the error names
+    ({**VOTE, "type": "like"}, "type"), ({**VOTE, "type": None}, "type"), ({**VOTE, "ip": "1.2.3.4"}, "ip"),
+    ({**VOTE, "model": ""}, "model"), ({**VOTE, "model": "x" * 1025}, "model"), ({**VOTE, "messages": []}, "messages"),
+    ({**VOTE, "messages": [["user"]]}, "messages"), ({**VOTE, "messages": [["system", "x"]]}, "messages"),
+    ({**VOTE, "messages": [["user", 1]]}, "messages"), ({**VOTE, "messages": [["user", ""]] * 4097}, "messages"),
+    ({**VOTE, "messages": [["user", "x" * (1 << 20)], ["assistant", "y"]]}, "messages"),
+    ({**PAIR, "models": ["tiny"]}, "models"), ({**PAIR, "conversations": [MESSAGES]}, "conversations"),
+    ({**PAIR, "model": "tiny"}, "model"), ({**VOTE, "images": []}, "images"), ({**VOTE, "seconds": 1}, "seconds"),
+    ({**CHAT, "seconds": -1}, "seconds"), ({**CHAT, "images": ["http://example.org/a.png"]}, "images"),
+    ({**CHAT, "images": ["data:image/png;base64,###"]}, "images"),
+    ({**CHAT, "images": ["data:image/png;base64,AAAA"]}, "images"), ({**CHAT, "images": "x"}, "images"),
+    ({**CHAT, "images": [example()] * 65}, "images"),
+]
+
+
+def test_log():
+    with tempfile.TemporaryDirectory() as folder:
+        logs = pathlib.Path(folder, "a/b")
+        with serve("--log-folder", str(logs)) as server:
+            assert json.loads(server.call("GET", "/page/settings")[1])["log"] is True
+            before = time.time()
+            day = time.strftime("%Y-%m-%d")
+            pixels = bytes((7 * i * i + i) % 256 for i in range(3 * 40 * 30))
+            url = data_url(png(40, 30, pixels))
+            sent = [{**CHAT, "images": [url, url]}, VOTE, {**VOTE, "type": "downvote"}, {**VOTE, "type": "flag"}, PAIR,
+                    *({**PAIR, "type": t} for t in ("rightvote", "tievote", "bothbad_vote"))]
+            for record in sent:
+                assert server.post("/page/record", record) == (200, {"saved": True}), record
+            if day != time.strftime("%Y-%m-%d"):
+                return  # midnight
+            files = sorted(str(p.relative_to(logs)) for p in logs.rglob("*") if p.is_file())
+            name = hashlib.md5(pixels).hexdigest()
+            assert files == [f"{day}-conv.json", f"serve_images/{day}/{name}.jpg"], files
+            jpeg = (logs / files[1]).read_bytes()
+            assert jpeg[:2] == b"\xff\xd8" and jpeg[-2:] == b"\xff\xd9"
+            size = jpeg[jpeg.index(b"\xff\xc0") + 5:][:4]
+            assert size == bytes([0, 30, 0, 40]), size
+            assert all((logs / f).stat().st_mode & 0o777 == 0o600 for f in files)
+            lines = (logs / files[0]).read_text(encoding="ascii").splitlines()
+            assert len(lines) == len(sent)
+            system = ("A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+                      "helpful, detailed, and polite answers to the user's questions.")
+            for line, record in zip(lines, sent):
+                told = json.loads(line)
+                assert json.dumps(told) == line  # as Python writes it
+                assert before - 0.01 < told["tstamp"] < time.time() + 0.01 and told["ip"] == "127.0.0.1"
+                assert round(told["tstamp"], 4) == told["tstamp"] and told["type"] == record["type"]
+            chat = json.loads(lines[0])
+            assert list(chat) == ["tstamp", "type", "model", "start", "finish", "state", "images", "ip"]
+            assert chat["finish"] == chat["tstamp"] and abs(chat["finish"] - chat["start"] - 1.25) < 2e-4
+            assert chat["images"] == [name, name]
+            assert list(chat["state"]) == ["system", "roles", "messages", "offset", "sep", "sep2"]
+            roles = chat["state"]["roles"]
+            assert chat["state"]["messages"] == [[roles[0], MESSAGES[0][1]], [roles[1], MESSAGES[1][1]]]
+            assert chat["state"]["offset"] == 0
+            assert list(json.loads(lines[1])) == ["tstamp", "type", "model", "state", "ip"]
+            pair = json.loads(lines[4])
+            assert list(pair) == ["tstamp", "type", "models", "states", "ip"] and pair["models"] == ["tiny", "tiny"]
+            assert [len(s["messages"]) for s in pair["states"]] == [2, 1]
+            for record, param in REFUSED:
+                status, reply = server.post("/page/record", record)
+                assert status == 400 and reply["error"]["param"] == param, (str(record)[:200], status, reply)
+                assert folder not in json.dumps(reply)
+            for body in ("", "[]", "{", "[" * 100_000, '{"messages": ' * 100 + "1" + "}" * 100,
+                         '{"type": "flag", "type": "x"}'):
+                assert server.call("POST", "/page/record", body)[0] == 400, body[:40]
+            assert server.call("POST", "/page/record", b"x" * (33 << 20))[0] == 413
+            assert server.post("/page/record", {**VOTE, "model": "other"})[0] == 404
+            assert len((logs / files[0]).read_text().splitlines()) == len(sent)
+        # A folder's own template has no separators; a named one has its own.
+        with serve("--log-folder", str(logs), "--conv-mode", "vicuna_v1") as server:
+            server.post("/page/record", VOTE)
+            state = json.loads((logs / files[0]).read_text().splitlines()[-1])["state"]
+            assert state == {"system": system, "roles": ["USER", "ASSISTANT"], "offset": 0, "sep": " ", "sep2": "</s>",
+                             "messages": [["USER", MESSAGES[0][1]], ["ASSISTANT", MESSAGES[1][1]]]}, state
+        occupied = pathlib.Path(folder, "file")
+        occupied.write_text("")
+        done = subprocess.run([PROGRAM, "serve", "--model-path", MODEL, "--log-folder", occupied / "x"],
+                              capture_output=True, text=True)
+        assert done.returncode == 1 and done.stderr.startswith("llava: cannot make the log folder "), done
+
+
+def test_full_disk():
+    """A limit on the size of files stands for a full disk: a write beyond it fails."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+    with tempfile.TemporaryDirectory() as folder:
+        with serve("--log-folder", folder, preexec_fn=limit, restore_signals=False) as server:
+            saved = [server.post("/page/record", VOTE)[1]["saved"] for _ in range(30)]
+            assert saved[0] and not saved[-1] and saved == sorted(saved, reverse=True), saved
+            pixels = os.urandom(3 * 100 * 100)
+            status, reply = server.post("/page/record", {**CHAT, "images": [data_url(png(100, 100, pixels))]})
+            assert (status, reply) == (200, {"saved": False})
+            assert [p for p in pathlib.Path(folder).rglob("*") if p.suffix in (".jpg", ".part")] == []
+            (file,) = pathlib.Path(folder).glob("*-conv.json")
+            lines = file.read_text().splitlines()
+            assert len(lines) == sum(saved) and all(json.loads(line) for line in lines)  # no half line
+            file.unlink()
+            assert server.post("/page/record", VOTE) == (200, {"saved": True})
+            status, reply = server.post("/v1/chat/completions", question())
+            assert status == 200 and reply["choices"][0]["message"]["content"] == "three"
+            complaints = server.text("stderr").splitlines()
+            assert len(complaints) == 1 and "cannot write the log" in complaints[0], complaints
+
+
+def test_moderation():
+    command = "read -r line; case $line in *broken*) exit 7;; *forbidden*) exit 1;; esac"
+    with serve("--moderate", command) as server:
+        status, reply = server.post("/v1/chat/completions", question())
+        assert status == 200 and reply["choices"][0]["message"]["content"] == "three"
+        status, reply = server.post("/v1/chat/completions", question("a forbidden ' \" word", image=False))
+        assert status == 400 and reply["error"]["code"] == "moderated", reply
+        assert reply["error"]["message"].startswith("YOUR INPUT VIOLATES"), reply
+        assert server.post("/v1/completions", {"prompt": "forbidden"})[0] == 400
+        status, reply = server.post("/v1/chat/completions", question("broken", image=False))
+        assert status == 503 and reply["error"]["code"] == "moderation_failed", reply
+        long = question("x" * 500_000, image=False, max_tokens=1)  # more than a pipe holds
+        assert server.post("/v1/chat/completions", long)[1]["error"]["code"] == "context_length_exceeded"
+    with serve("--moderate", "sleep 60") as server:
+        start = time.monotonic()
+        assert server.post("/v1/chat/completions", question())[0] == 503
+        assert 4 < time.monotonic() - start < 20
+
+
+def chunks_of(text):
+    events = text.decode().split("\n\n")
+    assert events[-2:] == ["data: [DONE]", ""], events[-3:]
+    return [json.loads(e.removeprefix("data: ")) for e in events[:-2]]
+
+
+def test_controller():
+    def log(name):
+        return {"line": rf"{name} \| .*port (\d+)$", "stream": "stderr"}
+
+    with tempfile.TemporaryDirectory() as folder, Program("controller", **log("controller")) as controller:
+        url = f"http://127.0.0.1:{controller.port}"
+        web_line = {"line": r"listens on http://.*:(\d+)$", "stream": "stderr"}
+
+        def web(*options):
+            return Program("web", "--controller", url, "--log-folder", folder, *options, **web_line)
+
+        with web("--model-list-mode", "once") as server:
+            assert json.loads(server.call("GET", "/v1/models")[1])["data"] == []
+        with Program("worker", "--model-path", MODEL, "--model-name", "llava-v1.5-tiny", "--no-register",
+                     **log("model_worker")) as worker, \
+                web("--model-list-mode", "reload", "--conv-mode", "vicuna_v1") as server:
+            assert json.loads(server.call("GET", "/v1/models")[1])["data"] == []
+            address = f"http://127.0.0.1:{worker.port}"
+            done = subprocess.run([PROGRAM, "register-worker", "--controller", url, "--worker-name", address],
+                                  capture_output=True, text=True)
+            assert done.returncode == 0, done
+            (model,) = json.loads(server.call("GET", "/v1/models")[1])["data"]
+            assert model["id"] == "llava-v1.5-tiny" and model["modalities"] == ["text", "image"]
+            assert server.call("GET", "/")[1] == (PAGE / "index.html").read_bytes()
+            assert json.loads(server.call("GET", "/page/settings")[1])["usage"] is False
+            ask = {**question(), "model": "llava-v1.5-tiny"}
+            status, reply = server.post("/v1/chat/completions", ask)
+            assert status == 200 and reply["choices"][0]["message"]["content"] == "three", reply
+            assert reply["choices"][0]["finish_reason"] == "stop" and "usage" not in reply
+            # A longer answer, in a conversation, equals that of `serve` with the same template.
+            talk = {**ask, "max_tokens": 24, "messages": ask["messages"] + [
+                {"role": "assistant", "content": "three"}, {"role": "user", "content": "Describe the picture."}]}
+            with serve("--conv-mode", "vicuna_v1") as direct:
+                expected = direct.post("/v1/chat/completions", {**talk, "model": "tiny"})[1]["choices"][0]
+            assert server.post("/v1/chat/completions", talk)[1]["choices"][0]["message"] == expected["message"]
+            chunks = chunks_of(server.call("POST", "/v1/chat/completions", {**talk, "stream": True})[1])
+            said = "".join(c["choices"][0]["delta"].get("content", "") for c in chunks)
+            assert said == expected["message"]["content"]
+            assert chunks[0]["choices"][0]["delta"]["role"] == "assistant" and len({c["id"] for c in chunks}) == 1
+            assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+            short = {**talk, "max_tokens": 1, "stream": True}
+            assert chunks_of(server.call("POST", "/v1/chat/completions", short)[1])[-1]["choices"][0][
+                "finish_reason"] == "length"
+            for fields, param in (({"n": 2}, "n"), ({"stream_options": {"include_usage": True}}, "stream_options"),
+                                  ({"temperature": -1}, "temperature"), ({"model": None}, "model"),
+                                  ({"messages": []}, "messages")):
+                status, reply = server.post("/v1/chat/completions", {**ask, **fields})
+                assert status == 400 and reply["error"]["param"] == param, (fields, reply)
+            bad = {**ask, "messages": [{"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]}
+            status, reply = server.post("/v1/chat/completions", bad)  # only the worker decodes it
+            assert status == 502 and reply["error"]["message"].endswith(" (error_code: 1)"), reply
+            status, reply = server.post("/v1/chat/completions", {**ask, "model": "llava-other"})
+            assert status == 503 and reply["error"]["message"].startswith("**NETWORK ERROR"), reply
+            assert server.post("/page/record", {**VOTE, "model": "llava-v1.5-tiny"}) == (200, {"saved": True})
+            (line,) = next(pathlib.Path(folder).glob("*.json")).read_text().splitlines()
+            assert json.loads(line)["state"]["roles"] == ["USER", "ASSISTANT"]
+            worker.process.kill()
+            worker.process.wait()
+            status, reply = server.post("/v1/chat/completions", ask)
+            assert status == 502 and reply["error"]["code"] == "worker_failed", reply
+            assert address not in json.dumps(reply)
+    done = subprocess.run([PROGRAM, "web", "--controller", url, "--port", "0"], capture_output=True, text=True)
+    assert done.returncode == 1 and "cannot connect to" in done.stderr, done
+
+
+def main():
+    for test in (test_files, test_log, test_full_disk, test_moderation, test_controller):
+        start = time.monotonic()
+        test()
+        print(f"{test.__name__}: {time.monotonic() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
