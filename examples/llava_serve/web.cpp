@@ -49,7 +49,7 @@ void add_web(CLI::App& app) {
   const auto o = std::make_shared<web_options>();
   command.add_option("--controller-url", o->gateway.controller_url, "http://HOST:PORT of the controller")
       ->capture_default_str();
-  command.add_option("--controller-key", o->gateway.controller_key, "The controller's API key, if it has one");
+  command.add_option("--key-of-controller", o->gateway.controller_key, "The controller's API key, if it has one");
   command.add_option("--host", o->http.address, "Address to listen on; 0.0.0.0: all, with --api-key")
       ->capture_default_str();
   command.add_option("--port", o->http.port, "Port; 0: any free one")->capture_default_str();

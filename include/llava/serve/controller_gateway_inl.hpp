@@ -9,10 +9,10 @@
 
 #include <llava/checkpoint/json.hpp>
 #include <llava/serve/base64.hpp>
-#include <llava/serve/chat_messages_inl.hpp>
+#include <llava/serve/chat_messages.hpp>
 #include <llava/serve/controller_gateway.hpp>
 #include <llava/serve/http_text.hpp>
-#include <llava/serve/openai_reply_inl.hpp>
+#include <llava/serve/openai_reply.hpp>
 #include <llava/serve/python_json.hpp>
 #include <llava/serve/relay.hpp>
 #include <llava/serve/stream_records.hpp>
@@ -234,8 +234,8 @@ LLAVA_INLINE void controller_gateway::pass_on(const question& q, const std::stri
     const bool is_first = !std::exchange(is_begun, true);
     if (is_first && !response.begin_events()) return false;
     return wait_for_client(response) &&
-           response.write_event(chunk_json(
-               head, {.text = std::move(text), .logprobs = {}, .finish = finish, .is_first = is_first}));
+           response.write_event(
+               chunk_json(head, {.text = std::move(text), .logprobs = {}, .finish = finish, .is_first = is_first}));
   };
   const auto take = [&](std::string_view record) {
     const auto chunk = try_parse_json("a record", record);
@@ -271,9 +271,15 @@ LLAVA_INLINE void controller_gateway::pass_on(const question& q, const std::stri
     if (tell(answer.rest(), finish)) response.write_event("[DONE]");
     return void(response.end());
   }
-  std::string out = detail::head_json(head, "chat.completion");
-  detail::append_choice(head, {.text = whole + answer.rest(), .logprobs = {}, .finish = finish}, false, out);
-  response.reply_json(200, out + "]}");
+  std::string model, content;
+  llava::detail::append_json_string(head.model, model);
+  llava::detail::append_json_string(whole + answer.rest(), content);
+  response.reply_json(
+      200, text_of("{\"id\": \"", head.id, "\", \"object\": \"chat.completion\", \"created\": ", head.created,
+                   ", \"model\": ", model,
+                   ", \"choices\": [{\"index\": 0, \"message\": {\"role\": \"assistant\", "
+                   "\"content\": ",
+                   content, ", \"refusal\": null}, \"logprobs\": null, \"finish_reason\": \"", finish, "\"}]}"));
 }
 
 }  // namespace serve

@@ -271,7 +271,7 @@ export function turns(chat, side, leaf) {
   const nodes = path(chat, leaf).map(i => chat.nodes[i]);
   const kept = [];
   for (const [i, node] of nodes.entries()) {
-    const reply = nodes[i + 1]?.answers[side]?.text;
+    const reply = nodes[i + 1]?.answers?.[side].text;
     if (node.role === "user" && (reply || i === nodes.length - 1)) kept.push(node);
     else if (node.role === "assistant" && node.answers[side].text) kept.push(node.answers[side]);
   }

@@ -9,8 +9,8 @@
 #include <llava/serve/openai_reply.hpp>
 #include <llava/serve/page.hpp>
 #include <llava/serve/page_files.hpp>
-#include <llava/serve/page_log_inl.hpp>
-#include <llava/serve/page_record_inl.hpp>
+#include <llava/serve/page_log.hpp>
+#include <llava/serve/page_record.hpp>
 #include <llava/serve/worker_allow_list.hpp>
 
 LLAVA_BEGIN
