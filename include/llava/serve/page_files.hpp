@@ -546,14 +546,14 @@ export const examples = [
       <label for="compare">Answers by</label>
       <select id="compare">
         <option value="one">one model</option>
-        <option value="hidden">two models, names hidden</option>
-        <option value="two">two models</option>
+        <option value="hidden">two, names hidden</option>
+        <option value="two">two, names shown</option>
       </select>
       <label for="model">Model</label>
       <select id="model"></select>
       <label for="model-b" class="of-two" hidden>Second model</label>
       <select id="model-b" class="of-two" hidden></select>
-      <details id="parameters">
+      <details id="parameters" aria-label="Parameters">
         <summary>Parameters</summary>
         <label for="temperature">Temperature <output for="temperature"></output></label>
         <input type="range" id="temperature" min="0" max="1" step="0.1" value="0.2">
@@ -588,6 +588,7 @@ export const examples = [
         <button type="button" data-vote="bothbad_vote">Both are bad</button>
       </div>
       <p id="status" role="status" aria-live="polite"></p>
+      <p id="spoken" class="hidden" aria-live="polite"></p>
       <form id="ask" aria-label="Your question">
         <div id="examples" class="row" role="group" aria-label="Examples"></div>
         <ul id="pictures" aria-label="Pictures of this question"></ul>
@@ -758,7 +759,7 @@ import {branches, path} from "./chats.js";
 import {byId, button, make} from "./dom.js";
 import {rendered} from "./markdown.js";
 
-const ratings = [["upvote", "👍 Upvote"], ["downvote", "👎 Downvote"], ["flag", "⚠️ Flag"]];
+const ratings = [["upvote", "Upvote"], ["downvote", "Downvote"], ["flag", "Flag"]];
 
 /** The name under which a model is shown. */
 export function shownName(chat, side) {
@@ -840,7 +841,7 @@ function reply(chat, index, side, actions) {
   const tools = make("div", {class: "row tools"});
   if (!isBusy) {
     const isFree = !actions.isBusy();
-    tools.append(button("🔄 Regenerate", () => actions.regenerate(index), {disabled: !isFree}),
+    tools.append(button("Regenerate", () => actions.regenerate(index), {disabled: !isFree}),
       button("Copy", () => actions.copy(answer.text)));
     if (actions.canRate(chat) && chat.models.length === 1 && !answer.failure)
       for (const [type, label] of ratings)
@@ -1023,14 +1024,14 @@ async function tell(body, thanks) {
 }
 
 function redraw() {
-  messages.draw(chat, actions);
-  sidebar.drawChats(chat);
   const last = chat.nodes[chat.leaf];
   const isAnswered = last?.role === "assistant" && last.answers.every(a => a.text || a.failure);
   byId("vote").hidden = chat.models.length !== 2 || chat.vote !== null || !isAnswered || isBusy();
   byId("examples").hidden = chat.nodes.length > 0;
   byId("stop").hidden = !isBusy();
   byId("send").disabled = isBusy();
+  messages.draw(chat, actions);
+  sidebar.drawChats(chat);
 }
 
 function changed() {
@@ -1081,7 +1082,8 @@ function announce(run) {
     const name = run.chat.models.length === 2 ? `${messages.shownName(run.chat, side)}: ` : "";
     return name + (answer.failure ?? (answer.text || "The answer is empty."));
   });
-  say(parts.join("\n"));
+  byId("spoken").textContent = parts.join("\n");
+  say("");
 }
 
 async function getAnswers(question) {

@@ -5,7 +5,7 @@ import {branches, path} from "./chats.js";
 import {byId, button, make} from "./dom.js";
 import {rendered} from "./markdown.js";
 
-const ratings = [["upvote", "👍 Upvote"], ["downvote", "👎 Downvote"], ["flag", "⚠️ Flag"]];
+const ratings = [["upvote", "Upvote"], ["downvote", "Downvote"], ["flag", "Flag"]];
 
 /** The name under which a model is shown. */
 export function shownName(chat, side) {
@@ -87,7 +87,7 @@ function reply(chat, index, side, actions) {
   const tools = make("div", {class: "row tools"});
   if (!isBusy) {
     const isFree = !actions.isBusy();
-    tools.append(button("🔄 Regenerate", () => actions.regenerate(index), {disabled: !isFree}),
+    tools.append(button("Regenerate", () => actions.regenerate(index), {disabled: !isFree}),
       button("Copy", () => actions.copy(answer.text)));
     if (actions.canRate(chat) && chat.models.length === 1 && !answer.failure)
       for (const [type, label] of ratings)

@@ -61,14 +61,14 @@ async function tell(body, thanks) {
 }
 
 function redraw() {
-  messages.draw(chat, actions);
-  sidebar.drawChats(chat);
   const last = chat.nodes[chat.leaf];
   const isAnswered = last?.role === "assistant" && last.answers.every(a => a.text || a.failure);
   byId("vote").hidden = chat.models.length !== 2 || chat.vote !== null || !isAnswered || isBusy();
   byId("examples").hidden = chat.nodes.length > 0;
   byId("stop").hidden = !isBusy();
   byId("send").disabled = isBusy();
+  messages.draw(chat, actions);
+  sidebar.drawChats(chat);
 }
 
 function changed() {
@@ -119,7 +119,8 @@ function announce(run) {
     const name = run.chat.models.length === 2 ? `${messages.shownName(run.chat, side)}: ` : "";
     return name + (answer.failure ?? (answer.text || "The answer is empty."));
   });
-  say(parts.join("\n"));
+  byId("spoken").textContent = parts.join("\n");
+  say("");
 }
 
 async function getAnswers(question) {
