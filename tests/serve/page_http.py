@@ -1,79 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests the web page of `llava-serve serve` and `web` over HTTP: its files, its log, its votes, moderation, and models
-behind a controller. No browser: that is page_browser.py.
+"""Tests the web page of `llava-serve serve` over HTTP: its files, its log, its votes, moderation. No browser: that is
+page_browser.py.
 
     page_http.py LLAVA_SERVE MODEL
 """
 import base64
 import hashlib
-import http.client
 import json
 import os
 import pathlib
 import re
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 import zlib
 
-PROGRAM, MODEL = sys.argv[1:3]
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "include/llava/serve/page"
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("LLAVA_")}
-
-
-class Program:
-    """`llava-serve NAME OPTIONS --port 0`, whose port is on the line that matches `line`, of `stream`."""
-
-    def __init__(self, *words, line=r":(\d+)$", stream="stdout", ready=None, **more):
-        self.errors = tempfile.TemporaryFile("w+")
-        self.output = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([PROGRAM, *words, "--port", "0"], stdout=self.output, stderr=self.errors,
-                                        env=ENVIRONMENT, **more)
-        self.stream = stream
-        self.port = int(self.wait_for(line)[1])
-        if ready:
-            self.wait_for(ready)
-
-    def text(self, stream):
-        file = self.errors if stream == "stderr" else self.output
-        return os.pread(file.fileno(), 1 << 20, 0).decode()
-
-    def wait_for(self, pattern):
-        for _ in range(6000):
-            if found := re.search(pattern, self.text(self.stream), re.M):
-                return found
-            assert self.process.poll() is None, self.text("stderr")
-            time.sleep(0.02)
-        raise AssertionError(f"no line {pattern}: {self.text(self.stream)}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.errors.close(), self.output.close()
-
-    def call(self, method, path, body=None, **headers):
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        body = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
-        c.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
-        r = c.getresponse()
-        read = r.read()
-        c.close()
-        return r.status, read, r.headers
-
-    def post(self, path, body, **headers):
-        status, read, _ = self.call("POST", path, body, **headers)
-        return status, json.loads(read)
-
-
-def serve(*options, **more):
-    return Program("serve", "--model-path", MODEL, "--model-name", "tiny", "--threads", "2", *options,
-                   ready=r"^llava: ready$", **more)
+from page_programs import MODEL, PAGE, PROGRAM, data_url, example, question, run, serve
 
 
 def png(width, height, pixels):
@@ -83,20 +26,6 @@ def png(width, height, pixels):
     rows = b"".join(b"\0" + pixels[3 * width * y:3 * width * (y + 1)] for y in range(height))
     head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def data_url(file):
-    return "data:image/png;base64," + base64.b64encode(file).decode()
-
-
-def example():
-    return data_url(pathlib.Path(MODEL, "images/three-shapes.png").read_bytes())
-
-
-def question(text="How many shapes are there?", image=True, **fields):
-    content = [{"type": "image_url", "image_url": {"url": example()}}] if image else []
-    return {"model": "tiny", "messages": [{"role": "user", "content": content + [{"type": "text", "text": text}]}],
-            "temperature": 0, **fields}
 
 
 MESSAGES = [["user", "How many? é \U0001f600\n<image>"], ["assistant", "three \"3\"\\"]]
@@ -277,84 +206,5 @@ def test_moderation():
         assert 4 < time.monotonic() - start < 20
 
 
-def chunks_of(text):
-    events = text.decode().split("\n\n")
-    assert events[-2:] == ["data: [DONE]", ""], events[-3:]
-    return [json.loads(e.removeprefix("data: ")) for e in events[:-2]]
-
-
-def test_controller():
-    def log(name):
-        return {"line": rf"{name} \| .*port (\d+)$", "stream": "stderr"}
-
-    with tempfile.TemporaryDirectory() as folder, Program("controller", **log("controller")) as controller:
-        url = f"http://127.0.0.1:{controller.port}"
-        web_line = {"line": r"listens on http://.*:(\d+)$", "stream": "stderr"}
-
-        def web(*options):
-            return Program("web", "--controller", url, "--log-folder", folder, *options, **web_line)
-
-        with web("--model-list-mode", "once") as server:
-            assert json.loads(server.call("GET", "/v1/models")[1])["data"] == []
-        with Program("worker", "--model-path", MODEL, "--model-name", "llava-v1.5-tiny", "--no-register",
-                     **log("model_worker")) as worker, \
-                web("--model-list-mode", "reload", "--conv-mode", "vicuna_v1") as server:
-            assert json.loads(server.call("GET", "/v1/models")[1])["data"] == []
-            address = f"http://127.0.0.1:{worker.port}"
-            done = subprocess.run([PROGRAM, "register-worker", "--controller", url, "--worker-name", address],
-                                  capture_output=True, text=True)
-            assert done.returncode == 0, done
-            (model,) = json.loads(server.call("GET", "/v1/models")[1])["data"]
-            assert model["id"] == "llava-v1.5-tiny" and model["modalities"] == ["text", "image"]
-            assert server.call("GET", "/")[1] == (PAGE / "index.html").read_bytes()
-            assert json.loads(server.call("GET", "/page/settings")[1])["usage"] is False
-            ask = {**question(), "model": "llava-v1.5-tiny"}
-            status, reply = server.post("/v1/chat/completions", ask)
-            assert status == 200 and reply["choices"][0]["message"]["content"] == "three", reply
-            assert reply["choices"][0]["finish_reason"] == "stop" and "usage" not in reply
-            # A longer answer, in a conversation, equals that of `serve` with the same template.
-            talk = {**ask, "max_tokens": 24, "messages": ask["messages"] + [
-                {"role": "assistant", "content": "three"}, {"role": "user", "content": "Describe the picture."}]}
-            with serve("--conv-mode", "vicuna_v1") as direct:
-                expected = direct.post("/v1/chat/completions", {**talk, "model": "tiny"})[1]["choices"][0]
-            assert server.post("/v1/chat/completions", talk)[1]["choices"][0]["message"] == expected["message"]
-            chunks = chunks_of(server.call("POST", "/v1/chat/completions", {**talk, "stream": True})[1])
-            said = "".join(c["choices"][0]["delta"].get("content", "") for c in chunks)
-            assert said == expected["message"]["content"]
-            assert chunks[0]["choices"][0]["delta"]["role"] == "assistant" and len({c["id"] for c in chunks}) == 1
-            assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
-            short = {**talk, "max_tokens": 1, "stream": True}
-            assert chunks_of(server.call("POST", "/v1/chat/completions", short)[1])[-1]["choices"][0][
-                "finish_reason"] == "length"
-            for fields, param in (({"n": 2}, "n"), ({"stream_options": {"include_usage": True}}, "stream_options"),
-                                  ({"temperature": -1}, "temperature"), ({"model": None}, "model"),
-                                  ({"messages": []}, "messages")):
-                status, reply = server.post("/v1/chat/completions", {**ask, **fields})
-                assert status == 400 and reply["error"]["param"] == param, (fields, reply)
-            bad = {**ask, "messages": [{"role": "user", "content": [
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]}
-            status, reply = server.post("/v1/chat/completions", bad)  # only the worker decodes it
-            assert status == 502 and reply["error"]["message"].endswith(" (error_code: 1)"), reply
-            status, reply = server.post("/v1/chat/completions", {**ask, "model": "llava-other"})
-            assert status == 503 and reply["error"]["message"].startswith("**NETWORK ERROR"), reply
-            assert server.post("/page/record", {**VOTE, "model": "llava-v1.5-tiny"}) == (200, {"saved": True})
-            (line,) = next(pathlib.Path(folder).glob("*.json")).read_text().splitlines()
-            assert json.loads(line)["state"]["roles"] == ["USER", "ASSISTANT"]
-            worker.process.kill()
-            worker.process.wait()
-            status, reply = server.post("/v1/chat/completions", ask)
-            assert status == 502 and reply["error"]["code"] == "worker_failed", reply
-            assert address not in json.dumps(reply)
-    done = subprocess.run([PROGRAM, "web", "--controller", url, "--port", "0"], capture_output=True, text=True)
-    assert done.returncode == 1 and "cannot connect to" in done.stderr, done
-
-
-def main():
-    for test in (test_files, test_log, test_full_disk, test_moderation, test_controller):
-        start = time.monotonic()
-        test()
-        print(f"{test.__name__}: {time.monotonic() - start:.1f} s")
-
-
 if __name__ == "__main__":
-    main()
+    run([test_files, test_log, test_full_disk, test_moderation])

@@ -180,7 +180,9 @@ LLAVA_INLINE result<controller_gateway::question> controller_gateway::try_read(c
   const auto conversation = any_conversation::try_named(name);
   if (!conversation)
     return fields.refuse("model", "has a name that selects a conversation template that does not exist");
-  q.stop = stop_string(*conversation);
+  // As LLaVA's web server; its command line takes the first separator of Llama 2's templates.
+  const template_texts& texts = conversation->form().texts;
+  q.stop = texts.separator2.empty() ? texts.separator : texts.separator2;
   q.turns = std::move(chat.turns);
   std::vector<message> turns = q.turns;
   turns.push_back({role::assistant, std::string(), 0});  // to be answered

@@ -654,9 +654,11 @@ api.onKeyNeeded(() => asking ??= new Promise(resolve => {
 
 /** Waits until the server has loaded its models. */
 async function models() {
-  for (;;) {
+  for (let isWaiting = false;;) {
     const listed = await api.listModels();
+    if (isWaiting) say("");
     if (listed.length) return listed.map(model => model.id);
+    isWaiting = true;
     say("The server has no models yet …");
     await new Promise(resolve => setTimeout(resolve, 2000));
   }
@@ -681,7 +683,6 @@ async function start() {
   byId("log-note").hidden = !settings.log;
   sidebar.fillModels(await models());
   session.start(settings);
-  say("");
   byId("question").focus();
 }
 
@@ -989,9 +990,9 @@ const actions = {
     changed();
   },
   edit(index, text) {
-    const {parent, pictures, text: before} = chat.nodes[index];
+    const {parent, pictures} = chat.nodes[index];
     if (text.trim() || pictures.length) ask(text, pictures, parent);
-    else say(before ? "A question needs text or a picture." : "");
+    else say("A question needs text or a picture.");
   },
   regenerate(index) {
     const question = chat.nodes[index].parent;
@@ -1091,7 +1092,8 @@ async function getAnswers(question) {
   const run = running = {chat, node, abort: new AbortController(), isDrawn: false};
   changed();
   say("Answering …");
-  byId("stop").focus();
+  // The button that was pressed may be gone; who types goes on typing.
+  if ([document.body, byId("send")].includes(document.activeElement)) byId("stop").focus();
   await answers.answerAll(asked, question, node, {...sidebar.settings(), hasUsage: server.usage}, run.abort.signal,
     () => onChange(run));
   running = null;

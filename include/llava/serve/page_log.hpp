@@ -26,7 +26,8 @@ using jpeg_encoder = hook<result<std::string>(const image&)>;
 /// A folder of logs. Any thread may call each function.
 class page_log {
  public:
-  /// Makes the folder if it is absent. `most_bytes`: a day's lines and images together; more are left out. `report`
+  /// Makes the folder if it is absent. `most_bytes`: a day's lines and images of this log together; more are
+  /// left out. `report`
   /// gets a sentence when writing begins to fail. Errors: the folder cannot be made or written to.
   static result<std::unique_ptr<page_log>> try_open(std::string folder, std::uint64_t most_bytes,
                                                     hook<void(std::string_view)> report);

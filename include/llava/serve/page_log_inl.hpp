@@ -102,7 +102,7 @@ LLAVA_INLINE bool page_log::save_image(const image& picture, const std::string& 
   const std::lock_guard lock(mutex_);
   return ended(guarded([&]() -> result<void> {
     const std::string folder = text_of(folder_, "/serve_images/", today());
-    const std::string path = text_of(folder, '/', name, ".jpg"), part = path + ".part";
+    const std::string path = text_of(folder, '/', name, ".jpg"), part = text_of(path, '.', ::getpid(), ".part");
     if (::access(path.c_str(), F_OK) == 0) return {};
     std::error_code ec;
     std::filesystem::create_directories(folder, ec);

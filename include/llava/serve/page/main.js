@@ -23,9 +23,11 @@ api.onKeyNeeded(() => asking ??= new Promise(resolve => {
 
 /** Waits until the server has loaded its models. */
 async function models() {
-  for (;;) {
+  for (let isWaiting = false;;) {
     const listed = await api.listModels();
+    if (isWaiting) say("");
     if (listed.length) return listed.map(model => model.id);
+    isWaiting = true;
     say("The server has no models yet …");
     await new Promise(resolve => setTimeout(resolve, 2000));
   }
@@ -50,7 +52,6 @@ async function start() {
   byId("log-note").hidden = !settings.log;
   sidebar.fillModels(await models());
   session.start(settings);
-  say("");
   byId("question").focus();
 }
 

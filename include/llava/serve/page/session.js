@@ -26,9 +26,9 @@ const actions = {
     changed();
   },
   edit(index, text) {
-    const {parent, pictures, text: before} = chat.nodes[index];
+    const {parent, pictures} = chat.nodes[index];
     if (text.trim() || pictures.length) ask(text, pictures, parent);
-    else say(before ? "A question needs text or a picture." : "");
+    else say("A question needs text or a picture.");
   },
   regenerate(index) {
     const question = chat.nodes[index].parent;
@@ -128,7 +128,8 @@ async function getAnswers(question) {
   const run = running = {chat, node, abort: new AbortController(), isDrawn: false};
   changed();
   say("Answering …");
-  byId("stop").focus();
+  // The button that was pressed may be gone; who types goes on typing.
+  if ([document.body, byId("send")].includes(document.activeElement)) byId("stop").focus();
   await answers.answerAll(asked, question, node, {...sidebar.settings(), hasUsage: server.usage}, run.abort.signal,
     () => onChange(run));
   running = null;
