@@ -170,15 +170,20 @@ def test_full_disk():
 
     with tempfile.TemporaryDirectory() as folder:
         with serve("--log-folder", folder, preexec_fn=limit, restore_signals=False) as server:
+            small = {**CHAT, "images": [data_url(png(8, 8, bytes(192)))]}
+            assert server.post("/page/record", small)[1]["saved"]
             saved = [server.post("/page/record", VOTE)[1]["saved"] for _ in range(30)]
             assert saved[0] and not saved[-1] and saved == sorted(saved, reverse=True), saved
             pixels = os.urandom(3 * 100 * 100)
             status, reply = server.post("/page/record", {**CHAT, "images": [data_url(png(100, 100, pixels))]})
             assert (status, reply) == (200, {"saved": False})
-            assert [p for p in pathlib.Path(folder).rglob("*") if p.suffix in (".jpg", ".part")] == []
+            assert not server.post("/page/record", small)[1]["saved"]  # its image is there
+            assert not server.post("/page/record", VOTE)[1]["saved"]
+            images = [p for p in pathlib.Path(folder).rglob("*") if p.suffix in (".jpg", ".part")]
+            assert [p.name for p in images] == [hashlib.md5(bytes(192)).hexdigest() + ".jpg"], images
             (file,) = pathlib.Path(folder).glob("*-conv.json")
             lines = file.read_text().splitlines()
-            assert len(lines) == sum(saved) and all(json.loads(line) for line in lines)  # no half line
+            assert len(lines) == 1 + sum(saved) and all(json.loads(line) for line in lines)  # no half line
             file.unlink()
             assert server.post("/page/record", VOTE) == (200, {"saved": True})
             status, reply = server.post("/v1/chat/completions", question())

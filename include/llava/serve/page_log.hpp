@@ -41,9 +41,8 @@ class page_log {
  private:
   page_log(std::string folder, std::uint64_t most_bytes, hook<void(std::string_view)> report)
       : folder_(std::move(folder)), most_bytes_(most_bytes), report_(std::move(report)) {}
-  /// The file of today, counted from the day's first call.
-  std::string today();
-  bool ended(const result<void>& done);
+  std::string today();  ///< a new day has its own limit
+  bool reported(const result<void>& done);
 
   std::string folder_;
   std::uint64_t most_bytes_;

@@ -77,22 +77,22 @@ LLAVA_INLINE std::string page_log::today() {
   return day_;
 }
 
-/// Reports the first of several failures.
-LLAVA_INLINE bool page_log::ended(const result<void>& done) {
-  if (!done && !is_failing_ && report_)
+/// Reports the first failure since a line was written.
+LLAVA_INLINE bool page_log::reported(const result<void>& done) {
+  if (!done && !std::exchange(is_failing_, true) && report_)
     report_(text_of(done.error().what(), "; answers go on, lines of the log are left out"));
-  is_failing_ = !done;
   return static_cast<bool>(done);
 }
 
 LLAVA_INLINE bool page_log::append(std::string_view line) {
   const std::lock_guard lock(mutex_);
-  return ended(guarded([&]() -> result<void> {
+  return reported(guarded([&]() -> result<void> {
     const std::string path = text_of(folder_, '/', today(), "-conv.json");
     if (bytes_ + line.size() > most_bytes_)
       return fail(errc::io, text_of("llava: the log of ", day_, " has reached its limit of ", most_bytes_, " bytes"));
     LLAVA_CHECK(detail::log_file(path, O_WRONLY | O_APPEND | O_CREAT).try_append(text_of(line, '\n')));
     bytes_ += line.size() + 1;
+    is_failing_ = false;
     return {};
   }));
 }
@@ -100,7 +100,7 @@ LLAVA_INLINE bool page_log::append(std::string_view line) {
 LLAVA_INLINE bool page_log::save_image(const image& picture, const std::string& name, const jpeg_encoder& encode) {
   if (!encode) return false;
   const std::lock_guard lock(mutex_);
-  return ended(guarded([&]() -> result<void> {
+  return reported(guarded([&]() -> result<void> {
     const std::string folder = text_of(folder_, "/serve_images/", today());
     const std::string path = text_of(folder, '/', name, ".jpg"), part = text_of(path, '.', ::getpid(), ".part");
     if (::access(path.c_str(), F_OK) == 0) return {};
