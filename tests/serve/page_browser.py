@@ -162,6 +162,9 @@ def test_stop(c):
     page.wait(page.is_idle)
     assert "The connection was lost" in page.answers()[-1] and page.all(".failure")
     c.relay.cut = None
+    error = page.js("const {answer} = await import('/page/api.js');"
+                    "return answer({x: 'x'.repeat(33 << 20)}).catch(e => e.message)")
+    assert error.startswith("The pictures of this chat are too large"), error
     assert page.ask(QUESTION)  # the answer that failed is left out of the next question
     roles = [m["role"] for m in c.relay.asked[-1]["messages"]]
     assert roles in (["user"], ["user", "assistant", "user"]), roles

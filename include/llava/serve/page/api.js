@@ -38,7 +38,13 @@ async function call(path, options = {}) {
   }
 }
 
-const post = (path, body, signal) => call(path, {method: "POST", body: JSON.stringify(body), signal});
+const longest = 32 << 20;  // characters of a request; servers take no more bytes
+
+async function post(path, body, signal) {
+  const text = JSON.stringify(body);
+  if (text.length > longest) throw new Error("The pictures of this chat are too large together. Begin a new chat.");
+  return call(path, {method: "POST", body: text, signal});
+}
 
 /** {log, embed, usage, version} */
 export const pageSettings = async () => (await call("page/settings")).json();
