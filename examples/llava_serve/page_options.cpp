@@ -103,8 +103,10 @@ llava::result<bool> try_moderate(const std::string& command, std::string_view te
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends[0], 0);
   ::posix_spawn_file_actions_adddup2(&actions, 2, 1);  // standard output is the server's
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 34)
   ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // sockets of clients stay with the server
+#endif
 #endif
   ::posix_spawnattr_init(&attributes);
   sigset_t none, pipe;
