@@ -84,10 +84,11 @@ export async function answerAll(chat, question, node, settings, signal, onChange
 
 /** Tells the server about ended answers, for its log. A log that does not work costs no answer. */
 export async function logAnswers(chat, question, node) {
+  const leaf = chat.nodes.indexOf(node);
   for (const [side, answer] of node.answers.entries())
     try {
       if (answer.text)
-        await api.record({type: "chat", model: answer.model, messages: loggedMessages(chat, side),
+        await api.record({type: "chat", model: answer.model, messages: loggedMessages(chat, side, leaf),
           seconds: answer.stats.total, images: await loggedImages(chat, side, question)});
     } catch { /* the answer stays */ }
 }
@@ -285,8 +286,8 @@ export function turns(chat, side, leaf) {
 }
 
 /** The messages of a conversation for the log, as LLaVA's web server writes them. */
-export function loggedMessages(chat, side) {
-  return turns(chat, side, chat.leaf).map(turn => turn.pictures
+export function loggedMessages(chat, side, leaf = chat.leaf) {
+  return turns(chat, side, leaf).map(turn => turn.pictures
     ? ["user", turn.text + "\n<image>".repeat(turn.pictures.length)] : ["assistant", turn.text]);
 }
 
@@ -979,6 +980,7 @@ import * as messages from "./messages.js";
 import * as sidebar from "./sidebar.js";
 import * as store from "./store.js";
 
+const answering = "Answering …";
 let chat = null;
 let running = null;  // {chat, node, abort} while answers are streamed
 let server = {log: false, usage: false};
@@ -1090,14 +1092,14 @@ function announce(run) {
     return name + (answer.failure ?? (answer.text || "The answer is empty."));
   });
   byId("spoken").textContent = parts.join("\n");
-  say("");
+  if (byId("status").textContent === answering) say("");  // a warning stays
 }
 
 async function getAnswers(question) {
   const asked = chat, node = addAnswers(chat, question);
   const run = running = {chat, node, abort: new AbortController(), isDrawn: false};
   changed();
-  say("Answering …");
+  say(answering);
   // The button that was pressed may be gone; who types goes on typing.
   if ([document.body, byId("send")].includes(document.activeElement)) byId("stop").focus();
   await answers.answerAll(asked, question, node, {...sidebar.settings(), hasUsage: server.usage}, run.abort.signal,

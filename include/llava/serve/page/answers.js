@@ -68,10 +68,11 @@ export async function answerAll(chat, question, node, settings, signal, onChange
 
 /** Tells the server about ended answers, for its log. A log that does not work costs no answer. */
 export async function logAnswers(chat, question, node) {
+  const leaf = chat.nodes.indexOf(node);
   for (const [side, answer] of node.answers.entries())
     try {
       if (answer.text)
-        await api.record({type: "chat", model: answer.model, messages: loggedMessages(chat, side),
+        await api.record({type: "chat", model: answer.model, messages: loggedMessages(chat, side, leaf),
           seconds: answer.stats.total, images: await loggedImages(chat, side, question)});
     } catch { /* the answer stays */ }
 }

@@ -63,8 +63,8 @@ export function turns(chat, side, leaf) {
 }
 
 /** The messages of a conversation for the log, as LLaVA's web server writes them. */
-export function loggedMessages(chat, side) {
-  return turns(chat, side, chat.leaf).map(turn => turn.pictures
+export function loggedMessages(chat, side, leaf = chat.leaf) {
+  return turns(chat, side, leaf).map(turn => turn.pictures
     ? ["user", turn.text + "\n<image>".repeat(turn.pictures.length)] : ["assistant", turn.text]);
 }
 

@@ -9,6 +9,7 @@ import * as messages from "./messages.js";
 import * as sidebar from "./sidebar.js";
 import * as store from "./store.js";
 
+const answering = "Answering …";
 let chat = null;
 let running = null;  // {chat, node, abort} while answers are streamed
 let server = {log: false, usage: false};
@@ -120,14 +121,14 @@ function announce(run) {
     return name + (answer.failure ?? (answer.text || "The answer is empty."));
   });
   byId("spoken").textContent = parts.join("\n");
-  say("");
+  if (byId("status").textContent === answering) say("");  // a warning stays
 }
 
 async function getAnswers(question) {
   const asked = chat, node = addAnswers(chat, question);
   const run = running = {chat, node, abort: new AbortController(), isDrawn: false};
   changed();
-  say("Answering …");
+  say(answering);
   // The button that was pressed may be gone; who types goes on typing.
   if ([document.body, byId("send")].includes(document.activeElement)) byId("stop").focus();
   await answers.answerAll(asked, question, node, {...sidebar.settings(), hasUsage: server.usage}, run.abort.signal,
