@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava serve, controller, worker, register-worker, test-message, pull: become `llava-serve`, which lies beside this
+/// llava serve, controller, worker, register-worker, test-message, web, pull: become `llava-serve`, which lies beside this
 /// program. That is a program of its own, so that this one needs no network library.
 #include <unistd.h>
 
@@ -51,5 +51,6 @@ void add_serve(CLI::App& app) {
   add_program(app, "worker", "LLaVA's model worker");
   add_program(app, "register-worker", "Tell a controller of a worker");
   add_program(app, "test-message", "Ask a controller or a worker one question");
+  add_program(app, "web", "A web page for the models behind a controller");
   add_program(app, "pull", "Fetch a model into the Hugging Face cache");
 }

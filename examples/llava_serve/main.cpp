@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   add_worker(app);
   add_register_worker(app);
   add_test_message(app);
+  add_web(app);
   add_pull(app);
   try {
     std::vector<std::string> words = with_whole_options(app, {argv + (argc > 0 ? 1 : 0), argv + argc});

@@ -17,6 +17,7 @@
 #include <llava/serve/openai_service.hpp>
 
 #include "models.hpp"
+#include "page_options.hpp"
 #include "serve_command.hpp"
 
 namespace {
@@ -31,6 +32,8 @@ struct serve_options {
   serve::image_fetcher_settings images;
   serve::openai_settings service{
       .decode_image = [](std::span<const std::byte> bytes) { return llava::try_decode_image(bytes); }};
+  page_options page;
+  bool no_page = false;
 };
 
 std::string name_of(std::string path) {
@@ -77,8 +80,17 @@ llava::result<void> try_serve(const serve_options& o) {
     LLAVA_TRY(fetcher, serve::image_fetcher::try_make(std::move(images)));
     settings.fetcher = fetcher;
   }
+  settings.is_flagged = moderator_of(o.page);
   LLAVA_TRY(service, serve::openai_service::try_make(std::move(settings)));
-  LLAVA_TRY(server, serve::http_server::try_start(o.http, service->routes()));
+  serve::page_settings of_page = page_settings_of(o.page);
+  of_page.template_of = [&s = *service](std::string_view model) -> std::optional<serve::page_template> {
+    const auto name = s.conversation_of(model);
+    return name ? std::optional(serve::page_template_of(*name)) : std::nullopt;
+  };
+  LLAVA_TRY(page, serve::web_page::try_make(std::move(of_page)));
+  serve::http_routes routes = service->routes();
+  if (!o.no_page) page->add_to(routes);
+  LLAVA_TRY(server, serve::http_server::try_start(o.http, std::move(routes)));
   std::printf("llava: listening on http://%s:%d\n", o.http.address.c_str(), static_cast<int>(server.port()));
   std::fflush(stdout);
   std::atomic<bool> stops{false};
@@ -174,6 +186,8 @@ void add_serve(CLI::App& app) {
       ->capture_default_str();
   add_network_options(command, *o);
   add_image_options(command, *o);
+  add_page_options(command, o->page);
+  command.add_flag("--no-page", o->no_page, "Serve no web page at /");
   command.callback([o] {
     const llava::result<void> served = try_serve(*o);
     if (served) return;

@@ -23,6 +23,7 @@ void add_controller(CLI::App& app);
 void add_worker(CLI::App& app);
 void add_register_worker(CLI::App& app);
 void add_test_message(CLI::App& app);
+void add_web(CLI::App& app);
 void add_pull(CLI::App& app);  // docs/checkpoints.md
 
 /// Makes https:// connections; null if the program is built without llava::serve_tls.

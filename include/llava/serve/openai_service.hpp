@@ -27,6 +27,7 @@
 #include <llava/serve/chat_messages.hpp>
 #include <llava/serve/fetch_images.hpp>
 #include <llava/serve/http_routes.hpp>
+#include <llava/serve/moderation.hpp>
 #include <llava/serve/openai_request.hpp>
 #include <llava/serve/served_model.hpp>
 #include <llava/serve/task_pool.hpp>
@@ -37,6 +38,7 @@ namespace serve {
 /// How a service runs.
 struct openai_settings {
   image_decoder decode_image = {};                     ///< empty: requests with images are refused
+  moderator is_flagged = {};                           ///< empty: everything is answered
   std::uint64_t max_queue = 64;                        ///< answers that wait, for each model; more: 503
   std::uint64_t image_bytes = std::uint64_t{1} << 30;  ///< pixels of all requests at one time; more: 503
   std::size_t reply_threads = 2;                       ///< write replies
@@ -63,6 +65,8 @@ class openai_service {
   /// All models have been added: /health says 200.
   void set_loaded() { is_loaded_ = true; }
   http_routes routes();
+  /// The name of a model's conversation template; nullopt: there is no such model.
+  std::optional<std::string> conversation_of(std::string_view model) const;
 
  private:
   using model_list = std::vector<std::shared_ptr<served_model>>;

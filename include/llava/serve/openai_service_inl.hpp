@@ -114,6 +114,11 @@ LLAVA_INLINE std::shared_ptr<served_model> openai_service::find(const std::optio
   return nullptr;
 }
 
+LLAVA_INLINE std::optional<std::string> openai_service::conversation_of(std::string_view model) const {
+  const auto found = find(std::string(model));
+  return found ? std::optional(found->model->opened.description.conversation.name) : std::nullopt;
+}
+
 LLAVA_INLINE http_routes openai_service::routes() {
   http_routes all;
   const route_options waits{.may_wait = true};
@@ -209,6 +214,9 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::r
                    : try_read_chat(fields, model.opened.description.image_start_end, settings_.fetcher.get());
   if (!asked) return refuse(asked.error());
   made->asked = *std::move(asked);
+  if (is_chat ? is_refused(settings_.is_flagged, made->asked.chat.turns, response)
+              : is_refused(settings_.is_flagged, made->asked.prompt, response))
+    return nullptr;
   made->answers = admission(made->model->answers), made->image_bytes = admission(image_bytes_);
   if (kind != route_kind::count && !made->answers.try_take(static_cast<std::uint64_t>(made->asked.answers.n))) {
     ++made->model->refused;
