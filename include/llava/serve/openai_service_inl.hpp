@@ -214,8 +214,8 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::r
                    : try_read_chat(fields, model.opened.description.image_start_end, settings_.fetcher.get());
   if (!asked) return refuse(asked.error());
   made->asked = *std::move(asked);
-  if (is_chat ? is_refused(settings_.is_flagged, made->asked.chat.turns, response)
-              : is_refused(settings_.is_flagged, made->asked.prompt, response))
+  if (made->asked.is_chat ? is_refused(settings_.is_flagged, made->asked.chat.turns, response)
+                          : is_refused(settings_.is_flagged, made->asked.prompt, response))
     return nullptr;
   made->answers = admission(made->model->answers), made->image_bytes = admission(image_bytes_);
   if (kind != route_kind::count && !made->answers.try_take(static_cast<std::uint64_t>(made->asked.answers.n))) {
