@@ -23,7 +23,7 @@ bool refused() noexcept { return allocations::left.load(std::memory_order_relaxe
 
 }  // namespace
 
-extern "C" void* aligned_alloc(std::size_t alignment, std::size_t n) {
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t n) noexcept {
   return refused() ? nullptr : memalign(alignment, n);
 }
 

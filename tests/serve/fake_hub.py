@@ -50,7 +50,7 @@ class Hub:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.url = f"http{'s' if certificate else ''}://{'localhost' if certificate else '127.0.0.1'}" \
                    f":{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def gets(self, file):
         return [headers for method, path, headers in self.asked if method == "GET" and path.endswith("/" + file)]

@@ -58,8 +58,7 @@ LLAVA_INLINE bool worker_allow_list::allows(std::string_view ip, std::string_vie
   if (!wanted) return false;
   if (from && (*wanted == *from || (detail::is_loopback(*wanted) && detail::is_loopback(*from)))) return true;
   if (std::find(names_.begin(), names_.end(), detail::lower(host)) != names_.end()) return true;
-  return std::any_of(ranges_.begin(), ranges_.end(),
-                     [&](const detail::ip_range& r) { return r.contains(*wanted); });
+  return std::any_of(ranges_.begin(), ranges_.end(), [&](const detail::ip_range& r) { return r.contains(*wanted); });
 }
 
 LLAVA_INLINE result<void> worker_allow_list::try_allow_host(const std::string& host, std::string_view peer) const {
