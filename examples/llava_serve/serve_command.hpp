@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The subcommands of `llava-serve`, the program of everything that listens, and what they share. Each function adds
+/// The subcommands of `llava-serve` that listen, and what they share. Each function adds
 /// one. Its callback returns the exit code through CLI::RuntimeError.
 #pragma once
 #include <signal.h>

@@ -44,6 +44,8 @@ PACKAGES = {
     "Boost": ({"boost/version.hpp": "#define BOOST_VERSION 108100\n", "boost/beast/http/parser.hpp": ""},
               {"LLAVA_BOOST_INCLUDE_DIR": "."}, []),
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
+    "libedit": ({"histedit.h": "", "libedit.so": ""},
+                {"LLAVA_EDIT_INCLUDE_DIR": ".", "LLAVA_EDIT_LIBRARY": "libedit.so"}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
 NEEDS = {  # target: packages that it needs
@@ -52,7 +54,8 @@ NEEDS = {  # target: packages that it needs
     "llava_bench_eigen": {"benchmark", "Eigen"}, "llava_bench_openblas": {"benchmark", "OpenBLAS"},
     "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"},
     "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
-    "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"},
+    "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_serve_command": {"JPEG", "PNG", "CLI11"},
+    "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"},
 }
 
 
@@ -120,6 +123,9 @@ def main():
             for part, needs in (("animation_files", {"GIF", "WebP"}), ("video_files", {"FFmpeg"})):
                 if (f"without llava::{part}" in said) == (needs <= present):
                     wrong.append(f"{words}: llava::{part} is reported wrongly")
+            for part, need in (("line editing", "libedit"), ("its servers", "Boost")):
+                if (f"without {part}" in said) == (need in present):
+                    wrong.append(f"{words}: {part}: reported wrongly")
         targets = project.targets("combinations")
         for target, needs in NEEDS.items():
             if (target in targets) != (needs <= present):

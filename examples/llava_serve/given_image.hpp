@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The images that a user names: by a file, or as a data: URL. http and https addresses are refused in one place.
+#pragma once
+#include <llava/base/error.hpp>
+#include <llava/image/image.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// An image with the bytes of its file, which /save writes.
+struct given_image {
+  std::string name;  ///< for people
+  std::vector<std::byte> file;
+  llava::image pixels;
+};
+
+/// Reads a JPEG or PNG file, or decodes a data: URL. A file's name that is not absolute is one in `folder`, if that is
+/// not empty.
+llava::result<given_image> try_read_given_image(const std::string& place, const std::string& folder = {});
+
+/// data:image/…;base64,… with the bytes of a JPEG or PNG file.
+std::string data_url_of(const std::vector<std::byte>& file);
