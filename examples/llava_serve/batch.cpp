@@ -99,9 +99,9 @@ struct asked_question {
 
 class batch_run {
  public:
-  batch_run(const llava::chat_model& model, const batch_options& o)
-      : model_(model.shared()), options_(o), name_(llava::detail::name_of_folder(o.model.path)) {}
+  explicit batch_run(const batch_options& o) : options_(o), name_(llava::detail::name_of_folder(o.model.path)) {}
 
+  /// Opens the files, and reads the answers that are there.
   llava::result<void> try_open() {
     LLAVA_CHECK(questions_.try_open(options_.input));
     LLAVA_CHECK(answers_.try_open(options_.output, options_.input));
@@ -125,7 +125,8 @@ class batch_run {
     return answers_.try_begin();
   }
 
-  llava::result<void> try_run(llava::progress_callback report) {
+  llava::result<void> try_run(std::shared_ptr<const llava::opened_model> model, llava::progress_callback report) {
+    model_ = std::move(model);
     for (bool more = true; more || !asked_.empty();) {
       while (more && has_room()) {
         LLAVA_TRY(is_there, try_take());
@@ -219,12 +220,12 @@ class batch_run {
 };
 
 int run(const batch_options& o) {
-  const llava::chat_model model = value_or_give_up(o.model.try_open_to_ask());
-  batch_run work(model, o);
-  if (const auto opened = work.try_open(); !opened) give_up(opened.error());
+  batch_run work(o);
+  if (const auto opened = work.try_open(); !opened) give_up(opened.error());  // before a model that takes minutes
   const std::size_t kept = work.done();
   if (kept > 0) std::fprintf(stderr, "llava: %s has %zu answers already\n", o.output.c_str(), kept);
-  do_long_work([&](llava::progress_callback report) { return work.try_run(report); });
+  const llava::chat_model model = value_or_give_up(o.model.try_open_to_ask());
+  do_long_work([&](llava::progress_callback report) { return work.try_run(model.shared(), report); });
   if (work.failed() == 0) return 0;
   std::fprintf(stderr, "llava: %zu of %zu questions have no answer; their lines in %s say why\n", work.failed(),
                work.done(), o.output.c_str());

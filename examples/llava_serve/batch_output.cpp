@@ -57,9 +57,10 @@ llava::result<void> batch_output::try_read_lines() {
     const auto kept =
         kind == line_kind::text ? try_keep(line) : llava::result<void>(llava::fail(llava::errc::io, std::string()));
     if (!kept) {
-      // The last line of a run that was killed lacks its end.
+      // The last line of a run that was killed lacks its end, and is no JSON.
       const std::size_t begun = std::min(line.size(), start_of_line.size());
-      if (kind == line_kind::text && !is_line && line.substr(0, begun) == start_of_line.substr(0, begun)) return {};
+      const bool is_torn = !is_line && kept.error().code() == llava::errc::invalid_format;
+      if (is_torn && line.substr(0, begun) == start_of_line.substr(0, begun)) return {};
       return llava::fail(llava::errc::invalid_format,
                          llava::text_of("llava: ", file_, ": line ", lines_.size() + 1,
                                         " is not an answer of this program; choose another name for the answers"));
@@ -75,7 +76,7 @@ llava::result<void> batch_output::try_keep(const std::string& line) {
   const llava::json_value *text = root.find("text"), *failure = root.find("error");
   const bool is_whole = id && (id->text() || id->integer()) && prompt && prompt->text() && model && model->text() &&
                         ((text && text->text()) || (failure && failure->is_object()));
-  if (!is_whole) return llava::fail(llava::errc::invalid_format, "not an answer");
+  if (!is_whole) return llava::fail(llava::errc::mismatch, "not an answer");
   lines_.push_back({id->text() ? llava::serve::python_json_string(*id->text()) : std::to_string(*id->integer()),
                     *prompt->text(), *model->text(), failure != nullptr});
   return {};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The turns of a conversation as `messages` of OpenAI's API: how `llava chat` saves them, and what `llava batch` takes.
+/// The turns of a conversation as `messages` of OpenAI's API: how `llava chat` saves them, and what `llava batch`
+/// takes.
 #pragma once
 #include <llava/base/error.hpp>
 #include <llava/checkpoint/json_value.hpp>

@@ -4,14 +4,17 @@
     chat.py LLAVA_SERVE edited|plain   whether the program is built with libedit
 """
 import base64
+import fcntl
 import json
 import os
 import pathlib
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -21,8 +24,9 @@ PROGRAM, LINES = sys.argv[1:3]
 TINY = "examples/tiny"
 IMAGE, OTHER = f"{TINY}/images/three-shapes.png", f"{TINY}/images/tall.jpg"
 GREEDY = ("--model-path", TINY, "--temperature", "0", "--threads", "2")
-# An answer without an end, for what happens while the model answers: this token is no eos.
-ENDLESS = ("--model-path", TINY, "--temperature", "100", "--top-k", "0", "--max-new-tokens", "100000", "--seed", "5")
+# An answer of 920 tokens at random, and one that takes a second at least.
+RANDOM = ("--model-path", TINY, "--temperature", "100", "--top-k", "0", "--max-new-tokens", "100000", "--seed", "4")
+LONG = (*RANDOM, "--backend", "scalar", "--dtype", "f32", "--threads", "1")
 
 
 def data_url(file):
@@ -50,7 +54,7 @@ class InATerminal(unittest.TestCase):
     def test_a_conversation(self):
         with chat() as t, tempfile.TemporaryDirectory() as folder:
             self.assertIn("talking to tiny", t.wait_for("USER: "))
-            self.assertIn(f"{IMAGE}, 84 x 84", t.say(f"/image {IMAGE}"))
+            self.assertIn(f"{IMAGE}, 128 x 128", t.say(f"/image {IMAGE}"))
             first = t.say("How many shapes are there?")
             self.assertEqual(first, "ASSISTANT: three\n")
             second = t.say("What color is the star?")
@@ -121,11 +125,10 @@ class InATerminal(unittest.TestCase):
                 self.assertEqual(saved["messages"][-2]["content"], "käse日x")
 
     def test_ctrl_c_stops_an_answer_and_twice_at_the_prompt_ends(self):
-        with Terminal([PROGRAM, "chat", *ENDLESS]) as t:
+        with Terminal([PROGRAM, "chat", *LONG]) as t:
             t.wait_for("USER: ")
             t.type("Tell me all.\n")
             t.wait_for("ASSISTANT: ")
-            time.sleep(0.1)
             t.type("\x03")
             self.assertIn("stopped", t.wait_for("USER: "))
             with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +145,6 @@ class InATerminal(unittest.TestCase):
             self.assertEqual(t.wait_for_end(), 0)
 
     def test_a_signal_ends_it_and_the_terminal_is_as_before(self):
-        import termios
         with chat() as t:
             before = termios.tcgetattr(t.master)
             t.wait_for("USER: ")
@@ -155,6 +157,25 @@ class InATerminal(unittest.TestCase):
                 t.read(0.1)
             self.assertEqual(t.process.wait(1), -signal.SIGTERM)
             self.assertEqual(termios.tcgetattr(t.master)[3], before[3])
+
+    @unittest.skipUnless(LINES == "edited", "without libedit the terminal's driver edits lines")
+    def test_it_goes_on_after_ctrl_z_and_in_a_terminal_of_another_size(self):
+        with chat() as t:
+            before = termios.tcgetattr(t.master)
+            t.wait_for("USER: ")
+            t.type("hel")
+            t.wait_for("hel")
+            t.process.send_signal(signal.SIGSTOP)
+            termios.tcsetattr(t.master, termios.TCSANOW, before)  # as a shell does
+            t.process.send_signal(signal.SIGCONT)
+            t.wait_for("hel")
+            fcntl.ioctl(t.master, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+            t.type("xlo" + "\x1b[D" * 2 + "\x7f" + "\x1b[C" * 2 + "\n")
+            t.wait_for("ASSISTANT: ")
+            with tempfile.TemporaryDirectory() as folder:
+                t.say(f"/save {folder}/a.json", until="saved as")
+                saved = json.loads(pathlib.Path(folder, "a.json").read_text())
+                self.assertEqual(saved["messages"][0]["content"], "hello")
 
     def test_colours_only_where_they_are_wanted(self):
         for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True),
@@ -224,7 +245,7 @@ class InJson(unittest.TestCase):
         self.assertGreater(len(pieces), 1)
         self.assertEqual("".join(p["delta"] for p in pieces), whole["text"])
         # Of bytes in any order too: each piece is valid by itself.
-        *pieces, whole = asked({"text": "x", "stream": True}, words=(*ENDLESS[:6], "--max-new-tokens", "300"))
+        *pieces, whole = asked({"text": "x", "stream": True}, words=(*RANDOM[:6], "--seed", "2", "--max-new-tokens", "300"))
         self.assertEqual("".join(p["delta"] for p in pieces), whole["text"])
         self.assertEqual(whole["finish_reason"], "length")
 
@@ -252,7 +273,7 @@ class InJson(unittest.TestCase):
         self.assertEqual(len(replies), len(wrong) + 1)
 
     def test_an_interrupt_stops_the_answer(self):
-        with subprocess.Popen([PROGRAM, "chat", *ENDLESS, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        with subprocess.Popen([PROGRAM, "chat", *LONG, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               text=True) as p:
             p.stdin.write('{"text": "x", "stream": true}\n')
             p.stdin.flush()
@@ -274,7 +295,7 @@ class Saved(unittest.TestCase):
             file = f"{folder}/a.json"
             questions = [{"text": "How many shapes are there?", "images": [IMAGE]},
                          {"text": "And here: <image> or <image>?", "images": [OTHER, IMAGE]},
-                         {"text": "What is <image>?"}]
+                         {"text": "/image"}]
             whole = asked({"do": "system", "text": 'Be "brief".\n'}, *questions, {"do": "save", "file": file},
                           {"text": "Which is larger?"})
             again = asked({"do": "load", "file": file}, {"text": "Which is larger?"}, {"do": "save", "file": file})
@@ -287,9 +308,13 @@ class Saved(unittest.TestCase):
                              [{"type": "image_url", "image_url": {"url": data_url(IMAGE)}},
                               {"type": "text", "text": "How many shapes are there?"}])
             self.assertEqual(messages[3]["content"][2]["text"], "And here: <image> or <image>?")
-            self.assertEqual(messages[5]["content"], "What is <image>?")
+            self.assertEqual(messages[5]["content"], "/image")
             self.assertEqual(len(messages), 9)
             self.assertEqual(os.listdir(folder), ["a.json"])
+            # Without images <image> is text.
+            *_, one = asked({"text": "What is <image>?"}, {"do": "save", "file": file}, {"text": "And?"})
+            self.assertEqual(asked({"do": "load", "file": file}, {"text": "And?"})[1]["prompt_tokens"],
+                             one["prompt_tokens"])
 
     def test_files_of_others_are_not_destroyed(self):
         with tempfile.TemporaryDirectory() as folder:
