@@ -31,8 +31,7 @@ a block of lines. A question that begins with / is written with a space in front
   /stats          how long the last answer took
   /help           these lines
   /exit           end, as Ctrl-D does
-Ctrl-C stops an answer; twice where a question is awaited, it ends the program.
-)";
+Ctrl-C stops an answer; twice where a question is awaited, it ends the program.)";
 
 class terminal_chat {
  public:

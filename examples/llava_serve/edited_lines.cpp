@@ -57,6 +57,7 @@ class edited_lines final : public line_source {
     prompt_ = colour.empty() ? std::string(prompt)
                              : marks + std::string(colour) + marks + std::string(prompt) + marks + "\x1b[0m" + marks;
     was_interrupted_ = false;
+    ::el_set(edit_, EL_PREP_TERM, 1);  // before the prompt: a key that answers it at once is not the driver's
     int count = 0;
     const char* text = ::el_gets(edit_, &count);
     if (was_interrupted_ || !text || count <= 0) {

@@ -26,6 +26,7 @@ IMAGE, OTHER = f"{TINY}/images/three-shapes.png", f"{TINY}/images/tall.jpg"
 GREEDY = ("--model-path", TINY, "--temperature", "0", "--threads", "2")
 # An answer of 920 tokens at random, and one that takes a second at least.
 RANDOM = ("--model-path", TINY, "--temperature", "100", "--top-k", "0", "--max-new-tokens", "100000", "--seed", "4")
+PROMPT = "\nUSER: "  # begins a line; libedit writes it again where it draws a line anew
 LONG = (*RANDOM, "--backend", "scalar", "--dtype", "f32", "--threads", "1")
 
 
@@ -53,7 +54,7 @@ def asked(*requests, words=GREEDY, options=()):
 class InATerminal(unittest.TestCase):
     def test_a_conversation(self):
         with chat() as t, tempfile.TemporaryDirectory() as folder:
-            self.assertIn("talking to tiny", t.wait_for("USER: "))
+            self.assertIn("talking to tiny", t.wait_for(PROMPT))
             self.assertIn(f"{IMAGE}, 128 x 128", t.say(f"/image {IMAGE}"))
             first = t.say("How many shapes are there?")
             self.assertEqual(first, "ASSISTANT: three\n")
@@ -76,9 +77,24 @@ class InATerminal(unittest.TestCase):
             t.type("/exit\n")
             self.assertEqual(t.wait_for_end(), 0)
 
+    def test_the_conversation_in_the_documents(self):
+        shown = re.search(r"^\$ llava (.*)\n((?:.+\n)+?)```", pathlib.Path("docs/chat.md").read_text(), re.M)
+        with tempfile.TemporaryDirectory() as folder:
+            os.symlink(os.path.abspath("examples"), f"{folder}/examples")
+            with Terminal([os.path.abspath(PROGRAM), *shown[1].split()], folder=folder) as t:
+                for prompt, line in re.findall(r"^(USER: |\.\.\. )(.*)", shown[2], re.M):
+                    t.wait_for("\n" + prompt)
+                    t.type(line + "\n")
+                self.assertEqual(t.wait_for_end(), 0)
+
+        def lines(text):
+            return [re.sub(r"[0-9.]+ (s|a second)\b", "", x) for x in text.strip().splitlines() if "of lines" not in x]
+
+        self.assertEqual([x for x in lines(t.text()) if "without libedit" not in x][-20:], lines(shown[2])[-20:])
+
     def test_images_of_the_command_line_and_taking_them_back(self):
         with chat("--image-file", IMAGE, "--image-file", OTHER) as t:
-            self.assertIn(OTHER, t.wait_for("USER: "))
+            self.assertIn(OTHER, t.wait_for(PROMPT))
             self.assertIn("the images are not shown", t.say("/undo"))
             t.say(f"/image {data_url(IMAGE)}")
             self.assertEqual(t.say("How many shapes are there?"), "ASSISTANT: three\n")
@@ -87,7 +103,7 @@ class InATerminal(unittest.TestCase):
 
     def test_lines_are_joined(self):
         with chat("--verbose", "--image-file", IMAGE) as t:
-            t.wait_for("USER: ")
+            t.wait_for(PROMPT)
             t.type("How many shapes\\\n")
             t.wait_for("... ")
             self.assertIn("ASSISTANT: ", t.say("are there?"))
@@ -106,17 +122,17 @@ class InATerminal(unittest.TestCase):
     @unittest.skipUnless(LINES == "edited", "without libedit the terminal's driver edits lines")
     def test_lines_are_edited_and_have_a_history(self):
         with chat("--image-file", IMAGE) as t:
-            t.wait_for("USER: ")
+            t.wait_for(PROMPT)
             t.type("any shapes are there?\x01\x1b[C\x1b[C\x1b[C\x7f\x7f\x7fHow m\x06\x1b[D")  # Ctrl-A, right, delete
             t.type("\x15How many shapes are there?x\x7f\n")  # Ctrl-U empties the line
-            self.assertIn("ASSISTANT: three", t.wait_for("USER: "))
+            self.assertIn("ASSISTANT: three", t.wait_for(PROMPT))
             t.type("\x1b[A\x01x\x1b[3~\x1b[D\x1b[3~H\n")  # up; replaced: xow -> How
-            self.assertIn("ASSISTANT: ", t.wait_for("USER: "))
+            self.assertIn("ASSISTANT: ", t.wait_for(PROMPT))
             t.say("/undo")
             t.say("/undo")
             t.type("\x1b[A\x1b[A\x1b[A\n")  # /undo, /undo counts once, then the questions
             t.wait_for("ASSISTANT: ")
-            t.wait_for("USER: ")
+            t.wait_for(PROMPT)
             # Characters of several bytes are erased as a whole.
             with tempfile.TemporaryDirectory() as folder:
                 t.say("käse日本😀\x7f\x7fx")
@@ -126,20 +142,20 @@ class InATerminal(unittest.TestCase):
 
     def test_ctrl_c_stops_an_answer_and_twice_at_the_prompt_ends(self):
         with Terminal([PROGRAM, "chat", *LONG]) as t:
-            t.wait_for("USER: ")
+            t.wait_for(PROMPT)
             t.type("Tell me all.\n")
             t.wait_for("ASSISTANT: ")
             t.type("\x03")
-            self.assertIn("stopped", t.wait_for("USER: "))
+            self.assertIn("stopped", t.wait_for(PROMPT))
             with tempfile.TemporaryDirectory() as folder:
                 t.say(f"/save {folder}/a.json")
                 saved = json.loads(pathlib.Path(folder, "a.json").read_text())["messages"]
                 self.assertEqual([m["role"] for m in saved], ["user", "assistant"])  # what is shown is kept
             t.type("half a line\x03")
-            self.assertIn("Ctrl-C again ends", t.wait_for("USER: "))
+            self.assertIn("Ctrl-C again ends", t.wait_for(PROMPT))
             t.say("/clear")  # the next Ctrl-C is a first one
             t.type("\x03")
-            t.wait_for("USER: ")
+            t.wait_for(PROMPT)
             self.assertIsNone(t.process.poll())
             t.type("\x03")
             self.assertEqual(t.wait_for_end(), 0)
@@ -147,7 +163,7 @@ class InATerminal(unittest.TestCase):
     def test_a_signal_ends_it_and_the_terminal_is_as_before(self):
         with chat() as t:
             before = termios.tcgetattr(t.master)
-            t.wait_for("USER: ")
+            t.wait_for(PROMPT)
             time.sleep(0.1)
             if LINES == "edited":
                 self.assertNotEqual(termios.tcgetattr(t.master)[3], before[3])  # keys come one by one
@@ -162,7 +178,7 @@ class InATerminal(unittest.TestCase):
     def test_it_goes_on_after_ctrl_z_and_in_a_terminal_of_another_size(self):
         with chat() as t:
             before = termios.tcgetattr(t.master)
-            t.wait_for("USER: ")
+            t.wait_for(PROMPT)
             t.type("hel")
             t.wait_for("hel")
             t.process.send_signal(signal.SIGSTOP)
@@ -181,7 +197,7 @@ class InATerminal(unittest.TestCase):
         for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True),
                                       ({"TERM": "dumb"}, False)):
             with chat(**environment) as t:
-                t.wait_for("USER: ")
+                t.wait_for(PROMPT)
                 t.say("hello")
                 self.assertEqual("\x1b[1;34mASSISTANT: \x1b[0m" in t.raw, coloured, environment)
                 self.assertEqual("\x1b[1;32mUSER" in t.raw, coloured, environment)
@@ -245,7 +261,8 @@ class InJson(unittest.TestCase):
         self.assertGreater(len(pieces), 1)
         self.assertEqual("".join(p["delta"] for p in pieces), whole["text"])
         # Of bytes in any order too: each piece is valid by itself.
-        *pieces, whole = asked({"text": "x", "stream": True}, words=(*RANDOM[:6], "--seed", "2", "--max-new-tokens", "300"))
+        *pieces, whole = asked({"text": "x", "stream": True},
+                               words=(*RANDOM[:6], "--seed", "2", "--max-new-tokens", "300"))
         self.assertEqual("".join(p["delta"] for p in pieces), whole["text"])
         self.assertEqual(whole["finish_reason"], "length")
 

@@ -16,7 +16,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\x1b\([AB0]|\r|\x07")
 class Terminal:
     """Runs `words` with a pseudo-terminal as its standard streams and its controlling terminal."""
 
-    def __init__(self, words, size=(40, 120), **environment):
+    def __init__(self, words, size=(40, 120), folder=None, **environment):
         self.master, inside = pty.openpty()
         fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
 
@@ -26,7 +26,7 @@ class Terminal:
 
         kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "LC_ALL", "LANG", "LC_CTYPE")}
         self.process = subprocess.Popen(words, stdin=inside, stdout=inside, stderr=inside, preexec_fn=take_terminal,
-                                        env={**kept, "TERM": "xterm", "HOME": "/nonexistent", **environment})
+                                        cwd=folder, env={**kept, "TERM": "xterm", "HOME": "/nonexistent", **environment})
         os.close(inside)
         self.raw = ""  # all that was printed
         self.seen = 0  # where the last wait ended
@@ -75,11 +75,11 @@ class Terminal:
     def type(self, keys):
         os.write(self.master, keys.encode())
 
-    def say(self, line, until="USER: "):
-        """Types a line and returns what is printed until the next prompt, without the line's echo."""
+    def say(self, line, until="\nUSER: "):
+        """Types a line and returns the lines that are printed until the next prompt, without the line's echo."""
         self.type(line + "\n")
-        printed = self.wait_for(until)
-        return printed.split("\n", 1)[1] if "\n" in printed else printed
+        printed = self.wait_for(until) + "\n"
+        return printed.split("\n", 1)[1]
 
     def wait_for_end(self, seconds=60):
         end = time.monotonic() + seconds
