@@ -25,8 +25,9 @@ class Terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM", "LC_ALL", "LANG", "LC_CTYPE")}
+        kept |= {"TERM": "xterm", "HOME": "/nonexistent", **environment}
         self.process = subprocess.Popen(words, stdin=inside, stdout=inside, stderr=inside, preexec_fn=take_terminal,
-                                        cwd=folder, env={**kept, "TERM": "xterm", "HOME": "/nonexistent", **environment})
+                                        cwd=folder, env=kept)
         os.close(inside)
         self.raw = ""  # all that was printed
         self.seen = 0  # where the last wait ended
