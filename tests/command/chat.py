@@ -141,6 +141,18 @@ class InATerminal(unittest.TestCase):
                 saved = json.loads(pathlib.Path(folder, "a.json").read_text())
                 self.assertEqual(saved["messages"][-2]["content"], "käse日x")
 
+    def test_an_answer_cannot_steer_the_terminal(self):
+        with Terminal([PROGRAM, "chat", *RANDOM], NO_COLOR="1") as t:
+            t.wait_for(PROMPT)
+            t.type("Tell me all.\n")
+            t.wait_for("ASSISTANT: ")
+            t.wait_for(PROMPT)
+            answer = t.raw.split("ASSISTANT: ", 1)[1].rsplit("\r\nUSER: ", 1)[0]
+            self.assertGreater(len(answer), 300)
+            self.assertEqual(set(re.findall(r"[\x00-\x1f\x7f-\x9f]", answer)) - set("\r\n\t"), set())
+        raw = asked({"text": "Tell me all."}, words=RANDOM)[0]["text"]
+        self.assertTrue(set(re.findall(r"[\x00-\x08\x0e-\x1f\x7f]", raw)))  # the model has said some
+
     def test_ctrl_c_stops_an_answer_and_twice_at_the_prompt_ends(self):
         with Terminal([PROGRAM, "chat", *LONG]) as t:
             t.wait_for(PROMPT)
