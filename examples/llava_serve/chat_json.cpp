@@ -129,7 +129,7 @@ class json_chat {
 
   llava::result<void> try_answer(const request& asked, bool is_new) {
     std::string question;
-    std::size_t before = chat_.attached();  // those of --image-file go with the first question
+    const std::size_t before = chat_.attached().size();  // those of --image-file go with the first question
     if (is_new) {
       LLAVA_CHECK(asked.try_know({"text", "images", "stream"}));
       LLAVA_TRY(text, asked.try_text("text"));

@@ -49,8 +49,8 @@ class terminal_chat {
       note(llava::text_of("llava: talking to ", options_.settings.model_name,
                           ". /help lists the commands; Ctrl-D ends.",
                           has_line_editing() ? "" : " Lines cannot be edited: this build is without libedit."));
-    for (std::size_t i = 0; i < chat_.attached(); ++i)
-      if (is_terminal_) note("shown with the first question: " + options_.images[i]);
+    for (const given_image& image : chat_.attached())
+      if (is_terminal_) note("shown with the first question: " + image.name);
     for (bool asked_to_end = false; !ends_;) {
       std::string text;
       switch (read(text)) {
@@ -161,7 +161,7 @@ class terminal_chat {
     if (is_terminal_) note(said);
   }
   void undo() {
-    if (const std::size_t n = chat_.attached(); n > 0) {
+    if (const std::size_t n = chat_.attached().size(); n > 0) {
       chat_.detach_after(0);
       return note(llava::text_of(n == 1 ? "the image is" : "the images are", " not shown"));
     }

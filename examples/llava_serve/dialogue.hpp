@@ -15,7 +15,7 @@
 
 #include "given_image.hpp"
 
-/// The options of a chat.
+/// How answers are drawn, and what the model is called.
 struct dialogue_settings {
   llava::generation_settings generation;
   std::string model_name;
@@ -28,7 +28,7 @@ class dialogue {
 
   /// Reads an image for the next question. Returns it.
   llava::result<const given_image*> try_attach(const std::string& place);
-  std::size_t attached() const { return attached_.size(); }
+  const std::vector<given_image>& attached() const { return attached_; }
   /// Forgets the images of the next question, but for the first `kept`.
   void detach_after(std::size_t kept) { attached_.resize(std::min(kept, attached_.size())); }
 

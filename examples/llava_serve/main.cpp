@@ -14,7 +14,7 @@
 
 #include <llava/base/macros.hpp>
 
-#if !LLAVA_COMMAND_SERVES
+#if LLAVA_COMMAND_WITHOUT_SERVERS
 namespace {
 /// Says what a subcommand lacks that this build does not have.
 void add_missing(CLI::App& app, const std::string& name) {
@@ -40,14 +40,14 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   add_chat(app);
   add_batch(app);
-#if LLAVA_COMMAND_SERVES
+#if LLAVA_COMMAND_WITHOUT_SERVERS
+  for (const char* name : {"serve", "controller", "worker", "register-worker", "test-message"}) add_missing(app, name);
+#else
   add_serve(app);
   add_controller(app);
   add_worker(app);
   add_register_worker(app);
   add_test_message(app);
-#else
-  for (const char* name : {"serve", "controller", "worker", "register-worker", "test-message"}) add_missing(app, name);
 #endif
   try {
     std::vector<std::string> words = with_whole_options(app, {argv + (argc > 0 ? 1 : 0), argv + argc});
