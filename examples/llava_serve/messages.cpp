@@ -76,7 +76,8 @@ llava::result<void> try_read_part(const llava::json_value& part, const std::stri
 llava::result<llava::message> try_read_content(const llava::json_value* v, llava::role from, const std::string& path,
                                                bool start_end, const std::string& folder,
                                                std::vector<given_image>& images) {
-  if (v && v->text() && !v->text()->empty()) return llava::message{from, *v->text(), 0};
+  const bool may_be_empty = from == llava::role::assistant;  // it ended at once
+  if (v && v->text() && (may_be_empty || !v->text()->empty())) return llava::message{from, *v->text(), 0};
   if (!v || !v->is_array()) return wrong(path, "a text that is not empty, or a list of parts");
   content_parts parts;
   for (std::size_t i = 0; i < v->items().size(); ++i)

@@ -315,7 +315,7 @@ class InJson(unittest.TestCase):
             p.stdin.write('{"do": "state"}\n')
             p.stdin.flush()
             self.assertEqual(json.loads(p.stdout.readline())["turns"], 2)
-            p.stdin.close()
+            p.send_signal(signal.SIGINT)  # where a line is awaited, it ends the program
             self.assertEqual(p.wait(60), 0)
 
 
@@ -341,6 +341,9 @@ class Saved(unittest.TestCase):
             self.assertEqual(messages[5]["content"], "/image")
             self.assertEqual(len(messages), 9)
             self.assertEqual(os.listdir(folder), ["a.json"])
+            pathlib.Path(f"{folder}/b.json").write_text(json.dumps({"messages": [
+                {"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}))  # it said nothing
+            self.assertEqual(asked({"do": "load", "file": f"{folder}/b.json"}), [{"turns": 2, "images": 0}])
             # Without images <image> is text.
             *_, one = asked({"text": "What is <image>?"}, {"do": "save", "file": file}, {"text": "And?"})
             self.assertEqual(asked({"do": "load", "file": file}, {"text": "And?"})[1]["prompt_tokens"],
