@@ -67,6 +67,7 @@ if [ ${#parts[@]} -gt 1 ]; then
   need libeigen3-dev /usr/include/eigen3/Eigen/Core
   need libboost1.81-dev boost/beast/http/parser.hpp
   need libssl-dev openssl/ssl.h
+  need libedit-dev histedit.h
 fi
 install_missing
 

@@ -41,9 +41,8 @@ std::string json_of_logprobs(const llava::answer& a) {
 
 /// `seconds` names each of the parts of the run: the model's opening is not part of an answer.
 std::string json_of(const llava::answer& a, const llava::chat_description& d, double to_open) {
-  static constexpr const char* reasons[] = {"eos", "stop", "length", "context", "cancelled", "deadline", "stop_token"};
   std::string out = "{\"text\": " + llava::json_string(a.text) + ", \"finish_reason\": \"" +
-                    reasons[static_cast<int>(a.reason)] + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
+                    std::string(name_of(a.reason)) + "\", \"prompt_tokens\": " + std::to_string(a.prompt_tokens) +
                     ", \"tokens\": [";
   for (std::size_t i = 0; i < a.tokens.size(); ++i) out += (i ? ", " : "") + std::to_string(a.tokens[i]);
   out += "]" + json_of_logprobs(a) + ", \"conversation\": " + llava::json_string(d.conversation) +
@@ -95,27 +94,12 @@ void add_ask(CLI::App& app) {
       ->needs("--video");
   command.add_option("--query", o->query, "The question; <image> marks the place of an image")->required();
   command.add_option("--sep", o->separator, "Separator of images")->capture_default_str();
-  command.add_option("--temperature", o->settings.temperature, "0: greedy, always the likeliest token")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  command.add_option("--top_p,--top-p", o->settings.top_p, "Keep the likeliest tokens up to this total probability")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command
-      .add_option("--top_k,--top-k", o->settings.top_k,
-                  "Keep this many of the likeliest tokens; 0: all; default: the model folder's, or 50")
-      ->check(CLI::Range(0, 1 << 24));
-  command
-      .add_option("--min_p,--min-p", o->settings.min_p,
-                  "Keep tokens with at least this share of the largest probability; default: the model folder's, or 0")
-      ->check(CLI::Range(0.0, 1.0));
+  add_generation_options(command, o->settings);
   command
       .add_option("--num_beams,--num-beams", o->settings.num_beams,
                   "Beams of a search for the likeliest answer; more than 1 need --temperature 0")
       ->check(CLI::Range(1, llava::generation_limits::beams))
       ->capture_default_str();
-  command.add_option("--repetition-penalty,--repetition_penalty", o->settings.repetition_penalty,
-                     "Divides the logits of tokens of prompt and answer; default: the model folder's, or 1: none");
   command
       .add_option("--presence-penalty", o->settings.presence_penalty,
                   "Subtracted from the logits of tokens that the answer has")
@@ -129,14 +113,6 @@ void add_ask(CLI::App& app) {
   command.add_option("--logit-bias", o->biases, "ID BIAS: added to the logit of this token; may be repeated")
       ->type_size(2);
   command.add_option("--stop-token-id", o->settings.stop_token_ids, "Token that ends the answer; may be repeated");
-  command
-      .add_option("--max-new-tokens,--max_new_tokens", o->settings.max_new_tokens,
-                  "Largest number of tokens in the answer")
-      ->check(CLI::Range(1, 1 << 24))
-      ->capture_default_str();
-  command.add_option("--seed", o->settings.seed, "The same seed gives the same answer")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
   auto* const json = command.add_flag("--json", o->json, "Print one JSON object instead of text");
   command
       .add_option("--top-logprobs", o->settings.top_logprobs,

@@ -74,10 +74,48 @@ void checkpoint_options::add_to(CLI::App& command) {
   command.add_flag("--legacy-tokenizer", gguf.legacy_tokenizer, "GGUF: the tokenizer of a model of LLaMA 1");
 }
 
+void add_generation_options(CLI::App& command, llava::generation_settings& to) {
+  command.add_option("--temperature", to.temperature, "0: greedy, always the likeliest token")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  command.add_option("--top_p,--top-p", to.top_p, "Keep the likeliest tokens up to this total probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--top_k,--top-k", to.top_k,
+                  "Keep this many of the likeliest tokens; 0: all; default: the model folder's, or 50")
+      ->check(CLI::Range(0, 1 << 24));
+  command
+      .add_option("--min_p,--min-p", to.min_p,
+                  "Keep tokens with at least this share of the largest probability; default: the model folder's, or 0")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--repetition-penalty,--repetition_penalty", to.repetition_penalty,
+                     "Divides the logits of tokens of prompt and answer; default: the model folder's, or 1: none");
+  command.add_option("--max-new-tokens,--max_new_tokens", to.max_new_tokens, "Largest number of tokens in the answer")
+      ->check(CLI::Range(1, 1 << 24))
+      ->capture_default_str();
+  command.add_option("--seed", to.seed, "The same seed gives the same answer")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+std::string_view name_of(llava::finish_reason r) {
+  static constexpr const char* names[] = {"eos", "stop", "length", "context", "cancelled", "deadline", "stop_token"};
+  return names[static_cast<int>(r)];
+}
+
+std::string_view name_of(llava::errc code) {
+  static constexpr const char* names[] = {
+      "not_found",    "invalid_format", "unsupported", "mismatch", "invalid_argument", "out_of_memory",
+      "context_full", "cancelled",      "io",          "busy",     "not_finite"};
+  return names[static_cast<int>(code)];
+}
+
 llava::result<llava::chat_model> model_options::try_open() const {
   progress_bar bar;
   llava::open_options options;
   options.threads = threads;
+  options.max_sequences = max_sequences;
   options.packed_file = packed_file;
   options.model_base = base;
   options.conversation = conversation;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Shared by the subcommands of `llava`: the options that open a model, images from the command line, a progress bar.
+/// Shared by the subcommands of `llava` and `llava-serve`: the options that open a model, images from the command line,
+/// a progress bar.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <llava/chat_model.hpp>
@@ -19,6 +20,7 @@ struct model_options {
   bool legacy_tokenizer = false;
   bool adapted = false;  ///< on a backend with live adapters; not an option
   int threads = 0;
+  int max_sequences = 16;  ///< answers that are computed at one time; not an option
 
   /// `name` is how the model is given: an option, or also a positional argument ("MODEL,--model-path").
   void add_to(CLI::App& command, const std::string& name = "--model-path");
@@ -27,6 +29,13 @@ struct model_options {
   /// Opens the model for questions, and warns on standard error if the conversation template is a guess.
   llava::result<llava::chat_model> try_open_to_ask() const;
 };
+
+/// --temperature, --top-p, --top-k, --min-p, --repetition-penalty, --max-new-tokens, --seed.
+void add_generation_options(CLI::App& command, llava::generation_settings& to);
+/// "eos", "stop", "length", "context", "cancelled", "deadline" or "stop_token".
+std::string_view name_of(llava::finish_reason r);
+/// The enumerator's name: "not_found", …
+std::string_view name_of(llava::errc code);
 
 /// The options that open a model's files without its weights: MODEL, --model-base, --mmproj, --legacy-tokenizer.
 struct checkpoint_options {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// llava serve, controller, worker, register-worker, test-message, web, pull: become `llava-serve`, which lies beside
+/// llava chat, batch, serve, controller, worker, register-worker, test-message, web, pull: become `llava-serve`, which
+/// lies beside this program. That is a program of its own, so that this one needs no network library.
 /// this program. That is a program of its own, so that this one needs no network library.
 #include <unistd.h>
 
@@ -20,9 +21,7 @@ llava::result<std::string> try_find_beside(const std::string& name) {
   const std::string found = self.substr(0, self.rfind('/') + 1) + name;
   if (::access(found.c_str(), X_OK) != 0)
     return llava::fail(llava::errc::not_found,
-                       llava::text_of("llava: there is no program ", found,
-                                      "; build the target llava_serve_command, which needs Boost's headers (Debian: "
-                                      "libboost-dev)"));
+                       llava::text_of("llava: there is no program ", found, "; build the target llava_serve_command"));
   return found;
 }
 
@@ -46,6 +45,8 @@ void add_program(CLI::App& app, const std::string& name, const std::string& abou
 }  // namespace
 
 void add_serve(CLI::App& app) {
+  add_program(app, "chat", "Talk about images, in a terminal or with a script");
+  add_program(app, "batch", "Answer the questions of a file");
   add_program(app, "serve", "Answer over HTTP, with OpenAI's API");
   add_program(app, "controller", "LLaVA's controller: sends requests to workers");
   add_program(app, "worker", "LLaVA's model worker");

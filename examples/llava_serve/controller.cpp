@@ -3,31 +3,16 @@
 #include <llava/serve/controller.hpp>
 #include <llava/serve/protocol_client.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "serve_command.hpp"
 
 namespace {
 namespace serve = llava::serve;
-
-/// Matches a long option's beginning with the long options of a command; empty: none, or several.
-std::string whole_option(const CLI::App& command, const std::string& begun) {
-  std::string found;
-  for (const CLI::Option* option : command.get_options())
-    for (const std::string& name : option->get_lnames()) {
-      if (name == begun) return name;
-      if (!name.starts_with(begun)) continue;
-      if (!found.empty()) return {};
-      found = name;
-    }
-  return found;
-}
 
 void run_controller(serve::controller_settings s) {
   const stop_signals signals;
@@ -40,20 +25,6 @@ void run_controller(serve::controller_settings s) {
 }
 
 }  // namespace
-
-std::vector<std::string> with_whole_options(CLI::App& app, std::vector<std::string> arguments) {
-  const auto commands =
-      app.get_subcommands([&](const CLI::App* c) { return !arguments.empty() && c->get_name() == arguments.front(); });
-  if (commands.empty()) return arguments;
-  for (std::string& a : arguments) {
-    if (a == "--") break;
-    if (!a.starts_with("--")) continue;
-    const std::size_t end = std::min(a.find('='), a.size());
-    if (const std::string whole = whole_option(*commands.front(), a.substr(2, end - 2)); !whole.empty())
-      a = "--" + whole + a.substr(end);
-  }
-  return arguments;
-}
 
 void add_controller(CLI::App& app) {
   CLI::App& command =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The `llava-serve` program: what speaks HTTP. `llava serve` starts it.
+/// The `llava-serve` program: answers over HTTP, and talks in a terminal. `llava serve`, `llava chat` start it. Without
+/// Boost it is built without the servers.
 #include <stdlib.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "../llava/standard_streams.hpp"
+#include "chat_command.hpp"
 #include "serve_command.hpp"
 
 #include <llava/base/macros.hpp>
@@ -28,15 +30,37 @@ void give_memory_back() {
 #endif
 }
 
+#if LLAVA_COMMAND_WITHOUT_SERVERS
+/// Says what a subcommand lacks that this build does not have.
+void add_missing(CLI::App& app, const std::string& name) {
+  CLI::App& command = *app.add_subcommand(name, "Not in this build: it needs Boost's headers");
+  command.set_help_flag();
+  command.prefix_command();
+  command.callback([name] {
+    std::fprintf(stderr,
+                 "llava: %s is not in this build: it needs Boost's headers, 1.81 or later (Debian: libboost1.81-dev); "
+                 "install them and build the target llava_serve_command again\n",
+                 name.c_str());
+    throw CLI::RuntimeError(1);
+  });
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
   keep_standard_streams_apart();
   give_memory_back();
-  CLI::App app("LLaVA: answer questions about images over HTTP");
+  CLI::App app("LLaVA: answer questions about images, over HTTP, in a terminal or in files");
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
                                         "." + std::to_string(LLAVA_VERSION_PATCH));
   app.require_subcommand(1);
+  add_chat(app);
+  add_batch(app);
+#if LLAVA_COMMAND_WITHOUT_SERVERS
+  for (const char* name : {"serve", "controller", "worker", "register-worker", "test-message", "web", "pull"})
+    add_missing(app, name);
+#else
   add_serve(app);
   add_controller(app);
   add_worker(app);
@@ -44,6 +68,7 @@ int main(int argc, char** argv) {
   add_test_message(app);
   add_web(app);
   add_pull(app);
+#endif
   try {
     std::vector<std::string> words = with_whole_options(app, {argv + (argc > 0 ? 1 : 0), argv + argc});
     std::reverse(words.begin(), words.end());  // as CLI11 takes them

@@ -48,6 +48,8 @@ PACKAGES = {
                  "OPENSSL_CRYPTO_LIBRARY": "libcrypto.so"},
                 ["CMAKE_DISABLE_FIND_PACKAGE_OpenSSL"]),
     "CLI11": ({"CLI/CLI.hpp": ""}, {"LLAVA_CLI11_INCLUDE_DIR": "."}, []),
+    "libedit": ({"histedit.h": "", "libedit.so": ""},
+                {"LLAVA_EDIT_INCLUDE_DIR": ".", "LLAVA_EDIT_LIBRARY": "libedit.so"}, []),
     "ccache": ({"ccache": ""}, {"LLAVA_CCACHE": "ccache"}, []),
 }
 NEEDS = {  # target: packages that it needs
@@ -56,7 +58,7 @@ NEEDS = {  # target: packages that it needs
     "llava_bench_eigen": {"benchmark", "Eigen"}, "llava_bench_openblas": {"benchmark", "OpenBLAS"},
     "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"},
     "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
-    "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_serve_command": {"JPEG", "PNG", "CLI11", "Boost"},
+    "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_serve_command": {"JPEG", "PNG", "CLI11"},
     "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"},
 }
 
@@ -127,6 +129,9 @@ def main():
             for part, needs in parts:
                 if (f"without llava::{part}" in said) == (needs <= present):
                     wrong.append(f"{words}: llava::{part} is reported wrongly")
+            for part, need in (("line editing", "libedit"), ("its servers", "Boost")):
+                if (f"without {part}" in said) == (need in present):
+                    wrong.append(f"{words}: {part}: reported wrongly")
         targets = project.targets("combinations")
         for target, needs in NEEDS.items():
             if (target in targets) != (needs <= present):
