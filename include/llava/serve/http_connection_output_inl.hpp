@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Definitions of http_connection.hpp: writing, time limits, closing.
 #pragma once
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -27,6 +29,11 @@ LLAVA_INLINE bool http_connection::send(std::string_view bytes, bool is_stream) 
     is_gone_ = true;
     post([](http_connection& self) { self.close(); });
     return false;
+  }
+  if (is_stream && !is_writing_) {  // an event need not wait for the connection's thread; close() waits for the mutex
+    const auto sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
+    if (bytes.empty()) return true;
   }
   out_ += bytes;
   queued_ += bytes.size();
