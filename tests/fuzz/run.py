@@ -5,7 +5,7 @@
 
 Every target gets the same random seed, so that two runs try the same inputs. An input that fails stays in the build
 folder, and its path is printed. An input has at most 64 KiB. A single allocation may have at most 64 MiB plus four
-times the input (R1), except the pixels of an image. For a release use --runs 700000, over ten million in all: an hour or two on two idle cores.
+times the input (R1), except the pixels of an image. For a release use --runs 700000, over ten million in all.
 """
 import argparse
 import base64
