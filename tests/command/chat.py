@@ -104,6 +104,7 @@ class InATerminal(unittest.TestCase):
             else:
                 self.assertIn("fetches no images", t.say(f"/image {address}/three-shapes.png"))
             server.shutdown()
+            server.server_close()
             self.assertRegex(t.say(f"/image {address}/three-shapes.png"), "fetches no images|cannot|answer")
 
     def test_the_conversation_in_the_documents(self):
