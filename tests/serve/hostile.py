@@ -281,7 +281,8 @@ def test_stop():
 
 def test_timeout():
     """--answer-timeout: an answer ends with its text so far; one that has not begun is an error."""
-    with Server("--answer-timeout", "0.5", "--max-sequences", "1", "--kv-tokens", "2048") as server:
+    with Server("--answer-timeout", "0.2", "--max-sequences", "1", "--kv-tokens", "2048", "--prompt-lookup",
+                "0") as server:
         long = {"ignore_eos": True, "max_tokens": 1900}
         start = time.monotonic()
         status, reply = server.post(CHAT, request(**long))
@@ -291,7 +292,7 @@ def test_timeout():
         check(is_sanitized or took < 2, f"timeout: after {took:.1f} s")
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             first = pool.submit(server.post, CHAT, request(**long))
-            time.sleep(0.1)
+            time.sleep(0.05)
             second = server.call("POST", CHAT, request(**long))
             streamed = server.call("POST", CHAT, request(**LONG, stream=True))
             check(first.result()[0] == 200, "timeout: the first of two")
