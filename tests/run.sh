@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the library's tests and examples and runs them. On a fresh Debian 12 it installs what it needs first.
 #
-#   tests/run.sh           the release build with g++
+#   tests/run.sh           the release build with g++, without the tests labelled slow: compile_fail and consumers
 #   tests/run.sh --all     all parts; this takes some hours on two cores
 #   tests/run.sh --peers   llava-serve with real clients and servers, which it gets into build/peers (1.3 GB)
 #   tests/run.sh PART...   these parts, for example those that failed:
@@ -18,8 +18,9 @@
 set -euo pipefail
 all_parts=(release compile_fail budgets benches clang sanitize tsan soak neon fuzz conan vcpkg)
 parts=("$@")
+selection=()
 case ${1:-} in
-  '') parts=(release) ;;
+  '') parts=(release) selection=(-LE slow) ;;
   --all) parts=("${all_parts[@]}") ;;
   --peers) parts=(peers) ;;
 esac
@@ -104,7 +105,7 @@ run_preset() {
   fi
   echo "==> testing build/$preset"
   log=$(mktemp)
-  "$@" ctest --preset "$preset" </dev/null 2>&1 | tee "$log" | sed '/^ *Start /d; /^Test project/d' || true
+  "$@" ctest --preset "$preset" "${selection[@]}" </dev/null 2>&1 | tee "$log" | sed '/^ *Start /d; /^Test project/d' || true
   line=$(grep -E 'tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -n 1) || true
   rm -f "$log"
   if [[ $line =~ passed,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
