@@ -105,7 +105,8 @@ run_preset() {
   fi
   echo "==> testing build/$preset"
   log=$(mktemp)
-  "$@" ctest --preset "$preset" "${selection[@]}" </dev/null 2>&1 | tee "$log" | sed '/^ *Start /d; /^Test project/d' || true
+  "$@" ctest --preset "$preset" "${selection[@]}" </dev/null 2>&1 | tee "$log" |
+    sed '/^ *Start /d; /^Test project/d' || true
   line=$(grep -E 'tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -n 1) || true
   rm -f "$log"
   if [[ $line =~ passed,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
