@@ -23,6 +23,7 @@ int code_after_output(int code) {
 
 int main(int argc, char** argv) {
   keep_standard_streams_apart();
+  let_large_files_fail();
   CLI::App app("LLaVA: ask a vision-language model about images");
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
                                         "." + std::to_string(LLAVA_VERSION_PATCH));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Keeps files of a program away from its standard streams.
+/// What every program does first, so that files and their errors are as expected.
 #pragma once
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 /// Opens closed standard streams as unwritable files, so that no file opened later takes their descriptors.
@@ -13,3 +14,6 @@ inline void keep_standard_streams_apart() {
     return;
   }
 }
+
+/// A write beyond the limit of a file's size (ulimit -f) fails, as on a full disk, and does not end the program.
+inline void let_large_files_fail() { ::signal(SIGXFSZ, SIG_IGN); }

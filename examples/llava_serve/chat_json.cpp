@@ -141,6 +141,7 @@ class json_chat {
           chat_.detach_after(before);
           return std::move(read).error();
         }
+      if (text.empty() && chat_.attached().empty()) return asked.wrong("text", "a text, or a text with an image");
       question = std::move(text);
     } else {
       LLAVA_CHECK(asked.try_know({"stream"}));

@@ -50,6 +50,7 @@ void add_missing(CLI::App& app, const std::string& name) {
 
 int main(int argc, char** argv) {
   keep_standard_streams_apart();
+  let_large_files_fail();
   give_memory_back();
   CLI::App app("LLaVA: answer questions about images, over HTTP, in a terminal or in files");
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +

@@ -91,7 +91,9 @@ llava::result<void> try_serve(const serve_options& o) {
   serve::http_routes routes = service->routes();
   if (!o.no_page) page->add_to(routes);
   LLAVA_TRY(server, serve::http_server::try_start(o.http, std::move(routes)));
-  std::printf("llava: listening on http://%s:%d\n", o.http.address.c_str(), static_cast<int>(server.port()));
+  const bool is_v6 = host.find(':') != host.npos;
+  std::printf("llava: listening on http://%s%s%s:%d\n", is_v6 ? "[" : "", host.c_str(), is_v6 ? "]" : "",
+              static_cast<int>(server.port()));
   std::fflush(stdout);
   std::atomic<bool> stops{false};
   std::vector<llava::chat_model> models;

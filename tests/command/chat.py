@@ -320,8 +320,9 @@ class InJson(unittest.TestCase):
         self.assertLess(briefer, plain)
 
     def test_what_is_wrong_is_said_and_the_next_line_counts(self):
-        wrong = ["[", "1", "[" * 100000, '{"text": 1}', "{}", '{"text": "a", "colour": 1}', '{"do": "sing"}',
-                 '{"do": "load"}', '{"text": "a", "images": "b"}', '{"text": "a", "images": ["none.png"]}',
+        wrong = ["[", "1", "[" * 100000, '{"text": 1}', '{"text": ""}', "{}", '{"text": "a", "colour": 1}',
+                 '{"do": "sing"}', '{"do": "load"}', '{"text": "a", "images": "b"}',
+                 '{"text": "a", "images": ["none.png"]}',
                  '{"text": "a", "images": ["http://127.0.0.1:1/a.png"]}', '{"text": "a", "text": "b"}',
                  '{"text": "<image> <image>", "images": ["%s"]}' % IMAGE, '{"id": [1], "text": "a"}',
                  '{"text": "a", "images": ["data:image/png;base64,AAAA"]}', '{"text": "a", "stream": 1}',

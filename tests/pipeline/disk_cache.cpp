@@ -65,6 +65,9 @@ TEST_CASE("disk cache: the next opening computes neither the image nor the begin
   CHECK((std::filesystem::status(cache).permissions() & std::filesystem::perms::all) ==
         std::filesystem::perms::owner_all);
   CHECK(files_in(cache).size() >= 2);
+  for (const auto& file : files_in(cache))
+    CHECK(std::filesystem::status(file).permissions() ==
+          (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
 
   SECTION("damaged files are replaced") {
     for (const auto& file : files_in(cache)) {

@@ -46,6 +46,15 @@ def text_of(chunks, index=0):
                    for c in chunks if c["choices"] and c["choices"][0]["index"] == index)
 
 
+def test_empty_answer(server):
+    """The message of an answer that ended at once can be sent back."""
+    asked = request()["messages"]
+    said = server.chat(stop=["three"])["choices"][0]["message"]
+    assert said["content"] == "", said
+    again = server.chat(messages=[*asked, said, {"role": "user", "content": "Is there a star?"}])
+    assert again["choices"][0]["message"]["content"]
+
+
 def test_streams(server):
     for fields in ({}, {"max_tokens": 60, "ignore_eos": True}, {"image": False, "text": "Hello", "max_tokens": 30}):
         whole = server.chat(**fields)
@@ -303,8 +312,8 @@ def test_cache_folder():
 
 def main():
     with Server() as server:
-        for test in (test_answers, test_streams, test_logprobs, test_many_answers, test_together, test_completions,
-                     test_structured, test_refused, test_disconnect):
+        for test in (test_answers, test_empty_answer, test_streams, test_logprobs, test_many_answers, test_together,
+                     test_completions, test_structured, test_refused, test_disconnect):
             test(server)
             print(f"{test.__name__} passed")
     for test in (test_limits, test_cache_folder):

@@ -102,7 +102,9 @@ LLAVA_INLINE result<void> disk_cache::try_keep(kind of, const sha256_digest& nam
     static_assert(sizeof about == header, "llava: contents begin behind the header");
     about.size = bytes.size(), about.checksum = detail::checksum_of(bytes);
     LLAVA_TRY(out, new_file::try_create(partial));
-    result<void> written = out.try_write(std::as_bytes(std::span(&about, 1)));
+    result<void> written;
+    if (::chmod(partial.c_str(), 0600) != 0) written = fail_of_system(errno, "llava: cannot write ", partial);
+    if (written) written = out.try_write(std::as_bytes(std::span(&about, 1)));
     if (written) written = out.try_write(bytes);
     if (written) written = out.try_finish();
     const std::string file = file_of(of, name), path = folder_ + "/" + file;

@@ -104,7 +104,8 @@ inline result<void> try_read_part(const json_value& part, const std::string& pat
 inline result<message> try_read_content(request_fields& fields, role from, bool start_end, const image_fetcher* fetcher,
                                         chat_messages& read) {
   const json_value* v = fields.take("content");
-  if (v && v->text() && !v->text()->empty()) return message{from, *v->text(), 0};
+  // An answer may be empty, if it ended at once.
+  if (v && v->text() && (from == role::assistant || !v->text()->empty())) return message{from, *v->text(), 0};
   if (!v || !v->is_array()) return fields.must_be("content", "a text that is not empty, or a list of parts");
   const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
   content_parts parts;

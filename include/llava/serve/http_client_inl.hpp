@@ -268,9 +268,9 @@ LLAVA_INLINE std::string http_url::authority() const {
 
 LLAVA_INLINE result<http_url> try_parse_http_url(std::string_view text) {
   auto parts = try_parse_url(text);
+  if (text.find("://") == text.npos || (parts && parts->scheme != url_scheme::http))
+    return fail(errc::invalid_argument, "llava: not a valid URL: it must begin with http://; write http://HOST:PORT");
   if (!parts) return fail(errc::invalid_argument, text_of(parts.error().what(), "; write http://HOST:PORT/PATH"));
-  if (parts->scheme != url_scheme::http)
-    return fail(errc::invalid_argument, "llava: not a valid URL: it must begin with http://");
   return http_url{std::move(parts->host), parts->port, std::move(parts->target)};
 }
 
