@@ -17,7 +17,7 @@ namespace serve = llava::serve;
 /// The reply of an error is JSON, of a status that blames the client, without a pointer.
 void check_refusal(const llava::error& e, const std::string& param) {
   const serve::error_reply r = serve::reply_of(e);
-  fuzz::require(r.status == 400 && !r.message.empty() && r.message.find("llava: ") == r.message.npos);
+  fuzz::require(r.status == 400 && !r.message.empty() && !r.message.starts_with("llava: "));
   fuzz::require(
       static_cast<bool>(llava::try_parse_json("a reply", serve::error_json(r.message, r.type, param, r.code))));
 }
