@@ -53,8 +53,9 @@ shapes attention_shapes(matrix_view<Y> y, matrix_view<const float> q, matrix_vie
   return s;
 }
 
-template <class Y, class T>
-shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, const kv_view<T>& cache,
+/// Cache: the view of a KV layout.
+template <class Y, class Cache>
+shapes paged_attention_shapes(matrix_view<Y> y, matrix_view<const float> q, const Cache& cache,
                               const step_rows& rows, const attention_parameters& p) {
   shapes s("paged_attention");
   const int heads = p.heads;

@@ -16,7 +16,7 @@ LLAVA_BEGIN
 /// Number of tokens in a block of the KV cache.
 inline constexpr int kv_block = 16;
 /// A backend defines `template <class T> using kv_layout = …`, the layout of a layer of the cache in its memory: a type
-/// with a `view` that its ops take, layer_bytes(heads, dim, blocks), make_view(memory of the layer, heads, dim,
+/// with a `view` that its ops take (it has `heads`, KV, and `dim`, d), layer_bytes(heads, dim, blocks), make_view(memory of the layer, heads, dim,
 /// blocks), and parts_of(view, block), the vectors that hold one block of a layer.
 template <class B, class T>
 using kv_layout_of = typename B::template kv_layout<T>;
@@ -68,9 +68,10 @@ struct step_rows {
 };
 
 namespace ops {
-template <class T>
+/// Cache: the view of a KV layout.
+template <class Cache>
 shapes store_kv_shapes(matrix_view<const float> k, matrix_view<const float> v, const step_rows& rows,
-                       const kv_view<T>& cache) {
+                       const Cache& cache) {
   shapes s("store_kv");
   s.require(cache.heads > 0 && cache.dim > 0, "the cache has ", cache.heads, " heads of ", cache.dim,
             " elements, expected at least 1 of each");
