@@ -8,7 +8,8 @@ standard before C++20, a header that programs include first (ENTRIES) must give 
     alone.py --compiler g++ --self-test                                             checks that a bad header is found
 
 With --stamps, a header is compiled again only if it or a file that it includes has changed. A header that needs an
-optional library (NEEDS) is skipped, with a message, if the library is not installed.
+optional library (NEEDS) is skipped, with a message, if the library is not installed. Kernel headers (.cuh) are compiled
+for the host, with the emulator of tests/cuda.
 """
 import argparse
 import concurrent.futures
@@ -22,6 +23,8 @@ import tempfile
 
 from headers import INCLUDE, read_headers
 
+EMULATOR = pathlib.Path(__file__).resolve().parents[1] / "cuda" / "emulator"  # has <llava_cuda_host.hpp>
+
 # The warnings of CMakeLists.txt. clang has no -Wuseless-cast, hence -Wno-unknown-warning-option.
 FLAGS = ("-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor "
          "-Wno-unknown-warning-option -Wuseless-cast -Werror -fsyntax-only -x c++").split()
@@ -33,7 +36,7 @@ NEEDS = [
     (r"llava/image/(animation|gif|webp)_file\.hpp", ["cstdio", "gif_lib.h", "webp/demux.h"], "giflib and libwebp"),
     (r"llava/image/video_file\.hpp", ["libavformat/avformat.h", "libswscale/swscale.h"], "FFmpeg's libraries"),
     (r"llava/backend/eigen(/|\.)", ["Eigen/Core"], "Eigen"),
-    (r"llava/backend/cuda(/|\.)|.*\.cuh$", ["cuda_runtime.h"], "the CUDA toolkit"),
+    (r"llava/backend/cuda(/.*)?\.hpp", ["cuda_runtime.h"], "the CUDA toolkit"),
     (r"llava/serve/openssl_", ["boost/beast.hpp", "openssl/ssl.h"], "Boost or OpenSSL"),
     (r"llava/serve/", ["boost/beast.hpp"], "Boost"),
     (r"llava/comm/mpi", ["mpi.h"], "MPI"),
@@ -102,12 +105,13 @@ def leave_out(args, paths):
 
 def check_all(args, paths):
     """Returns {path: messages} of the headers that fail."""
-    jobs = [(check, p, COMPILED) for p in paths if p != "llava.hpp"]
+    jobs = [(check, p, COMPILED, *([f"-I{EMULATOR}"] if p.endswith(".cuh") else []))
+            for p in paths if p != "llava.hpp"]
     jobs += [(check, p, *flags) for p in paths if p == "llava.hpp" for flags in ([], ["-fno-exceptions"])]
     jobs += [(check_older, p, "-std=c++17") for p in paths if p in ENTRIES]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         complaints = pool.map(lambda job: job[0](args, *job[1:]), jobs)
-        return {" ".join(word for word in job[1:] if word != COMPILED): found
+        return {" ".join(word for word in job[1:] if word != COMPILED and not word.startswith("-I")): found
                 for job, found in zip(jobs, complaints) if found}
 
 

@@ -50,6 +50,7 @@ OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sent
      "image libraries stay in image/file.hpp and image/*_file.hpp"),
     (r"Eigen/", r"backend/eigen(/|\.)", "Eigen stays in backend/eigen"),
     (r"(cuda|cublas|cudnn|mma|cooperative_groups|cub/|nvtx)", r"backend/cuda(/|\.)", "CUDA stays in backend/cuda"),
+    (r"llava_cuda_host\.hpp", r"backend/cuda/", "the host implementation of kernels stays in backend/cuda"),
     (r"boost/", r"serve/", "Boost stays in serve/"),
     (r"(arpa/inet|netdb)\.h", r"serve/", "the network stays in serve/"),
     (r"openssl/", r"serve/openssl_client\.hpp", "OpenSSL stays in serve/openssl_client.hpp"),

@@ -11,7 +11,7 @@ from headers import main
 from names import read_files
 
 LONGEST = 120
-ENDS = (".hpp", ".cpp", ".inc", ".in", ".cmake", "CMakeLists.txt", ".py", ".sh", ".md")
+ENDS = (".hpp", ".cuh", ".cpp", ".cu", ".inc", ".in", ".cmake", "CMakeLists.txt", ".py", ".sh", ".md")
 
 
 def check(files):

@@ -38,6 +38,7 @@ enum class errc {
   io,                ///< the system refused to read or write
   busy,              ///< called by a callback of a call that is still running
   not_finite,        ///< the model computed NaN or infinity
+  device_failed,     ///< a GPU or its driver reported an error
 };
 
 /// The error that `try_x()` returns and `x()` throws.

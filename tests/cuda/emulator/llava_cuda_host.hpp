@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The host implementation of the device vocabulary (backend/cuda/device.cuh), found on the include path. It declares
+/// what the library's headers call, `llava::cuda_host`; the emulator defines it. Each call is made by one CUDA thread,
+/// which is a fiber, and `at` is the place of the source that reports name.
+///
+/// Checks: a mistake ends the launch, and its sentence is what launch() returns.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <source_location>
+#include <string>
+
+namespace llava::cuda_host {
+
+using call_site = std::source_location;
+
+/// What all lanes of a warp do together. Lanes that do different things at once have diverged.
+enum class warp_op : std::uint8_t {
+  none,
+  sync,
+  shuffle,
+  shuffle_xor,
+  shuffle_up,
+  shuffle_down,
+  ballot,
+  mma_f16,
+  mma_bf16,
+  ldmatrix,
+  ldmatrix_transposed
+};
+/// How a load may be cached: `readonly` memory is not written while a kernel runs.
+enum class cache : std::uint8_t { coherent, readonly };
+
+/// @name Threads
+/// @{
+int thread_index();
+std::array<int, 3> block_index();
+std::array<int, 3> grid_extents();
+void sync_block(const call_site& at);
+bool sync_block_or(bool any, const call_site& at);
+void sync_warp(const call_site& at);
+std::uint32_t ballot(bool vote, const call_site& at);
+/// The 8 bytes of lane `from`.
+std::uint64_t shuffle_bits(std::uint64_t bits, int from, warp_op op, const call_site& at);
+template <class T>
+T shuffle(T x, int from, warp_op op, const call_site& at) {
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &x, sizeof x);
+  bits = shuffle_bits(bits, from, op, at);
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+void* shared_memory();
+void wait_for_previous_kernels(const call_site& at);
+/// Whether this block is the last of `blocks` that arrives at the counter.
+bool arrive(std::uint32_t* counter, int blocks, const call_site& at);
+/// @}
+
+/// @name Memory
+/// @{
+void load(void* to, const void* global, std::size_t bytes, cache how, const call_site& at);
+void store(void* global, const void* from, std::size_t bytes, const call_site& at);
+void copy_async(void* shared, const void* global, std::size_t bytes, bool valid, const call_site& at);
+void commit_copies();
+void wait_for_copies(int pending);
+/// @}
+
+/// @name Matrices and arithmetic
+/// @{
+void mma_m16n8k16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], warp_op op,
+                  const call_site& at);
+void load_matrices(std::uint32_t (&words)[4], const void* row, warp_op op, const call_site& at);
+/// a · b + c rounded to odd: a value that later rounds to any shorter format as if it were exact. a and b are f16 or
+/// bf16, so their product is exact in double.
+float multiply_add_to_odd(float a, float b, float c);
+/// @}
+
+/// @name The runtime
+/// @{
+
+/// A stream. Launches run at once, so one is as good as another.
+struct native_stream {};
+
+struct launch_options {
+  std::array<int, 3> grid;
+  int threads;
+  std::size_t shared_bytes;
+  bool programmatic;
+};
+/// Runs `run(params)` in each thread of the grid. Returns an empty text, or the first mistake.
+std::string launch(native_stream, const launch_options&, void (*run)(const void*), const void* params);
+void* allocate(std::size_t bytes);
+void release(void*);
+std::string copy(void* to, const void* from, std::size_t bytes, bool to_host, bool from_host);
+std::string fill(void* to, unsigned char value, std::size_t bytes);
+/// @}
+
+}  // namespace llava::cuda_host
