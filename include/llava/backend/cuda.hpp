@@ -2,10 +2,10 @@
 /// The CUDA backend, opt-in: every stage runs on one NVIDIA GPU. Translation units that open a model on it are compiled
 /// by nvcc; a program compiled otherwise links one of them and calls it through chat_model (docs/cuda.md).
 #pragma once
-#include <llava/backend/cuda/layout.hpp>
-#include <llava/backend/cuda/memory.hpp>
+#include <llava/backend/cuda/layout.cuh>
+#include <llava/backend/cuda/memory.cuh>
 #include <llava/backend/cuda/ops.cuh>
-#include <llava/backend/cuda/queue.hpp>
+#include <llava/backend/cuda/queue.cuh>
 #include <llava/ops/backend.hpp>
 #include <llava/quant/layout.hpp>
 
@@ -31,12 +31,10 @@ struct cuda {
 
   /// Errors: there is no such device.
   result<void> try_check() const {
-    int count = 0;
-    LLAVA_CHECK(cuda_backend::checked(cudaGetDeviceCount(&count), "cudaGetDeviceCount"));
+    LLAVA_TRY(count, cuda_backend::try_count_devices());
     if (device < 0 || device >= count || device >= cuda_backend::most_devices)
-      return fail(errc::invalid_argument,
-                  text_of("llava: the CUDA device is ", device, ", expected 0 to ", count - 1,
-                          ", since this machine has ", count));
+      return fail(errc::invalid_argument, text_of("llava: the CUDA device is ", device, ", expected 0 to ", count - 1,
+                                                  ", since this machine has ", count));
     return {};
   }
 };

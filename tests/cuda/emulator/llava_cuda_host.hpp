@@ -80,8 +80,19 @@ float multiply_add_to_odd(float a, float b, float c);
 /// @name The runtime
 /// @{
 
-/// A stream. Launches run at once, so one is as good as another.
-struct native_stream {};
+/// A stream (streams.cpp). Without one, launches run at once.
+using native_stream = struct stream_state*;
+native_stream make_stream();
+void destroy_stream(native_stream);
+/// What a stream was told between begin_recording() and end_recording(), and did not do.
+using native_graph = struct graph_state*;
+void begin_recording(native_stream);
+native_graph end_recording(native_stream);
+void repeat(native_stream, native_graph);
+void destroy_graph(native_graph);
+int count_devices();
+void* allocate_pinned(std::size_t bytes);
+void release_pinned(void*);
 
 struct launch_options {
   std::array<int, 3> grid;

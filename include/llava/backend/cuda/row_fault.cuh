@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 
+#include <llava/base/macros.hpp>
 #include <llava/ops/rows.hpp>
 
 LLAVA_CUDA_BEGIN

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include <llava/backend/cuda/runtime.hpp>
+#include <llava/backend/cuda/owned.cuh>
 
 LLAVA_CUDA_BEGIN
 
@@ -18,7 +18,7 @@ class recordings {
 
   /// The graph of a shape; empty at first. `seen` says whether the shape came before.
   template <class Shape>
-  executable_owner& of(const Shape& shape, bool& seen) {
+  graph& of(const Shape& shape, bool& seen) {
     const auto found = std::find_if(all_.begin(), all_.end(), [&](const auto& r) {
       return r->type == &type_of<Shape> && static_cast<const recording_of<Shape>&>(*r).shape == shape;
     });
@@ -29,7 +29,7 @@ class recordings {
       all_.insert(all_.begin(), std::make_unique<recording_of<Shape>>(shape));
       if (all_.size() > most) all_.pop_back();
     }
-    return all_.front()->graph;
+    return all_.front()->recorded;
   }
 
  private:
@@ -37,7 +37,7 @@ class recordings {
     explicit recording(const char* t) : type(t) {}
     virtual ~recording() = default;
     const char* type;
-    executable_owner graph;
+    cuda_backend::graph recorded;
   };
   template <class Shape>
   static constexpr char type_of = 0;

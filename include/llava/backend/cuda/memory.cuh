@@ -3,8 +3,9 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <utility>
 
-#include <llava/backend/cuda/runtime.hpp>
+#include <llava/backend/cuda/owned.cuh>
 #include <llava/tensor/buffer.hpp>
 
 LLAVA_CUDA_BEGIN
@@ -15,25 +16,23 @@ class device_memory final : public memory {
 
   result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const override {
     const on_device here(device_);
-    return checked(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice), "cudaMemcpy",
-                   text_of(bytes, " bytes to the device"));
+    const stream all{{}, device_};
+    LLAVA_CHECK(copy(all, to, from, bytes, copy_kind::to_device));
+    return cuda_backend::finish(all);
   }
   void release(std::byte* at, std::size_t) const noexcept override {
     const on_device here(device_);
-    static_cast<void>(cudaFree(at));
+    cuda_backend::release(at);
   }
 
  private:
   std::byte* allocate(std::size_t bytes) const noexcept override {
     const on_device here(device_);
-    void* at = nullptr;
-    if (cudaMalloc(&at, bytes) != cudaSuccess) {
-      static_cast<void>(cudaGetLastError());
-      return nullptr;
-    }
-    if (cudaMemset(at, 0, bytes) == cudaSuccess) return static_cast<std::byte*>(at);
-    static_cast<void>(cudaGetLastError());
-    static_cast<void>(cudaFree(at));
+    auto made = cuda_backend::try_allocate(bytes);
+    if (!made) return nullptr;
+    const stream all{{}, device_};
+    if (fill(all, *made, 0, bytes) && cuda_backend::finish(all)) return static_cast<std::byte*>(*made);
+    cuda_backend::release(*made);
     return nullptr;
   }
 
@@ -45,6 +44,7 @@ inline constexpr int most_devices = 16;
 /// The memories of all devices, which live as long as the program.
 inline constexpr auto device_memories = []<std::size_t... I>(std::index_sequence<I...>) {
   return std::array<device_memory, most_devices>{device_memory(static_cast<int>(I))...};
-}(std::make_index_sequence<most_devices>());
+}
+(std::make_index_sequence<most_devices>());
 
 LLAVA_CUDA_END

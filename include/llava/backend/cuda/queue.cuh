@@ -18,9 +18,9 @@
 #include <utility>
 
 #include <llava/backend/cuda/kernel.cuh>
-#include <llava/backend/cuda/recordings.hpp>
-#include <llava/backend/cuda/row_fault.hpp>
-#include <llava/backend/cuda/staging.hpp>
+#include <llava/backend/cuda/recordings.cuh>
+#include <llava/backend/cuda/row_fault.cuh>
+#include <llava/backend/cuda/staging.cuh>
 #include <llava/base/executor.hpp>
 #include <llava/ops/shapes.hpp>
 #include <llava/tensor/arena.hpp>
@@ -31,13 +31,13 @@ class queue {
  public:
   template <class B>
   queue(const B& backend, executor&, arena workspace) : device_(backend.device), workspace_(workspace) {
-    if (!workspace_.planning()) state_ = try_make();
+    if (!workspace_.planning()) static_cast<void>(state_ = try_make());
   }
   queue(const queue&) = delete;
   queue& operator=(const queue&) = delete;
   /// Waits for all ops, because they use memory that is freed next.
   ~queue() {
-    if (stream_) static_cast<void>(cudaStreamSynchronize(stream_.get()));
+    if (!workspace_.planning()) static_cast<void>(cuda_backend::finish(stream_.get()));
   }
 
   arena& workspace() { return workspace_; }
@@ -57,15 +57,15 @@ class queue {
   void launch(const typename K::Params& p) {
     if (workspace_.planning() || !is_good()) return;
     const on_device here(device_);
-    if (auto launched = cuda_backend::launch<K>(stream_.get(), p); !launched) reject(std::move(launched).error());
+    check(cuda_backend::launch<K>(stream_.get(), p));
   }
 
   /// Keeps an error, if it is the first.
   [[gnu::cold]] void reject(error e) {
-    if (state_) state_ = std::move(e);
+    if (state_) static_cast<void>(state_ = std::move(e));
   }
   /// Where a kernel writes that an index is past the last row; of one block of a kernel only.
-  row_fault* fault() const { return static_cast<row_fault*>(fault_.get()); }
+  row_fault* fault() const { return reinterpret_cast<row_fault*>(fault_.data()); }
 
   /// Copies to the device; `from` may be reused when this returns.
   void write(void* to, const void* from, std::size_t bytes) {
@@ -78,8 +78,7 @@ class queue {
         continue;
       }
       std::memcpy(pinned, static_cast<const std::byte*>(from) + done, n);
-      check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, pinned, n, cudaMemcpyHostToDevice, stream_.get()),
-            "cudaMemcpyAsync to the device", bytes);
+      check(copy(stream_.get(), static_cast<std::byte*>(to) + done, pinned, n, copy_kind::to_device));
       done += n;
     }
   }
@@ -90,9 +89,7 @@ class queue {
     for (std::size_t done = 0; done < bytes && runs();) {
       std::size_t n = 0;
       std::byte* const pinned = staging_.take(bytes - done, n);
-      check(cudaMemcpyAsync(pinned, static_cast<const std::byte*>(from) + done, n, cudaMemcpyDeviceToHost,
-                            stream_.get()),
-            "cudaMemcpyAsync from the device", bytes);
+      check(copy(stream_.get(), pinned, static_cast<const std::byte*>(from) + done, n, copy_kind::to_host));
       if (runs()) wait();
       if (runs()) std::memcpy(static_cast<std::byte*>(to) + done, pinned, n);
       done += n;
@@ -102,8 +99,7 @@ class queue {
   void move(void* to, const void* from, std::size_t bytes) {
     if (bytes == 0 || !runs()) return;
     const on_device here(device_);
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_.get()), "cudaMemcpyAsync on the device",
-          bytes);
+    check(copy(stream_.get(), to, from, bytes, copy_kind::on_device));
   }
 
   /// Runs ops(), or the graph of an earlier call with an equal shape (ops/backend.hpp).
@@ -112,10 +108,15 @@ class queue {
     if (!runs()) return ops();
     const on_device here(device_);
     bool seen = false;
-    executable_owner& graph = recordings_.of(shape, seen);
+    graph& recorded = recordings_.of(shape, seen);
     if (!seen) return ops();
-    if (!graph && !try_record(graph, ops)) return;
-    check(cudaGraphLaunch(graph.get(), stream_.get()), "cudaGraphLaunch", 0);
+    if (!recorded) {
+      auto made = graph::try_record(stream_.get(), ops);
+      if (!made) return reject(std::move(made).error());
+      if (!runs()) return;
+      recorded = *std::move(made);
+    }
+    check(recorded.launch(stream_.get()));
   }
 
   /// Waits for all ops. Returns the first error and clears it.
@@ -130,12 +131,10 @@ class queue {
  private:
   result<void> try_make() {
     const on_device here(device_);
-    cudaStream_t stream = nullptr;
-    LLAVA_CHECK(checked(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"));
-    stream_ = stream_owner(stream);
-    void* fault = nullptr;
-    LLAVA_CHECK(checked(cudaMallocHost(&fault, sizeof(row_fault)), "cudaMallocHost", "the faults of kernels"));
-    fault_ = pinned_owner(fault);
+    LLAVA_TRY(stream, owned_stream::try_make(device_));
+    stream_ = std::move(stream);
+    LLAVA_TRY(fault, pinned_memory::try_make(sizeof(row_fault)));
+    fault_ = std::move(fault);
     *this->fault() = {};
     return staging_.try_make();
   }
@@ -149,39 +148,24 @@ class queue {
                           " as planned; the memory that an op or a projector takes may depend on sizes only")));
     return static_cast<bool>(state_);
   }
-  void check(cudaError_t found, std::string_view call, std::size_t bytes) {
-    if (found != cudaSuccess) [[unlikely]]
-      reject(runtime_error(found, call, bytes ? text_of(bytes, " bytes") : std::string()));
+  void check(result<void> done) {
+    if (!done) [[unlikely]]
+      reject(std::move(done).error());
   }
   /// Waits until the stream is idle, and keeps what the device found.
   void wait() {
-    check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize", 0);
+    check(cuda_backend::finish(stream_.get()));
     staging_.release();
     if (fault()->op != row_op::none) [[unlikely]]
       reject(error_of(std::exchange(*fault(), {})));
   }
-  template <class Ops>
-  bool try_record(executable_owner& graph, Ops&& ops) {
-    check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture", 0);
-    if (!runs()) return false;
-    ops();
-    cudaGraph_t recorded = nullptr;
-    check(cudaStreamEndCapture(stream_.get(), &recorded), "cudaStreamEndCapture", 0);
-    const graph_owner owned(recorded);
-    if (!runs()) return false;
-    cudaGraphExec_t executable = nullptr;
-    check(cudaGraphInstantiate(&executable, recorded, 0), "cudaGraphInstantiate", 0);
-    graph = executable_owner(executable);
-    return runs();
-  }
-
   int device_;
   arena workspace_;
   result<void> state_;
-  pinned_owner fault_;
+  pinned_memory fault_;
   staging staging_;
-  stream_owner stream_;
-  recordings recordings_;  // before the stream ends
+  owned_stream stream_;
+  recordings recordings_;  // ends before the stream
 };
 
 LLAVA_CUDA_END
