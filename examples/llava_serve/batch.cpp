@@ -260,7 +260,8 @@ void add_batch(CLI::App& app) {
   o->generation.temperature = 0.2f;  // model_vqa's defaults; other settings are the folder's
   o->generation.max_new_tokens = 1024;
   o->model.add_to(command);
-  command.add_option("INPUT,--question-file", o->input, "File of questions; -: standard input")->required();
+  command.add_option("INPUT,--question-file", o->input, "File of questions, INPUT or this option; -: standard input")
+      ->required();
   command
       .add_option("-o,--answers-file", o->output,
                   "File of answers; if it is there, the run goes on with it; -: standard output")

@@ -28,8 +28,7 @@ CLI::Validator listened_address() {
 CLI::Validator host_name() {
   return {[](std::string& text) {
             const auto read = serve::try_parse_url("http://" + text);
-            const bool is_name = read && read->target == "/" && !text.ends_with('/') && read->authority() == read->host;
-            if (!is_name || text.find_first_of("/?") != text.npos)
+            if (!read || text.find_first_of(":/?") != text.npos)
               return "expected the name of a host without http:// and port, such as box.local, found " + text;
             text = read->host;
             return std::string();

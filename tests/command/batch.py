@@ -151,7 +151,7 @@ class Batch(unittest.TestCase):
         write(questions, lines[:3] + ["", "  "] + lines[3:])  # empty lines do not count
         said = run(questions, answers, code=1)
         # Lines without a question_id have their number, which may be the question_id of another.
-        repeated = (f"llava: 3 of {len(lines)} questions have the question_id of an earlier one; answers are in the "
+        repeated = (f"llava: 2 of {len(lines)} questions have the question_id of an earlier one; answers are in the "
                     "order of the questions\n")
         self.assertEqual(said, f"{repeated}llava: {len(bad)} of {len(lines)} questions have no answer; their lines in "
                          f"{answers} say why\n")
@@ -245,7 +245,8 @@ class Batch(unittest.TestCase):
         questions, answers = f"{self.folder}/twice.jsonl", f"{self.folder}/twice_answers.jsonl"
         write(questions, [self.lines[0], {**self.lines[1], "question_id": 0}, {"text": "hello"}, {"text": "hello"},
                           {"question_id": 4, "text": "hello"}])
-        told = "llava: 2 of 5 questions have the question_id of an earlier one; answers are in the order of the questions\n"
+        told = ("llava: 2 of 5 questions have the question_id of an earlier one; answers are in the order of the "
+                "questions\n")
         self.assertEqual(run(questions, answers, "--image-folder", SCENES), told)
         self.assertEqual([a["question_id"] for a in read(answers)], [0, 0, 3, 4, 4])
         self.assertEqual([a["text"] for a in read(answers)][:2], [a["text"] for a in read(self.whole)][:2])
