@@ -4,7 +4,9 @@ it says. Run in the repository's root:
 
     options.py LLAVA [LLAVA_SERVE]   the second one, if it is built with its servers
 """
+import base64
 import itertools
+import json
 import os
 import pathlib
 import re
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 PROGRAMS = list(itertools.takewhile(lambda a: not a.startswith("-"), sys.argv[1:]))
 LLAVA, SERVE = (PROGRAMS + [None])[:2]
@@ -168,6 +171,34 @@ class OptionsOfServers(unittest.TestCase):
         done = run(SERVE, "serve", "--port", "0", "--model-path", "absent", *none)
         self.assertIn("absent", done.stderr)
         self.assertNotIn("none", done.stderr)
+
+    def test_files_of_several_models(self):
+        with tempfile.TemporaryDirectory() as folder:
+            gguf, packed = f"{folder}/gguf", f"{folder}/w.packed"
+            self.assertEqual(run(LLAVA, "convert", TINY, "--to", "gguf", "-o", gguf).returncode, 0)
+            os.makedirs(f"{folder}/tower")
+            os.rename(f"{gguf}/mmproj.gguf", f"{folder}/tower/mmproj.gguf")
+            words = [SERVE, "serve", "--port", "0", "--threads", "1", "--dtype", "q8_0",
+                     "--model-path", f"{gguf}/model.gguf", "--mmproj", f"{folder}/tower/mmproj.gguf",
+                     "--packed-file", "none", "--model-path", TINY, "--packed-file", packed]
+            for _ in range(2):  # the second start maps the packed file
+                with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+                    lines = list(itertools.takewhile(lambda line: "ready" not in line, server.stdout))
+                    self.assertIn("llava: tiny is loaded, with weights as q8_0\n", lines)
+                    port = int(lines[0].rsplit(":", 1)[1])
+                    image = base64.b64encode(pathlib.Path(TINY, "images/three-shapes.png").read_bytes()).decode()
+                    url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}
+                    content = [url, {"type": "text", "text": "How many shapes are there?"}]
+                    for model in ("model.gguf", "tiny"):
+                        body = {"model": model, "temperature": 0, "messages": [{"role": "user", "content": content}]}
+                        with urllib.request.urlopen(urllib.request.Request(
+                                f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode()),
+                                timeout=60) as reply:
+                            told = json.loads(reply.read())["choices"][0]["message"]["content"]
+                        self.assertEqual(told, "three", model)
+                    server.terminate()
+                self.assertEqual(server.returncode, 0)
+                self.assertGreater(os.path.getsize(packed), 100_000)
 
     def test_no_controller(self):
         address = "http://127.0.0.1:1"
