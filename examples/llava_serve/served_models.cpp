@@ -12,6 +12,10 @@ namespace {
 constexpr std::string_view no_file = "none";  // holds the place of a model that has no such file
 constexpr int least_kv_tokens = 64, most_kv_tokens = 1 << 24;
 
+llava::error wrong(const auto&... words) {
+  return llava::fail(llava::errc::invalid_argument, llava::text_of("llava: ", words...));
+}
+
 std::string last_part(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path.substr(path.rfind('/') + 1);
@@ -60,14 +64,11 @@ void served_models::add_to(CLI::App& command) {
 }
 
 llava::result<std::vector<served_model_options>> served_models::try_list() const {
-  const auto wrong = [](auto... words) {
-    return llava::fail(llava::errc::invalid_argument, llava::text_of("llava: ", words...));
-  };
   for (const auto& [option, values] : {std::pair("--model-name", &names_), std::pair("--model-base", &bases_),
                                        std::pair("--mmproj", &projectors_), std::pair("--packed-file", &packed_files_)})
     if (values->size() > paths_.size())
-      return wrong(option, " is given ", values->size(), " times, and --model-path ", paths_.size(),
-                   " times: ", values->back(), " belongs to no model");
+      return wrong(option, " has ", values->size(), " values, but --model-path ", paths_.size(), ": ", values->back(),
+                   " belongs to no model");
   std::vector<served_model_options> list;
   for (std::size_t i = 0; i < paths_.size(); ++i) {
     const auto file = [&](const std::vector<std::string>& files) {
@@ -97,10 +98,7 @@ llava::result<llava::chat_model> served_models::try_open(const served_model_opti
   one.model.warn_of_guess(model);
   const int image = model.shared()->shapes().image_tokens, needed = image + least_kv_tokens;
   if (open_.kv_tokens > 0 && image > 0 && open_.kv_tokens < needed)
-    return llava::fail(llava::errc::invalid_argument,
-                       llava::text_of("llava: --kv-tokens ", open_.kv_tokens,
-                                      " has no room for a question about an "
-                                      "image, which takes ",
-                                      image, " tokens of ", one.name, "; give at least ", needed));
+    return wrong("--kv-tokens ", open_.kv_tokens, " has no room for a question about an image, which takes ", image,
+                 " tokens of ", one.name, "; give at least ", needed);
   return std::move(model);
 }
