@@ -14,6 +14,12 @@
 #include "models.hpp"
 
 namespace {
+// Options that several commands have.
+constexpr const char* about_path = "Folder or GGUF file of the model, or its name in the Hugging Face cache";
+constexpr const char* about_base = "The model under an adapter, a projector alone or a delta";
+constexpr const char* about_mmproj = "GGUF file of the vision tower; default: the one beside the model";
+constexpr const char* about_legacy = "GGUF: the tokenizer of a model of LLaMA 1";
+
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// Whether the file is a pipe or a character device, where writing loses no data.
@@ -33,13 +39,6 @@ llava::error is_there(const std::string& file) {
   return llava::fail(llava::errc::io,
                      llava::text_of("llava: ", file, " already exists; remove it, or choose another name"));
 }
-}  // namespace
-
-namespace {
-constexpr const char* about_path = "Folder or GGUF file of the model, or its name in the Hugging Face cache";
-constexpr const char* about_base = "The model under an adapter, a projector alone or a delta";
-constexpr const char* about_mmproj = "GGUF file of the vision tower; default: the one beside the model";
-constexpr const char* about_legacy = "GGUF: the tokenizer of a model of LLaMA 1";
 }  // namespace
 
 void model_options::add_to(CLI::App& command, const std::string& name) {

@@ -37,7 +37,7 @@ struct model_options {
   llava::result<std::string> try_weights() const;
   /// Opens the model, with a progress bar if that takes long and standard error is a terminal.
   llava::result<llava::chat_model> try_open() const;
-  /// Opens the model with further options: those of this struct take precedence.
+  /// Opens the model with further options. Those that are options here take precedence.
   llava::result<llava::chat_model> try_open(llava::open_options options) const;
   /// Opens the model for questions, and warns on standard error if the conversation template is a guess.
   llava::result<llava::chat_model> try_open_to_ask() const;

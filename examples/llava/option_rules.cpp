@@ -29,8 +29,8 @@ std::string refuse_empty(std::string& text) {
 template <class T>
 std::string read_whole(std::string& text) {
   T value{};
-  const char *const first = text.data() + (text.starts_with('+') ? 1 : 0), *const last = text.data() + text.size();
-  const auto [end, failure] = std::from_chars(first, last, value);
+  const char* const last = text.data() + text.size();
+  const auto [end, failure] = std::from_chars(text.data(), last, value);
   if (failure != std::errc() || end != last)
     return "expected a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
            std::to_string(std::numeric_limits<T>::max()) + ", found " + text;
