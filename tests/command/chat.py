@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -267,6 +268,32 @@ class OverPipes(unittest.TestCase):
                                   timeout=300, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"cannot write to standard output: No space left", done.stderr)
+
+    def test_lines_of_windows(self):
+        unix = (f"/image '{IMAGE}'\nHow many shapes are there?\n/regenerate\nWhat color\\\n is the star?\n"
+                '"""Is it\nred?"""\n/stats\n/exit\nhello\n')
+        one, two = piped(unix), piped(unix.replace("\n", "\r\n"))
+        self.assertEqual(one.stdout.splitlines()[0], "three")
+        self.assertEqual((two.stdout, one.stdout.count("\n")), (one.stdout, 4))
+        self.assertRegex(two.stderr, r"^\d+ tokens of the prompt")
+
+    def test_words_that_a_command_does_not_take_are_refused(self):
+        commands = ("/help", "/exit", "/quit", "/stats", "/regenerate", "/clear", "/undo")
+        done = piped(f"/image {IMAGE}\nHow many shapes are there?\n" + "".join(f"{c} now\n" for c in commands) +
+                     "/save ''\n/regenerate\n", code=1)
+        self.assertEqual(done.stderr.splitlines(), [
+            f"llava: {c} stands alone on its line, found now behind it; nothing was done" for c in commands] +
+            ["llava: /save needs the name of a file"])
+        self.assertEqual(done.stdout, "three\nthree\n")
+
+    def test_names_of_files_may_be_quoted(self):
+        with tempfile.TemporaryDirectory() as home:
+            shutil.copy(IMAGE, f"{home}/a b.png")
+            for typed in (f"{home}/a b.png", f"'{home}/a b.png'", f'"{home}/a b.png"', f"{home}/a\\ b.png",
+                          "~/a b.png"):
+                done = subprocess.run([PROGRAM, "chat", *GREEDY], input=f"/image {typed}\nHow many shapes are there?\n",
+                                      capture_output=True, text=True, timeout=300, env={**os.environ, "HOME": home})
+                self.assertEqual((done.stdout, done.stderr), ("three\n", ""), typed)
 
     def test_options_of_the_reference(self):
         done = piped("hello\n", "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new", "3", "--device", "cpu",

@@ -222,9 +222,17 @@ def test_protocol():
         r.close(), c.close()
         assert played.gone.wait(3)
         played.address = ""
-        assert ask(False)[0] == 503
-    played.server.shutdown()
-    played.server.server_close()
+        status, reply = ask(False)
+        assert status == 503 and reply["error"]["code"] == "no_worker", reply
+        played.address = None
+        for stream in (False, True):  # it answers, but not as a controller does
+            status, reply = ask(stream)
+            assert status == 502 and reply["error"]["code"] == "no_controller", reply
+        played.server.shutdown()
+        played.server.server_close()
+        for stream in (False, True):
+            status, reply = ask(stream)
+            assert status == 502 and reply["error"]["code"] == "no_controller", reply
 
 
 if __name__ == "__main__":

@@ -58,6 +58,12 @@ LLAVA_INLINE std::string growing_answer::rest() {
   return told_ < all_.size() ? all_.substr(std::exchange(told_, all_.size())) : std::string();
 }
 
+namespace detail {
+inline void reply_no_controller(const http_response& response) {
+  response.reply_error(502, "The controller does not answer.", "server_error", {}, "no_controller");
+}
+}  // namespace detail
+
 /// A request that can be sent to a worker.
 struct controller_gateway::question {
   std::string model, prompt, stop, body;
@@ -141,8 +147,7 @@ LLAVA_INLINE void controller_gateway::add_to(http_routes& routes) {
 LLAVA_INLINE void controller_gateway::list(const http_response& response) {
   if (settings_.reloads_models) {
     auto found = try_models();
-    if (!found)
-      return void(response.reply_error(502, "The controller does not answer.", "server_error", {}, "no_controller"));
+    if (!found) return detail::reply_no_controller(response);
     const std::lock_guard lock(mutex_);
     models_ = *std::move(found);
   }
@@ -213,7 +218,8 @@ LLAVA_INLINE void controller_gateway::answer(const http_request& request, const 
   const auto told = try_ask("/get_worker_address", "{\"model\": " + python_json_string(q->model) + "}");
   const auto body = told ? try_parse_json("the worker's address", *told) : result<json_value>(told.error());
   const json_value* const address = body ? body->find("address") : nullptr;
-  if (!address || !address->text() || address->text()->empty())
+  if (!address || !address->text()) return detail::reply_no_controller(response);
+  if (address->text()->empty())
     return void(
         response.reply_error(503, server_error_message, "server_error", {}, "no_worker", {{"Retry-After", "5"}}));
   pass_on(*q, *address->text(), response);
