@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from openai_server import LONG, Server, image_part, request
+from openai_server import LONG, Server, image_part, picture, request
 
 Server.program, Server.model = sys.argv[1:3]
 
@@ -67,7 +67,7 @@ def test_marker_in_text(server):
         assert status == 200, reply
         return reply["input_tokens"], reply["image_tokens"], asked
 
-    one, other = picture(), picture("two-circles")
+    one, other = picture(), picture("one-circle-one-star")
     for urls in ((one, other), (one, None), (None, one)):
         typed, of_images, asked = counted("<image>", *urls)
         others, as_many, _ = counted("<picture>", *urls)
@@ -78,11 +78,11 @@ def test_marker_in_text(server):
         assert usage["prompt_tokens"] == typed, (usage, typed)
         usage = server.chat(**asked, max_tokens=2)["usage"]
         assert usage["prompt_tokens_details"]["cached_tokens"] >= typed - 16, usage
-    # Each image stands in its own message.
-    said = [server.chat(**counted("<image>", *urls)[2])["choices"][0]["message"]["content"]
-            for urls in ((one, other), (other, one))]
-    print(said)
-    assert said == ["two", "three"], said
+    # The image stands in its own message, not in the first.
+    for url, answer in ((one, "three"), (other, "two")):
+        talk = [{"role": "user", "content": "What is <image>?"}, {"role": "assistant", "content": "no"},
+                {"role": "user", "content": [image_part(url), *request(image=False)["messages"][0]["content"]]}]
+        assert server.chat(messages=talk, temperature=0)["choices"][0]["message"]["content"] == answer
 
 
 def test_streams(server):
@@ -342,8 +342,8 @@ def test_cache_folder():
 
 def main():
     with Server() as server:
-        for test in (test_answers, test_empty_answer, test_marker_in_text, test_streams, test_logprobs, test_many_answers,
-                     test_together, test_completions, test_structured, test_refused,
+        for test in (test_answers, test_empty_answer, test_marker_in_text, test_streams, test_logprobs,
+                     test_many_answers, test_together, test_completions, test_structured, test_refused,
                      test_disconnect):
             test(server)
             print(f"{test.__name__} passed")

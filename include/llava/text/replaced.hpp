@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// with_replaced: a text in which one text stands for another.
 #pragma once
+#include <cstddef>
 #include <string>
 #include <string_view>
 
