@@ -188,13 +188,13 @@ class batch_run {
     LLAVA_TRY(root, try_read_head(line, q.number, q.head));
     const auto& about = model_->opened.description;
     LLAVA_TRY(read, try_read_question(root, q.head.prompt, about.image_start_end, options_.folder));
-    LLAVA_TRY(prompt, model_->try_prompt(read.turns));
+    LLAVA_TRY(prompt, llava::try_chat_prompt(*model_, read.turns));
     std::vector<llava::visual> images;
     for (given_image& one : read.images) {
       q.pixels += one.pixels.pixels().size();
       images.emplace_back(std::move(one.pixels));
     }
-    LLAVA_TRY(prepared, llava::try_prepare(*model_, prompt, std::move(images), !about.conversation.own.text.empty()));
+    LLAVA_TRY(prepared, llava::try_prepare(*model_, prompt, std::move(images)));
     llava::answer_request request{.prompt = std::move(prepared)};
     request.settings = options_.generation;
     LLAVA_TRY(stream, llava::engine::try_submit(model_, std::move(request)));

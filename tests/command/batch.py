@@ -139,7 +139,7 @@ class Batch(unittest.TestCase):
         good = [{"question_id": "a", "image": IMAGE, "text": "How many shapes are there?"},
                 {"image": data, "text": "How many shapes are there?"}, {"question_id": 3, "messages": [user]},
                 {"question_id": 4, "image": [IMAGE, IMAGE], "text": "How many shapes are in the first picture?"},
-                {"question_id": 5, "messages": [user, {"role": "assistant", "content": "three"},
+                {"question_id": 5, "messages": [user, {"role": "assistant", "content": "three <image>"},
                                                 {"role": "user", "content": "What color is the star?"}]}]
         bad = ["{", "7", '{"question_id": 1}', '{"question_id": "é", "image": "none.png", "text": "x"}',
                '{"question_id": 1.5, "text": "x"}', '{"text": "x", "messages": []}', '{"messages": []}',

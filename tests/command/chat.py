@@ -402,10 +402,12 @@ class Saved(unittest.TestCase):
             pathlib.Path(f"{folder}/b.json").write_text(json.dumps({"messages": [
                 {"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}))  # it said nothing
             self.assertEqual(asked({"do": "load", "file": f"{folder}/b.json"}), [{"turns": 2, "images": 0}])
-            # Without images <image> is text.
-            *_, one = asked({"text": "What is <image>?"}, {"do": "save", "file": file}, {"text": "And?"})
-            self.assertEqual(asked({"do": "load", "file": file}, {"text": "And?"})[1]["prompt_tokens"],
-                             one["prompt_tokens"])
+            # In messages without images <image> is text, whatever the others have.
+            asking, last = {"text": "How many shapes are there?", "images": [IMAGE]}, {"text": "And the other <image>?"}
+            *_, one = asked({"text": "What is <image>?"}, asking, {"do": "save", "file": file}, last)
+            loaded, again = asked({"do": "load", "file": file}, last)
+            self.assertEqual((loaded, again["text"], again["prompt_tokens"]),
+                             ({"turns": 4, "images": 1}, one["text"], one["prompt_tokens"]))
 
     def test_files_of_others_are_not_destroyed(self):
         with tempfile.TemporaryDirectory() as folder:

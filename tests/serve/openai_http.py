@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from openai_server import LONG, Server, image_part, request
+from openai_server import LONG, Server, image_part, picture, request
 
 Server.program, Server.model = sys.argv[1:3]
 
@@ -53,6 +53,36 @@ def test_empty_answer(server):
     assert said["content"] == "", said
     again = server.chat(messages=[*asked, said, {"role": "user", "content": "Is there a star?"}])
     assert again["choices"][0]["message"]["content"]
+
+
+def test_marker_in_text(server):
+    """`<image>` in a message without images is text, whatever the others have."""
+    def counted(word, *urls):
+        shown = [[image_part(u)] if u else [] for u in urls]
+        talk = [("system", f"{word} is a word."), ("user", shown[0] + [{"type": "text", "text": "What is it?"}]),
+                ("assistant", f"A{word}"), ("user", f"And{word} <img> {word}{word}?"), ("assistant", "no"),
+                ("user", shown[1] + [{"type": "text", "text": "How many shapes are there?"}])]
+        asked = {"messages": [{"role": r, "content": c} for r, c in talk]}
+        status, reply = server.post("/v1/chat/count_tokens", request(**asked))
+        assert status == 200, reply
+        return reply["input_tokens"], reply["image_tokens"], asked
+
+    one, other = picture(), picture("one-circle-one-star")
+    for urls in ((one, other), (one, None), (None, one)):
+        typed, of_images, asked = counted("<image>", *urls)
+        others, as_many, _ = counted("<picture>", *urls)
+        assert of_images == as_many == 49 * sum(map(bool, urls))
+        # The images add the same to both texts, and without images <image> is text.
+        assert typed - counted("<image>", None, None)[0] == others - counted("<picture>", None, None)[0]
+        usage = server.chat(**asked, max_tokens=2, ignore_eos=True)["usage"]
+        assert usage["prompt_tokens"] == typed, (usage, typed)
+        usage = server.chat(**asked, max_tokens=2)["usage"]
+        assert usage["prompt_tokens_details"]["cached_tokens"] >= typed - 16, usage
+    # The image stands in its own message, not in the first.
+    for url, answer in ((one, "three"), (other, "two")):
+        talk = [{"role": "user", "content": "What is <image>?"}, {"role": "assistant", "content": "no"},
+                {"role": "user", "content": [image_part(url), *request(image=False)["messages"][0]["content"]]}]
+        assert server.chat(messages=talk, temperature=0)["choices"][0]["message"]["content"] == answer
 
 
 def test_streams(server):
@@ -312,8 +342,9 @@ def test_cache_folder():
 
 def main():
     with Server() as server:
-        for test in (test_answers, test_empty_answer, test_streams, test_logprobs, test_many_answers, test_together,
-                     test_completions, test_structured, test_refused, test_disconnect):
+        for test in (test_answers, test_empty_answer, test_marker_in_text, test_streams, test_logprobs,
+                     test_many_answers, test_together, test_completions, test_structured, test_refused,
+                     test_disconnect):
             test(server)
             print(f"{test.__name__} passed")
     for test in (test_limits, test_cache_folder):

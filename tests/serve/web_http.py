@@ -70,7 +70,9 @@ def test_controller():
                 "finish_reason"] == "length"
             for fields, param in (({"n": 2}, "n"), ({"stream_options": {"include_usage": True}}, "stream_options"),
                                   ({"temperature": -1}, "temperature"), ({"model": None}, "model"),
-                                  ({"messages": []}, "messages")):
+                                  ({"messages": []}, "messages"),
+                                  ({"messages": talk["messages"] + [{"role": "assistant", "content": "An <image>."}, {
+                                      "role": "user", "content": "Is it?"}]}, "messages[3].content")):
                 status, reply = server.post("/v1/chat/completions", {**ask, **fields})
                 assert status == 400 and reply["error"]["param"] == param, (fields, reply)
             bad = {**ask, "messages": [{"role": "user", "content": [

@@ -177,6 +177,10 @@ LLAVA_INLINE result<controller_gateway::question> controller_gateway::try_read(c
   LLAVA_TRY(top_p, fields.number("top_p", 0, 1, "0 to 1"));
   LLAVA_TRY(most, fields.integer("max_tokens", 1, 1 << 24));
   LLAVA_TRY(chat, try_read_messages(fields, false));
+  for (std::size_t i = 0; i < chat.turns.size(); ++i)
+    if (chat.turns[i].images == 0 && count_image_markers(chat.turns[i].text) > 0)
+      return fields.refuse(text_of("messages[", i, "].content"),
+                           "has <image> and no image; LLaVA's protocol takes each <image> for the place of one");
   LLAVA_CHECK(fields.try_finish());
   q.stream = stream;
   q.max_new_tokens = static_cast<int>((std::min)(most.value_or(512), std::int64_t{1536}));  // as the original
