@@ -171,7 +171,7 @@ void add_serve(CLI::App& app) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command.add_option("--kv-tokens", o->kv_tokens, "Tokens of each model's KV cache; 0: at least the model's context")
-      ->check(CLI::Range(0, 1 << 30))
+      ->check(CLI::Range(0, 1 << 24))
       ->capture_default_str();
   command.add_option("--max-sequences", o->max_sequences, "Answers that a model computes at one time")
       ->check(CLI::Range(1, 1024))
