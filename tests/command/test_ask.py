@@ -150,9 +150,9 @@ class Ask(unittest.TestCase):
                 (("--image-file", "-"), "an image cannot be given as \"-\" (standard input)"),
                 (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
                 (("--image-file", f"{IMAGE},"), "has an empty name"),
-                (("--logit-bias", "123456789", "1"), "generation_settings::logit_bias has token 123456789, expected 0"),
-                (("--stop-token-id", "-1"), "generation_settings::stop_token_ids has token -1, expected 0 to"),
-                (("--repetition-penalty", "0"), "generation_settings::repetition_penalty must be a positive number"),
+                (("--logit-bias", "123456789", "1"), "llava: logit_bias has token 123456789, expected 0"),
+                (("--stop-token-id", "-1"), "llava: stop_token_ids has token -1, expected 0 to"),
+                (("--repetition-penalty", "0"), "llava: repetition_penalty must be a positive number"),
                 (("--image-file", IMAGE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
                 (("--image-file", f"{IMAGE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 images")):
             words = words if "--query" in words else (*words, "--query", "x")

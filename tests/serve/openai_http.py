@@ -225,7 +225,9 @@ REFUSED = [  # what is sent, the parameter that the error names
     ({"temperature": "1"}, "temperature"), ({"top_p": 2}, "top_p"), ({"top_k": -1}, "top_k"), ({"min_p": 2}, "min_p"),
     ({"presence_penalty": 3}, "presence_penalty"), ({"frequency_penalty": -3}, "frequency_penalty"),
     ({"repetition_penalty": 0}, "repetition_penalty"), ({"logit_bias": {"a": 1}}, "logit_bias"),
-    ({"logit_bias": {"5": 101}}, "logit_bias"), ({"stop": [""]}, "stop"), ({"stop": 1}, "stop"),
+    ({"logit_bias": {"5": 101}}, "logit_bias"), ({"logit_bias": {"5": 1, "05": 1}}, "logit_bias"),
+    ({"logit_bias": {"768": 1}}, "logit_bias"), ({"stop_token_ids": [768]}, "stop_token_ids"),
+    ({"stop": [""]}, "stop"), ({"stop": 1}, "stop"),
     ({"stop": ["x"] * 257}, "stop"), ({"stop_token_ids": [-1]}, "stop_token_ids"),
     ({"top_logprobs": 2}, "top_logprobs"),
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"), ({"stream": "yes"}, "stream"),
@@ -264,6 +266,21 @@ REFUSED = [  # what is sent, the parameter that the error names
      "messages[0].content"),
     ({"messages": [{"role": "user", "content": "a " * 5000}]}, "messages"),
 ]
+EMPTY = "data:image/png;base64,"
+SENTENCES = [  # what is sent, a part of the error's message
+    ({"guided_json": {"type": "string", "minLength": 2, "maxLength": 1}}, "no value of at most 64 levels satisfies"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"enum": []}}}}, "satisfies the schema"),
+    ({"messages": [{"role": "user", "content": [image_part(EMPTY)]}]}, "image_url.url has an empty image"),
+    ({"logit_bias": {"768": 1}}, "logit_bias has token 768, expected 0 to 767"),
+    ({"logit_bias": {"5": 1, "05": 1}}, "logit_bias has token 5 twice"),
+    ({"stop_token_ids": [768]}, "stop_token_ids has token 768, expected 0 to 767"),
+    ({"num_beams": 2}, "num_beams is not a field"),
+]
+REPEATED = [  # bodies with a key that comes twice, and its place
+    ('{"n": 1, "n": 2}', "n"), ('{"messages": [], "stream_options": {"a": {}, "b": 1, "b": 1}}', "stream_options.b"),
+    ('{"messages": [{"role": "user", "content": [{"a": 1}, {"type": 1, "text": 2, "type": 3}]}]}',
+     "messages[0].content[1].type"), ('{"stop": [[], [[{}, {"x": 1, "x": 1}]]]}', "stop[1][0][1].x"),
+]
 
 
 def test_refused(server):
@@ -272,7 +289,14 @@ def test_refused(server):
         error = reply["error"]
         assert status == 400 and error["param"] == param, (fields, status, reply)
         assert error["type"] == "invalid_request_error" and error["message"] and Server.model not in error["message"]
+        assert "::" not in error["message"], error  # a name of C++
     path = "/v1/chat/completions"
+    for fields, words in SENTENCES:
+        assert words in server.post(path, request(**fields))[1]["error"]["message"], fields
+    for body, param in REPEATED:
+        status, text, _ = server.call("POST", path, body)
+        error = json.loads(text)["error"]
+        assert status == 400 and error["param"] == param and "is repeated in an object" in error["message"], error
     for body in ("", "[]", "{", "[" * 3000, "[" * 1_000_000, '{"a": ' * 100 + "1" + "}" * 100, '{"n": 1, "n": 2}',
                  '{"model": 1}', '{"n": 1e999}', '{"\xff": 1}'.encode("latin-1")):
         assert server.call("POST", path, body)[0] == 400, body[:40]

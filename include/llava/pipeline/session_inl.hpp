@@ -79,7 +79,7 @@ LLAVA_INLINE result<void> session::try_restore(conversation_state state) {
   if (markers != state.images.size())
     return fail(errc::mismatch,
                 text_of("llava: the conversation to be restored has ", markers, " <image> for ", state.images.size(),
-                        " images; a turn whose <image> is only text has message::images = 0"));
+                        " images; a turn whose <image> is only text has images = 0"));
   history_ = std::move(state);
   return {};
 }

@@ -22,7 +22,7 @@ inline std::string sentence_without_name(const error& e) {
   return sentence.substr(sentence.starts_with("llava: ") ? 7 : 0);
 }
 
-/// The bytes of `data:image/…;base64,…`. Errors: another URL, bytes that are not base64, too many of them.
+/// The bytes of `data:image/…;base64,…`. Errors: another URL, bytes that are not base64, none or too many of them.
 inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fields, const std::string& url) {
   const std::size_t comma = url.find(',');
   const std::string head = lower(std::string_view(url).substr(0, comma == url.npos ? 0 : comma));
@@ -32,7 +32,8 @@ inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fi
   if (text.size() / 4 * 3 > image_limits::file_bytes + 3)
     return fields.refuse("url", text_of("has an image of more than ", image_limits::file_bytes, " bytes, the limit"));
   auto bytes = base64_decoded(text);
-  if (!bytes || bytes->empty()) return fields.refuse("url", "has bytes that are not valid base64");
+  if (!bytes) return fields.refuse("url", "has bytes that are not valid base64");
+  if (bytes->empty()) return fields.refuse("url", "has an empty image; the bytes of its file belong behind the comma");
   return *std::move(bytes);
 }
 

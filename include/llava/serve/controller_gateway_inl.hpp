@@ -165,7 +165,7 @@ LLAVA_INLINE void controller_gateway::list(const http_response& response) {
 
 LLAVA_INLINE result<controller_gateway::question> controller_gateway::try_read(const http_request& request,
                                                                                std::string& param) const {
-  LLAVA_TRY(root, try_parse_json("the body", request.body, repeated_keys::refused));
+  LLAVA_TRY(root, try_parse_json("the body", request.body, repeated_keys::refused, &param));
   if (!root.is_object()) return fail(errc::invalid_format, "the body must be a JSON object");
   request_fields fields(root, {}, param);
   question q;
@@ -289,8 +289,8 @@ LLAVA_INLINE void controller_gateway::pass_on(const question& q, const std::stri
   response.reply_json(
       200, text_of("{\"id\": \"", head.id, "\", \"object\": \"chat.completion\", \"created\": ", head.created,
                    ", \"model\": ", model,
-                   ", \"choices\": [{\"index\": 0, \"message\": {\"role\": \"assistant\", "
-                   "\"content\": ",
+                   ", \"system_fingerprint\": null, \"choices\": [{\"index\": 0, "
+                   "\"message\": {\"role\": \"assistant\", \"content\": ",
                    content, ", \"refusal\": null}, \"logprobs\": null, \"finish_reason\": \"", finish, "\"}]}"));
 }
 

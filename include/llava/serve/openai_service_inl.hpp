@@ -193,7 +193,7 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::r
   };
   auto made = std::make_unique<prepared_request>();
   made->kind = kind;
-  const auto body = try_parse_body(request.body);
+  const auto body = try_parse_body(request.body, param);
   if (!body) return refuse(body.error());
   request_fields fields(*body, {}, param);
   const auto name = fields.text("model");
@@ -214,6 +214,8 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::r
                    : try_read_chat(fields, model.opened.description.image_start_end, settings_.fetcher.get());
   if (!asked) return refuse(asked.error());
   made->asked = *std::move(asked);
+  const auto known = try_check(made->asked.answers.settings, model.opened.description.text.vocab, &param);
+  if (!known) return refuse(known.error());
   if (made->asked.is_chat ? is_refused(settings_.is_flagged, made->asked.chat.turns, response)
                           : is_refused(settings_.is_flagged, made->asked.prompt, response))
     return nullptr;
