@@ -172,8 +172,9 @@ void check_fused() {
       const int128 d = scaled<T>(static_cast<std::uint16_t>(bits), unit / 2) * (int128(1) << 28) - exact;
       return d < 0 ? -d : d;
     };
-    const int128 own = distance(found), below = distance(found - 1), above = distance(found + 1);
-    if ((found & 0x7fffu) == 0) return own == 0 || own <= above;
+    const int128 own = distance(found), above = distance(found + 1);
+    if ((found & 0x7fffu) == 0) return own <= above;
+    const int128 below = distance(found - 1);
     return own <= below && own <= above && ((own != below && own != above) || found % 2 == 0);
   };
   for (std::size_t i = 0; i < x.size(); ++i)
