@@ -147,8 +147,8 @@ struct fused {
   }
 };
 
-/// a · b + c of T is the value nearest to the exact one, or the even one of two. Exponents are limited so that the exact
-/// value is an integer of 128 bits in units of 2⁻⁵⁶.
+/// a · b + c of T is the value nearest to the exact one, or the even one of two. Exponents are limited so that the
+/// exact value is an integer of 128 bits in units of 2⁻⁵⁶.
 template <class T>
 void check_fused() {
   std::mt19937 random(3);
