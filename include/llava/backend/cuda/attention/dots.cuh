@@ -72,7 +72,7 @@ struct dots {
     for (int q = 0; q < Q; ++q) {
       largest[q] = lowest;
       total[q] = 0.f;
-      const float* const from = query_row(q < o.count ? q : 0);
+      const float* const from = query_row(Q == 1 || q < o.count ? q : 0);
       LLAVA_UNROLL
       for (int i = 0; i < columns; ++i) {
         const int c = column_of(lane, i);
@@ -108,7 +108,7 @@ struct dots {
           const float distance = static_cast<float>(b * kv_block + first + u * at_once + key_of_lane - o.position);
           LLAVA_UNROLL
           for (int q = 0; q < Q; ++q)
-            if (q < o.count) {
+            if (Q == 1 || q < o.count) {
               float dot = 0.f;
               LLAVA_UNROLL
               for (int i = 0; i < columns; ++i) dot = fused_multiply_add(query[q][i], x[i], dot);
@@ -119,7 +119,7 @@ struct dots {
         }
         LLAVA_UNROLL
         for (int q = 0; q < Q; ++q)
-          if (q < o.count) {
+          if (Q == 1 || q < o.count) {
             float most = largest[q];
             LLAVA_UNROLL
             for (int u = 0; u < batch; ++u) most = maximum(most, score[q][u]);
@@ -137,7 +137,7 @@ struct dots {
           unpack_all(x, values[u]);
           LLAVA_UNROLL
           for (int q = 0; q < Q; ++q)
-            if (q < o.count) {
+            if (Q == 1 || q < o.count) {
               LLAVA_UNROLL
               for (int i = 0; i < columns; ++i) sum[q][i] = fused_multiply_add(score[q][u], x[i], sum[q][i]);
             }
@@ -147,7 +147,7 @@ struct dots {
 
     LLAVA_UNROLL
     for (int q = 0; q < Q; ++q)
-      if (q < o.count) {
+      if (Q == 1 || q < o.count) {
         add_lanes(sum[q], total[q], largest[q]);
         if (key_of_lane == 0) {
           LLAVA_UNROLL

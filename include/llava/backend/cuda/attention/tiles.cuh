@@ -96,7 +96,8 @@ struct tiles {
       LLAVA_UNROLL
       for (int part = 0; part < 2; ++part)
         x.part[part] = load_floats(from, c + part * 4, source.dim, o.has_aligned_queries);
-      *reinterpret_cast<vec16*>(&smem.query[r][c]) = x.template rounded<C>();
+      const vec16 rounded = x.template rounded<C>();
+      *reinterpret_cast<vec16*>(&smem.query[r][c]) = rounded;
     }
     staged<Source> next(source, o.begin, o.end);
     int tile = o.begin / keys;
@@ -177,8 +178,10 @@ struct tiles {
         const int index = thread_index() + u * threads, r = index / (D / 8), c = index % (D / 8) * 8;
         if constexpr (!prefetches) load(key[0], value[0], tile, u);
         if (c >= padded) continue;
-        *reinterpret_cast<vec16*>(&smem.key[stage][r][c]) = key[prefetches ? u : 0].template rounded<C>();
-        *reinterpret_cast<vec16*>(&smem.value[stage][r][c]) = value[prefetches ? u : 0].template rounded<C>();
+        const vec16 k = key[prefetches ? u : 0].template rounded<C>(),
+                    v = value[prefetches ? u : 0].template rounded<C>();
+        *reinterpret_cast<vec16*>(&smem.key[stage][r][c]) = k;
+        *reinterpret_cast<vec16*>(&smem.value[stage][r][c]) = v;
       }
     }
 
