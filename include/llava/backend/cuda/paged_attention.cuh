@@ -72,9 +72,9 @@ void paged_attention(queue& q, matrix_view<Y> y, matrix_view<const float> querie
   detail::with_head_dim(cache.dim, [&]<int D>() {
     if constexpr (!std::is_same_v<Y, float>) {
       if (tokens > detail::most_decode_rows && tokens > sequences) {
+        params.decode = sequences == 1 ? detail::decode_rows::none : detail::decode_rows::of_one_row;
         q.launch<detail::paged_tiles<Y, T, D>>(params);
-        if (sequences == 1) return;
-        params.decode = detail::decode_rows::of_one_row;
+        if (params.decode == detail::decode_rows::none) return;
         params.slots = sequences;
       }
     }

@@ -6,11 +6,11 @@
 ///   bytes  2 · 700 · 4096 · 2 = 11.5 MB; 3.4 µs on H100 (3.35 TB/s), 2.4 µs on H200 (4.8 TB/s)
 ///   FLOPs  4 · 700 · 4096 = 11.5e6, one per byte: multiply-add in f32 is not the limit, and is exact for every T
 ///
-/// Why the parts are what they are. To reach the bandwidth 2 MB must be in flight, 15 KiB per multiprocessor. A warp has
-/// 4 KiB of loads in flight, so a multiprocessor needs at least one block of 4 warps. With one part per head there were
-/// 32 blocks; with parts of 64 keys there are 352 at 700 tokens, each with one block of 16 keys per warp and part. The
+/// Why the parts are what they are. To reach the bandwidth 2 MB must be in flight, 15 KiB per multiprocessor; a warp
+/// loads 16 keys and values, 8 KiB, before it computes (dots.cuh). One part per head were 32 blocks for 132
+/// multiprocessors; parts of 64 keys, one block of 16 keys for each warp, are 352 at 700 tokens, and all run at once. The
 /// grid does not know positions, so it has as many parts as give 2048 blocks, at most 64; a row divides its keys among
-/// them, and the blocks beyond its last part return. Parts are written as f32: 520 bytes for 32 KiB of cache.
+/// them, and the blocks beyond its last part return. A part writes 520 bytes for the 32 KiB of cache that it reads.
 #pragma once
 #include <llava/backend/cuda/attention/dots.cuh>
 #include <llava/backend/cuda/attention/paged.cuh>

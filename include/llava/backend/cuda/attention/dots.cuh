@@ -2,8 +2,9 @@
 /// Attention of a few queries by f32 multiply-add: decode, and everything whose result is f32. The Q queries of a block
 /// have the same keys, so that each key and value is loaded once: the query heads of a group (GQA), or rows of a matrix.
 ///
-/// A row of keys is spread over `lanes` lanes, 16 bytes each, so a warp loads 32 / lanes keys at once; it has `batch`
-/// loads of keys and as many of values in flight, 4 KiB. Warps take the blocks of 16 keys in turn. Each group of lanes
+/// A row of keys is spread over `lanes` lanes, 16 bytes each, so a warp loads 32 / lanes keys at once, and `batch` times
+/// that before it computes: with one query and D = 128 in 16 bits all 16 keys and values of a block, 8 KiB; with more
+/// queries, whose sums take the registers, half of them. Warps take the blocks of 16 keys in turn. Each group of lanes
 /// has its own running maximum and sums, which are added at the end: first over the groups of a warp, then over the
 /// warps, always in the same order.
 #pragma once
@@ -43,7 +44,9 @@ struct dots {
   static constexpr int vectors = D / in16, lanes = vectors < warp_size ? vectors : warp_size;
   static constexpr int in_lane = vectors / lanes, columns = in_lane * in16;
   static constexpr int at_once = warp_size / lanes;  // keys of one load
-  static constexpr int batch = in_lane >= 4 ? 1 : 4 / in_lane * at_once > kv_block ? kv_block / at_once : 4 / in_lane;
+  static constexpr int loads = Q == 1 ? 8 : 4;       // 16 bytes of keys, and of values, that a lane has in flight
+  static constexpr int wanted = in_lane < loads ? loads / in_lane : 1, most = kv_block / at_once;
+  static constexpr int batch = wanted < most ? wanted : most;
   static_assert(kv_block % (batch * at_once) == 0);
 
   struct Smem {

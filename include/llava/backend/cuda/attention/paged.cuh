@@ -14,10 +14,11 @@ LLAVA_CUDA_BEGIN
 
 namespace detail {
 
-/// Which rows of a step the kernels of decode compute.
+/// Which rows of a step the kernels of decode compute. Tiles compute the others.
 enum class decode_rows : std::int32_t {
-  all,         ///< each: slot i is row i
-  of_one_row,  ///< the rows of sequences that have no other row: slot i is sequence i. Tiles compute the others.
+  none,
+  all,         ///< slot i is row i
+  of_one_row,  ///< the rows of sequences that have no other row: slot i is sequence i
 };
 
 template <class Y, class T>

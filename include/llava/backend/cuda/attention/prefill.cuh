@@ -24,12 +24,13 @@ using multiplied = std::conditional_t<sizeof(T) == 2, T, std::conditional_t<size
 template <class Y, class T, int D>
 struct paged_tiles {
   using core = tiles<multiplied<Y, T>, T, D>;
-  static constexpr int threads = core::threads, rows = core::rows, min_blocks = D <= 128 ? 2 : 1;
+  static constexpr int threads = core::threads, rows = core::rows, min_blocks = D <= 64 ? 3 : D <= 128 ? 2 : 1;
   static constexpr bool programmatic_launch = true;
   using Params = paged_params<Y, T>;
   struct Smem {
     typename core::Smem tile;
-    int position[static_cast<std::size_t>(rows)], sequence[static_cast<std::size_t>(rows)];
+    array_of<int, rows> position, sequence;
+    array_of<array_of<bool, rows>, threads / rows> is_joined;  // found in one part of the step: see find_others()
   };
   static grid_size grid(const Params& p) { return {(p.tokens + rows - 1) / rows, p.heads}; }
 
@@ -41,20 +42,26 @@ struct paged_tiles {
       smem.sequence[thread_index()] = p.sequences[start + thread_index()];
     }
     sync_block();
+    if (p.decode == decode_rows::of_one_row) find_others(p, smem, start, count);
     for (int first = 0, next; first < count; first = next) {
       for (next = first + 1; next < count && smem.sequence[next] == smem.sequence[first]; ++next) {
       }
-      if (next - first > 1 || has_other_row(p, start + first)) run_rows(p, smem, start, first, next);
+      bool is_ours = next - first > 1 || p.decode != decode_rows::of_one_row;
+      for (int part = 0; !is_ours && part < threads / rows; ++part) is_ours = smem.is_joined[part][first];
+      if (is_ours) run_rows(p, smem, start, first, next);
     }
   }
 
  private:
-  /// Whether another row than t has its sequence. If none has, decode.cuh computes the row.
-  LLAVA_DEVICE static bool has_other_row(const Params& p, int t) {
+  /// Finds out which rows have a sequence that other rows of the step have too. decode.cuh computes those that have not.
+  LLAVA_DEVICE static void find_others(const Params& p, Smem& smem, int start, int count) {
+    const int r = thread_index() % rows, part = thread_index() / rows;
     bool found = false;
-    for (int other = thread_index(); other < p.tokens; other += threads)
-      found = found || (other != t && p.sequences[other] == p.sequences[t]);
-    return sync_block_or(found);
+    if (r < count)
+      for (int t = part; t < p.tokens; t += threads / rows)
+        found = found || (t != start + r && p.sequences[t] == smem.sequence[r]);
+    smem.is_joined[part][r] = found;
+    sync_block();
   }
 
   /// Rows start + first to start + next − 1, of one sequence.
