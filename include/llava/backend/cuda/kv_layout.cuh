@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The KV cache on the device (contract: ops/kv_layout.hpp). Keys and values are rows of one token and one head, so that
-/// a thread loads 16 bytes of one row:
+/// The KV cache on the device (contract: ops/kv_layout.hpp). Keys and values are rows of one token and one head, so
+/// that a thread loads 16 bytes of one row:
 ///
-///   key of slot s, head h:  keys + ((s / 16 · KV + h) · 16 + s % 16) · row        blocks of (KV, 16, row), and so values
+///   key of slot s, head h: keys + ((s / 16 · KV + h) · 16 + s % 16) · row     blocks of (KV, 16, row); values likewise
 ///
 /// with row = d, rounded up to a multiple of 16 bytes. store_kv fills the elements after d with zeros.
 #pragma once

@@ -6,8 +6,8 @@
 /// | at most 16, or at most one per sequence, or f32 results | decode.cuh, for each row |
 /// | more | prefill.cuh, and decode.cuh for rows that are their sequence's only one |
 ///
-/// Results of 16 bits come from tensor cores in prefill and from f32 multiply-add in decode: a row's last bits depend on
-/// the number of rows, but two runs of one step give the same bits.
+/// Results of 16 bits come from tensor cores in prefill and from f32 multiply-add in decode: a row's last bits depend
+/// on the number of rows, but two runs of one step give the same bits.
 #pragma once
 #include <llava/backend/cuda/attention/decode.cuh>
 #include <llava/backend/cuda/attention/prefill.cuh>

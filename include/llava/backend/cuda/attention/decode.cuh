@@ -8,9 +8,10 @@
 ///
 /// Why the parts are what they are. To reach the bandwidth 2 MB must be in flight, 15 KiB per multiprocessor; a warp
 /// loads 16 keys and values, 8 KiB, before it computes (dots.cuh). One part per head were 32 blocks for 132
-/// multiprocessors; parts of 64 keys, one block of 16 keys for each warp, are 352 at 700 tokens, and all run at once. The
-/// grid does not know positions, so it has as many parts as give 2048 blocks, at most 64; a row divides its keys among
-/// them, and the blocks beyond its last part return. A part writes 520 bytes for the 32 KiB of cache that it reads.
+/// multiprocessors; parts of 64 keys, one block of 16 keys for each warp, are 352 at 700 tokens, and all run at once.
+/// The grid does not know positions, so it has as many parts as give 2048 blocks, at most 64; a row divides its keys
+/// among them, and the blocks beyond its last part return. A part writes 520 bytes for the 32 KiB of cache that it
+/// reads.
 #pragma once
 #include <llava/backend/cuda/attention/dots.cuh>
 #include <llava/backend/cuda/attention/paged.cuh>
@@ -88,7 +89,7 @@ struct paged_parts {
     float weight[most_splits];
     float total[most_splits];
   };
-  static_assert(most_splits <= threads);
+  static_assert(most_splits <= threads, "llava: a thread has one part");
   static grid_size grid(const Params& p) { return {p.slots, p.heads}; }
 
   LLAVA_DEVICE static void run(const Params& p, Smem& smem) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Attention of a few queries by f32 multiply-add: decode, and everything whose result is f32. The Q queries of a block
-/// have the same keys, so that each key and value is loaded once: the query heads of a group (GQA), or rows of a matrix.
+/// Attention of a few queries by f32 multiply-add: decode, and everything whose result is f32. The Q queries of a
+/// block have the same keys, so that each key and value is loaded once: the query heads of a group (GQA), or rows of a
+/// matrix.
 ///
-/// A row of keys is spread over `lanes` lanes, 16 bytes each, so a warp loads 32 / lanes keys at once, and `batch` times
-/// that before it computes: with one query and D = 128 in 16 bits all 16 keys and values of a block, 8 KiB; with more
-/// queries, whose sums take the registers, half of them. Warps take the blocks of 16 keys in turn. Each group of lanes
-/// has its own running maximum and sums, which are added at the end: first over the groups of a warp, then over the
-/// warps, always in the same order.
+/// A row of keys is spread over `lanes` lanes, 16 bytes each, so a warp loads 32 / lanes keys at once, and `batch`
+/// times that before it computes: with one query and D = 128 in 16 bits all 16 keys and values of a block, 8 KiB; with
+/// more queries, whose sums take the registers, half of them. Warps take the blocks of 16 keys in turn. Each group of
+/// lanes has its own running maximum and sums, which are added at the end: first over the groups of a warp, then over
+/// the warps, always in the same order.
 #pragma once
 #include <llava/backend/cuda/attention/keys.cuh>
 
@@ -47,7 +48,7 @@ struct dots {
   static constexpr int loads = Q == 1 ? 8 : 4;       // 16 bytes of keys, and of values, that a lane has in flight
   static constexpr int wanted = in_lane < loads ? loads / in_lane : 1, most = kv_block / at_once;
   static constexpr int batch = wanted < most ? wanted : most;
-  static_assert(kv_block % (batch * at_once) == 0);
+  static_assert(kv_block % (batch * at_once) == 0, "llava: loads must divide a block of the cache");
 
   struct Smem {
     array_of<array_of<array_of<float, D>, Q>, warps> sum;
@@ -62,9 +63,9 @@ struct dots {
     int begin, end;   // keys
   };
 
-  /// query(q) is a row of dim floats, and slope(q) a slope times log2(e). Calls emit(q, column, sum, total, largest) once
-  /// for each column of each query, in any thread. The result is sum / total; another part of the keys is added with
-  /// factors 2^(largest − the larger of both).
+  /// query(q) is a row of dim floats, and slope(q) a slope times log2(e). Calls emit(q, column, sum, total, largest)
+  /// once for each column of each query, in any thread. The result is sum / total; another part of the keys is added
+  /// with factors 2^(largest − the larger of both).
   template <class Source, class Query, class Slope, class Emit>
   LLAVA_DEVICE static void run(Smem& smem, const Source& source, const operands& o, Query&& query_row, Slope&& slope,
                                Emit&& emit) {

@@ -52,8 +52,8 @@ struct cached_keys {
   }
 };
 
-/// Four floats from column `column` of a row of `dim` columns. `aligned`: they are 16 bytes at a multiple of 16, and dim
-/// is a multiple of 4.
+/// Four floats from column `column` of a row of `dim` columns. `aligned`: they are 16 bytes at a multiple of 16, and
+/// dim is a multiple of 4.
 LLAVA_DEVICE vec16 load_floats(const float* row, int column, int dim, bool aligned) {
   if (aligned && column < dim) return load16(row + column);
   vec16 x;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Prefill: attention of many rows of a sequence through the KV cache, on tensor cores (tiles.cuh). A block has one head
-/// and up to 64 consecutive rows of a step. Rows of several sequences may meet in a block, which then computes them one
-/// sequence after the other.
+/// Prefill: attention of many rows of a sequence through the KV cache, on tensor cores (tiles.cuh). A block has one
+/// head and up to 64 consecutive rows of a step. Rows of several sequences may meet in a block, which then computes
+/// them one sequence after the other.
 ///
 /// LLaVA-1.5-7B, 640 rows from position 0, per layer: 32 heads of 128, f16.
 ///   FLOPs  4 · 640² / 2 · 4096 = 3.4e9; at 990 TFLOP/s 3.4 µs
 ///   bytes  640 · 4096 · (4 + 2 + 2 · 2) = 26 MB; 7.8 µs on H100 (3.35 TB/s), 5.5 µs on H200 (4.8 TB/s)
-/// A layer's products have 262 GFLOP: attention is 1.3 % of a prefill of 640. The blocks of a head read its keys from L2:
-/// 10 tiles of rows, half of them masked, 58 MB. There are 320 blocks; the last rows, which have most keys, come first.
+/// A layer's products have 262 GFLOP: attention is 1.3 % of a prefill of 640. The blocks of a head read its keys from
+/// L2: 10 tiles of rows, half of them masked, 58 MB. There are 320 blocks; the last rows, which have most keys, come
+/// first.
 #pragma once
 #include <llava/backend/cuda/attention/paged.cuh>
 #include <llava/backend/cuda/attention/tiles.cuh>
@@ -53,7 +54,8 @@ struct paged_tiles {
   }
 
  private:
-  /// Finds out which rows have a sequence that other rows of the step have too. decode.cuh computes those that have not.
+  /// Finds out which rows have a sequence that other rows of the step have too. decode.cuh computes those that have
+  /// not.
   LLAVA_DEVICE static void find_others(const Params& p, Smem& smem, int start, int count) {
     const int r = thread_index() % rows, part = thread_index() / rows;
     bool found = false;

@@ -3,12 +3,13 @@
 /// warp has 16 queries, and all keys pass by in tiles. Scores, maxima and sums are f32; q, k, v and probabilities are
 /// rounded to C, f16 or bf16, as they come in, once.
 ///
-/// Why the tile is what it is. A warp keeps its 16 × D sums in registers: 64 per lane for D = 128, besides the scores of
-/// 32 keys (16) and the next tile's keys and values (32 in 16 bits, 64 in f32). So two blocks fit a multiprocessor, three
-/// or four with D = 64, and a block computes while another waits for its one barrier per tile. Above D = 128 the columns
-/// of the sums are divided among 2 or 4 warps, which compute the same scores. Keys lie in shared memory D + 8 elements
-/// apart, so the eight rows of a matrix that ldmatrix reads are in different banks. Each warp reads all of a tile's keys
-/// and values from shared memory for 16 queries: that limits it to about 0.4 of the peak of the tensor cores.
+/// Why the tile is what it is. A warp keeps its 16 × D sums in registers: 64 per lane for D = 128, besides the scores
+/// of 32 keys (16) and the next tile's keys and values (32 in 16 bits, 64 in f32). So two blocks fit a multiprocessor,
+/// three or four with D = 64, and a block computes while another waits for its one barrier per tile. Above D = 128 the
+/// columns of the sums are divided among 2 or 4 warps, which compute the same scores. Keys lie in shared memory D + 8
+/// elements apart, so the eight rows of a matrix that ldmatrix reads are in different banks. Each warp reads all of a
+/// tile's keys and values from shared memory for 16 queries: that limits it to about 0.4 of the peak of the tensor
+/// cores.
 #pragma once
 #include <llava/backend/cuda/attention/keys.cuh>
 
@@ -80,8 +81,8 @@ struct tiles {
     bool has_aligned_queries;
   };
 
-  /// query(r) is row r of the queries, and range_of(r) its keys, 0 ≤ r < rows. Calls emit(r, column, lo, hi) for each even
-  /// column and each row, and for some columns ≥ dim; rows without keys give NaN.
+  /// query(r) is row r of the queries, and range_of(r) its keys, 0 ≤ r < rows. Calls emit(r, column, lo, hi) for each
+  /// even column and each row, and for some columns ≥ dim; rows without keys give NaN.
   template <class Source, class Query, class Range, class Emit>
   LLAVA_DEVICE static void run(Smem& smem, const Source& source, const operands& o, Query&& query, Range&& range_of,
                                Emit&& emit) {
