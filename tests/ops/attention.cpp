@@ -1,42 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
 
+#include "attention_reference.hpp"
 #include "backend/backends.hpp"
 
 using namespace llava;
 
 namespace {
-
-/// Softmax attention in double: row t of q attends to keys first(t) … last(t). slopes: (H), or empty.
-template <class First, class Last>
-std::vector<double> reference(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v,
-                              int tokens, int heads, int kv_heads, int dim, First first, Last last,
-                              const std::vector<float>& slopes = {}) {
-  std::vector<double> out(q.size());
-  for (int t = 0; t < tokens; ++t)
-    for (int h = 0; h < heads; ++h) {
-      const auto at = [&](int j, int i) {
-        return static_cast<std::size_t>((j * kv_heads + h / (heads / kv_heads)) * dim + i);
-      };
-      const auto row = static_cast<std::size_t>((t * heads + h) * dim);
-      std::vector<double> p;
-      double largest = -1e300, sum = 0;
-      for (int j = first(t); j <= last(t); ++j) {
-        double dot = 0;
-        for (int i = 0; i < dim; ++i)
-          dot += static_cast<double>(q[row + static_cast<std::size_t>(i)]) * static_cast<double>(k[at(j, i)]);
-        const double slope = slopes.empty() ? 0 : static_cast<double>(slopes[static_cast<std::size_t>(h)]);
-        p.push_back(dot / std::sqrt(static_cast<double>(dim)) + slope * (j - last(t)));
-        largest = std::max(largest, p.back());
-      }
-      for (double& x : p) sum += x = std::exp(x - largest);
-      for (int i = 0; i < dim; ++i)
-        for (std::size_t j = 0; j < p.size(); ++j)
-          out[row + static_cast<std::size_t>(i)] +=
-              p[j] / sum * static_cast<double>(v[at(first(t) + static_cast<int>(j), i)]);
-    }
-  return out;
-}
 
 float scale_of(int dim) { return 1.f / std::sqrt(static_cast<float>(dim)); }
 
@@ -85,7 +55,7 @@ TEST_CASE("R15: attention of all tokens to all tokens matches double", "[ops]") 
     const auto n = static_cast<std::size_t>(tokens * heads * dim);
     const auto q = random_values(n, 1), k = random_values(n, 2), v = random_values(n, 3);
     const int last = tokens - 1;
-    const auto expected = reference(
+    const auto expected = attention_reference(
         q, k, v, tokens, heads, heads, dim, [](int) { return 0; }, [&](int) { return last; });
     INFO(tokens << " tokens, " << heads << " heads of " << dim);
     const int head_count = heads, head_dim = dim, rows = tokens;
@@ -112,7 +82,7 @@ TEMPLATE_TEST_CASE("R15: attention through the KV cache matches double: causal, 
          v = random_values(n * static_cast<std::size_t>(s.kv_heads), 3);
     for (auto* stored : {&k, &v})
       for (float& x : *stored) x = to_float(from_float<TestType>(x));
-    const auto expected = reference(
+    const auto expected = attention_reference(
         q, k, v, s.tokens, s.heads, s.kv_heads, s.dim,
         [&](int t) { return s.window && t >= s.window ? t - s.window + 1 : 0; }, [](int t) { return t; });
     INFO(s.tokens << " tokens, " << s.heads << "/" << s.kv_heads << " heads of " << s.dim << ", window " << s.window);
@@ -140,7 +110,7 @@ TEMPLATE_TEST_CASE("R15: ALiBi through the KV cache matches double: heads of the
       for (float& x : *stored) x = to_float(from_float<TestType>(x));
     std::vector<float> slopes;
     for (int h = 0; h < s.heads; ++h) slopes.push_back(h == 1 ? 0.f : 1.f / static_cast<float>(1 + h * h));
-    const auto expected = reference(
+    const auto expected = attention_reference(
         q, k, v, s.tokens, s.heads, s.kv_heads, s.dim,
         [&](int t) { return s.window && t >= s.window ? t - s.window + 1 : 0; }, [](int t) { return t; }, slopes);
     INFO(s.tokens << " tokens, " << s.heads << "/" << s.kv_heads << " heads of " << s.dim << ", window " << s.window);
@@ -163,7 +133,7 @@ TEST_CASE("a bf16 cache holds values beyond the range of f16: keys and values of
     k[i] = to_float(from_float<bf16>(i % 2 ? 1e5f : -1e5f));
     v[i] = to_float(from_float<bf16>(1e5f + 1e4f * static_cast<float>(i % 7)));
   }
-  const auto expected = reference(
+  const auto expected = attention_reference(
       q, k, v, tokens, 1, 1, dim, [](int) { return 0; }, [](int t) { return t; });
   for_each_backend(
       [&]<class B>() { CHECK(nmse(through_cache<B, bf16>(tokens, 1, 1, dim, 0, tokens, q, k, v), expected) < 1e-11); });

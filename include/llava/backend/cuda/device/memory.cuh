@@ -80,6 +80,19 @@ LLAVA_DEVICE std::uint32_t load4_streaming(const void* global, [[maybe_unused]] 
 #endif
   return x;
 }
+/// 16 bytes that are read once but that an earlier kernel writes, such as the KV cache: load16() that does not displace
+/// others in L1, and L2 fetches 256 bytes. PTX: ld.global.L1::no_allocate.L2::256B.v4.u32.
+LLAVA_DEVICE vec16 load16_once(const void* global, [[maybe_unused]] call_site at = call_site::current()) {
+  vec16 x;
+#if defined(__CUDACC__)
+  asm volatile("ld.global.L1::no_allocate.L2::256B.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(x.word[0]), "=r"(x.word[1]), "=r"(x.word[2]), "=r"(x.word[3])
+               : "l"(global));
+#else
+  cuda_host::load(&x, global, sizeof x, cuda_host::cache::coherent, at);
+#endif
+  return x;
+}
 /// @}
 
 /// Fetches the 128 bytes around `global` into L2, such as weights before wait_for_previous_kernels().
