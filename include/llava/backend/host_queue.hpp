@@ -76,7 +76,7 @@ class host_queue {
 
   /// Keeps an error that the body of an op finds, if it is the first. Called only on the thread that called the op.
   [[gnu::cold]] void reject(error e) {
-    if (state_) static_cast<void>(state_ = std::move(e));  // nvcc takes the assignment for a result
+    if (state_) state_ = std::move(e);
   }
 
   /// Returns the first error and clears it. Ops have already run, so there is nothing to wait for.

@@ -112,6 +112,12 @@
 #define LLAVA_ROUND(x) static_cast<void>(x = static_cast<const volatile float&>(x))
 #endif
 
+// Two warnings of nvcc are wrong. It passes GCC's pragmas on to the host's compiler, but says that it does not know them
+// (1675). And it takes an assignment to a [[nodiscard]] class for a result that nobody reads (2810).
+#if defined(__CUDACC__)
+#pragma nv_diag_suppress 1675, 2810
+#endif
+
 /// Tells the processor that a loop waits for another thread.
 #if defined(__x86_64__) || defined(__i386__)
 #define LLAVA_PAUSE() __builtin_ia32_pause()

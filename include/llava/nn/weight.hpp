@@ -33,8 +33,16 @@ class weight final : public weight_slot {
       view_ = {reinterpret_cast<const F*>(from.in_place().bytes), extents};
       return {};
     }
-    LLAVA_TRY(made, detail::try_convert(from, dtype_of<F>, dims.rows(), dims.columns(), name, to, threads));
-    owned_ = std::move(made);
+    if (is_stored(from)) {
+      const std::size_t bytes =
+          format<F>::bytes(static_cast<std::size_t>(dims.rows()), static_cast<std::size_t>(dims.columns()));
+      LLAVA_TRY(made, to.try_allocate(bytes, name));
+      LLAVA_CHECK(made.try_load(0, from.in_place().bytes, bytes));
+      owned_ = std::move(made);
+    } else {
+      LLAVA_TRY(made, detail::try_convert(from, dtype_of<F>, dims.rows(), dims.columns(), name, to, threads));
+      owned_ = std::move(made);
+    }
     view_ = {reinterpret_cast<const F*>(owned_.data()), extents};
     return {};
   }
@@ -49,10 +57,14 @@ class weight final : public weight_slot {
   }
 
  private:
-  static bool fits_in_place(const row_source& from) {
+  /// Whether the rows are stored one after another with elements F.
+  static bool is_stored(const row_source& from) {
     const host_values values = from.in_place();
-    return B::reads_host_memory && values.bytes && values.format.empty() && values.type == dtype_of<F> &&
-           reinterpret_cast<std::uintptr_t>(values.bytes) % alignof(F) == 0;
+    return values.bytes && values.format.empty() && values.type == dtype_of<F>;
+  }
+  static bool fits_in_place(const row_source& from) {
+    return B::reads_host_memory && is_stored(from) &&
+           reinterpret_cast<std::uintptr_t>(from.in_place().bytes) % alignof(F) == 0;
   }
 
   buffer owned_;

@@ -41,6 +41,8 @@ struct open_options {
   /// Limit in bytes for weights, KV cache and one workspace together. Weights and cache are checked before they are
   /// allocated. Mapped files are not counted. 0: no limit.
   std::uint64_t memory_budget = 0;
+  /// The number of the device on which the model runs, for a backend on GPUs. −1: the backend's own (cuda{1}).
+  int device = -1;
   /// A packed file: quantised weights in the backend's layout. If it exists and was made from these weights, it
   /// is mapped, and opening is fast. Otherwise it is written after loading. Empty: none.
   std::string packed_file{};

@@ -15,7 +15,8 @@ LLAVA_INLINE result<void> try_check(const open_options& o) {
                             {"max_batch_tokens", o.max_batch_tokens, 1, 1 << 16},
                             {"prompt_lookup", o.prompt_lookup, 0, 8},
                             {"max_sequences", o.max_sequences, 1, 1 << 12},
-                            {"kv_tokens", o.kv_tokens, 0, 1 << 24}};
+                            {"kv_tokens", o.kv_tokens, 0, 1 << 24},
+                            {"device", o.device, -1, 1 << 10}};
   for (const option& n : options)
     if (n.value < n.least || n.value > n.most)
       return fail(errc::invalid_argument,

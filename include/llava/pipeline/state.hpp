@@ -51,7 +51,7 @@ struct pipeline_state final : opened_model {
       : opened_model(std::move(c)), backend(b), stages(std::move(s)) {}
 
   static result<std::unique_ptr<pipeline_state>> try_open(std::string_view name, const open_options& options,
-                                                          const B& backend);
+                                                          B backend);
 
   std::string_view backend_name() const override { return B::name; }
   stage_shapes shapes() const override {
@@ -269,8 +269,14 @@ struct pipeline_state final : opened_model {
 template <class M, class B, class P>
 result<std::unique_ptr<pipeline_state<M, B, P>>> pipeline_state<M, B, P>::try_open(std::string_view name,
                                                                                    const open_options& options,
-                                                                                   const B& backend) {
+                                                                                   B backend) {
   LLAVA_CHECK(try_check(options));
+  if constexpr (requires { backend.device = options.device; }) {
+    if (options.device >= 0) backend.device = options.device;
+  } else if (options.device >= 0) {
+    return fail(errc::invalid_argument, text_of("llava: device is ", options.device, ", but the backend ", B::name,
+                                                " has no devices; leave it at -1"));
+  }
   if constexpr (requires { backend.try_check(); }) LLAVA_CHECK(backend.try_check());
   LLAVA_TRY(opened, try_open_checkpoint(name, options.model_base, {options.mmproj, options.legacy_tokenizer}));
   LLAVA_TRY(stages, (model_stages<M, B, P>::try_make(opened)));

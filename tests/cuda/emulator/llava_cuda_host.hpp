@@ -81,20 +81,6 @@ float multiply_add_to_odd(float a, float b, float c);
 /// @name The runtime
 /// @{
 
-/// A stream (streams.cpp). Without one, launches run at once.
-using native_stream = struct stream_state*;
-native_stream make_stream();
-void destroy_stream(native_stream);
-/// What a stream was told between begin_recording() and end_recording(), and did not do.
-using native_graph = struct graph_state*;
-void begin_recording(native_stream);
-native_graph end_recording(native_stream);
-void repeat(native_stream, native_graph);
-void destroy_graph(native_graph);
-int count_devices();
-void* allocate_pinned(std::size_t bytes);
-void release_pinned(void*);
-
 struct launch_options {
   std::array<int, 3> grid;
   int threads;
@@ -103,11 +89,32 @@ struct launch_options {
   bool programmatic;
 };
 /// Runs `run(params)` in each thread of the grid. Returns an empty text, or the first mistake.
-std::string launch(native_stream, const launch_options&, void (*run)(const void*), const void* params);
+std::string launch_now(const launch_options&, void (*run)(const void*), const void* params);
+std::string copy_now(void* to, const void* from, std::size_t bytes, bool to_host, bool from_host);
+std::string fill_now(void* to, unsigned char value, std::size_t bytes);
+
 void* allocate(std::size_t bytes);
 void release(void*);
-std::string copy(void* to, const void* from, std::size_t bytes, bool to_host, bool from_host);
-std::string fill(void* to, unsigned char value, std::size_t bytes);
+void* allocate_pinned(std::size_t bytes);
+void release_pinned(void*);
+int count_devices();
+
+/// A stream: what it is told, it does in finish() and no sooner, so that a host that does not wait finds nothing. It does
+/// nothing after a mistake, until finish() has returned that. Without a stream all is done at once.
+using native_stream = struct stream_state*;
+native_stream make_stream();
+void destroy_stream(native_stream);
+std::string launch(native_stream, const launch_options&, void (*run)(const void*), const void* params);
+std::string copy(native_stream, void* to, const void* from, std::size_t bytes, bool to_host, bool from_host);
+std::string fill(native_stream, void* to, unsigned char value, std::size_t bytes);
+std::string finish(native_stream);
+
+/// What a stream is told between begin_recording() and end_recording(), which it does only when it is repeated.
+using native_graph = struct graph_state*;
+void begin_recording(native_stream);
+native_graph end_recording(native_stream);
+void repeat(native_stream, native_graph);
+void destroy_graph(native_graph);
 /// @}
 
 }  // namespace llava::cuda_host

@@ -31,7 +31,7 @@ class queue {
  public:
   template <class B>
   queue(const B& backend, executor&, arena workspace) : device_(backend.device), workspace_(workspace) {
-    if (!workspace_.planning()) static_cast<void>(state_ = try_make());
+    if (!workspace_.planning()) state_ = try_make();
   }
   queue(const queue&) = delete;
   queue& operator=(const queue&) = delete;
@@ -62,7 +62,7 @@ class queue {
 
   /// Keeps an error, if it is the first.
   [[gnu::cold]] void reject(error e) {
-    if (state_) static_cast<void>(state_ = std::move(e));
+    if (state_) state_ = std::move(e);
   }
   /// Where a kernel writes that an index is past the last row; of one block of a kernel only.
   row_fault* fault() const { return reinterpret_cast<row_fault*>(fault_.data()); }

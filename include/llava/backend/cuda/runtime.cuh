@@ -105,8 +105,8 @@ inline result<void> copy(const stream& s, void* to, const void* from, std::size_
   const cudaError_t code = cudaMemcpyAsync(to, from, bytes, kinds[static_cast<int>(kind)], s.native);
   if (code != cudaSuccess) return cuda_error(code, text_of("cudaMemcpyAsync of ", bytes, " bytes"));
 #else
-  static_cast<void>(s);
-  const std::string found = cuda_host::copy(to, from, bytes, kind == copy_kind::to_host, kind == copy_kind::to_device);
+  const std::string found =
+      cuda_host::copy(s.native, to, from, bytes, kind == copy_kind::to_host, kind == copy_kind::to_device);
   if (!found.empty()) return fail(errc::device_failed, text_of("llava: copy of ", bytes, " bytes: ", found));
 #endif
   return {};
@@ -118,8 +118,7 @@ inline result<void> fill(const stream& s, void* to, unsigned char value, std::si
   if (const cudaError_t code = cudaMemsetAsync(to, value, bytes, s.native); code != cudaSuccess)
     return cuda_error(code, text_of("cudaMemsetAsync of ", bytes, " bytes"));
 #else
-  static_cast<void>(s);
-  const std::string found = cuda_host::fill(to, value, bytes);
+  const std::string found = cuda_host::fill(s.native, to, value, bytes);
   if (!found.empty()) return fail(errc::device_failed, text_of("llava: fill of ", bytes, " bytes: ", found));
 #endif
   return {};
@@ -130,7 +129,8 @@ inline result<void> finish(const stream& s) {
   if (const cudaError_t code = cudaStreamSynchronize(s.native); code != cudaSuccess)
     return cuda_error(code, "cudaStreamSynchronize");
 #else
-  static_cast<void>(s);
+  if (std::string found = cuda_host::finish(s.native); !found.empty())
+    return fail(errc::device_failed, std::move(found));
 #endif
   return {};
 }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams and graphs of the emulator.
+#include <llava_cuda_host.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <utility>
+#include <vector>
+
+namespace llava::cuda_host {
+
+using work = std::function<std::string()>;
+
+struct graph_state {
+  std::vector<work> all;
+};
+struct stream_state {
+  std::vector<work> waiting;
+  graph_state* recording = nullptr;
+};
+
+namespace {
+[[noreturn]] void refuse(const char* what) {
+  std::fprintf(stderr, "emulator: %s\n", what);
+  std::abort();
+}
+std::string tell(native_stream s, work w) {
+  if (!s) return w();
+  (s->recording ? s->recording->all : s->waiting).push_back(std::move(w));
+  return {};
+}
+}  // namespace
+
+native_stream make_stream() { return new stream_state; }
+void destroy_stream(native_stream s) {
+  if (!s->waiting.empty()) refuse("a stream was destroyed before its work was done");
+  delete s;
+}
+
+std::string launch(native_stream s, const launch_options& options, void (*run)(const void*), const void* params) {
+  const auto* const bytes = static_cast<const std::byte*>(params);
+  return tell(s, [options, run, kept = std::vector<std::byte>(bytes, bytes + options.params_bytes)] {
+    return launch_now(options, run, kept.data());
+  });
+}
+std::string copy(native_stream s, void* to, const void* from, std::size_t bytes, bool to_host, bool from_host) {
+  return tell(s, [=] { return copy_now(to, from, bytes, to_host, from_host); });
+}
+std::string fill(native_stream s, void* to, unsigned char value, std::size_t bytes) {
+  return tell(s, [=] { return fill_now(to, value, bytes); });
+}
+std::string finish(native_stream s) {
+  if (!s) return {};
+  if (s->recording) refuse("finish() was called while the stream was recorded");
+  const auto all = std::exchange(s->waiting, {});
+  for (const work& w : all)
+    if (std::string found = w(); !found.empty()) return found;
+  return {};
+}
+
+void begin_recording(native_stream s) {
+  if (s->recording) refuse("a stream was recorded twice");
+  s->recording = new graph_state;
+}
+native_graph end_recording(native_stream s) { return std::exchange(s->recording, nullptr); }
+void repeat(native_stream s, native_graph g) {
+  for (const work& w : g->all) tell(s, w);
+}
+void destroy_graph(native_graph g) { delete g; }
+
+int count_devices() { return std::getenv("LLAVA_TEST_NO_DEVICE") ? 0 : 1; }
+void* allocate_pinned(std::size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
+void release_pinned(void* p) { std::free(p); }
+
+}  // namespace llava::cuda_host

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pipeline on the CUDA backend, as llava_instantiate() compiles it. compiled.py defines WEIGHTS.
+#include <llava.hpp>
+#include <llava/backend/cuda.hpp>
+
+template struct llava::pipeline_state<llava::any, llava::cuda, llava::policy_of<WEIGHTS>>;
