@@ -48,7 +48,7 @@ struct norm_rows {
     wait_for_previous_kernels();
     let_next_kernel_start();
 
-    piece<Width> row[kept];
+    piece<Width> row[kept] = {};
     LLAVA_UNROLL
     for (int k = 0; k < kept; ++k)
       if (first + k * step < p.columns) row[k] = load_piece<Width>(x + first + k * step);

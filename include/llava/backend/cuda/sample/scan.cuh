@@ -82,7 +82,7 @@ struct scan_kernel {
     const int first = block_index().x % chunks * logit_rows::chunk + thread_index() * Width;
     wait_for_previous_kernels();
     let_next_kernel_start();
-    piece<Width> v[static_cast<std::size_t>(pieces)];
+    piece<Width> v[static_cast<std::size_t>(pieces)] = {};
     LLAVA_UNROLL
     for (int k = 0; k < pieces; ++k)
       if (first + k * threads * Width < vocab) v[k] = load_piece<Width>(row + first + k * threads * Width);
