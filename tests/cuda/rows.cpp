@@ -54,8 +54,8 @@ TEMPLATE_TEST_CASE("cuda: embed and gather_rows read rows, and leave those with 
 TEST_CASE("cuda: more rows than blocks", "[cuda]") {
   check_same([&](auto& d) {
     const auto x = d.put(random_values(50, 1), 10);
-    const auto y = d.put(std::vector<float>(1200 * 5, 9.f), 1200);
-    const auto from = d.put(random_indices(1200, 10), 1);
+    const auto y = d.put(std::vector<float>(520 * 5, 9.f), 520);
+    const auto from = d.put(random_indices(520, 10), 1);
     gather_rows(d.queue, y.matrix(), matrix_view<const float>(x), vector_view<const std::int32_t>(from));
     return d.get(y);
   });
@@ -196,11 +196,11 @@ TEST_CASE("cuda: upload and download", "[cuda]") {
 }
 
 TEMPLATE_TEST_CASE("cuda: patchify", "[cuda]", float, f16, bf16) {
-  std::vector<std::uint8_t> rgb(3 * 30 * 30);
+  std::vector<std::uint8_t> rgb(3 * 16 * 16);
   std::mt19937 engine(3);
   for (auto& v : rgb) v = static_cast<std::uint8_t>(engine());
-  for (const int side : {28, 30})
-    for (const int patch : {14, 5, 1})
+  for (const int side : {14, 16})
+    for (const int patch : {14, 5})
       check_same([&](auto& d) {
         const std::vector<std::uint8_t> square(rgb.begin(), rgb.begin() + 3 * side * side);
         const auto pixels = d.put(square, 1);

@@ -48,7 +48,7 @@ std::vector<sampling_params> random_settings(std::size_t n, unsigned seed) {
 }  // namespace
 
 TEST_CASE("cuda: greedy rows take the first of the largest logits, whichever chunk has it", "[cuda]") {
-  for (const std::size_t vocab : {1u, 5u, 4096u, 4099u, 12300u}) {
+  for (const std::size_t vocab : {1u, 5u, 4096u, 8195u}) {
     CAPTURE(vocab);
     std::vector<float> logits = random_values(4 * vocab, 1);
     for (std::size_t r = 1; r < 4; ++r)  // equal ones
@@ -62,7 +62,7 @@ TEST_CASE("cuda: greedy rows take the first of the largest logits, whichever chu
 TEST_CASE("cuda: rows without a valid choice, at any place", "[cuda]") {
   const std::size_t vocab = 4200;
   for (const float bad : {nan, infinity})
-    for (const std::size_t at : {std::size_t{0}, std::size_t{2111}, vocab - 1}) {
+    for (const std::size_t at : {std::size_t{0}, vocab - 1}) {
       std::vector<float> logits = random_values(2 * vocab, 1);
       logits[vocab + at] = bad;
       check_drawn(logits, {{}, {}});
@@ -77,10 +77,10 @@ TEST_CASE("cuda: rows without a valid choice, at any place", "[cuda]") {
 }
 
 TEST_CASE("cuda: draws are those of the scalar backend, for peaked, flat and tied rows and all settings", "[cuda]") {
-  for (const std::size_t vocab : {4u, 333u, 1500u})
+  for (const std::size_t vocab : {4u, 333u, 700u})
     for (const float scale : {0.f, 0.3f, 4.f, 30.f}) {
       CAPTURE(vocab, scale);
-      constexpr std::size_t rows = 12;
+      constexpr std::size_t rows = 8;
       std::vector<float> logits = random_values(rows * vocab, static_cast<unsigned>(vocab) + 1, scale);
       for (std::size_t i = 0; i < logits.size(); i += 3) logits[i] = std::round(logits[i]);  // ties
       for (std::size_t i = 1; i < logits.size(); i += 17) logits[i] = -infinity;
@@ -89,26 +89,26 @@ TEST_CASE("cuda: draws are those of the scalar backend, for peaked, flat and tie
 }
 
 TEST_CASE("cuda: sums round as those of the scalar backend, one after the other", "[cuda]") {
-  // The largest weight is 1. Each of 600 is 1.2 · 2⁻²⁴, which a sum from 1 rounds up to 2⁻²³; each of 600 is
+  // The largest weight is 1. Each of 200 is 1.2 · 2⁻²⁴, which a sum from 1 rounds up to 2⁻²³; each of 200 is
   // 0.9 · 2⁻²⁴, which it rounds to nothing. Sums in another order, or exact ones, have other ends.
   std::vector<float> logits{0.f};
-  logits.insert(logits.end(), 600, std::log(1.2f * 0x1p-24f));
-  logits.insert(logits.end(), 600, std::log(0.9f * 0x1p-24f));
+  logits.insert(logits.end(), 200, std::log(1.2f * 0x1p-24f));
+  logits.insert(logits.end(), 200, std::log(0.9f * 0x1p-24f));
   std::vector<sampling_params> how;
   std::vector<float> all;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 12; ++i) {
     how.push_back({1.f, i % 3 ? 1.f : 0.99999f, 0, 1.f - static_cast<float>(1 + 16 * i) * 0x1p-24f});
     all.insert(all.end(), logits.begin(), logits.end());
   }
   check_drawn(all, how);
   const auto found = drawn<ops_backend>(all, how);
-  CHECK(found[1] > 590);
-  CHECK(found[1] <= 600);
-  CHECK(found[38] < found[1]);
+  CHECK(found[1] > 190);
+  CHECK(found[1] <= 200);
+  CHECK(found[10] < found[1]);
 }
 
 TEST_CASE("cuda: a large vocabulary, sampled from the whole of it, in a slice of columns", "[cuda]") {
-  const std::size_t vocab = 9001;
+  const std::size_t vocab = 4501;
   const std::vector<float> logits = random_values(2 * (vocab + 3), 4, 1.5f);
   const std::vector<sampling_params> how{{1.5f, 1.f, 0, 0.9f}, {0.8f, 0.95f, 0, 0.7f}};
   const auto run = [&]<class B>(device_of<B> && d) {
@@ -134,11 +134,11 @@ std::vector<token_logprob> likeliest(const std::vector<float>& logits, std::ptrd
 }  // namespace
 
 TEST_CASE("cuda: top_logprobs and logprobs have the bytes of the scalar backend", "[cuda]") {
-  for (const std::ptrdiff_t vocab : {3, 700, 5001}) {
+  for (const std::ptrdiff_t vocab : {3, 600, 4201}) {
     std::vector<float> logits = random_values(static_cast<std::size_t>(3 * vocab), 2, 3.f);
     for (std::size_t i = 0; i < logits.size(); i += 7) logits[i] = 1.5f;  // ties
     for (std::size_t i = 3; i < logits.size(); i += 50) logits[i] = -infinity;
-    for (const std::ptrdiff_t k : {std::ptrdiff_t{1}, std::ptrdiff_t{3}, vocab < 20 ? vocab : 20, vocab < 1000 ? vocab : 40}) {
+    for (const std::ptrdiff_t k : {std::ptrdiff_t{1}, vocab < 1000 ? vocab : 20}) {
       CAPTURE(vocab, k);
       CHECK(same_bytes(likeliest<ops_backend>(logits, 3, k), likeliest<scalar>(logits, 3, k)));
     }
@@ -169,7 +169,7 @@ TEST_CASE("cuda: log-probabilities of rows that have none", "[cuda]") {
 }
 
 TEST_CASE("cuda: the order of the threads changes no draw and no log-probability", "[cuda]") {
-  const std::vector<float> logits = random_values(2 * 600, 3, 2.f);
+  const std::vector<float> logits = random_values(2 * 300, 3, 2.f);
   const auto how = random_settings(2, 11);
   std::vector<std::int32_t> ids;
   std::vector<token_logprob> top;
