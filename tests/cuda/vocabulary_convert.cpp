@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "planted.hpp"
+#include "small_kernel.hpp"
 
 namespace cuda_test {
 namespace {
@@ -113,7 +113,7 @@ void check_16_bits() {
     const auto middle = static_cast<float>((a + b) / 2);  // exact
     const std::uint32_t m = std::bit_cast<std::uint32_t>(middle);
     for (const std::uint32_t sign : {0u, 1u}) {
-      x.insert(x.end(), {m - 1 | sign << 31, m | sign << 31, m + 1 | sign << 31});
+      x.insert(x.end(), {(m - 1) | sign << 31, m | sign << 31, (m + 1) | sign << 31});
       const std::uint32_t s = sign << 15, lower = s | i, upper = s | (i + 1u);
       expected.insert(expected.end(), {lower, i % 2 == 0 ? lower : upper, upper});
     }

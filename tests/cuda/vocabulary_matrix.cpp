@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "planted.hpp"
+#include "small_kernel.hpp"
 
 namespace cuda_test {
 namespace {

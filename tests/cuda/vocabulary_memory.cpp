@@ -5,7 +5,7 @@
 #include <numeric>
 #include <vector>
 
-#include "planted.hpp"
+#include "small_kernel.hpp"
 
 namespace cuda_test {
 namespace {

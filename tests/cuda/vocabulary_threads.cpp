@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "planted.hpp"
+#include "small_kernel.hpp"
 
 namespace cuda_test {
 namespace {
@@ -227,15 +227,17 @@ TEST_CASE("the last block adds the parts in order and resets the counter") {
   const device_array<std::uint32_t> counter(std::vector<std::uint32_t>{0});
   for (const unsigned schedule : schedules)
     for (const unsigned workers : {1u, 4u}) {
-      llava::emulator::settings().workers = workers;
-      with_schedule(schedule, [&] {
-        launch<reduce_grid>(test_stream(), {x_on_device.data(), sums.data(), y.data(), counter.data(), blocks}).value();
-        return 0;
-      });
+      with_schedule(
+          schedule,
+          [&] {
+            launch<reduce_grid>(test_stream(), {x_on_device.data(), sums.data(), y.data(), counter.data(), blocks})
+                .value();
+            return 0;
+          },
+          workers);
       CHECK(y.read() == expected);
       CHECK(counter.read()[0] == 0);
     }
-  llava::emulator::settings().workers = 0;
 }
 
 }  // namespace cuda_test
