@@ -34,8 +34,8 @@ std::vector<std::int32_t> random_indices(std::size_t n, std::int32_t rows) {
 }
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda: embed and gather_rows read rows, and leave those with a negative index", "[cuda]", float,
-                   f16, bf16) {
+TEMPLATE_TEST_CASE("cuda: embed and gather_rows read rows, and leave those with a negative index", "[cuda]", float, f16,
+                   bf16) {
   for (const std::size_t width : {1u, 5u, 36u, 1100u}) {
     CAPTURE(width);
     check_same([&](auto& d) {

@@ -40,7 +40,7 @@ std::vector<sampling_params> random_settings(std::size_t n, unsigned seed) {
     h.temperature = engine() % 4 == 0 ? 0.f : 0.2f + 2.f * uniform();
     if (engine() % 2) h.top_k = static_cast<std::int32_t>(engine() % 60);
     if (engine() % 2) h.top_p = uniform();
-    if (engine() % 3 == 0) h.min_p = 0.1f * uniform();
+    if (engine() % 2) h.min_p = 0.5f * uniform();
     h.uniform = engine() % 8 ? uniform() : 0x1.fffffep-1f;
   }
   return how;
@@ -111,7 +111,7 @@ TEST_CASE("cuda: a large vocabulary, sampled from the whole of it, in a slice of
   const std::size_t vocab = 4501;
   const std::vector<float> logits = random_values(2 * (vocab + 3), 4, 1.5f);
   const std::vector<sampling_params> how{{1.5f, 1.f, 0, 0.9f}, {0.8f, 0.95f, 0, 0.7f}};
-  const auto run = [&]<class B>(device_of<B> && d) {
+  const auto run = [&]<class B>(device_of<B>&& d) {
     const auto l = d.put(logits, 2);
     const auto h = d.put(how, 1);
     const auto ids = d.put(std::vector<std::int32_t>(2), 1);
@@ -142,7 +142,7 @@ TEST_CASE("cuda: top_logprobs and logprobs have the bytes of the scalar backend"
       CAPTURE(vocab, k);
       CHECK(same_bytes(likeliest<ops_backend>(logits, 3, k), likeliest<scalar>(logits, 3, k)));
     }
-    const auto probabilities = [&]<class B>(device_of<B> && d) {
+    const auto probabilities = [&]<class B>(device_of<B>&& d) {
       const auto l = d.put(logits, 3);
       const auto ids = d.put(std::vector<std::int32_t>{2, -1, 0}, 1);
       const auto y = d.put(std::vector<float>(3), 1);

@@ -50,8 +50,7 @@ template <floating Y>
 void patchify(queue& q, matrix_view<Y> patches, vector_view<const std::uint8_t> rgb, matrix_view<const float> table,
               int side, int patch) {
   if (!q.accepts(ops::patchify_shapes(patches, rgb, table, side, patch))) return;
-  q.launch<patch_kernel<Y>>(
-      {patches.data(), patches.stride(), rgb.data(), table.data(), table.stride(), side, patch});
+  q.launch<patch_kernel<Y>>({patches.data(), patches.stride(), rgb.data(), table.data(), table.stride(), side, patch});
 }
 
 LLAVA_CUDA_END

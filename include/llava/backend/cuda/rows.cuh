@@ -144,8 +144,8 @@ inline row_indices indices(queue& q, row_op op, vector_view<const std::int32_t> 
   return {from.data(), 1, static_cast<int>(from.extent(0)), 1, rows, op, q.fault()};
 }
 inline row_indices indices(queue& q, row_op op, matrix_view<const std::int32_t> from, std::ptrdiff_t rows) {
-  return {from.data(), from.stride(), static_cast<int>(from.extent(0)), static_cast<int>(from.extent(1)), rows, op,
-          q.fault()};
+  return {from.data(), from.stride(), static_cast<int>(from.extent(0)), static_cast<int>(from.extent(1)), rows,
+          op,          q.fault()};
 }
 template <class X>
 void gather(queue& q, row_op op, matrix_view<float> y, matrix_view<const X> x, vector_view<const std::int32_t> from) {

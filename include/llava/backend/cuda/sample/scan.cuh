@@ -36,8 +36,7 @@ struct largest_logit {
 /// That of a warp, in all lanes.
 LLAVA_DEVICE largest_logit warp_largest(largest_logit x) {
   LLAVA_UNROLL
-  for (int mask = warp_size / 2; mask > 0; mask /= 2)
-    x.merge({shuffle_xor(x.logit, mask), shuffle_xor(x.at, mask)});
+  for (int mask = warp_size / 2; mask > 0; mask /= 2) x.merge({shuffle_xor(x.logit, mask), shuffle_xor(x.at, mask)});
   return x;
 }
 /// That of a block, in all threads; `scratch` as for block_sum().
