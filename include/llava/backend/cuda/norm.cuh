@@ -2,14 +2,14 @@
 /// rms_norm and layer_norm of the CUDA backend (contract: ops/norm.hpp).
 ///
 /// Bytes: 4 D read and 2 D (an operand of 16 bits) or 4 D written per row, and w, b once. 4 to 8 FLOPs per element, so
-/// memory is the floor: 640 rows of 4096 floats to f16 are 15.7 MB, 4.7 µs at 3.35 TB/s (H100), 3.3 µs at 4.8 TB/s
-/// (H200); the tower's 577 rows of 1024 are 3.5 MB, 1.1 and 0.7 µs; a decode row is 24 KB, less than a launch.
+/// memory is the floor. 640 rows of 4096 floats to f16 are 15.7 MB, 4.7 µs at 3.35 TB/s (H100) and 3.3 µs at 4.8
+/// TB/s (H200); the tower's 577 rows of 1024 are 3.5 MB, 1.1 and 0.7 µs; a decode row is 24 KB, less than a launch.
 ///
-/// A block has one row, so no sum leaves it. Of 128 threads each has two pieces of a row of 1024 floats and eight of one
-/// of 4096. Eight pieces stay in registers, so that a row is read once although the deviations need its mean; of longer
-/// rows the rest is read again, from L1. With 64 registers, 8 blocks fit a multiprocessor and keep 32 KB (D = 1024) or
-/// more of loads in flight; 18 KB hide 0.7 µs at 3.35 TB/s. The kernel may start before its predecessor has ended: it
-/// fetches w and b into L2 while it waits.
+/// A block has one row, so no sum leaves it. Of 128 threads each has two pieces of a row of 1024 floats and eight of
+/// one of 4096. Eight pieces stay in registers, so that a row is read once although the deviations need its mean; of
+/// longer rows the rest is read again, from L1. With 64 registers, 8 blocks fit a multiprocessor and keep 32 KB (D =
+/// 1024) or more of loads in flight; 18 KB hide 0.7 µs at 3.35 TB/s. The kernel may start before its predecessor has
+/// ended: it fetches w and b into L2 while it waits.
 #pragma once
 #include <cstddef>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Tokens of a row by falling logit, and of equal logits by rising ID: chosen and sorted by one block of 512 threads.
 ///
-/// The sort is a radix sort from the lowest byte up. It is stable, and the tokens come by rising ID, so a key is a logit
-/// and nothing more. The lists are in global memory, where they stay in L2, and hold IDs alone: a pass reads 4 bytes for
-/// the ID and 4 for the logit, twice, and writes 4. For n tokens a pass takes n / 512 steps of four barriers (about 300
-/// cycles), and a byte that is the same in all keys costs only its count. There are few tokens to sort: sample takes
-/// those whose weight can change a sum, top_logprobs the K largest, which select_key() finds.
+/// The sort is a radix sort from the lowest byte up. It is stable, and the tokens come by rising ID, so a key is a
+/// logit and nothing more. The lists are in global memory, where they stay in L2, and hold IDs alone: a pass reads 4
+/// bytes for the ID and 4 for the logit, twice, and writes 4. For n tokens a pass takes n / 512 steps of four barriers
+/// (about 300 cycles), and a byte that is the same in all keys costs only its count. There are few tokens to sort:
+/// sample takes those whose weight can change a sum, top_logprobs the K largest, which select_key() finds.
 #pragma once
 #include <cstddef>
 #include <cstdint>
