@@ -204,9 +204,8 @@ std::pair<double, std::string> run_in_process(const std::shared_ptr<const llava:
   std::vector<llava::answer_stream> streams;
   for (int i = 0; i < w.clients; ++i) {
     llava::answer_request asked;
-    const std::string prompt = value_of(model->try_first_prompt(0, question));
-    asked.prompt =
-        value_of(llava::try_prepare(*model, prompt, {}, !model->opened.description.conversation.own.text.empty()));
+    const llava::message turns[] = {{llava::role::user, std::string(question), 0}, {llava::role::assistant, {}, 0}};
+    asked.prompt = value_of(llava::try_prepare(*model, value_of(llava::try_chat_prompt(*model, turns)), {}));
     asked.settings.max_new_tokens = w.tokens;
     asked.settings.temperature = 0.f;
     asked.settings.ignore_eos = true;

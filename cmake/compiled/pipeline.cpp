@@ -13,6 +13,7 @@
 #include <llava/pipeline/engine_inl.hpp>
 #include <llava/pipeline/erase_inl.hpp>
 #include <llava/pipeline/load_adapter_inl.hpp>
+#include <llava/pipeline/message_parts_inl.hpp>
 #include <llava/pipeline/opened_model_inl.hpp>
 #include <llava/pipeline/options_inl.hpp>
 #include <llava/pipeline/packed_step_inl.hpp>

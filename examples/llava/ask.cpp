@@ -90,26 +90,23 @@ void add_ask(CLI::App& app) {
       ->excludes("--image-file");
   command.add_option("--frames", o->frames, "The most frames of the video that the model sees")
       ->check(CLI::Range(1, llava::video_limits::frames))
-      ->capture_default_str()
       ->needs("--video");
-  command.add_option("--query", o->query, "The question; <image> marks the place of an image")->required();
-  command.add_option("--sep", o->separator, "Separator of images")->capture_default_str();
+  may_be_empty(
+      *command.add_option("--query", o->query, "The question; <image> marks the place of an image")->required());
+  may_be_empty(*command.add_option("--sep", o->separator, "Separator of images"));
   add_generation_options(command, o->settings);
   command
       .add_option("--num_beams,--num-beams", o->settings.num_beams,
                   "Beams of a search for the likeliest answer; more than 1 need --temperature 0")
-      ->check(CLI::Range(1, llava::generation_limits::beams))
-      ->capture_default_str();
+      ->check(CLI::Range(1, llava::generation_limits::beams));
   command
       .add_option("--presence-penalty", o->settings.presence_penalty,
                   "Subtracted from the logits of tokens that the answer has")
-      ->check(CLI::Range(-2.0, 2.0))
-      ->capture_default_str();
+      ->check(CLI::Range(-2.0, 2.0));
   command
       .add_option("--frequency-penalty", o->settings.frequency_penalty,
                   "Subtracted from a token's logit for each time that the answer has it")
-      ->check(CLI::Range(-2.0, 2.0))
-      ->capture_default_str();
+      ->check(CLI::Range(-2.0, 2.0));
   command.add_option("--logit-bias", o->biases, "ID BIAS: added to the logit of this token; may be repeated")
       ->type_size(2);
   command.add_option("--stop-token-id", o->settings.stop_token_ids, "Token that ends the answer; may be repeated");

@@ -14,6 +14,12 @@
 #include "models.hpp"
 
 namespace {
+// Options that several commands have.
+constexpr const char* about_path = "Folder or GGUF file of the model, or its name in the Hugging Face cache";
+constexpr const char* about_base = "The model under an adapter, a projector alone or a delta";
+constexpr const char* about_mmproj = "GGUF file of the vision tower; default: the one beside the model";
+constexpr const char* about_legacy = "GGUF: the tokenizer of a model of LLaMA 1";
+
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// Whether the file is a pipe or a character device, where writing loses no data.
@@ -36,16 +42,24 @@ llava::error is_there(const std::string& file) {
 }  // namespace
 
 void model_options::add_to(CLI::App& command, const std::string& name) {
-  command.add_option(name, path, "Folder or GGUF file of the model, or its name in the Hugging Face cache")->required();
-  command.add_option("--model-base", base, "The model under an adapter, a projector alone or a delta");
-  command.add_option("--backend", backend, "Backend that runs the model")
-      ->check(CLI::IsMember({"simd", "scalar"}))
-      ->capture_default_str();
+  add_files_to(command, name);
+  add_weights_to(command);
+  add_conversation_to(command);
+}
+
+void model_options::add_files_to(CLI::App& command, const std::string& name) {
+  command.add_option(name, path, about_path)->required();
+  command.add_option("--model-base", base, about_base);
+  command.add_option("--mmproj", mmproj, about_mmproj);
+  command.add_option("--packed-file", packed_file,
+                     "Packed file of quantised weights, for faster starts; written if absent");
+}
+
+void model_options::add_weights_to(CLI::App& command) {
+  command.add_option("--backend", backend, "Backend that runs the model")->check(CLI::IsMember({"simd", "scalar"}));
   std::vector<std::string> dtypes = compiled_dtypes();
   dtypes.insert(dtypes.begin(), "auto");
-  command.add_option("--dtype", dtype, "Format of the weights; auto: as stored")
-      ->check(CLI::IsMember(dtypes))
-      ->capture_default_str();
+  command.add_option("--dtype", dtype, "Format of the weights; auto: as stored")->check(CLI::IsMember(dtypes));
   command
       .add_flag_callback(
           "--load-4bit", [this] { dtype = "nf4"; }, "--dtype nf4: linear layers as bitsandbytes quantises them")
@@ -54,33 +68,32 @@ void model_options::add_to(CLI::App& command, const std::string& name) {
       .add_flag_callback(
           "--load-8bit", [this] { dtype = "int8"; }, "--dtype int8: linear layers as bitsandbytes quantises them")
       ->excludes("--dtype", "--load-4bit");
-  command.add_option("--threads", threads, "Threads; 0: one per usable processor")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  command.add_option("--packed-file", packed_file,
-                     "Packed file of quantised weights, for faster starts; written if absent");
+  command.add_option("--threads", threads, "Threads of a model; 0: one per usable processor")
+      ->check(CLI::Range(0, 1024));
+  command.add_flag("--legacy-tokenizer", legacy_tokenizer, about_legacy);
+}
+
+void model_options::add_conversation_to(CLI::App& command) {
   command.add_option("--conv-mode", conversation,
                      "Conversation template, by the reference's name; default: the folder's");
-  command.add_option("--mmproj", mmproj, "GGUF file of the vision tower; default: the one beside the model");
-  command.add_flag("--legacy-tokenizer", legacy_tokenizer, "GGUF: the tokenizer of a model of LLaMA 1");
 }
 
 void checkpoint_options::add_to(CLI::App& command) {
-  command
-      .add_option("MODEL,--model-path", path, "Folder or GGUF file of the model, or its name in the Hugging Face cache")
-      ->required();
-  command.add_option("--model-base", base, "The model under an adapter, a projector alone or a delta");
-  command.add_option("--mmproj", gguf.mmproj, "GGUF file of the vision tower; default: the one beside the model");
-  command.add_flag("--legacy-tokenizer", gguf.legacy_tokenizer, "GGUF: the tokenizer of a model of LLaMA 1");
+  command.add_option("MODEL,--model-path", path, about_path)->required();
+  command.add_option("--model-base", base, about_base);
+  command.add_option("--mmproj", gguf.mmproj, about_mmproj);
+  command.add_flag("--legacy-tokenizer", gguf.legacy_tokenizer, about_legacy);
 }
 
 void add_generation_options(CLI::App& command, llava::generation_settings& to) {
-  command.add_option("--temperature", to.temperature, "0: greedy, always the likeliest token")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  command.add_option("--top_p,--top-p", to.top_p, "Keep the likeliest tokens up to this total probability")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  show_default(command.add_option("--temperature", to.temperature, "0: greedy, always the likeliest token"),
+               to.temperature)
+      ->check(CLI::Range(0.0, 100.0));
+  show_default(
+      command.add_option("--top_p,--top-p", to.top_p,
+                         "Keep the likeliest tokens up to this total probability; default: the model folder's, or 1"),
+      to.top_p)
+      ->check(CLI::Range(0.0, 1.0));
   command
       .add_option("--top_k,--top-k", to.top_k,
                   "Keep this many of the likeliest tokens; 0: all; default: the model folder's, or 50")
@@ -91,12 +104,11 @@ void add_generation_options(CLI::App& command, llava::generation_settings& to) {
       ->check(CLI::Range(0.0, 1.0));
   command.add_option("--repetition-penalty,--repetition_penalty", to.repetition_penalty,
                      "Divides the logits of tokens of prompt and answer; default: the model folder's, or 1: none");
-  command.add_option("--max-new-tokens,--max_new_tokens", to.max_new_tokens, "Largest number of tokens in the answer")
-      ->check(CLI::Range(1, 1 << 24))
-      ->capture_default_str();
-  command.add_option("--seed", to.seed, "The same seed gives the same answer")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  show_default(command.add_option("--max-new-tokens,--max_new_tokens", to.max_new_tokens,
+                                  "Largest number of tokens in the answer"),
+               to.max_new_tokens)
+      ->check(CLI::Range(1, 1 << 24));
+  command.add_option("--seed", to.seed, "The same seed gives the same answer");
 }
 
 std::string_view name_of(llava::finish_reason r) {
@@ -111,33 +123,42 @@ std::string_view name_of(llava::errc code) {
   return names[static_cast<int>(code)];
 }
 
+llava::result<std::string> model_options::try_weights() const {
+  return dtype == "auto" ? try_stored_dtype(base.empty() ? path : base) : llava::result<std::string>(dtype);
+}
+
 llava::result<llava::chat_model> model_options::try_open() const {
   progress_bar bar;
   llava::open_options options;
-  options.threads = threads;
   options.max_sequences = max_sequences;
+  options.report = [&](const llava::progress& p) {
+    bar.show(p);
+    return true;
+  };
+  return try_open(std::move(options));
+}
+
+llava::result<llava::chat_model> model_options::try_open(llava::open_options options) const {
+  options.threads = threads;
   options.packed_file = packed_file;
   options.model_base = base;
   options.conversation = conversation;
   options.mmproj = mmproj;
   options.legacy_tokenizer = legacy_tokenizer;
-  options.report = [&](const llava::progress& p) {
-    bar.show(p);
-    return true;
-  };
-  std::string weights = dtype;
-  if (weights == "auto") {
-    LLAVA_TRY(stored, try_stored_dtype(base.empty() ? path : base));
-    weights = stored;
-  }
+  LLAVA_TRY(weights, try_weights());
+  if (!packed_file.empty()) LLAVA_CHECK(try_check_packed_file(packed_file, weights));
   return try_open_model(path, adapted ? "adapted<" + backend + ">" : backend, weights, options);
+}
+
+void model_options::warn_of_guess(const llava::chat_model& model) const {
+  if (const llava::chat_description d = model.description(); d.conversation_guessed)
+    std::fprintf(stderr, "llava: %s: the conversation template %s is a guess: %s; --conv-mode chooses another\n",
+                 path.c_str(), d.conversation.c_str(), d.conversation_reason.c_str());
 }
 
 llava::result<llava::chat_model> model_options::try_open_to_ask() const {
   LLAVA_TRY(model, try_open());
-  if (const llava::chat_description d = model.description(); d.conversation_guessed)
-    std::fprintf(stderr, "llava: %s: the conversation template %s is a guess: %s; --conv-mode chooses another\n",
-                 path.c_str(), d.conversation.c_str(), d.conversation_reason.c_str());
+  warn_of_guess(model);
   return std::move(model);
 }
 

@@ -13,8 +13,9 @@
 #include <string_view>
 #include <vector>
 
-/// --model-path, --model-base, --backend, --dtype, --load-4bit, --load-8bit, --threads, --conv-mode, --packed-file,
-/// --mmproj, --legacy-tokenizer.
+#include "option_rules.hpp"
+
+/// The options that open a model.
 struct model_options {
   std::string path, base, backend = "simd", dtype = "auto", conversation, packed_file, mmproj;
   bool legacy_tokenizer = false;
@@ -22,12 +23,26 @@ struct model_options {
   int threads = 0;
   int max_sequences = 16;  ///< answers that are computed at one time; not an option
 
-  /// `name` is how the model is given: an option, or also a positional argument ("MODEL,--model-path").
+  /// All of the following. `name` is how the model is given: an option, or also a positional argument
+  /// ("MODEL,--model-path").
   void add_to(CLI::App& command, const std::string& name = "--model-path");
+  /// --model-path, --model-base, --mmproj, --packed-file.
+  void add_files_to(CLI::App& command, const std::string& name = "--model-path");
+  /// --backend, --dtype, --load-4bit, --load-8bit, --threads, --legacy-tokenizer.
+  void add_weights_to(CLI::App& command);
+  /// --conv-mode.
+  void add_conversation_to(CLI::App& command);
+
+  /// The name of the format of the weights: --dtype, or that of the files.
+  llava::result<std::string> try_weights() const;
   /// Opens the model, with a progress bar if that takes long and standard error is a terminal.
   llava::result<llava::chat_model> try_open() const;
+  /// Opens the model with further options. Those that are options here take precedence.
+  llava::result<llava::chat_model> try_open(llava::open_options options) const;
   /// Opens the model for questions, and warns on standard error if the conversation template is a guess.
   llava::result<llava::chat_model> try_open_to_ask() const;
+  /// Warns on standard error if the conversation template is a guess.
+  void warn_of_guess(const llava::chat_model& model) const;
 };
 
 /// --temperature, --top-p, --top-k, --min-p, --repetition-penalty, --max-new-tokens, --seed.

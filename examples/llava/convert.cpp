@@ -25,8 +25,7 @@ struct tool_options {
   void add_to(CLI::App& command, const char* written) {
     command.add_option("-o,--output", output, written)->required();
     command.add_option("--dtype", type, "Type of the weights; auto: as stored")
-        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}))
-        ->capture_default_str();
+        ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
     command.add_option("--threads", threads, "Threads; 0: one per usable processor")->check(CLI::Range(0, 1024));
   }
 

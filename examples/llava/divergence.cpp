@@ -97,13 +97,10 @@ void add_divergence(CLI::App& eval) {
   o->model.add_to(command);
   o->against.dtype = "f16";
   command.add_option("--against", o->against.dtype, "Format of the reference's weights")
-      ->check(CLI::IsMember(compiled_dtypes()))
-      ->capture_default_str();
+      ->check(CLI::IsMember(compiled_dtypes()));
   command.add_option("--reference", o->against.path, "Folder of the reference; default: the same folder");
   command.add_option("--text", o->text, "A text file")->required();
-  command.add_option("--tokens", o->tokens, "Number of positions to compare")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  command.add_option("--tokens", o->tokens, "Number of positions to compare")->check(CLI::PositiveNumber);
   command.callback([o] {
     if (o->against.path.empty()) o->against.path = o->model.path;
     o->against.threads = o->model.threads;

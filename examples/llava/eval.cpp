@@ -123,12 +123,10 @@ void run(const eval_options& o, std::vector<expected_conversation> questions) {
 void add_common(CLI::App& command, eval_options& o) {
   o.model.path = "examples/tiny";
   o.model.add_to(command);
-  command.get_option("--model-path")->required(false)->capture_default_str();
+  command.get_option("--model-path")->required(false);
   command.add_option("--answers-file", o.answers,
                      "Write every answer to this file, one JSON object per line; other files are not overwritten");
-  command.add_option("--limit", o.limit, "Ask only this many questions; 0: all")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  command.add_option("--limit", o.limit, "Ask only this many questions; 0: all")->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace
@@ -142,9 +140,7 @@ void add_eval(CLI::App& app) {
   add_common(easy, *e);
   easy.add_option("--data", e->data,
                   "Data folder of the Python package easy-vqa; default: that of the installed package");
-  easy.add_option("--split", e->split, "Part of the data")
-      ->check(CLI::IsMember({"test", "train"}))
-      ->capture_default_str();
+  easy.add_option("--split", e->split, "Part of the data")->check(CLI::IsMember({"test", "train"}));
   easy.callback([e] {
     const std::string data = e->data.empty() ? value_or_give_up(try_find_easy_vqa()) : e->data;
     run(*e, value_or_give_up(try_read_easy_vqa(data, e->split)));
@@ -156,7 +152,7 @@ void add_eval(CLI::App& app) {
   const auto s = std::make_shared<eval_options>();
   s->data = "examples/tiny/scenes";
   add_common(scenes, *s);
-  scenes.add_option("--data", s->data, "Folder of questions.jsonl and its images")->capture_default_str();
+  scenes.add_option("--data", s->data, "Folder of questions.jsonl and its images");
   scenes.callback([s] { run(*s, value_or_give_up(try_read_scenes(s->data))); });
 
   add_divergence(eval);

@@ -95,8 +95,8 @@ void add_inspect(CLI::App& app) {
   o->model.dtype = "f32";
   o->model.add_to(command, "MODEL,--model-path");
   command.add_option("--image,--image-file", o->images, "Image, or several separated by --sep");
-  command.add_option("--sep", o->separator, "Separator of images")->capture_default_str();
-  command.add_option("--prompt", o->prompt, "The whole text of the prompt, with one <image> per image");
+  may_be_empty(*command.add_option("--sep", o->separator, "Separator of images"));
+  may_be_empty(*command.add_option("--prompt", o->prompt, "The whole text of the prompt, with one <image> per image"));
   command.add_option("--stage", o->stage, "Stage to write")
       ->required()
       ->check(CLI::IsMember({"pixels", "features", "image_tokens", "input_ids", "logits"}));
@@ -108,6 +108,6 @@ void add_tokenize(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("tokenize", "Print the ids of a text and their pieces");
   const auto o = std::make_shared<tokenize_options>();
   o->model.add_to(command, "MODEL,--model-path");
-  command.add_option("TEXT,--text", o->text, "The text")->required();
+  may_be_empty(*command.add_option("TEXT,--text", o->text, "The text")->required());
   command.callback([o] { tokenize(*o); });
 }

@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
                                         "." + std::to_string(LLAVA_VERSION_PATCH));
   app.require_subcommand(1);
+  begin_options(app);
   add_ask(app);
   add_info(app);
   add_inspect(app);
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
   add_verify(app);
   add_convert(app);
   add_serve(app);
+  end_options(app);
   try {
     app.parse(argc, argv);
     return code_after_output(0);

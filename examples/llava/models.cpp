@@ -7,7 +7,9 @@
 #include <llava/checkpoint/adapter_config.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/checkpoint/hub_cache.hpp>
+#include <llava/checkpoint/packed_weights.hpp>
 #include <llava/quant/ggml_formats.hpp>
+#include <llava/text/shown.hpp>
 #include <map>
 #include <memory>
 
@@ -57,4 +59,21 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
   const auto most =
       std::max_element(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == sizes.end() ? "f16" : most->first;
+}
+
+llava::result<void> try_check_packed_file(const std::string& file, std::string_view dtype) {
+  if (dtype == "f32" || dtype == "f16" || dtype == "bf16")
+    return llava::fail(llava::errc::invalid_argument,
+                       llava::text_of("llava: the packed file ", file, " would hold nothing: the weights are ", dtype,
+                                      ", and only quantised ones are packed; choose a --dtype such as q4_0, or leave "
+                                      "--packed-file out"));
+  if (dtype == llava::ggml::name) return {};  // its tensors have formats of their own
+  LLAVA_TRY(found, llava::try_packed_format(file));
+  if (found.empty() || found == (dtype == "q8_0_a16" ? llava::q8_0::name : dtype)) return {};
+  const std::vector<std::string> known = compiled_dtypes();
+  const bool is_known = std::find(known.begin(), known.end(), found) != known.end();
+  return llava::fail(llava::errc::mismatch,
+                     llava::text_of("llava: the packed file ", file, " holds weights as ", llava::detail::shown(found),
+                                    ", expected ", dtype, "; choose --dtype ", is_known ? found : llava::ggml::name,
+                                    ", give another --packed-file, or remove it"));
 }

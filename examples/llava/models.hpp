@@ -18,3 +18,7 @@ std::vector<std::string> compiled_dtypes();
 /// Returns the name of the format in which a model's weights lose least: the block format of its weights, or the type
 /// of most of their bytes.
 llava::result<std::string> try_stored_dtype(std::string_view name);
+
+/// Checks, before the weights are read, that a packed file can keep weights of this format: it keeps quantised weights
+/// alone, and the file that is there, if any, holds this format.
+llava::result<void> try_check_packed_file(const std::string& file, std::string_view dtype);

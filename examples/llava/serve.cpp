@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// llava chat, batch, serve, controller, worker, register-worker, test-message, web, pull: become `llava-serve`, which
 /// lies beside this program. That is a program of its own, so that this one needs no network library.
-/// this program. That is a program of its own, so that this one needs no network library.
 #include <unistd.h>
 
 #include <cerrno>

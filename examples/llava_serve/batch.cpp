@@ -14,6 +14,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 #include "batch_output.hpp"
@@ -38,13 +39,14 @@ class question_file {
   ~question_file() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
+  /// "-": standard input.
   llava::result<void> try_open(const std::string& file) {
-    file_ = file;
-    descriptor_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    file_ = file == "-" ? "standard input" : file;
+    descriptor_ = file == "-" ? ::dup(STDIN_FILENO) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     struct stat about {};
     if (descriptor_ < 0 || ::fstat(descriptor_, &about) != 0)
-      return llava::fail_of_system(errno, "llava: cannot open ", file);
-    if (S_ISDIR(about.st_mode)) return llava::fail_of_system(EISDIR, "llava: cannot open ", file);
+      return llava::fail_of_system(errno, "llava: cannot open ", file_);
+    if (S_ISDIR(about.st_mode)) return llava::fail_of_system(EISDIR, "llava: cannot open ", file_);
     size_ = S_ISREG(about.st_mode) ? static_cast<std::uint64_t>(about.st_size) : 0;
     reader_.emplace(descriptor_, longest_line);
     return {};
@@ -73,6 +75,8 @@ class question_file {
       return true;
     }
   }
+  int descriptor() const { return descriptor_; }
+  const std::string& name() const { return file_; }
   std::size_t number() const { return number_; }
   /// Bytes of the lines so far, and of the file.
   std::uint64_t done() const { return done_; }
@@ -104,14 +108,14 @@ class batch_run {
   /// Opens the files, and reads the answers that are there.
   llava::result<void> try_open() {
     LLAVA_CHECK(questions_.try_open(options_.input));
-    LLAVA_CHECK(answers_.try_open(options_.output, options_.input));
+    LLAVA_CHECK(answers_.try_open(options_.output, questions_.descriptor()));
     std::string line;
     std::optional<llava::error> wrong;
     for (std::size_t i = 0; i < answers_.kept(); ++i) {
       LLAVA_TRY(is_there, questions_.try_next(line, wrong));
       if (!is_there)
         return llava::fail(llava::errc::mismatch, llava::text_of("llava: ", options_.output, " has ", answers_.kept(),
-                                                                 " answers, but ", options_.input, " has ", i,
+                                                                 " answers, but ", questions_.name(), " has ", i,
                                                                  " questions; choose another name for the answers"));
       question_head head;
       if (wrong)
@@ -120,6 +124,7 @@ class batch_run {
         static_cast<void>(try_read_head(line, questions_.number(), head));  // the answer is a failure then
       LLAVA_TRY(failed, answers_.try_match(i, head, name_));
       count(failed);
+      note_id(head.id);
     }
     written_ = questions_.done();
     return answers_.try_begin();
@@ -149,8 +154,12 @@ class batch_run {
 
   std::size_t done() const { return done_; }
   std::size_t failed() const { return failed_; }
+  /// Questions whose question_id one before them has.
+  std::size_t repeated() const { return repeated_; }
+  const std::string& answers_name() const { return answers_.name(); }
 
  private:
+  void note_id(const std::string& id) { repeated_ += static_cast<std::size_t>(!ids_.insert(id).second); }
   void count(bool failed) { ++done_, failed_ += failed ? 1 : 0; }
 
   /// Twice as many as are computed at one time, so that none waits for a slow one before it.
@@ -170,6 +179,7 @@ class batch_run {
     q.read = questions_.done();
     q.head.id = std::to_string(q.number);
     const auto submitted = wrong ? llava::result<void>(*std::move(wrong)) : try_submit(line, q);
+    note_id(q.head.id);
     if (!submitted) fail(q, submitted.error());
     return true;
   }
@@ -178,13 +188,13 @@ class batch_run {
     LLAVA_TRY(root, try_read_head(line, q.number, q.head));
     const auto& about = model_->opened.description;
     LLAVA_TRY(read, try_read_question(root, q.head.prompt, about.image_start_end, options_.folder));
-    LLAVA_TRY(prompt, model_->try_prompt(read.turns));
+    LLAVA_TRY(prompt, llava::try_chat_prompt(*model_, read.turns));
     std::vector<llava::visual> images;
     for (given_image& one : read.images) {
       q.pixels += one.pixels.pixels().size();
       images.emplace_back(std::move(one.pixels));
     }
-    LLAVA_TRY(prepared, llava::try_prepare(*model_, prompt, std::move(images), !about.conversation.own.text.empty()));
+    LLAVA_TRY(prepared, llava::try_prepare(*model_, prompt, std::move(images)));
     llava::answer_request request{.prompt = std::move(prepared)};
     request.settings = options_.generation;
     LLAVA_TRY(stream, llava::engine::try_submit(model_, std::move(request)));
@@ -215,7 +225,8 @@ class batch_run {
   question_file questions_;
   batch_output answers_;
   std::deque<asked_question> asked_;  // in the order of the questions
-  std::size_t in_work_ = 0, pixels_ = 0, done_ = 0, failed_ = 0;
+  std::size_t in_work_ = 0, pixels_ = 0, done_ = 0, failed_ = 0, repeated_ = 0;
+  std::unordered_set<std::string> ids_;
   std::uint64_t written_ = 0;
 };
 
@@ -223,31 +234,42 @@ int run(const batch_options& o) {
   batch_run work(o);
   if (const auto opened = work.try_open(); !opened) give_up(opened.error());  // before a model that takes minutes
   const std::size_t kept = work.done();
-  if (kept > 0) std::fprintf(stderr, "llava: %s has %zu answers already\n", o.output.c_str(), kept);
+  if (kept > 0) std::fprintf(stderr, "llava: %s has %zu answers already\n", work.answers_name().c_str(), kept);
   const llava::chat_model model = value_or_give_up(o.model.try_open_to_ask());
   do_long_work([&](llava::progress_callback report) { return work.try_run(model.shared(), report); });
+  if (work.repeated() > 0)
+    std::fprintf(stderr,
+                 "llava: %zu of %zu questions have the question_id of an earlier one; answers are in the order of the "
+                 "questions\n",
+                 work.repeated(), work.done());
   if (work.failed() == 0) return 0;
   std::fprintf(stderr, "llava: %zu of %zu questions have no answer; their lines in %s say why\n", work.failed(),
-               work.done(), o.output.c_str());
+               work.done(), work.answers_name().c_str());
   return 1;
 }
 
 }  // namespace
 
 void add_batch(CLI::App& app) {
-  CLI::App& command = *app.add_subcommand("batch", "Answer the questions of a file");
+  CLI::App& command = *app.add_subcommand("batch", "Answer the questions of a file, a line of JSON each");
+  command.footer(
+      "Example: llava batch --model-path MODEL questions.jsonl -o answers.jsonl --image-folder images\n"
+      "A question: {\"question_id\": 1, \"image\": \"cat.png\", \"text\": \"What is this?\"}\n"
+      "docs/chat.md describes the lines.");
   const auto o = std::make_shared<batch_options>();
   o->generation.temperature = 0.2f;  // model_vqa's defaults; other settings are the folder's
   o->generation.max_new_tokens = 1024;
   o->model.add_to(command);
-  command.add_option("INPUT,--question-file", o->input, "Questions, a JSON object on each line (docs/chat.md)")
+  command.add_option("INPUT,--question-file", o->input, "File of questions, INPUT or this option; -: standard input")
       ->required();
-  command.add_option("-o,--answers-file", o->output, "Answers, a line each; if it is there, the run goes on with it")
+  command
+      .add_option("-o,--answers-file", o->output,
+                  "File of answers; if it is there, the run goes on with it; -: standard output")
       ->required();
-  command.add_option("--image-folder", o->folder, "Folder of the images; default: the current one");
+  command.add_option("--image-folder", o->folder,
+                     "Folder of the images that are not given by an absolute name; default: the current one");
   command.add_option("--max-sequences", o->model.max_sequences, "Answers that are computed at one time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+      ->check(CLI::Range(1, 1024));
   add_generation_options(command, o->generation);
   command.callback([o] {
     if (const int code = run(*o); code != 0) throw CLI::RuntimeError(code);

@@ -21,10 +21,10 @@ namespace {
 constexpr std::string_view start_of_line = "{\"question_id\": ";
 constexpr std::size_t longest_line = std::size_t{64} << 20;
 
-bool is_same_file(int descriptor, const std::string& other) {
+bool is_same_file(int descriptor, int other) {
   struct stat a {
   }, b{};
-  return ::fstat(descriptor, &a) == 0 && ::stat(other.c_str(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+  return ::fstat(descriptor, &a) == 0 && ::fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 }  // namespace
@@ -33,8 +33,12 @@ batch_output::~batch_output() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-llava::result<void> batch_output::try_open(const std::string& file, const std::string& input) {
-  file_ = file;
+llava::result<void> batch_output::try_open(const std::string& file, int input) {
+  file_ = file == "-" ? "standard output" : file;
+  if (file == "-") {  // written to where the shell has put it, never read
+    descriptor_ = ::dup(STDOUT_FILENO);
+    return descriptor_ < 0 ? llava::fail_of_system(errno, "llava: cannot write to ", file_) : llava::result<void>();
+  }
   struct stat about {};
   is_regular_ = ::stat(file.c_str(), &about) != 0 || S_ISREG(about.st_mode);
   descriptor_ = ::open(file.c_str(), (is_regular_ ? O_RDWR | O_CREAT : O_WRONLY) | O_CLOEXEC, 0666);

@@ -20,9 +20,10 @@ class batch_output {
   batch_output& operator=(const batch_output&) = delete;
   ~batch_output();
 
-  /// Opens or creates the file, and reads its answers. Nothing of it changes. Errors: the file is `input`, is used by
-  /// another run, or has lines that are no answers.
-  llava::result<void> try_open(const std::string& file, const std::string& input);
+  /// Opens or creates the file, and reads its answers; "-": standard output. Nothing of it changes. Errors: the file is
+  /// `input`, is used by another run, or has lines that are no answers.
+  llava::result<void> try_open(const std::string& file, int input);
+  const std::string& name() const { return file_; }
   /// Answers that are there already.
   std::size_t kept() const { return lines_.size(); }
   /// Whether kept answer i is a failure. Errors: it is one to another question or of another model.

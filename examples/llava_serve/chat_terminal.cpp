@@ -133,18 +133,22 @@ class terminal_chat {
     const std::size_t end = std::min(text.find_first_of(" \t\n"), text.size());
     const std::string_view name = std::string_view(text).substr(0, end);
     const std::string argument(llava::stripped(std::string_view(text).substr(end)));
+    const std::string file = typed_file(argument);
     const auto needs_file = [&] {
-      if (argument.empty()) error(llava::text_of("llava: ", name, " needs the name of a file"));
-      return !argument.empty();
+      if (file.empty()) error(llava::text_of("llava: ", name, " needs the name of a file"));
+      return !file.empty();
     };
+    for (const char* const alone : {"/help", "/exit", "/quit", "/stats", "/regenerate", "/clear", "/undo"})
+      if (name == alone && !argument.empty())
+        return error(llava::text_of("llava: ", name, " stands alone on its line, found ",
+                                    llava::detail::shown(argument), " behind it; nothing was done"));
     if (name == "/help") return tell("", help);
     if (name == "/exit" || name == "/quit") return void(ends_ = true);
     if (name == "/stats") return note(last_ ? stats_of(*last_) : "no answer yet");
     if (name == "/regenerate") return answer(std::nullopt);
-    if (name == "/image") return needs_file() ? attach(argument) : void();
-    if (name == "/save")
-      return needs_file() ? done(chat_.try_save(typed_file(argument)), "saved as " + argument) : void();
-    if (name == "/load") return needs_file() ? load(argument) : void();
+    if (name == "/image") return needs_file() ? attach(file) : void();
+    if (name == "/save") return needs_file() ? done(chat_.try_save(file), "saved as " + argument) : void();
+    if (name == "/load") return needs_file() ? load(file) : void();
     if (name == "/system") {
       return done(chat_.try_set_system(argument), argument.empty() ? "the model's own system text" : "system text set");
     }
@@ -167,13 +171,13 @@ class terminal_chat {
     }
     done(chat_.try_undo(), "the last question and its answer are taken back");
   }
-  void load(const std::string& argument) {
-    const auto loaded = chat_.try_load(typed_file(argument));
+  void load(const std::string& file) {
+    const auto loaded = chat_.try_load(file);
     done(loaded, llava::text_of("a conversation of ", chat_.turns() / 2, " questions and ", chat_.state().images.size(),
                                 " images"));
   }
-  void attach(const std::string& argument) {
-    const auto image = chat_.try_attach(typed_file(argument));
+  void attach(const std::string& file) {
+    const auto image = chat_.try_attach(file);
     if (!image) return error(image.error().sentence());
     if (is_terminal_)
       note(llava::text_of("shown with the next question: ", (*image)->name, ", ", (*image)->pixels.width(), " x ",

@@ -24,6 +24,7 @@ class plain_lines final : public line_source {
       std::fflush(prompt_stream());
     }
     const line_kind kind = reader_.next(line);
+    if (line.ends_with('\r')) line.pop_back();  // of a file from Windows
     if (prompts_ && (kind == line_kind::end || kind == line_kind::interrupted)) std::fputs("\n", prompt_stream());
     return kind;
   }

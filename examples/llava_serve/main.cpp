@@ -15,6 +15,7 @@
 
 #include "../llava/standard_streams.hpp"
 #include "chat_command.hpp"
+#include "option_rules.hpp"
 #include "serve_command.hpp"
 
 #include <llava/base/macros.hpp>
@@ -56,6 +57,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::to_string(LLAVA_VERSION_MAJOR) + "." + std::to_string(LLAVA_VERSION_MINOR) +
                                         "." + std::to_string(LLAVA_VERSION_PATCH));
   app.require_subcommand(1);
+  begin_options(app);
   add_chat(app);
   add_batch(app);
 #if LLAVA_COMMAND_WITHOUT_SERVERS
@@ -70,6 +72,7 @@ int main(int argc, char** argv) {
   add_web(app);
   add_pull(app);
 #endif
+  end_options(app);
   try {
     std::vector<std::string> words = with_whole_options(app, {argv + (argc > 0 ? 1 : 0), argv + argc});
     std::reverse(words.begin(), words.end());  // as CLI11 takes them

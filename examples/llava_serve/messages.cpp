@@ -2,6 +2,7 @@
 #include "messages.hpp"
 
 #include <llava/checkpoint/written_json.hpp>
+#include <llava/pipeline/message_parts.hpp>
 #include <llava/pipeline/prompt.hpp>
 #include <llava/text/shown.hpp>
 
@@ -11,8 +12,6 @@
 #include <utility>
 
 namespace {
-
-constexpr std::string_view plain_marker = llava::image_marker, tagged_marker = "<im_start><image><im_end>";
 
 llava::error wrong(std::string_view path, std::string_view expected) {
   return llava::fail(llava::errc::invalid_format, llava::text_of("llava: ", path, " must be ", expected));
@@ -35,25 +34,14 @@ llava::result<std::string> try_text(const llava::json_value& v, const std::strin
   return *found->text();
 }
 
-/// The parts of a content.
-struct content_parts {
-  std::string joined;  // the texts, a line each
-  std::string placed;  // the same with <image> where images are
-  std::size_t images = 0;
-  bool is_behind = false;  // an image behind a text
-  bool is_mixed = false;   // an image between two texts
-};
-
-llava::result<void> try_read_part(const llava::json_value& part, const std::string& path, std::string_view marker,
-                                  bool takes_images, const std::string& folder, content_parts& parts,
+llava::result<void> try_read_part(const llava::json_value& part, const std::string& path, bool takes_images,
+                                  const std::string& folder, llava::message_parts& parts,
                                   std::vector<given_image>& images) {
   LLAVA_CHECK(try_know(part, path, {"type", "text", "image_url"}));
   LLAVA_TRY(type, try_text(part, path, "type"));
-  const auto line = [](std::string& to, std::string_view text) { to.append(to.empty() ? "" : "\n").append(text); };
   if (type == "text") {
     LLAVA_TRY(text, try_text(part, path, "text"));
-    parts.is_mixed = parts.is_mixed || parts.is_behind;
-    line(parts.joined, text), line(parts.placed, text);
+    parts.add_text(text);
     return {};
   }
   if (type != "image_url") return wrong(path + ".type", "\"text\" or \"image_url\"");
@@ -67,9 +55,7 @@ llava::result<void> try_read_part(const llava::json_value& part, const std::stri
   LLAVA_TRY(url, try_text(*of_url, path + ".image_url", "url"));
   LLAVA_TRY(image, try_read_given_image(url, folder));
   images.push_back(std::move(image));
-  ++parts.images;
-  parts.is_behind = parts.is_behind || !parts.joined.empty();
-  line(parts.placed, marker);
+  parts.add_image();
   return {};
 }
 
@@ -79,24 +65,22 @@ llava::result<llava::message> try_read_content(const llava::json_value* v, llava
   const bool may_be_empty = from == llava::role::assistant;  // it ended at once
   if (v && v->text() && (may_be_empty || !v->text()->empty())) return llava::message{from, *v->text(), 0};
   if (!v || !v->is_array()) return wrong(path, "a text that is not empty, or a list of parts");
-  content_parts parts;
+  llava::message_parts parts(start_end);
   for (std::size_t i = 0; i < v->items().size(); ++i)
-    LLAVA_CHECK(try_read_part(v->items()[i], llava::text_of(path, "[", i, "]"),
-                              start_end ? tagged_marker : plain_marker, from == llava::role::user, folder, parts,
-                              images));
-  if (parts.joined.empty() && parts.images == 0) return wrong(path, "a text, or parts with a text or an image");
-  const auto count = static_cast<int>(parts.images);
-  if (parts.is_mixed && llava::count_image_markers(parts.joined) == 0)
-    return llava::message{from, std::move(parts.placed), count};
-  LLAVA_TRY(placed, llava::try_place_images(parts.joined, parts.images, start_end));
-  return llava::message{from, std::move(placed), count};
+    LLAVA_CHECK(try_read_part(v->items()[i], llava::text_of(path, "[", i, "]"), from == llava::role::user, folder,
+                              parts, images));
+  if (parts.empty()) return wrong(path, "a text, or parts with a text or an image");
+  auto turn = parts.try_message(from);
+  if (!turn) return llava::fail(turn.error().code(), llava::text_of(turn.error().sentence(), " (in ", path, ")"));
+  return turn;
 }
 
 /// The text without the markers that try_place_images has put in front of it.
 std::string_view without_markers(std::string_view text, std::size_t images) {
   std::string_view rest = text;
   for (std::size_t i = 0; i < images; ++i) {
-    const std::string_view marker = rest.starts_with(tagged_marker) ? tagged_marker : plain_marker;
+    const std::string_view marker =
+        rest.starts_with(llava::tagged_image_marker) ? llava::tagged_image_marker : llava::image_marker;
     if (!rest.starts_with(marker) || rest.substr(marker.size(), 1) != "\n") return text;
     rest.remove_prefix(marker.size() + 1);
   }

@@ -11,15 +11,14 @@
 
 #include "given_image.hpp"
 
-/// An optional system turn, then user and assistant in turn, with one `<image>` for each image of a turn.
+/// An optional system turn, then user and assistant in turn, with one `<image>` for each image of a turn that has any.
 struct conversation_text {
   std::vector<llava::message> turns;
   std::vector<given_image> images;  ///< in the order of the turns
 };
 
-/// Reads `messages`: role and content, a text or a list of parts. Images come first in their turn unless one stands
-/// between two texts, or the text has one `<image>` for each. `start_end`: as for try_place_images
-/// (pipeline/prompt.hpp). `folder`: of images' files. Errors name the message.
+/// Reads `messages`: role and content, a text or a list of parts. Images are placed as llava::message_parts does, which
+/// takes `start_end` (pipeline/message_parts.hpp). `folder`: of images' files. Errors name the message.
 llava::result<conversation_text> try_read_messages(const llava::json_value& messages, bool start_end,
                                                    const std::string& folder = {});
 

@@ -153,8 +153,7 @@ void add_pull(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("pull", "Fetch a model into the Hugging Face cache, and print its folder");
   const auto o = std::make_shared<pull_options>();
   command.add_option("NAME", o->name, "Repository of the model: ORG/NAME")->required();
-  command.add_option("--revision", o->revision, "Branch, tag or commit; only main is found by NAME later")
-      ->capture_default_str();
+  command.add_option("--revision", o->revision, "Branch, tag or commit; only main is found by NAME later");
   command.add_option("--file", o->files,
                      "File to fetch, such as a GGUF file, in place of a whole model; may be repeated");
   command.callback([o] { run_pull(*o); });

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "network_options.hpp"
 #include "page_options.hpp"
 #include "serve_command.hpp"
 
@@ -17,6 +18,7 @@ struct web_options {
   serve::http_settings http{.port = 7860};
   serve::gateway_settings gateway;
   page_options page;
+  std::string list_mode = "once";
   std::size_t concurrency = 16;
 };
 
@@ -25,6 +27,7 @@ llava::result<void> try_run(web_options o) {
   const std::string& host = o.http.address;
   if (o.http.api_keys.empty() && !host.starts_with("127.") && host != "::1" && host != "localhost")
     log_line("web", llava::text_of(host, " may be reached by others, and no --api-key is set: anybody may ask"));
+  o.gateway.reloads_models = o.list_mode == "reload";
   o.gateway.is_flagged = moderator_of(o.page);
   LLAVA_TRY(gateway, serve::controller_gateway::try_make(o.gateway));
   serve::page_settings of_page = page_settings_of(o.page);
@@ -48,27 +51,17 @@ void add_web(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("web", "A web page for the models behind a controller");
   const auto o = std::make_shared<web_options>();
   command.add_option("--controller-url", o->gateway.controller_url, "http://HOST:PORT of the controller")
-      ->capture_default_str();
+      ->check(http_address());
   command.add_option("--key-of-controller", o->gateway.controller_key, "The controller's API key, if it has one");
-  command.add_option("--host", o->http.address, "Address to listen on; 0.0.0.0: all, with --api-key")
-      ->capture_default_str();
-  command.add_option("--port", o->http.port, "Port; 0: any free one")->capture_default_str();
+  add_listening_options(command, o->http, "Address to listen on; 0.0.0.0: all, with --api-key");
   command
-      .add_option_function<std::string>(
-          "--model-list-mode", [o](const std::string& mode) { o->gateway.reloads_models = mode == "reload"; },
-          "once: models are asked for at the start (default); reload: whenever the page is loaded")
+      .add_option("--model-list-mode", o->list_mode,
+                  "once: models are asked for at the start; reload: whenever the page is loaded")
       ->check(CLI::IsMember({"once", "reload"}));
   command.add_option("--conv-mode", o->gateway.conversation,
                      "Conversation template of all models; default: a model's name selects it");
-  command.add_option("--concurrency-count", o->concurrency, "Answers at one time")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  command
-      .add_option("--api-key", o->http.api_keys,
-                  "Key that the page must send; may be repeated; default: the environment's LLAVA_API_KEY, or none")
-      ->envname("LLAVA_API_KEY");
-  command.add_option("--host-name", o->http.host_names,
-                     "Further name under which browsers reach a server on a loopback address; may be repeated");
+  command.add_option("--concurrency-count", o->concurrency, "Answers at one time")->check(CLI::Range(1, 256));
+  add_client_options(command, o->http, "browsers");
   add_page_options(command, o->page);
   command.callback([o] {
     if (const auto done = try_run(*o); !done) end_with(done.error());

@@ -93,7 +93,7 @@ TEST_CASE("a folder named as published deltas are needs its base, from which it 
   REQUIRE_FALSE(alone);
   CHECK(alone.error().sentence() == "llava: " + copy +
                                         " is called a delta: its weights are differences from a base; give the base "
-                                        "with --model-base (open_options::model_base), or rename the folder if it "
+                                        "as model_base (--model-base), or rename the folder if it "
                                         "holds a whole model");
   f.write("base.gguf", "");
   const auto over_gguf = try_open_checkpoint(copy, f / "base.gguf");

@@ -166,8 +166,8 @@ TEST_CASE("the mmproj is found beside the language model, or named; without one 
   CHECK(opened(model).description.has_vision);
   CHECK(opened(f.path.string()).description.has_vision);
   std::filesystem::copy(other, f.path / "b.gguf");
-  CHECK(error_of(model).find("has 2 files of vision towers (mmproj): a.gguf, b.gguf; name the right one with "
-                             "open_options::mmproj") != std::string::npos);
+  CHECK(error_of(model).find("has 2 files of vision towers (mmproj): a.gguf, b.gguf; name the right one as "
+                             "mmproj (--mmproj)") != std::string::npos);
   CHECK(opened(model, {other}).description.has_vision);
   CHECK(error_of(f / "a.gguf").find("holds a vision tower and projector (mmproj); open the file of its language") !=
         std::string::npos);
@@ -179,7 +179,7 @@ TEST_CASE("the mmproj is found beside the language model, or named; without one 
   CHECK(error_of(f / "absent.gguf").find("there is no file") != std::string::npos);
   CHECK(error_of(goldens + "text_llama", {other}).find("is not a GGUF file, so it has no mmproj") != std::string::npos);
   CHECK(error_of(goldens + "text_llama", {"", true}) ==
-        "llava: " + goldens + "text_llama is not a GGUF file, so --legacy-tokenizer (open_options::legacy_tokenizer) " +
+        "llava: " + goldens + "text_llama is not a GGUF file, so legacy_tokenizer (--legacy-tokenizer) " +
             "has no meaning; its own files say whether its tokenizer is legacy");
   CHECK(error_of(f / "elsewhere").find("has no GGUF file of a language model") != std::string::npos);
 }

@@ -56,30 +56,58 @@ void write_weights(const std::string& file, int value, const char* first, const 
 
 }  // namespace
 
-TEST_CASE("packed weights are read back for their source, and replaced when damaged or from another source") {
+TEST_CASE("packed weights are read back for their source, and replaced when damaged") {
   temporary_folder f("packed");
   const std::string file = f / "w.packed";
   REQUIRE(opened(file));
   CHECK_FALSE(*opened(file));
   REQUIRE(packed_weights::try_write(file, "source", weights(1).items()));
   CHECK(weights(1).are_in(*opened(file)));
-  CHECK_FALSE(*opened(file, "another"));
-  REQUIRE(packed_weights::try_write(file, "another", weights(3).items()));
-  CHECK(weights(3).are_in(*opened(file, "another")));
+  REQUIRE(packed_weights::try_write(file, "source", weights(3).items()));
+  CHECK(weights(3).are_in(*opened(file)));
 
   const std::string kept = f.read("w.packed");
-  for (const std::size_t at : {std::size_t{3}, std::size_t{90}, kept.size() / 2, kept.size() - 1}) {
+  for (const std::size_t at : {std::size_t{3}, std::size_t{90}, kept.size() / 2}) {
     std::string damaged = kept;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
     f.write("w.packed", damaged);
-    REQUIRE(opened(file, "another"));
-    CHECK_FALSE(*opened(file, "another"));
+    REQUIRE(opened(file));
+    CHECK_FALSE(*opened(file));
   }
   f.write("w.packed", kept.substr(0, kept.size() / 3));
-  CHECK_FALSE(*opened(file, "another"));
-  REQUIRE(packed_weights::try_write(file, "another", weights(3).items()));
+  CHECK_FALSE(*opened(file));
+  REQUIRE(packed_weights::try_write(file, "source", weights(3).items()));
   CHECK(f.read("w.packed") == kept);
   CHECK(files_in(f) == 1);
+}
+
+TEST_CASE("packed weights of another model or another format are kept, those of another processor are not") {
+  temporary_folder f("packed_others_of_ours");
+  const std::string file = f / "w.packed";
+  CHECK(try_packed_format(file)->empty());
+  REQUIRE(packed_weights::try_write(file, "source", weights(1).items()));
+  CHECK(*try_packed_format(file) == "q8_0");
+  const std::string kept = f.read("w.packed");
+  const std::string sentence = "llava: " + file + " holds packed weights of another model, or of this one before its " +
+                               "files changed; give another name for the packed file, or remove it";
+  REQUIRE_FALSE(opened(file, "another"));
+  CHECK(opened(file, "another").error().sentence() == sentence);
+  CHECK(packed_weights::try_write(file, "another", weights(2).items()).error().sentence() == sentence);
+
+  const weights bytes(2);
+  std::vector<packed_weights::item> items = bytes.items();
+  items[0].layout = "q4_0 in panels of 16, 1";
+  CHECK(packed_weights::try_write(file, "source", items).error().sentence() ==
+        "llava: the packed file " + file +
+            " holds b as q8_0, expected q4_0; give another name for the packed file, or " + "remove it");
+  CHECK(f.read("w.packed") == kept);
+  for (packed_weights::item& i : items) i.layout = "q8_0 in panels of 8, 1";
+  REQUIRE(packed_weights::try_write(file, "source", items));
+  CHECK(f.read("w.packed") != kept);
+
+  f.write("text", "a thesis").write("torn", kept.substr(0, 200));
+  CHECK(try_packed_format(f / "torn")->empty());
+  CHECK(try_packed_format(f / "text").error().sentence().find("is not a file of packed weights") != std::string::npos);
 }
 
 TEST_CASE("a file that does not hold packed weights is never overwritten") {
@@ -117,9 +145,9 @@ TEST_CASE("a link to packed weights stays a link") {
   REQUIRE(packed_weights::try_write(f / "there/w.packed", "one", weights(1).items()));
   std::filesystem::create_symlink("there/w.packed", f / "link");
   CHECK(weights(1).are_in(*opened(f / "link", "one")));
-  REQUIRE(packed_weights::try_write(f / "link", "two", weights(2).items()));
+  REQUIRE(packed_weights::try_write(f / "link", "one", weights(2).items()));
   CHECK(std::filesystem::is_symlink(f / "link"));
-  CHECK(weights(2).are_in(*opened(f / "there/w.packed", "two")));
+  CHECK(weights(2).are_in(*opened(f / "there/w.packed", "one")));
 }
 
 TEST_CASE("the identity of files changes with the weights, even if size and time are equal") {

@@ -139,7 +139,7 @@ class Batch(unittest.TestCase):
         good = [{"question_id": "a", "image": IMAGE, "text": "How many shapes are there?"},
                 {"image": data, "text": "How many shapes are there?"}, {"question_id": 3, "messages": [user]},
                 {"question_id": 4, "image": [IMAGE, IMAGE], "text": "How many shapes are in the first picture?"},
-                {"question_id": 5, "messages": [user, {"role": "assistant", "content": "three"},
+                {"question_id": 5, "messages": [user, {"role": "assistant", "content": "three <image>"},
                                                 {"role": "user", "content": "What color is the star?"}]}]
         bad = ["{", "7", '{"question_id": 1}', '{"question_id": "é", "image": "none.png", "text": "x"}',
                '{"question_id": 1.5, "text": "x"}', '{"text": "x", "messages": []}', '{"messages": []}',
@@ -150,8 +150,11 @@ class Batch(unittest.TestCase):
         questions, answers = f"{self.folder}/bad.jsonl", f"{self.folder}/bad_answers.jsonl"
         write(questions, lines[:3] + ["", "  "] + lines[3:])  # empty lines do not count
         said = run(questions, answers, code=1)
-        self.assertEqual(said, f"llava: {len(bad)} of {len(lines)} questions have no answer; their lines in {answers} "
-                         "say why\n")
+        # Lines without a question_id have their number, which may be the question_id of another.
+        repeated = (f"llava: 2 of {len(lines)} questions have the question_id of an earlier one; answers are in the "
+                    "order of the questions\n")
+        self.assertEqual(said, f"{repeated}llava: {len(bad)} of {len(lines)} questions have no answer; their lines in "
+                         f"{answers} say why\n")
         found = read(answers)
         self.assertEqual(len(found), len(lines))
         for i, (line, answer) in enumerate(zip(lines, found)):
@@ -209,6 +212,46 @@ class Batch(unittest.TestCase):
                                    "/dev/stdout", "--image-folder", SCENES], stdin=lines,
                                   capture_output=True, timeout=300, check=False)
         self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", self.bytes))
+
+    def test_standard_streams_by_a_hyphen(self):
+        words = [PROGRAM, "batch", *GREEDY, "-", "-o", "-", "--image-folder", SCENES]
+        done = subprocess.run(words, input=pathlib.Path(self.questions).read_bytes(), capture_output=True, timeout=300,
+                              check=False)
+        self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", self.bytes))
+        # Answers that are there are found, however the questions come.
+        answers = f"{self.folder}/streamed.jsonl"
+        pathlib.Path(answers).write_bytes(self.bytes[:self.bytes.index(b"\n") + 1])
+        words = [PROGRAM, "batch", *GREEDY, "-", "-o", answers, "--image-folder", SCENES]
+        with open(self.questions, "rb") as lines:
+            done = subprocess.run(words, stdin=lines, capture_output=True, text=True, timeout=300, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, f"llava: {answers} has 1 answers already\n"))
+        self.assertEqual(pathlib.Path(answers).read_bytes(), self.bytes)
+        with open(self.questions, "rb") as lines:
+            words[words.index(answers)] = self.questions
+            done = subprocess.run(words, stdin=lines, capture_output=True, text=True, timeout=300, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("holds the questions", done.stderr)
+        done = subprocess.run(["sh", "-c", '"$0" "$@" <&-', *words], capture_output=True, text=True, timeout=300,
+                              check=False)
+        self.assertEqual(done.returncode, 1)
+        with open("/dev/full", "wb") as full:
+            words[words.index(self.questions)] = "-"
+            done = subprocess.run(words, input=pathlib.Path(self.questions).read_bytes(), stdout=full,
+                                  stderr=subprocess.PIPE, timeout=300, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"llava: cannot write standard output: No space left", done.stderr)
+
+    def test_a_question_id_may_come_again(self):
+        questions, answers = f"{self.folder}/twice.jsonl", f"{self.folder}/twice_answers.jsonl"
+        write(questions, [self.lines[0], {**self.lines[1], "question_id": 0}, {"text": "hello"}, {"text": "hello"},
+                          {"question_id": 4, "text": "hello"}])
+        told = ("llava: 2 of 5 questions have the question_id of an earlier one; answers are in the order of the "
+                "questions\n")
+        self.assertEqual(run(questions, answers, "--image-folder", SCENES), told)
+        self.assertEqual([a["question_id"] for a in read(answers)], [0, 0, 3, 4, 4])
+        self.assertEqual([a["text"] for a in read(answers)][:2], [a["text"] for a in read(self.whole)][:2])
+        self.assertEqual(run(questions, answers, "--image-folder", SCENES),
+                         f"llava: {answers} has 5 answers already\n" + told)
 
     def test_a_progress_bar_on_a_terminal(self):
         many = f"{self.folder}/bar.jsonl"

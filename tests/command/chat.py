@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -268,6 +269,32 @@ class OverPipes(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"cannot write to standard output: No space left", done.stderr)
 
+    def test_lines_of_windows(self):
+        unix = (f"/image '{IMAGE}'\nHow many shapes are there?\n/regenerate\nWhat color\\\n is the star?\n"
+                '"""Is it\nred?"""\n/stats\n/exit\nhello\n')
+        one, two = piped(unix), piped(unix.replace("\n", "\r\n"))
+        self.assertEqual(one.stdout.splitlines()[0], "three")
+        self.assertEqual((two.stdout, one.stdout.count("\n")), (one.stdout, 4))
+        self.assertRegex(two.stderr, r"^\d+ tokens of the prompt")
+
+    def test_words_that_a_command_does_not_take_are_refused(self):
+        commands = ("/help", "/exit", "/quit", "/stats", "/regenerate", "/clear", "/undo")
+        done = piped(f"/image {IMAGE}\nHow many shapes are there?\n" + "".join(f"{c} now\n" for c in commands) +
+                     "/save ''\n/regenerate\n", code=1)
+        self.assertEqual(done.stderr.splitlines(), [
+            f"llava: {c} stands alone on its line, found now behind it; nothing was done" for c in commands] +
+            ["llava: /save needs the name of a file"])
+        self.assertEqual(done.stdout, "three\nthree\n")
+
+    def test_names_of_files_may_be_quoted(self):
+        with tempfile.TemporaryDirectory() as home:
+            shutil.copy(IMAGE, f"{home}/a b.png")
+            for typed in (f"{home}/a b.png", f"'{home}/a b.png'", f'"{home}/a b.png"', f"{home}/a\\ b.png",
+                          "~/a b.png"):
+                done = subprocess.run([PROGRAM, "chat", *GREEDY], input=f"/image {typed}\nHow many shapes are there?\n",
+                                      capture_output=True, text=True, timeout=300, env={**os.environ, "HOME": home})
+                self.assertEqual((done.stdout, done.stderr), ("three\n", ""), typed)
+
     def test_options_of_the_reference(self):
         done = piped("hello\n", "--conv-mode", "vicuna_v1", "--top_p", "0.9", "--max-new", "3", "--device", "cpu",
                      "--debug")
@@ -375,10 +402,12 @@ class Saved(unittest.TestCase):
             pathlib.Path(f"{folder}/b.json").write_text(json.dumps({"messages": [
                 {"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}))  # it said nothing
             self.assertEqual(asked({"do": "load", "file": f"{folder}/b.json"}), [{"turns": 2, "images": 0}])
-            # Without images <image> is text.
-            *_, one = asked({"text": "What is <image>?"}, {"do": "save", "file": file}, {"text": "And?"})
-            self.assertEqual(asked({"do": "load", "file": file}, {"text": "And?"})[1]["prompt_tokens"],
-                             one["prompt_tokens"])
+            # In messages without images <image> is text, whatever the others have.
+            asking, last = {"text": "How many shapes are there?", "images": [IMAGE]}, {"text": "And the other <image>?"}
+            *_, one = asked({"text": "What is <image>?"}, asking, {"do": "save", "file": file}, last)
+            loaded, again = asked({"do": "load", "file": file}, last)
+            self.assertEqual((loaded, again["text"], again["prompt_tokens"]),
+                             ({"turns": 4, "images": 1}, one["text"], one["prompt_tokens"]))
 
     def test_files_of_others_are_not_destroyed(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -149,13 +149,10 @@ class Ask(unittest.TestCase):
                 (("--image-file", "data:image/png;base64,AAAA"), "an image cannot be given as a data: URL"),
                 (("--image-file", "-"), "an image cannot be given as \"-\" (standard input)"),
                 (("--image-file", "README.md"), "README.md is neither JPEG nor PNG"),
-                (("--image-file", ""), "image 1 of '' has an empty name"),
                 (("--image-file", f"{IMAGE},"), "has an empty name"),
-                (("--logit-bias", "123456789", "1"), "generation_settings::logit_bias has token 123456789, expected 0"),
-                (("--stop-token-id", "-1"), "generation_settings::stop_token_ids has token -1, expected 0 to"),
-                (("--min-p", "nan"), "generation_settings::min_p must be 0 to 1"),
-                (("--repetition-penalty", "0"), "generation_settings::repetition_penalty must be a positive number"),
-                (("--top-p", "nan"), "generation_settings::top_p must be"),
+                (("--logit-bias", "123456789", "1"), "llava: logit_bias has token 123456789, expected 0"),
+                (("--stop-token-id", "-1"), "llava: stop_token_ids has token -1, expected 0 to"),
+                (("--repetition-penalty", "0"), "llava: repetition_penalty must be a positive number"),
                 (("--image-file", IMAGE, "--conv-mode", "nonsense"), "no conversation template is called 'nonsense'"),
                 (("--image-file", f"{IMAGE},{OTHER}", "--query", "<image> and?"), "1 <image> for 2 images")):
             words = words if "--query" in words else (*words, "--query", "x")
@@ -163,9 +160,6 @@ class Ask(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (1, ""), words)
             self.assertIn(sentence, done.stderr)
             self.assertEqual(done.stderr.count("\n"), 1)
-        hot = llava("ask", "--model-path", TINY, "--query", "x", "--temperature", "nan")
-        self.assertEqual((hot.returncode, hot.stdout), (1, ""))
-        self.assertIn("generation_settings::temperature must be", hot.stderr)
         absent = llava("ask", "--model-path", "someone/model", "--query", "x")
         self.assertIn("llava pull someone/model", absent.stderr)
         self.assertNotEqual(llava("ask", "--query", "x").returncode, 0)

@@ -49,7 +49,7 @@ class Folders(unittest.TestCase):
             words = ("--query", "hello", "--temperature", "0", "--max-new-tokens", "4")
             alone = llava("ask", "--model-path", path, *words)
             self.assertEqual((alone.returncode, alone.stdout), (1, ""))
-            self.assertIn("holds only a projector, mm_projector.bin; give its language model with --model-base",
+            self.assertIn("holds only a projector, mm_projector.bin; give its language model as model_base",
                           alone.stderr)
             done = llava("ask", "--model-path", path, "--model-base", base, *words)
             self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The sample kernels and one that uses the whole device vocabulary, for nvcc (nvcc.py). Their host halves are what the
-/// emulator's tests run.
+/// The sample kernels and one that uses the whole device vocabulary, for nvcc (nvcc.py).
 #include <cstdio>
 
 #include <llava/backend/cuda/kernel.cuh>

@@ -49,7 +49,8 @@ def readable(name):
 def compile_file(args, source, architecture, program):
     """Returns (messages, {kernel: registers})."""
     command = [args.nvcc, "-std=c++20", f"-arch={architecture}", "-O2", "-Werror", "all-warnings", "-Xcompiler",
-               "-Wall,-Wextra,-Werror", "-Xptxas", "-v", *(f"-I{i}" for i in args.include), str(source), "-o", str(program)]
+               "-Wall,-Wextra,-Werror", "-Xptxas", "-v", *(f"-I{i}" for i in args.include), str(source), "-o",
+               str(program)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return [f"{source.name}: {architecture}:\n{done.stdout}{done.stderr}"], {}

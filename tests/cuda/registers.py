@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Compiles pipelines of the CUDA backend with nvcc, without a GPU, and checks that nvcc has no warning, that no kernel
-spills registers or has a stack frame, that it uses at most the registers of registers.json, and that a pipeline compiles
-within 90 s of CPU time.
+spills registers or has a stack frame, that it uses at most the registers of registers.json, and that a pipeline
+compiles within 90 s of CPU time.
 
     registers.py            checks sm_90a
     registers.py --write    writes registers.json

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The sample kernels against double, on odd sizes, under several schedules. In the checked program this also shows that
-/// the checks find nothing in correct kernels.
+/// The sample kernels against double, on odd sizes, under several schedules. In the checked program this also shows
+/// that the checks find nothing in correct kernels.
 #include <cmath>
 #include <random>
 #include <vector>

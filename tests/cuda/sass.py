@@ -19,6 +19,7 @@ from compiled import WEIGHTS, compile_pipeline, demangled, find
 # Kernels by name: the instructions that they must have.
 MUST = []
 NEVER = ("LDL", "STL")  # local memory
+INSTRUCTION = re.compile(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)")
 
 
 def instructions_of(listing):
@@ -27,7 +28,7 @@ def instructions_of(listing):
     for line in listing.splitlines():
         if start := re.match(r"\s*\.section\s+\.text\.(\S+?),", line):
             kernel = found.setdefault(start.group(1), collections.Counter())
-        elif kernel is not None and (code := re.match(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)", line)):
+        elif kernel is not None and (code := INSTRUCTION.match(line)):
             kernel[code.group(1)] += 1
     return found
 

@@ -39,7 +39,8 @@ auto with_schedule(unsigned, F run, unsigned = 0) {
 /// Whether the emulator checks each access to memory.
 inline const bool is_checked = llava::emulator::is_checked();
 inline constexpr unsigned schedules[] = {0, 1, 2, 3, 4};
-/// Runs `run` under a schedule of the emulator and with a number of workers (0: the default), and restores the old ones.
+/// Runs `run` under a schedule of the emulator and with a number of workers (0: the default), and restores the old
+/// ones.
 template <class F>
 auto with_schedule(unsigned schedule, F run, unsigned workers = 0) {
   const auto before = std::exchange(llava::emulator::settings(), {schedule, workers});

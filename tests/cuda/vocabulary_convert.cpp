@@ -147,8 +147,8 @@ struct fused {
   }
 };
 
-/// a · b + c of T is the value nearest to the exact one, or the even one of two. Exponents are limited so that the exact
-/// value is an integer of 128 bits in units of 2⁻⁵⁶.
+/// a · b + c of T is the value nearest to the exact one, or the even one of two. Exponents are limited so that the
+/// exact value is an integer of 128 bits in units of 2⁻⁵⁶.
 template <class T>
 void check_fused() {
   std::mt19937 random(3);
@@ -172,8 +172,9 @@ void check_fused() {
       const int128 d = scaled<T>(static_cast<std::uint16_t>(bits), unit / 2) * (int128(1) << 28) - exact;
       return d < 0 ? -d : d;
     };
-    const int128 own = distance(found), below = distance(found - 1), above = distance(found + 1);
-    if ((found & 0x7fffu) == 0) return own == 0 || own <= above;
+    const int128 own = distance(found), above = distance(found + 1);
+    if ((found & 0x7fffu) == 0) return own <= above;
+    const int128 below = distance(found - 1);
     return own <= below && own <= above && ((own != below && own != above) || found % 2 == 0);
   };
   for (std::size_t i = 0; i < x.size(); ++i)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Fragments against plain products of matrices. The layouts below are computed from the formulas of the PTX ISA, element
-/// by element and without the library's helpers.
+/// Fragments against plain products of matrices. The layouts below are computed from the formulas of the PTX ISA,
+/// element by element and without the library's helpers.
 #include <array>
 #include <cmath>
 #include <cstdint>

@@ -36,8 +36,8 @@ struct staged {
 struct stages {
   alignas(16) float x[3][64];
 };
-/// Three stages, two of them on their way; each thread copies four elements and reads those of another warp. Elements of
-/// odd threads are not valid in round 1.
+/// Three stages, two of them on their way; each thread copies four elements and reads those of another warp. Elements
+/// of odd threads are not valid in round 1.
 struct three_stages : small_kernel<staged, stages, 64> {
   LLAVA_DEVICE static void start(const staged& p, stages& s, int round) {
     const int t = thread_index();

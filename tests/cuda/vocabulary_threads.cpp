@@ -91,8 +91,7 @@ void check_shuffles() {
 }
 
 struct vote_results {
-  std::uint32_t ballot;
-  bool any, all, block;
+  std::uint32_t ballot, any, all, block;  // no padding, which nobody would write
   int bits;
 };
 struct votes {
@@ -103,7 +102,8 @@ struct count_votes : small_kernel<votes, no_shared_memory, threads_of_block> {
   LLAVA_DEVICE static void run(const votes& p, no_shared_memory&) {
     const bool vote = p.vote[thread_index()];
     const std::uint32_t ballot = warp_ballot(vote);
-    p.y[thread_index()] = {ballot, any_lane(vote), all_lanes(vote), sync_block_or(vote), count_bits(ballot)};
+    p.y[thread_index()] = {ballot, any_lane(vote) ? 1u : 0u, all_lanes(vote) ? 1u : 0u, sync_block_or(vote) ? 1u : 0u,
+                           count_bits(ballot)};
   }
 };
 
@@ -184,9 +184,9 @@ TEST_CASE("votes equal loops") {
       std::uint32_t ballot = 0;
       for (unsigned i = 0; i < 32; ++i) ballot |= (of_warp[i] ? 1u : 0u) << i;
       CHECK(found[t].ballot == ballot);
-      CHECK(found[t].any == (ballot != 0));
-      CHECK(found[t].all == (ballot == 0xffffffffu));
-      CHECK(found[t].block == (pattern != 0));
+      CHECK(found[t].any == (ballot != 0 ? 1 : 0));
+      CHECK(found[t].all == (ballot == 0xffffffffu ? 1 : 0));
+      CHECK(found[t].block == (pattern != 0 ? 1 : 0));
       CHECK(found[t].bits == std::count(of_warp, of_warp + 32, true));
     }
   }

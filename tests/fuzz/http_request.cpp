@@ -63,7 +63,7 @@ read_requests read(std::string_view bytes, std::size_t piece) {
         if (out.fault != serve::http_fault::none) return out;
         if (head.size == 0) break;
         check(head, limits);
-        body.start(limits);
+        body.start(head, limits);
         in_body = true;
       }
       out.fault = body.feed(in);

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include <llava/generate/settings_inl.hpp>
+#include <llava/generate/settings.hpp>
 #include <llava/serve/http_fault.hpp>
 #include <llava/serve/openai_reply_inl.hpp>
 #include <llava/serve/openai_request.hpp>
@@ -37,8 +37,8 @@ void check(const serve::openai_request& q) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (size == 0) return 0;
-  const auto body = serve::try_parse_body(fuzz::text(bytes + 1, size - 1));
   std::string param;
+  const auto body = serve::try_parse_body(fuzz::text(bytes + 1, size - 1), param);
   if (!body) return check_refusal(body.error(), param), 0;
   serve::request_fields fields(*body, {}, param);
   const auto name = fields.text("model");

@@ -10,8 +10,12 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 std::string refused(const llava::generation_settings& s) {
-  const auto checked = llava::try_check(s);
-  return checked ? std::string() : checked.error().sentence();
+  std::string name;
+  const auto checked = llava::try_check(s, &name);
+  CHECK(name.empty() == checked.has_value());
+  if (checked) return {};
+  CHECK(checked.error().sentence().starts_with("llava: " + name + " "));
+  return checked.error().sentence();
 }
 /// The sentence for a setting that is wrong for a model with 100 tokens.
 std::string refused_by_model(const llava::generation_settings& s) {
@@ -28,7 +32,7 @@ TEST_CASE("settings: unset ones are valid, and those out of range are refused wi
       INFO(x);
       llava::generation_settings s;
       s.*member = x;
-      CHECK(refused(s) == "llava: generation_settings::" + sentence);
+      CHECK(refused(s) == "llava: " + sentence);
       CHECK(refused_by_model(s) == refused(s));
     }
     for (const T x : right) {
@@ -58,29 +62,28 @@ TEST_CASE("settings: biases are finite, each token has one, and its id is a toke
   llava::generation_settings s;
   for (const float x : {not_a_number, infinity, -infinity}) {
     s.logit_bias = {{5, 1.f}, {7, x}};
-    CHECK(refused(s) ==
-          "llava: generation_settings::logit_bias of token 7 must be a finite number; suppress_tokens forbids a token");
+    CHECK(refused(s) == "llava: logit_bias of token 7 must be a finite number; suppress_tokens forbids a token");
   }
   s.logit_bias = {{5, 1.f}, {7, 2.f}, {5, 1.f}};
-  CHECK(refused(s) == "llava: generation_settings::logit_bias has token 5 twice, expected once");
+  CHECK(refused(s) == "llava: logit_bias has token 5 twice, expected once");
   s.logit_bias = {{0, -1e30f}, {99, 1e30f}};
   CHECK((refused(s).empty() && refused_by_model(s).empty()));
   for (const std::int32_t token : {-1, 100, INT32_MAX, INT32_MIN}) {
     const std::string words = " has token " + std::to_string(token) + ", expected 0 to 99, the tokens of the model";
     s.logit_bias = {{3, 1.f}, {token, 1.f}};
     CHECK(refused(s).empty());
-    CHECK(refused_by_model(s) == "llava: generation_settings::logit_bias" + words);
+    CHECK(refused_by_model(s) == "llava: logit_bias" + words);
     s.logit_bias.clear();
     s.stop_token_ids = {0, 99, 0, token};
     CHECK(refused(s).empty());
-    CHECK(refused_by_model(s) == "llava: generation_settings::stop_token_ids" + words);
+    CHECK(refused_by_model(s) == "llava: stop_token_ids" + words);
     s.stop_token_ids = {0, 99, 0};
     CHECK(refused_by_model(s).empty());
   }
 }
 
 TEST_CASE("R2: settings: lists have a largest size", "[generate]") {
-  const std::string name = "llava: generation_settings::";
+  const std::string name = "llava: ";
   llava::generation_settings s;
   s.stop.assign(256, std::string(4096, 'x'));
   s.stop_token_ids.assign(1024, 1);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that no file of the project names a folder of one machine or is marked as unfinished.
+"""Checks that no file of the project names a folder of one machine or is marked as unfinished, and that no sentence
+names a setting with its C++ class: clients of a server and users of a program read it too.
 
     names.py               checks every file that git tracks or would add; prints one line for each place
     names.py --self-test   checks that such lines are found
@@ -16,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = [
     (re.compile(r"(?<![\w.~$})-])/(?:h[o]me|r[o]ot|w[o]rk|U[s]ers|m[n]t)/"), "a folder of one machine"),
     (re.compile(r"\b(?:T[O]DO|F[I]XME)\b"), "left unfinished: do it, or say in words what is not supported"),
+    (re.compile(r'^(?!\s*//).*"[^"]*(?<![:\w])\w+_(?:settings|options):[:]'), "the class of a setting in a sentence"),
 ]
 SKIPPED = ("tests/data/", "LICENSE")  # data may contain any text
 
@@ -52,8 +54,10 @@ BAD = [({"a.py": text}, sentence) for text, sentence in [
     ("1\n2\n see /" + "work/x", "a.py:3: "),
     ("// TO" + "DO: later", "left unfinished"),
     ("FIX" + "ME", "left unfinished"),
+    ('fail("llava: open_options:' + ':threads is 0")', "the class of a setting"),
 ]]
-GOOD = [{"a.py": "build/work/x, ~/home/, https://x.org/root/, ${HOME}/work/, TODOS, /usr/share"}]
+GOOD = [{"a.cpp": '// "open_options:' + ':x"'},
+        {"a.py": "build/work/x, ~/home/, https://x.org/root/, ${HOME}/work/, TODOS, /usr/share"}]
 
 if __name__ == "__main__":
     main(check, BAD, GOOD, read_files)

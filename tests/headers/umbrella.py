@@ -17,6 +17,7 @@ OPT_IN = {
     r"delta_folder)\.hpp":
         "writes model folders: most programs only read them",
     r"llava/(pipeline/(verify|memory_needs)|quant/stored_blocks)\.hpp": "is for tools that look at model folders",
+    r"llava/pipeline/message_parts(_inl)?\.hpp": "is for programs that take messages in parts",
     r"llava/pipeline/ask_as\.hpp": "is for answers of a given form",
     r"llava/(backend/adapted|pipeline/load_adapter(_inl)?)\.hpp": "is for models with live adapters",
     r"llava/grammar/": "is for programs that constrain answers to a schema or a list",

@@ -103,7 +103,8 @@ TEST_CASE("folders that hold no live adapter of the model are refused by a sente
   const std::string q = "layers.0.self_attn.q_proj", text = "model.language_model.",
                     its = "llava: FOLDER: the adapter of ",
                     merge =
-                        "; open the adapter's folder over its base instead (open_options::model_base), which merges it";
+                        "; open the adapter's folder with its base as model_base (--model-base) instead, "
+                        "which merges it";
   CHECK(error(config).empty());
   // tensors
   CHECK(error(config, text + q, text + "layers.7.self_attn.q_proj") ==
@@ -140,7 +141,7 @@ TEST_CASE("folders that hold no live adapter of the model are refused by a sente
   const auto narrow = open_on<live, f32>(base, live({}, 19));
   CHECK(refused(narrow, adapters::folder + "all")
             .find("has rank 20; the model was opened for ranks up to 19: open it with a larger "
-                  "adapted<B>::max_rank") != std::string::npos);
+                  "max_rank, or open the adapter's folder with its base") != std::string::npos);
   CHECK(load(narrow, "mlp"));
   CHECK(refused(model, base).find("adapter_config.json") != std::string::npos);
   temporary_folder more("more");

@@ -118,10 +118,11 @@ TEST_CASE("an adapter without a config.json takes its base's, and finds the base
   };
   write("lmsys/vicuna-7b-v1.5");
   CHECK(error_of(path, "") == "llava: " + path +
-                                  " holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5; give its base with --model-base "
-                                  "(open_options::model_base), or fetch it with `llava pull`");
+                                  " holds an adapter (LoRA) of lmsys/vicuna-7b-v1.5; give its base as model_base "
+                                  "(--model-base), or fetch it with `llava pull`");
   write("");
-  CHECK(error_of(path, "").find("holds an adapter (LoRA); give its base with --model-base") != std::string::npos);
+  CHECK(error_of(path, "").find("holds an adapter (LoRA); give its base as model_base (--model-base)") !=
+        std::string::npos);
   write(base);
   const auto model = model_f32::try_open(path, tiny::options());
   if (!model) FAIL(model.error().what());
@@ -170,8 +171,8 @@ TEST_CASE("the base has the generation settings; the name of the projector's fol
 TEST_CASE("errors of a projector without a base, of a whole model with one, and of a base that does not fit") {
   folder_copy f(projector_folder);
   CHECK(error_of(f.path, "") == "llava: " + f.path +
-                                    " holds only a projector, mm_projector.bin; give its language model with "
-                                    "--model-base (open_options::model_base)");
+                                    " holds only a projector, mm_projector.bin; give its language model as "
+                                    "model_base (--model-base)");
   CHECK(error_of(base, base).find("holds a whole model, neither an adapter nor a projector alone; open it without") !=
         std::string::npos);
   CHECK(error_of(f.path, "no/such-base").find("no/such-base is neither a folder nor in the Hugging Face cache") !=

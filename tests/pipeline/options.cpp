@@ -29,10 +29,9 @@ TEST_CASE("open_options: a number out of range is an error that names the option
     CHECK(opened.error().sentence().find(words) != std::string::npos);
   };
   for (const int n : {-1, 1025, INT_MAX, INT_MIN}) refused([&](auto& o) { o.threads = n; }, "expected 0 to 1024");
-  for (const int n : {0, -1, INT_MAX})
-    refused([&](auto& o) { o.max_batch_tokens = n; }, "open_options::max_batch_tokens");
-  for (const int n : {0, -7, INT_MAX}) refused([&](auto& o) { o.max_sequences = n; }, "open_options::max_sequences");
-  for (const int n : {-1, INT_MAX}) refused([&](auto& o) { o.kv_tokens = n; }, "open_options::kv_tokens");
+  for (const int n : {0, -1, INT_MAX}) refused([&](auto& o) { o.max_batch_tokens = n; }, "llava: max_batch_tokens");
+  for (const int n : {0, -7, INT_MAX}) refused([&](auto& o) { o.max_sequences = n; }, "llava: max_sequences");
+  for (const int n : {-1, INT_MAX}) refused([&](auto& o) { o.kv_tokens = n; }, "llava: kv_tokens");
   for (const int n : {0, -3})
     refused([&](auto& o) { o.threads_of_host = std::make_shared<host_executor>(n); }, "expected 1 or more");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Where images go in a question, and how a folder with mm_use_im_start_end marks them.
+#include <llava/checkpoint/tokenizer_files.hpp>
 #include <temporary_folder.hpp>
 
 #include "tiny_model.hpp"
@@ -74,6 +75,79 @@ tiny::model_type opened(const temporary_folder& f) {
 }
 
 }  // namespace
+
+namespace {
+
+/// The ids of a prompt with an image as one `image`, of a conversation whose turns without images have <image> as text.
+std::vector<std::int32_t> ids_of_marked(const tiny::model_type& model, std::int32_t image) {
+  using llava::role;
+  const std::vector<llava::message> turns{{role::system, "<image> is a word.", 0},
+                                          {role::user, "<image>\nWhat?", 1},
+                                          {role::assistant, "An<image>", 0},
+                                          {role::user, "<image> and <image><image>?", 0},
+                                          {role::assistant, "no", 0},
+                                          {role::user, "This <image>?", 1},
+                                          {role::assistant, {}, 0}};
+  const auto prompt = llava::try_chat_prompt(model.state(), turns);
+  REQUIRE(prompt);
+  const auto made = llava::try_prepare(model.state(), *prompt,
+                                       {llava::visual(tiny::test_image(0)), llava::visual(tiny::test_image(1))});
+  if (!made) FAIL(made.error().what());
+  std::vector<std::int32_t> ids;
+  int images = 0;
+  for (const llava::prompt_token& t : made->tokens) {
+    if (!t.is_image()) ids.push_back(t.id);
+    if (!t.is_image() || t.row > 0) continue;
+    CHECK(t.image() == images++);
+    ids.push_back(image);
+  }
+  CHECK(images == 2);
+  // A caller's prompt has no turns: each <image> is a place.
+  CHECK(llava::try_prepare(model.state(), *model.state().try_prompt(turns), made->images)
+            .error()
+            .sentence()
+            .find("7 <image> for 2 images") != std::string::npos);
+  return ids;
+}
+
+/// The prompt of these turns; `image` marks the images.
+std::string marked_prompt(std::string_view image) {
+  return llava::text_of("<image> is a word. USER: ", image, "\nWhat? ASSISTANT: An<image></s>USER: <image> and ",
+                        "<image><image>? ASSISTANT: no</s>USER: This ", image, "? ASSISTANT:");
+}
+
+}  // namespace
+
+TEST_CASE("R10: in turns without images <image> is text, though other turns have images", "[pipeline]") {
+  // transformers' folders: as if the token of images had another name.
+  const std::string folder = LLAVA_TEST_DATA "/goldens/clip_mha";
+  llava::open_options named = tiny::options();
+  named.conversation = "vicuna_v1";
+  const tiny::model_type processor = tiny::open_folder(folder, named);
+  temporary_folder f("renamed");
+  f.copy(folder);
+  for (const char* file : {"tokenizer.json", "tokenizer_config.json"})
+    f.write(file, replaced(f.read(file), "\"<image>\"", "\"<omage>\""));
+  const auto renamed = llava::try_open_tokenizer(f.path.string(), false);
+  REQUIRE(renamed);
+  const std::int32_t image = processor.description().image_token;
+  REQUIRE(renamed->find("<omage>") == image);
+  CHECK(ids_of_marked(processor, image) == renamed->encode(marked_prompt("<omage>")));
+
+  // Original folders: the pieces between images, each on its own.
+  const tiny::model_type original = tiny::open_folder(LLAVA_TEST_DATA "/goldens/original_inside", named);
+  std::vector<std::int32_t> expected;
+  std::string rest = marked_prompt("|");
+  for (bool first = true; !rest.empty(); first = false) {
+    const std::size_t end = std::min(rest.find('|'), rest.size());
+    const std::vector<std::int32_t> piece = original.tokenizer().encode(rest.substr(0, end));
+    REQUIRE(piece.front() == original.tokenizer().bos());
+    if (!first) expected.push_back(llava::image_token_index);
+    expected.insert(expected.end(), piece.begin() + !first, piece.end());
+    rest.erase(0, end + 1);
+  }
+  CHECK(ids_of_marked(original, llava::image_token_index) == expected);
+}
 
 TEST_CASE("original folders: rows beyond the tokenizer's tokens are cut from the logits and never drawn",
           "[pipeline]") {

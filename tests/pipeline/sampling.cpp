@@ -158,7 +158,7 @@ TEST_CASE("a token that the model does not have is an error of its own question 
   auto a = chat.try_ask(test_image(1), question);
   REQUIRE_FALSE(a);
   CHECK(a.error().code() == llava::errc::invalid_argument);
-  CHECK(a.error().sentence() == "llava: generation_settings::logit_bias" + expected);
+  CHECK(a.error().sentence() == "llava: logit_bias" + expected);
   CHECK(chat.save().turns.empty());
   chat.settings = twelve_tokens();
   CHECK(value(chat.try_ask(test_image(1), question)).tokens == ask(twelve_tokens()).tokens);
@@ -168,7 +168,7 @@ TEST_CASE("a token that the model does not have is an error of its own question 
   chat.settings = wrong;
   a = chat.try_ask(question);
   REQUIRE_FALSE(a);
-  CHECK(a.error().sentence() == "llava: generation_settings::stop_token_ids" + expected);
+  CHECK(a.error().sentence() == "llava: stop_token_ids" + expected);
 }
 
 TEST_CASE("R14: sampling settings give an answer the same bytes alone and in a batch", "[pipeline]") {

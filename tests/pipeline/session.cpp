@@ -94,6 +94,21 @@ TEST_CASE("R10: <image> in a question without an image is text; with images the 
   CHECK(refused.error().code() == llava::errc::mismatch);
   CHECK(refused.error().sentence().find("1 <image> for 2 images") != std::string::npos);
   CHECK(chat.save().turns.size() == 2);  // the failed question left no trace
+
+  // Where other questions have images, it stays text; what is computed for it is reused.
+  const llava::answer seen = value(chat.try_ask(two[1], "<image> what is it?"));
+  const llava::answer more = value(chat.try_ask("and <image> is <image>?"));
+  CHECK(more.reused_tokens >= seen.prompt_tokens - llava::kv_block);
+  chat.truncate(0);
+  value(chat.try_ask(two[1], question));
+  const llava::answer typed = value(chat.try_ask("what is <image> here?"));
+  const llava::answer again = value(chat.try_ask(two[0], "and this <image>?"));
+  CHECK(again.reused_tokens >= typed.prompt_tokens - llava::kv_block);
+  auto other = forgetful_model().session();
+  other.settings = chat.settings;
+  other.restore(chat.save());
+  other.truncate(4);
+  CHECK(value(other.try_ask(two[0], "and this <image>?")).tokens == again.tokens);
 }
 
 TEST_CASE("session: an answer ends at a stop text or its length, and eos may be ignored", "[pipeline]") {

@@ -7,6 +7,19 @@ POST = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 END = b"Connection: close\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
+# Bodies with chunk extensions. A fuzz target found the third: Beast's parser refused it in one piece, and waited for
+# more in several.
+EXTENSIONS = [
+    ("an extension of a chunk", b"3;a=b;c=\"d\"\r\nabc\r\n0\r\n\r\n"),
+    ("an extension of the last chunk", b"3\r\nabc\r\n0;a\r\n\r\n"),
+    ("an extension with an open quote",
+     b"ab0;B;c=\"d\r\n\r\nGE" + b"\xff" * 7 + b"\1\0\0\0\0\0\0\xad" + b"\xff" * 8 + b"\1\n" + b"\xff" * 6
+     + b"ost: 127.0.0.1\r\nCont" + b"\xff" * 7 + b"ent-Length: 6\r\n\r\nabcWET GET " + b";" * 75
+     + b"/OEThealth HTTP//h\0\xabealth HTTP/0\5\0\0\0\x001\0\0\0: 127 127.."),
+    ("a bad extension", b"3;=\r\nabc\r\n0\r\n\r\n"),
+    ("a bare CR in an extension", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
+    ("an extension of 5 KiB without an end", b"3;" + b"a" * 5 * K),
+]
 # What is sent, and the status of the answer, or a tuple of statuses for several answers on one connection.
 REFUSED = [
     # request lines
@@ -113,11 +126,10 @@ REFUSED = [
     ("a chunk line that ends with LF", CHUNKED + b"3\nabc\r\n0\r\n\r\n", 400),
     ("a chunk that is longer than its size", CHUNKED + b"3\r\nabcd\r\n0\r\n\r\n", 400),
     ("a chunk that ends with LF", CHUNKED + b"3\r\nabc\n0\r\n\r\n", 400),
-    ("a bad extension of a chunk", CHUNKED + b"3;=\r\nabc\r\n0\r\n\r\n", 400),
-    ("a bare CR in an extension", CHUNKED + b"3;a\rb\r\nabc\r\n0\r\n\r\n", 400),
-    ("an extension of 5 KiB without an end", CHUNKED + b"3;" + b"a" * 5 * K, 400),
+    ("a chunk size of 17 digits", CHUNKED + b"0" * 16 + b"3\r\nabc\r\n0\r\n\r\n", 400),
     ("a length among the trailers", CHUNKED + b"3\r\nabc\r\n0\r\nContent-Length: 3\r\n\r\n", 400),
     ("trailers of 5 KiB without an end", CHUNKED + b"0\r\nX: " + b"a" * 5 * K, 400),
+    *[(name, CHUNKED + sent, 400) for name, sent in EXTENSIONS],
     # routes
     ("an unknown path", b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 404),
     ("a wrong method", b"DELETE /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", 405),
@@ -138,7 +150,7 @@ ANSWERED = [
     ("an empty line in front", b"\r\n" + GET + END + b"\r\n", (200,)),
     ("two at once", GET + b"\r\n" + GET + END + b"\r\n", (200, 200)),
     ("a body and another request", POST + b"Content-Length: 3\r\n\r\nabc" + GET + END + b"\r\n", (200, 200)),
-    ("chunks, an extension, a trailer", CHUNKED + b"3;a=b;c=\"d\"\r\nabc\r\n2\r\nde\r\n0\r\nX-Sent: 1\r\n\r\n"
+    ("chunks, a trailer", CHUNKED + b"3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sent: 1\r\n\r\n"
      + GET + END + b"\r\n", (200, 200)),
     ("an error and another request",
      b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + GET + END + b"\r\n", (404, 200)),

@@ -7,6 +7,8 @@ import argparse
 import http.client
 import json
 import os
+import pathlib
+import re
 import resource
 import signal
 import socket
@@ -14,7 +16,7 @@ import sys
 import threading
 import time
 
-from http_cases import ANSWERED, CHUNKED, END, GET, POST, REFUSED
+from http_cases import ANSWERED, CHUNKED, END, EXTENSIONS, GET, POST, REFUSED
 from http_process import Server, read_all, reset, send_slowly, statuses, wait_until
 
 
@@ -56,7 +58,7 @@ def test_table():
                   f"{name}: expected {expected}, found {answer[:300]!r}")
         answer = server.ask(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n" + END + b"\r\n")
         check(answer.endswith(b"\r\n\r\n") and b"Content-Length: 2\r\n" in answer, f"HEAD: found {answer!r}")
-        answer = server.ask(CHUNKED + b"3\r\nabc\r\n2;x\r\nde\r\n0\r\nX-Sent: 1\r\n\r\n" + GET + END + b"\r\n")
+        answer = server.ask(CHUNKED + b"3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sent: 1\r\n\r\n" + GET + END + b"\r\n")
         check(b"\r\n\r\nabcde" in answer and b"X-Tail: -" in answer, f"a trailer became a header: {answer!r}")
         answer = server.get("/models/a%2Fb%20c?x=1")
         check(answer.endswith(b"\r\n\r\na/b c"), f"the tail of a path: {answer!r}")
@@ -79,12 +81,32 @@ def test_table():
                     time.sleep(0.02)
                 check(statuses(read_all(s)) == (200, 200), f"an empty body in pieces {pieces}")
         for piece in range(1, 40, 7):  # a request in pieces of every size
-            sent = CHUNKED + b"3;a=b\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n" + GET + END + b"\r\n"
+            sent = CHUNKED + b"3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n" + GET + END + b"\r\n"
             with server.connect() as s:
                 for at in range(0, len(sent), piece):
                     s.sendall(sent[at:at + piece])
                     time.sleep(0.001)
                 check(statuses(read_all(s)) == (200, 200), f"a request in pieces of {piece} bytes")
+            for name, sent in EXTENSIONS:
+                with server.connect() as s:
+                    send_slowly(s, CHUNKED, 0, 1)
+                    for at in range(0, min(len(sent), 300), piece):
+                        send_slowly(s, sent[at:at + piece], 0.001, 1)
+                    answer = read_all(s)
+                    check(statuses(answer) == (400,) and b"without extensions" in answer,
+                          f"{name} in pieces of {piece} bytes: {answer[:300]!r}")
+
+
+def test_documented_statuses():
+    """docs/serving.md has every status that the HTTP server sends by itself."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]*) \|", (root / "docs/serving.md").read_text(encoding="utf-8"), re.M)
+    told = {(status, code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+    faults = (root / "include/llava/serve/http_fault.hpp").read_text(encoding="utf-8")
+    sent = re.findall(r'return \{(\d{3}), [^,]+, "(\w+)"', faults)
+    check(len(sent) > 25, f"only {len(sent)} faults were found in http_fault.hpp")
+    for one in sent:
+        check(one in told, f"docs/serving.md does not tell status {one[0]} with {one[1]}")
 
 
 def test_standard_client():
@@ -359,8 +381,8 @@ if __name__ == "__main__":
     Server.program, wrong, checks, is_sanitized = arguments.program, [], 0, arguments.sanitized
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    tests = {"table": test_table, "client": test_standard_client, "keys": test_keys, "times": test_times,
-             "gone": test_gone, "drain": test_drain,
+    tests = {"table": test_table, "statuses": test_documented_statuses, "client": test_standard_client,
+             "keys": test_keys, "times": test_times, "gone": test_gone, "drain": test_drain,
              "connections": lambda: test_connections(60 if arguments.long else 4)}
     for test_name, test in tests.items():
         if arguments.only in (None, test_name):

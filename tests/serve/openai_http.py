@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from openai_server import LONG, Server, image_part, request
+from openai_server import LONG, Server, image_part, picture, request
 
 Server.program, Server.model = sys.argv[1:3]
 
@@ -53,6 +53,36 @@ def test_empty_answer(server):
     assert said["content"] == "", said
     again = server.chat(messages=[*asked, said, {"role": "user", "content": "Is there a star?"}])
     assert again["choices"][0]["message"]["content"]
+
+
+def test_marker_in_text(server):
+    """`<image>` in a message without images is text, whatever the others have."""
+    def counted(word, *urls):
+        shown = [[image_part(u)] if u else [] for u in urls]
+        talk = [("system", f"{word} is a word."), ("user", shown[0] + [{"type": "text", "text": "What is it?"}]),
+                ("assistant", f"A{word}"), ("user", f"And{word} <img> {word}{word}?"), ("assistant", "no"),
+                ("user", shown[1] + [{"type": "text", "text": "How many shapes are there?"}])]
+        asked = {"messages": [{"role": r, "content": c} for r, c in talk]}
+        status, reply = server.post("/v1/chat/count_tokens", request(**asked))
+        assert status == 200, reply
+        return reply["input_tokens"], reply["image_tokens"], asked
+
+    one, other = picture(), picture("one-circle-one-star")
+    for urls in ((one, other), (one, None), (None, one)):
+        typed, of_images, asked = counted("<image>", *urls)
+        others, as_many, _ = counted("<picture>", *urls)
+        assert of_images == as_many == 49 * sum(map(bool, urls))
+        # The images add the same to both texts, and without images <image> is text.
+        assert typed - counted("<image>", None, None)[0] == others - counted("<picture>", None, None)[0]
+        usage = server.chat(**asked, max_tokens=2, ignore_eos=True)["usage"]
+        assert usage["prompt_tokens"] == typed, (usage, typed)
+        usage = server.chat(**asked, max_tokens=2)["usage"]
+        assert usage["prompt_tokens_details"]["cached_tokens"] >= typed - 16, usage
+    # The image stands in its own message, not in the first.
+    for url, answer in ((one, "three"), (other, "two")):
+        talk = [{"role": "user", "content": "What is <image>?"}, {"role": "assistant", "content": "no"},
+                {"role": "user", "content": [image_part(url), *request(image=False)["messages"][0]["content"]]}]
+        assert server.chat(messages=talk, temperature=0)["choices"][0]["message"]["content"] == answer
 
 
 def test_streams(server):
@@ -195,7 +225,9 @@ REFUSED = [  # what is sent, the parameter that the error names
     ({"temperature": "1"}, "temperature"), ({"top_p": 2}, "top_p"), ({"top_k": -1}, "top_k"), ({"min_p": 2}, "min_p"),
     ({"presence_penalty": 3}, "presence_penalty"), ({"frequency_penalty": -3}, "frequency_penalty"),
     ({"repetition_penalty": 0}, "repetition_penalty"), ({"logit_bias": {"a": 1}}, "logit_bias"),
-    ({"logit_bias": {"5": 101}}, "logit_bias"), ({"stop": [""]}, "stop"), ({"stop": 1}, "stop"),
+    ({"logit_bias": {"5": 101}}, "logit_bias"), ({"logit_bias": {"5": 1, "05": 1}}, "logit_bias"),
+    ({"logit_bias": {"768": 1}}, "logit_bias"), ({"stop_token_ids": [768]}, "stop_token_ids"),
+    ({"stop": [""]}, "stop"), ({"stop": 1}, "stop"),
     ({"stop": ["x"] * 257}, "stop"), ({"stop_token_ids": [-1]}, "stop_token_ids"),
     ({"top_logprobs": 2}, "top_logprobs"),
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"), ({"stream": "yes"}, "stream"),
@@ -234,6 +266,21 @@ REFUSED = [  # what is sent, the parameter that the error names
      "messages[0].content"),
     ({"messages": [{"role": "user", "content": "a " * 5000}]}, "messages"),
 ]
+EMPTY = "data:image/png;base64,"
+SENTENCES = [  # what is sent, a part of the error's message
+    ({"guided_json": {"type": "string", "minLength": 2, "maxLength": 1}}, "no value of at most 64 levels satisfies"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"enum": []}}}}, "satisfies the schema"),
+    ({"messages": [{"role": "user", "content": [image_part(EMPTY)]}]}, "image_url.url has an empty image"),
+    ({"logit_bias": {"768": 1}}, "logit_bias has token 768, expected 0 to 767"),
+    ({"logit_bias": {"5": 1, "05": 1}}, "logit_bias has token 5 twice"),
+    ({"stop_token_ids": [768]}, "stop_token_ids has token 768, expected 0 to 767"),
+    ({"num_beams": 2}, "num_beams is not a field"),
+]
+REPEATED = [  # bodies with a key that comes twice, and its place
+    ('{"n": 1, "n": 2}', "n"), ('{"messages": [], "stream_options": {"a": {}, "b": 1, "b": 1}}', "stream_options.b"),
+    ('{"messages": [{"role": "user", "content": [{"a": 1}, {"type": 1, "text": 2, "type": 3}]}]}',
+     "messages[0].content[1].type"), ('{"stop": [[], [[{}, {"x": 1, "x": 1}]]]}', "stop[1][0][1].x"),
+]
 
 
 def test_refused(server):
@@ -242,7 +289,14 @@ def test_refused(server):
         error = reply["error"]
         assert status == 400 and error["param"] == param, (fields, status, reply)
         assert error["type"] == "invalid_request_error" and error["message"] and Server.model not in error["message"]
+        assert "::" not in error["message"], error  # a name of C++
     path = "/v1/chat/completions"
+    for fields, words in SENTENCES:
+        assert words in server.post(path, request(**fields))[1]["error"]["message"], fields
+    for body, param in REPEATED:
+        status, text, _ = server.call("POST", path, body)
+        error = json.loads(text)["error"]
+        assert status == 400 and error["param"] == param and "is repeated in an object" in error["message"], error
     for body in ("", "[]", "{", "[" * 3000, "[" * 1_000_000, '{"a": ' * 100 + "1" + "}" * 100, '{"n": 1, "n": 2}',
                  '{"model": 1}', '{"n": 1e999}', '{"\xff": 1}'.encode("latin-1")):
         assert server.call("POST", path, body)[0] == 400, body[:40]
@@ -312,8 +366,9 @@ def test_cache_folder():
 
 def main():
     with Server() as server:
-        for test in (test_answers, test_empty_answer, test_streams, test_logprobs, test_many_answers, test_together,
-                     test_completions, test_structured, test_refused, test_disconnect):
+        for test in (test_answers, test_empty_answer, test_marker_in_text, test_streams, test_logprobs,
+                     test_many_answers, test_together, test_completions, test_structured, test_refused,
+                     test_disconnect):
             test(server)
             print(f"{test.__name__} passed")
     for test in (test_limits, test_cache_folder):

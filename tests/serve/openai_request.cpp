@@ -19,7 +19,7 @@ struct outcome {
 
 outcome read(std::string_view body, bool is_chat = true, bool start_end = false) {
   outcome out;
-  const auto root = serve::try_parse_body(body);
+  const auto root = serve::try_parse_body(body, out.param);
   if (!root) return out.message = root.error().sentence(), out;
   serve::request_fields fields(*root, {}, out.param);
   fields.ignore({"model"});

@@ -91,6 +91,7 @@ REFUSED = [  # what is sent, the parameter that the error names
     ({**PAIR, "model": "tiny"}, "model"), ({**VOTE, "images": []}, "images"), ({**VOTE, "seconds": 1}, "seconds"),
     ({**CHAT, "seconds": -1}, "seconds"), ({**CHAT, "images": ["http://example.org/a.png"]}, "images"),
     ({**CHAT, "images": ["data:image/png;base64,###"]}, "images"),
+    ({**CHAT, "images": ["data:image/png;base64,"]}, "images"),
     ({**CHAT, "images": ["data:image/png;base64,AAAA"]}, "images"), ({**CHAT, "images": "x"}, "images"),
     ({**CHAT, "images": [example()] * 65}, "images"),
 ]

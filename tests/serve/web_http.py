@@ -70,7 +70,9 @@ def test_controller():
                 "finish_reason"] == "length"
             for fields, param in (({"n": 2}, "n"), ({"stream_options": {"include_usage": True}}, "stream_options"),
                                   ({"temperature": -1}, "temperature"), ({"model": None}, "model"),
-                                  ({"messages": []}, "messages")):
+                                  ({"messages": []}, "messages"),
+                                  ({"messages": talk["messages"] + [{"role": "assistant", "content": "An <image>."}, {
+                                      "role": "user", "content": "Is it?"}]}, "messages[3].content")):
                 status, reply = server.post("/v1/chat/completions", {**ask, **fields})
                 assert status == 400 and reply["error"]["param"] == param, (fields, reply)
             bad = {**ask, "messages": [{"role": "user", "content": [
@@ -222,9 +224,17 @@ def test_protocol():
         r.close(), c.close()
         assert played.gone.wait(3)
         played.address = ""
-        assert ask(False)[0] == 503
-    played.server.shutdown()
-    played.server.server_close()
+        status, reply = ask(False)
+        assert status == 503 and reply["error"]["code"] == "no_worker", reply
+        played.address = None
+        for stream in (False, True):  # it answers, but not as a controller does
+            status, reply = ask(stream)
+            assert status == 502 and reply["error"]["code"] == "no_controller", reply
+        played.server.shutdown()
+        played.server.server_close()
+        for stream in (False, True):
+            status, reply = ask(stream)
+            assert status == 502 and reply["error"]["code"] == "no_controller", reply
 
 
 if __name__ == "__main__":

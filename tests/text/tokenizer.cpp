@@ -65,6 +65,16 @@ TEST_CASE("R10: a typed special token is text if special tokens are not parsed")
       but_one.add_special = false;
       const ids others = words.encode("a " + special + " b", but_one);
       CHECK(others == plain);
+
+      // With a stand-in, the token itself is found, as another special token is.
+      but_one.stand_in = "<37>";
+      CHECK(words.encode("a <37> b", but_one) == plain);
+      if (special == "</s>" || !words.find("</s>")) continue;
+      ids both = words.encode(special + "\n<37><37> b", but_one);
+      REQUIRE(std::count(both.begin(), both.end(), *words.find(special)) == 1);
+      std::replace(both.begin(), both.end(), *words.find(special), *words.find("</s>"));
+      but_one.stand_in = {};
+      CHECK(both == words.encode("</s>\n" + special + special + " b", but_one));
     }
   }
 }

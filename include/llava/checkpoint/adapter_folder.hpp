@@ -30,7 +30,7 @@ inline result<std::string> try_find_base(const std::string& folder) {
   if (!config.base.empty())
     if (auto found = try_resolve_model_folder(config.base)) return found;
   return fail(errc::not_found, text_of("llava: ", folder, " holds an adapter (LoRA)", config.base.empty() ? "" : " of ",
-                                       config.base, "; give its base with --model-base (open_options::model_base)",
+                                       config.base, "; give its base as model_base (--model-base)",
                                        config.base.empty() ? "" : ", or fetch it with `llava pull`"));
 }
 

@@ -120,9 +120,9 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
     return fail(errc::invalid_argument, text_of("llava: ", folder, " is not a GGUF file, so it has no mmproj ",
                                                 gguf.mmproj, "; its own files name its vision tower"));
   if (gguf.legacy_tokenizer)
-    return fail(errc::invalid_argument, text_of("llava: ", folder, " is not a GGUF file, so --legacy-tokenizer ",
-                                                "(open_options::legacy_tokenizer) has no meaning; its own files say ",
-                                                "whether its tokenizer is legacy"));
+    return fail(errc::invalid_argument,
+                text_of("llava: ", folder, " is not a GGUF file, so legacy_tokenizer (--legacy-tokenizer) has no ",
+                        "meaning; its own files say whether its tokenizer is legacy"));
   const bool is_adapter = holds_adapter(folder);
   if (is_adapter && base.empty()) {
     LLAVA_TRY(found, try_find_base(folder));
@@ -136,7 +136,7 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
     return fail(
         errc::unsupported,
         text_of("llava: ", folder, " is called a delta: its weights are differences from a base; give the base ",
-                "with --model-base (open_options::model_base), or rename the folder if it holds a whole model"));
+                "as model_base (--model-base), or rename the folder if it holds a whole model"));
   const std::string under = holds_delta(folder, "delta") ? std::string() : base;
   const bool by_base = is_adapter && !file_exists(folder + "/config.json");
   LLAVA_TRY(d, by_base ? try_describe_model(base) : try_describe_model(folder, under));

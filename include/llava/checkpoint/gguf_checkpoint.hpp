@@ -91,7 +91,7 @@ inline result<std::string> try_find_gguf(const std::string& path) {
 inline result<std::string> try_find_mmproj(const std::string& file, const std::string& asked) {
   if (!asked.empty()) return asked;
   return try_only_gguf(folder_of_file(file), true, "files of vision towers (mmproj)",
-                       "name the right one with open_options::mmproj (--mmproj)");
+                       "name the right one as mmproj (--mmproj)");
 }
 
 /// The name of a file without its folder, ".gguf" and "-00001-of-00003".

@@ -24,7 +24,7 @@ inline result<std::string> try_text_architecture(const gguf_keys& keys) {
   if (name == "clip")
     return fail(errc::invalid_argument,
                 text_of("llava: ", keys.file(), " holds a vision tower and projector (mmproj); open the file of its ",
-                        "language model, and name this one with open_options::mmproj (--mmproj)"));
+                        "language model, and name this one as mmproj (--mmproj)"));
   if (name != "llama" && name != "qwen2") return keys.unsupported("general.architecture", name, "llama or qwen2");
   return name;
 }

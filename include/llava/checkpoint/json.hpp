@@ -40,7 +40,8 @@ class json_builder : public json_events<json_builder> {
   }
 
   json_value root;
-  std::string problem;  ///< why an event was refused
+  std::string problem;       ///< why an event was refused
+  std::string repeated_key;  ///< the path of a key that was refused: messages[0].role
 
   bool Null() { return add(json_value()); }
   bool boolean(bool b) { return add(json_value(b)); }
@@ -82,8 +83,10 @@ class json_builder : public json_events<json_builder> {
         continue;
       }
       is_repeated = true;
-      if (repeated_ == repeated_keys::refused)
+      if (repeated_ == repeated_keys::refused) {
+        repeated_key = path_of_members() + detail::shown(members[order[i]].first);
         return refuse(text_of("the key \"", detail::shown(members[order[i]].first), "\" is repeated in an object"));
+      }
       members[order[first]].second = std::move(members[order[i]].second);
     }
     if (is_repeated) keep_firsts(members, std::move(order));
@@ -103,6 +106,17 @@ class json_builder : public json_events<json_builder> {
     members.resize(kept);
   }
 
+  /// What precedes the names of the innermost open object in a path.
+  std::string path_of_members() const {
+    std::string out;
+    auto key = keys_.begin();
+    for (std::size_t i = 0; i + 1 < open_.size(); ++i)
+      if (open_[i].is_array())
+        out += text_of('[', open_[i].items().size(), ']');
+      else
+        out.append(out.empty() ? "" : ".").append(detail::shown(*key++));
+    return out.empty() ? out : out + ".";
+  }
   bool refuse(std::string why) {
     problem = std::move(why);
     return false;
@@ -156,9 +170,10 @@ class json_builder : public json_events<json_builder> {
   repeated_keys repeated_;
 };
 
-/// Parses `text`; `file` is its name in errors.
+/// Parses `text`; `file` is its name in errors. `where` receives the path of a repeated key, if that is the error.
 inline result<json_value> try_parse_json(std::string_view file, std::string_view text,
-                                         repeated_keys repeated = repeated_keys::last_counts) {
+                                         repeated_keys repeated = repeated_keys::last_counts,
+                                         std::string* where = nullptr) {
   return guarded([&]() -> result<json_value> {
     rapidjson::Reader reader;
     rapidjson::MemoryStream bytes(text.data(), text.size());
@@ -167,6 +182,7 @@ inline result<json_value> try_parse_json(std::string_view file, std::string_view
     constexpr unsigned flags =
         rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
     if (reader.Parse<flags>(stream, builder)) return result<json_value>(std::move(builder.root));
+    if (where) *where = std::move(builder.repeated_key);
     if (!builder.problem.empty()) return fail(errc::invalid_format, text_of("llava: ", file, ": ", builder.problem));
     if (const std::string_view instead = stand_in(text); !instead.empty())
       return fail(errc::invalid_format, text_of("llava: ", file, " is ", instead));

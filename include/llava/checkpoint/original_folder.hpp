@@ -90,7 +90,7 @@ inline result<void> try_confirm_original(const checkpoint& from, const std::stri
         errc::invalid_argument,
         text_of("llava: LLaVA's program chooses its conversation by the folder's name, and knows none for ", name,
                 "; call the new folder as the model was published, for instance llava-v1.5-7b, or state that ",
-                "name with --model-name (convert_options::model_name)"));
+                "name as model_name (--model-name)"));
   return {};
 }
 

@@ -37,7 +37,7 @@ inline error missing_file_error(const std::string& folder, std::string_view miss
                                          ": pass the path of the file"));
   if (missing != "config.json" && file_exists(folder + "/" + std::string(projector_file)))
     return fail(errc::unsupported, text_of("llava: ", folder, " holds only a projector, ", projector_file,
-                                           "; give its language model with --model-base (open_options::model_base)"));
+                                           "; give its language model as model_base (--model-base)"));
   const std::string other = file_that_ends(folder, ".safetensors");
   return fail(errc::not_found,
               text_of("llava: ", folder, " has no ", missing, other.empty() ? "" : "; it has ", other));

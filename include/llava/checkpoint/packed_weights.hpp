@@ -4,9 +4,9 @@
 ///   <tensor>    U8, in the layout that its entry of `__metadata__` names ("q4_0 in panels of 16, 1"); alignment 64
 ///   checksums   U8, 8 bytes for each tensor, in the order of their names
 ///   source      U8, a text: identity() of the files that the weights came from
-/// A file from another source, or a damaged file, counts as absent and is replaced. The replacement is one step, so a
-/// program that has mapped the old file keeps it, and several programs may replace it at once. Any other file is an
-/// error and is left unchanged.
+/// A damaged file, or one of the same weights in the layout of another processor, is replaced. The replacement is one
+/// step, so a program that has mapped the old file keeps it, and several programs may replace it at once. A file from
+/// another source, one in another weight format, and one of another kind are errors and are left unchanged.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -33,9 +33,11 @@ class packed_weights {
 
   packed_weights() = default;
 
-  /// Opens `file`; empty when it is absent, damaged or not of `source`. Reads all of it once, on `threads`.
+  /// Opens `file`; empty when it is absent or damaged. Reads all of it once, on `threads`. Errors: the file is not of
+  /// `source`, or holds no packed weights.
   static result<packed_weights> try_open(const std::string& file, std::string_view source, executor& threads);
-  /// Writes `items`, in the order of their names, to a temporary file and moves it to `file`.
+  /// Writes `items`, in the order of their names, to a temporary file and moves it to `file`. Errors: there is a file
+  /// of another kind, source or weight format.
   static result<void> try_write(const std::string& file, std::string_view source, std::vector<item> items);
 
   explicit operator bool() const { return file_ != nullptr; }
@@ -46,6 +48,10 @@ class packed_weights {
  private:
   std::shared_ptr<const safetensors_file> file_;
 };
+
+/// The weight format of most tensors in a file of packed weights: "q4_0". Empty: there is no file, or it is damaged.
+/// Errors: a file of another kind.
+result<std::string> try_packed_format(const std::string& file);
 
 LLAVA_END
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,6 +21,7 @@
 #include <llava/checkpoint/partial_folder.hpp>
 #include <llava/checkpoint/safetensors.hpp>
 #include <llava/checkpoint/safetensors_writer.hpp>
+#include <llava/text/shown.hpp>
 
 LLAVA_BEGIN
 
@@ -41,6 +43,32 @@ inline std::string_view text_of_bytes(const stored_tensor& t) {
   return {reinterpret_cast<const char*>(t.bytes.data()), t.bytes.size()};
 }
 
+/// The weight format in the name of a layout: "q4_0" of "q4_0 in panels of 16, 1".
+inline std::string_view format_in(std::string_view layout) { return layout.substr(0, layout.find(' ')); }
+
+inline result<void> try_match_source(const std::string& file, const stored_tensor& stored, std::string_view source) {
+  if (text_of_bytes(stored) == source) return {};
+  return fail(errc::mismatch, text_of("llava: ", file, " holds packed weights of another model, or of this one before ",
+                                      "its files changed; give another name for the packed file, or remove it"));
+}
+
+/// Returns an error if `file` may not be replaced by these weights.
+inline result<void> try_check_replaced(const std::string& file, std::string_view source,
+                                       const std::vector<packed_weights::item>& items) {
+  LLAVA_CHECK(try_recognise_packed(file));
+  const auto there = safetensors_file::try_open(file);
+  const stored_tensor* const stored_source = there ? there->find("source") : nullptr;
+  if (!stored_source) return {};  // damaged
+  LLAVA_CHECK(try_match_source(file, *stored_source, source));
+  for (const packed_weights::item& i : items)
+    if (const stored_tensor* t = there->find(i.name);
+        t && !t->format.empty() && format_in(t->format) != format_in(i.layout))
+      return fail(errc::mismatch, text_of("llava: the packed file ", file, " holds ", shown(i.name), " as ",
+                                          shown(format_in(t->format)), ", expected ", format_in(i.layout),
+                                          "; give another name for the packed file, or remove it"));
+  return {};
+}
+
 }  // namespace detail
 
 LLAVA_INLINE result<packed_weights> packed_weights::try_open(const std::string& file, std::string_view source,
@@ -58,7 +86,8 @@ LLAVA_INLINE result<packed_weights> packed_weights::try_open(const std::string& 
     if (!opened) return packed_weights();
     const auto kept = std::make_shared<const safetensors_file>(*std::move(opened));
     const stored_tensor *stored_source = kept->find("source"), *sums = kept->find("checksums");
-    if (!stored_source || !sums || detail::text_of_bytes(*stored_source) != source) return packed_weights();
+    if (!stored_source || !sums) return packed_weights();
+    LLAVA_CHECK(detail::try_match_source(file, *stored_source, source));
     std::vector<const stored_tensor*> tensors;
     kept->for_each([&](const stored_tensor& t) {
       if (!t.format.empty()) tensors.push_back(&t);
@@ -101,7 +130,7 @@ LLAVA_INLINE result<void> packed_weights::try_write(const std::string& file, std
     LLAVA_CHECK(out.try_finish());
     int failure = detail::move_to_free_place(partial, place);
     if (failure == EEXIST) {
-      LLAVA_CHECK(detail::try_recognise_packed(place));
+      LLAVA_CHECK(detail::try_check_replaced(place, source, items));
       failure = std::rename(partial.c_str(), place.c_str()) == 0 ? 0 : errno;
     }
     if (failure != 0) return fail_of_system(failure, "llava: cannot rename ", partial, " to ", place);
@@ -112,6 +141,23 @@ LLAVA_INLINE result<void> packed_weights::try_write(const std::string& file, std
 LLAVA_INLINE std::span<const std::byte> packed_weights::find(std::string_view name, std::string_view layout) const {
   const stored_tensor* t = file_ ? file_->find(name) : nullptr;
   return t && t->format == layout ? t->bytes : std::span<const std::byte>{};
+}
+
+LLAVA_INLINE result<std::string> try_packed_format(const std::string& file) {
+  return guarded([&]() -> result<std::string> {
+    struct stat about {};
+    if (::lstat(file.c_str(), &about) != 0 && errno == ENOENT) return std::string();
+    LLAVA_CHECK(detail::try_recognise_packed(file));
+    const auto opened = safetensors_file::try_open(file);
+    if (!opened) return std::string();
+    std::map<std::string, int> counts;
+    opened->for_each([&](const stored_tensor& t) {
+      if (!t.format.empty()) ++counts[std::string(detail::format_in(t.format))];
+    });
+    const auto most = std::max_element(counts.begin(), counts.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == counts.end() ? std::string() : most->first;
+  });
 }
 
 LLAVA_END

@@ -69,10 +69,11 @@ struct generation_rules {
   std::vector<std::int32_t> suppress_tokens;
 };
 
-/// Errors: a value out of range, or NaN; a list longer than generation_limits allows.
-LLAVA_INLINE result<void> try_check(const generation_settings& s);
+/// Errors: a value out of range, or NaN; a list longer than generation_limits allows. `wrong` receives the name of the
+/// setting that an error is about.
+LLAVA_INLINE result<void> try_check(const generation_settings& s, std::string* wrong = nullptr);
 /// The same for a model with `vocab` tokens. Errors: also a token of logit_bias or stop_token_ids that the model lacks.
-LLAVA_INLINE result<void> try_check(const generation_settings& s, int vocab);
+LLAVA_INLINE result<void> try_check(const generation_settings& s, int vocab, std::string* wrong = nullptr);
 
 class logits_processor;
 
@@ -121,3 +122,7 @@ struct answer {
 };
 
 LLAVA_END
+
+#if LLAVA_HEADER_ONLY
+#include <llava/generate/settings_inl.hpp>
+#endif

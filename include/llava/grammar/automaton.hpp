@@ -179,7 +179,7 @@ class automaton_builder {
     compute_heights();
     if (all_.states[start].height > automaton::deepest)
       return fail(errc::invalid_argument,
-                  text_of("llava: ", what, " has no value of at most ", automaton::deepest, " levels"));
+                  text_of("llava: no value of at most ", automaton::deepest, " levels satisfies ", what));
     return std::move(all_);
   }
 

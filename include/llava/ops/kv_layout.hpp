@@ -16,8 +16,9 @@ LLAVA_BEGIN
 /// Number of tokens in a block of the KV cache.
 inline constexpr int kv_block = 16;
 /// A backend defines `template <class T> using kv_layout = …`, the layout of a layer of the cache in its memory: a type
-/// with a `view` that its ops take (it has `heads`, KV, and `dim`, d), layer_bytes(heads, dim, blocks), make_view(memory of the layer, heads, dim,
-/// blocks), and parts_of(view, block), the vectors that hold one block of a layer.
+/// with a `view` that its ops take (it has `heads`, KV, and `dim`, d), layer_bytes(heads, dim, blocks),
+/// make_view(memory of the layer, heads, dim, blocks), and parts_of(view, block), the vectors that hold one block of a
+/// layer.
 template <class B, class T>
 using kv_layout_of = typename B::template kv_layout<T>;
 template <class B, class T>

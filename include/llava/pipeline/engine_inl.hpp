@@ -29,8 +29,7 @@ LLAVA_INLINE result<answer_stream> engine::try_submit(std::shared_ptr<const open
     LLAVA_CHECK(try_check(request.settings, model->opened.description.text.vocab));
     LLAVA_CHECK(model->try_accept(request.adapter.get()));
     if (request.settings.num_beams > 1)
-      return fail(errc::invalid_argument,
-                  "llava: generation_settings::num_beams above 1 is for sessions; a batch and the engine take 1");
+      return fail(errc::invalid_argument, "llava: num_beams above 1 is for sessions; a batch and the engine take 1");
     scheduler::row_list one{std::make_shared<answer_row>(*model, std::move(request))};
     engine& e = model->engine();
     answer_stream asked(std::move(model), one.front());

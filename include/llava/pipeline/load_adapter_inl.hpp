@@ -38,7 +38,7 @@ class scaled_rows final : public row_source {
 };
 
 inline constexpr std::string_view merged_instead =
-    "open the adapter's folder over its base instead (open_options::model_base), which merges it";
+    "open the adapter's folder with its base as model_base (--model-base) instead, which merges it";
 
 /// Loads the pairs of one adapter, weight by weight.
 class adapter_loader {
@@ -73,7 +73,7 @@ class adapter_loader {
                                               static_cast<std::size_t>(w.columns)));
     if (pair.rank > max_rank)
       return bad(module, "has rank ", pair.rank, "; the model was opened for ranks up to ", max_rank,
-                 ": open it with a larger adapted<B>::max_rank");
+                 ": open it with a larger max_rank, or ", merged_instead);
     if (std::exchange(own->second.is_changed, true))
       return bad(module, "changes ", shown(stored->name), ", which another module's adapter also changes");
     LLAVA_TRY(a, try_fill(*pair.a, module, 1.f, w.operand, pair.rank, w.columns));

@@ -113,7 +113,7 @@ LLAVA_INLINE int opened_model::load_kept_block(const kv_key& name) const {
 
 LLAVA_INLINE result<void> opened_model::try_keep_cache() const {
   return guarded([&]() -> result<void> {
-    if (!disk) return fail(errc::invalid_argument, "llava: the model was opened without open_options::cache_folder");
+    if (!disk) return fail(errc::invalid_argument, "llava: the model was opened without a cache_folder");
     const auto named = blocks->hold_named();
     std::vector<std::byte> bytes(block_bytes());
     result<void> ok = disk->try_check();

@@ -43,8 +43,9 @@ struct open_options {
   std::uint64_t memory_budget = 0;
   /// The number of the device on which the model runs, for a backend on GPUs. −1: the backend's own (cuda{1}).
   int device = -1;
-  /// A packed file: quantised weights in the backend's layout. If it exists and was made from these weights, it
-  /// is mapped, and opening is fast. Otherwise it is written after loading. Empty: none.
+  /// A packed file: quantised weights in the backend's layout. If it exists, it is mapped, and opening is fast. If it
+  /// is absent or damaged, it is written after loading. One of other weights or another format is an error. Empty:
+  /// none.
   std::string packed_file{};
   /// The conversation template, by the reference's name ("vicuna_v1"), if the model's type leaves it open. Empty: the
   /// folder's.

@@ -20,9 +20,9 @@ LLAVA_INLINE result<void> try_check(const open_options& o) {
   for (const option& n : options)
     if (n.value < n.least || n.value > n.most)
       return fail(errc::invalid_argument,
-                  text_of("llava: open_options::", n.name, " is ", n.value, ", expected ", n.least, " to ", n.most));
+                  text_of("llava: ", n.name, " is ", n.value, ", expected ", n.least, " to ", n.most));
   if (o.threads_of_host && o.threads_of_host->concurrency() < 1)
-    return fail(errc::invalid_argument, text_of("llava: the concurrency() of open_options::threads_of_host is ",
+    return fail(errc::invalid_argument, text_of("llava: the concurrency() of threads_of_host is ",
                                                 o.threads_of_host->concurrency(), ", expected 1 or more"));
   return {};
 }

@@ -3,11 +3,13 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <string>
+#include <utility>
 
+#include <llava/base/sha256.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/prepare.hpp>
 #include <llava/pipeline/prompt.hpp>
+#include <llava/text/replaced.hpp>
 
 LLAVA_BEGIN
 
@@ -22,10 +24,43 @@ inline result<int> try_count(const opened_model& model, const visual& v) {
   return plan.tokens;
 }
 
+/// A text that is not in these turns: 64 bits of their digest, as a number. No template changes digits.
+inline std::string stand_in_for(std::span<const message> turns) {
+  sha256 hash;
+  for (const message& turn : turns) hash.update(std::as_bytes(std::span(turn.text)));
+  std::uint64_t number = 0;
+  const sha256_digest digest = hash.digest();
+  for (std::size_t i = 0; i < sizeof number; ++i) number = number << 8 | digest.bytes[i];
+  return text_of('<', number, '>');
+}
+
 }  // namespace detail
 
+LLAVA_INLINE result<chat_prompt> try_chat_prompt(const opened_model& model, std::span<const message> turns) {
+  chat_prompt made;
+  made.by_chat_template = !model.opened.description.conversation.own.text.empty();
+  const auto has_literal = [](const message& m) { return images_in(m) == 0 && count_image_markers(m.text) > 0; };
+  std::vector<message> own;
+  if (std::any_of(turns.begin(), turns.end(), has_literal) &&
+      std::any_of(turns.begin(), turns.end(), [](const message& m) { return images_in(m) > 0; })) {
+    made.stand_in = detail::stand_in_for(turns);
+    own.assign(turns.begin(), turns.end());
+    for (message& m : own)
+      if (has_literal(m)) m.text = detail::with_replaced(m.text, image_marker, made.stand_in);
+    turns = own;
+  }
+  LLAVA_TRY(text, model.try_prompt(turns));
+  made.text = std::move(text);
+  return made;
+}
+
 LLAVA_INLINE result<prepared_prompt> try_prepare(const opened_model& model, std::string_view prompt,
-                                                 std::vector<visual> images, bool by_chat_template) {
+                                                 std::vector<visual> images) {
+  return try_prepare(model, chat_prompt{std::string(prompt), {}, false}, std::move(images));
+}
+
+LLAVA_INLINE result<prepared_prompt> try_prepare(const opened_model& model, const chat_prompt& prompt,
+                                                 std::vector<visual> images) {
   std::vector<int> rows;
   std::int64_t of_images = 0;
   for (const visual& v : images) {
@@ -39,8 +74,8 @@ LLAVA_INLINE result<prepared_prompt> try_prepare(const opened_model& model, std:
   const model_description& d = model.opened.description;
   const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
   std::vector<std::int32_t> ids =
-      prompt_ids(model.opened.tokenizer, d, d.video_token < 0 ? std::string(prompt) : mark_videos(prompt, images),
-                 !images.empty(), by_chat_template);
+      prompt_ids(model.opened.tokenizer, d, d.video_token < 0 ? prompt.text : mark_videos(prompt.text, images),
+                 !images.empty(), prompt.by_chat_template, prompt.stand_in);
   if (d.video_token >= 0 && std::any_of(images.begin(), images.end(), [](const visual& v) { return v.is_video(); }))
     std::replace(ids.begin(), ids.end(), d.video_token, marker);
   LLAVA_TRY(tokens, try_splice(ids, marker, rows));

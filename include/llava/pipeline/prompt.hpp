@@ -3,7 +3,8 @@
 ///
 /// llava-hf folders have a token `<image>`: the whole text is tokenised once and each such token becomes the rows of an
 /// image. Original folders have none: the text is split at `<image>`, each piece is tokenised separately, and the BOS
-/// of all but the first is dropped (LLaVA's tokenizer_image_token). Without an image `<image>` is plain text (R10).
+/// of all but the first is dropped (LLaVA's tokenizer_image_token). Without an image `<image>` is plain text (R10). So
+/// it is in the turns of a conversation that have none: the prompt has another text in its place, the stand-in.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -47,10 +48,10 @@ LLAVA_INLINE std::string mark_videos(std::string_view prompt, std::span<const vi
 
 /// Returns the ids of a prompt, with one `image_token` per image: the reference's input_ids. In transformers folders a
 /// prompt that begins with BOS gets no second one, and in those without a processor a prompt from a chat template gets
-/// none.
+/// none. `stand_in`: what the prompt has in place of each `<image>` that is text; it is encoded as `<image>`.
 LLAVA_INLINE std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d,
                                                   std::string_view prompt, bool has_images,
-                                                  bool by_chat_template = false);
+                                                  bool by_chat_template = false, std::string_view stand_in = {});
 
 /// Returns every position of the prompt. Image i of the text becomes rows[i] positions.
 LLAVA_INLINE result<std::vector<prompt_token>> try_splice(std::span<const std::int32_t> ids, std::int32_t image_token,

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include <llava/pipeline/prompt.hpp>
+#include <llava/text/replaced.hpp>
 
 LLAVA_BEGIN
 
@@ -36,15 +37,8 @@ LLAVA_INLINE result<void> try_check_tokens(const tokenizer& words, const model_d
 
 LLAVA_INLINE result<std::string> try_place_images(std::string_view question, std::size_t images, bool start_end) {
   if (images == 0) return std::string(question);
-  const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
-  std::string text;
-  for (std::size_t at = 0; at < question.size();) {
-    const std::size_t end = (std::min)(question.find(image_placeholder, at), question.size());
-    text.append(question.substr(at, end - at));
-    if (end == question.size()) break;
-    text.append(marker);
-    at = end + image_placeholder.size();
-  }
+  const std::string_view marker = start_end ? tagged_image_marker : image_marker;
+  std::string text = detail::with_replaced(question, image_placeholder, marker);
   const auto markers = static_cast<std::size_t>(count_image_markers(text));
   if (markers == images) return text;
   if (markers != 0)
@@ -83,21 +77,24 @@ LLAVA_INLINE std::string mark_videos(std::string_view prompt, std::span<const vi
 }
 
 LLAVA_INLINE std::vector<std::int32_t> prompt_ids(const tokenizer& words, const model_description& d,
-                                                  std::string_view prompt, bool has_images, bool by_chat_template) {
+                                                  std::string_view prompt, bool has_images, bool by_chat_template,
+                                                  std::string_view stand_in) {
   encode_options how;
   if (d.prompt != prompt_rule::original && words.bos() >= 0) {
     const std::string bos = words.piece(words.bos());
     how.add_special = bos.empty() || prompt.substr(0, bos.size()) != bos;
   }
   if (d.prompt == prompt_rule::tokenizer && by_chat_template) how.add_special = false;
-  if (!has_images) how.excluded = image_marker;
+  if (!has_images || !stand_in.empty()) how.excluded = image_marker;
+  how.stand_in = stand_in;
   if (!has_images || d.prompt == prompt_rule::processor) return words.encode(prompt, how);
 
   std::vector<std::int32_t> ids;
   bool drop_first = false;
   for (std::size_t at = 0, chunk = 0;; ++chunk) {
     const std::size_t end = (std::min)(prompt.find(image_marker, at), prompt.size());
-    const std::vector<std::int32_t> piece = words.encode(prompt.substr(at, end - at), {});
+    const std::vector<std::int32_t> piece =
+        words.encode(prompt.substr(at, end - at), {.excluded = image_marker, .stand_in = stand_in});
     if (chunk == 0)
       drop_first = !piece.empty() && piece.front() == words.bos();
     else

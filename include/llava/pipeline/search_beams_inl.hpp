@@ -164,7 +164,7 @@ class beam_searcher {
 inline result<void> try_check_beams(const generation_rules& rules, const generation_settings& s,
                                     const generation_hooks& hooks) {
   const auto with_beams = [](std::string_view sentence) {
-    return fail(errc::invalid_argument, text_of("llava: generation_settings::num_beams above 1 ", sentence));
+    return fail(errc::invalid_argument, text_of("llava: num_beams above 1 ", sentence));
   };
   if (rules.temperature > 0.f) return with_beams("needs temperature 0; a search that samples is not supported");
   if (!s.stop.empty()) return with_beams("takes no stop texts; use stop_token_ids");

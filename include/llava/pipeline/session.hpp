@@ -22,6 +22,7 @@ LLAVA_BEGIN
 
 class adapter;
 class opened_model;
+struct chat_prompt;
 
 /// One conversation with a model.
 class session {
@@ -35,7 +36,7 @@ class session {
   std::shared_ptr<const llava::adapter> adapter;
 
   /// Asks a question about new images and the conversation so far. The question may place the images with `<image>` or
-  /// `<image-placeholder>`; otherwise they come first, each on a line.
+  /// `<image-placeholder>`; otherwise they come first, each on a line. In a question without images `<image>` is text.
   result<answer> try_ask(std::span<const image> images, std::string_view question, text_callback on_text = no_text);
   result<answer> try_ask(const image& img, std::string_view question, text_callback on_text = no_text) {
     return try_ask(std::span<const image>(&img, 1), question, on_text);
@@ -114,8 +115,7 @@ class session {
   template <class F>
   auto alone(F&& body) -> decltype(body());
   result<answer> ask_about(std::vector<visual> images, std::string_view question, text_callback on_text);
-  result<answer> generate(std::string_view prompt, std::vector<visual> images, text_callback on_text,
-                          bool by_chat_template = false);
+  result<answer> generate(const chat_prompt& prompt, std::vector<visual> images, text_callback on_text);
   result<std::vector<float>> logits(std::string_view prompt, std::vector<visual> images);
 
   std::shared_ptr<const opened_model> model_;

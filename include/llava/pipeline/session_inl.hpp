@@ -46,9 +46,8 @@ LLAVA_INLINE result<answer> session::ask_about(std::vector<visual> images, std::
   next.turns.push_back({role::user, std::move(text), static_cast<int>(images.size())});
   next.images.insert(next.images.end(), images.begin(), images.end());
   next.turns.push_back({role::assistant, std::string(), 0});  // to be answered
-  LLAVA_TRY(prompt, model_->try_prompt(next.turns));
-  const bool by_chat_template = !model_->opened.description.conversation.own.text.empty();
-  LLAVA_TRY(done, generate(prompt, next.images, on_text, by_chat_template));
+  LLAVA_TRY(prompt, try_chat_prompt(*model_, next.turns));
+  LLAVA_TRY(done, generate(prompt, next.images, on_text));
   next.turns.back().text = done.text;
   // A callback may have truncated or replaced the history: the turn is appended to the current one.
   history_.turns.reserve(history_.turns.size() + 2);
@@ -61,10 +60,10 @@ LLAVA_INLINE result<answer> session::ask_about(std::vector<visual> images, std::
 
 LLAVA_INLINE result<answer> session::try_generate(std::string_view prompt, std::span<const image> images,
                                                   text_callback on_text) {
-  return alone([&] { return generate(prompt, {images.begin(), images.end()}, on_text); });
+  return alone([&] { return generate({.text = std::string(prompt)}, {images.begin(), images.end()}, on_text); });
 }
 LLAVA_INLINE result<answer> session::try_generate(std::string_view prompt, const video& frames, text_callback on_text) {
-  return alone([&] { return generate(prompt, {visual(frames)}, on_text); });
+  return alone([&] { return generate({.text = std::string(prompt)}, {visual(frames)}, on_text); });
 }
 
 LLAVA_INLINE result<std::vector<float>> session::try_logits(std::string_view prompt, std::span<const image> images) {
@@ -80,7 +79,7 @@ LLAVA_INLINE result<void> session::try_restore(conversation_state state) {
   if (markers != state.images.size())
     return fail(errc::mismatch,
                 text_of("llava: the conversation to be restored has ", markers, " <image> for ", state.images.size(),
-                        " images; a turn whose <image> is only text has message::images = 0"));
+                        " images; a turn whose <image> is only text has images = 0"));
   history_ = std::move(state);
   return {};
 }
@@ -102,11 +101,11 @@ LLAVA_INLINE session session::fork() const {
   return other;
 }
 
-LLAVA_INLINE result<answer> session::generate(std::string_view prompt, std::vector<visual> images,
-                                              text_callback on_text, bool by_chat_template) {
+LLAVA_INLINE result<answer> session::generate(const chat_prompt& prompt, std::vector<visual> images,
+                                              text_callback on_text) {
   LLAVA_CHECK(try_check(settings, model_->opened.description.text.vocab));
   const stopwatch asked;
-  LLAVA_TRY(prepared, try_prepare(*model_, prompt, std::move(images), by_chat_template));
+  LLAVA_TRY(prepared, try_prepare(*model_, prompt, std::move(images)));
   if (settings.num_beams > 1) {
     LLAVA_CHECK(model_->try_accept(adapter.get()));
     LLAVA_TRY(found, try_search_beams(*model_, std::move(prepared), settings, hooks, adapter.get(), asked.seconds()));

@@ -111,6 +111,7 @@ LLAVA_INLINE result<answer_fields> try_read_answer_fields(request_fields& fields
   LLAVA_CHECK(fields.neutral("best_of", "1", is_number(1)));
   LLAVA_CHECK(fields.neutral("skip_special_tokens", "true", is_flag(true)));
   LLAVA_CHECK(fields.neutral("use_beam_search", "false", is_flag(false)));
+  LLAVA_CHECK(try_check(read.settings, &fields.param()));  // a token with two biases
   return read;
 }
 

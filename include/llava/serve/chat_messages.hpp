@@ -38,10 +38,8 @@ struct chat_messages {
 inline constexpr std::size_t most_images = 64;   ///< of a request
 inline constexpr std::size_t most_turns = 4096;  ///< of a request
 
-/// Reads `messages`. `start_end`: as for try_place_images (pipeline/prompt.hpp). Where the parts of a content have
-/// images between two texts, each image stands where the client has put it, on a line; otherwise images come first, as
-/// LLaVA was trained. `fetcher`: what URLs other than data: are allowed; null: none. Nothing is fetched or decoded.
-/// Errors name the field.
+/// Reads `messages`, whose images are placed as message_parts does (pipeline/message_parts.hpp). `fetcher`: what URLs
+/// other than data: are allowed; null: none. Nothing is fetched or decoded. Errors name the field.
 result<chat_messages> try_read_messages(request_fields& fields, bool start_end, const image_fetcher* fetcher = nullptr);
 
 }  // namespace serve

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <llava/image/image.hpp>
-#include <llava/pipeline/prompt.hpp>
+#include <llava/pipeline/message_parts.hpp>
 #include <llava/serve/base64.hpp>
 #include <llava/serve/chat_messages.hpp>
 #include <llava/serve/http_text.hpp>
@@ -22,7 +22,7 @@ inline std::string sentence_without_name(const error& e) {
   return sentence.substr(sentence.starts_with("llava: ") ? 7 : 0);
 }
 
-/// The bytes of `data:image/…;base64,…`. Errors: another URL, bytes that are not base64, too many of them.
+/// The bytes of `data:image/…;base64,…`. Errors: another URL, bytes that are not base64, none or too many of them.
 inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fields, const std::string& url) {
   const std::size_t comma = url.find(',');
   const std::string head = lower(std::string_view(url).substr(0, comma == url.npos ? 0 : comma));
@@ -32,7 +32,8 @@ inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fi
   if (text.size() / 4 * 3 > image_limits::file_bytes + 3)
     return fields.refuse("url", text_of("has an image of more than ", image_limits::file_bytes, " bytes, the limit"));
   auto bytes = base64_decoded(text);
-  if (!bytes || bytes->empty()) return fields.refuse("url", "has bytes that are not valid base64");
+  if (!bytes) return fields.refuse("url", "has bytes that are not valid base64");
+  if (bytes->empty()) return fields.refuse("url", "has an empty image; the bytes of its file belong behind the comma");
   return *std::move(bytes);
 }
 
@@ -55,18 +56,9 @@ inline result<void> try_take_image(const request_fields& fields, std::string url
   return {};
 }
 
-/// What a list of parts says.
-struct content_parts {
-  std::string joined;  ///< the texts, a line each
-  std::string placed;  ///< the same with <image> where images are
-  std::size_t images = 0;
-  bool is_behind = false;  ///< an image behind a text
-  bool is_mixed = false;   ///< an image between two texts
-};
-
 inline result<void> try_read_part(const json_value& part, const std::string& path, bool takes_images,
-                                  std::string_view marker, const image_fetcher* fetcher, content_parts& parts,
-                                  chat_messages& read, std::string& param) {
+                                  const image_fetcher* fetcher, message_parts& parts, chat_messages& read,
+                                  std::string& param) {
   request_fields fields(part, path + '.', param);
   if (!part.is_object()) {
     param = path;
@@ -76,9 +68,7 @@ inline result<void> try_read_part(const json_value& part, const std::string& pat
   if (type == "text") {
     LLAVA_TRY(text, fields.text("text"));
     if (!text) return fields.must_be("text", "a string");
-    parts.is_mixed = parts.is_mixed || parts.is_behind;
-    parts.joined.append(parts.joined.empty() ? "" : "\n").append(*text);
-    parts.placed.append(parts.placed.empty() ? "" : "\n").append(*text);
+    parts.add_text(*text);
   } else if (type == "image_url") {
     if (!takes_images) return fields.refuse("type", "may be image_url only in messages of the user");
     const json_value* v = fields.take("image_url");
@@ -91,9 +81,7 @@ inline result<void> try_read_part(const json_value& part, const std::string& pat
     if (read.files.size() == most_images)
       return of_url.refuse("url", text_of("is one image too many: a request may have ", most_images));
     LLAVA_CHECK(try_take_image(of_url, *std::move(url), fetcher, read));
-    ++parts.images;
-    parts.is_behind = parts.is_behind || !parts.joined.empty();
-    parts.placed.append(parts.placed.empty() ? "" : "\n").append(marker);
+    parts.add_image();
   } else {
     return fields.must_be("type", "\"text\" or \"image_url\"");
   }
@@ -107,17 +95,14 @@ inline result<message> try_read_content(request_fields& fields, role from, bool 
   // An answer may be empty, if it ended at once.
   if (v && v->text() && (from == role::assistant || !v->text()->empty())) return message{from, *v->text(), 0};
   if (!v || !v->is_array()) return fields.must_be("content", "a text that is not empty, or a list of parts");
-  const std::string_view marker = start_end ? "<im_start><image><im_end>" : image_marker;
-  content_parts parts;
+  message_parts parts(start_end);
   for (std::size_t i = 0; i < v->items().size(); ++i)
     LLAVA_CHECK(try_read_part(v->items()[i], text_of(fields.path_of("content"), "[", i, "]"), from == role::user,
-                              marker, fetcher, parts, read, fields.param()));
-  if (parts.joined.empty() && parts.images == 0) return fields.refuse("content", "is empty");
-  if (parts.is_mixed && count_image_markers(parts.joined) == 0)
-    return message{from, std::move(parts.placed), static_cast<int>(parts.images)};
-  auto placed = try_place_images(parts.joined, parts.images, start_end);
-  if (!placed) return fields.refuse("content", "has a different number of <image> in its text than images");
-  return message{from, *std::move(placed), static_cast<int>(parts.images)};
+                              fetcher, parts, read, fields.param()));
+  if (parts.empty()) return fields.refuse("content", "is empty");
+  auto turn = parts.try_message(from);
+  if (!turn) return fields.refuse("content", "has a different number of <image> in its text than images");
+  return turn;
 }
 
 }  // namespace detail

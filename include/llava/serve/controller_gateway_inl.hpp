@@ -58,6 +58,12 @@ LLAVA_INLINE std::string growing_answer::rest() {
   return told_ < all_.size() ? all_.substr(std::exchange(told_, all_.size())) : std::string();
 }
 
+namespace detail {
+inline void reply_no_controller(const http_response& response) {
+  response.reply_error(502, "The controller does not answer.", "server_error", {}, "no_controller");
+}
+}  // namespace detail
+
 /// A request that can be sent to a worker.
 struct controller_gateway::question {
   std::string model, prompt, stop, body;
@@ -141,8 +147,7 @@ LLAVA_INLINE void controller_gateway::add_to(http_routes& routes) {
 LLAVA_INLINE void controller_gateway::list(const http_response& response) {
   if (settings_.reloads_models) {
     auto found = try_models();
-    if (!found)
-      return void(response.reply_error(502, "The controller does not answer.", "server_error", {}, "no_controller"));
+    if (!found) return detail::reply_no_controller(response);
     const std::lock_guard lock(mutex_);
     models_ = *std::move(found);
   }
@@ -160,7 +165,7 @@ LLAVA_INLINE void controller_gateway::list(const http_response& response) {
 
 LLAVA_INLINE result<controller_gateway::question> controller_gateway::try_read(const http_request& request,
                                                                                std::string& param) const {
-  LLAVA_TRY(root, try_parse_json("the body", request.body, repeated_keys::refused));
+  LLAVA_TRY(root, try_parse_json("the body", request.body, repeated_keys::refused, &param));
   if (!root.is_object()) return fail(errc::invalid_format, "the body must be a JSON object");
   request_fields fields(root, {}, param);
   question q;
@@ -172,6 +177,10 @@ LLAVA_INLINE result<controller_gateway::question> controller_gateway::try_read(c
   LLAVA_TRY(top_p, fields.number("top_p", 0, 1, "0 to 1"));
   LLAVA_TRY(most, fields.integer("max_tokens", 1, 1 << 24));
   LLAVA_TRY(chat, try_read_messages(fields, false));
+  for (std::size_t i = 0; i < chat.turns.size(); ++i)
+    if (chat.turns[i].images == 0 && count_image_markers(chat.turns[i].text) > 0)
+      return fields.refuse(text_of("messages[", i, "].content"),
+                           "has <image> and no image; LLaVA's protocol takes each <image> for the place of one");
   LLAVA_CHECK(fields.try_finish());
   q.stream = stream;
   q.max_new_tokens = static_cast<int>((std::min)(most.value_or(512), std::int64_t{1536}));  // as the original
@@ -213,7 +222,8 @@ LLAVA_INLINE void controller_gateway::answer(const http_request& request, const 
   const auto told = try_ask("/get_worker_address", "{\"model\": " + python_json_string(q->model) + "}");
   const auto body = told ? try_parse_json("the worker's address", *told) : result<json_value>(told.error());
   const json_value* const address = body ? body->find("address") : nullptr;
-  if (!address || !address->text() || address->text()->empty())
+  if (!address || !address->text()) return detail::reply_no_controller(response);
+  if (address->text()->empty())
     return void(
         response.reply_error(503, server_error_message, "server_error", {}, "no_worker", {{"Retry-After", "5"}}));
   pass_on(*q, *address->text(), response);
@@ -279,8 +289,8 @@ LLAVA_INLINE void controller_gateway::pass_on(const question& q, const std::stri
   response.reply_json(
       200, text_of("{\"id\": \"", head.id, "\", \"object\": \"chat.completion\", \"created\": ", head.created,
                    ", \"model\": ", model,
-                   ", \"choices\": [{\"index\": 0, \"message\": {\"role\": \"assistant\", "
-                   "\"content\": ",
+                   ", \"system_fingerprint\": null, \"choices\": [{\"index\": 0, "
+                   "\"message\": {\"role\": \"assistant\", \"content\": ",
                    content, ", \"refusal\": null}, \"logprobs\": null, \"finish_reason\": \"", finish, "\"}]}"));
 }
 

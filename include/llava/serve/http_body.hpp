@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// http_body_reader: reads a request's body with Beast's parser, after parse_http_head has accepted its head. Beast
-/// reads the head again: what it refuses is refused too. Trailers of a chunked body are read and dropped.
+/// reads the head again: what it refuses is refused too. Trailers of a chunked body are read and dropped. The lines
+/// between chunks are read before Beast reads them (http_chunks.hpp).
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -16,7 +17,9 @@
 #include <boost/beast/http/parser.hpp>
 
 #include <llava/base/macros.hpp>
+#include <llava/serve/http_chunks.hpp>
 #include <llava/serve/http_fault.hpp>
+#include <llava/serve/http_head.hpp>
 #include <llava/serve/http_limits.hpp>
 
 LLAVA_BEGIN
@@ -61,16 +64,24 @@ std::size_t parse_some(boost::beast::http::basic_parser<is_request>& parser, std
 class http_body_reader {
  public:
   /// Begins with a request whose head is at the beginning of the next bytes.
-  void start(const http_limits& limits) {
+  void start(const http_head& head, const http_limits& limits) {
     parser_.emplace();
     parser_->eager(true);
     parser_->header_limit(static_cast<std::uint32_t>(limits.head) + 1);
     parser_->body_limit(limits.body);
-    chunk_line_ = limits.chunk_line;
+    trailers_ = limits.trailers;
+    is_chunked_ = head.is_chunked;
+    chunks_ = {};
+    seen_ = head.size;
   }
 
-  /// Takes what belongs to the request off the front of `bytes`. Faults: bad_header, bad_chunk, body_too_large.
+  /// Takes what belongs to the request off the front of `bytes`. Faults: bad_header, bad_chunk, chunk_extension,
+  /// body_too_large.
   http_fault feed(std::string& bytes) {
+    if (is_chunked_) {
+      const http_fault fault = chunks_.read(std::string_view(bytes).substr(seen_));
+      if (fault != http_fault::none) return fault;
+    }
     std::size_t used = 0;
     boost::beast::error_code ec;
     while (!ec && !parser_->is_done() && used < bytes.size()) {
@@ -81,7 +92,8 @@ class http_body_reader {
         return in_head && !parser_->is_header_done() ? http_fault::bad_header : http_fault::bad_chunk;
     }
     bytes.erase(0, used);
-    if (!parser_->is_done() && bytes.size() > chunk_line_) return http_fault::bad_chunk;
+    seen_ = bytes.size();
+    if (!parser_->is_done() && bytes.size() > trailers_) return http_fault::bad_chunk;
     return http_fault::none;
   }
 
@@ -92,7 +104,10 @@ class http_body_reader {
 
  private:
   std::optional<boost::beast::http::request_parser<received_body>> parser_;
-  std::size_t chunk_line_ = 0;
+  std::size_t trailers_ = 0;
+  bool is_chunked_ = false;
+  http_chunk_lines chunks_;
+  std::size_t seen_ = 0;  // bytes at the front of the next ones that chunks_ has read, or that are the head's
 };
 
 }  // namespace serve::detail

@@ -122,7 +122,7 @@ LLAVA_INLINE bool http_connection::read_head() {
   state_ = state::body;
   body_start_ = steady_now();
   set_deadline(core_->settings.limits.body_time);
-  body_.start(core_->settings.limits);
+  body_.start(head_, core_->settings.limits);
   if (head_.expects_continue && in_.size() == head_.size) send("HTTP/1.1 100 Continue\r\n\r\n", false);
   return true;
 }

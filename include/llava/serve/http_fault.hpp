@@ -30,6 +30,7 @@ enum class http_fault : unsigned char {
   expectation,
   body_too_large,
   bad_chunk,
+  chunk_extension,
   head_timeout,
   body_timeout,
   foreign_origin,
@@ -86,6 +87,8 @@ inline http_fault_reply reply_of(http_fault fault) {
       return {413, invalid, "body_too_large", "The body is too large."};
     case http_fault::bad_chunk:
       return {400, invalid, "bad_chunk", "The body is not validly chunked."};
+    case http_fault::chunk_extension:
+      return {400, invalid, "chunk_extension", "The body has a chunk extension; send chunks without extensions."};
     case http_fault::head_timeout:
       return {408, invalid, "timeout", "The headers did not arrive in time."};
     case http_fault::body_timeout:

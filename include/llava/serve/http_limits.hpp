@@ -19,7 +19,7 @@ struct http_limits {
   std::size_t head = 32 << 10;         ///< request line and headers together; more: 431
   std::size_t body = 32 << 20;         ///< longer: 413
   std::size_t bodies = 256 << 20;      ///< bodies of all requests that are read or answered at one time; more: 503
-  std::size_t chunk_line = 4 << 10;    ///< size line or trailer of a chunked body; longer: 400
+  std::size_t trailers = 4 << 10;      ///< of a chunked body; longer: 400
   std::size_t pipelined = 64 << 10;    ///< bytes that a client sends while it waits for a reply; more: dropped
   std::size_t outgoing = 1 << 20;      ///< streamed bytes that a client has not read yet; more: dropped
   std::size_t connections = 256;       ///< of the server; more: see http_server.hpp

@@ -168,8 +168,8 @@ LLAVA_INLINE error_reply reply_of(const error& e) {
     case errc::mismatch:
     case errc::context_full: {
       std::string message = e.sentence();
-      for (const std::string_view of_library : {"llava: ", "generation_settings::"})
-        if (const std::size_t at = message.find(of_library); at != message.npos) message.erase(at, of_library.size());
+      constexpr std::string_view of_library = "llava: ";
+      if (const std::size_t at = message.find(of_library); at != message.npos) message.erase(at, of_library.size());
       return {400, std::move(message), "invalid_request_error",
               e.code() == errc::context_full ? "context_length_exceeded" : "invalid_value"};
     }

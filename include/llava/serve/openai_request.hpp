@@ -25,8 +25,8 @@ struct openai_request {
 };
 
 /// Parses a body: an object, nested at most 64 levels deep, no key twice (R9). Errors say what is wrong, for the
-/// client.
-result<json_value> try_parse_body(std::string_view body);
+/// client; `param` receives the path of a key that comes twice.
+result<json_value> try_parse_body(std::string_view body, std::string& param);
 
 /// Reads the fields of /v1/chat/completions, but for `model`. `start_end`, `fetcher`: as for try_read_messages.
 result<openai_request> try_read_chat(request_fields& fields, bool start_end, const image_fetcher* fetcher = nullptr);

@@ -24,8 +24,8 @@ inline result<void> try_read_tools(request_fields& fields) {
 
 }  // namespace detail
 
-LLAVA_INLINE result<json_value> try_parse_body(std::string_view body) {
-  LLAVA_TRY(root, try_parse_json("the body", body, repeated_keys::refused));
+LLAVA_INLINE result<json_value> try_parse_body(std::string_view body, std::string& param) {
+  LLAVA_TRY(root, try_parse_json("the body", body, repeated_keys::refused, &param));
   if (!root.is_object()) return fail(errc::invalid_format, "the body must be a JSON object");
   return root;
 }

@@ -193,7 +193,7 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::r
   };
   auto made = std::make_unique<prepared_request>();
   made->kind = kind;
-  const auto body = try_parse_body(request.body);
+  const auto body = try_parse_body(request.body, param);
   if (!body) return refuse(body.error());
   request_fields fields(*body, {}, param);
   const auto name = fields.text("model");
@@ -214,6 +214,8 @@ LLAVA_INLINE std::unique_ptr<openai_service::prepared_request> openai_service::r
                    : try_read_chat(fields, model.opened.description.image_start_end, settings_.fetcher.get());
   if (!asked) return refuse(asked.error());
   made->asked = *std::move(asked);
+  const auto known = try_check(made->asked.answers.settings, model.opened.description.text.vocab, &param);
+  if (!known) return refuse(known.error());
   if (made->asked.is_chat ? is_refused(settings_.is_flagged, made->asked.chat.turns, response)
                           : is_refused(settings_.is_flagged, made->asked.prompt, response))
     return nullptr;
@@ -241,17 +243,16 @@ LLAVA_INLINE result<void> openai_service::try_prepare_prompt(prepared_request& m
   const opened_model& model = *made.model->model;
   LLAVA_TRY(images, try_decode(made.asked.chat.files, made.image_bytes));
   made.asked.chat.files = {};
-  std::string prompt = std::move(made.asked.prompt);
+  chat_prompt prompt{.text = std::move(made.asked.prompt)};
   if (made.asked.is_chat) {
     made.asked.chat.turns.push_back({role::assistant, std::string(), 0});  // to be answered
-    LLAVA_TRY(written, model.try_prompt(made.asked.chat.turns));
+    LLAVA_TRY(written, try_chat_prompt(model, made.asked.chat.turns));
     prompt = std::move(written);
   }
-  if (prompt.size() > longest_prompt)
+  if (prompt.text.size() > longest_prompt)
     return fail(errc::context_full,
-                text_of("the prompt has ", prompt.size(), " bytes of text, expected at most ", longest_prompt));
-  const bool by_chat_template = made.asked.is_chat && !model.opened.description.conversation.own.text.empty();
-  LLAVA_TRY(prepared, try_prepare(model, prompt, std::move(images), by_chat_template));
+                text_of("the prompt has ", prompt.text.size(), " bytes of text, expected at most ", longest_prompt));
+  LLAVA_TRY(prepared, try_prepare(model, prompt, std::move(images)));
   made.prompt = std::move(prepared);
   return {};
 }

@@ -48,7 +48,8 @@ inline result<std::vector<std::byte>> try_read_record_image(const request_fields
     return fields.must_be("images", expected);
   if (url->size() / 4 * 3 > image_limits::file_bytes + 3) return fields.refuse("images", "has a file of over 20 MiB");
   auto bytes = base64_decoded(std::string_view(*url).substr(comma + 1));
-  if (!bytes || bytes->empty()) return fields.must_be("images", expected);
+  if (bytes && bytes->empty()) return fields.refuse("images", "has an empty image");
+  if (!bytes) return fields.must_be("images", expected);
   return *std::move(bytes);
 }
 
@@ -93,7 +94,7 @@ LLAVA_INLINE page_template page_template_of(std::string_view conversation) {
 }
 
 LLAVA_INLINE result<page_record> try_read_page_record(std::string_view body, std::string& param) {
-  LLAVA_TRY(root, try_parse_json("the body", body, repeated_keys::refused));
+  LLAVA_TRY(root, try_parse_json("the body", body, repeated_keys::refused, &param));
   if (!root.is_object()) return fail(errc::invalid_format, "the body must be a JSON object");
   request_fields fields(root, {}, param);
   page_record read;

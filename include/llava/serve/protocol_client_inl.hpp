@@ -36,13 +36,22 @@ inline std::string python_repr(std::string_view text) {
   return out += quote;
 }
 
+/// Calls a controller. Errors say how to start one, or to name another.
+inline result<http_reply> try_call_controller(const http_call& call) {
+  auto reply = try_call(call);
+  if (reply) return reply;
+  return fail(reply.error().code(),
+              text_of(reply.error().sentence(),
+                      "; start a controller there (llava controller), or name another with --controller-address"));
+}
+
 inline result<json_value> try_ask(std::string url, std::string body, const std::string& api_key) {
   http_call call;
   call.url = std::move(url);
   call.body = std::move(body);
   call.silence = std::chrono::minutes(10);  // refresh_all_workers waits for each worker
   if (!api_key.empty()) call.headers = {{"Authorization", "Bearer " + api_key}};
-  LLAVA_TRY(reply, try_call(call));
+  LLAVA_TRY(reply, try_call_controller(call));
   if (reply.status != 200)
     return fail(errc::io, text_of("llava: ", call.url, " answered with status ", reply.status,
                                   "; is it a controller of LLaVA? Does it need a key?"));
@@ -129,7 +138,7 @@ LLAVA_INLINE result<void> try_register_worker(const std::string& controller_addr
                       ", \"check_heart_beat\": ", check_heart_beat ? "true" : "false", ", \"worker_status\": null}");
   call.silence = std::chrono::seconds(30);
   if (!token.empty()) call.headers = {{"Authorization", "Bearer " + token}};
-  LLAVA_TRY(reply, try_call(call));
+  LLAVA_TRY(reply, detail::try_call_controller(call));
   if (reply.status == 200) return {};
   return fail(errc::io, text_of("llava: the controller refused the worker with status ", reply.status,
                                 reply.status == 401   ? "; it needs --token"

@@ -13,34 +13,14 @@
 #include <llava/serve/python_base64.hpp>
 #include <llava/serve/text_streamer.hpp>
 #include <llava/serve/worker_chat_model.hpp>
+#include <llava/text/replaced.hpp>
 
 LLAVA_BEGIN
 namespace serve {
-namespace detail {
-
-inline std::size_t count_of(std::string_view text, std::string_view what) {
-  std::size_t n = 0;
-  for (std::size_t at = 0; (at = text.find(what, at)) != text.npos; at += what.size()) ++n;
-  return n;
-}
-
-inline std::string with_start_end(std::string_view prompt) {
-  constexpr std::string_view marker = "<image>";
-  std::string out;
-  for (std::size_t at = 0;;) {
-    const std::size_t found = prompt.find(marker, at);
-    out += prompt.substr(at, found - at);
-    if (found == prompt.npos) return out;
-    out += "<im_start><image><im_end>";
-    at = found + marker.size();
-  }
-}
-
-}  // namespace detail
 
 LLAVA_INLINE result<void> worker_chat_model::try_answer(const worker_request& request, const stop_signal& gone,
                                                         function_ref<bool(std::string_view)> on_piece) {
-  const std::size_t markers = detail::count_of(request.prompt, "<image>");
+  const std::size_t markers = static_cast<std::size_t>(count_image_markers(request.prompt));
   if (markers != request.images.size())
     return fail(errc::mismatch, text_of("llava: the prompt has ", markers, " <image> for ", request.images.size(),
                                         " images; send one image for each"));
@@ -51,7 +31,8 @@ LLAVA_INLINE result<void> worker_chat_model::try_answer(const worker_request& re
     images.emplace_back(std::move(decoded));
   }
   const model_description& d = model_->opened.description;
-  const std::string prompt = d.image_start_end ? detail::with_start_end(request.prompt) : request.prompt;
+  const std::string prompt = llava::detail::with_replaced(request.prompt, image_marker,
+                                                          d.image_start_end ? tagged_image_marker : image_marker);
   LLAVA_TRY(prepared, try_prepare(*model_, prompt, std::move(images)));
   // The original counts an image as one id and the patches of a square, whatever it is cut into.
   const auto size = static_cast<std::int64_t>(prepared.tokens.size()), n = static_cast<std::int64_t>(markers);

@@ -5,6 +5,7 @@
 
 #include <llava/base/guard.hpp>
 #include <llava/text/conversation.hpp>
+#include <llava/text/replaced.hpp>
 #include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
@@ -51,12 +52,7 @@ LLAVA_INLINE std::vector<message> with_image(const conversation_form& form, std:
   std::vector<message> out(turns.begin(), turns.end());
   const std::size_t first = !out.empty() && out[0].from == role::system ? 1 : 0;
   if (out.size() <= first) return out;
-  std::string text;
-  for (std::string_view rest = out[first].text; !rest.empty();) {
-    const std::size_t at = rest.find("<image>");
-    text += rest.substr(0, at);
-    rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 7);
-  }
+  const std::string text = with_replaced(out[first].text, image_marker, "");
   if (form.image_turn) {
     out[first].text = std::string(stripped(text));
     out.insert(out.begin() + static_cast<std::ptrdiff_t>(first),

@@ -20,11 +20,12 @@ enum class role : std::uint8_t { user, assistant, system, tool };
 struct message {
   llava::role from = role::user;
   std::string text;  ///< empty: to be answered
-  int images = -1;   ///< number of images; −1: one for each `<image>` of the text
+  /// Number of images: each has an `<image>` in the text. 0: each `<image>` is text. −1: each has an image.
+  int images = -1;
 };
 
-/// Marks an image in the text of a prompt.
-inline constexpr std::string_view image_marker = "<image>";
+/// Marks an image in the text of a prompt; the second, in models with mm_use_im_start_end.
+inline constexpr std::string_view image_marker = "<image>", tagged_image_marker = "<im_start><image><im_end>";
 
 /// Number of `<image>` in a text.
 inline int count_image_markers(std::string_view text) {

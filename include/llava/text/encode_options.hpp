@@ -13,6 +13,8 @@ struct encode_options {
   /// Special tokens in the text become their ids, as in the reference; otherwise they are plain text (R10).
   bool parse_special = true;
   std::string_view excluded{};  ///< an added token that stays plain text
+  /// If not empty, what the text has in place of each `excluded` that stays plain text. `excluded` becomes its id.
+  std::string_view stand_in{};
 };
 
 LLAVA_END

@@ -18,6 +18,7 @@
 #include <llava/text/decoding.hpp>
 #include <llava/text/encode_options.hpp>
 #include <llava/text/ranked_bpe.hpp>
+#include <llava/text/replaced.hpp>
 #include <llava/text/sentencepiece_bpe.hpp>
 #include <llava/text/words.hpp>
 
@@ -218,25 +219,24 @@ inline std::string tokenizer_state::token_bytes(std::int32_t id) const {
 inline void tokenizer_state::encode_with(const sentencepiece_bpe& model, std::string_view text, const encode_options& o,
                                          std::vector<std::int32_t>& out) const {
   const bool slow = rules_.decoder.how == decoding::slow || rules_.decoder.how == decoding::slow_legacy;
-  const cut_options cut{o.parse_special, o.excluded, slow ? whitespace_rule::python : whitespace_rule::unicode};
+  const cut_options cut{o.parse_special, o.stand_in.empty() ? o.excluded : std::string_view(),
+                        slow ? whitespace_rule::python : whitespace_rule::unicode};
+  const auto encode = [&](std::string_view s, bool prefix) {
+    model.encode(with_replaced(s, o.stand_in, o.excluded), prefix, out);
+  };
   const auto token = [&](const added_token& a) { out.push_back(a.id); };
   if (rules_.decoder.how != decoding::slow) {
     added_.cut_out(
-        text, added_tokens::as_written, cut,
-        [&](std::string_view s, bool) { model.encode(s, model.add_dummy_prefix(), out); }, token);
+        text, added_tokens::as_written, cut, [&](std::string_view s, bool) { encode(s, model.add_dummy_prefix()); },
+        token);
     return;
   }
   // Without legacy: one ▁ in front of the text, none after a token. ▁ in the text is a space.
   if (text.empty()) return;
-  std::string marked(space_mark);
-  for (std::size_t at = text.find(space_mark); at != std::string_view::npos; at = text.find(space_mark)) {
-    marked.append(text.substr(0, at)).append(" ");
-    text.remove_prefix(at + space_mark.size());
-  }
-  marked += text;
+  const std::string marked = std::string(space_mark) + with_replaced(text, space_mark, " ");
   const auto first = static_cast<std::ptrdiff_t>(out.size());
   added_.cut_out(
-      marked, added_tokens::as_written, cut, [&](std::string_view s, bool) { model.encode(s, false, out); }, token);
+      marked, added_tokens::as_written, cut, [&](std::string_view s, bool) { encode(s, false); }, token);
   const auto count = static_cast<std::ptrdiff_t>(out.size()) - first;
   if (count > 1 && piece(out[static_cast<std::size_t>(first)]) == space_mark &&
       is_special(out[static_cast<std::size_t>(first) + 1]))
@@ -245,15 +245,16 @@ inline void tokenizer_state::encode_with(const sentencepiece_bpe& model, std::st
 
 inline void tokenizer_state::encode_with(const ranked_bpe& model, std::string_view text, const encode_options& o,
                                          std::vector<std::int32_t>& out) const {
-  const cut_options cut{o.parse_special, o.excluded, whitespace_rule::unicode};
+  const cut_options cut{o.parse_special, o.stand_in.empty() ? o.excluded : std::string_view()},
+      cut_normalised{o.parse_special, o.excluded};
   const auto token = [&](const added_token& a) { out.push_back(a.id); };
   const auto word = [&](std::string_view w) { model.encode(w, out); };
   added_.cut_out(
       text, added_tokens::as_written, cut,
       [&](std::string_view stretch, bool at_start) {
-        const std::string normal = rules_.words.normalised(stretch);
+        const std::string normal = rules_.words.normalised(with_replaced(stretch, o.stand_in, o.excluded));
         added_.cut_out(
-            normal, added_tokens::normalised, cut,
+            normal, added_tokens::normalised, cut_normalised,
             [&](std::string_view s, bool first) {
               rules_.words.each_word(s, at_start && first, model.splits_at_marks(), word);
             },

@@ -47,8 +47,8 @@ struct lane_data {
 };
 using warp_data = std::array<lane_data, warp_size>;
 
-/// One operation at a time: lanes arrive, and the last one computes it for all. The data of an operation stays until the
-/// one after the next, because a lane may still have to fetch it while others are at the next.
+/// One operation at a time: lanes arrive, and the last one computes it for all. The data of an operation stays until
+/// the one after the next, because a lane may still have to fetch it while others are at the next.
 struct warp {
   std::uint32_t arrived = 0;     // bits of lanes
   std::uint64_t generation = 0;  // operations that are done

@@ -97,7 +97,7 @@ namespace llava::cuda_host {
 
 using namespace emulator;
 
-std::string launch(native_stream, const launch_options& o, void (*run)(const void*), const void* params) {
+std::string launch_now(const launch_options& o, void (*run)(const void*), const void* params) {
   if (std::string found = shadow::host_access(); !found.empty()) return found;
   shadow::begin_launch(params, o.params_bytes, o.programmatic);
   const auto [nx, ny, nz] = o.grid;

@@ -99,8 +99,8 @@ void* allocate_pinned(std::size_t bytes);
 void release_pinned(void*);
 int count_devices();
 
-/// A stream: what it is told, it does in finish() and no sooner, so that a host that does not wait finds nothing. It does
-/// nothing after a mistake, until finish() has returned that. Without a stream all is done at once.
+/// A stream: what it is told, it does in finish() and no sooner, so that a host that does not wait finds nothing. It
+/// does nothing after a mistake, until finish() has returned that. Without a stream all is done at once.
 using native_stream = struct stream_state*;
 native_stream make_stream();
 void destroy_stream(native_stream);

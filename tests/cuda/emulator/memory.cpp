@@ -112,7 +112,7 @@ void release(void* p) {
   if (p != nullptr) device_heap().release(static_cast<std::byte*>(p));
 }
 
-std::string copy(void* to, const void* from, std::size_t bytes, bool to_host, bool from_host) {
+std::string copy_now(void* to, const void* from, std::size_t bytes, bool to_host, bool from_host) {
   shadow::other_work();
   if (std::string found = shadow::host_access(); !found.empty()) return found;
   if (!from_host)
@@ -125,7 +125,7 @@ std::string copy(void* to, const void* from, std::size_t bytes, bool to_host, bo
   return {};
 }
 
-std::string fill(void* to, unsigned char value, std::size_t bytes) {
+std::string fill_now(void* to, unsigned char value, std::size_t bytes) {
   shadow::other_work();
   if (std::string found = check_device(to, bytes, false); !found.empty()) return found;
   shadow::initialise(to, bytes);

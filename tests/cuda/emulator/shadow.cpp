@@ -55,7 +55,8 @@ std::size_t offset_of(const void* p) {
 
 bool is_within(const void* p, const void* first, const void* last) { return p >= first && p < last; }
 
-/// Reports a mistake: to the vocabulary by an exception, to instrumented code, which has no place for one, by leaving it.
+/// Reports a mistake: to the vocabulary by an exception, to instrumented code, which has no place for one, by leaving
+/// it.
 [[noreturn]] void report(std::string sentence, const place& where) {
   if (where.is_site()) throw mistake{std::move(sentence)};
   {

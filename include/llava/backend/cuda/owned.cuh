@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a queue owns of the CUDA runtime: a stream, pinned host memory, graphs. For nvcc these are calls of the runtime,
-/// otherwise calls of `llava::cuda_host` (device.cuh). Nothing links -lcuda, so a program starts on a machine without a
-/// driver.
+/// What a queue owns of the CUDA runtime: a stream, pinned host memory, graphs. For nvcc these are calls of the
+/// runtime, otherwise calls of `llava::cuda_host` (device.cuh). Nothing links -lcuda, so a program starts on a machine
+/// without a driver.
 #pragma once
 #include <cstddef>
 #include <string_view>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The queue of the CUDA backend: a stream, an arena in the device's memory, and pinned memory for transfers. Ops are
-/// launched when they are called and run later, in order; so memory of the arena that an op has released may be given to
-/// the next op at once. An op is
+/// launched when they are called and run later, in order; so memory of the arena that an op has released may be given
+/// to the next op at once. An op is
 ///
 ///   void op(queue& q, matrix_view<float> y, …) {
 ///     if (!q.accepts(ops::op_shapes(y, …))) return;      operands are valid, and no earlier op failed

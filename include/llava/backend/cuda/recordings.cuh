@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// recordings: the CUDA graphs of a queue, one for each shape of step that came at least twice. A shape that comes once,
-/// such as the last chunk of a long prompt, would cost more to record than it saves.
+/// recordings: the CUDA graphs of a queue, one for each shape of step that came at least twice. A shape that comes
+/// once, such as the last chunk of a long prompt, would cost more to record than it saves.
 #pragma once
 #include <algorithm>
 #include <cstddef>

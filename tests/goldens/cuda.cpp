@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The whole pipeline on the CUDA backend, whose kernels run on the emulator (tests/cuda/emulator).
+#include <llava/backend/cuda.hpp>
+#include <llava/image/file.hpp>
+
+#include "golden.hpp"
+
+namespace {
+template <class F>
+using on_cuda = llava::pipeline<llava::any, llava::cuda, llava::weights<F>>;
+
+const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny";
+
+/// The answer of the bundled model to a question about a picture.
+template <class B, class F>
+std::vector<std::int32_t> answer_of_bundled_model() {
+  llava::open_options options;
+  options.kv_tokens = 1024;
+  auto model = llava::try_open<llava::any, B, F>(tiny, options);
+  if (!model) FAIL(model.error().what());
+  auto chat = model->session();
+  chat.settings.max_new_tokens = 24;
+  const auto image = llava::try_read_image(tiny + "/scenes/scene_0.png");
+  REQUIRE(image);
+  const auto answer = chat.try_ask(*image, "Describe the picture.");
+  if (!answer) FAIL(answer.error().what());
+  return answer->tokens;
+}
+}  // namespace
+
+TEST_CASE("R15: every stage of all golden models matches transformers on cuda") {
+  for (const char* name : golden::models) golden::check<on_cuda<llava::f32>>(name);
+}
+
+TEST_CASE("greedy tokens of the bundled model on cuda equal the CPU's") {
+  CHECK(answer_of_bundled_model<llava::cuda, llava::f32>() == answer_of_bundled_model<llava::simd, llava::f32>());
+  CHECK(answer_of_bundled_model<llava::cuda, llava::q8_0>() == answer_of_bundled_model<llava::simd, llava::q8_0>());
+}
+
+TEST_CASE("R15: with bf16 operands on cuda, logits are within the bound for bf16") {
+  for (const char* name : {"clip_mha", "next"}) golden::check<on_cuda<llava::bf16>>(name, 64, golden::in_bf16);
+}
