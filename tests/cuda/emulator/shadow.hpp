@@ -18,17 +18,17 @@ namespace llava::emulator {
 struct block;
 
 /// Whether the code that runs now is a kernel's. Only its accesses are checked.
-bool& is_kernel_code();
+extern constinit thread_local bool is_kernel_code;
 /// Around the code of a kernel.
 struct kernel_code {
-  kernel_code() { is_kernel_code() = true; }
-  ~kernel_code() { is_kernel_code() = false; }
+  kernel_code() { is_kernel_code = true; }
+  ~kernel_code() { is_kernel_code = false; }
   kernel_code(const kernel_code&) = delete;
 };
 /// Around the emulator's own code, where a kernel calls it.
 struct emulator_code {
-  emulator_code() { is_kernel_code() = false; }
-  ~emulator_code() { is_kernel_code() = true; }
+  emulator_code() { is_kernel_code = false; }
+  ~emulator_code() { is_kernel_code = true; }
   emulator_code(const emulator_code&) = delete;
 };
 
