@@ -8,21 +8,11 @@
 #include <llava/image/preprocess.hpp>
 #include <llava/image/resize.hpp>
 #include <llava/image/square.hpp>
+#include <llava/image/square_part.hpp>
 
 LLAVA_BEGIN
 
 namespace detail {
-
-/// The middle of a side, at most `crop` pixels; `in` is resized to `out`, and the image lies in the middle of `in`.
-inline resize_side centre_crop_side(int in, int out, int crop, int size) {
-  const int count = (std::min)(out, crop);
-  return {in, out, (out - count) / 2, count, (in - size) / 2, size};
-}
-
-/// The length of `side` when the shorter side changes from `shorter` to `shortest`; truncated.
-inline int scaled_side(int side, int shorter, int shortest) {
-  return static_cast<int>(static_cast<double>(std::int64_t{shortest} * side) / shorter);
-}
 
 inline result<image> try_make_square(const image& img, const image_config& c) {
   if (const std::string_view broken = first_broken_rule(c); !broken.empty())
@@ -30,18 +20,10 @@ inline result<image> try_make_square(const image& img, const image_config& c) {
   if (img.empty()) return fail(errc::invalid_argument, "llava: the image is empty, expected at least one pixel");
   LLAVA_CHECK(try_check_image_size(c.crop, c.crop, "the square that the vision tower sees"));
 
-  const bool pads = c.shape == aspect::pad;
-  const int longer = (std::max)(img.width(), img.height());
-  const int in_width = pads ? longer : img.width(), in_height = pads ? longer : img.height();
-  const int shorter = (std::min)(in_width, in_height);
-  const auto resized = [&](int side) {
-    return c.resize == 0 ? side : c.shape == aspect::stretch ? c.resize : scaled_side(side, shorter, c.resize);
-  };
-  const resize_side across = centre_crop_side(in_width, resized(in_width), c.crop, img.width());
-  const resize_side down = centre_crop_side(in_height, resized(in_height), c.crop, img.height());
+  const square_part part = part_of_square(img.width(), img.height(), c);
   image square(c.crop, c.crop);
-  resize_part(axis_function_of(c.filter), img, pad_colour(c), across, down, square, (c.crop - across.count + 1) / 2,
-              (c.crop - down.count + 1) / 2, c.pillow);
+  resize_part(axis_function_of(c.filter), img, pad_colour(c), part.across, part.down, square, part.left, part.top,
+              c.pillow);
   return square;
 }
 

@@ -217,13 +217,18 @@ inline void resize_axes(axis_function make, const std::uint8_t* from, resize_ste
   }
 }
 
+/// Whether Pillow's release `pillow` computes the pass along the columns first.
+inline bool rows_come_first(const resize_side& across, const resize_side& down, int pillow) {
+  return pillow >= 13 && down.out < down.in && down.in - down.out > 2 * (across.in - across.out);
+}
+
 /// Writes the part of the resized canvas that `across` and `down` state to (left, top) of `to`, as Pillow's release
 /// `pillow` computes it.
 inline void resize_part(axis_function make, const image& img, const std::array<std::uint8_t, 3>& canvas,
                         const resize_side& across, const resize_side& down, image& to, int left, int top, int pillow) {
   const std::uint8_t* from = img.pixels().data();
   std::uint8_t* out = to.row(top) + static_cast<std::size_t>(left) * 3;
-  if (pillow >= 13 && down.out < down.in && down.in - down.out > 2 * (across.in - across.out))
+  if (rows_come_first(across, down, pillow))
     resize_axes(make, from, {img.row_bytes(), 3}, canvas, down, across, out, {to.row_bytes(), 3});
   else
     resize_axes(make, from, {3, img.row_bytes()}, canvas, across, down, out, {3, to.row_bytes()});

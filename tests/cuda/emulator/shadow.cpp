@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <map>
 #include <new>
 #include <utility>
@@ -40,6 +41,7 @@ struct memory_state {
   std::size_t params_bytes = 0;
   std::size_t shared_first = 0, shared_last = 0;  // offsets of the arena of shared memory
   std::map<const void*, std::vector<std::uint32_t>> arrivals;
+  std::map<const std::byte*, std::size_t> pinned;
   std::string by_host;
 };
 memory_state& all() {
@@ -78,6 +80,8 @@ void check(access_kind kind, const void* p, std::size_t bytes, const place& wher
   memory_state& s = all();
   const std::size_t first = offset_of(p);
   if (first >= range_bytes) {
+    if (const auto after = s.pinned.upper_bound(static_cast<const std::byte*>(p)); after != s.pinned.begin())
+      if (const auto& [at, size] = *std::prev(after); is_within(p, at, at + size)) return;
     const thread& t = self();
     const auto* const stack = static_cast<const std::byte*>(t.registers.stack);
     if (where.is_site() ||
@@ -137,6 +141,12 @@ bool is_open(const void* p, std::size_t bytes, bool initialised) {
   const unsigned needed = initialised ? emulator::is_open | is_initialised : emulator::is_open;
   return std::all_of(all().states + first, all().states + first + bytes,
                      [&](std::uint8_t state) { return (state & needed) == needed; });
+}
+void share(const void* p, std::size_t bytes) {
+  if (is_checked()) all().pinned[static_cast<const std::byte*>(p)] = bytes;
+}
+void unshare(const void* p) {
+  if (is_checked()) all().pinned.erase(static_cast<const std::byte*>(p));
 }
 void other_work() {
   if (is_checked()) all().launch.previous_first = all().launch.next;

@@ -53,6 +53,9 @@ void close(const void*, std::size_t);
 void initialise(const void*, std::size_t);
 /// Whether these bytes are open and, if asked, initialised. True in a program that is not checked.
 bool is_open(const void*, std::size_t, bool initialised);
+/// Host memory that kernels may use too, without further checks; no longer so.
+void share(const void*, std::size_t);
+void unshare(const void*);
 /// Copies and fills wait for the kernel before them.
 void other_work();
 /// @}

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "shadow.hpp"
+
 namespace llava::cuda_host {
 
 using work = std::function<std::string()>;
@@ -70,7 +72,14 @@ void repeat(native_stream s, native_graph g) {
 void destroy_graph(native_graph g) { delete g; }
 
 int count_devices() { return std::getenv("LLAVA_TEST_NO_DEVICE") ? 0 : 1; }
-void* allocate_pinned(std::size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
-void release_pinned(void* p) { std::free(p); }
+void* allocate_pinned(std::size_t bytes) {
+  void* const p = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (p) emulator::shadow::share(p, bytes);
+  return p;
+}
+void release_pinned(void* p) {
+  emulator::shadow::unshare(p);
+  std::free(p);
+}
 
 }  // namespace llava::cuda_host

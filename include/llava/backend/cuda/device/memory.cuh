@@ -162,4 +162,28 @@ LLAVA_DEVICE void cp_async_wait() {
 }
 /// @}
 
+/// @name 8 bytes of global memory
+/// @{
+
+/// PTX: ld.global.v2.u32.
+LLAVA_DEVICE vec8 load8(const void* global, [[maybe_unused]] call_site at = call_site::current()) {
+#if defined(__CUDACC__)
+  const uint2 x = *static_cast<const uint2*>(global);
+  return {{x.x, x.y}};
+#else
+  vec8 x;
+  cuda_host::load(&x, global, sizeof x, cuda_host::cache::coherent, at);
+  return x;
+#endif
+}
+/// PTX: st.global.v2.u32.
+LLAVA_DEVICE void store8(void* global, vec8 x, [[maybe_unused]] call_site at = call_site::current()) {
+#if defined(__CUDACC__)
+  *static_cast<uint2*>(global) = make_uint2(x.word[0], x.word[1]);
+#else
+  cuda_host::store(global, &x, sizeof x, at);
+#endif
+}
+/// @}
+
 LLAVA_CUDA_END
