@@ -122,15 +122,15 @@
 #endif
 
 /// Kernels (backend/cuda/) are compiled by nvcc for the device, or by any compiler for the host, where tests run them.
-/// LLAVA_DEVICE marks a function that kernels call, LLAVA_HOST_DEVICE one that the host calls too. Objects of both
-/// kinds can be linked into one program: each has an inline namespace of its own.
+/// LLAVA_DEVICE marks a function that kernels call, LLAVA_HOST_DEVICE one that the host calls too, inline in the
+/// kernels of every instruction set. Objects of both kinds can be linked into one program: each has an inline namespace of its own.
 #if defined(__CUDACC__)
 #define LLAVA_DEVICE __device__ __forceinline__
 #define LLAVA_HOST_DEVICE __host__ __device__ __forceinline__
 #define LLAVA_CUDA_ABI device_code
 #else
 #define LLAVA_DEVICE inline
-#define LLAVA_HOST_DEVICE inline
+#define LLAVA_HOST_DEVICE LLAVA_ALWAYS_INLINE
 #define LLAVA_CUDA_ABI host_code
 #endif
 #define LLAVA_CUDA_BEGIN  \

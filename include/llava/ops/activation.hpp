@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Activations: y[i] = apply(x[i]), as small types. `apply` is an always-inline template over the element type: one
-/// definition serves float and the vectors of every instruction set. Argument-dependent lookup finds exp and erf of a
-/// vector type. Tolerance: NMSE ≤ 1e-7 against double (R15).
+/// definition serves float, on the host and in CUDA kernels, and the vectors of every instruction set. Argument-dependent
+/// lookup finds exp and erf of a vector type. Tolerance: NMSE ≤ 1e-7 against double (R15).
 ///
 /// A new activation is a struct like these, in this file or in user code; nothing else changes.
 #pragma once
@@ -17,16 +17,28 @@ LLAVA_BEGIN
 /// The functions that an activation may call, for float. A vector type has its own in its namespace.
 namespace scalar_math {
 /// eˣ.
-inline float exp(float x) { return std::exp(x); }
+LLAVA_HOST_DEVICE float exp(float x) {
+#if defined(__CUDA_ARCH__)
+  return ::expf(x);
+#else
+  return std::exp(x);
+#endif
+}
 /// The error function.
-inline float erf(float x) { return std::erf(x); }
+LLAVA_HOST_DEVICE float erf(float x) {
+#if defined(__CUDA_ARCH__)
+  return ::erff(x);
+#else
+  return std::erf(x);
+#endif
+}
 }  // namespace scalar_math
 
 /// The identity, for linear layers without activation.
 struct no_activation {
   static constexpr std::string_view name = "none";
   template <class V>
-  LLAVA_ALWAYS_INLINE static V apply(const V& x) {
+  LLAVA_HOST_DEVICE static V apply(const V& x) {
     return x;
   }
 };
@@ -35,7 +47,7 @@ struct no_activation {
 struct quick_gelu {
   static constexpr std::string_view name = "quick_gelu";
   template <class V>
-  LLAVA_ALWAYS_INLINE static V apply(const V& x) {
+  LLAVA_HOST_DEVICE static V apply(const V& x) {
     using scalar_math::exp;
     return x / (V(1.f) + exp(V(-1.702f) * x));
   }
@@ -45,7 +57,7 @@ struct quick_gelu {
 struct gelu {
   static constexpr std::string_view name = "gelu";
   template <class V>
-  LLAVA_ALWAYS_INLINE static V apply(const V& x) {
+  LLAVA_HOST_DEVICE static V apply(const V& x) {
     using scalar_math::erf;
     return V(0.5f) * x * (V(1.f) + erf(x * V(0.70710678118654752f)));
   }
@@ -55,7 +67,7 @@ struct gelu {
 struct gelu_tanh {
   static constexpr std::string_view name = "gelu_pytorch_tanh";
   template <class V>
-  LLAVA_ALWAYS_INLINE static V apply(const V& x) {
+  LLAVA_HOST_DEVICE static V apply(const V& x) {
     using scalar_math::exp;
     const V u = V(0.79788456080286536f) * (x + V(0.044715f) * x * x * x);
     return x / (V(1.f) + exp(V(-2.f) * u));
@@ -66,7 +78,7 @@ struct gelu_tanh {
 struct silu {
   static constexpr std::string_view name = "silu";
   template <class V>
-  LLAVA_ALWAYS_INLINE static V apply(const V& x) {
+  LLAVA_HOST_DEVICE static V apply(const V& x) {
     using scalar_math::exp;
     return x / (V(1.f) + exp(V(0.f) - x));
   }

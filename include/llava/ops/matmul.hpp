@@ -51,7 +51,7 @@ struct epilogue {
 
 namespace ops {
 /// An element of y after the update.
-constexpr float updated(float y, float made, update how) {
+LLAVA_HOST_DEVICE constexpr float updated(float y, float made, update how) {
   return how == update::assign ? made : how == update::add ? y + made : y * made;
 }
 

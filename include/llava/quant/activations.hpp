@@ -35,7 +35,7 @@ void quantise_activations(const float* x, std::ptrdiff_t n, int group, Code* cod
 
 /// Whether x is an outlier for format F.
 template <class F>
-bool is_outlier(float x) {
+LLAVA_HOST_DEVICE bool is_outlier(float x) {
   return !(std::fabs(x) < F::outlier);
 }
 

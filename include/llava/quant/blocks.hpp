@@ -43,7 +43,7 @@ inline constexpr int largest_code = sizeof(Code) == 2 ? 8191 : 127;
 
 /// x as a code: rounded to the nearest integer, ties to even, and clamped to ±largest_code. NaN becomes −largest_code.
 template <class Code>
-Code round_to_code(float x) {
+LLAVA_HOST_DEVICE Code round_to_code(float x) {
   constexpr auto most = static_cast<float>(largest_code<Code>);
   const float bounded = x >= -most ? (x < most ? x : most) : -most;
   return static_cast<Code>((bounded + 12582912.f) - 12582912.f);  // adding 1.5 · 2²³ rounds to an integer
