@@ -62,6 +62,7 @@ bool arrive(std::uint32_t* counter, int blocks, const call_site& at);
 /// @name Memory
 /// @{
 void load(void* to, const void* global, std::size_t bytes, cache how, const call_site& at);
+void prefetch(const void* global, const call_site& at);
 void store(void* global, const void* from, std::size_t bytes, const call_site& at);
 void copy_async(void* shared, const void* global, std::size_t bytes, bool valid, const call_site& at);
 void commit_copies();
@@ -101,6 +102,7 @@ struct launch_options {
   std::array<int, 3> grid;
   int threads;
   std::size_t shared_bytes;
+  std::size_t params_bytes;
   bool programmatic;
 };
 /// Runs `run(params)` in each thread of the grid. Returns an empty text, or the first mistake.

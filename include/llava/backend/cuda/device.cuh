@@ -16,8 +16,8 @@
 /// namespace is in `<llava_cuda_host.hpp>`, a header that the library does not have: whoever compiles kernels for the
 /// host puts its folder on the include path. The tests' is tests/cuda/emulator.
 ///
-/// "PTX:" names the instruction; its section of the PTX ISA, version 9.0, defines it. Warp functions are for all 32
-/// lanes of a warp, and barriers for all threads of a block, at one place of the source. The last parameter `at` is that
+/// "PTX:" names the instruction; its section of the PTX ISA, version 9.0, defines it. All 32 lanes of a warp call a
+/// warp function, and all threads of a block a barrier, at one place of the source. The last parameter `at` is that
 /// place, which the emulator reports; on the device it is empty. Targets: sm_80 and later.
 #pragma once
 #include <llava/backend/cuda/device/convert.cuh>

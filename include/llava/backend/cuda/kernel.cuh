@@ -16,8 +16,8 @@
 /// ```
 ///
 /// A kernel that declares `static constexpr bool programmatic_launch = true` may start before its predecessor has
-/// ended; it calls wait_for_previous_kernels(). A template's configuration must be part of a type: nvcc 13.0 cannot link
-/// a `__global__` template with a parameter of class type, so the only one here takes the kernel.
+/// ended; it calls wait_for_previous_kernels(). A kernel may be a template with parameters of any kind: the only
+/// `__global__` template takes it as a type, because nvcc 13.0 cannot link one with a parameter of class type.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -97,8 +97,8 @@ __global__ void __launch_bounds__(K::threads, K::min_blocks) entry(const __grid_
 #endif
 
 /// Queues K in the stream. A grid without blocks is nothing to do. An error names the kernel, its grid, and the call
-/// that failed. On the device, an error while it runs is returned by a later call, such as finish(). On the host it runs
-/// at once, and the error is what the emulator found.
+/// that failed. On the device, an error while it runs is returned by a later call, such as finish(). On the host it
+/// runs at once, and the error is what the emulator found.
 template <class K>
 result<void> launch(const stream& s, const typename K::Params& p) {
   detail::check_kernel<K>();
@@ -136,8 +136,11 @@ result<void> launch(const stream& s, const typename K::Params& p) {
   const auto run = [](const void* params) {
     K::run(*static_cast<const typename K::Params*>(params), shared<typename K::Smem>());
   };
-  const cuda_host::launch_options options{
-      {grid.x, grid.y, grid.z}, K::threads, shared_bytes<K>, detail::is_programmatic<K>() && s.programmatic};
+  const cuda_host::launch_options options{{grid.x, grid.y, grid.z},
+                                          K::threads,
+                                          shared_bytes<K>,
+                                          sizeof(typename K::Params),
+                                          detail::is_programmatic<K>() && s.programmatic};
   if (std::string found = cuda_host::launch(s.native, options, run, &p); !found.empty())
     return fail(errc::device_failed, "llava: " + text_of_launch(shape) + ": " + found);
   return {};

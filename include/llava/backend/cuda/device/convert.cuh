@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Conversions between element types, by value and in packed pairs. Storage types are those of base/dtype.hpp and
-/// fp8_e4m3. All results are defined to the bit and are the same on the device and the host: a NaN becomes 0x7fff in f16
-/// and bf16, and 0x7f in fp8.
+/// fp8_e4m3. All results are defined to the bit and are the same on the device and the host: a NaN becomes 0x7fff in
+/// f16 and bf16, and 0x7f in fp8.
 #pragma once
 #include <cstdint>
 #include <type_traits>

@@ -98,8 +98,8 @@ LLAVA_DEVICE matrices ldmatrix_x4_transposed(const void* row, [[maybe_unused]] c
 }
 
 /// @name Fragments by ldmatrix
-/// Each lane gives the address of the 16 bytes that start at its row and column of a tile in shared memory; how rows lie
-/// there (a stride, a swizzle) is the kernel's matter.
+/// Each lane gives the address of the 16 bytes that start at its row and column of a tile in shared memory. The kernel
+/// chooses how rows lie there: a stride, a swizzle.
 /// @{
 
 /// A row and a column of a tile.

@@ -82,6 +82,16 @@ LLAVA_DEVICE std::uint32_t load4_streaming(const void* global, [[maybe_unused]] 
 }
 /// @}
 
+/// Fetches the 128 bytes around `global` into L2, such as weights before wait_for_previous_kernels().
+/// PTX: prefetch.global.L2.
+LLAVA_DEVICE void prefetch_l2(const void* global, [[maybe_unused]] call_site at = call_site::current()) {
+#if defined(__CUDACC__)
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(global));
+#else
+  cuda_host::prefetch(global, at);
+#endif
+}
+
 /// Stores 16 bytes to global memory. PTX: st.global.v4.u32.
 LLAVA_DEVICE void store16(void* global, vec16 x, [[maybe_unused]] call_site at = call_site::current()) {
 #if defined(__CUDACC__)

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Device memory. It holds NaN until somebody writes it. Each allocation is one of the host's, so that AddressSanitizer
+/// knows its ends; a checked program takes it from the range that it can check.
+#include "memory.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "llava_cuda_host.hpp"
+#include "options.hpp"
+#include "shadow.hpp"
+
+namespace llava::emulator {
+namespace {
+
+struct allocation {
+  std::byte* first;
+  std::size_t bytes;
+};
+
+class heap {
+ public:
+  std::byte* allocate(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    std::byte* const p = is_checked() ? take(bytes) : of_host(bytes);
+    if (p == nullptr) return nullptr;
+    live_[p] = bytes;
+    std::memset(p, 0xff, bytes);
+    shadow::open(p, bytes);
+    return p;
+  }
+
+  void release(std::byte* p) {
+    const std::lock_guard lock(mutex_);
+    const auto found = live_.find(p);
+    if (found == live_.end()) std::abort();  // released twice, or never allocated
+    shadow::close(p, found->second);
+    if (is_checked())
+      released_.push_back({p, found->second});
+    else
+      std::free(p);
+    live_.erase(found);
+  }
+
+  bool contains(const void* p, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto* const first = static_cast<const std::byte*>(p);
+    auto after = live_.upper_bound(const_cast<std::byte*>(first));
+    if (after == live_.begin()) return false;
+    const auto& [start, size] = *--after;
+    const auto offset = static_cast<std::size_t>(first - start);
+    return offset <= size && bytes <= size - offset;
+  }
+
+ private:
+  static constexpr std::size_t alignment = 256;
+
+  static std::byte* of_host(std::size_t bytes) {
+    void* p = nullptr;
+    return posix_memalign(&p, alignment, bytes) == 0 ? static_cast<std::byte*>(p) : nullptr;
+  }
+  /// Never the same place again while there is another, so that a use of freed memory is found.
+  std::byte* take(std::size_t bytes) {
+    const device_range range = shadow::range();
+    const std::size_t size = (bytes + 2 * alignment - 1) / alignment * alignment;  // with a gap of at least one byte
+    if (size <= range.bytes - used_) {
+      used_ += size;
+      return range.memory + used_ - size;
+    }
+    for (auto i = released_.begin(); i != released_.end(); ++i)
+      if (i->bytes >= bytes) {
+        std::byte* const p = i->first;
+        released_.erase(i);
+        return p;
+      }
+    return nullptr;
+  }
+
+  std::mutex mutex_;
+  std::map<std::byte*, std::size_t> live_;
+  std::deque<allocation> released_;
+  std::size_t used_ = alignment;
+};
+
+heap& device_heap() {
+  static heap& h = *new heap;  // idle workers keep memory until the program has ended
+  return h;
+}
+
+std::string check_device(const void* p, std::size_t bytes, bool is_read) {
+  if (!device_heap().contains(p, bytes)) return "it is not within one allocation of device memory";
+  if (is_read && !shadow::is_open(p, bytes, true)) return "it reads device memory that nobody wrote";
+  return {};
+}
+
+}  // namespace
+
+std::byte* allocate_bytes(std::size_t bytes) { return device_heap().allocate(bytes); }
+
+}  // namespace llava::emulator
+
+namespace llava::cuda_host {
+
+using namespace emulator;
+
+void* allocate(std::size_t bytes) { return allocate_bytes(bytes == 0 ? 1 : bytes); }
+
+void release(void* p) {
+  if (p != nullptr) device_heap().release(static_cast<std::byte*>(p));
+}
+
+std::string copy(void* to, const void* from, std::size_t bytes, bool to_host, bool from_host) {
+  shadow::other_work();
+  if (std::string found = shadow::host_access(); !found.empty()) return found;
+  if (!from_host)
+    if (std::string found = check_device(from, bytes, true); !found.empty()) return found;
+  if (!to_host) {
+    if (std::string found = check_device(to, bytes, false); !found.empty()) return found;
+    shadow::initialise(to, bytes);
+  }
+  std::memmove(to, from, bytes);
+  return {};
+}
+
+std::string fill(void* to, unsigned char value, std::size_t bytes) {
+  shadow::other_work();
+  if (std::string found = check_device(to, bytes, false); !found.empty()) return found;
+  shadow::initialise(to, bytes);
+  std::memset(to, value, bytes);
+  return {};
+}
+
+}  // namespace llava::cuda_host
