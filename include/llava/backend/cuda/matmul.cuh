@@ -57,7 +57,7 @@ bool is_aligned(const matrix_view<T>& m, std::ptrdiff_t bytes) {
 template <class F, class A>
 void dense_product(queue& q, matrix_view<const F> x, matrix_view<const F> w, const product_end<A>& end) {
   const auto inner = static_cast<int>(x.extent(1));
-  const bool by_16 = inner > 0 && is_aligned(x, 16) && is_aligned(w, 16) && inner * sizeof(F) % 16 == 0;
+  const bool by_16 = inner > 0 && is_aligned(x, 16) && is_aligned(w, 16) && inner % (16 / int{sizeof(F)}) == 0;
   if constexpr (std::is_same_v<F, float>) {
     if (by_16 && end.rows <= few_float_rows<A>::rows)
       return q.launch<few_float_rows<A>>({x.data(), w.data(), x.stride(), w.stride(), inner, end});
@@ -118,30 +118,27 @@ coded_x quantised(queue& q, matrix_view<const float> x, std::ptrdiff_t rows) {
 }
 
 template <class F, class A>
-void coded_product(queue& q, matrix_view<const float> x, packed_view<F> w, const product_end<A>& end) {
-  using layout = packed_rows<F>;
-  const std::ptrdiff_t rows = x.extent(0);
-  if (rows <= most_few_rows) {
-    for (std::ptrdiff_t t = 0; t < rows; t += 8) {
-      arena_scope scope(q.workspace());
-      const matrix_view<const float> few = rows_of(x, t, 8);
-      const coded_x codes = quantised<F>(q, few, few.extent(0));
-      const product_end<A> own = from_row(end, t, few.extent(0));
-      if (few.extent(0) == 1)
-        q.launch<coded_few_rows<F, 1, A>>({w.data, codes, own});
-      else
-        q.launch<coded_few_rows<F, 8, A>>({w.data, codes, own});
-    }
-    return;
-  }
+void few_coded_rows(queue& q, matrix_view<const float> x, packed_view<F> w, const product_end<A>& end) {
   arena_scope scope(q.workspace());
-  const coded_x codes = quantised<F>(q, x, round_up(rows, largest_tile));
+  const coded_x codes = quantised<F>(q, x, x.extent(0));
+  if (x.extent(0) == 1)
+    q.launch<coded_few_rows<F, 1, A>>({w.data, codes, end});
+  else
+    q.launch<coded_few_rows<F, 8, A>>({w.data, codes, end});
+}
+template <class F, class A>
+void many_coded_rows(queue& q, matrix_view<const float> x, packed_view<F> w, const product_end<A>& end,
+                     bool large_tiles) {
+  using layout = packed_rows<F>;
+  using kind = coded_kind_of<F>;
+  arena_scope scope(q.workspace());
+  const coded_x codes = quantised<F>(q, x, round_up(x.extent(0), largest_tile));
   const std::ptrdiff_t most = round_up(w.rows < expanded_rows ? w.rows : expanded_rows, largest_tile);
   expanded_w to{};
   to.codes = q.workspace().allocate<std::int8_t>(layout::weight_planes * most * codes.columns);  // (planes, N, K)
   const std::ptrdiff_t scales = codes.columns / layout::group * most;                            // (K / group, N)
   to.scales = q.workspace().allocate<float>(scales);
-  if (expand_rows<F>::has_minimums) to.minimums = q.workspace().allocate<float>(scales);
+  if (kind::has_minimums) to.minimums = q.workspace().allocate<float>(scales);
   to.inner = codes.inner, to.columns = codes.columns;
   for (std::ptrdiff_t n = 0; n < w.rows; n += expanded_rows) {
     const std::ptrdiff_t count = w.rows - n < expanded_rows ? w.rows - n : expanded_rows;
@@ -150,15 +147,24 @@ void coded_product(queue& q, matrix_view<const float> x, packed_view<F> w, const
     q.launch<expand_rows<F>>({packed, to});
     const product_end<A> own = from_column(end, n, count);
     const auto multiply = [&]<class Outliers>(const Outliers& outliers) {
-      if (has_many_tiles(rows, count))
-        q.launch<coded_tiles<coded_kind_of<F>, 128, 128, Outliers, A>>({codes, to, {own, outliers}});
+      if (large_tiles)
+        q.launch<coded_tiles<kind, 128, 128, Outliers, A>>({codes, to, {own, outliers}});
       else
-        q.launch<coded_tiles<coded_kind_of<F>, 64, 64, Outliers, A>>({codes, to, {own, outliers}});
+        q.launch<coded_tiles<kind, 64, 64, Outliers, A>>({codes, to, {own, outliers}});
     };
     if constexpr (has_outliers<F>)
       multiply(outliers_of<F>{codes, packed});
     else
       multiply(no_outliers{});
+  }
+}
+template <class F, class A>
+void coded_product(queue& q, matrix_view<const float> x, packed_view<F> w, const product_end<A>& end) {
+  const std::ptrdiff_t rows = x.extent(0), columns = w.rows < expanded_rows ? w.rows : expanded_rows;
+  if (rows > most_few_rows) return many_coded_rows(q, x, w, end, has_many_tiles(rows, columns));
+  for (std::ptrdiff_t t = 0; t < rows; t += 8) {
+    const matrix_view<const float> few = rows_of(x, t, 8);
+    few_coded_rows(q, few, w, from_row(end, t, few.extent(0)));
   }
 }
 

@@ -53,7 +53,7 @@ struct coded_few_rows {
     for (int r = 0; r < own; ++r)
       row[r] = p.w + minimum(first_n + r, p.end.columns - 1) * layout::row_bytes(columns);
 
-    float sums[own][Rows] = {};
+    float sums[own][extent<Rows>] = {};
     for (int first = lane; first < blocks; first += unrolled * warp_size) {
       block_codes<F> codes[unrolled][own];
       block_scales<F> scales[unrolled][own];

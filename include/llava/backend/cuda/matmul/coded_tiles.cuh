@@ -4,7 +4,7 @@
 ///   the datasheet's 1979 TOP/s (H100, H200), a linear layer of LLaVA-1.5-7B at T = 640 (57.7 GFLOP) takes 29, 58 or
 ///   117 µs
 /// Each 32 elements along K, or 16, the integer sums become floats: an i32 conversion, two multiplications and an
-/// addition for each element of y, beside 8 or 16 mma of a 64 × 64 quarter per such step. On sm_90 that work, not the
+/// addition for each element of y, beside 16 or 32 mma of a warp's 64 × 32 for each such step. On sm_90 that work, not the
 /// tensor cores, is expected to be the bound: about the rate of f16.
 ///
 /// Weights come as bytes. expand_rows writes them from packed rows: (planes, N, K) i8 and the f32 scales of their groups,
@@ -12,8 +12,8 @@
 /// writes N K (planes + 1/8) bytes: for N = 4096, K = 4096 of 4 bits 28 MB, 8 µs at 3.35 TB/s. So one kernel
 /// serves all formats, and its inner loop unpacks nothing.
 ///
-/// A block computes BM × BN of y with 4 warps, from two or three stages of 64 along K. At 128 × 128 a warp's 64 × 64
-/// floats fill 128 registers. An integer sum has at most 32 products, and is exact. Sums of floats have one order, K
+/// A block computes BM × BN of y, a warp BM / 2 × 32 of it, from two or three stages of 64 along K. At 128 × 128, 8 warps
+/// have 64 registers of sums each, and as many of scales and fragments; 64 × 64 a warp would spill. An integer sum has at most 32 products, and is exact. Sums of floats have one order, K
 /// ascending: a row's bytes do not depend on T within this kernel.
 #pragma once
 #include <llava/backend/cuda/matmul/coded_few_rows.cuh>
@@ -122,8 +122,9 @@ using coded_kind_of = coded_kind<packed_rows<F>::x_planes, packed_rows<F>::weigh
 
 template <class Kind, int BM, int BN, class Outliers, class A>
 struct coded_tiles {
-  static constexpr int threads = 128, min_blocks = 2, bk = 64, stages = Kind::w_planes == 2 ? 2 : 3;
-  static constexpr int m_tiles = BM / 32, n_tiles = BN / 16;  // 16 × 8 fragments of a warp
+  static constexpr int n_warps = BN / 32, warps = 2 * n_warps, threads = 32 * warps, min_blocks = 256 / threads;
+  static constexpr int bk = 64, stages = Kind::w_planes == 2 ? 2 : 3;
+  static constexpr int m_tiles = BM / 32, n_tiles = 4;  // 16 × 8 fragments of a warp
   static constexpr int groups = Kind::groups;
 
   struct Params {
@@ -132,16 +133,16 @@ struct coded_tiles {
     coded_end<Outliers, A> end;
   };
   struct stage {
-    tile<BM> x[Kind::x_planes];
-    tile<BN> w[Kind::w_planes];
-    alignas(16) float x_scales[2][BM];                              // of the two blocks
-    alignas(16) std::int32_t x_sums[Kind::has_minimums ? 4 : 1][BM];  // of each 16
-    alignas(16) float w_scales[2 * groups][BN];
-    alignas(16) float w_minimums[Kind::has_minimums ? 2 * groups : 1][BN];
+    tile<BM> x[extent<Kind::x_planes>];
+    tile<BN> w[extent<Kind::w_planes>];
+    alignas(16) float x_scales[2][extent<BM>];                              // of the two blocks
+    alignas(16) std::int32_t x_sums[extent<(Kind::has_minimums ? 4 : 1)>][extent<BM>];  // of each 16
+    alignas(16) float w_scales[extent<2 * groups>][extent<BN>];
+    alignas(16) float w_minimums[extent<(Kind::has_minimums ? 2 * groups : 1)>][extent<BN>];
   };
   union Smem {
-    stage stages[coded_tiles::stages];
-    float slabs[4][16][n_tiles * 8 + 4];
+    stage stages[extent<coded_tiles::stages>];
+    float slabs[extent<warps>][16][extent<n_tiles * 8 + 4>];
   };
   static grid_size grid(const Params& p) {
     return {((p.end.end.rows + BM - 1) / BM) * ((p.end.end.columns + BN - 1) / BN)};
@@ -150,7 +151,7 @@ struct coded_tiles {
   LLAVA_DEVICE static void run(const Params& p, Smem& smem) {
     const int m_blocks = (p.end.end.rows + BM - 1) / BM;
     const int first_t = block_index().x % m_blocks * BM, first_n = block_index().x / m_blocks * BN;
-    const int warp_t = warp_index() % 2 * (BM / 2), warp_n = warp_index() / 2 * (BN / 2);
+    const int warp_t = warp_index() % 2 * (BM / 2), warp_n = warp_index() / 2 * 32;
     const int steps = p.x.columns / bk;
 
     const auto load = [&](int step) {
@@ -160,7 +161,7 @@ struct coded_tiles {
     LLAVA_UNROLL
     for (int step = 0; step < stages - 1; ++step) load(step);
 
-    fragment_c sums[m_tiles][n_tiles] = {};
+    fragment_c sums[extent<m_tiles>][extent<n_tiles>] = {};
     for (int step = 0; step < steps; ++step) {
       cp_async_wait<stages - 2>();
       sync_block();  // this stage is complete, and nobody reads the one that is loaded next
@@ -198,22 +199,22 @@ struct coded_tiles {
     }
   }
   /// Starts to load lines Lines step to Lines step + Lines − 1, `stride` apart.
-  template <class T, int Lines, int Length>
+  template <class T, std::size_t Lines, std::size_t Length>
   LLAVA_DEVICE static void load_lines(T (&to)[Lines][Length], const T* from, int stride, int step) {
-    constexpr int pieces = Length / 4;
-    for (int at = thread_index(); at < Lines * pieces; at += threads) {
+    constexpr int lines = static_cast<int>(Lines), pieces = static_cast<int>(Length) / 4;
+    for (int at = thread_index(); at < lines * pieces; at += threads) {
       const int line = at / pieces, piece = at % pieces;
-      cp_async16(&to[line][piece * 4], from + (std::ptrdiff_t{step} * Lines + line) * stride + piece * 4);
+      cp_async16(&to[line][piece * 4], from + (std::ptrdiff_t{step} * lines + line) * stride + piece * 4);
     }
   }
 
   /// Adds the products of 32 elements along K to the warp's sums.
-  LLAVA_DEVICE static void add_block(fragment_c (&sums)[m_tiles][n_tiles], stage& from, int half, int warp_t,
+  LLAVA_DEVICE static void add_block(fragment_c (&sums)[extent<m_tiles>][extent<n_tiles>], stage& from, int half, int warp_t,
                                      int warp_n) {
     const int lane = lane_index();
-    byte_fragment_a a[Kind::x_planes][m_tiles];
-    float x_scale[m_tiles][2];                                    // of rows g and g + 8
-    [[maybe_unused]] float x_sum[m_tiles][2][groups];             // −scale · sum of codes
+    byte_fragment_a a[extent<Kind::x_planes>][extent<m_tiles>];
+    float x_scale[extent<m_tiles>][2];                                    // of rows g and g + 8
+    [[maybe_unused]] float x_sum[extent<m_tiles>][2][extent<groups>];             // −scale · sum of codes
     LLAVA_UNROLL
     for (int m = 0; m < m_tiles; ++m) {
       LLAVA_UNROLL
@@ -235,7 +236,7 @@ struct coded_tiles {
     }
     LLAVA_UNROLL
     for (int pair = 0; pair < n_tiles; pair += 2) {
-      byte_fragment_b b[Kind::w_planes][2];
+      byte_fragment_b b[extent<Kind::w_planes>][2];
       LLAVA_UNROLL
       for (int plane = 0; plane < Kind::w_planes; ++plane) {
         const matrices words = from.w[plane].load_b_pair(warp_n + 8 * pair, half);
@@ -273,8 +274,8 @@ struct coded_tiles {
     }
   }
   /// The integer sums of tile (m, j) over group g: planes by their weights 128² … 1, in the form of Horner.
-  LLAVA_DEVICE static integer_fragment_c product(const byte_fragment_a (&a)[Kind::x_planes][m_tiles],
-                                                 const byte_fragment_b (&b)[Kind::w_planes][2], int m, int j, int g) {
+  LLAVA_DEVICE static integer_fragment_c product(const byte_fragment_a (&a)[extent<Kind::x_planes>][extent<m_tiles>],
+                                                 const byte_fragment_b (&b)[extent<Kind::w_planes>][2], int m, int j, int g) {
     integer_fragment_c c = {};
     LLAVA_UNROLL
     for (int level = 0; level < Kind::x_planes + Kind::w_planes - 1; ++level) {

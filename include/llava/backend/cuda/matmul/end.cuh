@@ -15,6 +15,10 @@
 
 LLAVA_CUDA_BEGIN
 
+/// N as an extent of an array, which g++ wants without a sign.
+template <int N>
+inline constexpr std::size_t extent = static_cast<std::size_t>(N);
+
 /// One of the activations of ops/activation.hpp.
 struct library_activation {
   enum class kind : std::int32_t { none, quick_gelu, gelu, gelu_tanh, silu, other };

@@ -17,7 +17,7 @@ LLAVA_CUDA_BEGIN
 
 /// Adds the sums of the 8 warps of a block, 16 × 8 each, from warp 0 up, and stores those of rows t < Rows.
 template <int Rows, class A>
-LLAVA_DEVICE void store_sum_of_warps(const fragment_c& sum, float (&partial)[8][Rows * 8], int first_n,
+LLAVA_DEVICE void store_sum_of_warps(const fragment_c& sum, float (&partial)[8][extent<Rows * 8>], int first_n,
                                      const product_end<A>& end) {
   const int lane = lane_index();
   LLAVA_UNROLL
@@ -46,7 +46,7 @@ struct few_rows {
     product_end<A> end;
   };
   struct Smem {
-    float partial[warps][Rows * 8];
+    float partial[warps][extent<Rows * 8>];
   };
   static grid_size grid(const Params& p) { return {(p.end.columns + 7) / 8}; }
 
@@ -85,7 +85,7 @@ struct few_rows {
 /// 128. The order of a sum depends on K alone.
 template <class A>
 struct few_float_rows {
-  static constexpr int threads = 256, min_blocks = 4, warps = 8, rows = 8, unrolled = 4;
+  static constexpr int threads = 256, min_blocks = 3, warps = 8, rows = 8, unrolled = 4;
 
   struct Params {
     const float* x;                     // (T, K)

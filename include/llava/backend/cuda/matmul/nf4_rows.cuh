@@ -104,7 +104,7 @@ struct few_nf4_rows {
   };
   struct Smem {
     std::uint32_t pairs[256][warp_size];
-    float partial[warps][Rows * 8];
+    float partial[warps][extent<Rows * 8>];
   };
   static grid_size grid(const Params& p) {
     const int tiles = (p.end.columns + 7) / 8;

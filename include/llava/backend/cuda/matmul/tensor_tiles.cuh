@@ -38,7 +38,7 @@ struct tensor_tiles {
   };
   union Smem {
     stage stages[tensor_tiles::stages];
-    float slabs[4][16][n_tiles * 8 + 4];
+    float slabs[4][16][extent<n_tiles * 8 + 4>];
   };
   static grid_size grid(const Params& p) {
     return {((p.end.rows + BM - 1) / BM) * ((p.end.columns + BN - 1) / BN)};
@@ -61,7 +61,7 @@ struct tensor_tiles {
     LLAVA_UNROLL
     for (int step = 0; step < stages - 1; ++step) load(step);
 
-    fragment_c sums[m_tiles][n_tiles] = {};
+    fragment_c sums[extent<m_tiles>][extent<n_tiles>] = {};
     for (int step = 0; step < steps; ++step) {
       cp_async_wait<stages - 2>();
       sync_block();  // this stage is complete, and nobody reads the one that is loaded next
@@ -69,7 +69,7 @@ struct tensor_tiles {
       stage& from = smem.stages[step % stages];
       LLAVA_UNROLL
       for (int half = 0; half < 2; ++half) {
-        fragment_a<T> a[m_tiles];
+        fragment_a<T> a[extent<m_tiles>];
         LLAVA_UNROLL
         for (int m = 0; m < m_tiles; ++m) {
           const matrices words = from.x.load_a(warp_t + 16 * m, half);

@@ -15,7 +15,7 @@ LLAVA_CUDA_BEGIN
 template <int Rows>
 struct tile {
   static constexpr int row_bytes = 64, pieces = row_bytes / 16;
-  alignas(128) unsigned char bytes[Rows * row_bytes];
+  alignas(128) unsigned char bytes[extent<Rows * row_bytes>];
 
   LLAVA_DEVICE unsigned char* at(int row, int piece) {
     return bytes + row * row_bytes + (piece ^ (row / 2 % pieces)) * 16;
@@ -34,15 +34,15 @@ struct tile {
 
 /// Stores a warp's sums, MTiles × NTiles fragments from row t and column n of y. They go through `slab` in shared
 /// memory, 16 rows at a time, so that lanes store whole runs of a row. End is a product_end or has its store_four().
-template <int MTiles, int NTiles, class End>
+template <std::size_t MTiles, std::size_t NTiles, class End>
 LLAVA_DEVICE void store_sums(const fragment_c (&sums)[MTiles][NTiles], float (&slab)[16][NTiles * 8 + 4], int t, int n,
                              const End& end) {
-  constexpr int columns = NTiles * 8;
+  constexpr auto m_tiles = static_cast<int>(MTiles), n_tiles = static_cast<int>(NTiles), columns = n_tiles * 8;
   const int lane = lane_index();
   LLAVA_UNROLL
-  for (int m = 0; m < MTiles; ++m) {
+  for (int m = 0; m < m_tiles; ++m) {
     LLAVA_UNROLL
-    for (int j = 0; j < NTiles; ++j)
+    for (int j = 0; j < n_tiles; ++j)
       LLAVA_UNROLL
     for (int i = 0; i < 4; ++i)
       slab[fragment_c::row(lane, i)][j * 8 + fragment_c::column(lane, i)] = sums[m][j].value[i];
