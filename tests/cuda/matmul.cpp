@@ -65,8 +65,7 @@ std::vector<float> dense_product(const sizes& s, update how, std::size_t pad = 0
   const auto dx = d.put(wide, s.rows), w = d.put(random_values<F>(s.columns * s.inner, 2), s.columns);
   const auto bias = d.put(random_values(s.columns, 3), 1);
   const auto y = d.put(random_values<Y>(s.rows * s.columns, 4), s.rows);
-  matmul(d.queue, y.matrix(),
-         columns_of(matrix_view<const F>(dx.matrix()), 0, static_cast<std::ptrdiff_t>(s.inner)),
+  matmul(d.queue, y.matrix(), columns_of(matrix_view<const F>(dx.matrix()), 0, static_cast<std::ptrdiff_t>(s.inner)),
          matrix_view<const F>(w.matrix()), epilogue<A>{vector_view<const float>(bias.vector()), how});
   std::vector<float> found;
   for (const Y v : d.get(y)) found.push_back(to_float(v));
@@ -82,12 +81,14 @@ std::vector<double> dense_reference(const sizes& s, update how) {
 }
 
 /// Few rows and many; K odd, even, and a multiple of 4, 8, 32 and more; N within and beyond a tile.
-constexpr sizes dense_shapes[] = {{1, 1, 1},   {1, 64, 16},  {1, 520, 19}, {2, 33, 7},   {3, 96, 70},  {8, 264, 9},
-                                  {9, 72, 13}, {16, 40, 33}, {17, 64, 65}, {5, 30, 9},   {66, 34, 70}, {70, 256, 9},
+constexpr sizes dense_shapes[] = {{1, 1, 1},   {1, 64, 16},  {1, 520, 19}, {2, 33, 7},    {3, 96, 70},  {8, 264, 9},
+                                  {9, 72, 13}, {16, 40, 33}, {17, 64, 65}, {5, 30, 9},    {66, 34, 70}, {70, 256, 9},
                                   {40, 7, 66}, {1, 0, 3},    {65, 588, 3}, {17, 104, 130}};
 
 template <class T>
-constexpr double bound = std::is_same_v<T, float> ? 1e-11 : std::is_same_v<T, f16> ? 1e-6 : 5e-5;
+constexpr double bound = std::is_same_v<T, float> ? 1e-11
+                         : std::is_same_v<T, f16> ? 1e-6
+                                                  : 5e-5;
 
 }  // namespace
 
@@ -171,7 +172,7 @@ std::vector<float> coded_product(const sizes& s, update how, const std::vector<f
 }
 std::vector<double> in_double(const std::vector<float>& x) { return {x.begin(), x.end()}; }
 
-constexpr sizes coded_shapes[] = {{1, 32, 16}, {1, 1, 1},   {1, 588, 40}, {1, 2112, 3}, {2, 96, 17},
+constexpr sizes coded_shapes[] = {{1, 32, 16},  {1, 1, 1},   {1, 588, 40},  {1, 2112, 3},  {2, 96, 17},
                                   {3, 129, 33}, {8, 200, 9}, {11, 1056, 5}, {17, 257, 66}, {70, 64, 20}};
 /// Some of them beyond int8's limit for outliers: none in row 0, few in row 1, all of row 2.
 std::vector<float> activations(const sizes& s) {
@@ -184,8 +185,8 @@ std::vector<float> activations(const sizes& s) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("R15: products with block formats on CUDA are those of scalar", "[cuda]", q16_0, q8_0_a16, q8_0, q4_0,
-                   q4_i8, int8) {
+TEMPLATE_TEST_CASE("R15: products with block formats on CUDA are those of scalar", "[cuda]", q16_0, q8_0_a16, q8_0,
+                   q4_0, q4_i8, int8) {
   for (const sizes& s : coded_shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
     const auto values = random_values(s.columns * s.inner, 2), x = activations(s);
@@ -198,8 +199,8 @@ TEMPLATE_TEST_CASE("R15: products with block formats on CUDA are those of scalar
   }
 }
 
-TEMPLATE_TEST_CASE("R15: products with affine formats on CUDA are those of scalar", "[cuda]", q4_0_a16, q4_1, q5_0, q5_1,
-                   q2_k, q3_k, q4_k, q5_k, q6_k) {
+TEMPLATE_TEST_CASE("R15: products with affine formats on CUDA are those of scalar", "[cuda]", q4_0_a16, q4_1, q5_0,
+                   q5_1, q2_k, q3_k, q4_k, q5_k, q6_k) {
   for (const sizes& s : {sizes{1, 256, 16}, sizes{1, 2304, 3}, sizes{3, 512, 17}, sizes{9, 256, 33}, sizes{20, 768, 70},
                          sizes{2, 96, 5}, sizes{17, 32, 9}}) {
     if (s.inner % static_cast<std::size_t>(TestType::elements) != 0) continue;
@@ -327,7 +328,8 @@ TEMPLATE_TEST_CASE("R14: products on CUDA repeat their bytes, and rows do not de
       return coded_product<products, F, X>(s, update::assign, own, stored_in_format<F>(s));
     else
       return coded_product<products, F, X>(
-          s, update::assign, own, stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(floats.data())}, 256));
+          s, update::assign, own,
+          stored_rows({dtype::float32, reinterpret_cast<const std::byte*>(floats.data())}, 256));
   };
   const auto row = [&](const std::vector<float>& y, std::size_t t) {
     return std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(t * all.columns),
@@ -342,4 +344,56 @@ TEMPLATE_TEST_CASE("R14: products on CUDA repeat their bytes, and rows do not de
   }
   CHECK(row(few, 2) == alone);
   for (std::size_t t = 0; t < 18; ++t) CHECK(row(many, t + 2) == row(others, t));
+}
+
+TEST_CASE("products of few rows on CUDA may start before the kernel that writes x has ended", "[cuda]") {
+  // In a programmatic stream the emulator's checks find what a kernel reads of its predecessor too early.
+  using namespace cuda_backend;
+  const sizes s{3, 256, 20};
+  device<products> d;
+  stream programmatic;
+  programmatic.programmatic = true;
+  const auto z = d.put(random_values(s.rows * s.inner, 1), s.rows),
+             x = d.put(std::vector<float>(s.rows * s.inner), s.rows),
+             y = d.put(std::vector<float>(s.rows * s.columns), s.rows);
+  const auto half = d.put(std::vector<f16>(s.rows * s.inner), s.rows);
+  const auto values = random_values(s.columns * s.inner, 2);
+  const stored_rows rows({dtype::float32, reinterpret_cast<const std::byte*>(values.data())}, 256);
+  const auto fill = [&]<class W>(weight<products, W>& w) {
+    REQUIRE(w.try_fill(rows, {20, 256}, "w", d.backend.memory()));
+    return w.view();
+  };
+  const auto end = make_end(y.matrix(), epilogue<>{});
+  using A = library_activation;
+  const auto write_x = [&](const auto& to) {
+    REQUIRE(launch<activate_rows<A>>(programmatic, {z.matrix().data(), 256, make_end(to.matrix(), epilogue<>{})}));
+  };
+  const auto check = [&](const result<void>& ran) {
+    if (!ran) FAIL(ran.error().sentence());
+    CHECK(nmse(d.get(y), exact_sums(d.get(z), values, std::vector<float>(s.columns), s)) < 5e-2);
+  };
+  weight<products, f16> dense;
+  const auto w = fill(dense);
+  write_x(half);
+  check(launch<few_rows<f16, 8, A>>(programmatic, {half.matrix().data(), w.data(), 256, 256, 256, end}));
+  write_x(half);
+  check(launch<few_rows<f16, 16, A>>(programmatic, {half.matrix().data(), w.data(), 256, 256, 256, end}));
+  weight<products, f32> single;
+  const auto w32 = fill(single);
+  write_x(x);
+  check(launch<few_float_rows<A>>(programmatic, {x.matrix().data(), w32.data(), 256, 256, 256, end}));
+  weight<products, nf4> book;
+  const auto coded = fill(book);
+  write_x(half);
+  check(launch<few_nf4_rows<8, A>>(programmatic, {half.matrix().data(), 256, coded.data, 256, nf4_book::make(), end}));
+  weight<products, q8_0> blocks;
+  const auto packed = fill(blocks);
+  write_x(x);
+  device<products> scratch;  // its queue is idle: the arrays of coded_x are in its arena
+  const coded_x codes = cuda_backend::detail::quantised<q8_0>(scratch.queue, matrix_view<const float>(z.matrix()), 3);
+  REQUIRE(scratch.queue.finish());
+  coded_x own = codes;
+  own.x = x.matrix().data();
+  REQUIRE(launch<quantise_rows<std::int8_t, 32>>(programmatic, own));
+  check(launch<coded_few_rows<q8_0, 8, A>>(programmatic, {packed.data, own, end}));
 }

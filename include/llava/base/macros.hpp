@@ -123,7 +123,8 @@
 
 /// Kernels (backend/cuda/) are compiled by nvcc for the device, or by any compiler for the host, where tests run them.
 /// LLAVA_DEVICE marks a function that kernels call, LLAVA_HOST_DEVICE one that the host calls too, inline in the
-/// kernels of every instruction set. Objects of both kinds can be linked into one program: each has an inline namespace of its own.
+/// kernels of every instruction set. Objects of both kinds can be linked into one program: each has an inline namespace
+/// of its own.
 #if defined(__CUDACC__)
 #define LLAVA_DEVICE __device__ __forceinline__
 #define LLAVA_HOST_DEVICE __host__ __device__ __forceinline__

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Activations: y[i] = apply(x[i]), as small types. `apply` is an always-inline template over the element type: one
-/// definition serves float, on the host and in CUDA kernels, and the vectors of every instruction set. Argument-dependent
-/// lookup finds exp and erf of a vector type. Tolerance: NMSE ≤ 1e-7 against double (R15).
+/// definition serves float, on the host and in CUDA kernels, and the vectors of every instruction set.
+/// Argument-dependent lookup finds exp and erf of a vector type. Tolerance: NMSE ≤ 1e-7 against double (R15).
 ///
 /// A new activation is a struct like these, in this file or in user code; nothing else changes.
 #pragma once

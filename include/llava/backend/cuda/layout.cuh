@@ -43,8 +43,7 @@ struct operand_of<nf4> {
 };
 template <class F, class... More>
 struct common_operand {
-  static constexpr bool is_one =
-      (std::is_same_v<typename operand_of<F>::type, typename operand_of<More>::type> && ...);
+  static constexpr bool is_one = (std::is_same_v<typename operand_of<F>::type, typename operand_of<More>::type> && ...);
   using type = std::conditional_t<is_one, typename operand_of<F>::type, float>;
 };
 template <class... F>

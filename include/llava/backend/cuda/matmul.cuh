@@ -10,10 +10,10 @@
 /// | block and affine formats | coded_few_rows, 8 rows at a time up to T = 16 | coded_tiles |
 /// | nf4 | few_nf4_rows, T ≤ 16 | expand_nf4 and tensor_tiles |
 ///
-/// Every sum has a fixed order: a product repeats its bytes from run to run. Each kernel's order depends on K alone, but
-/// those of few rows and of many differ: the last bits of a row depend on which side of the limit its batch is. x of
-/// block and affine formats is quantised exactly as the contract says, and the integer sums of a block are exact; only
-/// the order of their f32 sums is the kernel's.
+/// Every sum has a fixed order: a product repeats its bytes from run to run. Each kernel's order depends on K alone,
+/// but those of few rows and of many differ: the last bits of a row depend on which side of the limit its batch is. x
+/// of block and affine formats is quantised exactly as the contract says, and the integer sums of a block are exact;
+/// only the order of their f32 sums is the kernel's.
 #pragma once
 #include <cstddef>
 #include <cstdint>

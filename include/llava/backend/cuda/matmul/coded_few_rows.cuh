@@ -5,9 +5,9 @@
 ///   1.1 ms on an H100 (3.35 TB/s) and 0.76 ms on an H200 (4.8 TB/s), 8-bit ones (8.5 bits, 6.9 GB) 2.1 and 1.4 ms
 /// The work must keep up: a multiprocessor gets 16 bytes for a lane of a warp every 24 cycles, in which it issues 96
 /// instructions. A lane multiplies a whole block: 32 codes of 4 bits take 12 instructions to unpack, 8 dot4() for a row
-/// of activations of 8 bits and 16 for one of 14, and about 10 for scales and sums. A warp computes two columns of y, so
-/// that each load of activations (from L1, 32 or 64 bytes for a block) serves two; a lane has two blocks of each in
-/// flight, 2 KiB a warp.
+/// of activations of 8 bits and 16 for one of 14, and about 10 for scales and sums. A warp computes two columns of y,
+/// so that each load of activations (from L1, 32 or 64 bytes for a block) serves two; a lane has two blocks of each in
+/// flight, 2 KiB a warp. The first of them are loaded before the kernel that quantises x has ended.
 ///
 /// The sum of a block is exact, in integers; those of a lane are added b ascending, then the lanes by a butterfly. This
 /// order depends on K alone: a row's bytes do not depend on T ≤ 8.
@@ -35,6 +35,7 @@ template <class F, int Rows, class A>
 struct coded_few_rows {
   using layout = packed_rows<F>;
   static constexpr int threads = 256, min_blocks = Rows == 1 ? 3 : 2, warps = 8, own = 2, unrolled = 2;
+  static constexpr bool programmatic_launch = true;
 
   struct Params {
     const std::byte* w;  // (N, K) in packed rows
@@ -46,25 +47,29 @@ struct coded_few_rows {
 
   LLAVA_DEVICE static void run(const Params& p, Smem&) {
     const int first_n = (block_index().x * warps + warp_index()) * own, lane = lane_index();
-    if (first_n >= p.end.columns) return;
+    if (first_n >= p.end.columns) return wait_for_previous_kernels();
     const int columns = p.x.inner, blocks = static_cast<int>(layout::blocks(columns));
     const std::byte* row[own];
     LLAVA_UNROLL
-    for (int r = 0; r < own; ++r)
-      row[r] = p.w + minimum(first_n + r, p.end.columns - 1) * layout::row_bytes(columns);
+    for (int r = 0; r < own; ++r) row[r] = p.w + minimum(first_n + r, p.end.columns - 1) * layout::row_bytes(columns);
 
     float sums[own][extent<Rows>] = {};
-    for (int first = lane; first < blocks; first += unrolled * warp_size) {
-      block_codes<F> codes[unrolled][own];
-      block_scales<F> scales[unrolled][own];
+    block_codes<F> codes[unrolled][own];
+    block_scales<F> scales[unrolled][own];
+    const auto load = [&](int first) {
       LLAVA_UNROLL
-      for (int i = 0; i < unrolled; ++i)
-        LLAVA_UNROLL
+      for (int i = 0; i < unrolled; ++i) LLAVA_UNROLL
       for (int r = 0; r < own; ++r) {
         const int b = minimum(first + i * warp_size, blocks - 1);
         codes[i][r] = block_codes<F>::load(row[r], columns, b);
         scales[i][r] = block_scales<F>::load(row[r], columns, b);
       }
+    };
+    int first = lane;
+    load(first);
+    let_next_kernel_start();
+    wait_for_previous_kernels();
+    for (; first < blocks; first += unrolled * warp_size) {
       LLAVA_UNROLL
       for (int i = 0; i < unrolled; ++i)
         if (const int b = first + i * warp_size; b < blocks) {
@@ -76,10 +81,10 @@ struct coded_few_rows {
               for (int r = 0; r < own; ++r) sums[r][t] = add_block(codes[i][r], scales[i][r], x, sums[r][t]);
             }
         }
+      if (first + unrolled * warp_size < blocks) load(first + unrolled * warp_size);
     }
     if constexpr (has_outliers<F>)
-      for (int t = 0; t < p.x.filled; ++t)
-        LLAVA_UNROLL
+      for (int t = 0; t < p.x.filled; ++t) LLAVA_UNROLL
     for (int r = 0; r < own; ++r) {
       const float more = outlier_sum<F>(p.x, t, row[r], lane, warp_size);
       LLAVA_UNROLL
@@ -88,8 +93,7 @@ struct coded_few_rows {
     }
     float mine = 0.f;  // of the column lane / Rows, row lane % Rows
     LLAVA_UNROLL
-    for (int r = 0; r < own; ++r)
-      LLAVA_UNROLL
+    for (int r = 0; r < own; ++r) LLAVA_UNROLL
     for (int t = 0; t < Rows; ++t) {
       const float all = warp_sum(sums[r][t]);
       if (lane == r * Rows + t) mine = all;
@@ -109,9 +113,8 @@ struct coded_few_rows {
     LLAVA_DEVICE static x_block load(const coded_x& x, int t, int b) {
       x_block made;
       LLAVA_UNROLL
-      for (int plane = 0; plane < layout::x_planes; ++plane)
-        LLAVA_UNROLL
-      for (int i = 0; i < 2; ++i) made.code[plane][i] = load16_readonly(x.block(plane, t, b) + 16 * i);
+      for (int plane = 0; plane < layout::x_planes; ++plane) LLAVA_UNROLL
+      for (int i = 0; i < 2; ++i) made.code[plane][i] = load16(x.block(plane, t, b) + 16 * i);
       made.scale = x.scales[std::ptrdiff_t{b} * x.rows + t];
       LLAVA_UNROLL
       for (int i = 0; i < 2; ++i) made.sum[i] = x.sums[std::ptrdiff_t{2 * b + i} * x.rows + t];

@@ -4,78 +4,21 @@
 ///   the datasheet's 1979 TOP/s (H100, H200), a linear layer of LLaVA-1.5-7B at T = 640 (57.7 GFLOP) takes 29, 58 or
 ///   117 µs
 /// Each 32 elements along K, or 16, the integer sums become floats: an i32 conversion, two multiplications and an
-/// addition for each element of y, beside 16 or 32 mma of a warp's 64 × 32 for each such step. On sm_90 that work, not the
-/// tensor cores, is expected to be the bound: about the rate of f16.
+/// addition for each element of y, beside 16 or 32 mma of a warp's 64 × 32 for each such step. On sm_90 that work, not
+/// the tensor cores, is expected to be the bound: about the rate of f16.
 ///
-/// Weights come as bytes. expand_rows writes them from packed rows: (planes, N, K) i8 and the f32 scales of their groups,
-/// for 4096 rows of w at a time, 17 MB, which stay in L2 (50 MB) until the product reads them. It reads N K bits / 8 and
-/// writes N K (planes + 1/8) bytes: for N = 4096, K = 4096 of 4 bits 28 MB, 8 µs at 3.35 TB/s. So one kernel
-/// serves all formats, and its inner loop unpacks nothing.
+/// Weights come as bytes (expand_rows.cuh), so one kernel serves all formats, and its inner loop unpacks nothing.
 ///
-/// A block computes BM × BN of y, a warp BM / 2 × 32 of it, from two or three stages of 64 along K. At 128 × 128, 8 warps
-/// have 64 registers of sums each, and as many of scales and fragments; 64 × 64 a warp would spill. An integer sum has at most 32 products, and is exact. Sums of floats have one order, K
-/// ascending: a row's bytes do not depend on T within this kernel.
+/// A block computes BM × BN of y, a warp BM / 2 × 32 of it, from two or three stages of 64 along K. At 128 × 128, 8
+/// warps have 64 registers of sums each, and as many of scales and fragments; 64 × 64 a warp would spill. An integer
+/// sum has at most 32 products, and is exact. Sums of floats have one order, K ascending: a row's bytes do not depend
+/// on T within this kernel.
 #pragma once
 #include <llava/backend/cuda/matmul/coded_few_rows.cuh>
+#include <llava/backend/cuda/matmul/expand_rows.cuh>
 #include <llava/backend/cuda/matmul/tile.cuh>
 
 LLAVA_CUDA_BEGIN
-
-/// Expanded weights: `filled` rows of w, padded with zeros to `rows`, and K padded to `columns`.
-struct expanded_w {
-  std::int8_t* codes;       // (planes, rows, columns)
-  float *scales, *minimums;  // (columns / group, rows); null without minimums
-  int filled, rows, inner, columns;
-};
-
-/// Packed rows of F as bytes. A thread expands a block: it loads and stores 16 bytes at a time.
-template <class F>
-struct expand_rows {
-  using layout = packed_rows<F>;
-  static constexpr int threads = 256, min_blocks = 4;
-  static constexpr bool has_minimums = layout::has_minimum || layout::has_offset;
-  struct Params {
-    const std::byte* w;
-    expanded_w to;
-  };
-  using Smem = no_shared_memory;
-  static grid_size grid(const Params& p) {
-    return {(p.to.rows * (p.to.columns / block_elements) + threads - 1) / threads};
-  }
-
-  LLAVA_DEVICE static void run(const Params& p, Smem&) {
-    const expanded_w& to = p.to;
-    const int blocks = to.columns / block_elements, at = block_index().x * threads + thread_index();
-    const int n = at / blocks, b = at % blocks;
-    if (n >= to.rows) return;
-    const bool is_filled = n < to.filled && b < static_cast<int>(layout::blocks(to.inner));
-    const std::byte* const row = p.w + (is_filled ? n : 0) * layout::row_bytes(to.inner);
-    block_codes<F> codes = {};
-    block_scales<F> scales = {};
-    float row_scale = 0.f;
-    if (is_filled) {
-      codes = block_codes<F>::load(row, to.inner, b);
-      scales = block_scales<F>::load(row, to.inner, b);
-      row_scale = packed_row_scale<F>(row, to.inner);
-    }
-    LLAVA_UNROLL
-    for (int plane = 0; plane < layout::weight_planes; ++plane)
-      LLAVA_UNROLL
-    for (int i = 0; i < 2; ++i) {
-      vec16 four = {};
-      LLAVA_UNROLL
-      for (int j = 0; j < 4; ++j) four.word[j] = is_filled ? codes.signed_word(4 * i + j, plane) : 0u;
-      store16(to.codes + (std::ptrdiff_t{plane} * to.rows + n) * to.columns + b * block_elements + 16 * i, four);
-    }
-    LLAVA_UNROLL
-    for (int g = 0; g < layout::groups; ++g) {
-      const std::ptrdiff_t group = (std::ptrdiff_t{b} * layout::groups + g) * to.rows + n;
-      to.scales[group] = row_scale * (scales.scale * static_cast<float>(scales.factor[g]));
-      if constexpr (layout::has_minimum) to.minimums[group] = scales.least * static_cast<float>(scales.minimum[g]);
-      if constexpr (layout::has_offset) to.minimums[group] = row_scale * static_cast<float>(8 * scales.minimum[0]);
-    }
-  }
-};
 
 /// What outliers add to a sum: nothing.
 struct no_outliers {
@@ -135,7 +78,7 @@ struct coded_tiles {
   struct stage {
     tile<BM> x[extent<Kind::x_planes>];
     tile<BN> w[extent<Kind::w_planes>];
-    alignas(16) float x_scales[2][extent<BM>];                              // of the two blocks
+    alignas(16) float x_scales[2][extent<BM>];                                          // of the two blocks
     alignas(16) std::int32_t x_sums[extent<(Kind::has_minimums ? 4 : 1)>][extent<BM>];  // of each 16
     alignas(16) float w_scales[extent<2 * groups>][extent<BN>];
     alignas(16) float w_minimums[extent<(Kind::has_minimums ? 2 * groups : 1)>][extent<BN>];
@@ -162,12 +105,14 @@ struct coded_tiles {
     for (int step = 0; step < stages - 1; ++step) load(step);
 
     fragment_c sums[extent<m_tiles>][extent<n_tiles>] = {};
-    for (int step = 0; step < steps; ++step) {
-      cp_async_wait<stages - 2>();
-      sync_block();  // this stage is complete, and nobody reads the one that is loaded next
-      load(step + stages - 1);
-      LLAVA_UNROLL
-      for (int half = 0; half < 2; ++half) add_block(sums, smem.stages[step % stages], half, warp_t, warp_n);
+    for (int block = 0; block < 2 * steps; ++block) {  // one copy of the code for both halves of a stage
+      const int step = block / 2;
+      if (block % 2 == 0) {
+        cp_async_wait<stages - 2>();
+        sync_block();  // this stage is complete, and nobody reads the one that is loaded next
+        load(step + stages - 1);
+      }
+      add_block(sums, smem.stages[step % stages], block % 2, warp_t, warp_n);
     }
     cp_async_wait<0>();
     sync_block();  // slabs lie over the stages
@@ -178,10 +123,12 @@ struct coded_tiles {
   LLAVA_DEVICE static void load_stage(stage& to, const Params& p, int first_t, int first_n, int step) {
     LLAVA_UNROLL
     for (int plane = 0; plane < Kind::x_planes; ++plane)
-      load_codes(to.x[plane], p.x.codes + (std::ptrdiff_t{plane} * p.x.rows + first_t) * p.x.columns, p.x.columns, step);
+      load_codes(to.x[plane], p.x.codes + (std::ptrdiff_t{plane} * p.x.rows + first_t) * p.x.columns, p.x.columns,
+                 step);
     LLAVA_UNROLL
     for (int plane = 0; plane < Kind::w_planes; ++plane)
-      load_codes(to.w[plane], p.w.codes + (std::ptrdiff_t{plane} * p.w.rows + first_n) * p.w.columns, p.w.columns, step);
+      load_codes(to.w[plane], p.w.codes + (std::ptrdiff_t{plane} * p.w.rows + first_n) * p.w.columns, p.w.columns,
+                 step);
     load_lines(to.x_scales, p.x.scales + first_t, p.x.rows, step);
     load_lines(to.w_scales, p.w.scales + first_n, p.w.rows, step);
     if constexpr (Kind::has_minimums) {
@@ -209,12 +156,12 @@ struct coded_tiles {
   }
 
   /// Adds the products of 32 elements along K to the warp's sums.
-  LLAVA_DEVICE static void add_block(fragment_c (&sums)[extent<m_tiles>][extent<n_tiles>], stage& from, int half, int warp_t,
-                                     int warp_n) {
+  LLAVA_DEVICE static void add_block(fragment_c (&sums)[extent<m_tiles>][extent<n_tiles>], stage& from, int half,
+                                     int warp_t, int warp_n) {
     const int lane = lane_index();
     byte_fragment_a a[extent<Kind::x_planes>][extent<m_tiles>];
-    float x_scale[extent<m_tiles>][2];                                    // of rows g and g + 8
-    [[maybe_unused]] float x_sum[extent<m_tiles>][2][extent<groups>];             // −scale · sum of codes
+    float x_scale[extent<m_tiles>][2];                                 // of rows g and g + 8
+    [[maybe_unused]] float x_sum[extent<m_tiles>][2][extent<groups>];  // −scale · sum of codes
     LLAVA_UNROLL
     for (int m = 0; m < m_tiles; ++m) {
       LLAVA_UNROLL
@@ -230,7 +177,9 @@ struct coded_tiles {
           const int first = from.x_sums[2 * half][row], second = from.x_sums[2 * half + 1][row];
           LLAVA_UNROLL
           for (int g = 0; g < groups; ++g)
-            x_sum[m][i][g] = -x_scale[m][i] * static_cast<float>(groups == 1 ? first + second : g == 0 ? first : second);
+            x_sum[m][i][g] = -x_scale[m][i] * static_cast<float>(groups == 1 ? first + second
+                                                                 : g == 0    ? first
+                                                                             : second);
         }
       }
     }
@@ -244,8 +193,7 @@ struct coded_tiles {
         b[plane][1] = {{words.word[2], words.word[3]}};
       }
       LLAVA_UNROLL
-      for (int j = 0; j < 2; ++j)
-        LLAVA_UNROLL
+      for (int j = 0; j < 2; ++j) LLAVA_UNROLL
       for (int g = 0; g < groups; ++g) {
         const int column = warp_n + 8 * (pair + j) + lane % 4 * 2;
         const float* const scale = &from.w_scales[half * groups + g][column];
@@ -263,8 +211,7 @@ struct coded_tiles {
           const float* const minimum = &from.w_minimums[half * groups + g][column];
           const float w_minimum[2] = {minimum[0], minimum[1]};
           LLAVA_UNROLL
-          for (int m = 0; m < m_tiles; ++m)
-            LLAVA_UNROLL
+          for (int m = 0; m < m_tiles; ++m) LLAVA_UNROLL
           for (int i = 0; i < 4; ++i) {
             float& sum = sums[m][pair + j].value[i];
             sum = fused_multiply_add(x_sum[m][i / 2][g], w_minimum[i % 2], sum);
@@ -275,7 +222,8 @@ struct coded_tiles {
   }
   /// The integer sums of tile (m, j) over group g: planes by their weights 128² … 1, in the form of Horner.
   LLAVA_DEVICE static integer_fragment_c product(const byte_fragment_a (&a)[extent<Kind::x_planes>][extent<m_tiles>],
-                                                 const byte_fragment_b (&b)[extent<Kind::w_planes>][2], int m, int j, int g) {
+                                                 const byte_fragment_b (&b)[extent<Kind::w_planes>][2], int m, int j,
+                                                 int g) {
     integer_fragment_c c = {};
     LLAVA_UNROLL
     for (int level = 0; level < Kind::x_planes + Kind::w_planes - 1; ++level) {
@@ -284,8 +232,7 @@ struct coded_tiles {
         for (int& v : c.value) v *= 128;
       }
       LLAVA_UNROLL
-      for (int x = 0; x < Kind::x_planes; ++x)
-        LLAVA_UNROLL
+      for (int x = 0; x < Kind::x_planes; ++x) LLAVA_UNROLL
       for (int w = 0; w < Kind::w_planes; ++w)
         if (x + w == level) {
           if constexpr (groups == 1)

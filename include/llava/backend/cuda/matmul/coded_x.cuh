@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// coded_x: activations as integers (quant/activations.hpp), as products with coded weights read them, and the kernels
-/// that make them. For T rows of K elements, padded to whole runs of 128 along K, and to `rows` rows of which those past
-/// T are zeros:
+/// that make them. For T rows of K elements, padded to whole runs of 128 along K, and to `rows` rows of which those
+/// past T are zeros:
 ///   codes    (planes, rows, columns) i8: 8-bit codes, or of 14 bits `high` and then `low`, code = 128 · high + low
 ///   scales   (columns / 32, rows) f32 · sums (columns / 16, rows) i32: of each 16 codes
 /// Formats with outliers also have, for each row, their number and their columns, ascending.
 ///
 /// The kernels read 4 T K bytes and write T K (planes + 3/8): for T = 640, K = 4096 and two planes, 17 MB, 5.0 µs at
-/// 3.35 TB/s and 3.5 µs at 4.8 TB/s; for one row, the time of a launch. A warp takes 128 elements, four neighbouring ones
-/// in a lane, so that loads have 16 bytes, stores of codes 4, and all maxima and sums are butterflies.
+/// 3.35 TB/s and 3.5 µs at 4.8 TB/s; for one row, the time of a launch. A warp takes 128 elements, four neighbouring
+/// ones in a lane, so that loads have 16 bytes, stores of codes 4, and all maxima and sums are butterflies.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -57,7 +57,7 @@ struct coded_x {
   LLAVA_DEVICE void read(int t, int k, float (&v)[4]) const {
     const float* const from = x + t * x_stride + k;
     if (t < filled && k + 4 <= inner && reinterpret_cast<std::uintptr_t>(from) % 16 == 0) {
-      const vec16 four = load16_readonly(from);
+      const vec16 four = load16(from);
       LLAVA_UNROLL
       for (int i = 0; i < 4; ++i) v[i] = float_of(four.word[i]);
     } else {
@@ -72,13 +72,16 @@ template <class Code, int Group>
 struct quantise_rows {
   static_assert(Group == 32 || Group == 128, "llava: a warp quantises groups of 32 or 128 elements");
   static constexpr int threads = 256, min_blocks = 4, warps = 8;
+  static constexpr bool programmatic_launch = true;
   using Params = coded_x;
   using Smem = no_shared_memory;
   static grid_size grid(const Params& p) { return {(p.rows * (p.columns / Params::run) + warps - 1) / warps}; }
 
   LLAVA_DEVICE static void run(const Params& p, Smem&) {
     const int runs = p.columns / Params::run, at = block_index().x * warps + warp_index(), t = at / runs;
-    if (t >= p.rows) return;
+    if (t >= p.rows) return wait_for_previous_kernels();
+    let_next_kernel_start();
+    wait_for_previous_kernels();
     const int k = at % runs * Params::run + 4 * lane_index();
     float v[4];
     p.read(t, k, v);
@@ -101,6 +104,7 @@ template <class F>
 struct quantise_rows_without_outliers {
   using Code = activation_code<F>;
   static constexpr int threads = 256, min_blocks = 4, warps = 8;
+  static constexpr bool programmatic_launch = true;
   using Params = coded_x;
   struct Smem {
     float most[warps];
@@ -110,6 +114,8 @@ struct quantise_rows_without_outliers {
 
   LLAVA_DEVICE static void run(const Params& p, Smem& smem) {
     const int t = block_index().x, lane = lane_index(), warp = warp_index();
+    let_next_kernel_start();
+    wait_for_previous_kernels();
     float most = 0.f;
     for (int k = 4 * thread_index(); k < p.columns; k += 4 * threads) {
       float v[4];
@@ -136,7 +142,8 @@ struct quantise_rows_without_outliers {
     const int share = (p.inner + warps * warp_size - 1) / (warps * warp_size) * warp_size;
     const int begin = minimum(warp * share, p.inner), end = minimum(begin + share, p.inner);
     int count = 0;
-    for (int k = begin; k < end; k += warp_size) count += count_bits(warp_ballot(k + lane < end && is_outlier<F>(x[k + lane])));
+    for (int k = begin; k < end; k += warp_size)
+      count += count_bits(warp_ballot(k + lane < end && is_outlier<F>(x[k + lane])));
     if (lane == 0) smem.counts[warp] = count;
     sync_block();
     int before = 0;

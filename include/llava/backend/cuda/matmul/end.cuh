@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// product_end: what happens to a sum before it is stored (ops/matmul.hpp): scale, bias, activation, update, rounding to
-/// the type of y. The activations of ops/activation.hpp and the type of y are chosen at run time, once per element, so
-/// that a kernel exists once for all of them: it reads weights for microseconds and stores for nanoseconds. A program's
-/// own activation gives each kernel another instance.
+/// product_end: what happens to a sum before it is stored (ops/matmul.hpp): scale, bias, activation, update, rounding
+/// to the type of y. The activations of ops/activation.hpp and the type of y are chosen at run time, once per element,
+/// so that a kernel exists once for all of them: it reads weights for microseconds and stores for nanoseconds. A
+/// program's own activation gives each kernel another instance.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -46,17 +46,13 @@ struct own_activation {
 };
 
 template <class A>
-inline constexpr library_activation::kind kind_of_activation = std::is_same_v<A, no_activation>
-                                                                   ? library_activation::kind::none
-                                                               : std::is_same_v<A, quick_gelu>
-                                                                   ? library_activation::kind::quick_gelu
-                                                               : std::is_same_v<A, gelu>
-                                                                   ? library_activation::kind::gelu
-                                                               : std::is_same_v<A, gelu_tanh>
-                                                                   ? library_activation::kind::gelu_tanh
-                                                               : std::is_same_v<A, silu>
-                                                                   ? library_activation::kind::silu
-                                                                   : library_activation::kind::other;
+inline constexpr library_activation::kind kind_of_activation =
+    std::is_same_v<A, no_activation> ? library_activation::kind::none
+    : std::is_same_v<A, quick_gelu>  ? library_activation::kind::quick_gelu
+    : std::is_same_v<A, gelu>        ? library_activation::kind::gelu
+    : std::is_same_v<A, gelu_tanh>   ? library_activation::kind::gelu_tanh
+    : std::is_same_v<A, silu>        ? library_activation::kind::silu
+                                     : library_activation::kind::other;
 template <class A>
 using activation_of =
     std::conditional_t<kind_of_activation<A> == library_activation::kind::other, own_activation<A>, library_activation>;
@@ -64,13 +60,13 @@ using activation_of =
 /// The end of a product with activation A, an activation_of<…>.
 template <class A>
 struct product_end {
-  void* y;                     // (T, N)
-  std::ptrdiff_t stride;       // of y, in elements
-  const float* bias;           // (N), or null
-  int rows, columns;           // T, N
-  dtype type;                  // of y
+  void* y;                // (T, N)
+  std::ptrdiff_t stride;  // of y, in elements
+  const float* bias;      // (N), or null
+  int rows, columns;      // T, N
+  dtype type;             // of y
   update how;
-  bool by_four;                // four elements of y that begin at a multiple of 4 are 16 aligned bytes
+  bool by_four;  // four elements of y that begin at a multiple of 4 are 16 aligned bytes
   A activation;
 
   /// Stores an element: y =, += or *= act(sum · scale + bias).
@@ -90,8 +86,7 @@ struct product_end {
     if (by_four && n + 4 <= columns) {
       float made[4];
       LLAVA_UNROLL
-      for (int i = 0; i < 4; ++i)
-        made[i] = fused_multiply_add(sum[i], scale, bias != nullptr ? bias[n + i] : 0.f);
+      for (int i = 0; i < 4; ++i) made[i] = fused_multiply_add(sum[i], scale, bias != nullptr ? bias[n + i] : 0.f);
       if constexpr (std::is_same_v<A, library_activation>) {
         if (activation.is != library_activation::kind::none)
           for (float& v : made) v = activation.apply(v);
@@ -123,8 +118,8 @@ template <class A, class Y>
 product_end<activation_of<A>> make_end(const matrix_view<Y>& y, const epilogue<A>& e) {
   activation_of<A> activation{};
   if constexpr (std::is_same_v<activation_of<A>, library_activation>) activation.is = kind_of_activation<A>;
-  const bool by_four = std::is_same_v<Y, float> && reinterpret_cast<std::uintptr_t>(y.data()) % 16 == 0 &&
-                       y.stride() % 4 == 0;
+  const bool by_four =
+      std::is_same_v<Y, float> && reinterpret_cast<std::uintptr_t>(y.data()) % 16 == 0 && y.stride() % 4 == 0;
   return {y.data(),
           y.stride(),
           e.bias.empty() ? nullptr : e.bias.data(),

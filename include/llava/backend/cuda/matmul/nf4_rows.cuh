@@ -14,7 +14,8 @@
 /// 3.35 TB/s and 0.76 ms at 4.8 TB/s. As in few_rows.cuh a lane's bytes become its fragments, here through a table of
 /// 256 pairs of f16 in shared memory, one for each byte. It has a copy for every lane, in the lane's own bank: 16 loads
 /// for 16 bytes of a lane take 16 of the 24 cycles that the bytes take from memory; with one table, banks would
-/// conflict. It has 32 KiB, so a block computes several times 8 columns. A sum is scaled once for 64 elements.
+/// conflict. It has 32 KiB, so a block computes several times 8 columns; it is filled before the kernel that writes x
+/// has ended. A sum is scaled once for 64 elements.
 ///
 /// many rows: expand_nf4 writes w as f16 rows, 4096 of them at a time, for tensor_tiles: N K · 2.6 bytes, 13 µs at 3.35
 /// TB/s for N = K = 4096, beside 35 µs of tensor cores for T = 640. They stay in L2.
@@ -93,12 +94,13 @@ struct nf4_book {
 template <int Rows, class A>
 struct few_nf4_rows {
   static constexpr int threads = 256, min_blocks = 2, warps = 8, unrolled = 2, most_blocks = 264;
+  static constexpr bool programmatic_launch = true;
 
   struct Params {
-    const f16* x;            // (T, K), rows 16-byte aligned
+    const f16* x;             // (T, K), rows 16-byte aligned
     std::ptrdiff_t x_stride;  // in elements
-    const std::byte* w;      // (N, K) in nf4_rows
-    int inner;               // K, a multiple of 64
+    const std::byte* w;       // (N, K) in nf4_rows
+    int inner;                // K, a multiple of 64
     nf4_book book;
     product_end<A> end;
   };
@@ -116,6 +118,8 @@ struct few_nf4_rows {
     for (int byte = warp_index(); byte < 256; byte += warps)
       smem.pairs[byte][lane] = pack<f16>(p.book.value[byte & 15], p.book.value[byte >> 4]).bits;
     sync_block();
+    let_next_kernel_start();
+    wait_for_previous_kernels();
     const int runs = static_cast<int>(nf4_rows::runs(p.inner));
     for (int first_n = block_index().x * 8; first_n < p.end.columns; first_n += grid_extents().x * 8) {
       const std::byte* const w = row(p, first_n + lane / 4) + 16 * t;
@@ -141,7 +145,7 @@ struct few_nf4_rows {
     return p.w + minimum(n, p.end.columns - 1) * nf4_rows::row_bytes(p.inner);
   }
   LLAVA_DEVICE static vec16 x_of(const Params& p, int t, int k) {
-    return t < p.end.rows && k < p.inner ? load16_readonly(p.x + t * p.x_stride + k) : vec16{};
+    return t < p.end.rows && k < p.inner ? load16(p.x + t * p.x_stride + k) : vec16{};
   }
   /// Adds the products of 128 elements, 64 with one scale.
   LLAVA_DEVICE static void add_run(const Params& p, const Smem& smem, const vec16& codes,
@@ -199,7 +203,8 @@ struct expand_nf4 {
     vec16 made;
     LLAVA_UNROLL
     for (int i = 0; i < 4; ++i)
-      made.word[i] = pack<f16>(smem.book[codes >> 8 * i & 15u] * scale, smem.book[codes >> (8 * i + 4) & 15u] * scale).bits;
+      made.word[i] =
+          pack<f16>(smem.book[codes >> 8 * i & 15u] * scale, smem.book[codes >> (8 * i + 4) & 15u] * scale).bits;
     store16(p.to + std::ptrdiff_t{n} * p.inner + k, made);
   }
 };

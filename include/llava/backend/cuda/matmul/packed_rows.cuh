@@ -140,7 +140,8 @@ struct packed_rows {
         write_number(to + factors_at(columns) + 2 * b, static_cast<std::int8_t>(F::factor(block)));
         write_number(to + factors_at(columns) + 2 * b + 1, static_cast<std::int8_t>(F::offset(block)));
       }
-      if constexpr (!has_row_scale) write_number(to + scales_at(columns) + 2 * b, from_float<f16>(F::block_scale(block)));
+      if constexpr (!has_row_scale)
+        write_number(to + scales_at(columns) + 2 * b, from_float<f16>(F::block_scale(block)));
     }
   }
   static void pack_affine(std::byte* to, const typename format<F>::view& from, std::ptrdiff_t r) {

@@ -12,8 +12,8 @@
 /// products with too few tiles to fill the device. Neighbouring blocks have the same columns of w, so w is read from
 /// DRAM once and from L2 T / BM times.
 ///
-/// Sums have one order, K ascending by 16, that depends on K alone: a row's bytes do not depend on T within this kernel,
-/// nor on BM and BN.
+/// Sums have one order, K ascending by 16, that depends on K alone: a row's bytes do not depend on T within this
+/// kernel, nor on BM and BN.
 #pragma once
 #include <llava/backend/cuda/matmul/tile.cuh>
 
@@ -40,9 +40,7 @@ struct tensor_tiles {
     stage stages[tensor_tiles::stages];
     float slabs[4][16][extent<n_tiles * 8 + 4>];
   };
-  static grid_size grid(const Params& p) {
-    return {((p.end.rows + BM - 1) / BM) * ((p.end.columns + BN - 1) / BN)};
-  }
+  static grid_size grid(const Params& p) { return {((p.end.rows + BM - 1) / BM) * ((p.end.columns + BN - 1) / BN)}; }
 
   LLAVA_DEVICE static void run(const Params& p, Smem& smem) {
     const int m_blocks = (p.end.rows + BM - 1) / BM;

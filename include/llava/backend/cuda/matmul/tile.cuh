@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// tile: rows of 64 bytes in shared memory, from which ldmatrix reads without bank conflicts: 32 elements of 16 bits or
 /// 64 of 8 bits along K. A row is four pieces of 16 bytes; piece c of row r lies at place c ^ (r / 2 % 4). So the eight
-/// rows that ldmatrix reads at once, at one c, cover all 32 banks: even and odd rows take different halves of 128 bytes,
-/// and four successive pairs of rows take the four places of a half.
+/// rows that ldmatrix reads at once, at one c, cover all 32 banks: even and odd rows take different halves of 128
+/// bytes, and four successive pairs of rows take the four places of a half.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -42,8 +42,7 @@ LLAVA_DEVICE void store_sums(const fragment_c (&sums)[MTiles][NTiles], float (&s
   LLAVA_UNROLL
   for (int m = 0; m < m_tiles; ++m) {
     LLAVA_UNROLL
-    for (int j = 0; j < n_tiles; ++j)
-      LLAVA_UNROLL
+    for (int j = 0; j < n_tiles; ++j) LLAVA_UNROLL
     for (int i = 0; i < 4; ++i)
       slab[fragment_c::row(lane, i)][j * 8 + fragment_c::column(lane, i)] = sums[m][j].value[i];
     sync_warp();
