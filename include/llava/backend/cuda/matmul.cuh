@@ -148,7 +148,7 @@ void many_coded_rows(queue& q, matrix_view<const float> x, packed_view<F> w, con
     const product_end<A> own = from_column(end, n, count);
     const auto multiply = [&]<class Outliers>(const Outliers& outliers) {
       if (large_tiles)
-        q.launch<coded_tiles<kind, 128, 128, Outliers, A>>({codes, to, {own, outliers}});
+        q.launch<coded_tiles<kind, kind::largest_bm, 128, Outliers, A>>({codes, to, {own, outliers}});
       else
         q.launch<coded_tiles<kind, 64, 64, Outliers, A>>({codes, to, {own, outliers}});
     };

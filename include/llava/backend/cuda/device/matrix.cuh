@@ -163,7 +163,7 @@ LLAVA_DEVICE integer_fragment_c mma_m16n8k16(const byte_fragment_a& a, const byt
   static_assert(Half == 0 || Half == 1, "llava: a 16×32 matrix has two halves");
 #if defined(__CUDACC__)
   integer_fragment_c d;
-  asm volatile(
+  asm(
       "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"
       : "=r"(d.value[0]), "=r"(d.value[1]), "=r"(d.value[2]), "=r"(d.value[3])
       : "r"(a.word[2 * Half]), "r"(a.word[2 * Half + 1]), "r"(b.word[Half]), "r"(c.value[0]), "r"(c.value[1]),
@@ -179,7 +179,7 @@ LLAVA_DEVICE integer_fragment_c mma_m16n8k32(const byte_fragment_a& a, const byt
                                              [[maybe_unused]] call_site at = call_site::current()) {
 #if defined(__CUDACC__)
   integer_fragment_c d;
-  asm volatile(
+  asm(
       "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%10, %11, %12, %13};"
       : "=r"(d.value[0]), "=r"(d.value[1]), "=r"(d.value[2]), "=r"(d.value[3])

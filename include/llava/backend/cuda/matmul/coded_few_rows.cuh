@@ -34,7 +34,8 @@ LLAVA_DEVICE float outlier_sum(const coded_x& x, int t, const std::byte* row, in
 template <class F, int Rows, class A>
 struct coded_few_rows {
   using layout = packed_rows<F>;
-  static constexpr int threads = 256, min_blocks = Rows == 1 ? 3 : 2, warps = 8, own = 2, unrolled = 2;
+  static constexpr int threads = 256, min_blocks = Rows == 1 ? 3 : 2, warps = 8, own = 2;
+  static constexpr int unrolled = layout::bits == 16 ? 1 : 2;
   static constexpr bool programmatic_launch = true;
 
   struct Params {

@@ -10,9 +10,9 @@
 /// Weights come as bytes (expand_rows.cuh), so one kernel serves all formats, and its inner loop unpacks nothing.
 ///
 /// A block computes BM × BN of y, a warp BM / 2 × 32 of it, from two or three stages of 64 along K. At 128 × 128, 8
-/// warps have 64 registers of sums each, and as many of scales and fragments; 64 × 64 a warp would spill. An integer
-/// sum has at most 32 products, and is exact. Sums of floats have one order, K ascending: a row's bytes do not depend
-/// on T within this kernel.
+/// warps have 64 registers of sums each, and as many of scales and fragments; 64 × 64 a warp would spill, as would 128
+/// × 128 with two groups, which take 64 × 128. An integer sum has at most 32 products, and is exact. Sums of floats
+/// have one order, K ascending: a row's bytes do not depend on T within this kernel.
 #pragma once
 #include <llava/backend/cuda/matmul/coded_few_rows.cuh>
 #include <llava/backend/cuda/matmul/expand_rows.cuh>
@@ -58,6 +58,7 @@ template <int XPlanes, int WPlanes, int Groups, bool HasMinimums>
 struct coded_kind {
   static constexpr int x_planes = XPlanes, w_planes = WPlanes, groups = Groups;
   static constexpr bool has_minimums = HasMinimums;
+  static constexpr int largest_bm = Groups == 2 ? 64 : 128;  // rows of a tile without spills
 };
 template <class F>
 using coded_kind_of = coded_kind<packed_rows<F>::x_planes, packed_rows<F>::weight_planes, packed_rows<F>::groups,

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include <llava/backend/cuda/device.cuh>
+#include <llava/backend/cuda/kernel.cuh>
 #include <llava/base/dtype.hpp>
 #include <llava/ops/activation.hpp>
 #include <llava/ops/matmul.hpp>

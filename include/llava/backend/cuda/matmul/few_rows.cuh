@@ -37,7 +37,7 @@ LLAVA_DEVICE void store_sum_of_warps(const fragment_c& sum, float (&partial)[8][
 /// Rows: 8 or 16, at least T.
 template <class T, int Rows, class A>
 struct few_rows {
-  static constexpr int threads = 256, min_blocks = 4, warps = 8, unrolled = 4, run_elements = 32;
+  static constexpr int threads = 256, min_blocks = Rows == 8 ? 4 : 3, warps = 8, unrolled = 4, run_elements = 32;
   static constexpr bool programmatic_launch = true;
 
   struct Params {
