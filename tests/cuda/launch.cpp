@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "planted.hpp"
+#include "small_kernel.hpp"
 
 namespace cuda_test {
 namespace {
@@ -114,7 +114,7 @@ TEST_CASE("a kernel that does not wait for the one before is found") {
 
   launch<waits_for_kernels<true>>(overlapping(), {y.data()}).value();  // after a copy: nothing to wait for
   const auto early = launch<waits_for_kernels<true>>(overlapping(), {y.data()});
-  CHECK(early.has_value() != llava::emulator::is_checked());
+  CHECK(early.has_value() != is_checked);
   if (!early) CHECK(early.error().sentence().find("before wait_for_previous_kernels(): read") != std::string::npos);
   launch<waits_for_kernels<true>>(test_stream(), {y.data()}).value();  // without overlap
 
@@ -139,12 +139,12 @@ TEST_CASE("device memory that nobody wrote holds NaN, and a checked program does
   const device_array<float> x(4);
   float values[4] = {};
   const auto copied = copy(test_stream(), values, x.data(), 16, copy_kind::to_host);
-  CHECK(copied.has_value() != llava::emulator::is_checked());
+  CHECK(copied.has_value() != is_checked);
   if (copied) CHECK(values[3] != values[3]);
 }
 
 TEST_CASE("an access of the host to device memory is found") {
-  if (!llava::emulator::is_checked()) return;
+  if (!is_checked) return;
   const device_array<int> extents(3);
   *const_cast<volatile int*>(extents.data()) = 1;
   const auto launched = launch<any_grid>(test_stream(), {{1, 1, 1}, extents.data()});

@@ -6,32 +6,9 @@
 #include <string_view>
 #include <utility>
 
-#include "device_array.hpp"
-#include "emulator/options.hpp"
-#include "llava_catch.hpp"
+#include "small_kernel.hpp"
 
 namespace cuda_test {
-
-using namespace llava::cuda_backend;
-
-/// What the kernels below have in common: their Params, Smem, threads of a block and blocks.
-template <class P, class S = no_shared_memory, int Threads = 32, int Blocks = 1>
-struct small_kernel {
-  static constexpr int threads = Threads, min_blocks = 1;
-  using Params = P;
-  using Smem = S;
-  static grid_size grid(const P&) { return {Blocks}; }
-};
-
-/// Runs `run` under a schedule, and restores the old one.
-template <class F>
-auto with_schedule(unsigned schedule, F run) {
-  const unsigned before = std::exchange(llava::emulator::settings().schedule, schedule);
-  auto result = run();
-  llava::emulator::settings().schedule = before;
-  return result;
-}
-inline constexpr unsigned schedules[] = {0, 1, 2, 3, 4};
 
 /// Who finds a mistake: every program, or only a checked one.
 enum class finder { any_program, checked_program };
@@ -47,7 +24,7 @@ void check_planted(finder who, std::string_view what, F make) {
     };
     const auto healthy = with_schedule(schedule, [&] { return launched.template operator()<false>(); });
     if (!healthy) FAIL(healthy.error().sentence());
-    if (who == finder::checked_program && !llava::emulator::is_checked()) continue;
+    if (who == finder::checked_program && !is_checked) continue;
     const auto wrong = with_schedule(schedule, [&] { return launched.template operator()<true>(); });
     REQUIRE(!wrong);
     const std::string sentence = wrong.error().sentence();
@@ -60,9 +37,6 @@ void check_planted(finder who, std::string_view what, F make) {
 }
 
 /// An output of `count` floats and the Params that have only it.
-struct output {
-  float* y;
-};
 inline auto new_output(std::size_t count) {
   device_array<float> y(count);
   const output params{y.data()};

@@ -212,8 +212,7 @@ TEST_CASE("divergent warps are found") {
 
 TEST_CASE("an unfinished copy is found") {
   check_planted<no_wait>(checked, "unfinished copy: read of 4 bytes of shared memory", new_copied);
-  check_planted<no_commit>(any, llava::emulator::is_checked() ? "unfinished copy" : "has committed the copy",
-                           new_copied);
+  check_planted<no_commit>(any, is_checked ? "unfinished copy" : "has committed the copy", new_copied);
   check_planted<never_waited>(any, "has waited for the copy", new_copied);
   check_planted<wrong_count>(checked, "unfinished copy: read of 4 bytes of shared memory", new_copied);
   check_planted<write_in_flight>(checked, "unfinished copy: write of 4 bytes of shared memory", new_copied);

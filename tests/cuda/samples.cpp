@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The sample kernels against double, on odd sizes, under several schedules. In the checked program this also shows that
-/// the checks find nothing in correct kernels.
+/// The sample kernels against double, on odd sizes, under several schedules. In the checked program this also shows
+/// that the checks find nothing in correct kernels.
+#include <cmath>
+#include <random>
+#include <vector>
+
 #include "samples/gemm.cuh"
 #include "samples/int4_matvec.cuh"
 #include "samples/rms_norm.cuh"
-
-#include <cmath>
-#include <random>
-
-#include "planted.hpp"
+#include "small_kernel.hpp"
 
 namespace cuda_test {
 namespace {
@@ -144,11 +144,8 @@ TEST_CASE("results do not depend on the schedule or the number of workers") {
     return y.read();
   };
   const std::vector<float> first = product();
-  for (const unsigned workers : {1u, 3u}) {
-    llava::emulator::settings().workers = workers;
-    for (const unsigned schedule : schedules) CHECK(with_schedule(schedule, product) == first);
-  }
-  llava::emulator::settings().workers = 0;
+  for (const unsigned workers : {1u, 3u})
+    for (const unsigned schedule : schedules) CHECK(with_schedule(schedule, product, workers) == first);
 }
 
 }  // namespace cuda_test

@@ -12,8 +12,6 @@
 namespace llava::emulator {
 namespace {
 
-thread_local block* running_block = nullptr;
-
 /// The body of a thread's context.
 void body() {
   block& b = *running();
@@ -35,20 +33,6 @@ void body() {
   abandon();
 }
 
-bool is_ready(const block& b, const thread& t) {
-  switch (t.state) {
-    case thread_state::ready:
-      return true;
-    case thread_state::in_warp:
-      return b.warps[t.index / warp_size].generation != t.awaited;
-    case thread_state::at_barrier:
-      return b.generation != t.awaited;
-    case thread_state::done:
-      return false;
-  }
-  return false;
-}
-
 /// Why no thread can continue: how many wait where.
 std::string text_of_deadlock(const block& b) {
   std::map<std::string, int> groups;
@@ -68,7 +52,7 @@ std::string text_of_deadlock(const block& b) {
 
 }  // namespace
 
-block*& running() { return running_block; }
+constinit thread_local block* running_block = nullptr;
 
 std::string text_of(const block& b, const thread& t) {
   const auto [x, y, z] = b.index;
@@ -76,11 +60,13 @@ std::string text_of(const block& b, const thread& t) {
          std::to_string(t.index);
 }
 
-void wait_for_others() {
+void wait_for_others(thread_state why, const call_site& at) {
   thread& t = self();
   block& b = *running();
+  t.state = why;
+  t.at = at;
   enter(t.registers, b.scheduler);
-  t.state = thread_state::ready;
+  t.state = thread_state::running;
 }
 
 void abandon() {
@@ -89,10 +75,11 @@ void abandon() {
 }
 
 void run_to_end(block& b, stacks& memory, unsigned schedule) {
-  running() = &b;
+  running_block = &b;
   memory.reserve(b.threads.size());
   for (std::size_t i = 0; i < b.threads.size(); ++i)
     prepare(b.threads[i].registers, memory.bottom(i), stacks::usable(i), body);
+  for (warp& w : b.warps) w.ready = 0xffffffffu;
 
   std::vector<unsigned> warps(b.warps.size()), lanes(warp_size);
   std::iota(warps.begin(), warps.end(), 0u);
@@ -108,24 +95,22 @@ void run_to_end(block& b, stacks& memory, unsigned schedule) {
       std::shuffle(warps.begin(), warps.end(), random);
       std::shuffle(lanes.begin(), lanes.end(), random);
     }
-    for (const unsigned w : warps) {
-      bool again = true;
-      while (again && b.found.empty()) {  // a warp runs until all of its lanes wait for other warps
-        again = false;
-        for (const unsigned l : lanes) {
-          thread& t = b.threads[w * warp_size + l];
-          if (!is_ready(b, t)) continue;
-          b.current = &t;
-          enter(b.scheduler, t.registers);
-          again = any = true;
+    for (const unsigned i : warps) {
+      warp& w = b.warps[i];
+      while (w.ready != 0 && b.found.empty())  // a warp runs until all of its lanes wait for other warps
+        for (const unsigned lane : lanes) {
+          if ((w.ready >> lane & 1u) == 0) continue;
+          w.ready &= ~(1u << lane);
+          b.current = &b.threads[i * warp_size + lane];
+          enter(b.scheduler, b.current->registers);
+          any = true;
           if (!b.found.empty()) break;
         }
-      }
       if (!b.found.empty()) break;
     }
     if (!any && b.found.empty()) b.found = text_of_deadlock(b);
   }
-  running() = nullptr;
+  running_block = nullptr;
 }
 
 }  // namespace llava::emulator

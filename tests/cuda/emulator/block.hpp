@@ -28,13 +28,12 @@ struct async_copy {
   call_site at;
 };
 
-enum class thread_state : std::uint8_t { ready, in_warp, at_barrier, done };
+enum class thread_state : std::uint8_t { running, in_warp, at_barrier, done };
 
 struct thread {
   context registers;
-  thread_state state = thread_state::ready;
+  thread_state state = thread_state::running;
   unsigned index = 0;
-  std::uint64_t awaited = 0;        // the generation of the warp or the barrier that it waits for to pass
   call_site at;                     // where it waits
   std::vector<async_copy> copies;   // unfinished ones, in order
   std::vector<std::size_t> groups;  // ends of the committed groups, as counts of copies
@@ -47,9 +46,10 @@ struct lane_data {
 };
 using warp_data = std::array<lane_data, warp_size>;
 
-/// One operation at a time: lanes arrive, and the last one computes it for all. The data of an operation stays until the
-/// one after the next, because a lane may still have to fetch it while others are at the next.
+/// One operation at a time: lanes arrive, and the last one computes it for all. The data of an operation stays until
+/// the one after the next, because a lane may still have to fetch it while others are at the next.
 struct warp {
+  std::uint32_t ready = 0;       // bits of lanes that can run, but not of the one that does
   std::uint32_t arrived = 0;     // bits of lanes
   std::uint64_t generation = 0;  // operations that are done
   std::uint32_t epoch = 0;       // sync_warp() that are done: what orders accesses to memory
@@ -65,7 +65,7 @@ struct block {
   std::byte* shared = nullptr;
   std::size_t shared_bytes = 0;
   unsigned alive = 0, arrived = 0;    // threads that have not ended; that are at the barrier
-  std::uint64_t generation = 0;       // barriers that are done
+  std::uint32_t generation = 0;       // barriers that are done
   bool any = false, was_any = false;  // sync_block_or: of the barrier that threads arrive at, and of the last one
   std::uint32_t serial = 0;           // unique among the blocks of all launches
   std::vector<std::uint32_t> joined;  // serials of blocks of this launch whose writes are visible here, by arrive()
@@ -78,7 +78,8 @@ struct block {
 };
 
 /// The block that this OS thread runs, or null.
-block*& running();
+extern constinit thread_local block* running_block;
+inline block* running() { return running_block; }
 /// The thread that runs. Only for code that threads call.
 inline thread& self() { return *running()->current; }
 inline warp& own_warp() { return running()->warps[self().index / warp_size]; }
@@ -86,8 +87,8 @@ inline warp& own_warp() { return running()->warps[self().index / warp_size]; }
 /// Runs all threads of `b` to their end, or until a mistake is found, which is then in b.found. `b` has its threads,
 /// warps, shared memory and function; the threads get stacks here.
 void run_to_end(block& b, stacks& memory, unsigned schedule);
-/// Suspends the running thread until the scheduler finds it ready.
-void wait_for_others();
+/// Suspends the running thread until its bit in warp::ready is set.
+void wait_for_others(thread_state why, const call_site& at);
 /// Ends the running thread for good, without destroying what is on its stack.
 [[noreturn]] void abandon();
 /// "block (0, 0, 0), thread 3".

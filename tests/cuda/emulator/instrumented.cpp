@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The functions that code compiled with -fsanitize=thread calls at each access to memory. A checked program links these
-/// instead of libtsan; that it does makes it a checked one.
+/// The functions that code compiled with -fsanitize=thread calls at each access to memory. A checked program links
+/// these instead of libtsan; that it does makes it a checked one.
 #include <cstdint>
 #include <cstring>
 

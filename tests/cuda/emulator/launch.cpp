@@ -63,7 +63,7 @@ void begin(worker& w, const cuda_host::launch_options& o, const std::array<int, 
   b.threads.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     thread& t = b.threads[i];
-    t.state = thread_state::ready;
+    t.state = thread_state::running;
     t.index = static_cast<unsigned>(i);
     t.copies.clear();
     t.groups.clear();
@@ -129,7 +129,9 @@ std::string launch(native_stream, const launch_options& o, void (*run)(const voi
   };
 
   const unsigned wanted = settings().workers > 0 ? settings().workers : std::thread::hardware_concurrency();
-  const auto count = is_checked() ? 1 : std::clamp<std::int64_t>(blocks / 2, 1, wanted > 0 ? wanted : 1);
+  // A thread for few blocks costs more than it gains, unless a test asks for it.
+  const std::int64_t useful = settings().workers > 0 ? blocks : blocks / 16;
+  const auto count = is_checked() ? 1 : std::clamp<std::int64_t>(useful, 1, wanted > 0 ? wanted : 1);
   std::vector<std::thread> others;
   for (std::int64_t i = 1; i < count; ++i) others.emplace_back(work);
   work();

@@ -5,7 +5,8 @@
 namespace llava::emulator {
 
 struct options {
-  /// The order in which ready threads, and blocks, run: 0 in order, 1 reversed; another number is the seed of a shuffle.
+  /// The order in which ready threads, and blocks, run: 0 in order, 1 reversed; another number is the seed of a
+  /// shuffle.
   unsigned schedule = 0;
   /// Blocks that run at once, each on an OS thread. 0: as many as the machine has cores. A checked program runs one.
   unsigned workers = 0;

@@ -13,8 +13,8 @@ struct mistake {
 
 /// "FILE:LINE", without folders.
 std::string text_of_place(const std::source_location&);
-/// The same for a return address, from the program's debugging information, by addr2line. Of functions that were inlined
-/// into each other it names the innermost that is outside the device vocabulary.
+/// The same for a return address, from the program's debugging information, by addr2line. Of functions that were
+/// inlined into each other it names the innermost that is outside the device vocabulary.
 std::string text_of_place(const void* return_address);
 
 }  // namespace llava::emulator

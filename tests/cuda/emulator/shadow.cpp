@@ -53,7 +53,8 @@ std::size_t offset_of(const void* p) {
 
 bool is_within(const void* p, const void* first, const void* last) { return p >= first && p < last; }
 
-/// Reports a mistake: to the vocabulary by an exception, to instrumented code, which has no place for one, by leaving it.
+/// Reports a mistake: to the vocabulary by an exception, to instrumented code, which has no place for one, by leaving
+/// it.
 [[noreturn]] void report(std::string sentence, const place& where) {
   if (where.is_site()) throw mistake{std::move(sentence)};
   {
@@ -89,8 +90,7 @@ void check(access_kind kind, const void* p, std::size_t bytes, const place& wher
   }
   const block& b = *running();
   const thread& t = self();
-  const accessor who{b.serial, static_cast<std::uint32_t>(b.generation), b.warps[t.index / warp_size].epoch,
-                     static_cast<std::uint16_t>(t.index)};
+  const accessor who{b.serial, b.generation, b.warps[t.index / warp_size].epoch, static_cast<std::uint16_t>(t.index)};
   const bool is_shared = first >= s.shared_first && first < s.shared_last;
   for (std::size_t i = first; i < std::min(first + bytes, range_bytes); ++i) {
     std::uint8_t& state = s.states[i];
@@ -115,10 +115,7 @@ void check(access_kind kind, const void* p, std::size_t bytes, const place& wher
 
 }  // namespace
 
-bool& is_kernel_code() {
-  static thread_local bool is = false;
-  return is;
-}
+constinit thread_local bool is_kernel_code = false;
 
 namespace shadow {
 
@@ -197,8 +194,7 @@ void end_copy(const void* p, std::size_t bytes) {
   if (!is_checked()) return;
   const block& b = *running();
   const thread& t = self();
-  const accessor who{b.serial, static_cast<std::uint32_t>(b.generation), b.warps[t.index / warp_size].epoch,
-                     static_cast<std::uint16_t>(t.index)};
+  const accessor who{b.serial, b.generation, b.warps[t.index / warp_size].epoch, static_cast<std::uint16_t>(t.index)};
   for (std::size_t i = 0; i < bytes; ++i) {
     all().states[offset_of(p) + i] = static_cast<std::uint8_t>(all().states[offset_of(p) + i] & ~is_in_flight);
     all().histories[offset_of(p) + i].wrote(who);
@@ -206,7 +202,7 @@ void end_copy(const void* p, std::size_t bytes) {
 }
 
 void access(const void* p, std::size_t bytes, bool is_write, bool is_aligned, const void* return_address) {
-  if (!is_kernel_code()) {
+  if (!is_kernel_code) {
     if (offset_of(p) < range_bytes && all().by_host.empty())
       all().by_host = "the host accesses device memory at " + text_of_place(return_address);
     return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The checks of a checked program (docs/cuda.md). Its kernels are compiled with -fsanitize=thread and linked with the
-/// functions of instrumented.cpp, so that each access to memory comes here; in other programs nothing here has an effect.
+/// functions of instrumented.cpp, so that each access to memory comes here; in other programs nothing here has an
+/// effect.
 ///
 /// Each byte of device memory has a state (open, initialised, destination of a copy) and a history: the last write and
 /// the reads since. Two accesses to a byte, one of them a write, must be ordered: by a barrier of the block, by
@@ -17,21 +18,22 @@ namespace llava::emulator {
 struct block;
 
 /// Whether the code that runs now is a kernel's. Only its accesses are checked.
-bool& is_kernel_code();
+extern constinit thread_local bool is_kernel_code;
 /// Around the code of a kernel.
 struct kernel_code {
-  kernel_code() { is_kernel_code() = true; }
-  ~kernel_code() { is_kernel_code() = false; }
+  kernel_code() { is_kernel_code = true; }
+  ~kernel_code() { is_kernel_code = false; }
   kernel_code(const kernel_code&) = delete;
 };
 /// Around the emulator's own code, where a kernel calls it.
 struct emulator_code {
-  emulator_code() { is_kernel_code() = false; }
-  ~emulator_code() { is_kernel_code() = true; }
+  emulator_code() { is_kernel_code = false; }
+  ~emulator_code() { is_kernel_code = true; }
   emulator_code(const emulator_code&) = delete;
 };
 
-/// Device memory lies in one range of addresses of a checked program, so that the state of a byte is found by its offset.
+/// Device memory lies in one range of addresses of a checked program, so that the state of a byte is found by its
+/// offset.
 struct device_range {
   std::byte* memory;
   std::size_t bytes;

@@ -11,7 +11,8 @@ namespace llava::emulator {
 namespace {
 
 bool is_same(const call_site& a, const call_site& b) {
-  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
+  return a.line() == b.line() && a.column() == b.column() &&
+         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 
 /// All threads wait, and the last one to arrive lets them go.
@@ -19,13 +20,11 @@ void pass_barrier(bool any, const call_site& at) {
   block& b = *running();
   thread& t = self();
   b.any = b.any || any;
-  t.at = at;
   if (++b.arrived < b.threads.size()) {
-    t.state = thread_state::at_barrier;
-    t.awaited = b.generation;
-    wait_for_others();
+    wait_for_others(thread_state::at_barrier, at);
     return;
   }
+  t.at = at;
   for (const thread& other : b.threads)
     if (!is_same(other.at, at))
       throw mistake{"divergent barriers: a thread is at " + text_of_place(at) + ", thread " +
@@ -34,6 +33,8 @@ void pass_barrier(bool any, const call_site& at) {
   b.was_any = b.any;
   b.any = false;
   ++b.generation;
+  for (warp& w : b.warps) w.ready = 0xffffffffu;
+  own_warp().ready &= ~(1u << lane());
 }
 
 }  // namespace
@@ -41,7 +42,6 @@ void pass_barrier(bool any, const call_site& at) {
 const warp_data& exchange(warp_op op, const void* value, std::size_t bytes, combine_function combine,
                           const call_site& at) {
   warp& w = own_warp();
-  thread& t = self();
   if (w.arrived == 0) {
     w.op = op;
     w.at = at;
@@ -56,11 +56,9 @@ const warp_data& exchange(warp_op op, const void* value, std::size_t bytes, comb
     if (op == warp_op::sync) ++w.epoch;
     w.arrived = 0;
     ++w.generation;
+    w.ready = ~(1u << lane());
   } else {
-    t.at = at;
-    t.state = thread_state::in_warp;
-    t.awaited = w.generation;
-    wait_for_others();
+    wait_for_others(thread_state::in_warp, at);
   }
   return combine != nullptr ? w.got[parity] : w.given[parity];
 }

@@ -6,8 +6,8 @@
 
 LLAVA_CUDA_BEGIN
 
-/// T is f16 or bf16. K is a multiple of 128. A word holds 8 columns: column 2 i in nibble i, and 2 i + 1 in nibble i + 4;
-/// a nibble n stands for (n − 8) times the scale. One warp computes an element of y.
+/// T is f16 or bf16. K is a multiple of 128. A word holds 8 columns: column 2 i in nibble i, and 2 i + 1 in nibble i +
+/// 4; a nibble n stands for (n − 8) times the scale. One warp computes an element of y.
 template <class T>
 struct sample_int4_matvec {
   static constexpr int threads = 128, min_blocks = 4;

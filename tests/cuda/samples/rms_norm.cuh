@@ -5,6 +5,7 @@
 
 LLAVA_CUDA_BEGIN
 
+// [kernel]
 /// T is f16 or bf16: the type of y and weight. D is any.
 template <class T>
 struct sample_rms_norm {
@@ -33,5 +34,6 @@ struct sample_rms_norm {
       p.y[row + i] = from_f32<T>(p.x[row + i] * scale * to_f32(p.weight[i]));
   }
 };
+// [kernel]
 
 LLAVA_CUDA_END

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include <llava/base/macros.hpp>
 
@@ -35,7 +36,8 @@ LLAVA_DEVICE float maximum(float a, float b) {
   return std::fmax(a, b);
 #endif
 }
-LLAVA_DEVICE int maximum(int a, int b) { return a < b ? b : a; }
+template <class T>
+requires std::is_integral_v<T> LLAVA_DEVICE T maximum(T a, T b) { return a < b ? b : a; }
 /// The smaller one. For floats: the other one if one is NaN. PTX: min.f32.
 LLAVA_DEVICE float minimum(float a, float b) {
 #if defined(__CUDACC__)
@@ -44,7 +46,8 @@ LLAVA_DEVICE float minimum(float a, float b) {
   return std::fmin(a, b);
 #endif
 }
-LLAVA_DEVICE int minimum(int a, int b) { return b < a ? b : a; }
+template <class T>
+requires std::is_integral_v<T> LLAVA_DEVICE T minimum(T a, T b) { return b < a ? b : a; }
 
 /// a · b + c, rounded once. PTX: fma.rn.f32.
 LLAVA_DEVICE float fused_multiply_add(float a, float b, float c) {
