@@ -172,8 +172,8 @@ std::vector<float> coded_product(const sizes& s, update how, const std::vector<f
 }
 std::vector<double> in_double(const std::vector<float>& x) { return {x.begin(), x.end()}; }
 
-constexpr sizes coded_shapes[] = {{1, 32, 16},  {1, 1, 1},   {1, 588, 40},  {1, 2112, 3},  {2, 96, 17},
-                                  {3, 129, 33}, {8, 200, 9}, {11, 1056, 5}, {17, 257, 66}, {70, 64, 20}};
+constexpr sizes coded_shapes[] = {{1, 32, 16}, {1, 1, 1},     {1, 588, 40},  {1, 2112, 3}, {2, 96, 17},   {3, 129, 33},
+                                  {8, 200, 9}, {11, 1056, 5}, {17, 257, 66}, {70, 64, 20}, {1, 16500, 3}, {2, 0, 3}};
 /// Some of them beyond int8's limit for outliers: none in row 0, few in row 1, all of row 2.
 std::vector<float> activations(const sizes& s) {
   auto x = random_values(s.rows * s.inner, 1);
@@ -395,5 +395,10 @@ TEST_CASE("products of few rows on CUDA may start before the kernel that writes 
   coded_x own = codes;
   own.x = x.matrix().data();
   REQUIRE(launch<quantise_rows<std::int8_t, 32>>(programmatic, own));
-  check(launch<coded_few_rows<q8_0, 8, A>>(programmatic, {packed.data, own, end}));
+  check(launch<coded_few_rows<q8_0, 8, false, A>>(programmatic, {packed.data, own, end}));
+  write_x(x);
+  auto one = end;
+  one.rows = 1;
+  const coded_x row = cuda_backend::detail::sizes_of(rows_of(matrix_view<const float>(x.matrix()), 0, 1), 1);
+  check(launch<coded_few_rows<q8_0, 1, true, A>>(programmatic, {packed.data, row, one}));
 }

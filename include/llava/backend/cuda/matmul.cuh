@@ -95,18 +95,23 @@ product_end<A> from_row(product_end<A> end, std::ptrdiff_t t, std::ptrdiff_t cou
   return end;
 }
 
-/// Quantises `filled` rows of x for products with F, in the arena.
+/// x before it is quantised, padded to `rows`.
+inline coded_x sizes_of(matrix_view<const float> x, std::ptrdiff_t rows) {
+  coded_x made{};
+  made.x = x.data(), made.x_stride = x.stride();
+  made.filled = static_cast<int>(x.extent(0)), made.rows = static_cast<int>(rows);
+  made.inner = static_cast<int>(x.extent(1)), made.columns = static_cast<int>(round_up(x.extent(1), coded_x::run));
+  return made;
+}
+/// Quantises x for products with F, in the arena.
 template <class F>
 coded_x quantised(queue& q, matrix_view<const float> x, std::ptrdiff_t rows) {
   using code = activation_code<F>;
-  const std::ptrdiff_t inner = x.extent(1), columns = round_up(inner, coded_x::run);
-  coded_x made{};
+  coded_x made = sizes_of(x, rows);
+  const std::ptrdiff_t inner = made.inner, columns = made.columns;
   made.codes = q.workspace().allocate<std::int8_t>(packed_rows<F>::x_planes * rows * columns);  // (planes, rows, K)
   made.scales = q.workspace().allocate<float>(columns / 32 * rows);                             // (K / 32, rows)
   made.sums = q.workspace().allocate<std::int32_t>(columns / 16 * rows);                        // (K / 16, rows)
-  made.x = x.data(), made.x_stride = x.stride();
-  made.filled = static_cast<int>(x.extent(0)), made.rows = static_cast<int>(rows);
-  made.inner = static_cast<int>(inner), made.columns = static_cast<int>(columns);
   if constexpr (has_outliers<F>) {
     made.outlier_counts = q.workspace().allocate<std::int32_t>(x.extent(0));    // (T)
     made.outliers = q.workspace().allocate<std::int32_t>(x.extent(0) * inner);  // (T, K)
@@ -120,11 +125,14 @@ coded_x quantised(queue& q, matrix_view<const float> x, std::ptrdiff_t rows) {
 template <class F, class A>
 void few_coded_rows(queue& q, matrix_view<const float> x, packed_view<F> w, const product_end<A>& end) {
   arena_scope scope(q.workspace());
+  const bool is_one = x.extent(0) == 1;
+  if constexpr (!has_outliers<F>)
+    if (const coded_x row = sizes_of(x, 1); is_one && row.columns <= own_coded_x<1>::most)
+      return q.launch<coded_few_rows<F, 1, true, A>>({w.data, row, end});
   const coded_x codes = quantised<F>(q, x, x.extent(0));
-  if (x.extent(0) == 1)
-    q.launch<coded_few_rows<F, 1, A>>({w.data, codes, end});
-  else
-    q.launch<coded_few_rows<F, 8, A>>({w.data, codes, end});
+  if constexpr (has_outliers<F>)
+    if (is_one) return q.launch<coded_few_rows<F, 1, false, A>>({w.data, codes, end});
+  q.launch<coded_few_rows<F, 8, false, A>>({w.data, codes, end});
 }
 template <class F, class A>
 void many_coded_rows(queue& q, matrix_view<const float> x, packed_view<F> w, const product_end<A>& end,
@@ -161,6 +169,7 @@ void many_coded_rows(queue& q, matrix_view<const float> x, packed_view<F> w, con
 template <class F, class A>
 void coded_product(queue& q, matrix_view<const float> x, packed_view<F> w, const product_end<A>& end) {
   const std::ptrdiff_t rows = x.extent(0), columns = w.rows < expanded_rows ? w.rows : expanded_rows;
+  if (w.columns == 0) return q.launch<plain_tiles<float, A>>({nullptr, nullptr, 0, 0, 0, end});
   if (rows > most_few_rows) return many_coded_rows(q, x, w, end, has_many_tiles(rows, columns));
   for (std::ptrdiff_t t = 0; t < rows; t += 8) {
     const matrix_view<const float> few = rows_of(x, t, 8);

@@ -194,28 +194,32 @@ struct coded_tiles {
         b[plane][1] = {{words.word[2], words.word[3]}};
       }
       LLAVA_UNROLL
-      for (int j = 0; j < 2; ++j) LLAVA_UNROLL
-      for (int g = 0; g < groups; ++g) {
-        const int column = warp_n + 8 * (pair + j) + lane % 4 * 2;
-        const float* const scale = &from.w_scales[half * groups + g][column];
-        const float w_scale[2] = {scale[0], scale[1]};
+      for (int j = 0; j < 2; ++j) {
         LLAVA_UNROLL
-        for (int m = 0; m < m_tiles; ++m) {
-          const integer_fragment_c c = product(a, b, m, j, g);
+        for (int g = 0; g < groups; ++g) {
+          const int column = warp_n + 8 * (pair + j) + lane % 4 * 2;
+          const float* const scale = &from.w_scales[half * groups + g][column];
+          const float w_scale[2] = {scale[0], scale[1]};
           LLAVA_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            float& sum = sums[m][pair + j].value[i];
-            sum = fused_multiply_add(static_cast<float>(c.value[i]), x_scale[m][i / 2] * w_scale[i % 2], sum);
+          for (int m = 0; m < m_tiles; ++m) {
+            const integer_fragment_c c = product(a, b, m, j, g);
+            LLAVA_UNROLL
+            for (int i = 0; i < 4; ++i) {
+              float& sum = sums[m][pair + j].value[i];
+              sum = fused_multiply_add(static_cast<float>(c.value[i]), x_scale[m][i / 2] * w_scale[i % 2], sum);
+            }
           }
-        }
-        if constexpr (Kind::has_minimums) {
-          const float* const minimum = &from.w_minimums[half * groups + g][column];
-          const float w_minimum[2] = {minimum[0], minimum[1]};
-          LLAVA_UNROLL
-          for (int m = 0; m < m_tiles; ++m) LLAVA_UNROLL
-          for (int i = 0; i < 4; ++i) {
-            float& sum = sums[m][pair + j].value[i];
-            sum = fused_multiply_add(x_sum[m][i / 2][g], w_minimum[i % 2], sum);
+          if constexpr (Kind::has_minimums) {
+            const float* const minimum = &from.w_minimums[half * groups + g][column];
+            const float w_minimum[2] = {minimum[0], minimum[1]};
+            LLAVA_UNROLL
+            for (int m = 0; m < m_tiles; ++m) {
+              LLAVA_UNROLL
+              for (int i = 0; i < 4; ++i) {
+                float& sum = sums[m][pair + j].value[i];
+                sum = fused_multiply_add(x_sum[m][i / 2][g], w_minimum[i % 2], sum);
+              }
+            }
           }
         }
       }
@@ -233,16 +237,18 @@ struct coded_tiles {
         for (int& v : c.value) v *= 128;
       }
       LLAVA_UNROLL
-      for (int x = 0; x < Kind::x_planes; ++x) LLAVA_UNROLL
-      for (int w = 0; w < Kind::w_planes; ++w)
-        if (x + w == level) {
-          if constexpr (groups == 1)
-            c = mma_m16n8k32(a[x][m], b[w][j], c);
-          else if (g == 0)
-            c = mma_m16n8k16<0>(a[x][m], b[w][j], c);
-          else
-            c = mma_m16n8k16<1>(a[x][m], b[w][j], c);
-        }
+      for (int x = 0; x < Kind::x_planes; ++x) {
+        LLAVA_UNROLL
+        for (int w = 0; w < Kind::w_planes; ++w)
+          if (x + w == level) {
+            if constexpr (groups == 1)
+              c = mma_m16n8k32(a[x][m], b[w][j], c);
+            else if (g == 0)
+              c = mma_m16n8k16<0>(a[x][m], b[w][j], c);
+            else
+              c = mma_m16n8k16<1>(a[x][m], b[w][j], c);
+          }
+      }
     }
     return c;
   }

@@ -67,10 +67,29 @@ struct coded_x {
   }
 };
 
+/// quantise_activations() of the 128 elements of row t from k on, with groups of 32 or 128; by a warp.
+template <class Code, int Group>
+LLAVA_DEVICE void quantise_run(const coded_x& x, int t, int k) {
+  static_assert(Group == 32 || Group == 128, "llava: a warp quantises groups of 32 or 128 elements");
+  k += 4 * lane_index();
+  float v[4];
+  x.read(t, k, v);
+  float most = 0.f;
+  LLAVA_UNROLL
+  for (int i = 0; i < 4; ++i) most = maximum(most, v[i] < 0.f ? -v[i] : v[i]);
+  most = warp_max<Group / 4>(most);
+  constexpr auto largest = static_cast<float>(largest_code<Code>);
+  const bool usable = most > 1e-30f && most < 3e38f;
+  const float inverse = usable ? largest / most : 0.f;
+  Code codes[4];
+  LLAVA_UNROLL
+  for (int i = 0; i < 4; ++i) codes[i] = round_to_code<Code>(usable ? v[i] * inverse : 0.f);
+  x.write(t, k, codes, usable ? most / largest : 0.f);
+}
+
 /// quantise_activations() with groups of 32 or 128 elements.
 template <class Code, int Group>
 struct quantise_rows {
-  static_assert(Group == 32 || Group == 128, "llava: a warp quantises groups of 32 or 128 elements");
   static constexpr int threads = 256, min_blocks = 4, warps = 8;
   static constexpr bool programmatic_launch = true;
   using Params = coded_x;
@@ -78,24 +97,10 @@ struct quantise_rows {
   static grid_size grid(const Params& p) { return {(p.rows * (p.columns / Params::run) + warps - 1) / warps}; }
 
   LLAVA_DEVICE static void run(const Params& p, Smem&) {
-    const int runs = p.columns / Params::run, at = block_index().x * warps + warp_index(), t = at / runs;
-    if (t >= p.rows) return wait_for_previous_kernels();
     let_next_kernel_start();
     wait_for_previous_kernels();
-    const int k = at % runs * Params::run + 4 * lane_index();
-    float v[4];
-    p.read(t, k, v);
-    float most = 0.f;
-    LLAVA_UNROLL
-    for (int i = 0; i < 4; ++i) most = maximum(most, v[i] < 0.f ? -v[i] : v[i]);
-    most = warp_max<Group / 4>(most);
-    constexpr auto largest = static_cast<float>(largest_code<Code>);
-    const bool usable = most > 1e-30f && most < 3e38f;
-    const float inverse = usable ? largest / most : 0.f;
-    Code codes[4];
-    LLAVA_UNROLL
-    for (int i = 0; i < 4; ++i) codes[i] = round_to_code<Code>(usable ? v[i] * inverse : 0.f);
-    p.write(t, k, codes, usable ? most / largest : 0.f);
+    const int runs = p.columns / Params::run, at = block_index().x * warps + warp_index();
+    if (at / runs < p.rows) quantise_run<Code, Group>(p, at / runs, at % runs * Params::run);
   }
 };
 

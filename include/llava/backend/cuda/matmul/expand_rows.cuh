@@ -50,12 +50,14 @@ struct expand_rows {
       row_scale = packed_row_scale<F>(row, to.inner);
     }
     LLAVA_UNROLL
-    for (int plane = 0; plane < layout::weight_planes; ++plane) LLAVA_UNROLL
-    for (int i = 0; i < 2; ++i) {
-      vec16 four = {};
+    for (int plane = 0; plane < layout::weight_planes; ++plane) {
       LLAVA_UNROLL
-      for (int j = 0; j < 4; ++j) four.word[j] = is_filled ? codes.signed_word(4 * i + j, plane) : 0u;
-      store16(to.codes + (std::ptrdiff_t{plane} * to.rows + n) * to.columns + b * block_elements + 16 * i, four);
+      for (int i = 0; i < 2; ++i) {
+        vec16 four = {};
+        LLAVA_UNROLL
+        for (int j = 0; j < 4; ++j) four.word[j] = is_filled ? codes.signed_word(4 * i + j, plane) : 0u;
+        store16(to.codes + (std::ptrdiff_t{plane} * to.rows + n) * to.columns + b * block_elements + 16 * i, four);
+      }
     }
     LLAVA_UNROLL
     for (int g = 0; g < layout::groups; ++g) {

@@ -44,15 +44,21 @@ struct plain_tiles {
       }
       sync_block();
       LLAVA_UNROLL
-      for (int c = 0; c < bk; ++c) LLAVA_UNROLL
-      for (int i = 0; i < 4; ++i) LLAVA_UNROLL
-      for (int j = 0; j < 4; ++j)
-        sums[i][j] = fused_multiply_add(smem.x[c][t + 16 * i], smem.w[c][n + 16 * j], sums[i][j]);
+      for (int c = 0; c < bk; ++c) {
+        LLAVA_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          LLAVA_UNROLL
+          for (int j = 0; j < 4; ++j)
+            sums[i][j] = fused_multiply_add(smem.x[c][t + 16 * i], smem.w[c][n + 16 * j], sums[i][j]);
+        }
+      }
       sync_block();
     }
     LLAVA_UNROLL
-    for (int i = 0; i < 4; ++i) LLAVA_UNROLL
-    for (int j = 0; j < 4; ++j) smem.sums[t + 16 * i][n + 16 * j] = sums[i][j];
+    for (int i = 0; i < 4; ++i) {
+      LLAVA_UNROLL
+      for (int j = 0; j < 4; ++j) smem.sums[t + 16 * i][n + 16 * j] = sums[i][j];
+    }
     sync_block();
     for (int i = thread; i < side * side / 4; i += threads) {
       const int row = i / (side / 4), column = i % (side / 4) * 4;

@@ -42,9 +42,11 @@ LLAVA_DEVICE void store_sums(const fragment_c (&sums)[MTiles][NTiles], float (&s
   LLAVA_UNROLL
   for (int m = 0; m < m_tiles; ++m) {
     LLAVA_UNROLL
-    for (int j = 0; j < n_tiles; ++j) LLAVA_UNROLL
-    for (int i = 0; i < 4; ++i)
-      slab[fragment_c::row(lane, i)][j * 8 + fragment_c::column(lane, i)] = sums[m][j].value[i];
+    for (int j = 0; j < n_tiles; ++j) {
+      LLAVA_UNROLL
+      for (int i = 0; i < 4; ++i)
+        slab[fragment_c::row(lane, i)][j * 8 + fragment_c::column(lane, i)] = sums[m][j].value[i];
+    }
     sync_warp();
     for (int i = lane; i < 16 * columns / 4; i += warp_size) {
       const int row = i / (columns / 4), column = i % (columns / 4) * 4;
