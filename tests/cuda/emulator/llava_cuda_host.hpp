@@ -27,6 +27,7 @@ enum class warp_op : std::uint8_t {
   ballot,
   mma_f16,
   mma_bf16,
+  mma_s8,
   ldmatrix,
   ldmatrix_transposed
 };
@@ -72,6 +73,8 @@ void wait_for_copies(int pending);
 /// @{
 void mma_m16n8k16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], warp_op op,
                   const call_site& at);
+/// c += a · b of signed bytes, 16×16 · 16×8.
+void mma_m16n8k16_s8(std::int32_t (&c)[4], const std::uint32_t (&a)[2], std::uint32_t b, const call_site& at);
 void load_matrices(std::uint32_t (&words)[4], const void* row, warp_op op, const call_site& at);
 /// a · b + c rounded to odd: a value that later rounds to any shorter format as if it were exact. a and b are f16 or
 /// bf16, so their product is exact in double.

@@ -47,6 +47,37 @@ void multiply(const warp_data& given, warp_data& got) {
   }
 }
 
+/// What a lane gives to mma.m16n8k16 of bytes.
+struct byte_operands {
+  std::int32_t c[4];
+  std::uint32_t a[2], b;
+};
+
+/// "Matrix Fragments for mma.m16n8k16 with integer type .u8 or .s8": element i of a lane is byte i % 4 of word i / 4.
+void multiply_bytes(const warp_data& given, warp_data& got) {
+  std::int32_t a[16][16], b[16][8], c[16][8];
+  const auto byte = [](const std::uint32_t* words, unsigned i) {
+    return std::int32_t{static_cast<std::int8_t>(words[i / 4] >> 8 * (i % 4) & 0xffu)};
+  };
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    byte_operands x;
+    std::memcpy(&x, given[lane].bytes.data(), sizeof x);
+    const unsigned group = lane >> 2, in_group = lane % 4;
+    for (unsigned i = 0; i < 8; ++i) a[i < 4 ? group : group + 8][in_group * 4 + (i & 3u)] = byte(x.a, i);
+    for (unsigned i = 0; i < 4; ++i) b[in_group * 4 + i][group] = byte(&x.b, i);
+    for (unsigned i = 0; i < 4; ++i) c[i < 2 ? group : group + 8][in_group * 2 + (i & 1u)] = x.c[i];
+  }
+  for (unsigned m = 0; m < 16; ++m)
+    for (unsigned k = 0; k < 16; ++k)
+      for (unsigned n = 0; n < 8; ++n) c[m][n] += a[m][k] * b[k][n];
+  for (unsigned lane = 0; lane < warp_size; ++lane) {
+    const unsigned group = lane >> 2, in_group = lane % 4;
+    std::int32_t d[4];
+    for (unsigned i = 0; i < 4; ++i) d[i] = c[i < 2 ? group : group + 8][in_group * 2 + (i & 1u)];
+    std::memcpy(got[lane].bytes.data(), d, sizeof d);
+  }
+}
+
 /// Lane 8 i + r gives the address of row r of matrix i.
 template <bool Transposed>
 void load_matrices_of_warp(const warp_data& given, warp_data& got) {
@@ -81,6 +112,16 @@ void mma_m16n8k16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_
   std::memcpy(x.a, a, sizeof a);
   std::memcpy(x.b, b, sizeof b);
   const warp_data& d = exchange(op, &x, sizeof x, op == warp_op::mma_bf16 ? multiply<bf16> : multiply<f16>, at);
+  std::memcpy(c, d[lane()].bytes.data(), sizeof c);
+}
+
+void mma_m16n8k16_s8(std::int32_t (&c)[4], const std::uint32_t (&a)[2], std::uint32_t b, const call_site& at) {
+  const emulator_code code;
+  byte_operands x;
+  std::memcpy(x.c, c, sizeof c);
+  std::memcpy(x.a, a, sizeof a);
+  x.b = b;
+  const warp_data& d = exchange(warp_op::mma_s8, &x, sizeof x, multiply_bytes, at);
   std::memcpy(c, d[lane()].bytes.data(), sizeof c);
 }
 

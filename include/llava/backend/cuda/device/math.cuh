@@ -58,6 +58,17 @@ LLAVA_DEVICE float fused_multiply_add(float a, float b, float c) {
 #endif
 }
 
+/// c + Σ a[i] · b[i] over the four signed bytes of two words. PTX: dp4a.s32.s32.
+LLAVA_DEVICE int dot4(std::uint32_t a, std::uint32_t b, int c) {
+#if defined(__CUDACC__)
+  return __dp4a(static_cast<int>(a), static_cast<int>(b), c);
+#else
+  for (int shift = 0; shift < 32; shift += 8)
+    c += static_cast<std::int8_t>(a >> shift & 0xffu) * static_cast<std::int8_t>(b >> shift & 0xffu);
+  return c;
+#endif
+}
+
 /// 2ˣ, within 2 units in the last place; results below 2⁻¹²⁶ are 0. PTX: ex2.approx.ftz.f32.
 LLAVA_DEVICE float exp2_approx(float x) {
 #if defined(__CUDACC__)

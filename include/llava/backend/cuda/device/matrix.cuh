@@ -137,4 +137,59 @@ LLAVA_DEVICE void load_b_pair_transposed(fragment_b<T> (&b)[2], const T* row, ca
 }
 /// @}
 
+/// @name Tensor cores for bytes
+/// 16×8 = 16×32 · 32×8 + 16×8 of signed bytes with i32 sums, which are exact. ldmatrix_x4() loads A, and two B, from
+/// tiles of bytes with rows of 32, at position_of_a() and position_of_b_pair() of 16-bit elements.
+/// @{
+
+/// A, 16×32 (M×K). The lane's word i holds the columns 4t + 16 (i / 2) to 4t + 3 + 16 (i / 2) of row g + 8 (i % 2).
+struct byte_fragment_a {
+  std::uint32_t word[4];
+};
+/// B, 32×8 (K×N). The lane's word i holds the rows 4t + 16 i to 4t + 3 + 16 i of column g.
+struct byte_fragment_b {
+  std::uint32_t word[2];
+};
+/// C and D, 16×8 (M×N) of i32, at the rows and columns of fragment_c.
+struct integer_fragment_c {
+  int value[4];
+};
+
+/// a · b + c, for the columns 16 Half to 16 Half + 15 of A only.
+/// PTX: mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32, "Matrix Fragments for mma.m16n8k16".
+template <int Half>
+LLAVA_DEVICE integer_fragment_c mma_m16n8k16(const byte_fragment_a& a, const byte_fragment_b& b, integer_fragment_c c,
+                                             [[maybe_unused]] call_site at = call_site::current()) {
+  static_assert(Half == 0 || Half == 1, "llava: a 16×32 matrix has two halves");
+#if defined(__CUDACC__)
+  integer_fragment_c d;
+  asm(
+      "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"
+      : "=r"(d.value[0]), "=r"(d.value[1]), "=r"(d.value[2]), "=r"(d.value[3])
+      : "r"(a.word[2 * Half]), "r"(a.word[2 * Half + 1]), "r"(b.word[Half]), "r"(c.value[0]), "r"(c.value[1]),
+        "r"(c.value[2]), "r"(c.value[3]));
+  return d;
+#else
+  cuda_host::mma_m16n8k16_s8(c.value, {a.word[2 * Half], a.word[2 * Half + 1]}, b.word[Half], at);
+  return c;
+#endif
+}
+/// a · b + c. PTX: mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32, "Matrix Fragments for mma.m16n8k32".
+LLAVA_DEVICE integer_fragment_c mma_m16n8k32(const byte_fragment_a& a, const byte_fragment_b& b, integer_fragment_c c,
+                                             [[maybe_unused]] call_site at = call_site::current()) {
+#if defined(__CUDACC__)
+  integer_fragment_c d;
+  asm(
+      "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%10, %11, %12, %13};"
+      : "=r"(d.value[0]), "=r"(d.value[1]), "=r"(d.value[2]), "=r"(d.value[3])
+      : "r"(a.word[0]), "r"(a.word[1]), "r"(a.word[2]), "r"(a.word[3]), "r"(b.word[0]), "r"(b.word[1]),
+        "r"(c.value[0]), "r"(c.value[1]), "r"(c.value[2]), "r"(c.value[3]));
+  return d;
+#else
+  return mma_m16n8k16<1>(a, b, mma_m16n8k16<0>(a, b, c, at), at);
+#endif
+}
+/// @}
+
 LLAVA_CUDA_END
