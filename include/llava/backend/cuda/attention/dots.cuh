@@ -46,8 +46,8 @@ struct dots {
   static constexpr int in_lane = vectors / lanes, columns = in_lane * in16;
   static constexpr int at_once = warp_size / lanes;  // keys of one load
   static constexpr int loads = Q == 1 ? 8 : 4;       // 16 bytes of keys, and of values, that a lane has in flight
-  static constexpr int wanted = in_lane < loads ? loads / in_lane : 1, most = kv_block / at_once;
-  static constexpr int batch = wanted < most ? wanted : most;
+  static constexpr int wanted = in_lane < loads ? loads / in_lane : 1, fitting = kv_block / at_once;
+  static constexpr int batch = wanted < fitting ? wanted : fitting;
   static_assert(kv_block % (batch * at_once) == 0, "llava: loads must divide a block of the cache");
 
   struct Smem {
