@@ -142,9 +142,9 @@
   }                    \
   }                    \
   LLAVA_END
-/// Unrolls the loop that follows.
-#if defined(__clang__) || defined(__CUDACC__)
+/// Unrolls the loop that follows, in device code.
+#if defined(__CUDACC__)
 #define LLAVA_UNROLL LLAVA_PRAGMA(unroll)
 #else
-#define LLAVA_UNROLL LLAVA_PRAGMA(GCC unroll 64)
+#define LLAVA_UNROLL
 #endif

@@ -2,7 +2,6 @@
 #include "block.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <numeric>
 

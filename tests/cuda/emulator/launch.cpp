@@ -90,7 +90,6 @@ void begin(worker& w, const cuda_host::launch_options& o, const std::array<int, 
 }
 
 }  // namespace
-
 }  // namespace llava::emulator
 
 namespace llava::cuda_host {

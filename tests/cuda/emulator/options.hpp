@@ -15,7 +15,7 @@ struct options {
 options& settings();
 
 /// Whether this program is a checked one: its kernels are instrumented (docs/cuda.md), so that each access to device
-/// memory is checked.
+/// memory is checked. It launches kernels from one thread at a time.
 bool is_checked();
 
 }  // namespace llava::emulator
