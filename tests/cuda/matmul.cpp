@@ -18,7 +18,7 @@
 #include "cuda/products.hpp"
 
 using namespace llava;
-using namespace cuda_test;
+using namespace cuda_products;
 
 namespace {
 

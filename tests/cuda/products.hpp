@@ -16,7 +16,7 @@
 #include "emulator/options.hpp"
 #include "llava_catch.hpp"
 
-namespace cuda_test {
+namespace cuda_products {
 
 using namespace llava;
 
@@ -129,4 +129,4 @@ void with_schedule(unsigned schedule, F run) {
   emulator::settings().schedule = before;
 }
 
-}  // namespace cuda_test
+}  // namespace cuda_products
