@@ -20,7 +20,7 @@ std::vector<std::int32_t> answer_of_bundled_model() {
   if (!model) FAIL(model.error().what());
   auto chat = model->session();
   chat.settings.max_new_tokens = 24;
-  const auto image = llava::try_read_image(tiny + "/scenes/scene_0.png");
+  const auto image = llava::try_read_image(tiny + "/scenes/000000.png");
   REQUIRE(image);
   const auto answer = chat.try_ask(*image, "Describe the picture.");
   if (!answer) FAIL(answer.error().what());

@@ -2,10 +2,20 @@
 /// The CUDA backend, opt-in: every stage runs on one NVIDIA GPU. Translation units that open a model on it are compiled
 /// by nvcc; a program compiled otherwise links one of them and calls it through chat_model (docs/cuda.md).
 #pragma once
+#include <llava/backend/cuda/attention.cuh>
+#include <llava/backend/cuda/elementwise.cuh>
+#include <llava/backend/cuda/kv_layout.cuh>
 #include <llava/backend/cuda/layout.cuh>
+#include <llava/backend/cuda/matmul.cuh>
 #include <llava/backend/cuda/memory.cuh>
-#include <llava/backend/cuda/ops.cuh>
+#include <llava/backend/cuda/norm.cuh>
+#include <llava/backend/cuda/owned.cuh>
+#include <llava/backend/cuda/paged_attention.cuh>
+#include <llava/backend/cuda/patchify.cuh>
 #include <llava/backend/cuda/queue.cuh>
+#include <llava/backend/cuda/rope.cuh>
+#include <llava/backend/cuda/rows.cuh>
+#include <llava/backend/cuda/sample.cuh>
 #include <llava/ops/backend.hpp>
 #include <llava/quant/layout.hpp>
 

@@ -53,6 +53,15 @@ T shuffle(T x, int from, warp_op op, const call_site& at) {
   std::memcpy(&x, &bits, sizeof x);
   return x;
 }
+/// The 8 bytes of every lane.
+void gather_bits(std::uint64_t bits, std::uint64_t (&all)[32], const call_site& at);
+template <class T>
+void gather(T x, T (&all)[32], const call_site& at) {
+  std::uint64_t bits = 0, bits_of_all[32];
+  std::memcpy(&bits, &x, sizeof x);
+  gather_bits(bits, bits_of_all, at);
+  for (int i = 0; i < 32; ++i) std::memcpy(&all[i], &bits_of_all[i], sizeof x);
+}
 void* shared_memory();
 void wait_for_previous_kernels(const call_site& at);
 /// Whether this block is the last of `blocks` that arrives at the counter.

@@ -105,6 +105,12 @@ std::uint64_t shuffle_bits(std::uint64_t bits, int from, warp_op op, const call_
   return bits;
 }
 
+void gather_bits(std::uint64_t bits, std::uint64_t (&all)[warp_size], const call_site& at) {
+  const emulator_code code;
+  const warp_data& given = exchange(warp_op::shuffle_xor, &bits, sizeof bits, nullptr, at);
+  for (unsigned i = 0; i < warp_size; ++i) std::memcpy(&all[i], given[i].bytes.data(), sizeof bits);
+}
+
 void wait_for_previous_kernels(const call_site&) { self().has_waited_for_kernels = true; }
 
 bool arrive(std::uint32_t* counter, int blocks, const call_site& at) {

@@ -11,22 +11,40 @@
 
 LLAVA_CUDA_BEGIN
 
+namespace detail {
+/// Joins the x of each aligned group of `Lanes` lanes by a butterfly from distance Lanes / 2 down to 1. `join` is
+/// commutative, so all lanes get the same bits.
+template <int Lanes, class T, class Join>
+LLAVA_DEVICE T butterfly(T x, Join join, call_site at) {
+  static_assert(Lanes > 0 && Lanes <= 32 && (Lanes & (Lanes - 1)) == 0, "llava: Lanes is a power of two up to 32");
+#if defined(__CUDACC__)
+  LLAVA_UNROLL
+  for (int mask = Lanes / 2; mask > 0; mask /= 2) x = join(x, shuffle_xor(x, mask, at));
+  return x;
+#else
+  if constexpr (Lanes == 1) return x;
+  T all[warp_size];  // one visit to the emulator instead of one for each distance
+  cuda_host::gather(x, all, at);
+  T* const group = all + lane_index() / Lanes * Lanes;
+  for (int half = Lanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) group[i] = join(group[i], group[i + half]);
+  return group[0];
+#endif
+}
+}  // namespace detail
+
 /// The sum of x over each aligned group of `Lanes` lanes (a power of two up to 32), in all of them: a butterfly from
 /// distance Lanes / 2 down to 1. All lanes get the same bits.
 template <int Lanes = warp_size, class T>
 LLAVA_DEVICE T warp_sum(T x, call_site at = call_site::current()) {
-  static_assert(Lanes > 0 && Lanes <= 32 && (Lanes & (Lanes - 1)) == 0, "llava: Lanes is a power of two up to 32");
-  LLAVA_UNROLL
-  for (int mask = Lanes / 2; mask > 0; mask /= 2) x += shuffle_xor(x, mask, at);
-  return x;
+  return detail::butterfly<Lanes>(
+      x, [](T a, T b) { return a + b; }, at);
 }
 /// The largest x of each aligned group of `Lanes` lanes, in all of them.
 template <int Lanes = warp_size, class T>
 LLAVA_DEVICE T warp_max(T x, call_site at = call_site::current()) {
-  static_assert(Lanes > 0 && Lanes <= 32 && (Lanes & (Lanes - 1)) == 0, "llava: Lanes is a power of two up to 32");
-  LLAVA_UNROLL
-  for (int mask = Lanes / 2; mask > 0; mask /= 2) x = maximum(x, shuffle_xor(x, mask, at));
-  return x;
+  return detail::butterfly<Lanes>(
+      x, [](T a, T b) { return maximum(a, b); }, at);
 }
 
 /// The sum of x over the block, in all its threads: the sums of the warps, added from warp 0 up. `scratch` is in shared
