@@ -14,6 +14,9 @@
 /// but those of few rows and of many differ: the last bits of a row depend on which side of the limit its batch is. x
 /// of block and affine formats is quantised exactly as the contract says, and the integer sums of a block are exact;
 /// only the order of their f32 sums is the kernel's.
+///
+/// Kernels of few rows load w before the kernels that precede them have ended (programmatic launch): w is a weight,
+/// which no op writes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
