@@ -8,8 +8,8 @@ standard before C++20, a header that programs include first (ENTRIES) must give 
     alone.py --compiler g++ --self-test                                             checks that a bad header is found
 
 With --stamps, a header is compiled again only if it or a file that it includes has changed. A header that needs an
-optional library (NEEDS) is skipped, with a message, if the library is not installed. Kernel headers (.cuh) are compiled
-for the host, with the emulator of tests/cuda.
+optional library (NEEDS) is skipped, with a message, if the library is not installed. The headers of the CUDA backend
+are compiled for the host, with the emulator of tests/cuda.
 """
 import argparse
 import concurrent.futures
@@ -36,7 +36,6 @@ NEEDS = [
     (r"llava/image/(animation|gif|webp)_file\.hpp", ["cstdio", "gif_lib.h", "webp/demux.h"], "giflib and libwebp"),
     (r"llava/image/video_file\.hpp", ["libavformat/avformat.h", "libswscale/swscale.h"], "FFmpeg's libraries"),
     (r"llava/backend/eigen(/|\.)", ["Eigen/Core"], "Eigen"),
-    (r"llava/backend/cuda(/.*)?\.hpp", ["cuda_runtime.h"], "the CUDA toolkit"),
     (r"llava/serve/openssl_", ["boost/beast.hpp", "openssl/ssl.h"], "Boost or OpenSSL"),
     (r"llava/serve/", ["boost/beast.hpp"], "Boost"),
     (r"llava/comm/mpi", ["mpi.h"], "MPI"),
@@ -105,7 +104,7 @@ def leave_out(args, paths):
 
 def check_all(args, paths):
     """Returns {path: messages} of the headers that fail."""
-    jobs = [(check, p, COMPILED, *([f"-I{EMULATOR}"] if p.endswith(".cuh") else []))
+    jobs = [(check, p, COMPILED, *([f"-I{EMULATOR}"] if p.startswith("llava/backend/cuda") else []))
             for p in paths if p != "llava.hpp"]
     jobs += [(check, p, *flags) for p in paths if p == "llava.hpp" for flags in ([], ["-fno-exceptions"])]
     jobs += [(check_older, p, "-std=c++17") for p in paths if p in ENTRIES]
