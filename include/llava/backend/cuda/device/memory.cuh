@@ -9,12 +9,13 @@
 
 LLAVA_CUDA_BEGIN
 
-/// 16 bytes in four registers: word[0] holds bytes 0 to 3, the lowest address in its lowest bits.
-struct alignas(16) vec16 {
+/// 16 bytes in four registers: word[0] holds bytes 0 to 3, the lowest address in its lowest bits. It may alias elements
+/// of any type.
+struct [[gnu::may_alias]] alignas(16) vec16 {
   std::uint32_t word[4];
 };
-/// 8 bytes in two registers.
-struct alignas(8) vec8 {
+/// 8 bytes in two registers. It may alias elements of any type.
+struct [[gnu::may_alias]] alignas(8) vec8 {
   std::uint32_t word[2];
 };
 
