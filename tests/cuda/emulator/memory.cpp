@@ -70,13 +70,13 @@ class heap {
       used_ += size;
       return range.memory + used_ - size;
     }
+    auto best = released_.end();  // the smallest that is large enough
     for (auto i = released_.begin(); i != released_.end(); ++i)
-      if (i->bytes >= bytes) {
-        std::byte* const p = i->first;
-        released_.erase(i);
-        return p;
-      }
-    return nullptr;
+      if (i->bytes >= bytes && (best == released_.end() || i->bytes < best->bytes)) best = i;
+    if (best == released_.end()) return nullptr;
+    std::byte* const p = best->first;
+    released_.erase(best);
+    return p;
   }
 
   std::mutex mutex_;
