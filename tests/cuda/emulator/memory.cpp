@@ -75,6 +75,7 @@ class heap {
       if (i->bytes >= bytes && (best == released_.end() || i->bytes < best->bytes)) best = i;
     if (best == released_.end()) return nullptr;
     std::byte* const p = best->first;
+    shadow::forget(p, best->bytes);
     released_.erase(best);
     return p;
   }

@@ -131,6 +131,9 @@ void open(const void* p, std::size_t bytes) {
 void close(const void* p, std::size_t bytes) {
   if (is_checked()) std::fill_n(all().states + offset_of(p), bytes, std::uint8_t{was_freed});
 }
+void forget(const void* p, std::size_t bytes) {
+  if (is_checked()) std::fill_n(all().states + offset_of(p), bytes, std::uint8_t{0});
+}
 void initialise(const void* p, std::size_t bytes) {
   if (is_checked()) std::fill_n(all().states + offset_of(p), bytes, std::uint8_t{emulator::is_open | is_initialised});
 }

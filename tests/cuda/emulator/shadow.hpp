@@ -49,6 +49,8 @@ device_range range();
 void open(const void*, std::size_t);
 /// Bytes that they may no longer use.
 void close(const void*, std::size_t);
+/// Closed bytes that count as never used.
+void forget(const void*, std::size_t);
 /// Bytes that the host wrote.
 void initialise(const void*, std::size_t);
 /// Whether these bytes are open and, if asked, initialised. True in a program that is not checked.
