@@ -17,6 +17,7 @@
 #include <llava/ops/operand.hpp>
 #include <llava/ops/resize.hpp>
 #include <llava/ops/rows.hpp>
+#include <llava/tensor/arena.hpp>
 
 LLAVA_BEGIN
 

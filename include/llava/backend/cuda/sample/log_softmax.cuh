@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include <llava/backend/cuda/kernel.cuh>
 #include <llava/backend/cuda/sample/scan.cuh>
 
 LLAVA_CUDA_BEGIN
