@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pipeline on the CUDA backend, as llava_instantiate() compiles it. compiled.py defines WEIGHTS.
+// One pipeline on the CUDA backend, which sass.py disassembles. It defines WEIGHTS.
 #include <llava.hpp>
 #include <llava/backend/cuda.hpp>
 

@@ -1,69 +1,81 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Disassembles the kernels of the CUDA backend and checks that they have the instructions that they were written for:
-loads of 16 bytes where weights are streamed, tensor cores in products, and no local memory anywhere.
+"""Disassembles the kernels of a pipeline (pipelines.cu) for sm_90a and checks that they have the instructions for which
+they were written: weights and keys in loads of 16 bytes, tensor cores in products, no local memory anywhere.
 
-    sass.py [--weights q4_0,bf16]
+    sass.py --nvcc nvcc --nvdisasm nvdisasm --include include [--weights q4_0]
 
-It needs nvdisasm, which is part of the CUDA toolkit and of PyPI's nvidia-cuda-nvdisasm. NVDISASM is its path.
+nvdisasm is part of the CUDA toolkit and of PyPI's nvidia-cuda-nvdisasm.
 """
 import argparse
 import collections
+import pathlib
 import re
 import subprocess
 import sys
 import tempfile
 
-from compiled import WEIGHTS, compile_pipeline, demangled, find
+from nvcc import readable
 
-# Kernels by name: the instructions that they must have.
-MUST = []
-NEVER = ("LDL", "STL")  # local memory
+# Kernels, by the beginning of their names, and the instructions that they must have.
+MUST = {
+    "tensor_tiles<": [r"HMMA", r"LDSM", r"LDGSTS.*\.128"],
+    "coded_tiles<": [r"IMMA", r"LDSM", r"LDGSTS.*\.128"],
+    "attention_tiles<": [r"HMMA", r"LDSM", r"LDG.*\.128"],
+    "few_rows<": [r"HMMA", r"LDG.*\.128"],
+    "coded_few_rows<": [r"IDP", r"LDG.*\.128"],
+    "paged_rows<": [r"LDG.*\.128"],
+}
+ONLY_FOR_CODED = ("coded_",)  # formats without codes have no such kernels
+DENSE = ("f32", "f16", "bf16")
+LOCAL = r"(LDL|STL)"
+SECTION = re.compile(r"\s*\.section\s+\.text\.(\S+?),")
 INSTRUCTION = re.compile(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)")
 
 
 def instructions_of(listing):
-    """{mangled name: Counter of opcodes with their suffixes}"""
+    """{kernel: Counter of instructions}"""
     found, kernel = {}, None
     for line in listing.splitlines():
-        if start := re.match(r"\s*\.section\s+\.text\.(\S+?),", line):
-            kernel = found.setdefault(start.group(1), collections.Counter())
+        if start := SECTION.match(line):
+            name = re.sub(r"^(\w+::)+", "", readable(start[1]))
+            kernel = found.setdefault(name, collections.Counter())
         elif kernel is not None and (code := INSTRUCTION.match(line)):
-            kernel[code.group(1)] += 1
+            kernel[code[1]] += 1
+    return found
+
+
+def complaints(kernels, weights):
+    found = []
+    for name, code in kernels.items():
+        needed = next((all_of for start, all_of in MUST.items() if name.startswith(start)), [])
+        found += [f"{name}: no {op}" for op in needed if not any(re.match(op, c) for c in code)]
+        found += [f"{name}: local memory: {op}" for op in code if re.match(LOCAL, op)]
+    for start in MUST:
+        is_absent = weights in DENSE and start.startswith(ONLY_FOR_CODED)
+        if not is_absent and not any(name.startswith(start) for name in kernels):
+            found.append(f"{weights}: no kernel {start}…>")
     return found
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--weights", default=",".join(WEIGHTS))
-    args = options.parse_args()
-    nvdisasm = find("nvdisasm", "NVDISASM", ["/usr/local/cuda/bin"])
-    if not nvdisasm:
-        print("skipped: nvdisasm was not found; set NVDISASM to its path")
-        return
-    kernels = {}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--nvcc", default="nvcc")
+    parser.add_argument("--nvdisasm", default="nvdisasm")
+    parser.add_argument("--include", action="append", default=[])
+    parser.add_argument("--weights", default="q4_0",
+                        help="of the text's linear layers; not f32, which has no tensor cores")
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for weights in args.weights.split(","):
-            compile_pipeline(weights, "sm_90a", f"{folder}/pipeline.cubin", "-cubin")
-            listing = subprocess.run([nvdisasm, "-c", f"{folder}/pipeline.cubin"], capture_output=True, text=True,
-                                     check=True).stdout
-            found = instructions_of(listing)
-            names = demangled(list(found))
-            kernels |= {names[mangled]: code for mangled, code in found.items()}
-    complaints = []
-    for name, code in sorted(kernels.items()):
-        loads = {op: n for op, n in code.items() if re.match(r"(LDG|LDGSTS|LDSM|HMMA|IMMA|STG|LDL|STL)\b", op)}
-        print(f"{name}: {sum(code.values())} instructions; {loads}")
-        complaints += [f"{name}: uses local memory ({op})" for op in code if op.split(".")[0] in NEVER]
-        for pattern, *needed in MUST:
-            if re.search(pattern, name):
-                complaints += [f"{name}: no {op}" for op in needed if not any(re.match(op, c) for c in code)]
-    for pattern, *_ in MUST:
-        if not any(re.search(pattern, name) for name in kernels):
-            complaints.append(f"no kernel is called {pattern}")
-    for line in complaints:
-        print(line)
-    sys.exit(1 if complaints or not kernels else 0)
+        cubin = pathlib.Path(folder) / "pipeline.cubin"
+        subprocess.run([args.nvcc, "-std=c++20", "-arch=sm_90a", "-O2", *(f"-I{i}" for i in args.include),
+                        f"-DWEIGHTS=llava::{args.weights}", "-cubin", "-o", cubin,
+                        pathlib.Path(__file__).parent / "pipelines.cu"], check=True)
+        listing = subprocess.run([args.nvdisasm, "-c", cubin], capture_output=True, text=True, check=True).stdout
+    kernels = instructions_of(listing)
+    found = complaints(kernels, args.weights)
+    print("\n".join(found) if found else f"{args.weights}: {len(kernels)} kernels as they were meant")
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":

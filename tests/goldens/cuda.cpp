@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The whole pipeline on the CUDA backend, whose kernels run on the emulator (tests/cuda/emulator).
+#include <cstdlib>
 #include <llava/backend/cuda.hpp>
 #include <llava/image/file.hpp>
 
@@ -43,13 +44,28 @@ std::vector<float> logits() {
 }  // namespace
 
 TEST_CASE("R15: every stage of all golden models matches transformers on cuda") {
-  // Each of the 64 tokens of an answer takes some 30 launches, and a launch on the emulator a millisecond.
+  // Answers would take most of the time: each of their 64 tokens is a step of its own.
   constexpr golden::bounds without_answers{golden::in_f32.cosine, golden::in_f32.error, false};
   for (const char* name : golden::models) golden::check<on_cuda<llava::f32>>(name, 64, without_answers);
 }
 
 TEST_CASE("R15: 64 greedy tokens of a golden model equal transformers' on cuda") {
   golden::check<on_cuda<llava::f32>>("siglip_mistral");
+}
+
+TEST_CASE("a machine without a device, and a number that no device has, are errors when a model is opened") {
+  llava::open_options options;
+  options.device = 3;
+  const auto absent = on_cuda<llava::f32>::try_open(tiny, options);
+  REQUIRE_FALSE(absent);
+  CHECK(absent.error().sentence() == "llava: the CUDA device is 3, expected 0 to 0, since this machine has 1");
+
+  ::setenv("LLAVA_TEST_NO_DEVICE", "1", 1);
+  const auto none = on_cuda<llava::f32>::try_open(tiny, {});
+  ::unsetenv("LLAVA_TEST_NO_DEVICE");
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code() == llava::errc::unsupported);
+  CHECK(none.error().sentence() == "llava: this machine has no CUDA device; use another backend");
 }
 
 TEST_CASE("greedy tokens of the bundled model on cuda equal the CPU's") {

@@ -32,6 +32,8 @@ TEST_CASE("open_options: a number out of range is an error that names the option
   for (const int n : {0, -1, INT_MAX}) refused([&](auto& o) { o.max_batch_tokens = n; }, "llava: max_batch_tokens");
   for (const int n : {0, -7, INT_MAX}) refused([&](auto& o) { o.max_sequences = n; }, "llava: max_sequences");
   for (const int n : {-1, INT_MAX}) refused([&](auto& o) { o.kv_tokens = n; }, "llava: kv_tokens");
+  for (const int n : {-2, INT_MAX}) refused([&](auto& o) { o.device = n; }, "llava: device is");
+  refused([&](auto& o) { o.device = 0; }, "llava: device is 0, but the backend simd has no devices");
   for (const int n : {0, -3})
     refused([&](auto& o) { o.threads_of_host = std::make_shared<host_executor>(n); }, "expected 1 or more");
 }
