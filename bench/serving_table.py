@@ -36,7 +36,8 @@ def both(sides, show):
 
 def rate(runs):
     values = [r["requests/s"] for r in runs]
-    return f"{statistics.median(values):.3f} ({min(values):.3f} … {max(values):.3f})"
+    spread = f" ({min(values):.3f} … {max(values):.3f})" if len(values) > 1 else ""
+    return f"{statistics.median(values):.3f}{spread}"
 
 
 def pair(name, scale, form):
@@ -97,14 +98,18 @@ def figure(results):
 def section(results, page, picture):
     s = results["settings"]
     waiting = f", run with OMP_WAIT_POLICY={s['OMP_WAIT_POLICY']}" if s["OMP_WAIT_POLICY"] else ""
+    rounds = max(len(runs) for sides in grouped(results).values() for runs in sides.values())
+    of_runs = "of one run each" if rounds == 1 else "medians of alternating runs; the range is in brackets"
     about = (f"LLaVA-1.5-7B's sizes with random weights and {s['layers']} of its 32 layers, on {s['machine']},"
              f" {s['threads']} threads. Both servers read the same GGUF files: linear layers in Q4_0, head in Q8_0,"
              f" tower in F16; `llava serve` with `--dtype {s['dtype']}`. Each answer has {s['new_tokens']} tokens."
              " llama-server is llama.cpp's, built natively from llama-cpp-python's source package, with 16 slots and"
-             f" continuous batching{waiting}. Figures are ours / theirs, medians of alternating runs; the range is in"
-             " brackets. *From a cache*: tokens of the prompts that were not computed again. The command:")
+             f" continuous batching{waiting}. Figures are ours / theirs, {of_runs}. *From a cache*: tokens of the"
+             " prompts that were not computed again. The command:")
     command = "bench/serving.sh" + "".join(f" --{name.replace('_', '-')} {s[name]}" for name, usual in
                                            (("scale", 1), ("dtype", "q4_0"), ("new_tokens", 32)) if s[name] != usual)
+    if rounds != 3:
+        command += f" --rounds {rounds}"
     if s["OMP_WAIT_POLICY"]:
         command = f"OMP_WAIT_POLICY={s['OMP_WAIT_POLICY']} {command}"
     lines = [HEADING, "", *wrapped(about), "", f"    {command}", "", table(results)]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the library's tests and examples and runs them. On a fresh Debian 12 it installs what it needs first.
 #
-#   tests/run.sh           the release build with g++, without the tests labelled slow: compile_fail and consumers
+#   tests/run.sh           the release build with g++, without the tests labelled slow
 #   tests/run.sh --all     all parts; this takes some hours on two cores
 #   tests/run.sh --peers   llava-serve with real clients and servers, which it gets into build/peers (1.3 GB)
 #   tests/run.sh PART...   these parts, for example those that failed:

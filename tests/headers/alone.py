@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests that every header compiles alone and included twice without a warning, llava.hpp also without exceptions.
-Headers are compiled with LLAVA_COMPILED, so that they do not include definitions that hide a missing include; llava.hpp
-without it. layers.py shows that includes have no cycle, so the definitions behind a header cannot break it. With a
-standard before C++20, a header that programs include first (ENTRIES) must give one error that says so.
+"""Tests that every header of include/ compiles alone and included twice without a warning, llava.hpp also without
+exceptions. Headers are compiled with LLAVA_COMPILED, so that they do not include definitions that hide a missing
+include; llava.hpp without it. layers.py shows that includes have no cycle, so the definitions behind a header cannot
+break it. With a standard before C++20, a header that programs include first (ENTRIES) must give one error that says so.
 
-    alone.py --compiler g++ --include include [--system FOLDER] [--stamps FOLDER]   checks include/
-    alone.py --compiler g++ --self-test                                             checks that a bad header is found
+    alone.py --compiler g++ --include include [--system FOLDER] [--stamps FOLDER] [--first]
+    alone.py --compiler g++ --self-test     checks that a bad header is found
 
-With --stamps, a header is compiled again only if it or a file that it includes has changed. A header that needs an
-optional library (NEEDS) is skipped, with a message, if the library is not installed. The headers of the CUDA backend
-are compiled for the host, with the emulator of tests/cuda.
+--first checks only ENTRIES and the headers that llava.hpp names: all take minutes. With --stamps, a header is
+compiled again only if it or a file that it includes has changed. A header that needs an optional library (NEEDS) is
+skipped, with a message, if the library is not installed. The headers of the CUDA backend are compiled for the host,
+with the emulator of tests/cuda.
 """
 import argparse
 import concurrent.futures
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 
-from headers import INCLUDE, read_headers
+from headers import INCLUDE, includes, read_headers, without_comments
 
 EMULATOR = pathlib.Path(__file__).resolve().parents[1] / "cuda" / "emulator"  # has <llava_cuda_host.hpp>
 
@@ -92,6 +93,14 @@ def check_older(args, path, *flags):
             else found or "it compiles without an error")
 
 
+def headers_to_check(first):
+    files = read_headers()
+    if first:
+        named = {name for _, name, _ in includes(without_comments(files["llava.hpp"]))}
+        return [p for p in files if p in ENTRIES or p in named]
+    return [p for p in files if not p.endswith((".inc", ".inl"))]
+
+
 def leave_out(args, paths):
     """Returns the paths whose optional library is installed."""
     missing = []
@@ -147,6 +156,7 @@ def main():
     parser.add_argument("--include", action="append", default=[])
     parser.add_argument("--system", action="append", default=[], help="include folder whose warnings are ignored")
     parser.add_argument("--stamps", type=pathlib.Path)
+    parser.add_argument("--first", action="store_true", help="only headers that programs include")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("headers", nargs="*", help="only these, such as llava/config.hpp")
     args = parser.parse_args()
@@ -155,7 +165,7 @@ def main():
     args.include = args.include or [str(INCLUDE)]
     if args.stamps:
         args.stamps.mkdir(parents=True, exist_ok=True)
-    paths = leave_out(args, args.headers or [p for p in read_headers() if not p.endswith((".inc", ".inl"))])
+    paths = leave_out(args, args.headers or headers_to_check(args.first))
     bad = check_all(args, paths)
     for name, found in bad.items():
         print(f"=== {name} does not compile alone:\n{found}")

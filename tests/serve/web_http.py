@@ -4,7 +4,6 @@ here, so that each byte that is sent is seen.
 
     web_http.py LLAVA_SERVE MODEL
 """
-import base64
 import http.client
 import http.server
 import json
