@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+from openai_cases import REFUSED, REPEATED, SENTENCES
 from openai_server import LONG, Server, image_part, picture, request
 
 Server.program, Server.model = sys.argv[1:3]
@@ -217,70 +218,6 @@ def test_structured(server):
         status, reply = server.post("/v1/chat/completions", request(guided_json=slow))
         assert status == 400 and "fewer alternatives" in reply["error"]["message"], (status, reply)
         assert running.result()["usage"]["completion_tokens"] == 200
-
-
-REFUSED = [  # what is sent, the parameter that the error names
-    ({"foo": 1}, "foo"), ({"n": 9}, "n"), ({"n": 0}, "n"), ({"n": 1.5}, "n"), ({"max_tokens": -1}, "max_tokens"),
-    ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": 10**30}, "max_tokens"), ({"temperature": -1}, "temperature"),
-    ({"temperature": "1"}, "temperature"), ({"top_p": 2}, "top_p"), ({"top_k": -1}, "top_k"), ({"min_p": 2}, "min_p"),
-    ({"presence_penalty": 3}, "presence_penalty"), ({"frequency_penalty": -3}, "frequency_penalty"),
-    ({"repetition_penalty": 0}, "repetition_penalty"), ({"logit_bias": {"a": 1}}, "logit_bias"),
-    ({"logit_bias": {"5": 101}}, "logit_bias"), ({"logit_bias": {"5": 1, "05": 1}}, "logit_bias"),
-    ({"logit_bias": {"768": 1}}, "logit_bias"), ({"stop_token_ids": [768]}, "stop_token_ids"),
-    ({"stop": [""]}, "stop"), ({"stop": 1}, "stop"),
-    ({"stop": ["x"] * 257}, "stop"), ({"stop_token_ids": [-1]}, "stop_token_ids"),
-    ({"top_logprobs": 2}, "top_logprobs"),
-    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"), ({"stream": "yes"}, "stream"),
-    ({"stream_options": {"include_usage": True}}, "stream_options"),
-    ({"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
-    ({"store": True}, "store"), ({"response_format": "json_object"}, "response_format"),
-    ({"response_format": {"type": "xml"}}, "response_format.type"),
-    ({"response_format": {"type": "json_object", "schema": {}}}, "response_format.schema"),
-    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
-    ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format.json_schema.schema"),
-    ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"properties": {"a": {"pattern": "b"}}}}}},
-     "response_format.json_schema.schema.properties.a"),
-    ({"guided_json": {"type": "strin"}}, "guided_json"), ({"guided_json": "{"}, "guided_json"),
-    ({"guided_json": {"anyOf": [{}, {"not": {}}]}}, "guided_json.anyOf.1"), ({"guided_json": False}, "guided_json"),
-    ({"guided_json": {"enum": ["x" * 300000]}}, "guided_json"), ({"guided_choice": []}, "guided_choice"),
-    ({"guided_choice": ["a", " b"]}, "guided_choice"), ({"guided_choice": "a"}, "guided_choice"),
-    ({"guided_choice": ["x" * 300000]}, "guided_choice"),
-    ({"guided_choice": ["a"], "guided_json": {}}, "guided_choice"),
-    ({"guided_json": {}, "response_format": {"type": "json_object"}}, "guided_json"),
-    ({"tools": [{"type": "function"}]}, "tools"), ({"tool_choice": "required"}, "tool_choice"),
-    ({"max_tokens": 1, "max_completion_tokens": 2}, "max_tokens"), ({"messages": []}, "messages"),
-    ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
-    ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content"),
-    ({"messages": [{"role": "user", "content": "x", "name": "y"}]}, "messages[0].name"),
-    ({"messages": [{"role": "user", "content": "x"}] * 2}, "messages[1].role"),
-    ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]}, "messages"),
-    ({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "messages[0].content[0].type"),
-    ({"messages": [{"role": "user", "content": [image_part("http://localhost/a.png")]}]},
-     "messages[0].content[0].image_url.url"),
-    ({"messages": [{"role": "user", "content": [image_part("file:///etc/passwd")]}]},
-     "messages[0].content[0].image_url.url"),
-    ({"messages": [{"role": "user", "content": [image_part("data:image/png;base64,###")]}]},
-     "messages[0].content[0].image_url.url"),
-    ({"messages": [{"role": "user", "content": [image_part("data:image/png;base64,AAAA")]}]}, "messages"),
-    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "<image> <image>"}, image_part()]}]},
-     "messages[0].content"),
-    ({"messages": [{"role": "user", "content": "a " * 5000}]}, "messages"),
-]
-EMPTY = "data:image/png;base64,"
-SENTENCES = [  # what is sent, a part of the error's message
-    ({"guided_json": {"type": "string", "minLength": 2, "maxLength": 1}}, "no value of at most 64 levels satisfies"),
-    ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"enum": []}}}}, "satisfies the schema"),
-    ({"messages": [{"role": "user", "content": [image_part(EMPTY)]}]}, "image_url.url has an empty image"),
-    ({"logit_bias": {"768": 1}}, "logit_bias has token 768, expected 0 to 767"),
-    ({"logit_bias": {"5": 1, "05": 1}}, "logit_bias has token 5 twice"),
-    ({"stop_token_ids": [768]}, "stop_token_ids has token 768, expected 0 to 767"),
-    ({"num_beams": 2}, "num_beams is not a field"),
-]
-REPEATED = [  # bodies with a key that comes twice, and its place
-    ('{"n": 1, "n": 2}', "n"), ('{"messages": [], "stream_options": {"a": {}, "b": 1, "b": 1}}', "stream_options.b"),
-    ('{"messages": [{"role": "user", "content": [{"a": 1}, {"type": 1, "text": 2, "type": 3}]}]}',
-     "messages[0].content[1].type"), ('{"stop": [[], [[{}, {"x": 1, "x": 1}]]]}', "stop[1][0][1].x"),
-]
 
 
 def test_refused(server):
