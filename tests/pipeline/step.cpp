@@ -125,13 +125,13 @@ TEST_CASE("steps run ahead of rows that end: answers, and what later prompts fin
   const auto ask_all = [](const auto& model) {
     std::vector<llava::answer> answers;
     auto plain = model.session();
-    plain.settings = few(24);
+    plain.settings = few(17);
     answers.push_back(value(plain.try_ask(test_image(1), "What is in the picture?")));
     const llava::answer whole = answers[0];
     for (int i = 0; i < 8; ++i) {
       auto chat = model.session();
-      chat.settings = few(24);
-      if (i < 4) chat.settings.stop_token_ids = {whole.tokens[static_cast<std::size_t>(3 + 4 * i)]};
+      chat.settings = few(17);
+      if (i < 4) chat.settings.stop_token_ids = {whole.tokens[static_cast<std::size_t>(3 + 3 * i)]};
       if (i == 4) chat.settings.stop = {whole.text.substr(whole.text.size() / 2, 2)};
       if (i == 5) chat.settings.ignore_eos = false;
       if (i > 5) chat.settings.temperature = 1.5f, chat.settings.seed = 7, chat.settings.logprobs = true;
@@ -140,8 +140,8 @@ TEST_CASE("steps run ahead of rows that end: answers, and what later prompts fin
     }
     for (const bool is_long : {true, false}) {  // rows end at different steps; some wait for others
       auto all = model.batch();
-      for (int i = 0; i < 20; ++i) {
-        llava::generation_settings s = few(is_long ? 3 + 5 * (i % 4) : 1 + i % 2);
+      for (int i = 0; i < 18; ++i) {
+        llava::generation_settings s = few(is_long ? 3 + 4 * (i % 4) : 1 + i % 2);
         if (i % 4 == 1) s.stop_token_ids = {whole.tokens[2]};
         if (i == 7) s.repetition_penalty = 1.3f;  // ends run-ahead for all, as long as it lasts
         s.temperature = i % 3 == 2 ? 1.2f : 0.f;
@@ -233,9 +233,12 @@ TEST_CASE("prompts of all lengths run in few recordings, with the bytes of their
       chat.settings.logprobs = true;
       return value(chat.try_generate(question, {}));
     };
-    const llava::answer a = ask(device), b = ask(host);
-    CHECK(a.tokens == b.tokens);
-    CHECK(a.logprobs == b.logprobs);
+    const llava::answer a = ask(device);
+    if (i % 6 == 5) {
+      const llava::answer b = ask(host);
+      CHECK(a.tokens == b.tokens);
+      CHECK(a.logprobs == b.logprobs);
+    }
     lengths.insert(a.prompt_tokens);
     classes.insert(llava::size_class(a.prompt_tokens));
   }
