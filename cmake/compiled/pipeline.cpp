@@ -20,6 +20,7 @@
 #include <llava/pipeline/prepare_inl.hpp>
 #include <llava/pipeline/prompt_inl.hpp>
 #include <llava/pipeline/scheduler_inl.hpp>
+#include <llava/pipeline/scheduler_steps_inl.hpp>
 #include <llava/pipeline/search_beams_inl.hpp>
 #include <llava/pipeline/sequence_inl.hpp>
 #include <llava/pipeline/session_inl.hpp>

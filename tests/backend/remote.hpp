@@ -2,7 +2,8 @@
 /// remote: a test backend that behaves like a device. Its memory cannot be accessed outside an op (an access faults),
 /// and its work is deferred until something is downloaded. The scalar backend computes. A stage that reads an element
 /// or relies on an op having run fails here. Errors of an op are reported late. The compute of a step is recorded and
-/// replayed for the next step of the same shape, like a device's graph.
+/// replayed for the next step of the same shape, like a device's graph. Steps run ahead: a started download happens
+/// when its ticket is finished, and the ops behind it later.
 #pragma once
 #include <sys/mman.h>
 
@@ -11,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <llava/backend/scalar.hpp>
+#include <llava/ops/run_ahead.hpp>
 #include <llava/pipeline/packed_step.hpp>
 #include <utility>
 #include <vector>
@@ -52,7 +54,7 @@ class memory final : public llava::memory {
 inline constexpr memory the_memory{};
 
 /// Counts over all queues since program start.
-inline struct counts { int uploads = 0, downloads = 0, recorded = 0, replayed = 0; } done;
+inline struct counts { int uploads = 0, downloads = 0, recorded = 0, replayed = 0, ahead = 0; } done;
 
 /// Defers ops as closures.
 class queue {
@@ -82,6 +84,7 @@ class queue {
       if (of == shape) {
         ++done.replayed;
         waiting_.insert(waiting_.end(), graph.begin(), graph.end());
+        queued_ += graph.size();
         return;
       }
     ++done.recorded;
@@ -100,30 +103,43 @@ class queue {
   }
   llava::result<void> finish() {
     drain();
-    return scalar_.finish();
+    return std::exchange(state_, {});
   }
+  llava::result<void> finish(llava::download_ticket t) {
+    done.ahead += t.number < queued_;  // a step is queued behind it
+    run(t.number);
+    return state_;
+  }
+  llava::download_ticket ticket() const { return {queued_}; }
   /// Runs the deferred ops. The queue keeps their error.
-  void drain() {
-    const std::size_t used = workspace().used();
-    memory::open(true);
-    while (!waiting_.empty()) {
-      waiting_.front()();
-      waiting_.pop_front();
-    }
-    memory::open(false);
-    workspace().release(used);
-  }
+  void drain() { run(queued_); }
 
  private:
   void push(std::function<void()> op) {
     if (recording_) recording_->push_back(op);
     waiting_.push_back(std::move(op));
+    ++queued_;
+  }
+  /// Runs the deferred ops up to number `end`. Behind an error none runs.
+  void run(std::uint64_t end) {
+    const std::size_t used = workspace().used();
+    memory::open(true);
+    for (; queued_ - waiting_.size() < end; waiting_.pop_front())
+      if (state_) {
+        waiting_.front()();
+        state_ = scalar_.finish();
+      }
+    memory::open(false);
+    workspace().release(used);
+    if (state_) state_ = scalar_.finish();  // of ops that were refused when they were called
   }
 
   llava::scalar_backend::queue scalar_;
   std::vector<std::pair<llava::step_shape, std::vector<std::function<void()>>>> graphs_;
   std::vector<std::function<void()>>* recording_ = nullptr;
   std::deque<std::function<void()>> waiting_;
+  std::uint64_t queued_ = 0;  // ops, from the beginning on
+  llava::result<void> state_;
 };
 
 // Every op of the contract, deferred. The arguments are views and scalars, captured by value.
@@ -213,6 +229,21 @@ void download(queue& q, std::span<T> to, llava::view<const T, S> from) {
   q.transfer(done.downloads);
   q.later([=](auto& s) { download(s, to, from); });
   q.drain();
+}
+template <class T, class S>
+llava::download_ticket start_download(queue& q, std::span<T> to, llava::view<const T, S> from) {
+  q.transfer(done.downloads);
+  q.later([=](auto& s) { download(s, to, from); });
+  return q.ticket();
+}
+inline void feed_tokens(queue& q, llava::vector_view<std::int32_t> ids, llava::vector_view<const std::int32_t> drawn) {
+  q.later([=](llava::scalar_backend::queue& s) {
+    if (s.accepts(llava::ops::feed_tokens_shapes(ids, drawn)))
+      s.submit([&](llava::workers) {
+        for (std::ptrdiff_t t = 0; t < ids.size(); ++t)
+          if (ids(t) <= -2) ids(t) = drawn(llava::fed_row(ids(t)));
+      });
+  });
 }
 
 }  // namespace remote_backend

@@ -111,6 +111,78 @@ TEST_CASE(
   CHECK(f.q.finish());
 }
 
+TEST_CASE("a started read waits for the ops before it and for no others, and two may be under way") {
+  fixture f;
+  std::vector<float> first(200, -1.f), second(10, -1.f), sent(10, 50.f);
+  f.q.launch<add_number>({f.floats(), 1.f, 200});
+  const auto a = f.q.start_read(first.data(), f.floats(), 200 * sizeof(float));
+  f.q.launch<add_number>({f.floats(), 2.f, 200});
+  const auto b = f.q.start_read(second.data(), f.floats(), 10 * sizeof(float));
+  CHECK(first[0] == -1.f);
+  REQUIRE(f.q.finish(a));
+  CHECK((first == std::vector<float>(200, 1.f)));
+  CHECK(second[0] == -1.f);
+  f.q.write(f.floats(), sent.data(), 10 * sizeof(float));  // behind the second read
+  f.q.launch<report_fault>({f.q.fault()});
+  REQUIRE(f.q.finish(b));
+  CHECK((second == std::vector<float>(10, 3.f)));
+
+  const auto c = f.q.start_read(first.data(), f.floats(), 10 * sizeof(float));  // behind a fault
+  const std::string sentence = "llava: gather_rows: from[3] is 7, expected less than the number of rows, 5";
+  for (int i = 0; i < 2; ++i) {  // the error stays until finish()
+    const auto found = f.q.finish(c);
+    REQUIRE(!found);
+    CHECK(found.error().sentence() == sentence);
+  }
+  CHECK(first[0] == 1.f);
+  CHECK(f.q.finish().error().sentence() == sentence);
+  CHECK(f.get(1)[0] == 50.f);
+}
+
+TEST_CASE("uploads behind started reads reuse pinned memory that is free again, and no other") {
+  fixture f;
+  const std::size_t n = cb::staging::capacity / sizeof(float) / 3;  // the third wraps around
+  std::vector<float> sent(n), found[2] = {std::vector<float>(n), std::vector<float>(n)};
+  llava::download_ticket tickets[2];
+  for (int i = 0; i < 12; ++i) {
+    sent.assign(n, static_cast<float>(i));
+    f.q.write(f.floats(), sent.data(), n * sizeof(float));
+    sent.assign(n, -1.f);
+    if (i >= 1) {
+      REQUIRE(f.q.finish(tickets[(i - 1) % 2]));
+      CHECK((found[(i - 1) % 2] == std::vector<float>(n, static_cast<float>(i - 1))));
+    }
+    tickets[i % 2] = f.q.start_read(found[i % 2].data(), f.floats(), n * sizeof(float));
+  }
+}
+
+TEST_CASE("a load of many pieces leaves its source at once; ops that follow find all of it, and its error") {
+  fixture f(4 * cb::loads::piece);
+  std::vector<float> sent(3 * cb::loads::piece / sizeof(float) + 5);
+  std::iota(sent.begin(), sent.end(), 1.f);
+  const std::vector<float> expected = sent;
+  REQUIRE(f.memory.try_load(0, reinterpret_cast<const std::byte*>(sent.data()), sent.size() * sizeof(float)));
+  sent.assign(sent.size(), 0.f);
+  CHECK(cb::loads_of(0).pending());  // the last two pieces
+  f.q.launch<add_number>({f.floats(), 10.f, 1});
+  CHECK_FALSE(cb::loads_of(0).pending());
+  auto found = f.get(expected.size());
+  CHECK(found[0] == 11.f);
+  found[0] = 1.f;
+  CHECK((found == expected));
+
+  const float value = 5.f;
+  const auto* const bytes = reinterpret_cast<const std::byte*>(&value);
+  REQUIRE(f.memory.try_load(4 * cb::loads::piece, bytes, sizeof value));  // past the end, which the device finds
+  f.q.launch<add_number>({f.floats(), 10.f, 1});
+  const auto wrong = f.q.finish();
+  REQUIRE(!wrong);
+  CHECK(wrong.error().sentence().find("not within one allocation") != std::string::npos);
+  CHECK(f.get(1)[0] == 11.f);  // the op did nothing
+  REQUIRE(f.memory.try_load(0, bytes, sizeof value));
+  CHECK(f.get(1)[0] == 5.f);
+}
+
 TEST_CASE("a queue that plans launches nothing") {
   llava::serial_executor threads;
   cb::queue q(on_first_device{}, threads, llava::arena{});

@@ -12,6 +12,7 @@ namespace cuda_test {
 
 using namespace llava;
 static_assert(ops::has_rows<ops_backend> && ops::has_patchify<ops_backend, bf16>);
+static_assert(runs_ahead<ops_backend::queue>);
 static_assert(ops::has_embed<ops_backend, float> && ops::has_embed<ops_backend, f16> &&
               ops::has_embed<ops_backend, bf16>);
 
@@ -49,6 +50,24 @@ TEMPLATE_TEST_CASE("cuda: embed and gather_rows read rows, and leave those with 
       return d.get(y);
     });
   }
+}
+
+TEST_CASE("cuda: feed_tokens replaces the numbers of rows by what they drew", "[cuda]") {
+  for_each_schedule([] {
+    on_cuda d;
+    std::vector<std::int32_t> ids(300), expected(300);
+    const std::vector<std::int32_t> drawn{7, invalid_logits, 9, no_token_left};
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const auto row = static_cast<std::int32_t>(i % 4);
+      ids[i] = i % 3 == 0 ? fed_by(row) : i % 3 == 1 ? -1 : static_cast<std::int32_t>(i);
+      expected[i] = i % 3 == 0 ? drawn[i % 4] : ids[i];
+    }
+    const auto y = d.put(ids, 1), from = d.put(drawn, 1);
+    feed_tokens(d.queue, y.vector(), vector_view<const std::int32_t>(from));
+    CHECK(d.get(y) == expected);
+    feed_tokens(d.queue, y.vector(), vector_view<const std::int32_t>{});
+    CHECK(d.error().find("drawn is empty") != std::string::npos);
+  });
 }
 
 TEST_CASE("cuda: more rows than blocks", "[cuda]") {

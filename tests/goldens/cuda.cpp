@@ -10,6 +10,8 @@ namespace {
 template <class F>
 using on_cuda = llava::pipeline<llava::any, llava::cuda, llava::weights<F>>;
 
+static_assert(llava::runs_ahead<llava::cuda::queue>);
+
 const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny";
 
 /// The bundled model.

@@ -166,3 +166,20 @@ TEST_CASE("rope: rotates pairs half a head apart by position · frequency", "[op
     CHECK(std::vector<float>(stored.begin() + 64 + 12, stored.begin() + 64 + 16) == std::vector<float>{5, 6, 7, 8});
   });
 }
+
+TEST_CASE("store_kv writes no row whose slot is negative", "[ops]") {
+  for_each_backend([]<class B>() {
+    device<B> d;
+    const auto k = d.put(std::vector<float>{1, 2, 3, 4}, 2), v = d.put(std::vector<float>{5, 6, 7, 8}, 2);
+    const auto pool = d.put(std::vector<float>(2 * 2 * kv_block, 9.f), 2);
+    const auto zero = d.put(std::vector<std::int32_t>{0, 0}, 2), slots = d.put(std::vector<std::int32_t>{-1, 1}, 2);
+    float* const memory = pool.matrix().data();
+    store_kv(d.queue, matrix_view<const float>(k.matrix()), matrix_view<const float>(v.matrix()),
+             step_rows{zero.vector(), zero.vector(), slots.vector(), zero.matrix()},
+             kv_view<float>{memory, memory + 2 * kv_block, 1, 2});
+    std::vector<float> expected(4 * kv_block, 9.f);
+    expected[1] = 3, expected[kv_block + 1] = 4;                     // (d, 16)
+    expected[2 * kv_block + 2] = 7, expected[2 * kv_block + 3] = 8;  // (16, d)
+    CHECK(d.get(pool) == expected);
+  });
+}

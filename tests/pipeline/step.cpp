@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A step packs, computes and reads: on a device one upload, a graph that is recorded once, and one download.
+/// A step packs, computes and reads: on a device one upload, a graph that is recorded once, and one download. It runs
+/// ahead of the host, which changes no answer.
+#include <llava/pipeline/engine.hpp>
+#include <llava/pipeline/size_class.hpp>
+
 #include <array>
 #include <cstdint>
+#include <set>
+#include <stop_token>
 
 #include "../backend/remote.hpp"
 #include "tiny_model.hpp"
@@ -13,15 +19,18 @@ template <class B>
 using on = llava::pipeline<llava::any, B, llava::weights<llava::f32>>;
 
 template <class B>
+on<B> open_on(int prompt_lookup = 0, bool prefix_cache = true) {
+  llava::open_options o;
+  o.kv_tokens = 2048;
+  o.prompt_lookup = prompt_lookup;
+  o.prefix_cache = prefix_cache;
+  auto opened = on<B>::try_open(folder, o);
+  if (!opened) FAIL(opened.error().what());
+  return *std::move(opened);
+}
+template <class B>
 const on<B>& model_on() {
-  static const on<B> model = [] {
-    llava::open_options o;
-    o.kv_tokens = 2048;
-    o.prompt_lookup = 0;
-    auto opened = on<B>::try_open(folder, o);
-    if (!opened) FAIL(opened.error().what());
-    return *std::move(opened);
-  }();
+  static const on<B> model = open_on<B>();
   return model;
 }
 
@@ -54,10 +63,13 @@ TEST_CASE("a step on a device: one upload, one download, and a decode step is re
       REQUIRE(at.size() >= 16);
       const int halves = hooked ? 2 : 1;  // the hook reads the logits between them
       for (std::size_t i = 2; i < 16; ++i) {
-        CHECK(at[i].uploads - at[i - 1].uploads == halves);
-        CHECK(at[i].downloads - at[i - 1].downloads == halves);
+        // Without a hook, the step of the next token has begun before this token is told. The last has none.
+        const int begun = !hooked && i == 15 ? 0 : halves;
+        CHECK(at[i].uploads - at[i - 1].uploads == begun);
+        CHECK(at[i].downloads - at[i - 1].downloads == begun);
         CHECK(at[i].recorded == at[i - 1].recorded);
-        CHECK(at[i].replayed - at[i - 1].replayed == halves);
+        CHECK(at[i].replayed - at[i - 1].replayed == begun);
+        CHECK(at[i].ahead - at[i - 1].ahead == (hooked ? 0 : begun));
       }
     }
 }
@@ -106,4 +118,131 @@ TEST_CASE("a step with rows of all kinds gives each row the result that it gets 
   };
   check(model());
   check(model_on<remote>());
+}
+
+TEST_CASE("steps run ahead of rows that end: answers, and what later prompts find in the cache, are the host's",
+          "[pipeline]") {
+  const auto ask_all = [](const auto& model) {
+    std::vector<llava::answer> answers;
+    auto plain = model.session();
+    plain.settings = few(17);
+    answers.push_back(value(plain.try_ask(test_image(1), "What is in the picture?")));
+    const llava::answer whole = answers[0];
+    for (int i = 0; i < 8; ++i) {
+      auto chat = model.session();
+      chat.settings = few(17);
+      if (i < 4) chat.settings.stop_token_ids = {whole.tokens[static_cast<std::size_t>(3 + 3 * i)]};
+      if (i == 4) chat.settings.stop = {whole.text.substr(whole.text.size() / 2, 2)};
+      if (i == 5) chat.settings.ignore_eos = false;
+      if (i > 5) chat.settings.temperature = 1.5f, chat.settings.seed = 7, chat.settings.logprobs = true;
+      answers.push_back(value(chat.try_ask(test_image(1), "What is in the picture?")));
+      answers.push_back(value(chat.try_ask("How many shapes are there?")));  // behind the dropped token
+    }
+    for (const bool is_long : {true, false}) {  // rows end at different steps; some wait for others
+      auto all = model.batch();
+      for (int i = 0; i < 18; ++i) {
+        llava::generation_settings s = few(is_long ? 3 + 4 * (i % 4) : 1 + i % 2);
+        if (i % 4 == 1) s.stop_token_ids = {whole.tokens[2]};
+        if (i == 7) s.repetition_penalty = 1.3f;  // ends run-ahead for all, as long as it lasts
+        s.temperature = i % 3 == 2 ? 1.2f : 0.f;
+        s.seed = static_cast<std::uint64_t>(i);
+        CHECK(all.try_add(*model.try_prompt(0, i % 2 ? "Is there a circle?" : "hello there, who are you?"), {}, s));
+      }
+      for (llava::answer& a : values(all.try_run())) answers.push_back(std::move(a));
+    }
+    return answers;
+  };
+  const auto expected = ask_all(model_on<llava::scalar>());
+  for (const int prompt_lookup : {0, 4}) {
+    INFO("prompt lookup " << prompt_lookup);
+    const on<remote> model = open_on<remote>(prompt_lookup);
+    const int blocks = model.state().blocks->available(), before = remote_backend::done.ahead;
+    const auto found = ask_all(model);
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      INFO("answer " << i);
+      CHECK(found[i].tokens == expected[i].tokens);
+      CHECK(found[i].text == expected[i].text);
+      CHECK(found[i].reason == expected[i].reason);
+      CHECK(found[i].logprobs == expected[i].logprobs);
+    }
+    CHECK(remote_backend::done.ahead - before > 100);
+    CHECK(model.state().blocks->available() == blocks);
+  }
+}
+
+TEST_CASE("a request that is dropped or cancelled while its next step computes gives its blocks back", "[pipeline]") {
+  const on<remote>& model = model_on<remote>();
+  const int blocks = model.state().blocks->available();
+  const auto submit = [&](int tokens, llava::stop_signal stop = {}) {
+    auto prepared = llava::try_prepare(model.state(), *model.try_prompt(0, "hello"), {});
+    REQUIRE(prepared);
+    llava::answer_request r;
+    r.prompt = *std::move(prepared);
+    r.settings = few(tokens);
+    r.hooks.stop = std::move(stop);
+    auto s = llava::engine::try_submit(model.shared(), std::move(r));
+    REQUIRE(s);
+    return *std::move(s);
+  };
+  const auto next = [](llava::answer_stream& s) {
+    const auto news = s.try_next();
+    REQUIRE(news);
+    return (*news)->ended;
+  };
+  auto alone = submit(20);
+  while (!next(alone)) continue;
+  const std::vector<std::int32_t> expected = alone.whole().tokens;
+  {
+    auto kept = submit(20);
+    {
+      auto dropped = submit(30);
+      next(dropped), next(kept), next(dropped);
+    }
+    std::stop_source stop;
+    auto cancelled = submit(30, stop.get_token());
+    next(cancelled);
+    stop.request_stop();
+    while (!next(kept)) continue;
+    CHECK(kept.whole().tokens == expected);
+    while (!next(cancelled)) continue;
+    CHECK(cancelled.whole().reason == llava::finish_reason::cancelled);
+    auto last = submit(30);
+    next(last), next(last);
+    CHECK(model.state().blocks->available() < blocks);
+  }  // `last` is dropped with a step in flight, and nobody runs another
+  CHECK(model.state().blocks->available() == blocks);
+  CHECK(*model.state().engine().try_step() == false);
+}
+
+TEST_CASE("prompts of all lengths run in few recordings, with the bytes of their own shapes", "[pipeline]") {
+  for (int n = 1; n <= 4096; ++n) {
+    const int rows = llava::size_class(n);
+    CHECK((rows >= n && 4 * (rows - n) < n));
+  }
+  const on<remote> device = open_on<remote>(0, false);
+  const on<llava::scalar> host = open_on<llava::scalar>(0, false);
+  std::set<int> lengths, classes;
+  const int before = remote_backend::done.recorded;
+  std::string question = "Is it";
+  for (int i = 0; i < 60; ++i) {
+    question += i % 3 ? " a" : " blue";
+    const auto ask = [&](const auto& model) {
+      auto chat = model.session();
+      chat.settings = few(1);
+      chat.settings.logprobs = true;
+      return value(chat.try_generate(question, {}));
+    };
+    const llava::answer a = ask(device);
+    if (i % 6 == 5) {
+      const llava::answer b = ask(host);
+      CHECK(a.tokens == b.tokens);
+      CHECK(a.logprobs == b.logprobs);
+    }
+    lengths.insert(a.prompt_tokens);
+    classes.insert(llava::size_class(a.prompt_tokens));
+  }
+  CHECK(lengths.size() == 60);
+  CHECK(classes.size() < 25);  // sixteen lengths have their own
+  CHECK(remote_backend::done.recorded - before == static_cast<int>(classes.size()));
 }

@@ -13,6 +13,7 @@
 ///                                      be cancelled between two layers and not only between two steps
 ///   q.replay(shape, ops)               optional: runs ops(), which calls only ops of the queue. For a shape equal (==)
 ///                                      to an earlier one, the queue may repeat the ops of that call without ops()
+///   run_ahead.hpp                      optional: a step may be queued before the host has read the one before
 ///
 /// Ops return nothing and may run later, so the queue keeps the first error: operands of wrong shapes (ops/shapes.hpp),
 /// more memory than planned, or an error of the device. Later ops do nothing. finish() waits for all ops, returns the

@@ -2,7 +2,7 @@
 /// The KV cache as ops see it: one layer of a pool of blocks of 16 tokens, in the layout of the backend.
 ///
 /// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's
-/// type.
+/// type; a row whose slot is negative is not written.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -64,7 +64,7 @@ struct block_kv_layout {
 struct step_rows {
   vector_view<const std::int32_t> positions;  // (T) position in the sequence, from 0
   vector_view<const std::int32_t> sequences;  // (T) row of `blocks`
-  vector_view<const std::int32_t> kv_slots;   // (T) slot of key and value: block · 16 + offset
+  vector_view<const std::int32_t> kv_slots;   // (T) slot of key and value: block · 16 + offset; < 0: none
   matrix_view<const std::int32_t> blocks;     // (sequences, most blocks) [s, m]: block of positions 16 m … 16 m + 15
 };
 

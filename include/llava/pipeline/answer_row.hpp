@@ -82,6 +82,16 @@ struct answer_row {
   }
   bool is_over() const { return ended || abandoned; }
   bool wanted() const { return !abandoned && !stop.stop_requested(); }
+  /// Whether the row's next step takes the token that the current step draws, and nothing of the host. Not if it
+  /// would guess behind the tokens that are known, and `may_guess`: the next step does.
+  bool can_run_ahead(bool may_guess) {
+    return guessed == 0 && !made.changes_logits() && !(may_guess && lookup.has_guess(tokens.tokens));
+  }
+  /// Whether the token that the current step draws is the last one whatever it is.
+  bool ends_with_next(int context) {
+    return static_cast<int>(made.result().tokens.size()) + 1 >= made.rules().max_new_tokens ||
+           static_cast<int>(tokens.tokens.size()) + 1 > context;
+  }
   /// The order of a step: first those that change their logits, for try_draw; then by adapter, whose products take
   /// contiguous rows.
   static bool comes_first(const answer_row* a, const answer_row* b) {

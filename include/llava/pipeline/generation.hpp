@@ -4,7 +4,6 @@
 /// are errors, and no token is chosen. effective_rules merges the settings of the caller and the folder.
 #pragma once
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <exception>
 #include <memory>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include <llava/base/guard.hpp>
+#include <llava/base/stopwatch.hpp>
 #include <llava/checkpoint/model_description.hpp>
 #include <llava/generate/logits_processor.hpp>
 #include <llava/generate/penalties.hpp>
@@ -51,15 +51,6 @@ inline std::vector<std::int32_t> penalised_tokens(std::span<const prompt_token> 
   for (const prompt_token& t : prompt) before.push_back(t.is_image() ? m.image_token : t.id);
   return before;
 }
-
-/// Measures wall time from its construction on.
-class stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 /// The state of one answer.
 class generation {
@@ -234,10 +225,10 @@ class generation {
 #endif
 };
 
-/// Runs a step and draws a token from each row of logits: w.results.ids (R), with logprobs if any generation wants
-/// them. Generations that change their logits must come first, with one row each.
-inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std::span<const drawn_row> rows,
-                             function_ref<bool()> go_on) {
+/// Queues a step that draws a token from each row of logits, with logprobs if any generation wants them; the results
+/// are `to` after w.finish(to). Generations that change their logits must come first, with one row each.
+inline result<void> begin_draw(workspace& w, std::span<const step_part> parts, std::span<const drawn_row> rows,
+                               function_ref<bool()> go_on, step_results& to) {
   step_request asked{parts};
   w.draws.clear();
   for (const drawn_row& r : rows) {
@@ -253,7 +244,7 @@ inline result<void> try_draw(workspace& w, std::span<const step_part> parts, std
           {logits.row(r), static_cast<std::size_t>(logits.extent(1))});
   };
   asked.on_logits = change;
-  return w.run(asked, go_on);
+  return w.begin(asked, go_on, to);
 }
 
 LLAVA_END

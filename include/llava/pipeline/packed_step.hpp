@@ -9,38 +9,18 @@
 
 #include <llava/ops/sample.hpp>
 #include <llava/pipeline/step_part.hpp>
+#include <llava/pipeline/step_shape.hpp>
 #include <llava/tensor/view.hpp>
 
 LLAVA_BEGIN
 
-/// The largest step, for which memory is allocated.
-struct step_limits {
-  int tokens = 512;  ///< T
-  int sequences = 16;
-  int blocks = 256;     ///< KV blocks of the longest sequence
-  int logit_rows = 16;  ///< R
-};
-
-/// The shape of a step. Steps of one shape run the same ops on the same addresses, with different inputs.
-struct step_shape {
-  int tokens = 0;         ///< T
-  int sequences = 0;      ///< S
-  int blocks = 0;         ///< columns of the block table, the same in all steps of a model
-  int logit_rows = 0;     ///< R
-  bool to_logits = true;  ///< computes the layers and the logits
-  bool draws = false;     ///< draws a token from each row of logits
-  bool logprobs = false;  ///< computes the log-probability of each drawn token
-  int top_logprobs = 0;   ///< K: computes that many likeliest tokens of each row of logits
-  friend bool operator==(const step_shape&, const step_shape&) = default;
-};
-
 /// The inputs of a step, one array after another, in host memory or the backend's.
 struct step_inputs {
-  vector_view<std::int32_t> ids;         ///< (T) token, or −1 for an image token
+  vector_view<std::int32_t> ids;         ///< (T) token, −1 for an image token, or fed_by(row) (ops/run_ahead.hpp)
   vector_view<std::int32_t> image_rows;  ///< (T) row of the step's image tokens, or −1
   vector_view<std::int32_t> positions;   ///< (T) position in the sequence
   vector_view<std::int32_t> sequences;   ///< (T) row of `blocks`
-  vector_view<std::int32_t> kv_slots;    ///< (T) slot of key and value in the KV cache
+  vector_view<std::int32_t> kv_slots;    ///< (T) slot of key and value in the KV cache, or −1: none
   matrix_view<std::int32_t> blocks;      ///< (S, blocks) block table, 0 after a sequence's last
   vector_view<std::int32_t> logit_rows;  ///< (R) rows of x whose logits are computed
   vector_view<sampling_params> draws;    ///< (R) sampling parameters
@@ -89,17 +69,18 @@ struct step_outputs {
 /// The inputs of a step in host memory, before the upload. Allocated once, for the largest step.
 class packed_step {
  public:
-  explicit packed_step(const step_limits& m) : blocks_(m.blocks) {
+  explicit packed_step(const step_limits& m) : most_(m) {
     bytes_.reserve(step_inputs::bytes({m.tokens, m.sequences, m.blocks, m.logit_rows}));
   }
 
-  /// Writes the parts one after another. The caches must have room for them. draws: (R), or empty.
-  step_shape fill(std::span<const step_part> parts, std::span<const sampling_params> draws);
+  /// Writes the parts one after another, then the rows of a size class (pipeline/size_class.hpp) if `in_classes`. The
+  /// caches must have room for the parts. draws: (R), or empty.
+  step_shape fill(std::span<const step_part> parts, std::span<const sampling_params> draws, bool in_classes = false);
 
   std::span<const std::byte> bytes() const { return bytes_; }
 
  private:
-  int blocks_;
+  step_limits most_;
   std::vector<std::byte> bytes_;
 };
 

@@ -36,6 +36,12 @@ class prompt_lookup {
     return count;
   }
 
+  /// Whether there is a guess.
+  bool has_guess(std::span<const prompt_token> tokens) {
+    prompt_token next[1];
+    return guess(tokens, next) > 0;
+  }
+
   /// Learns how many of the guessed tokens were drawn: guesses become longer while all are, and shorter when none is.
   void learn(std::size_t guessed, std::size_t drawn) {
     if (guessed == 0) return;

@@ -6,14 +6,17 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include <llava/base/error.hpp>
 #include <llava/base/function_ref.hpp>
 #include <llava/generate/settings.hpp>
 #include <llava/llm/block_allocator.hpp>
+#include <llava/pipeline/step_in_flight.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/pipeline/step_request.hpp>
+#include <llava/pipeline/workspace.hpp>
 
 LLAVA_BEGIN
 
@@ -38,6 +41,7 @@ class scheduler {
   scheduler(const opened_model& model, std::mutex& mutex);
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
+  ~scheduler() { drain(); }
 
   /// @name With the mutex locked
   /// @{
@@ -54,7 +58,8 @@ class scheduler {
   const engine_counts& counts() const { return counts_; }
   /// @}
 
-  /// Runs one step of the language model, or encodes an image. `announce` is called when rows have news in between.
+  /// Finishes one step of the language model, or encodes an image. The next step may already compute when it returns.
+  /// `announce` is called when rows have news in between.
   void step(function_ref<void()> announce);
 
  private:
@@ -73,10 +78,21 @@ class scheduler {
   /// Makes room when no row can continue: the last row gives up its blocks, or the only row that has blocks ends.
   /// Returns false if no row is left.
   bool make_room();
+  /// Begins the chosen step, and finishes it.
   void run_chosen();
+  /// Finishes the step in flight. Before that it begins the next one, if all rows can run ahead.
+  void advance();
+  /// Begins the step behind the one in flight. Returns false if it must wait.
+  bool run_ahead();
+  /// Takes the results of the step in flight.
+  result<void> take_results();
+  /// Waits for what is in flight, and drops it.
+  void drain();
   /// Takes the tokens drawn for a row: those that were guessed right, and the one after them. i: its first row.
   void push(answer_row& r, const step_results& drawn, std::size_t i);
   void push_one(answer_row& r, const step_results& drawn, std::size_t i, bool is_new);
+  /// Ends the rows of the step in flight with this error, unless it is errc::cancelled, and drops the step.
+  void fail_flight(const error& e);
   void end(answer_row& r, finish_reason why);
   void fail_row(answer_row& r, error e);
   void close(answer_row& r);
@@ -87,7 +103,7 @@ class scheduler {
   row_list submitted_;
   int alive_ = 0;
   engine_counts counts_;
-  // Of the thread that runs a step:
+  // Of the thread that runs a step, or, if none does, under the mutex:
   row_list rows_;  // in the order of submission
   std::vector<answer_row*> chosen_;
   std::vector<step_part> parts_;    // of the chosen rows
@@ -95,10 +111,13 @@ class scheduler {
   std::vector<kv_key> computed_;    // names of the blocks that the step begins with
   double seconds_of_row_ = 0;       // of a prompt, measured
   bool encoded_last_ = false;
+  std::optional<workspace_pool::lease> lent_;  // while a step is in flight
+  step_in_flight flight_, ahead_;              // the older and the newer one; empty if there is none
 };
 
 LLAVA_END
 
 #if LLAVA_HEADER_ONLY
 #include <llava/pipeline/scheduler_inl.hpp>
+#include <llava/pipeline/scheduler_steps_inl.hpp>
 #endif

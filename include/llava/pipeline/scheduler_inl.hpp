@@ -2,7 +2,6 @@
 /// Definitions of scheduler.hpp.
 #pragma once
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include <llava/base/guard.hpp>
@@ -13,8 +12,8 @@ LLAVA_BEGIN
 
 LLAVA_INLINE scheduler::scheduler(const opened_model& model, std::mutex& mutex) : model_(model), mutex_(mutex) {
   const auto most = static_cast<std::size_t>(model.limits.sequences);
-  chosen_.reserve(most), parts_.reserve(most), drawing_.reserve(static_cast<std::size_t>(model.limits.logit_rows)),
-      computed_.reserve(most);
+  chosen_.reserve(most), parts_.reserve(most), flight_.rows.reserve(most), ahead_.rows.reserve(most),
+      drawing_.reserve(static_cast<std::size_t>(model.limits.logit_rows)), computed_.reserve(most);
 }
 
 LLAVA_INLINE void scheduler::submit(row_list& row) {
@@ -27,6 +26,7 @@ LLAVA_INLINE void scheduler::remove(const answer_row& r, row_list& over) {
     for (auto i = list->begin(); i != list->end(); ++i)
       if (i->get() == &r) {
         if (!r.ended && --alive_ == 0) counts_.running = counts_.waiting = 0;
+        if (!flight_.forget(&r)) drain();  // waits for one step at most
         return over.splice(over.end(), *list, i);
       }
 }
@@ -35,7 +35,10 @@ LLAVA_INLINE void scheduler::finish(row_list& over) {
   for (auto i = rows_.begin(); i != rows_.end();) {
     const auto next = std::next(i);
     if (!(*i)->ended && (*i)->abandoned) --alive_;
-    if ((*i)->is_over()) over.splice(over.end(), rows_, i);
+    if ((*i)->is_over()) {
+      if (!flight_.forget(i->get())) drain();
+      over.splice(over.end(), rows_, i);
+    }
     i = next;
   }
   if (alive_ == 0) counts_.running = counts_.waiting = 0;
@@ -44,6 +47,7 @@ LLAVA_INLINE void scheduler::finish(row_list& over) {
 LLAVA_INLINE void scheduler::step(function_ref<void()> announce) {
   end_cancelled();
   admit();
+  if (flight_.is_begun()) return advance();
   encoded_last_ = !encoded_last_ && encode(announce);  // images and steps of the language model take turns
   if (encoded_last_) return;
   for (;;) {
@@ -111,7 +115,10 @@ LLAVA_INLINE bool scheduler::encode(function_ref<void()> announce) {
   bool is_known = true;
   const auto go_on = [&] {
     is_known = false;
-    if (choose_parts(true)) run_chosen(), announce();
+    if (flight_.is_begun())
+      advance(), announce();
+    else if (choose_parts(true))
+      run_chosen(), announce();
     bool wanted = false;
     each([&](const answer_row& r, std::size_t) { wanted = wanted || r.wanted(); });
     return wanted;
@@ -192,105 +199,6 @@ LLAVA_INLINE bool scheduler::make_room() {
     end(*first, finish_reason::context_full);
   }
   return true;
-}
-
-LLAVA_INLINE void scheduler::run_chosen() {
-  const stopwatch clock;
-  const auto go_on = [&] {
-    return std::any_of(chosen_.begin(), chosen_.end(), [](const answer_row* r) { return r->wanted(); });
-  };
-  const result<void> ran = guarded([&]() -> result<void> {
-    LLAVA_TRY(lent, model_.try_lend());
-    LLAVA_CHECK(try_draw(*lent, parts_, drawing_, go_on));
-    std::size_t first = 0;
-    for (answer_row* r : chosen_) {
-      if (r->part.logit_rows)
-        push(*r, lent->results, first);
-      else
-        r->tokens.name_blocks();
-      first += static_cast<std::size_t>(r->part.logit_rows);
-    }
-    return {};
-  });
-  if (!ran) {
-    for (answer_row* r : chosen_) r->drop_guesses();
-    if (ran.error().code() == errc::cancelled) return;  // the next step ends them
-    for (answer_row* r : chosen_)
-      if (!r->is_over()) fail_row(*r, ran.error());
-    return;
-  }
-  std::size_t rows = 0;
-  for (const step_part& p : parts_) rows += p.tokens.size();
-  if (rows >= 16) {
-    const double each = clock.seconds() / static_cast<double>(rows);
-    seconds_of_row_ = seconds_of_row_ > 0 ? (seconds_of_row_ + each) / 2 : each;
-  }
-  const std::lock_guard<std::mutex> lock(mutex_);
-  ++counts_.steps;
-}
-
-LLAVA_INLINE void scheduler::push(answer_row& r, const step_results& drawn, std::size_t i) {
-  const std::size_t guessed = r.guessed, before = r.tokens.tokens.size() - guessed;
-  std::size_t right = 0;
-  while (right < guessed && drawn.ids[i + right] == r.tokens.tokens[before + right].id) ++right;
-  r.lookup.learn(guessed, right);
-  r.drop_guesses(right);
-  r.tokens.cache.truncate(static_cast<int>(before + right));
-  r.tokens.name_blocks();
-  for (std::size_t k = 0; k <= right && !r.is_over(); ++k) push_one(r, drawn, i + k, k == right);
-}
-
-LLAVA_INLINE void scheduler::push_one(answer_row& r, const step_results& drawn, std::size_t i, bool is_new) {
-  const result<void> pushed = guarded([&]() -> result<void> {
-    LLAVA_TRY(text, r.made.try_push(drawn, i));
-    if (is_new) r.tokens.tokens.push_back({r.made.last(), 0});
-    if (!r.made.done() && static_cast<int>(r.tokens.tokens.size()) > model_.context)
-      r.made.end(finish_reason::context_full);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    r.news.tokens.push_back(r.made.last());
-    const answer& a = r.made.result();
-    if (r.made.wants_logprobs()) r.news.logprobs.push_back(a.logprobs.back());
-    if (r.made.wants_top_logprobs())
-      r.news.top_logprobs.insert(
-          r.news.top_logprobs.end(),
-          a.top_logprobs.end() - static_cast<std::ptrdiff_t>(a.top_logprobs.size() / a.tokens.size()),
-          a.top_logprobs.end());
-    r.news.text += text;
-    if (r.on_news && !r.made.done()) r.on_news();
-    return {};
-  });
-  if (!pushed) return fail_row(r, pushed.error());
-  if (r.made.done()) end(r, r.made.result().reason);
-}
-
-LLAVA_INLINE void scheduler::end(answer_row& r, finish_reason why) {
-  r.made.end(why);
-  const result<void> ended = guarded([&]() -> result<void> {
-    const std::string_view held_back = r.made.finish();
-    const std::lock_guard<std::mutex> lock(mutex_);
-    r.news.text += held_back;
-    return {};
-  });
-  if (!ended) return fail_row(r, ended.error());
-  close(r);
-}
-
-LLAVA_INLINE void scheduler::fail_row(answer_row& r, error e) {
-  r.failed.emplace(std::move(e));
-  close(r);
-}
-
-LLAVA_INLINE void scheduler::close(answer_row& r) {
-  r.tokens.release();
-  r.tokens.encoded.clear(), r.tokens.images.clear();
-  const answer& a = r.made.result();
-  const std::lock_guard<std::mutex> lock(mutex_);
-  r.ended = true;
-  --alive_;
-  counts_.prompt_tokens += static_cast<unsigned>(r.prompt_tokens);
-  counts_.reused_tokens += static_cast<unsigned>(a.reused_tokens);
-  counts_.new_tokens += a.tokens.size();
-  if (r.on_news) r.on_news();
 }
 
 LLAVA_END

@@ -78,10 +78,12 @@ struct pipeline_state final : opened_model {
           memory_(std::move(memory)),
           queue(state.backend, *state.threads, arena(memory_.data(), memory_.size())),
           state_(&state) {}
-    result<void> run(const step_request& asked, function_ref<bool()> go_on) override {
+    result<void> begin(const step_request& asked, function_ref<bool()> go_on, step_results& to) override {
       if constexpr (has_adapters) detail::adapt_rows(queue, asked.parts);
-      return run_step(queue, packed, *state_->stages.text, state_->cache, asked, go_on, results);
+      return begin_step(queue, packed, *state_->stages.text, state_->cache, asked, go_on, to);
     }
+    result<void> finish(const step_results& begun) override { return finish_step(queue, begun); }
+    bool may_run_ahead() const override { return runs_ahead<typename B::queue>; }
     void settle() noexcept override {
       static_cast<void>(queue.finish());
       if constexpr (has_adapters) queue.adapt_none();

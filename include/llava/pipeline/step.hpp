@@ -5,6 +5,9 @@
 ///   compute   tokens (T) and image tokens -> x (T, D) -> decoder -> some rows (R, D) -> logits (R, V) -> ids (R)
 ///   read      one download of the drawn tokens
 ///
+/// On a queue that runs ahead (ops/run_ahead.hpp), compute begins with the tokens that the step before drew, and the
+/// download is only started: begin_step returns while the device computes, and finish_step waits.
+///
 /// `compute` consists of ops, the same ones for all steps of one shape, so a backend may record and replay it (a
 /// captured graph). If the host changes logits, compute has two halves with a download and an upload between them.
 /// Log-probabilities are always those of the model's own logits, which are then copied before they change.
@@ -22,6 +25,7 @@
 #include <llava/ops/backend.hpp>
 #include <llava/ops/kv_layout.hpp>
 #include <llava/ops/rows.hpp>
+#include <llava/ops/run_ahead.hpp>
 #include <llava/ops/sample.hpp>
 #include <llava/pipeline/packed_step.hpp>
 #include <llava/pipeline/step_request.hpp>
@@ -30,10 +34,15 @@
 LLAVA_BEGIN
 
 namespace detail {
+template <class Q>
+concept replays_steps = requires(Q& q, const step_shape& shape, function_ref<void()> ops) {
+  q.replay(shape, ops);
+};
+
 /// Runs ops(), one compute, on a queue. The queue may replay an earlier recording instead.
 template <class Q, class Ops>
 void compute(Q& q, const step_shape& shape, Ops&& ops) {
-  if constexpr (requires { q.replay(shape, ops); })
+  if constexpr (replays_steps<Q>)
     q.replay(shape, ops);
   else
     ops();
@@ -59,27 +68,37 @@ void copy_images(Q& q, matrix_view<float> images, std::span<const step_part> par
     }
 }
 
-/// The memory of a running step, in the arena. Equal shapes have equal addresses.
+/// The memory of a running step, in the arena. Equal shapes have equal addresses. The drawn tokens come first, with
+/// room for those of the largest step, and so stay where they are until the next step has taken them.
 template <class Q>
 struct step_memory {
-  vector_view<std::byte> input_bytes, output_bytes;
+  vector_view<std::int32_t> drawn;  // (most_rows) of the step before, or of this one
+  vector_view<std::byte> output_bytes, input_bytes;
   step_inputs in;
   step_outputs out;
   matrix_view<float> images;  // (T, D)
   matrix_view<float> logits;  // (R, rows of the head)
 
   step_memory(Q& q, const step_shape& s, int width, int head_rows)
-      : input_bytes(allocate(q, step_inputs::bytes(s))),
-        output_bytes(allocate(q, step_outputs::bytes(s))),
+      : drawn(allocate_outputs(q, s)),
+        output_bytes(bytes_at(reinterpret_cast<std::byte*>(drawn.data()), step_outputs::bytes(s))),
+        input_bytes(allocate_inputs(q, step_inputs::bytes(s))),
         in(input_bytes.data(), s),
         out(output_bytes.data(), s),
         images(allocate_matrix(q, s.tokens, width)),
         logits(allocate_matrix(q, s.logit_rows, head_rows)) {}
 
  private:
-  static vector_view<std::byte> allocate(Q& q, std::size_t bytes) {
-    const auto n = static_cast<std::ptrdiff_t>(bytes);
-    return {q.workspace().template allocate<std::byte>(n), dynamic_shape<1>(n)};
+  static vector_view<std::int32_t> allocate_outputs(Q& q, const step_shape& s) {
+    const std::ptrdiff_t words = static_cast<std::ptrdiff_t>(step_outputs::bytes(s) / sizeof(std::int32_t));
+    return {q.workspace().template allocate<std::int32_t>((std::max)(words, std::ptrdiff_t{s.most_rows})),
+            dynamic_shape<1>(s.most_rows)};
+  }
+  static vector_view<std::byte> allocate_inputs(Q& q, std::size_t bytes) {
+    return bytes_at(q.workspace().template allocate<std::byte>(static_cast<std::ptrdiff_t>(bytes)), bytes);
+  }
+  static vector_view<std::byte> bytes_at(std::byte* at, std::size_t bytes) {
+    return {at, dynamic_shape<1>(static_cast<std::ptrdiff_t>(bytes))};
   }
 };
 
@@ -89,6 +108,7 @@ bool compute_logits(Q& q, const step_memory<Q>& m, const Decoder& decoder, const
                     function_ref<bool()> go_on) {
   arena_scope scope(q.workspace());
   const matrix_view<float> x = allocate_matrix(q, m.images.extent(0), m.images.extent(1));  // (T, D)
+  if constexpr (runs_ahead<Q>) feed_tokens(q, m.in.ids, m.drawn);
   decoder.embed_tokens(q, x, m.in.ids);
   gather_rows(q, x, m.images, m.in.image_rows);
   if (!decoder.forward(q, x, step_rows{m.in.positions, m.in.sequences, m.in.kv_slots, m.in.blocks}, cache, go_on))
@@ -106,15 +126,16 @@ int most_likely(const Decoder& decoder) {
   return (std::min)(generation_limits::top_logprobs, decoder.vocab());
 }
 
-/// Runs a packed step. On a planning queue it only counts memory and checks operands.
+/// Queues a packed step. On a planning queue it only counts memory and checks operands.
 template <class Q, class Decoder, class Cache>
-result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packed, const Decoder& decoder,
-                        const Cache& cache, const step_request& asked, function_ref<bool()> go_on,
-                        step_results& results) {
+result<void> begin_packed(Q& q, step_shape shape, std::span<const std::byte> packed, const Decoder& decoder,
+                          const Cache& cache, const step_request& asked, function_ref<bool()> go_on,
+                          step_results& results) {
   arena_scope scope(q.workspace());
   const step_memory<Q> m(q, shape, decoder.config().hidden, decoder.head_rows());
   const matrix_view<float> logits(m.logits.data(), dynamic_shape<2>(shape.logit_rows, decoder.vocab()),
                                   m.logits.stride());  // (R, V)
+  results.arrival = {};
   upload(q, m.input_bytes, packed);
   copy_images(q, m.images, asked.parts);
 
@@ -166,41 +187,54 @@ result<void> run_packed(Q& q, step_shape shape, std::span<const std::byte> packe
   }
   if (!shape.draws) return q.finish();
   results.drawn.resize(step_outputs::bytes(shape));
-  download(q, std::span<std::byte>(results.drawn), vector_view<const std::byte>(m.output_bytes));
+  const std::span<std::byte> host_bytes(results.drawn);
+  const vector_view<const std::byte> drawn_bytes(m.output_bytes);
   const step_outputs drawn(results.drawn.data(), shape);
   results.ids = {drawn.ids.data(), static_cast<std::size_t>(drawn.ids.size())};
   results.logprobs = {drawn.logprobs.data(), static_cast<std::size_t>(drawn.logprobs.size())};
   results.top_logprobs = drawn.top_logprobs;
+  if constexpr (runs_ahead<Q>) {
+    if (!q.workspace().planning()) {
+      results.arrival = start_download(q, host_bytes, drawn_bytes);
+      return {};
+    }
+  }
+  download(q, host_bytes, drawn_bytes);
   return q.finish();
 }
 }  // namespace detail
 
-/// Runs a step on a queue; `packed` holds its inputs. After an error, or if `go_on` returns false (errc::cancelled),
-/// the caches hold the same tokens as before. The caller reserves room in the caches and keeps within the limits.
-/// `go_on` is called before the step, and before every layer if the queue runs ops at once.
+/// Queues a step; `packed` holds its inputs until this returns. The caller reserves room in the caches, keeps within
+/// the limits, and calls finish_step. After an error, or if `go_on` returns false (errc::cancelled), there is nothing
+/// to finish. `go_on` is called before the step, and before every layer if the queue runs ops at once.
 template <class Q, class Decoder, class Cache>
-result<void> run_step(Q& q, packed_step& packed, const Decoder& decoder, const Cache& cache, const step_request& asked,
-                      function_ref<bool()> go_on, step_results& results) {
-  step_shape shape = packed.fill(asked.parts, asked.draws);
-  shape.draws = !asked.draws.empty();
+result<void> begin_step(Q& q, packed_step& packed, const Decoder& decoder, const Cache& cache,
+                        const step_request& asked, function_ref<bool()> go_on, step_results& results) {
+  step_shape shape = packed.fill(asked.parts, asked.draws, detail::replays_steps<Q>);
   shape.logprobs = shape.draws && asked.logprobs;
   if (shape.draws && asked.top_logprobs) shape.top_logprobs = detail::most_likely(decoder);
-  LLAVA_CHECK(detail::run_packed(q, shape, packed.bytes(), decoder, cache, asked, go_on, results));
-  for (const step_part& p : asked.parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
-  return {};
+  return detail::begin_packed(q, shape, packed.bytes(), decoder, cache, asked, go_on, results);
+}
+
+/// Waits for a step's results. If there are any, the caches hold its tokens, and the caller counts them: set_tokens().
+template <class Q>
+result<void> finish_step(Q& q, const step_results& begun) {
+  if constexpr (runs_ahead<Q>)
+    if (begun.arrival.number != 0) return q.finish(begun.arrival);
+  return {};  // begin_step has waited
 }
 
 /// Runs the largest step on a planning queue, with logits that the host changes. The arena's peak is then the size that
 /// a workspace needs. Errors: an op whose operands do not fit.
 template <class Q, class Decoder, class Cache>
 result<void> plan_step(Q& q, const Decoder& decoder, const Cache& cache, const step_limits& m) {
-  const step_shape largest{m.tokens, m.sequences, m.blocks, m.logit_rows,
-                           true,     true,        true,     detail::most_likely(decoder)};
+  const step_shape largest{
+      m.tokens, m.sequences, m.blocks, m.logit_rows, true, true, true, detail::most_likely(decoder), m.logit_rows};
   step_request asked;
   asked.changed_rows = m.logit_rows;
   const std::vector<std::byte> numbers(step_inputs::bytes(largest));
   step_results nothing;
-  return detail::run_packed(q, largest, numbers, decoder, cache, asked, never_stop, nothing);
+  return detail::begin_packed(q, largest, numbers, decoder, cache, asked, never_stop, nothing);
 }
 
 LLAVA_END

@@ -43,15 +43,21 @@ struct image_tokens {
 
 /// A sequence's part of a step: the tokens after its cached ones, the number of last rows that want logits, and the
 /// adapter of all its rows, or null.
+///
+/// A part may follow a step whose results nobody has read yet (ops/run_ahead.hpp). It is then one token: the one that
+/// row `fed_row` of that step's logits draws; `tokens` has its place, and the cache does not count that step's tokens.
 struct step_part {
   kv_sequence* cache = nullptr;
   std::span<const prompt_token> tokens;
   std::span<const std::shared_ptr<const image_tokens>> encoded;
   int logit_rows = 0;
   const llava::adapter* adapter = nullptr;
+  int fed_row = -1;   ///< −1: `tokens` are known
+  int uncounted = 0;  ///< tokens of the sequence in that step
 
+  int first_position() const { return cache->tokens() + uncounted; }
   /// Reserves room in the cache for the tokens. On failure nothing changes.
-  result<void> try_reserve() const { return cache->try_reserve(cache->tokens() + static_cast<int>(tokens.size())); }
+  result<void> try_reserve() const { return cache->try_reserve(first_position() + static_cast<int>(tokens.size())); }
 };
 
 LLAVA_END

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <llava/base/function_ref.hpp>
+#include <llava/ops/run_ahead.hpp>
 #include <llava/ops/sample.hpp>
 #include <llava/pipeline/step_part.hpp>
 #include <llava/tensor/view.hpp>
@@ -34,7 +35,7 @@ struct step_request {
   function_ref<void(matrix_view<float>)> on_logits = unchanged_logits;  ///< changes (changed_rows, V)
 };
 
-/// The results of a step, in host memory; valid until the next step.
+/// The results of a step, in host memory; valid until the next step that has the same object.
 struct step_results {
   std::span<const std::int32_t> ids;              ///< (R) the drawn tokens
   std::span<const float> logprobs;                ///< (R), if requested; from the logits before on_logits
@@ -43,6 +44,7 @@ struct step_results {
 
   std::vector<std::byte> drawn;      // downloaded ids, logprobs and top_logprobs
   std::vector<float> logits_memory;  // memory of `logits`
+  download_ticket arrival;           // of `drawn`, if the queue runs ahead
 };
 
 LLAVA_END

@@ -19,12 +19,22 @@ class workspace {
  public:
   virtual ~workspace() = default;
 
-  /// Runs a step (pipeline/step.hpp) and writes `results`.
-  virtual result<void> run(const step_request& asked, function_ref<bool()> go_on) = 0;
+  /// Queues a step, and waits for its results (begin_step and finish_step in pipeline/step.hpp). Two steps may be
+  /// under way if the queue runs ahead; the older one is finished first.
+  virtual result<void> begin(const step_request& asked, function_ref<bool()> go_on, step_results& to) = 0;
+  virtual result<void> finish(const step_results& begun) = 0;
+  virtual bool may_run_ahead() const = 0;
+  /// Runs a whole step, writes `results`, and counts its tokens in the caches.
+  result<void> run(const step_request& asked, function_ref<bool()> go_on) {
+    LLAVA_CHECK(begin(asked, go_on, results));
+    LLAVA_CHECK(finish(results));
+    for (const step_part& p : asked.parts) p.cache->set_tokens(p.cache->tokens() + static_cast<int>(p.tokens.size()));
+    return {};
+  }
   /// Waits for running ops and discards an unread error.
   virtual void settle() noexcept = 0;
 
-  step_results results;
+  step_results results;                ///< of run()
   std::vector<sampling_params> draws;  ///< of the next step, set by the caller
 
  protected:

@@ -29,7 +29,8 @@ class memory {
   /// Allocates `bytes` bytes of zeros. `what` names them in the error.
   result<buffer> try_allocate(std::size_t bytes, std::string_view what) const;
 
-  /// Copies host bytes to `to` in this memory, synchronously; for loading, not for steps.
+  /// Copies host bytes to `to` in this memory; for loading, not for steps. `from` may be reused when it returns, and
+  /// the ops that are called after it find the bytes. An error may be that of an earlier copy to this memory.
   virtual result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const = 0;
 
   /// Frees memory from allocate(). For buffer.
@@ -64,7 +65,7 @@ class buffer {
   std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
 
-  /// Copies host bytes to `offset`, synchronously; for loading, not for steps.
+  /// Copies host bytes to `offset`, as memory::try_load().
   result<void> try_load(std::size_t offset, const std::byte* from, std::size_t bytes) {
     if (bytes == 0) return {};
     return memory_->try_load(data_ + offset, from, bytes);

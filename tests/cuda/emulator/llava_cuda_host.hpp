@@ -121,6 +121,13 @@ std::string copy(native_stream, void* to, const void* from, std::size_t bytes, b
 std::string fill(native_stream, void* to, unsigned char value, std::size_t bytes);
 std::string finish(native_stream);
 
+/// A place in a stream. wait() does what the stream was told before it, and no more. The stream must live.
+using native_event = struct event_state*;
+native_event make_event();
+void destroy_event(native_event);
+void record(native_event, native_stream);
+std::string wait(native_event);
+
 /// What a stream is told between begin_recording() and end_recording(), which it does only when it is repeated.
 using native_graph = struct graph_state*;
 void begin_recording(native_stream);

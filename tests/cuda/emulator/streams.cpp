@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Streams and graphs of the emulator.
+// Streams, events and graphs of the emulator.
 #include <llava_cuda_host.hpp>
 
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -18,8 +19,13 @@ struct graph_state {
   std::vector<work> all;
 };
 struct stream_state {
-  std::vector<work> waiting;
+  std::deque<work> waiting;
+  std::size_t done = 0;  // works that have left `waiting`
   graph_state* recording = nullptr;
+};
+struct event_state {
+  native_stream in = nullptr;
+  std::size_t end = 0;  // works of the stream before it
 };
 
 namespace {
@@ -29,7 +35,25 @@ namespace {
 }
 std::string tell(native_stream s, work w) {
   if (!s) return w();
-  (s->recording ? s->recording->all : s->waiting).push_back(std::move(w));
+  if (s->recording)
+    s->recording->all.push_back(std::move(w));
+  else
+    s->waiting.push_back(std::move(w));
+  return {};
+}
+/// Does the works of a stream up to number `end`. Behind a mistake it does none.
+std::string run(native_stream s, std::size_t end) {
+  if (s->recording) refuse("a stream was waited for while it was recorded");
+  while (s->done < end && !s->waiting.empty()) {
+    const work w = std::move(s->waiting.front());
+    s->waiting.pop_front();
+    ++s->done;
+    if (std::string found = w(); !found.empty()) {
+      s->done += s->waiting.size();
+      s->waiting.clear();
+      return found;
+    }
+  }
   return {};
 }
 }  // namespace
@@ -52,14 +76,15 @@ std::string copy(native_stream s, void* to, const void* from, std::size_t bytes,
 std::string fill(native_stream s, void* to, unsigned char value, std::size_t bytes) {
   return tell(s, [=] { return fill_now(to, value, bytes); });
 }
-std::string finish(native_stream s) {
-  if (!s) return {};
-  if (s->recording) refuse("finish() was called while the stream was recorded");
-  const auto all = std::exchange(s->waiting, {});
-  for (const work& w : all)
-    if (std::string found = w(); !found.empty()) return found;
-  return {};
+std::string finish(native_stream s) { return s ? run(s, s->done + s->waiting.size()) : std::string(); }
+
+native_event make_event() { return new event_state; }
+void destroy_event(native_event e) { delete e; }
+void record(native_event e, native_stream s) {
+  if (s && s->recording) refuse("an event was recorded in a graph");
+  *e = {s, s ? s->done + s->waiting.size() : 0};
 }
+std::string wait(native_event e) { return e->in ? run(e->in, e->end) : std::string(); }
 
 void begin_recording(native_stream s) {
   if (s->recording) refuse("a stream was recorded twice");

@@ -96,5 +96,10 @@ template <class T, class S>
 void download(queue& q, std::span<T> to, view<const T, S> from) {
   if (q.accepts(ops::transfer_shapes("download", from, to.size()))) q.read(to.data(), from.data(), to.size_bytes());
 }
+template <class T, class S>
+download_ticket start_download(queue& q, std::span<T> to, view<const T, S> from) {
+  static_cast<void>(q.accepts(ops::transfer_shapes("download", from, to.size())));
+  return q.start_read(to.data(), from.data(), to.size_bytes());
+}
 
 LLAVA_CUDA_END

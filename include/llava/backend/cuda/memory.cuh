@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include <llava/backend/cuda/loads.cuh>
 #include <llava/backend/cuda/owned.cuh>
 #include <llava/tensor/buffer.hpp>
 
@@ -16,12 +17,11 @@ class device_memory final : public memory {
 
   result<void> try_load(std::byte* to, const std::byte* from, std::size_t bytes) const override {
     const on_device here(device_);
-    const stream all{{}, device_};
-    LLAVA_CHECK(copy(all, to, from, bytes, copy_kind::to_device));
-    return cuda_backend::finish(all);
+    return loads_of(device_).try_copy(device_, to, from, bytes);
   }
   void release(std::byte* at, std::size_t) const noexcept override {
     const on_device here(device_);
+    static_cast<void>(loads_of(device_).settle());  // no copy to it is under way
     cuda_backend::release(at);
   }
 
@@ -39,8 +39,6 @@ class device_memory final : public memory {
   int device_;
 };
 
-/// The most devices that a program can use.
-inline constexpr int most_devices = 16;
 /// The memories of all devices, which live as long as the program.
 inline constexpr auto device_memories = []<std::size_t... I>(std::index_sequence<I...>) {
   return std::array<device_memory, most_devices>{device_memory(static_cast<int>(I))...};

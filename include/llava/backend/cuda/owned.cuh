@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What a queue owns of the CUDA runtime: a stream, pinned host memory, graphs. For nvcc these are calls of the
+/// What a queue owns of the CUDA runtime: a stream, events, pinned host memory, graphs. For nvcc these are calls of the
 /// runtime, otherwise calls of `llava::cuda_host` (device.cuh). Nothing links -lcuda, so a program starts on a machine
 /// without a driver.
 #pragma once
@@ -87,6 +87,66 @@ class owned_stream {
 
  private:
   stream stream_;
+};
+
+/// A place in a stream, which the host can wait for.
+class event {
+ public:
+  event() = default;
+  event(event&& other) noexcept : native_(std::exchange(other.native_, {})) {}
+  event& operator=(event&& other) noexcept {
+    std::swap(native_, other.native_);
+    return *this;
+  }
+  event(const event&) = delete;
+  event& operator=(const event&) = delete;
+  ~event() {
+    if (!native_) return;
+#if defined(__CUDACC__)
+    static_cast<void>(cudaEventDestroy(native_));
+#else
+    cuda_host::destroy_event(native_);
+#endif
+  }
+
+  static result<event> try_make() {
+    event made;
+#if defined(__CUDACC__)
+    if (const cudaError_t code = cudaEventCreateWithFlags(&made.native_, cudaEventDisableTiming); code != cudaSuccess)
+      return cuda_error(code, "cudaEventCreateWithFlags");
+#else
+    made.native_ = cuda_host::make_event();
+#endif
+    return result<event>(std::move(made));
+  }
+  /// Moves the event behind all that the stream holds.
+  result<void> record(const stream& s) const {
+#if defined(__CUDACC__)
+    if (const cudaError_t code = cudaEventRecord(native_, s.native); code != cudaSuccess)
+      return cuda_error(code, "cudaEventRecord");
+#else
+    cuda_host::record(native_, s.native);
+#endif
+    return {};
+  }
+  /// Waits until what precedes the event has run, and returns its error. An event that was never recorded is no wait.
+  result<void> wait() const {
+#if defined(__CUDACC__)
+    if (const cudaError_t code = cudaEventSynchronize(native_); code != cudaSuccess)
+      return cuda_error(code, "cudaEventSynchronize");
+#else
+    if (std::string found = cuda_host::wait(native_); !found.empty())
+      return fail(errc::device_failed, std::move(found));
+#endif
+    return {};
+  }
+
+ private:
+#if defined(__CUDACC__)
+  cudaEvent_t native_ = nullptr;
+#else
+  cuda_host::native_event native_ = nullptr;
+#endif
 };
 
 /// Host memory that the device reads and writes while the host works.

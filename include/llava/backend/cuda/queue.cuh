@@ -14,14 +14,18 @@
 /// device, is known when the stream is idle: ops that were launched behind it have run, but no download has written.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
 #include <llava/backend/cuda/kernel.cuh>
+#include <llava/backend/cuda/loads.cuh>
 #include <llava/backend/cuda/recordings.cuh>
 #include <llava/backend/cuda/row_fault.cuh>
 #include <llava/backend/cuda/staging.cuh>
+#include <llava/backend/cuda/started_read.cuh>
 #include <llava/base/executor.hpp>
+#include <llava/ops/run_ahead.hpp>
 #include <llava/ops/shapes.hpp>
 #include <llava/tensor/arena.hpp>
 
@@ -55,7 +59,7 @@ class queue {
   /// Launches a kernel, unless the queue plans or has failed. A grid without blocks launches nothing.
   template <kernel K>
   void launch(const typename K::Params& p) {
-    if (workspace_.planning() || !is_good()) return;
+    if (!runs()) return;
     const on_device here(device_);
     check(cuda_backend::launch<K>(stream_.get(), p));
   }
@@ -95,6 +99,25 @@ class queue {
       done += n;
     }
   }
+  /// Starts a copy from the device, behind the ops before it (ops/run_ahead.hpp).
+  download_ticket start_read(void* to, const void* from, std::size_t bytes) {
+    const on_device here(device_);
+    started_read& read = reads_[++started_ % 2];
+    if (runs()) check(read.start(stream_.get(), to, from, bytes, staging_.taken()));
+    return {started_};
+  }
+  /// Waits for a started copy and the ops before it. The error stays.
+  result<void> finish(download_ticket t) {
+    const on_device here(device_);
+    started_read& read = reads_[t.number % 2];
+    if (runs()) check(read.wait());
+    if (runs() && fault()->op != row_op::none) wait();  // perhaps a later step's, which may still write it
+    if (runs()) {
+      read.take();
+      staging_.release(read.mark());
+    }
+    return state_;
+  }
   /// Copies in the device's memory; the ranges do not overlap.
   void move(void* to, const void* from, std::size_t bytes) {
     if (bytes == 0 || !runs()) return;
@@ -111,7 +134,9 @@ class queue {
     graph& recorded = recordings_.of(shape, seen);
     if (!seen) return ops();
     if (!recorded) {
+      is_recording_ = true;
       auto made = graph::try_record(stream_.get(), ops);
+      is_recording_ = false;
       if (!made) return reject(std::move(made).error());
       if (!runs()) return;
       recorded = *std::move(made);
@@ -138,8 +163,13 @@ class queue {
     *this->fault() = {};
     return staging_.try_make();
   }
-  /// Whether ops run: the queue does not plan and has not failed.
-  bool runs() { return !workspace_.planning() && is_good(); }
+  /// Whether ops run: the queue does not plan and has not failed. They find all that was loaded before them.
+  bool runs() {
+    if (workspace_.planning()) return false;
+    if (loads& before = loads_of(device_); before.pending() && !is_recording_) [[unlikely]]
+      check(before.settle());
+    return is_good();
+  }
   bool is_good() {
     if (workspace_.overrun() && state_) [[unlikely]]
       reject(fail(errc::out_of_memory,
@@ -155,17 +185,20 @@ class queue {
   /// Waits until the stream is idle, and keeps what the device found.
   void wait() {
     check(cuda_backend::finish(stream_.get()));
-    staging_.release();
+    staging_.release(staging_.taken());
     if (fault()->op != row_op::none) [[unlikely]]
       reject(error_of(std::exchange(*fault(), {})));
   }
   int device_;
+  bool is_recording_ = false;
   arena workspace_;
   result<void> state_;
   pinned_memory fault_;
   staging staging_;
   owned_stream stream_;
   recordings recordings_;  // ends before the stream
+  started_read reads_[2];
+  std::uint64_t started_ = 0;
 };
 
 LLAVA_CUDA_END

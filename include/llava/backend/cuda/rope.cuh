@@ -116,6 +116,8 @@ struct store_kv_kernel {
     const int t = block_index().x, index = block_index().y * threads + thread_index();
     const int in_row = p.cache.row() / in16, head = index / in_row, column = index % in_row * in16;
     if (head >= p.cache.heads) return;
+    const std::int32_t slot = p.slots[t];
+    if (slot < 0) return;
     const bool is_key = block_index().z == 0;
     const float* const from = (is_key ? p.k + t * p.k_stride : p.v + t * p.v_stride) + head * p.cache.dim + column;
     float x[16 / sizeof(T)];
@@ -132,7 +134,6 @@ struct store_kv_kernel {
         rounded.word[w] =
             pack_fp8(x[4 * w], x[4 * w + 1]) | static_cast<std::uint32_t>(pack_fp8(x[4 * w + 2], x[4 * w + 3])) << 16;
     }
-    const std::int32_t slot = p.slots[t];
     const std::ptrdiff_t row = (std::ptrdiff_t{slot / kv_block} * p.cache.heads + head) * kv_block + slot % kv_block;
     store16((is_key ? p.cache.keys : p.cache.values) + row * p.cache.row() + column, rounded);
   }

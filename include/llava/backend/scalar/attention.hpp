@@ -121,6 +121,7 @@ void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, 
   q.submit([&](workers) {
     const std::ptrdiff_t d = cache.dim;
     for (std::ptrdiff_t t = 0; t < k.extent(0); ++t) {
+      if (rows.kv_slots(t) < 0) continue;
       const std::ptrdiff_t block = rows.kv_slots(t) / kv_block, offset = rows.kv_slots(t) % kv_block;
       for (std::ptrdiff_t h = 0; h < cache.heads; ++h) {
         T* key = cache.keys + (block * cache.heads + h) * d * kv_block + offset;

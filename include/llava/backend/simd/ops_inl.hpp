@@ -72,6 +72,7 @@ void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, 
     detail::with_kernels(q, [&]<class K>(K) {
       on.split(tokens, detail::row_pieces(q, tokens), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
         for (std::ptrdiff_t t = first; t < last; ++t) {
+          if (rows.kv_slots(t) < 0) continue;
           const std::ptrdiff_t block = rows.kv_slots(t) / kv_block * cache.heads * d * kv_block,
                                offset = rows.kv_slots(t) % kv_block;
           K::store_kv(cache.keys + block + offset, cache.values + block + offset * d, k.row(t), v.row(t), cache.heads,
