@@ -13,13 +13,20 @@ using namespace llava;
 
 namespace {
 
+template <class X, class W>
+void multiply(cuda_backend::queue& q, matrix_view<float> y, matrix_view<const X> x, W w) {
+  matmul(q, y, x, w, epilogue<silu>{});
+  matmul_gated(q, y, x, biased_weight<W>{w}, biased_weight<W>{w}, silu{});
+  const joined_product<W> both[] = {{y, w}, {y, w}};
+  matmul_joined(q, x, std::span<const joined_product<W>>(both));
+}
 template <class F>
 void multiply_dense(cuda_backend::queue& q, matrix_view<float> y, matrix_view<const F> x) {
-  matmul(q, y, x, x, epilogue<silu>{});
+  multiply(q, y, x, x);
 }
 template <class F>
 void multiply_coded(cuda_backend::queue& q, matrix_view<float> y, matrix_view<const cuda_backend::operand_for<F>> x) {
-  matmul(q, y, x, cuda_backend::layout_for<F>::make_view(nullptr, 0, 0), epilogue<silu>{});
+  multiply(q, y, x, cuda_backend::layout_for<F>::make_view(nullptr, 0, 0));
 }
 
 }  // namespace

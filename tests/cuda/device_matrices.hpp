@@ -29,12 +29,16 @@ struct device_queue {
   struct backend {
     int device = 0;
   };
+  struct deterministic_backend : backend {
+    static constexpr bool batch_deterministic = true;
+  };
   llava::serial_executor threads;
   llava::buffer memory;
   llava::cuda_backend::queue queue;
 
-  explicit device_queue(std::size_t bytes = std::size_t{16} << 20)
-      : memory(allocate(bytes)), queue(backend{}, threads, llava::arena(memory.data(), memory.size())) {}
+  template <class B = backend>
+  explicit device_queue(std::size_t bytes = std::size_t{16} << 20, const B& of = {})
+      : memory(allocate(bytes)), queue(of, threads, llava::arena(memory.data(), memory.size())) {}
 
   static llava::buffer allocate(std::size_t bytes) {
     return llava::cuda_backend::device_memories[0].try_allocate(bytes, "test").value();

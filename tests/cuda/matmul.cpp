@@ -225,7 +225,9 @@ TEMPLATE_TEST_CASE("R15: the largest tiles of coded products are scalar's", "[cu
     const auto dx = d.put(x, s.rows), bias = d.put(random_values(s.columns, 3), 1),
                y = d.put(random_values(s.rows * s.columns, 4), s.rows);
     const auto end = cuda_backend::make_end(y.matrix(), epilogue<>{bias.vector(), update::add});
-    cuda_backend::detail::many_coded_rows<F>(d.queue, matrix_view<const float>(dx.matrix()), made.view(), end, true);
+    const auto codes = cuda_backend::detail::quantised<F>(d.queue, matrix_view<const float>(dx.matrix()), 256);
+    cuda_backend::detail::many_coded_rows<F, cuda_backend::library_activation>(
+        d.queue, codes, cuda_backend::detail::part_of(made.view(), end), true);
     CHECK(nmse(d.get(y), in_double(coded_product<scalar, F>(s, update::add, x, w))) < 1e-11);
   };
   if constexpr (affine_format<F>)
@@ -375,9 +377,11 @@ TEST_CASE("products of few rows on CUDA may start before the kernel that writes 
   weight<products, f16> dense;
   const auto w = fill(dense);
   write_x(half);
-  check(launch<few_rows<f16, 8, A>>(programmatic, {half.matrix().data(), w.data(), 256, 256, 256, end}));
+  using namespace cuda_backend::detail;
+  const product_parts<f16, A> of_dense{{part_of(w, end)}};
+  check(launch<few_rows<f16, 8, A>>(programmatic, {half.matrix().data(), 256, 256, of_dense}));
   write_x(half);
-  check(launch<few_rows<f16, 16, A>>(programmatic, {half.matrix().data(), w.data(), 256, 256, 256, end}));
+  check(launch<few_rows<f16, 16, A>>(programmatic, {half.matrix().data(), 256, 256, of_dense}));
   weight<products, f32> single;
   const auto w32 = fill(single);
   write_x(x);
@@ -385,20 +389,21 @@ TEST_CASE("products of few rows on CUDA may start before the kernel that writes 
   weight<products, nf4> book;
   const auto coded = fill(book);
   write_x(half);
-  check(launch<few_nf4_rows<8, A>>(programmatic, {half.matrix().data(), 256, coded.data, 256, nf4_book::make(), end}));
+  const product_parts<std::byte, A> of_nf4{{part_of(coded, end)}};
+  check(launch<few_nf4_rows<8, A>>(programmatic, {half.matrix().data(), 256, 256, nf4_book::make(), of_nf4}));
   weight<products, q8_0> blocks;
   const auto packed = fill(blocks);
   write_x(x);
   device<products> scratch;  // its queue is idle: the arrays of coded_x are in its arena
-  const coded_x codes = cuda_backend::detail::quantised<q8_0>(scratch.queue, matrix_view<const float>(z.matrix()), 3);
+  const coded_x codes = quantised<q8_0>(scratch.queue, matrix_view<const float>(z.matrix()), 3);
   REQUIRE(scratch.queue.finish());
   coded_x own = codes;
   own.x = x.matrix().data();
   REQUIRE(launch<quantise_rows<std::int8_t, 32>>(programmatic, own));
-  check(launch<coded_few_rows<q8_0, 8, false, A>>(programmatic, {packed.data, own, end}));
+  product_parts<std::byte, A> of_blocks{{part_of(packed, end)}};
+  check(launch<coded_few_rows<q8_0, 8, false, A>>(programmatic, {own, of_blocks}));
   write_x(x);
-  auto one = end;
-  one.rows = 1;
-  const coded_x row = cuda_backend::detail::sizes_of(rows_of(matrix_view<const float>(x.matrix()), 0, 1), 1);
-  check(launch<coded_few_rows<q8_0, 1, true, A>>(programmatic, {packed.data, row, one}));
+  of_blocks.part[0].end.rows = 1;
+  const coded_x row = sizes_of(rows_of(matrix_view<const float>(x.matrix()), 0, 1), 1);
+  check(launch<coded_few_rows<q8_0, 1, true, A>>(programmatic, {row, of_blocks}));
 }

@@ -14,9 +14,9 @@ namespace cuda_test {
 namespace {
 
 namespace device = llava::cuda_backend;
-using device::fp8_e4m3;
 using llava::bf16;
 using llava::f16;
+using llava::fp8_e4m3;
 using llava::kv_block;
 using llava::matrix_view;
 
@@ -46,12 +46,13 @@ struct part {
 };
 
 /// One layer of a cache and the queries of a step. Slots that no token of a sequence has hold NaN.
-template <class Y, class T>
+template <class Y, class T, class B = device_queue::backend>
 struct step {
   setting of;
   std::vector<part> parts;
   int columns;  // of the block table
-  device_queue d;
+  int pool;     // blocks of the cache
+  device_queue d{std::size_t{16} << 20, B()};
   std::vector<float> q;
   std::vector<double> expected;
   llava::buffer layer;
@@ -60,7 +61,7 @@ struct step {
   device_matrix<Y> y;
 
   step(const setting& s, const std::vector<part>& all, int table_columns, unsigned seed = 1)
-      : of(s), parts(all), columns(table_columns) {
+      : of(s), parts(all), columns(table_columns), pool(table_columns > 256 ? 307 : 53) {
     std::vector<std::int32_t> at, of_sequence, slot, table, step_slots;
     std::vector<float> k, v;
     int used = 0;
@@ -122,8 +123,7 @@ struct step {
   }
 
  private:
-  static constexpr int pool = 53;
-  static int pool_block(int i) { return (i * 7 + 2) % pool; }
+  int pool_block(int i) const { return (i * 7 + 2) % pool; }
   static std::vector<float> rounded(std::size_t n, unsigned seed) {
     auto x = random_values(n, seed);
     for (float& value : x) value = device::to_f32(device::from_f32<T>(value));
@@ -234,6 +234,30 @@ TEMPLATE_TEST_CASE("paged attention: a recorded step runs with other positions, 
       CHECK(nmse(all.d.get(all.y), now.expected) < bound<typename TestType::y, typename TestType::t>);
     }
   }
+}
+
+TEMPLATE_TEST_CASE("R14: on a deterministic queue a row of paged attention does not depend on the others", "[cuda]",
+                   f32_f32, bf16_f16, bf16_bf16, f16_fp8) {
+  using kind = step<typename TestType::y, typename TestType::t, device_queue::deterministic_backend>;
+  for (const setting& s : {setting{4, 2, 20}, {3, 3, 16, 40, true}, {9, 1, 64}}) {
+    INFO(s.heads << "/" << s.kv_heads << " heads of " << s.dim << ", window " << s.window << ", ALiBi " << s.alibi);
+    kind all(s, {{70, 70}}, 6);
+    const auto whole = all.run(70);
+    CHECK(nmse(whole, all.expected) < bound<typename TestType::y, typename TestType::t>);
+    for (const int chunk : {1, 17}) CHECK(all.run(chunk) == whole);
+    // Beside other sequences, with a wider table.
+    kind beside(s, {{90, 20}, {33, 1}, {70, 5}}, 200);
+    const auto row = static_cast<std::ptrdiff_t>(s.elements(1, false));
+    const auto others = beside.run(26);
+    kind last(s, {{90, 20}}, 6);
+    const auto own = last.run(20);
+    CHECK(std::equal(own.begin(), own.begin() + 20 * row, others.begin()));
+  }
+  // More keys than parts of 64.
+  kind far({2, 1, 8}, {{4500, 3}}, 290);
+  const auto whole = far.run(3);
+  CHECK(nmse(whole, far.expected) < bound<typename TestType::y, typename TestType::t>);
+  CHECK(far.run(1) == whole);
 }
 
 }  // namespace cuda_test

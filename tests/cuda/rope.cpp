@@ -75,7 +75,7 @@ TEST_CASE("rope on the device rotates pairs half a head apart, in rows of any st
 }
 
 TEMPLATE_TEST_CASE("store_kv on the device rounds to the type of the cache, and writes nothing but its slots", "[cuda]",
-                   float, f16, bf16, device::fp8_e4m3) {
+                   float, f16, bf16, llava::fp8_e4m3) {
   constexpr int heads = 3, dim = 20, blocks = 4, tokens = 5;
   using layout = device::kv_layout<TestType>;
   const auto k = random_values(tokens * heads * dim, 1, 100.f), v = random_values(tokens * heads * dim, 2, 0.01f);

@@ -13,6 +13,7 @@ namespace {
 
 using llava::bf16;
 using llava::f16;
+using llava::fp8_e4m3;
 
 /// std::array's functions are not the device's.
 template <class T, std::size_t N>
@@ -264,6 +265,7 @@ TEST_CASE("fp8 converts as its format says") {
   for (int i = 0; i < 256; ++i) {
     const auto& [one, lo, hi] = wide[static_cast<std::size_t>(i)].x;
     CHECK((equals(one, fp8_of(i)) && equals(lo, fp8_of(i)) && equals(hi, fp8_of(255 - i))));
+    CHECK(equals(llava::to_float(fp8_e4m3{static_cast<std::uint8_t>(i)}), fp8_of(i)));
   }
 
   std::vector<float> x = {0.f, 448.f, 449.f, 464.f, 465.f, 1e30f, INFINITY, 0x1p-149f, 0x1p-10f, NAN};
@@ -278,6 +280,8 @@ TEST_CASE("fp8 converts as its format says") {
     CAPTURE(x[i]);
     const auto own = static_cast<std::uint32_t>(expected[i]), other = own == 0x7f ? own : own | 0x80u;
     CHECK(narrow[i][0] == own);
+    CHECK(llava::from_float<fp8_e4m3>(x[i]).bits == own);
+    CHECK(llava::from_float<fp8_e4m3>(-x[i]).bits == other);
     CHECK(narrow[i][1] == (own | other << 8));
   }
 }

@@ -14,11 +14,17 @@ static_assert(llava::runs_ahead<llava::cuda::queue>);
 
 const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny";
 
-/// The bundled model.
+/// bf16 weights with a KV cache of 8 bits.
+struct small_cache : llava::weights<llava::bf16> {
+  using kv_cache = llava::fp8_e4m3;
+};
+
+/// The bundled model, with at most `rows` rows in a step.
 template <class B, class F>
-auto bundled_model() {
+auto bundled_model(int rows = llava::open_options().max_batch_tokens) {
   llava::open_options options;
   options.kv_tokens = 1024;
+  options.max_batch_tokens = rows;
   auto model = llava::try_open<llava::any, B, F>(tiny, options);
   if (!model) FAIL(model.error().what());
   return *std::move(model);
@@ -37,8 +43,8 @@ std::vector<std::int32_t> answer() {
 }
 /// Its logits at every position of that question.
 template <class B, class F>
-std::vector<float> logits() {
-  const auto model = bundled_model<B, F>();
+std::vector<float> logits(int rows = llava::open_options().max_batch_tokens) {
+  const auto model = bundled_model<B, F>(rows);
   const auto logits = model.session().try_logits(*model.try_prompt(1, "Describe the picture."), std::vector{scene()});
   if (!logits) FAIL(logits.error().what());
   return *logits;
@@ -77,4 +83,31 @@ TEST_CASE("greedy tokens of the bundled model on cuda equal the CPU's") {
 
 TEST_CASE("R15: with bf16 operands on cuda, logits are within the bound for bf16 of the CPU's") {
   CHECK(largest_error(logits<llava::cuda, llava::bf16>(), logits<llava::simd, llava::bf16>()) <= 1.5e-2);
+}
+
+TEST_CASE("R14: on cuda_deterministic logits have the same bytes for every chunk size, here with an fp8 cache") {
+  const auto expected = logits<llava::cuda_deterministic, small_cache>();
+  for (const int rows : {7, 48}) CHECK(logits<llava::cuda_deterministic, small_cache>(rows) == expected);
+  CHECK(largest_error(expected, logits<llava::simd, llava::bf16>()) <= 0.1);
+}
+
+TEST_CASE("R14: on cuda_deterministic an answer in a batch equals the answer alone") {
+  const auto model = bundled_model<llava::cuda_deterministic, small_cache>(64);
+  const char* questions[] = {"Describe the picture.", "How many shapes are there?", "Is there a circle?"};
+  auto together = model.batch();
+  std::vector<std::vector<std::int32_t>> alone;
+  for (const char* question : questions) {
+    llava::generation_settings settings;
+    settings.max_new_tokens = 6;
+    const std::string prompt = *model.try_prompt(1, question);
+    REQUIRE(together.try_add(prompt, std::vector{scene()}, settings));
+    auto chat = model.session();
+    chat.settings = settings;
+    const auto answer = chat.try_generate(prompt, std::vector{scene()});
+    if (!answer) FAIL(answer.error().what());
+    alone.push_back(answer->tokens);
+  }
+  const auto answers = together.try_run();
+  if (!answers) FAIL(answers.error().what());
+  for (std::size_t i = 0; i < alone.size(); ++i) CHECK((*answers)[i]->tokens == alone[i]);
 }

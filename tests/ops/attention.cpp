@@ -139,6 +139,27 @@ TEST_CASE("a bf16 cache holds values beyond the range of f16: keys and values of
       [&]<class B>() { CHECK(nmse(through_cache<B, bf16>(tokens, 1, 1, dim, 0, tokens, q, k, v), expected) < 1e-11); });
 }
 
+TEST_CASE("R15: a cache of fp8_e4m3 on scalar, the reference: attention of rounded keys and values", "[ops]") {
+  constexpr int tokens = 70, heads = 4, kv_heads = 2, dim = 20;
+  const auto q = random_values(tokens * heads * dim, 1);
+  auto k = random_values(tokens * kv_heads * dim, 2), v = random_values(tokens * kv_heads * dim, 3);
+  const auto run = [&](int chunk) {
+    return through_cache<scalar, fp8_e4m3>(tokens, heads, kv_heads, dim, 0, chunk, q, k, v);
+  };
+  const auto reference = [&] {
+    return attention_reference(
+        q, k, v, tokens, heads, kv_heads, dim, [](int) { return 0; }, [](int t) { return t; });
+  };
+  const auto found = run(tokens);
+  CHECK(same_bytes(run(7), found));
+  CHECK(nmse(found, reference()) < 3e-3);  // an element is off by at most 1/16
+  for (auto* x : {&k, &v})
+    for (float& e : *x) e = to_float(from_float<fp8_e4m3>(e));
+  CHECK(nmse(found, reference()) < 1e-11);
+  for (float& e : v) e = 1000.f;
+  for (const float e : run(tokens)) CHECK(std::abs(e - 448.f) < 1e-3f);
+}
+
 TEST_CASE("rope: rotates pairs half a head apart by position · frequency", "[ops]") {
   for_each_backend([&]<class B>() {
     device<B> d;

@@ -18,6 +18,7 @@
 
 #include <llava/ops/activate.hpp>
 #include <llava/ops/backend.hpp>
+#include <llava/ops/joined.hpp>
 #include <llava/ops/low_rank.hpp>
 #include <llava/tensor/arena.hpp>
 
@@ -141,6 +142,26 @@ void matmul(queue<B>& q, matrix_view<Y> y, matrix_view<X> x, const W& w, epilogu
   matmul(base, sum, x, w, epilogue<>{e.bias});
   add_low_rank(q, sum, x, w);
   activate(base, y, matrix_view<const float>(sum), A{}, e.how);
+}
+
+/// One op of B if no weight has an adapter; otherwise, and when planning, a product each.
+template <class B, class X, class W>
+requires ops::joins_products<typename B::queue, X, W>
+void matmul_joined(queue<B>& q, matrix_view<const X> x, std::span<const joined_product<W>> products) {
+  typename B::queue& base = q;
+  if (std::none_of(products.begin(), products.end(), [&](const auto& p) { return q.adapts(ops::address_of(p.w)); }))
+    return matmul_joined(base, x, products);
+  for (const joined_product<W>& p : products) matmul(q, p.y, x, p.w, epilogue<>{p.bias});
+}
+template <class B, class Y, class X, class W, class A>
+requires ops::gates_products<typename B::queue, Y, X, W, A>
+void matmul_gated(queue<B>& q, matrix_view<Y> y, matrix_view<const X> x, const biased_weight<W>& gate,
+                  const biased_weight<W>& up, A act) {
+  typename B::queue& base = q;
+  if (!q.adapts(ops::address_of(gate.w)) && !q.adapts(ops::address_of(up.w)))
+    return matmul_gated(base, y, x, gate, up, act);
+  matmul(q, y, x, gate.w, epilogue<A>{gate.bias});
+  matmul(q, y, x, up.w, epilogue<>{up.bias, update::multiply});
 }
 
 }  // namespace adapted_backend

@@ -25,7 +25,8 @@ LLAVA_BEGIN
 struct cuda {
   static constexpr std::string_view name = "cuda";
   static constexpr bool reads_host_memory = false;
-  /// Decode splits long sums among the threads of a block, prefill does not: a row's last bits depend on its batch.
+  /// Decode splits long sums among the threads of a block, prefill does not: a row's last bits depend on its batch,
+  /// unless the backend is cuda_deterministic.
   static constexpr bool batch_deterministic = false;
   using queue = cuda_backend::queue;
 
@@ -47,6 +48,13 @@ struct cuda {
                                                   ", since this machine has ", count));
     return {};
   }
+};
+
+/// cuda with rows that depend on themselves alone: not on the other rows of a step, nor on chunks (R14). Each product
+/// and each attention has one kernel for all numbers of rows; docs/cuda.md says what that costs.
+struct cuda_deterministic : cuda {
+  static constexpr std::string_view name = "cuda_deterministic";
+  static constexpr bool batch_deterministic = true;
 };
 
 LLAVA_END

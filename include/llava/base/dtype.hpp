@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Element types: f32, f16 (IEEE 754 binary16) and bf16 (the upper half of a binary32). The 16-bit types are storage:
-/// arithmetic happens in float. Conversions round to nearest, ties to even, and preserve infinities and NaN.
+/// Element types: f32, f16 (IEEE 754 binary16) and bf16 (the upper half of a binary32); fp8_e4m3 for KV caches. Those
+/// of 16 and 8 bits are storage: arithmetic happens in float. Conversions round to nearest, ties to even, and preserve
+/// infinities, which fp8_e4m3 does not have, and NaN.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -25,6 +26,12 @@ struct bf16 {
   std::uint16_t bits = 0;
   friend constexpr bool operator==(bf16, bf16) = default;
 };
+/// The 8-bit float of KV caches: sign, 4 bits of exponent (bias 7), 3 bits of fraction. Largest value 448, smallest
+/// subnormal 2⁻⁹, no infinity; 0x7f and 0xff are NaN. OCP 8-bit Floating Point Specification, E4M3.
+struct fp8_e4m3 {
+  std::uint8_t bits = 0;
+  friend constexpr bool operator==(fp8_e4m3, fp8_e4m3) = default;
+};
 
 /// @name Conversions
 /// @{
@@ -43,14 +50,30 @@ constexpr float to_float(f16 x) {
   const float magnitude = static_cast<float>(fraction) * 0x1p-24f;  // subnormal: exact in binary32
   return sign ? -magnitude : magnitude;
 }
+/// Converts exactly.
+constexpr float to_float(fp8_e4m3 x) {
+  const std::uint32_t sign = std::uint32_t{x.bits & 0x80u} << 24, magnitude = x.bits & 0x7fu;
+  if (magnitude == 0x7fu) return std::bit_cast<float>(sign | 0x7fc00000u);
+  return std::bit_cast<float>(sign | magnitude << 20) * 0x1p120f;  // the exponent's bias: 127 − 7
+}
 
-/// Rounds to nearest, ties to even. NaN stays NaN.
+/// Rounds to nearest, ties to even. NaN stays NaN. In fp8_e4m3, values beyond ±448 and infinities become ±448.
 template <class T>
 constexpr T from_float(float x) {
-  static_assert(std::is_same_v<T, float> || std::is_same_v<T, f16> || std::is_same_v<T, bf16>,
-                "llava: from_float<T> must return f32, f16 or bf16");
+  static_assert(
+      std::is_same_v<T, float> || std::is_same_v<T, f16> || std::is_same_v<T, bf16> || std::is_same_v<T, fp8_e4m3>,
+      "llava: from_float<T> must return f32, f16, bf16 or fp8_e4m3");
   if constexpr (std::is_same_v<T, float>) {
     return x;
+  } else if constexpr (std::is_same_v<T, fp8_e4m3>) {
+    const auto u = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t a = u & 0x7fffffffu;
+    if (a > 0x7f800000u) return {0x7f};
+    // Below 2⁻⁶ the last place is 2⁻⁹: adding 2¹⁴ rounds to it. Otherwise 20 bits of the fraction go.
+    const std::uint32_t rounded = a < 0x3c800000u
+                                      ? std::bit_cast<std::uint32_t>(std::bit_cast<float>(a) + 0x1p14f) - 0x46800000u
+                                      : ((a + 0x7ffffu + (a >> 20 & 1u)) >> 20) - 960u;
+    return {static_cast<std::uint8_t>((rounded < 0x7eu ? rounded : 0x7eu) | (u >> 24 & 0x80u))};
   } else if constexpr (std::is_same_v<T, bf16>) {
     const auto u = std::bit_cast<std::uint32_t>(x);
     if ((u & 0x7fffffffu) > 0x7f800000u) return {static_cast<std::uint16_t>((u >> 16) | 0x40u)};

@@ -105,6 +105,7 @@ struct llama_decoder {
 
    private:
     using layer = detail::llama_layer<B, typename P::text>;
+    using linear_layer = linear<B, typename P::text>;
     using cache_view = kv_view_of<B, typename P::kv_cache>;
     using operand = operand_of<B, typename P::text>;
 
@@ -128,20 +129,21 @@ struct llama_decoder {
         const matrix_view<float> values = allocate_matrix(q, tokens, kv_width);                    // (T, KV·d)
         const matrix_view<operand> attention_output = allocate_matrix<operand>(q, tokens, width);  // (T, H·d)
         rms_norm(q, h, x, w.norm1.view(), n_->eps);
-        w.q.forward(q, queries, h);
-        w.k.forward(q, keys, h);
-        w.v.forward(q, values, h);
-        rope(q, queries, angles);
-        rope(q, keys, angles);
-        store_kv(q, keys, values, rows, cache);
+        linear_layer::forward_each(q, h, {{w.q, queries}, {w.k, keys}, {w.v, values}});
+        if constexpr (ops::has_rope_and_store<Q, cache_view>) {
+          rope_and_store(q, queries, keys, values, angles, rows, cache);
+        } else {
+          rope(q, queries, angles);
+          rope(q, keys, angles);
+          store_kv(q, keys, values, rows, cache);
+        }
         paged_attention(q, attention_output, queries, cache, rows,
                         attention_parameters{n_->heads, score_scale(), window});
         w.o.add_to(q, x, attention_output);
       }
       const matrix_view<operand> gated = allocate_matrix<operand>(q, tokens, n_->ffn);  // (T, I)
       rms_norm(q, h, x, w.norm2.view(), n_->eps);
-      visit_choice(act_, [&](auto act) { w.gate.forward(q, gated, h, act); });
-      w.up.forward(q, gated, h, no_activation{}, update::multiply);
+      visit_choice(act_, [&](auto act) { linear_layer::forward_gated(q, gated, h, w.gate, w.up, act); });
       w.down.add_to(q, x, gated);
     }
 

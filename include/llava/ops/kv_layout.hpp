@@ -2,12 +2,14 @@
 /// The KV cache as ops see it: one layer of a pool of blocks of 16 tokens, in the layout of the backend.
 ///
 /// store_kv(queue, k, v, rows, cache): writes keys and values (T, KV·d) f32 to their slots, rounded to the cache's
-/// type; a row whose slot is negative is not written.
+/// type; a row whose slot is negative is not written. The type fp8_e4m3 has no scale: an element is off by at most 1/16
+/// of itself (2⁻¹⁰ below 2⁻⁶), and elements beyond ±448 become ±448.
 #pragma once
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include <llava/base/dtype.hpp>
 #include <llava/ops/shapes.hpp>
 #include <llava/tensor/view.hpp>
 
@@ -15,6 +17,10 @@ LLAVA_BEGIN
 
 /// Number of tokens in a block of the KV cache.
 inline constexpr int kv_block = 16;
+/// The element types of a KV cache. A backend may lack fp8_e4m3.
+template <class T>
+concept kv_element = floating<T> || std::is_same_v<T, fp8_e4m3>;
+
 /// A backend defines `template <class T> using kv_layout = …`, the layout of a layer of the cache in its memory: a type
 /// with a `view` that its ops take (it has `heads`, KV, and `dim`, d), layer_bytes(heads, dim, blocks),
 /// make_view(memory of the layer, heads, dim, blocks), and parts_of(view, block), the vectors that hold one block of a

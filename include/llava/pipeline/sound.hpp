@@ -23,12 +23,12 @@ concept has_choices = requires {
   typename M::conversation;
 };
 
-/// The formats of a policy: weights in any format, the embeddings and the KV cache in f32, f16 or bf16.
+/// The formats of a policy: weights in any format, the embeddings in f32, f16 or bf16, the KV cache also in fp8_e4m3.
 template <class P>
 concept has_formats = weight_format<typename P::vision> && weight_format<typename P::projector> &&
     weight_format<typename P::text> && weight_format<typename P::head>;
 template <class P>
-concept has_dense_formats = floating<typename P::embeddings> && floating<typename P::kv_cache>;
+concept has_dense_formats = floating<typename P::embeddings> && kv_element<typename P::kv_cache>;
 
 /// Likely misspellings of the members of a policy or a model, which would have no effect.
 template <class P>
@@ -133,8 +133,8 @@ constexpr bool is_sound() {
     return false;
   } else if constexpr (!has_dense_formats<P>) {
     static_assert(has_dense_formats<P>,
-                  "llava: embeddings and kv_cache of a policy must be llava::f32, llava::f16 or "
-                  "llava::bf16");
+                  "llava: embeddings of a policy must be llava::f32, llava::f16 or llava::bf16, and kv_cache one of "
+                  "these or llava::fp8_e4m3");
     return false;
   } else if constexpr (!require_numbers<M>()) {
     return false;

@@ -1,4 +1,4 @@
-// EXPECT: llava: embeddings and kv_cache of a policy must be llava::f32, llava::f16 or llava::bf16
+// EXPECT: llava::bf16, and kv_cache one of these or llava::fp8_e4m3
 // SPDX-License-Identifier: Apache-2.0
 #include <llava.hpp>
 

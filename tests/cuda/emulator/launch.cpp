@@ -21,6 +21,8 @@
 namespace llava::emulator {
 namespace {
 
+std::atomic<long> launched = 0;
+
 /// What an OS thread needs to run blocks. It is kept for later launches.
 struct worker {
   static constexpr std::size_t arena_bytes = 256 << 10, gap = 4 << 10;
@@ -92,12 +94,17 @@ void begin(worker& w, const cuda_host::launch_options& o, const std::array<int, 
 }  // namespace
 }  // namespace llava::emulator
 
+namespace llava::emulator {
+long launches() { return launched; }
+}  // namespace llava::emulator
+
 namespace llava::cuda_host {
 
 using namespace emulator;
 
 std::string launch_now(const launch_options& o, void (*run)(const void*), const void* params) {
   if (std::string found = shadow::host_access(); !found.empty()) return found;
+  ++launched;
   shadow::begin_launch(params, o.params_bytes, o.programmatic);
   const auto [nx, ny, nz] = o.grid;
   const std::int64_t blocks = std::int64_t{nx} * ny * nz;

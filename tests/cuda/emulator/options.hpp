@@ -14,6 +14,9 @@ struct options {
 /// The options of the launches that follow.
 options& settings();
 
+/// The number of kernels launched so far.
+long launches();
+
 /// Whether this program is a checked one: its kernels are instrumented (docs/cuda.md), so that each access to device
 /// memory is checked. It launches kernels from one thread at a time.
 bool is_checked();

@@ -8,16 +8,11 @@
 #pragma once
 #include <array>
 #include <cstddef>
-#include <type_traits>
 
 #include <llava/backend/cuda/device/convert.cuh>
 #include <llava/ops/kv_layout.hpp>
 
 LLAVA_CUDA_BEGIN
-
-/// The element types of a KV cache.
-template <class T>
-concept kv_element = floating<T> || std::is_same_v<T, fp8_e4m3>;
 
 /// One layer of the block pool.
 template <class T>

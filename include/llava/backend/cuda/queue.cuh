@@ -34,7 +34,8 @@ LLAVA_CUDA_BEGIN
 class queue {
  public:
   template <class B>
-  queue(const B& backend, executor&, arena workspace) : device_(backend.device), workspace_(workspace) {
+  queue(const B& backend, executor&, arena workspace)
+      : device_(backend.device), is_deterministic_(declares_deterministic<B>), workspace_(workspace) {
     if (!workspace_.planning()) state_ = try_make();
   }
   queue(const queue&) = delete;
@@ -46,6 +47,8 @@ class queue {
 
   arena& workspace() { return workspace_; }
   int concurrency() const { return 1; }
+  /// Whether a row's bytes may depend on that row alone: its backend is batch_deterministic (ops/backend.hpp).
+  bool is_deterministic() const { return is_deterministic_; }
 
   /// Whether an op may continue. Operands that violate its contract are an error of the queue.
   bool accepts(const ops::shapes& operands) {
@@ -189,7 +192,16 @@ class queue {
     if (fault()->op != row_op::none) [[unlikely]]
       reject(error_of(std::exchange(*fault(), {})));
   }
+  template <class B>
+  static constexpr bool declares_deterministic = [] {
+    if constexpr (requires { B::batch_deterministic; })
+      return bool{B::batch_deterministic};
+    else
+      return false;
+  }();
+
   int device_;
+  bool is_deterministic_;
   bool is_recording_ = false;
   arena workspace_;
   result<void> state_;

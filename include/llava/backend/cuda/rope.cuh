@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/// rope_angles, rope and store_kv on the device (contracts: ops/rope.hpp, ops/kv_layout.hpp).
+/// rope_angles, rope, store_kv and rope_and_store on the device (contracts: ops/rope.hpp, ops/kv_layout.hpp).
 ///
 /// | op | bytes per token and layer, LLaVA-1.5-7B | H100, 3.35 TB/s | H200, 4.8 TB/s |
 /// |---|---|---|---|
 /// | rope of q and k | 4 · 4096 · 4 = 64 KiB | 20 ns | 14 ns |
 /// | store_kv, f16 | 2 · 4096 · (4 + 2) = 48 KiB | 15 ns | 10 ns |
+/// | rope_and_store, f16: both, but keys are not written | 80 KiB | 24 ns | 17 ns |
 /// | rope_angles, once per step | 128 · 4 = 512 B | – | – |
 ///
 /// For 640 tokens the floor of both is 22 µs per layer on H100, 0.7 ms for 32 layers. In decode all three are launches
-/// of a few blocks: their time is that of a launch.
+/// of a few blocks: their time is that of a launch, so rope_and_store is one in place of three.
 ///
 /// A thread has one pair, one angle, or 16 bytes of the cache; neighbouring lanes have neighbouring addresses. No sum
-/// crosses threads, so no tile would save a byte.
+/// crosses threads, so no tile would save a byte. A key that is stored at once is read twice, the second time from L1:
+/// the partners of a thread's elements belong to another thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -69,6 +71,15 @@ struct rope_angles_kernel {
   }
 };
 
+/// The pair (a, b) turned by an angle: a · cosine − b · sine, b · cosine + a · sine. The roundings are fixed, so that
+/// all kernels give the same bytes.
+LLAVA_DEVICE float turned_low(float a, float b, float cosine, float sine) {
+  return fused_multiply_add(a, cosine, -(b * sine));
+}
+LLAVA_DEVICE float turned_high(float a, float b, float cosine, float sine) {
+  return fused_multiply_add(b, cosine, a * sine);
+}
+
 struct rope_kernel {
   static constexpr int threads = 256, min_blocks = 1;
   struct Params {
@@ -84,21 +95,54 @@ struct rope_kernel {
     wait_for_previous_kernels();
     const int t = block_index().x, pair = block_index().y * threads + thread_index();
     if (pair >= p.pairs) return;
-    const int i = pair % p.half;
-    const float* const angle = p.angles + t * p.angle_stride;
-    const float cosine = angle[i], sine = angle[p.half + i];
-    float* const at = p.x + t * p.stride + (pair / p.half * 2 * p.half + i);
-    const float a = at[0], b = at[p.half];
-    at[0] = a * cosine - b * sine;
-    at[p.half] = b * cosine + a * sine;
+    turn(p.x + t * p.stride, p.angles + t * p.angle_stride, p.half, pair);
+  }
+  /// Turns a pair of a row.
+  LLAVA_DEVICE static void turn(float* row, const float* angle, int half, int pair) {
+    const int i = pair % half;
+    const float cosine = angle[i], sine = angle[half + i];
+    float* const at = row + (pair / half * 2 * half + i);
+    const float a = at[0], b = at[half];
+    at[0] = turned_low(a, b, cosine, sine);
+    at[half] = turned_high(a, b, cosine, sine);
   }
 };
 
-/// A thread has the elements of 16 bytes of a row of the cache, of keys or values.
+/// Writes 16 bytes of a row of the cache, of keys or values, unless the slot is negative. element(head, i) is what it
+/// holds of a head, 0 ≤ i < d.
+template <kv_element T, class Element>
+LLAVA_DEVICE void store_in_cache(const kv_row_view<T>& cache, bool is_key, std::int32_t slot, int index,
+                                 Element&& element) {
+  constexpr int in16 = 16 / static_cast<int>(sizeof(T));
+  const int in_row = cache.row() / in16, head = index / in_row, column = index % in_row * in16;
+  if (slot < 0 || head >= cache.heads) return;
+  float x[16 / sizeof(T)];
+  LLAVA_UNROLL
+  for (int i = 0; i < in16; ++i) x[i] = column + i < cache.dim ? element(head, column + i) : 0.f;
+  vec16 rounded;
+  LLAVA_UNROLL
+  for (int w = 0; w < 4; ++w) {
+    if constexpr (sizeof(T) == 4)
+      rounded.word[w] = bits_of(x[w]);
+    else if constexpr (sizeof(T) == 2)
+      rounded.word[w] = pack<T>(x[2 * w], x[2 * w + 1]).bits;
+    else
+      rounded.word[w] =
+          pack_fp8(x[4 * w], x[4 * w + 1]) | static_cast<std::uint32_t>(pack_fp8(x[4 * w + 2], x[4 * w + 3])) << 16;
+  }
+  const std::ptrdiff_t row = (std::ptrdiff_t{slot / kv_block} * cache.heads + head) * kv_block + slot % kv_block;
+  store16((is_key ? cache.keys : cache.values) + row * cache.row() + column, rounded);
+}
+/// The number of 16 bytes of a token's keys.
+template <class T>
+LLAVA_HOST_DEVICE int vectors_of_token(const kv_row_view<T>& cache) {
+  return cache.heads * (cache.row() * static_cast<int>(sizeof(T)) / 16);
+}
+
+/// A thread has 16 bytes of a row of the cache, of keys or values.
 template <kv_element T>
 struct store_kv_kernel {
   static constexpr int threads = 128, min_blocks = 1;
-  static constexpr int in16 = 16 / static_cast<int>(sizeof(T));
   struct Params {
     const float *k, *v;  // (T, KV · d)
     std::ptrdiff_t k_stride, v_stride;
@@ -108,34 +152,56 @@ struct store_kv_kernel {
   };
   using Smem = no_shared_memory;
   static constexpr bool programmatic_launch = true;
-  static grid_size grid(const Params& p) {
-    return {p.tokens, (p.cache.heads * (p.cache.row() / in16) + threads - 1) / threads, 2};
-  }
+  static grid_size grid(const Params& p) { return {p.tokens, (vectors_of_token(p.cache) + threads - 1) / threads, 2}; }
   LLAVA_DEVICE static void run(const Params& p, Smem&) {
     wait_for_previous_kernels();
     const int t = block_index().x, index = block_index().y * threads + thread_index();
-    const int in_row = p.cache.row() / in16, head = index / in_row, column = index % in_row * in16;
-    if (head >= p.cache.heads) return;
-    const std::int32_t slot = p.slots[t];
-    if (slot < 0) return;
     const bool is_key = block_index().z == 0;
-    const float* const from = (is_key ? p.k + t * p.k_stride : p.v + t * p.v_stride) + head * p.cache.dim + column;
-    float x[16 / sizeof(T)];
-    LLAVA_UNROLL
-    for (int i = 0; i < in16; ++i) x[i] = column + i < p.cache.dim ? from[i] : 0.f;
-    vec16 rounded;
-    LLAVA_UNROLL
-    for (int w = 0; w < 4; ++w) {
-      if constexpr (sizeof(T) == 4)
-        rounded.word[w] = bits_of(x[w]);
-      else if constexpr (sizeof(T) == 2)
-        rounded.word[w] = pack<T>(x[2 * w], x[2 * w + 1]).bits;
-      else
-        rounded.word[w] =
-            pack_fp8(x[4 * w], x[4 * w + 1]) | static_cast<std::uint32_t>(pack_fp8(x[4 * w + 2], x[4 * w + 3])) << 16;
+    const float* const from = is_key ? p.k + t * p.k_stride : p.v + t * p.v_stride;
+    store_in_cache(p.cache, is_key, p.slots[t], index, [&](int head, int i) { return from[head * p.cache.dim + i]; });
+  }
+};
+
+/// Blocks of a token turn pairs of its queries; the others store keys, which they turn, or values.
+template <kv_element T>
+struct rope_and_store_kernel {
+  static constexpr int threads = 128, min_blocks = 1;
+  struct Params {
+    float* q;             // (T, H · d)
+    const float *k, *v;   // (T, KV · d)
+    const float* angles;  // (T, d)
+    std::ptrdiff_t q_stride, k_stride, v_stride, angle_stride;
+    const std::int32_t* slots;  // (T)
+    kv_row_view<T> cache;
+    int tokens, pairs;  // pairs of the queries of a token
+  };
+  using Smem = no_shared_memory;
+  static constexpr bool programmatic_launch = true;
+  LLAVA_HOST_DEVICE static int blocks_of(int n) { return (n + threads - 1) / threads; }
+  static grid_size grid(const Params& p) {
+    return {p.tokens, blocks_of(p.pairs) + 2 * blocks_of(vectors_of_token(p.cache))};
+  }
+  LLAVA_DEVICE static void run(const Params& p, Smem&) {
+    wait_for_previous_kernels();
+    const int t = block_index().x, dim = p.cache.dim, half = dim / 2;
+    const float* const angle = p.angles + t * p.angle_stride;
+    int block = block_index().y;
+    if (block < blocks_of(p.pairs)) {
+      if (const int pair = block * threads + thread_index(); pair < p.pairs)
+        rope_kernel::turn(p.q + t * p.q_stride, angle, half, pair);
+      return;
     }
-    const std::ptrdiff_t row = (std::ptrdiff_t{slot / kv_block} * p.cache.heads + head) * kv_block + slot % kv_block;
-    store16((is_key ? p.cache.keys : p.cache.values) + row * p.cache.row() + column, rounded);
+    block -= blocks_of(p.pairs);
+    const int of_keys = blocks_of(vectors_of_token(p.cache));
+    const bool is_key = block < of_keys;
+    const int index = (is_key ? block : block - of_keys) * threads + thread_index();
+    const float* const from = is_key ? p.k + t * p.k_stride : p.v + t * p.v_stride;
+    store_in_cache(p.cache, is_key, p.slots[t], index, [&](int head, int i) {
+      const float* const x = from + head * dim;
+      if (!is_key) return x[i];
+      return i < half ? turned_low(x[i], x[i + half], angle[i], angle[half + i])
+                      : turned_high(x[i - half], x[i], angle[i - half], angle[i]);
+    });
   }
 };
 
@@ -160,6 +226,15 @@ void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, 
   if (!q.accepts(ops::store_kv_shapes(k, v, rows, cache))) return;
   q.launch<detail::store_kv_kernel<T>>(
       {k.data(), v.data(), k.stride(), v.stride(), rows.kv_slots.data(), cache, static_cast<int>(k.extent(0))});
+}
+
+template <kv_element T>
+void rope_and_store(queue& q, matrix_view<float> queries, matrix_view<const float> k, matrix_view<const float> v,
+                    matrix_view<const float> angles, step_rows rows, kv_row_view<T> cache) {
+  if (!q.accepts(ops::rope_and_store_shapes(queries, k, v, angles, rows, cache))) return;
+  q.launch<detail::rope_and_store_kernel<T>>({queries.data(), k.data(), v.data(), angles.data(), queries.stride(),
+                                              k.stride(), v.stride(), angles.stride(), rows.kv_slots.data(), cache,
+                                              static_cast<int>(k.extent(0)), static_cast<int>(queries.extent(1) / 2)});
 }
 
 LLAVA_CUDA_END

@@ -48,7 +48,7 @@ void attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, mat
   });
 }
 
-template <floating Y, class T>
+template <floating Y, kv_element T>
 void paged_attention(queue& q, matrix_view<Y> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      const attention_parameters p) {
   if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, p))) return;
@@ -115,7 +115,7 @@ inline void rope(queue& q, matrix_view<float> x, matrix_view<const float> angles
   });
 }
 
-template <class T>
+template <kv_element T>
 void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, step_rows rows, kv_view<T> cache) {
   if (!q.accepts(ops::store_kv_shapes(k, v, rows, cache))) return;
   q.submit([&](workers) {

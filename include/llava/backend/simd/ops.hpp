@@ -36,11 +36,11 @@ LLAVA_INLINE void layer_norm(queue& q, matrix_view<float> y, matrix_view<const f
                              vector_view<const float> b, float eps);
 LLAVA_INLINE void add(queue& q, matrix_view<float> y, matrix_view<const float> x);
 LLAVA_INLINE void rope(queue& q, matrix_view<float> x, matrix_view<const float> angles);
-template <class T>
+template <floating T>
 void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, step_rows rows, kv_view<T> cache);
 LLAVA_INLINE void attention(queue& q, matrix_view<float> y, matrix_view<const float> queries,
                             matrix_view<const float> k, matrix_view<const float> v, const attention_parameters p);
-template <class T>
+template <floating T>
 void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      const attention_parameters p);
 

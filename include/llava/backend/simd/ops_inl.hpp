@@ -64,7 +64,7 @@ LLAVA_INLINE void rope(queue& q, matrix_view<float> x, matrix_view<const float> 
   });
 }
 
-template <class T>
+template <floating T>
 void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, step_rows rows, kv_view<T> cache) {
   if (!q.accepts(ops::store_kv_shapes(k, v, rows, cache))) return;
   q.submit([&](workers on) {
@@ -124,7 +124,7 @@ LLAVA_INLINE void attention(queue& q, matrix_view<float> y, matrix_view<const fl
   });
 }
 
-template <class T>
+template <floating T>
 void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      const attention_parameters p) {
   if (!q.accepts(ops::paged_attention_shapes(y, queries, cache, rows, p))) return;

@@ -11,7 +11,7 @@
 /// multiprocessors; parts of 64 keys, one block of 16 keys for each warp, are 352 at 700 tokens, and all run at once.
 /// The grid does not know positions, so it has as many parts as give 2048 blocks, at most 64; a row divides its keys
 /// among them, and the blocks beyond its last part return. A part writes 520 bytes for the 32 KiB of cache that it
-/// reads.
+/// reads. On a deterministic queue a row always divides its keys among 64: then its parts follow from its position.
 #pragma once
 #include <llava/backend/cuda/attention/dots.cuh>
 #include <llava/backend/cuda/attention/paged.cuh>
@@ -52,7 +52,7 @@ struct paged_rows {
     const int t = p.row_of(slot);
     if (t < 0) return;
     const int position = p.positions[t];
-    const key_parts parts(p.range(position), p.splits);
+    const key_parts parts(p.range(position), p.divisor);
     if (part >= parts.used) return;
     const typename core::operands o{minimum(most_heads, group - in_group),
                                     p.factor,
@@ -97,7 +97,7 @@ struct paged_parts {
     const int slot = block_index().x, head = block_index().y, i = thread_index();
     const int t = p.row_of(slot);
     if (t < 0) return;
-    const int used = key_parts(p.range(p.positions[t]), p.splits).used;
+    const int used = key_parts(p.range(p.positions[t]), p.divisor).used;
     const std::ptrdiff_t first = (std::ptrdiff_t{slot} * p.heads + head) * p.splits;
     const float own = i < used ? p.part_stats[2 * (first + i) + 1] : lowest;
     const float largest = block_max(own, smem.scratch);

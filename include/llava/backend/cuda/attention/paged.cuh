@@ -35,9 +35,18 @@ struct paged_params {
   float factor;  // of scores, times log2(e)
   bool aligned_queries;
   decode_rows decode;
-  int slots, splits;
+  int slots;
+  int splits;   // parts of a row for which there is memory
+  int divisor;  // the number of parts among which a row divides its keys; none uses more than `splits`
   float *part_sums, *part_stats;  // (slots · H · splits, d) and (…, 2), if splits > 1
 
+  /// `count` rows from row t on, or those that are left; all are decode rows.
+  paged_params rows_from(int t, int count) const {
+    paged_params some = *this;
+    some.y += t * y_stride, some.q += t * q_stride, some.positions += t, some.sequences += t;
+    some.tokens = some.slots = tokens - t < count ? tokens - t : count;
+    return some;
+  }
   LLAVA_DEVICE float slope(int head) const { return slopes == nullptr ? 0.f : slopes[head] * log2_e; }
   /// The keys of a row at position p.
   LLAVA_DEVICE key_range range(int p) const { return {window > 0 && p >= window ? p - window + 1 : 0, p}; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Conversions between element types, by value and in packed pairs. Storage types are those of base/dtype.hpp and
-/// fp8_e4m3. All results are defined to the bit and are the same on the device and the host: a NaN becomes 0x7fff in
-/// f16 and bf16, and 0x7f in fp8.
+/// Conversions between element types, by value and in packed pairs. Storage types are those of base/dtype.hpp. All
+/// results are defined to the bit and are the same on the device and the host: a NaN becomes 0x7fff in f16 and bf16,
+/// and 0x7f in fp8.
 #pragma once
 #include <cstdint>
 #include <type_traits>
@@ -25,11 +25,6 @@ struct packed_pair {
 /// Two floats.
 struct float_pair {
   float lo, hi;
-};
-/// The 8-bit float of KV caches: sign, 4 bits of exponent (bias 7), 3 bits of fraction. Largest value 448, smallest
-/// subnormal 2⁻⁹, no infinity; 0x7f and 0xff are NaN. OCP 8-bit Floating Point Specification, E4M3.
-struct fp8_e4m3 {
-  std::uint8_t bits = 0;
 };
 
 /// @name f32 from 16 bits

@@ -15,10 +15,12 @@
 ///
 /// The sum of a block is exact, in integers; those of a lane are added b ascending, then the lanes by a butterfly. This
 /// order depends on K alone: a row's bytes do not depend on T ≤ 8.
+///
+/// The columns may be those of several products with one x (parts.cuh); a warp's two are a tile.
 #pragma once
 #include <llava/backend/cuda/kernel.cuh>
 #include <llava/backend/cuda/matmul/coded_x.cuh>
-#include <llava/backend/cuda/matmul/end.cuh>
+#include <llava/backend/cuda/matmul/parts.cuh>
 
 LLAVA_CUDA_BEGIN
 
@@ -53,19 +55,18 @@ struct coded_few_rows {
   static constexpr bool programmatic_launch = true;
 
   struct Params {
-    const std::byte* w;  // (N, K) in packed rows
-    coded_x x;           // (T, K)
-    product_end<A> end;
+    coded_x x;                      // (T, K)
+    product_parts<std::byte, A> w;  // (N, K) in packed rows
   };
   using Smem = std::conditional_t<Quantises, own_coded_x<layout::x_planes>, no_shared_memory>;
-  static grid_size grid(const Params& p) { return {(p.end.columns + warps * own - 1) / (warps * own)}; }
+  static grid_size grid(const Params& p) { return {(p.w.tiles(own) + warps - 1) / warps}; }
 
   LLAVA_DEVICE static void run(const Params& p, [[maybe_unused]] Smem& smem) {
-    const int first_n = (block_index().x * warps + warp_index()) * own, lane = lane_index();
-    const int columns = p.x.inner, blocks = static_cast<int>(layout::blocks(columns));
+    const int lane = lane_index(), columns = p.x.inner, blocks = static_cast<int>(layout::blocks(columns));
+    const auto tile = p.w.template tile_at<own>(block_index().x * warps + warp_index());
     const std::byte* row[own];
     LLAVA_UNROLL
-    for (int r = 0; r < own; ++r) row[r] = p.w + minimum(first_n + r, p.end.columns - 1) * layout::row_bytes(columns);
+    for (int r = 0; r < own; ++r) row[r] = p.w.template row<own>(tile, r);
 
     float sums[own][extent<Rows>] = {};
     block_codes<F> codes[extent<unrolled>][own];
@@ -125,9 +126,10 @@ struct coded_few_rows {
         if (lane == r * Rows + t) mine = all;
       }
     }
-    const int n = first_n + lane / Rows, t = lane % Rows;
-    if (lane < own * Rows && t < p.x.filled && n < p.end.columns)
-      p.end.store(t, n, mine, packed_row_scale<F>(p.w + n * layout::row_bytes(columns), columns));
+    const int c = minimum(lane / Rows, own - 1);
+    const float scale = packed_row_scale<F>(c == 0 ? row[0] : row[1], columns);
+    const float next = shuffle_xor(mine, Rows), next_scale = shuffle_xor(scale, Rows);  // of column c + 1
+    if (lane < own * Rows) p.w.template store<own>(tile, lane % Rows, c, mine, scale, next, next_scale);
   }
 
  private:

@@ -30,6 +30,14 @@ struct coded_x {
   int filled, rows, inner, columns;  // T, T padded, K, K padded
 
   static constexpr int run = 128;
+  /// `count` rows from row t on, or those of them that x has.
+  coded_x rows_from(int t, int count) const {
+    coded_x some = *this;
+    some.codes += std::ptrdiff_t{t} * columns, some.scales += t, some.sums += t;
+    if (outliers != nullptr) some.outlier_counts += t, some.outliers += std::ptrdiff_t{t} * inner;
+    some.x += t * x_stride, some.filled = filled - t < count ? filled - t : count;
+    return some;
+  }
   /// Codes 32b to 32b + 31 of a row.
   LLAVA_DEVICE const std::int8_t* block(int plane, int t, int b) const {
     return codes + (std::ptrdiff_t{plane} * rows + t) * columns + b * block_elements;

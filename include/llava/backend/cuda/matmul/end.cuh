@@ -113,6 +113,22 @@ struct product_end {
   }
 };
 
+/// The end of `count` columns from column n on.
+template <class A>
+product_end<A> from_column(product_end<A> end, std::ptrdiff_t n, std::ptrdiff_t count) {
+  end.y = static_cast<std::byte*>(end.y) + n * static_cast<std::ptrdiff_t>(size_of(end.type));
+  if (end.bias != nullptr) end.bias += n;
+  end.columns = static_cast<int>(count);
+  return end;
+}
+/// The end of `count` rows from row t on.
+template <class A>
+product_end<A> from_row(product_end<A> end, std::ptrdiff_t t, std::ptrdiff_t count) {
+  end.y = static_cast<std::byte*>(end.y) + t * end.stride * static_cast<std::ptrdiff_t>(size_of(end.type));
+  end.rows = static_cast<int>(count);
+  return end;
+}
+
 /// The end of a product that writes y.
 template <class A, class Y>
 product_end<activation_of<A>> make_end(const matrix_view<Y>& y, const epilogue<A>& e) {

@@ -10,27 +10,28 @@
 /// are issued before the kernel that writes x has ended (programmatic launch); so x is loaded by plain loads.
 ///
 /// Sums have one order that depends on K alone: a row's bytes do not depend on T ≤ 16.
+///
+/// The columns may be those of several products with one x (parts.cuh).
 #pragma once
 #include <llava/backend/cuda/kernel.cuh>
-#include <llava/backend/cuda/matmul/end.cuh>
+#include <llava/backend/cuda/matmul/parts.cuh>
 
 LLAVA_CUDA_BEGIN
 
 /// Adds the sums of the 8 warps of a block, 16 × 8 each, from warp 0 up, and stores those of rows t < Rows.
-template <int Rows, class A>
-LLAVA_DEVICE void store_sum_of_warps(const fragment_c& sum, float (&partial)[8][extent<Rows * 8>], int first_n,
-                                     const product_end<A>& end) {
+template <int Rows, class W, class A>
+LLAVA_DEVICE void store_sum_of_warps(const fragment_c& sum, float (&partial)[8][extent<Rows * 8>],
+                                     const product_parts<W, A>& w, typename product_parts<W, A>::tile tile) {
   const int lane = lane_index();
   LLAVA_UNROLL
   for (int i = 0; i < (Rows == 8 ? 2 : 4); ++i)
     partial[warp_index()][fragment_c::row(lane, i) * 8 + fragment_c::column(lane, i)] = sum.value[i];
   sync_block();
-  const int at = thread_index(), t = at / 8, n = first_n + at % 8;
-  if (at < Rows * 8 && t < end.rows && n < end.columns) {
+  if (const int at = thread_index(); at < Rows * 8) {  // whole warps
     float all = partial[0][at];
     LLAVA_UNROLL
-    for (int w = 1; w < 8; ++w) all += partial[w][at];
-    end.store(t, n, all);
+    for (int i = 1; i < 8; ++i) all += partial[i][at];
+    w.template store<8>(tile, at / 8, at % 8, all, 1.f, shuffle_xor(all, 4), 1.f);
   }
 }
 
@@ -41,22 +42,22 @@ struct few_rows {
   static constexpr bool programmatic_launch = true;
 
   struct Params {
-    const T* x;                         // (T, K)
-    const T* w;                         // (N, K)
-    std::ptrdiff_t x_stride, w_stride;  // in elements; rows are 16-byte aligned
-    int inner;                          // K, a multiple of 8
-    product_end<A> end;
+    const T* x;               // (T, K), rows 16-byte aligned
+    std::ptrdiff_t x_stride;  // in elements
+    int inner;                // K, a multiple of 8
+    product_parts<T, A> w;    // (N, K), rows 16-byte aligned
   };
   struct Smem {
     float partial[warps][extent<Rows * 8>];
   };
-  static grid_size grid(const Params& p) { return {(p.end.columns + 7) / 8}; }
+  static grid_size grid(const Params& p) { return {p.w.tiles(8)}; }
 
   LLAVA_DEVICE static void run(const Params& p, Smem& smem) {
-    const int lane = lane_index(), g = lane / 4, t = lane % 4, first_n = block_index().x * 8;
-    const T* const w = p.w + minimum(first_n + g, p.end.columns - 1) * p.w_stride;
-    const T* const x = p.x + minimum(g, p.end.rows - 1) * p.x_stride;
-    const T* const x_high = p.x + minimum(g + 8, p.end.rows - 1) * p.x_stride;
+    const int lane = lane_index(), g = lane / 4, t = lane % 4, rows = p.w.rows();
+    const auto tile = p.w.template tile_at<8>(block_index().x);
+    const T* const w = p.w.template row<8>(tile, g);
+    const T* const x = p.x + minimum(g, rows - 1) * p.x_stride;
+    const T* const x_high = p.x + minimum(g + 8, rows - 1) * p.x_stride;
     fragment_c sum = {};
     vec16 b[unrolled];
     const auto load = [&](int first) {
@@ -74,10 +75,10 @@ struct few_rows {
       LLAVA_UNROLL
       for (int i = 0; i < unrolled; ++i) {
         const int k = first + i * warps * run_elements + 8 * t;
-        const vec16 low = k < p.inner && g < p.end.rows ? load16(x + k) : vec16{};
+        const vec16 low = k < p.inner && g < rows ? load16(x + k) : vec16{};
         vec16 high = {};
         if constexpr (Rows == 16)
-          if (k < p.inner && g + 8 < p.end.rows) high = load16(x_high + k);
+          if (k < p.inner && g + 8 < rows) high = load16(x_high + k);
         LLAVA_UNROLL
         for (int s = 0; s < 2; ++s)
           mma_m16n8k16(sum,
@@ -85,7 +86,7 @@ struct few_rows {
                        fragment_b<T>{{b[i].word[2 * s], b[i].word[2 * s + 1]}});
       }
     }
-    store_sum_of_warps<Rows>(sum, smem.partial, first_n, p.end);
+    store_sum_of_warps<Rows>(sum, smem.partial, p.w, tile);
   }
 };
 

@@ -99,17 +99,16 @@ struct few_nf4_rows {
   struct Params {
     const f16* x;             // (T, K), rows 16-byte aligned
     std::ptrdiff_t x_stride;  // in elements
-    const std::byte* w;       // (N, K) in nf4_rows
     int inner;                // K, a multiple of 64
     nf4_book book;
-    product_end<A> end;
+    product_parts<std::byte, A> w;  // (N, K) in nf4_rows
   };
   struct Smem {
     std::uint32_t pairs[256][warp_size];
     float partial[warps][extent<Rows * 8>];
   };
   static grid_size grid(const Params& p) {
-    const int tiles = (p.end.columns + 7) / 8;
+    const int tiles = p.w.tiles(8);
     return {tiles < most_blocks ? tiles : most_blocks};
   }
 
@@ -120,11 +119,12 @@ struct few_nf4_rows {
     sync_block();
     let_next_kernel_start();
     wait_for_previous_kernels();
-    const int runs = static_cast<int>(nf4_rows::runs(p.inner));
-    for (int first_n = block_index().x * 8; first_n < p.end.columns; first_n += grid_extents().x * 8) {
-      const std::byte* const w = row(p, first_n + lane / 4) + 16 * t;
-      const std::byte* const scales[2] = {row(p, first_n + 2 * t) + nf4_rows::scales_at(p.inner),
-                                          row(p, first_n + 2 * t + 1) + nf4_rows::scales_at(p.inner)};
+    const int runs = static_cast<int>(nf4_rows::runs(p.inner)), tiles = p.w.tiles(8);
+    for (int index = block_index().x; index < tiles; index += grid_extents().x) {
+      const auto tile = p.w.template tile_at<8>(index);
+      const std::byte* const w = p.w.template row<8>(tile, lane / 4) + 16 * t;
+      const std::byte* const scales[2] = {p.w.template row<8>(tile, 2 * t) + nf4_rows::scales_at(p.inner),
+                                          p.w.template row<8>(tile, 2 * t + 1) + nf4_rows::scales_at(p.inner)};
       fragment_c sum = {};
       for (int first = warp_index(); first < runs; first += unrolled * warps) {
         vec16 codes[unrolled];
@@ -135,17 +135,14 @@ struct few_nf4_rows {
         for (int i = 0; i < unrolled; ++i)
           if (const int at = first + i * warps; at < runs) add_run(p, smem, codes[i], scales, at, sum);
       }
-      store_sum_of_warps<Rows>(sum, smem.partial, first_n, p.end);
+      store_sum_of_warps<Rows>(sum, smem.partial, p.w, tile);
       sync_block();  // the next columns use the same memory
     }
   }
 
  private:
-  LLAVA_DEVICE static const std::byte* row(const Params& p, int n) {
-    return p.w + minimum(n, p.end.columns - 1) * nf4_rows::row_bytes(p.inner);
-  }
   LLAVA_DEVICE static vec16 x_of(const Params& p, int t, int k) {
-    return t < p.end.rows && k < p.inner ? load16(p.x + t * p.x_stride + k) : vec16{};
+    return t < p.w.rows() && k < p.inner ? load16(p.x + t * p.x_stride + k) : vec16{};
   }
   /// Adds the products of 128 elements, 64 with one scale.
   LLAVA_DEVICE static void add_run(const Params& p, const Smem& smem, const vec16& codes,

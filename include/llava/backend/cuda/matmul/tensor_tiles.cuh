@@ -10,7 +10,8 @@
 /// bytes for 32 mma, which is below the bandwidth of shared memory; the sums fill 128 registers, so 8 warps fit a
 /// multiprocessor. Four stages of 32 along K are in flight: 64 KiB, two blocks per multiprocessor. 64 × 64 is for
 /// products with too few tiles to fill the device. Neighbouring blocks have the same columns of w, so w is read from
-/// DRAM once and from L2 T / BM times.
+/// DRAM once and from L2 T / BM times. 32 × 32 with eight stages is for few rows of a deterministic queue: what is in
+/// flight is 64 N bytes a stage, 1.8 MB for N = 4096, however N is cut; about 2.3 MB hide 0.7 µs at 3.35 TB/s.
 ///
 /// Sums have one order, K ascending by 16, that depends on K alone: a row's bytes do not depend on T within this
 /// kernel, nor on BM and BN.
@@ -19,10 +20,10 @@
 
 LLAVA_CUDA_BEGIN
 
-template <class T, int BM, int BN, class A>
+template <class T, int BM, int BN, class A, int Stages = 4>
 struct tensor_tiles {
-  static constexpr int threads = 128, min_blocks = 2, stages = 4, bk = 32;  // bk: elements of a tile's row
-  static constexpr int m_tiles = BM / 32, n_tiles = BN / 16;                // 16 × 8 fragments of a warp
+  static constexpr int threads = 128, min_blocks = 2, stages = Stages, bk = 32;  // bk: elements of a tile's row
+  static constexpr int m_tiles = BM / 32, n_tiles = BN / 16;                     // 16 × 8 fragments of a warp
 
   struct Params {
     const T* x;                         // (T, K)
@@ -37,7 +38,7 @@ struct tensor_tiles {
     tile<BN> w;
   };
   union Smem {
-    stage stages[tensor_tiles::stages];
+    stage stages[extent<tensor_tiles::stages>];
     float slabs[4][16][extent<n_tiles * 8 + 4>];
   };
   static grid_size grid(const Params& p) { return {((p.end.rows + BM - 1) / BM) * ((p.end.columns + BN - 1) / BN)}; }
