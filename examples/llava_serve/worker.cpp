@@ -37,8 +37,6 @@ llava::result<std::shared_ptr<serve::worker_model>> try_make_model(const worker_
     log_line("model_worker", llava::text_of("asks ", o.backend.url, " for ", asks->model()));
     return std::shared_ptr<serve::worker_model>(std::move(asks));
   }
-  if (o.model.path.empty())
-    return llava::fail(llava::errc::invalid_argument, "llava: a worker needs --model-path or --backend-url");
   LLAVA_TRY(model, o.model.try_open());
   return std::shared_ptr<serve::worker_model>(std::make_shared<serve::worker_chat_model>(
       model.shared(), o.name.empty() ? llava::detail::name_of_folder(o.model.path) : o.name,
@@ -51,16 +49,22 @@ void run_worker(const worker_options& o) {
   if (o.multi_modal)
     log("Multimodal mode is automatically detected with model name, please make sure `llava` is included in the model "
         "path.");
-  auto model = try_make_model(o);
-  if (!model) end_with(model.error());
-  if (serve::detail::lower((*model)->name()).find("llava") == std::string::npos)
-    log((*model)->name() + " has no `llava` in its name: images are ignored; --model-name sets another one");
+  if (o.model.path.empty() && o.backend.url.empty())
+    end_with(llava::fail(llava::errc::invalid_argument, "llava: a worker needs --model-path or --backend-url"));
+  std::string name;
+  const auto make_model = [&]() -> llava::result<std::shared_ptr<serve::worker_model>> {
+    LLAVA_TRY(model, try_make_model(o));
+    name = model->name();
+    if (serve::detail::lower(name).find("llava") == std::string::npos)
+      log(name + " has no `llava` in its name: images are ignored; --model-name sets another one");
+    return model;
+  };
   serve::worker_settings s = o.settings;
   s.registers = !o.no_register;
   s.log = log;
-  auto running = serve::worker::try_start(std::move(s), *model);
+  auto running = serve::worker::try_start(std::move(s), make_model);
   if (!running) end_with(running.error());
-  log(llava::text_of("serves ", (*model)->name(), " on port ", running->port()));
+  log(llava::text_of("serves ", name, " on port ", running->port()));
   signals.wait();
   if (!running->drain()) log("ended before all answers were complete");
 }

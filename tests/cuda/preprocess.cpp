@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Preprocessing on the device: the bytes of try_preprocess, which are those of transformers and Pillow.
+/// Preprocessing on the device: the bytes of try_cut_squares, which are those of transformers and Pillow.
 #include <llava/backend/cuda/elementwise.cuh>
 #include <llava/backend/cuda/resize.cuh>
-#include <llava/image/preprocess_on_device.hpp>
+#include <llava/pipeline/squares.hpp>
 
 #include "ops_backend.hpp"
 
@@ -18,30 +18,46 @@ image noise(int width, int height) {
   for (std::uint8_t& v : img.pixels()) v = static_cast<std::uint8_t>(engine() % 3 == 0 ? 255 : engine());
   return img;
 }
-std::vector<std::uint8_t> bytes_of(const image& img) { return {img.pixels().begin(), img.pixels().end()}; }
 
-void check_square(const image& img, const image_config& c) {
-  CAPTURE(img.width(), img.height(), c.resize, c.crop, static_cast<int>(c.shape), static_cast<int>(c.filter), c.pillow);
-  const auto expected = try_preprocess(img, c);
-  REQUIRE(expected);
+/// Checks the squares of images that have those of `plan` each, and returns the most bytes of the workspace that one
+/// run of them took.
+std::size_t check_squares(const std::vector<image>& images, const image_config& c, const image_plan& plan) {
+  CAPTURE(images[0].width(), images[0].height(), c.resize, c.crop, static_cast<int>(c.shape),
+          static_cast<int>(c.filter), c.pillow, static_cast<int>(c.tiling.fit), plan.squares());
+  std::vector<std::uint8_t> expected;
+  for (const image& img : images) {
+    const auto squares = try_cut_squares(img, c, plan);
+    REQUIRE(squares);
+    for (const image& s : *squares) expected.insert(expected.end(), s.pixels().begin(), s.pixels().end());
+  }
   on_cuda d;
-  const auto pixels = d.put(bytes_of(img), img.height());
-  const auto square = d.put(std::vector<std::uint8_t>(static_cast<std::size_t>(3 * c.crop * c.crop), 77), c.crop);
-  preprocess_on_device(d.queue, square.matrix(), matrix_view<const std::uint8_t>(pixels), c);
-  CHECK(d.get(square) == bytes_of(*expected));
+  const auto squares = squares_of<ops_backend>(d.queue, images, c, plan);
+  const auto count = static_cast<std::ptrdiff_t>(images.size()) * plan.squares();
+  std::vector<std::uint8_t> found;
+  for (std::ptrdiff_t first = 0; first < count; first += squares_at_once) {
+    const auto rgb = squares(first, (std::min)(squares_at_once, count - first));
+    REQUIRE(rgb);
+    std::vector<std::uint8_t> some(static_cast<std::size_t>(rgb->size()));
+    download(d.queue, std::span<std::uint8_t>(some), *rgb);
+    found.insert(found.end(), some.begin(), some.end());
+  }
+  CHECK(d.error().empty());
+  CHECK(found == expected);
+  return d.queue.workspace().peak();
 }
+std::size_t check_square(const image& img, const image_config& c) { return check_squares({img}, c, {}); }
 }  // namespace
 
 TEST_CASE("cuda: preprocessing has the bytes of the CPU, for all shapes, filters and releases", "[cuda]") {
   for (const auto& [width, height] : {std::pair{40, 23}, {23, 61}, {9, 9}, {1, 200}, {300, 2}})
-    for (const aspect shape : {aspect::pad, aspect::crop, aspect::stretch}) {
-      image_config c;
-      c.shape = shape;
-      c.resize = c.crop = 17;
-      c.filter = width == 40 ? resampling::bilinear : width == 23 ? resampling::lanczos : resampling::bicubic;
-      c.pillow = height == 61 ? 12 : 13;
-      check_square(noise(width, height), c);
-    }
+    for (const aspect shape : {aspect::pad, aspect::crop, aspect::stretch})
+      for (const resampling filter : {resampling::bicubic, resampling::bilinear, resampling::lanczos})
+        for (const int pillow : {12, 13}) {
+          image_config c;
+          c.shape = shape, c.filter = filter, c.pillow = pillow;
+          c.resize = c.crop = 17;
+          check_square(noise(width, height), c);
+        }
 }
 
 TEST_CASE("cuda: preprocessing crops, and leaves black where there is no image", "[cuda]") {
@@ -56,15 +72,71 @@ TEST_CASE("cuda: preprocessing crops, and leaves black where there is no image",
   check_square(noise(31, 15), c);
 }
 
-TEST_CASE("cuda: preprocessing refuses a configuration that try_preprocess refuses, by its sentence", "[cuda]") {
+TEST_CASE("cuda: all tiles of an image are cut from one upload", "[cuda]") {
   image_config c;
-  c.crop = 0;
-  const auto expected = try_preprocess(noise(4, 4), c);
+  c.resize = c.crop = 16;
+  c.tiling.count = 3;
+  c.tiling.canvases[0] = {32, 32}, c.tiling.canvases[1] = {16, 48}, c.tiling.canvases[2] = {64, 32};
+  const auto check = [&](int width, int height) {
+    const image img = noise(width, height);
+    const auto plan = try_plan_image(c, 1, width, height);
+    if (!plan) FAIL(plan.error().what());
+    const std::size_t peak = check_squares({img}, c, *plan);
+    CHECK(peak >= img.pixels().size());
+    CHECK(peak < 2 * img.pixels().size() + 40000);
+    return plan->squares();
+  };
+  int most = 0;
+  for (const auto& [width, height] : {std::pair{150, 120}, {30, 200}, {200, 20}, {5, 5}})
+    most = (std::max)(most, check(width, height));
+  CHECK(most == 9);  // more than the tower takes at a time
+  c.tiling.fit = canvas_fit::pad;
+  check(150, 120);
+  c.tiling.fit = canvas_fit::cover;
+  c.tiling.count = 1;
+  check(150, 120);
+}
+
+TEST_CASE("cuda: squares of frames of any sizes, and of an image that does not fit into the workspace", "[cuda]") {
+  image_config c;
+  c.shape = aspect::crop;
+  c.resize = c.crop = 12;
+  std::vector<image> frames;
+  for (int i = 0; i < 6; ++i) frames.push_back(noise(20 + i, 30 - i));
+  check_squares(frames, c, {});
+
+  const std::size_t memory = std::size_t{1} << 20;  // that of `on_cuda`
+  CHECK(check_square(noise(500, 600), c) > 500 * 600 * 3);
+  CHECK(check_square(noise(600, 600), c) < 10000);  // the host cuts it
+  CHECK(600 * 600 * 3 > memory);
+}
+
+TEST_CASE("cuda: a workspace is planned with room for an image", "[cuda]") {
+  serial_executor threads;
+  ops_backend::queue planning(ops_backend(), threads, arena());
+  const image_plan one;
+  const std::vector<image> black(1, image(8, 8));
+  image_config c;
+  c.resize = c.crop = 8;
+  REQUIRE(squares_of<ops_backend>(planning, black, c, one)(0, 1));
+  CHECK(planning.workspace().peak() >= static_cast<std::size_t>(image_room));
+  // A photograph of 12 megapixels in the squares of LLaVA-1.6.
+  const int width = 4032, height = 3024;
+  const std::size_t between = std::size_t{3024} * 336 * 3, tables = 2 * 66 * 336 * 4;
+  CHECK(static_cast<std::size_t>(image_room) > std::size_t{3} * width * height + between + tables + 1000);
+}
+
+TEST_CASE("cuda: preprocessing refuses a configuration that try_cut_squares refuses, by its sentence", "[cuda]") {
+  image_config c;
+  c.std[1] = 0;
+  const std::vector<image> images{noise(4, 4)};
+  const auto expected = try_cut_squares(images[0], c, {});
   REQUIRE(!expected);
   on_cuda d;
-  const auto pixels = d.put(bytes_of(noise(4, 4)), 4);
-  preprocess_on_device(d.queue, matrix_view<std::uint8_t>(), matrix_view<const std::uint8_t>(pixels), c);
-  CHECK(d.error() == expected.error().sentence());
+  const image_plan one;
+  const auto refused = squares_of<ops_backend>(d.queue, images, c, one)(0, 1);
+  REQUIRE(!refused);
+  CHECK(refused.error().sentence() == expected.error().sentence());
 }
 
 }  // namespace cuda_test

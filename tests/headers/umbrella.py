@@ -23,7 +23,6 @@ OPT_IN = {
     r"llava/grammar/": "is for programs that constrain answers to a schema or a list",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
     r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
-    r"llava/(ops/resize|image/preprocess_on_device)\.hpp": "is for backends that resize images",
     r"llava/(serve|train|eval|comm)/": "builds on the pipeline, for programs that serve, train or measure",
 }
 

@@ -122,10 +122,10 @@ void check_squares_in_a_batch() {
   typename B::queue q(state.backend, *state.threads, llava::arena(memory.data(), memory.size()));
   const auto squares = *model.try_preprocess(test_image("wide"));
   REQUIRE(squares.size() == 5);
-  const auto features = [&](std::size_t first, std::size_t n) {
+  const auto features = [&](std::ptrdiff_t first, std::ptrdiff_t n) {
     const llava::arena_scope scope(q.workspace());
-    const auto all = std::span<const llava::image>(squares).subspan(first, n);
-    const auto rows = llava::try_features(q, state.stages, all, [] { return true; });
+    const auto all = llava::squares_of<B>(q, squares, state.opened.description.image, llava::image_plan());
+    const auto rows = llava::try_features(q, state.stages, all, first, n, llava::never_stop);
     REQUIRE(rows);
     std::vector<float> values(static_cast<std::size_t>(rows->size()));
     download(q, std::span<float>(values), *rows);
@@ -133,7 +133,7 @@ void check_squares_in_a_batch() {
     return values;
   };
   std::vector<float> alone, together;
-  for (std::size_t i = 0; i < 4; ++i) {
+  for (std::ptrdiff_t i = 0; i < 4; ++i) {
     const std::vector<float> one = features(i, 1);
     alone.insert(alone.end(), one.begin(), one.end());
   }

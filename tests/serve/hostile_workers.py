@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests `llava-serve controller` and `worker` when one of them dies, hangs or cannot write its log.
+"""Tests `llava-serve controller` and `worker` when one of them dies, hangs or cannot write its log, and that a port
+which is taken is found before anything is loaded.
 
     hostile_workers.py LLAVA_SERVE MODEL
 """
@@ -233,9 +234,20 @@ def is_ready(s):
         return False
 
 
+def test_taken_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for words in (["worker", "--no-register", "--model-path", "/there/is/no/model"],
+                      ["serve", "--model-path", MODEL], ["controller"], ["web", "--model-list-mode", "reload"]):
+            done = subprocess.run([PROGRAM, *words, "--port", port], capture_output=True, text=True, timeout=60)
+            said = done.stdout + done.stderr
+            check(done.returncode == 1 and "cannot listen on" in said and f"port {port}" in said and
+                  "is loaded" not in said, f"{words[0]} on a port that is taken: {done}")
+
+
 if __name__ == "__main__":
     wrong = []
-    for test in (test_worker_dies, test_strange_workers, test_controller_dies, test_no_logs):
+    for test in (test_worker_dies, test_strange_workers, test_controller_dies, test_no_logs, test_taken_port):
         before = time.monotonic()
         test()
         print(f"{test.__name__}: {time.monotonic() - before:.1f} s", flush=True)

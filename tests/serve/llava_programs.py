@@ -263,7 +263,7 @@ def test_worker_options():
             (["--backend-model", "m", "--model-path", MODEL], None, "--backend-url"),
             (["--sgl-endpoint", "http://127.0.0.1:1"], 1, "cannot connect to http://127.0.0.1:1"),
             (["--backend-url", "localhost:8000"], None, "http://")]:
-        done = subprocess.run([PROGRAM, "worker", *words], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([PROGRAM, "worker", "--port", "0", *words], capture_output=True, text=True, timeout=60)
         assert done.returncode != 0 and status in (None, done.returncode) and said in done.stderr, (words, done)
 
 

@@ -13,6 +13,7 @@
 #include <llava/backend/cuda/paged_attention.cuh>
 #include <llava/backend/cuda/patchify.cuh>
 #include <llava/backend/cuda/queue.cuh>
+#include <llava/backend/cuda/resize.cuh>
 #include <llava/backend/cuda/rope.cuh>
 #include <llava/backend/cuda/rows.cuh>
 #include <llava/backend/cuda/sample.cuh>

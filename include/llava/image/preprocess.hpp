@@ -14,6 +14,7 @@
 #include <llava/config.hpp>
 #include <llava/image/image.hpp>
 #include <llava/image/plan.hpp>
+#include <llava/image/square_part.hpp>
 
 LLAVA_BEGIN
 
@@ -24,6 +25,12 @@ LLAVA_INLINE result<image> try_preprocess(const image& img, const image_config& 
 /// Returns the squares of the image's plan: (H, W, 3) -> plan.squares() times (S, S, 3).
 LLAVA_INLINE result<std::vector<image>> try_cut_squares(const image& img, const image_config& c,
                                                         const image_plan& plan);
+
+namespace detail {
+/// The parts of the image that the squares of its plan show. Errors: those of try_cut_squares.
+LLAVA_INLINE result<std::vector<square_part>> try_parts(const image& img, const image_config& c,
+                                                        const image_plan& plan);
+}  // namespace detail
 
 /// The input value of each byte, by channel: (3, 256).
 using byte_table = std::array<std::array<float, 256>, 3>;

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/// preprocess_on_device(queue, square, pixels, c): what try_preprocess computes, by the ops of a backend that has
-/// ops::has_resize, byte for byte. patchify then normalises and cuts the square.
-///   pixels (H, 3W) u8, an image in the backend's memory · square (S, 3S) u8, S = c.crop
-/// The host makes the tables of weights, some 100 KB, and uploads them; the square and the bytes between the passes
-/// take memory of the queue's workspace. Errors of the queue: c breaks a rule; sizes beyond image_limits.
+/// try_cut_on_device: the squares of an image, cut by the ops of a backend that has ops::has_resize, with the bytes of
+/// try_cut_squares.
+///   img -> pixels (H, 3W), uploaded once -> for each square: columns and rows, in two ops -> squares (n, 3·S·S)
+///
+/// The host makes the tables of weights, some 200 KB a square. Pixels, tables and the bytes between the ops take memory
+/// of the queue's workspace until the squares are cut; the tower's activations take it next. When a workspace is
+/// planned, the sizes of images are not known: the plan has `image_room`, enough for a photograph of 12 megapixels, and
+/// the host cuts the squares of an image that does not fit into the workspace.
 #pragma once
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include <llava/config_rules.hpp>
 #include <llava/image/preprocess.hpp>
 #include <llava/image/resize.hpp>
 #include <llava/image/square.hpp>
@@ -20,6 +25,9 @@
 #include <llava/tensor/arena.hpp>
 
 LLAVA_BEGIN
+
+/// Bytes of a workspace for the pixels of an image, its tables, and the bytes between two ops.
+inline constexpr std::ptrdiff_t image_room = std::ptrdiff_t{48} << 20;
 
 namespace detail {
 
@@ -50,41 +58,87 @@ struct resize_windows {
   }
 };
 
+/// A part of an image that is not empty, as two ops compute it.
+class part_on_device {
+ public:
+  part_on_device(const square_part& part, const image_config& c)
+      : across_(axis_function_of(c.filter)(part.across)),
+        down_(axis_function_of(c.filter)(part.down)),
+        left_(part.left),
+        top_(part.top),
+        rows_first_(rows_come_first(part.across, part.down, c.pillow)) {}
+
+  /// Bytes that run() allocates.
+  std::size_t bytes() const {
+    return (across_.table.size() + down_.table.size()) * sizeof(std::int32_t) +
+           static_cast<std::size_t>(between_rows() * between_columns()) + 3 * arena::alignment;
+  }
+  /// Writes the part of the square (S, 3S). pixels: (H, 3W).
+  template <class Q>
+  void run(Q& q, matrix_view<std::uint8_t> square, matrix_view<const std::uint8_t> pixels,
+           const ops::rgb_colour& canvas) const {
+    arena_scope scope(q.workspace());
+    const auto across = across_.on_device(q), down = down_.on_device(q);
+    const auto between = allocate_matrix<std::uint8_t>(q, between_rows(), between_columns());
+    const matrix_view<const std::uint8_t> read =
+        columns_of(rows_of(pixels, down_.begin, down_.inputs), 3 * across_.begin, 3 * across_.inputs);
+    const matrix_view<std::uint8_t> to =
+        columns_of(rows_of(square, top_, down_.count), 3 * std::ptrdiff_t{left_}, 3 * across_.count);
+    if (rows_first_) {
+      resize_rows(q, between, read, down, canvas);
+      resize_columns(q, to, matrix_view<const std::uint8_t>(between), across, canvas);
+    } else {
+      resize_columns(q, between, read, across, canvas);
+      resize_rows(q, to, matrix_view<const std::uint8_t>(between), down, canvas);
+    }
+  }
+
+ private:
+  std::ptrdiff_t between_rows() const { return rows_first_ ? down_.count : down_.inputs; }
+  std::ptrdiff_t between_columns() const { return 3 * (rows_first_ ? across_.inputs : across_.count); }
+
+  resize_windows across_, down_;
+  int left_, top_;
+  bool rows_first_;
+};
+
 }  // namespace detail
 
+/// Writes the squares (n, 3·S·S) of an image's plan, S = c.crop, to the backend's memory. Errors: as try_cut_squares;
+/// those of ops are the queue's.
 template <class Q>
-void preprocess_on_device(Q& q, matrix_view<std::uint8_t> square, matrix_view<const std::uint8_t> pixels,
-                          const image_config& c) {
-  const std::ptrdiff_t columns = pixels.extent(1) / 3;
-  if (const std::string_view broken = first_broken_rule(c); !broken.empty())
-    return q.reject(fail(errc::invalid_argument, std::string(broken)));
-  if (auto good = try_check_image_size(columns, pixels.extent(0), "the image"); !good)
-    return q.reject(std::move(good).error());
-  const int width = static_cast<int>(columns), height = static_cast<int>(pixels.extent(0));
-  const detail::square_part part = detail::part_of_square(width, height, c);
-  const auto make = detail::axis_function_of(c.filter);
-  const detail::resize_windows across(make(part.across)), down(make(part.down));
-  const ops::rgb_colour canvas = pad_colour(c);
-
+result<void> try_cut_on_device(Q& q, matrix_view<std::uint8_t> squares, const image& img, const image_config& c,
+                               const image_plan& plan) {
   arena_scope scope(q.workspace());
-  const auto across_there = across.on_device(q), down_there = down.on_device(q);
-  const matrix_view<std::uint8_t> whole = rows_of(square, part.top, down.count);
-  const matrix_view<std::uint8_t> to = columns_of(whole, 3 * std::ptrdiff_t{part.left}, 3 * across.count);
-  if (across.count < c.crop || down.count < c.crop) {
-    const std::vector<std::uint8_t> black(static_cast<std::size_t>(square.size()));
-    upload(q, square, std::span<const std::uint8_t>(black));
+  if (q.workspace().planning()) {
+    q.workspace().template allocate<std::uint8_t>(image_room);
+    return {};
   }
-  const matrix_view<const std::uint8_t> read =
-      columns_of(rows_of(pixels, down.begin, down.inputs), 3 * across.begin, 3 * across.inputs);
-  if (detail::rows_come_first(part.across, part.down, c.pillow)) {
-    const auto between = allocate_matrix<std::uint8_t>(q, down.count, 3 * across.inputs);
-    resize_rows(q, between, read, down_there, canvas);
-    resize_columns(q, to, matrix_view<const std::uint8_t>(between), across_there, canvas);
-  } else {
-    const auto between = allocate_matrix<std::uint8_t>(q, down.inputs, 3 * across.count);
-    resize_columns(q, between, read, across_there, canvas);
-    resize_rows(q, to, matrix_view<const std::uint8_t>(between), down_there, canvas);
+  LLAVA_TRY(parts, detail::try_parts(img, c, plan));
+  std::vector<detail::part_on_device> seen;  // those that are not empty
+  std::size_t most = 0;
+  for (const detail::square_part& part : parts)
+    if (!part.empty()) most = (std::max)(most, seen.emplace_back(part, c).bytes());
+  const auto square = [&](std::size_t i) {
+    return matrix_view<std::uint8_t>(squares.row(static_cast<std::ptrdiff_t>(i)),
+                                     dynamic_shape<2>(c.crop, std::ptrdiff_t{3} * c.crop));
+  };
+  if (img.pixels().size() + arena::alignment + most > q.workspace().left()) {
+    LLAVA_TRY(cut, try_cut_squares(img, c, plan));
+    for (std::size_t i = 0; i < cut.size(); ++i) upload(q, square(i), std::as_const(cut[i]).pixels());
+    return {};
   }
+  const auto pixels = allocate_matrix<std::uint8_t>(q, img.height(), std::ptrdiff_t{3} * img.width());
+  upload(q, pixels, img.pixels());
+  auto next = seen.begin();
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].across.count < c.crop || parts[i].down.count < c.crop) {
+      const std::vector<std::uint8_t> black(static_cast<std::size_t>(square(i).size()));
+      upload(q, square(i), std::span<const std::uint8_t>(black));
+    }
+    if (!parts[i].empty()) (next++)->run(q, square(i), pixels, pad_colour(c));
+  }
+  return {};
 }
 
 LLAVA_END

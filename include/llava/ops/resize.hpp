@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// One pass of a resize of an interleaved 8-bit RGB image; image/resize.hpp has two. Every output is the weighted sum
 /// of a window of inputs, with fixed-point weights of 22 fraction bits, rounded and clamped to a byte. Optional for a
-/// backend: preprocessing on a device (image/preprocess_on_device.hpp) uses it.
+/// backend: one that has both ops cuts the squares of images itself (image/preprocess_on_device.hpp).
 ///   resize_columns(queue, y, x, windows, canvas): y[h, 3n + c] from x[h, 3(first + k) + c]    x (H, 3W), y (H, 3N)
 ///   resize_rows(queue, y, x, windows, canvas):    y[n, 3w + c] from x[first + k, 3w + c]      x (H, 3W), y (N, 3W)
 ///     y = clamp((Σ_k weight_k · x + outside · canvas[c] + 2²¹) >> 22, 0, 255)

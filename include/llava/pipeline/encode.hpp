@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <llava/base/error.hpp>
@@ -19,37 +20,29 @@
 #include <llava/image/plan.hpp>
 #include <llava/ops/backend.hpp>
 #include <llava/ops/operand.hpp>
+#include <llava/pipeline/squares.hpp>
 #include <llava/pipeline/stages.hpp>
 #include <llava/tensor/arena.hpp>
 #include <llava/tensor/coverage.hpp>
 
 LLAVA_BEGIN
 
-/// The most squares that the tower takes at a time.
-inline constexpr std::ptrdiff_t squares_at_once = 4;
-
 /// use(first square, features): takes the features (n·P, Dv) of n squares.
 using features_visitor = function_ref<result<void>(std::ptrdiff_t, matrix_view<const float>)>;
 
 /// Computes the features (n·P, Dv) of n squares of the tower's size. They live as long as the caller's arena_scope.
-/// `go_on` is called before the tower runs, and before every layer if the queue runs ops at once; false is
+/// `go_on` is called before the squares are made, and before every layer if the queue runs ops at once; false is
 /// errc::cancelled.
 template <class M, class B, class P, class Q>
-result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages, std::span<const image> squares,
-                                              function_ref<bool()> go_on) {
+result<matrix_view<const float>> try_features(Q& q, const model_stages<M, B, P>& stages, square_source squares,
+                                              std::ptrdiff_t first, std::ptrdiff_t n, function_ref<bool()> go_on) {
   const auto& tower = *stages.tower;
-  const auto n = static_cast<std::ptrdiff_t>(squares.size());
   const matrix_view<float> features =
       allocate_matrix(q, n * tower.config().features(), tower.config().feature_width());  // (n·P, Dv)
   arena_scope scope(q.workspace());
-  const std::ptrdiff_t bytes = std::ptrdiff_t{3} * tower.config().input() * tower.config().input();
-  const vector_view<std::uint8_t> rgb(q.workspace().template allocate<std::uint8_t>(n * bytes),
-                                      dynamic_shape<1>(n * bytes));
   bool whole = go_on();
   if (whole) {
-    for (std::ptrdiff_t i = 0; i < n; ++i)
-      upload(q, vector_view<std::uint8_t>(rgb.data() + i * bytes, dynamic_shape<1>(bytes)),
-             squares[static_cast<std::size_t>(i)].pixels());
+    LLAVA_TRY(rgb, squares(first, n));
     if constexpr (runs_at_once<Q>)
       whole = tower.forward(q, features, rgb, stages.pixel_table.matrix(), go_on);
     else
@@ -66,16 +59,15 @@ void project(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, ma
   stages.projector->forward(q, y, as_operand<operand_of<B, typename P::projector>>(q, features));
 }
 
-/// Calls use(first square, features) for the features (n·P, Dv) of each run of at most `squares_at_once` squares.
+/// Calls use(first square, features) for the features (n·P, Dv) of each run of at most `squares_at_once` of `count`
+/// squares.
 template <class M, class B, class P, class Q>
-result<void> try_each_features(Q& q, const model_stages<M, B, P>& stages, std::span<const image> squares,
+result<void> try_each_features(Q& q, const model_stages<M, B, P>& stages, square_source squares, std::ptrdiff_t count,
                                function_ref<bool()> go_on, features_visitor use) {
-  const std::size_t most = static_cast<std::size_t>(squares_at_once);
-  for (std::size_t first = 0; first < squares.size(); first += most) {
+  for (std::ptrdiff_t first = 0; first < count; first += squares_at_once) {
     arena_scope scope(q.workspace());
-    LLAVA_TRY(features,
-              try_features(q, stages, squares.subspan(first, (std::min)(most, squares.size() - first)), go_on));
-    LLAVA_CHECK(use(static_cast<std::ptrdiff_t>(first), features));
+    LLAVA_TRY(features, try_features(q, stages, squares, first, (std::min)(squares_at_once, count - first), go_on));
+    LLAVA_CHECK(use(first, features));
   }
   return {};
 }
@@ -83,13 +75,22 @@ result<void> try_each_features(Q& q, const model_stages<M, B, P>& stages, std::s
 /// Computes the image tokens y (n·rows, D) of n squares, in order. `rows`: image tokens of one square.
 template <class M, class B, class P, class Q>
 result<void> try_project_squares(Q& q, const model_stages<M, B, P>& stages, matrix_view<float> y, std::ptrdiff_t rows,
-                                 std::span<const image> squares, function_ref<bool()> go_on) {
+                                 square_source squares, std::ptrdiff_t n, function_ref<bool()> go_on) {
   const std::ptrdiff_t features = stages.tower->config().features();
-  return try_each_features(q, stages, squares, go_on, [&](std::ptrdiff_t first, matrix_view<const float> seen) {
+  return try_each_features(q, stages, squares, n, go_on, [&](std::ptrdiff_t first, matrix_view<const float> seen) {
     for (std::ptrdiff_t i = 0; i * features < seen.extent(0); ++i)
       project(q, stages, rows_of(y, (first + i) * rows, rows), rows_of(seen, i * features, features));
     return result<void>();
   });
+}
+
+/// Returns the values of rows in the backend's memory.
+template <class Q>
+result<std::vector<float>> try_read(Q& q, matrix_view<const float> rows) {
+  std::vector<float> values(static_cast<std::size_t>(rows.size()));
+  download(q, std::span<float>(values), rows);
+  LLAVA_CHECK(q.finish());
+  return result<std::vector<float>>(std::move(values));
 }
 
 /// Copies numbers of a plan to the backend, for as long as the caller's arena_scope.
@@ -132,9 +133,12 @@ result<int> try_plan_encoding(Q& q, const model_stages<M, B, P>& stages, const i
   LLAVA_CHECK(try_plan_image(c, static_cast<int>(made), tower.input(), tower.input()));
   arena_scope scope(q.workspace());
   const matrix_view<float> tokens = allocate_matrix(q, made, stages.text->config().hidden);  // (rows, D)
-  const auto squares = (std::min)(std::ptrdiff_t{most_squares(c)}, squares_at_once);
-  const std::vector<image> black(static_cast<std::size_t>(squares), image(tower.input(), tower.input()));
-  LLAVA_TRY(seen, try_features(q, stages, black, never_stop));
+  image_plan most;
+  most.tiles.resize(static_cast<std::size_t>(most_squares(c)));
+  const auto n = (std::min)(std::ptrdiff_t{most.squares()}, squares_at_once);
+  const std::vector<image> black(static_cast<std::size_t>(n), image(tower.input(), tower.input()));
+  const auto squares = squares_of<B>(q, black, c, most);
+  LLAVA_TRY(seen, try_features(q, stages, squares, 0, n, never_stop));
   LLAVA_CHECK(q.finish());
   coverage written(tokens);
   q.workspace().watch(&written);
@@ -149,11 +153,11 @@ result<int> try_plan_encoding(Q& q, const model_stages<M, B, P>& stages, const i
     return fail(errc::mismatch, text_of("llava: the projector makes ", made, " image tokens, as its rows() says, but ",
                                         "no op writes all of row ", row));
   if (c.tiling.count > 0 && c.tiling.merge != tile_merge::flat) {
-    const auto most = static_cast<std::size_t>(most_image_tokens(c, static_cast<int>(made)));
+    const auto all = static_cast<std::size_t>(most_image_tokens(c, static_cast<int>(made)));
     const auto terms = static_cast<std::size_t>(c.tiling.terms());
-    const dynamic_shape<2> merged(static_cast<std::ptrdiff_t>(most), tokens.extent(1));
-    merge(q, matrix_view<float>(tokens.data(), merged), tokens, std::vector<std::int32_t>(most * terms),
-          std::vector<float>(c.tiling.shrinks_to > 0 ? most * terms : 0));
+    const dynamic_shape<2> merged(static_cast<std::ptrdiff_t>(all), tokens.extent(1));
+    merge(q, matrix_view<float>(tokens.data(), merged), tokens, std::vector<std::int32_t>(all * terms),
+          std::vector<float>(c.tiling.shrinks_to > 0 ? all * terms : 0));
     LLAVA_CHECK(q.finish());
   }
   return static_cast<int>(made);

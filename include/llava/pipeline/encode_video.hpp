@@ -33,10 +33,10 @@ result<video_plan> try_plan_frames(const model_stages<M, B, P>& stages, const vi
   return plan;
 }
 
-/// Computes the image tokens y (T, D) of the frames' squares.
+/// Computes the image tokens y (T, D) of the frames, one square each.
 template <class M, class B, class P, class Q>
 result<void> try_encode_frames(Q& q, const model_stages<M, B, P>& stages, const video_config& c, const video_plan& plan,
-                               matrix_view<float> y, std::span<const image> squares, function_ref<bool()> go_on) {
+                               matrix_view<float> y, square_source squares, function_ref<bool()> go_on) {
   arena_scope scope(q.workspace());
   const std::ptrdiff_t features = stages.tower->config().features();
   const std::ptrdiff_t made = (y.extent(0) - (plan.ends_in_newline ? 1 : 0)) / plan.frames;  // tokens of a frame
@@ -55,25 +55,27 @@ result<void> try_encode_frames(Q& q, const model_stages<M, B, P>& stages, const 
       merge(q, to, matrix_view<const float>(map), plan.frame.token_rows, plan.frame.weights);
     }
   };
-  LLAVA_CHECK(try_each_features(q, stages, squares, go_on, [&](std::ptrdiff_t first, matrix_view<const float> seen) {
+  const auto use = [&](std::ptrdiff_t first, matrix_view<const float> seen) {
     for (std::ptrdiff_t i = 0; i * features < seen.extent(0); ++i)
       encode(rows_of(y, (first + i) * made, made), rows_of(seen, i * features, features));
     return result<void>();
-  }));
+  };
+  LLAVA_CHECK(try_each_features(q, stages, squares, plan.frames, go_on, use));
   if (plan.ends_in_newline) copy(q, rows_of(y, y.extent(0) - 1, 1), stages.newline->matrix());
   return {};
 }
 
-/// Runs the encoding of a video on a planning queue. `side`: of a square, in pixels. Errors: as try_plan_encoding.
+/// Runs the encoding of a video on a planning queue. `of_frames`: config_of_frames. Errors: as try_plan_encoding.
 template <class M, class B, class P, class Q>
 result<void> try_plan_encoding_of_video(Q& q, const model_stages<M, B, P>& stages, const video_config& c,
-                                        int image_rows, int side) {
+                                        int image_rows, const image_config& of_frames) {
   const int frames = static_cast<int>(squares_at_once);
   LLAVA_TRY(plan, try_plan_frames(stages, c, image_rows, frames));
   arena_scope scope(q.workspace());
   const matrix_view<float> tokens = allocate_matrix(q, plan.tokens, stages.text->config().hidden);
-  const std::vector<image> black(static_cast<std::size_t>(frames), image(side, side));
-  LLAVA_CHECK(try_encode_frames(q, stages, c, plan, tokens, black, never_stop));
+  const std::vector<image> black(static_cast<std::size_t>(frames), image(of_frames.crop, of_frames.crop));
+  const image_plan one;
+  LLAVA_CHECK(try_encode_frames(q, stages, c, plan, tokens, squares_of<B>(q, black, of_frames, one), never_stop));
   return q.finish();
 }
 

@@ -113,15 +113,19 @@ class opened_model {
   /// Opens the disk cache that the options name, if any. `type` names the model's type, `instructions` those of the
   /// machine that it uses, if the bytes of an answer depend on them.
   result<void> try_open_disk_cache(const open_options& options, std::string_view type, std::string_view instructions);
-  /// Computes the features (n, features, Dv) of n squares.
-  virtual result<std::vector<float>> try_features(std::span<const image> squares) const = 0;
-  /// Computes the image tokens of the squares of a planned image.
-  virtual result<image_tokens> try_encode_squares(std::span<const image> squares, const image_plan& plan,
+  /// Whether the backend cuts the squares of images.
+  virtual bool cuts_squares() const = 0;
+  /// Returns the squares of a planned image as the tower sees them. `shown`: of try_show.
+  virtual result<std::vector<image>> try_read_squares(std::span<const image> shown, const image_plan& plan) const = 0;
+  /// Computes the features (n, features, Dv) of the n squares of a planned image.
+  virtual result<std::vector<float>> try_features(std::span<const image> shown, const image_plan& plan) const = 0;
+  /// Computes the image tokens of a planned image.
+  virtual result<image_tokens> try_encode_squares(std::span<const image> shown, const image_plan& plan,
                                                   function_ref<bool()> go_on, const adapter* with) const = 0;
   /// Plans a video of a model that takes videos: description.has_video.
   virtual result<video_plan> try_plan_frames(int frames) const = 0;
-  /// Computes the image tokens of the squares of a planned video.
-  virtual result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
+  /// Computes the image tokens of a planned video.
+  virtual result<image_tokens> try_encode_frames(std::span<const image> shown, const video_plan& plan,
                                                  function_ref<bool()> go_on, const adapter* with) const = 0;
   virtual const memory& device_memory() const = 0;
   /// Bytes of a block of the KV cache, all layers.
@@ -133,6 +137,9 @@ class opened_model {
   virtual result<std::vector<float>> try_values(const image_tokens& tokens) const = 0;
 
  private:
+  /// Returns the images, if the backend cuts squares, or else the squares of their plan, which `cut` then holds.
+  result<std::span<const image>> try_show(std::span<const image> images, const image_config& c, const image_plan& plan,
+                                          std::vector<image>& cut) const;
   /// Returns image tokens from the disk cache, or null.
   result<std::shared_ptr<const image_tokens>> try_find_kept(const visual& v, const sha256_digest& name) const;
 

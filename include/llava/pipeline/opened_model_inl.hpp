@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -19,13 +20,25 @@
 
 LLAVA_BEGIN
 
+LLAVA_INLINE result<std::span<const image>> opened_model::try_show(std::span<const image> images, const image_config& c,
+                                                                   const image_plan& plan,
+                                                                   std::vector<image>& cut) const {
+  if (cuts_squares()) return images;
+  for (const image& img : images) {
+    LLAVA_TRY(squares, try_cut_squares(img, c, plan));
+    std::move(squares.begin(), squares.end(), std::back_inserter(cut));
+  }
+  return std::span<const image>(cut);
+}
+
 LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encode_image(const image& img,
                                                                                         function_ref<bool()> go_on,
                                                                                         const adapter* with) const {
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
     LLAVA_TRY(plan, try_plan(img.width(), img.height()));
-    LLAVA_TRY(squares, try_cut_squares(img, opened.description.image, plan));
-    LLAVA_TRY(tokens, try_encode_squares(squares, plan, go_on, with));
+    std::vector<image> cut;
+    LLAVA_TRY(shown, try_show({&img, 1}, opened.description.image, plan, cut));
+    LLAVA_TRY(tokens, try_encode_squares(shown, plan, go_on, with));
     return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
   });
 }
@@ -43,13 +56,9 @@ LLAVA_INLINE result<std::shared_ptr<const image_tokens>> opened_model::try_encod
                                                                                         const adapter* with) const {
   return guarded([&]() -> result<std::shared_ptr<const image_tokens>> {
     LLAVA_TRY(plan, try_plan(v));
-    const image_config of_frames = config_of_frames(opened.description.image);
-    std::vector<image> squares;
-    for (const image& frame : v.frames()) {
-      LLAVA_TRY(square, try_preprocess(frame, of_frames));
-      squares.push_back(std::move(square));
-    }
-    LLAVA_TRY(tokens, try_encode_frames(squares, plan, go_on, with));
+    std::vector<image> cut;
+    LLAVA_TRY(shown, try_show(v.frames(), config_of_frames(opened.description.image), image_plan(), cut));
+    LLAVA_TRY(tokens, try_encode_frames(shown, plan, go_on, with));
     return std::shared_ptr<const image_tokens>(std::make_shared<image_tokens>(std::move(tokens)));
   });
 }
@@ -199,8 +208,13 @@ LLAVA_INLINE result<image_plan> opened_model::try_plan(int width, int height) co
 }
 
 LLAVA_INLINE result<std::vector<image>> opened_model::try_squares(const image& img) const {
-  LLAVA_TRY(plan, try_plan(img.width(), img.height()));
-  return try_cut_squares(img, opened.description.image, plan);
+  return guarded([&]() -> result<std::vector<image>> {
+    LLAVA_TRY(plan, try_plan(img.width(), img.height()));
+    std::vector<image> cut;
+    LLAVA_TRY(shown, try_show({&img, 1}, opened.description.image, plan, cut));
+    if (cuts_squares()) return try_read_squares(shown, plan);
+    return cut;
+  });
 }
 
 LLAVA_INLINE result<std::vector<float>> opened_model::try_pixels(const image& img) const {
@@ -218,8 +232,10 @@ LLAVA_INLINE result<std::vector<float>> opened_model::try_pixels(const image& im
 
 LLAVA_INLINE result<std::vector<float>> opened_model::try_features_of(const image& img) const {
   return guarded([&]() -> result<std::vector<float>> {
-    LLAVA_TRY(squares, try_squares(img));
-    return try_features(squares);
+    LLAVA_TRY(plan, try_plan(img.width(), img.height()));
+    std::vector<image> cut;
+    LLAVA_TRY(shown, try_show({&img, 1}, opened.description.image, plan, cut));
+    return try_features(shown, plan);
   });
 }
 

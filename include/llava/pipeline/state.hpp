@@ -93,19 +93,25 @@ struct pipeline_state final : opened_model {
     const pipeline_state* state_;
   };
 
-  result<std::vector<float>> try_features(std::span<const image> squares) const override {
+  bool cuts_squares() const override { return ops::has_resize<B>; }
+  result<std::vector<image>> try_read_squares(std::span<const image> shown, const image_plan& plan) const override {
+    LLAVA_TRY(lent, try_lend());
+    return llava::try_read_squares<B>(queue_of(lent), shown, opened.description.image, plan);
+  }
+  result<std::vector<float>> try_features(std::span<const image> shown, const image_plan& plan) const override {
     LLAVA_TRY(lent, try_lend());
     auto& q = queue_of(lent);
+    const auto squares = squares_of<B>(q, shown, opened.description.image, plan);
     std::vector<float> all;
     const auto read = [&](std::ptrdiff_t, matrix_view<const float> rows) -> result<void> {
       LLAVA_TRY(values, try_read(q, rows));
       all.insert(all.end(), values.begin(), values.end());
       return {};
     };
-    LLAVA_CHECK(try_each_features(q, stages, squares, never_stop, read));
+    LLAVA_CHECK(try_each_features(q, stages, squares, plan.squares(), never_stop, read));
     return result<std::vector<float>>(std::move(all));
   }
-  result<image_tokens> try_encode_squares(std::span<const image> squares, const image_plan& plan,
+  result<image_tokens> try_encode_squares(std::span<const image> shown, const image_plan& plan,
                                           function_ref<bool()> go_on,
                                           [[maybe_unused]] const adapter* with) const override {
     const int rows = plan.squares() * image_rows, width = stages.text->config().hidden;
@@ -119,7 +125,8 @@ struct pipeline_state final : opened_model {
     auto& q = queue_of(lent);
     if constexpr (has_adapters)
       if (with) q.adapt(0, ops::every_row, with->weights());
-    LLAVA_CHECK(try_project_squares(q, stages, tokens.view(), image_rows, squares, go_on));
+    const auto squares = squares_of<B>(q, shown, opened.description.image, plan);
+    LLAVA_CHECK(try_project_squares(q, stages, tokens.view(), image_rows, squares, plan.squares(), go_on));
     if (stages.newline) copy(q, rows_of(tokens.view(), rows, 1), stages.newline->matrix());
     if (!plan.token_rows.empty()) merge(q, merged.view(), tokens.view(), plan.token_rows, plan.weights);
     LLAVA_CHECK(q.finish());
@@ -128,7 +135,7 @@ struct pipeline_state final : opened_model {
   result<video_plan> try_plan_frames(int frames) const override {
     return llava::try_plan_frames(stages, opened.description.video, image_rows, frames);
   }
-  result<image_tokens> try_encode_frames(std::span<const image> squares, const video_plan& plan,
+  result<image_tokens> try_encode_frames(std::span<const image> shown, const video_plan& plan,
                                          function_ref<bool()> go_on,
                                          [[maybe_unused]] const adapter* with) const override {
     LLAVA_TRY(tokens, image_tokens::try_make(backend.memory(), plan.tokens, stages.text->config().hidden));
@@ -136,6 +143,9 @@ struct pipeline_state final : opened_model {
     auto& q = queue_of(lent);
     if constexpr (has_adapters)
       if (with) q.adapt(0, ops::every_row, with->weights());
+    const image_config of_frames = config_of_frames(opened.description.image);
+    const image_plan one;
+    const auto squares = squares_of<B>(q, shown, of_frames, one);
     LLAVA_CHECK(llava::try_encode_frames(q, stages, opened.description.video, plan, tokens.view(), squares, go_on));
     LLAVA_CHECK(q.finish());
     return result<image_tokens>(std::move(tokens));
@@ -174,12 +184,6 @@ struct pipeline_state final : opened_model {
   }
   static typename B::queue& queue_of(const workspace_pool::lease& lent) {
     return static_cast<own_workspace&>(*lent).queue;
-  }
-  static result<std::vector<float>> try_read(typename B::queue& q, matrix_view<const float> rows) {
-    std::vector<float> values(static_cast<std::size_t>(rows.size()));
-    download(q, std::span<float>(values), rows);
-    LLAVA_CHECK(q.finish());
-    return result<std::vector<float>>(std::move(values));
   }
 
   result<void> try_load(const open_options& options) {
@@ -260,7 +264,8 @@ struct pipeline_state final : opened_model {
       const model_description& d = opened.description;
       LLAVA_TRY(rows, try_plan_encoding(planning, stages, d.image, d.text.context));
       image_rows = rows;
-      if (d.has_video) LLAVA_CHECK(try_plan_encoding_of_video(planning, stages, d.video, rows, d.image.crop));
+      if (d.has_video)
+        LLAVA_CHECK(try_plan_encoding_of_video(planning, stages, d.video, rows, config_of_frames(d.image)));
     }
     if constexpr (has_adapters) adaptable = detail::adaptable_weights(stages, planning.multiplied());
     return planning.workspace().peak();

@@ -46,6 +46,8 @@ class http_core : public std::enable_shared_from_this<http_core> {
  public:
   http_core(http_settings settings, http_routes routes, api_keys keys);
 
+  /// Binds the address; an error if another server listens there. Connections are refused until try_listen().
+  result<void> try_bind();
   result<void> try_listen();
   void run();  ///< starts the threads; throws std::system_error
   bool drain(std::chrono::milliseconds longest);

@@ -27,6 +27,7 @@
 #include <utility>
 
 #include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/base/macros.hpp>
 #include <llava/serve/http_routes.hpp>
 #include <llava/serve/http_settings.hpp>
@@ -44,7 +45,13 @@ class http_server {
  public:
   /// Listens and answers. Errors: not an IP address, a port that is in use or not allowed, a key that is not valid, no
   /// threads.
-  static result<http_server> try_start(http_settings settings, http_routes routes);
+  static result<http_server> try_start(http_settings settings, http_routes routes) {
+    return try_start(std::move(settings), std::move(routes), [] { return result<void>(); });
+  }
+  /// The same with work that may take long, such as loading a model: prepare() is called when the address is known to
+  /// be free, and before any connection is accepted. Errors: also those of prepare().
+  static result<http_server> try_start(http_settings settings, http_routes routes,
+                                       function_ref<result<void>()> prepare);
 #if LLAVA_EXCEPTIONS
   static http_server start(http_settings settings, http_routes routes) {
     return value_or_throw(try_start(std::move(settings), std::move(routes)));

@@ -44,7 +44,11 @@ LLAVA_INLINE http_core::http_core(http_settings s, http_routes r, api_keys k)
   for (boost::asio::io_context& one : io) work_.emplace_back(one.get_executor());
 }
 
-LLAVA_INLINE result<void> http_core::try_listen() {
+inline error cannot_listen(const http_settings& settings, const boost::system::error_code& ec) {
+  return fail_of_system(ec.value(), "llava: cannot listen on ", settings.address, " port ", settings.port);
+}
+
+LLAVA_INLINE result<void> http_core::try_bind() {
   boost::system::error_code ec;
   const auto address = address_of(settings, ec);
   if (ec)
@@ -54,9 +58,15 @@ LLAVA_INLINE result<void> http_core::try_listen() {
   acceptor_.open(endpoint.protocol(), ec);
   if (!ec) acceptor_.set_option(boost::asio::socket_base::reuse_address(true), ec);
   if (!ec) acceptor_.bind(endpoint, ec);
-  if (!ec) acceptor_.listen(512, ec);
-  if (ec) return fail_of_system(ec.value(), "llava: cannot listen on ", settings.address, " port ", settings.port);
+  if (ec) return cannot_listen(settings, ec);
   port_ = acceptor_.local_endpoint(ec).port();
+  return {};
+}
+
+LLAVA_INLINE result<void> http_core::try_listen() {
+  boost::system::error_code ec;
+  acceptor_.listen(512, ec);
+  if (ec) return cannot_listen(settings, ec);
   is_listening_ = true;
   return {};
 }
@@ -218,10 +228,13 @@ LLAVA_INLINE void http_core::stop() {
 
 }  // namespace detail
 
-LLAVA_INLINE result<http_server> http_server::try_start(http_settings settings, http_routes routes) {
+LLAVA_INLINE result<http_server> http_server::try_start(http_settings settings, http_routes routes,
+                                                        function_ref<result<void>()> prepare) {
   return detail::without_exceptions("start a server", [&]() -> result<http_server> {
     LLAVA_TRY(keys, api_keys::try_make(settings.api_keys));
     http_server made(std::make_shared<detail::http_core>(std::move(settings), std::move(routes), std::move(keys)));
+    LLAVA_CHECK(made.core_->try_bind());
+    LLAVA_CHECK(prepare());
     LLAVA_CHECK(made.core_->try_listen());
     made.core_->run();
     return made;

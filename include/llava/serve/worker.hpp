@@ -20,6 +20,7 @@
 #include <utility>
 
 #include <llava/base/error.hpp>
+#include <llava/base/function_ref.hpp>
 #include <llava/base/hook.hpp>
 #include <llava/serve/http_server.hpp>
 #include <llava/serve/worker_request.hpp>
@@ -50,7 +51,12 @@ class worker_state;
 class worker {
  public:
   /// Listens, and registers. Errors: those of http_server; the controller does not answer, or refuses the worker.
-  static result<worker> try_start(worker_settings settings, std::shared_ptr<worker_model> model);
+  static result<worker> try_start(worker_settings settings, std::shared_ptr<worker_model> model) {
+    return try_start(std::move(settings), [&] { return result<std::shared_ptr<worker_model>>(std::move(model)); });
+  }
+  /// The same with a model that is made when the address is known to be free.
+  static result<worker> try_start(worker_settings settings,
+                                  function_ref<result<std::shared_ptr<worker_model>>()> make_model);
   worker(worker&&) noexcept;
   worker& operator=(worker&&) noexcept;
   ~worker();

@@ -25,8 +25,7 @@ namespace detail {
 /// What stands behind a worker: the queue and its threads, the thread of the heartbeats.
 class worker_state {
  public:
-  worker_state(worker_settings s, std::shared_ptr<worker_model> model)
-      : settings_(std::move(s)), model_(std::move(model)) {}
+  explicit worker_state(worker_settings s) : settings_(std::move(s)) {}
 
   ~worker_state() {
     server_.reset();  // requests that are answered see that their clients are gone
@@ -40,13 +39,17 @@ class worker_state {
     if (heart_.joinable()) heart_.join();
   }
 
-  result<void> try_run() {
+  result<void> try_run(function_ref<result<std::shared_ptr<worker_model>>()> make_model) {
     http_routes routes;
     routes.add("POST", "/worker_get_status",
                [this](http_request, http_response r) { r.reply_json(200, status(",", ":")); });
     routes.add("POST", "/worker_generate_stream",
                [this](http_request q, http_response r) { queue_->add(std::move(q), std::move(r)); });
-    LLAVA_TRY(started, http_server::try_start(settings_.http, std::move(routes)));
+    LLAVA_TRY(started, http_server::try_start(settings_.http, std::move(routes), [&]() -> result<void> {
+                LLAVA_TRY(made, make_model());
+                model_ = std::move(made);
+                return {};
+              }));
     server_.emplace(std::move(started));
     if (settings_.worker_address.empty()) settings_.worker_address = text_of("http://localhost:", server_->port());
     return without_exceptions("start a thread", [&]() -> result<void> {
@@ -155,7 +158,7 @@ class worker_state {
   };
 
   worker_settings settings_;
-  const std::shared_ptr<worker_model> model_;
+  std::shared_ptr<worker_model> model_;
   const std::shared_ptr<request_queue> queue_ = std::make_shared<request_queue>();
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -167,13 +170,14 @@ class worker_state {
 
 }  // namespace detail
 
-LLAVA_INLINE result<worker> worker::try_start(worker_settings settings, std::shared_ptr<worker_model> model) {
+LLAVA_INLINE result<worker> worker::try_start(worker_settings settings,
+                                              function_ref<result<std::shared_ptr<worker_model>>()> make_model) {
   return detail::without_exceptions("start a worker", [&]() -> result<worker> {
     if (settings.limit < 1 || settings.limit > 256)
       return fail(errc::invalid_argument,
                   text_of("llava: a worker answers 1 to 256 requests at one time, not ", settings.limit));
-    auto state = std::make_shared<detail::worker_state>(std::move(settings), std::move(model));
-    LLAVA_CHECK(state->try_run());
+    auto state = std::make_shared<detail::worker_state>(std::move(settings));
+    LLAVA_CHECK(state->try_run(make_model));
     return result<worker>(worker(std::move(state)));
   });
 }

@@ -30,6 +30,8 @@ class arena {
   std::size_t used() const { return used_; }
   std::size_t peak() const { return peak_; }
   std::size_t capacity() const { return capacity_; }
+  /// Bytes that can still be allocated.
+  std::size_t left() const { return used_ < capacity_ ? capacity_ - used_ : 0; }
 
   /// Allocates n elements.
   template <class T>
