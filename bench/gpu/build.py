@@ -133,7 +133,7 @@ class Builder:
         if not self.nvcc:
             wanted = [w for w in wanted if w != "product_roof"]
         needed = {o for w in wanted for o in all_programs[w][0]}
-        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
             list(pool.map(lambda name: self.compile(name, deadline), [o for o in objects() if o in needed]))
         linker = [self.nvcc, "-ccbin", self.cxx, f"-arch={self.architecture}"] if self.nvcc else [self.cxx]
 
@@ -150,6 +150,6 @@ class Builder:
             if code != 0:
                 failed[name] = f"does not link: {self.first(log)}"
 
-        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
             list(pool.map(link, wanted))
         return failed

@@ -2,11 +2,12 @@
 """Times PyTorch and transformers on LLaVA-1.5-7B's shapes in bf16, with random weights made on the device: SDPA, a
 static cache, torch.compile with CUDA graphs. bench/gpu.sh runs it beside our figures.
 
-    rival.py [--wait FILE] [--runs 11] [--quick] [--device cuda]
+    rival.py [--wait FILE [--enough FILE]] [--runs 11] [--quick] [--device cuda]
 
-It writes a line of JSON for each figure and way ("eager" or "compiled"; the faster counts). First it prepares all
-stages, which compiles them, and writes {"ready": true}; then it waits until FILE exists, so that it measures on an idle
-machine. The tower has the 23 layers that LLaVA runs. Exit code 77: something that it needs is not installed.
+It writes a line of JSON for each figure and way ("eager" or "compiled"; the faster counts). First it prepares the
+stages, which compiles them, until all are prepared or the file --enough exists, and writes {"ready": true}. Then it
+waits until the file --wait exists, so that it measures on an idle machine. The tower has the 23 layers that LLaVA runs.
+Exit code 77: something that it needs is not installed.
 """
 import argparse
 import inspect
@@ -114,50 +115,52 @@ def stages(rival, args):
         return torch.arange(count, device=device)[None] * 7919 % rival.config.vocab_size
 
     pixels = torch.rand(5, 3, rival.side, rival.side, device=device).to(dtype)
-    for squares in (1, 5):
-        for way, encode in ways(rival.encode):
-            yield "encode", {"squares": squares}, way, mark, lambda e=encode, n=squares: e(pixels[:n].clone()), 1
-
     cache = rival.cache(1, args.depth + 68)
     whole = torch.arange(args.prompt, device=device)
     rows = rival.text.embed_tokens(ids(args.prompt))
+    steps, encodes = ways(rival.step), ways(rival.encode)
 
     def empty():
         mark()
         rival.set_length(cache, 0)
 
-    for way, step in ways(rival.step):
-        yield "prefill", {"tokens": args.prompt}, way, empty, lambda s=step: s(rows, whole, cache).clone(), 1
-    for (way, encode), (_, step) in zip(ways(rival.encode), ways(rival.step)):
-        def first_token(e=encode, s=step):
-            image = e(pixels[:1].clone()).clone()
-            mark()
-            text = rival.text.embed_tokens(ids(args.prompt - image.shape[1]))
-            return s(torch.cat([image, text], 1), whole, cache).item()
-        yield "first_token", {"tokens": args.prompt}, way, empty, first_token, 1
-
-    for sequences in (1, args.batch):
+    def decode(sequences):
         own = rival.cache(sequences, args.depth + 68)
         half = args.steps // 2
         positions = [torch.tensor([args.depth - half + i], device=device) for i in range(args.steps)]
-
-        def decode_step(token, position, cache=own):
-            return rival.step(rival.text.embed_tokens(token), position, cache)
-
-        for way, step in ways(decode_step):
-            def several(s=step, n=sequences):
-                token = torch.full((n, 1), 7, device=device)
+        for way, step in ways(lambda token, position: rival.step(rival.text.embed_tokens(token), position, own)):
+            def several(s=step):
+                token = torch.full((sequences, 1), 7, device=device)
                 for position in positions:
                     mark()
                     token = s(token, position).clone()
                 return token.tolist()
             yield ("decode", {"sequences": sequences, "depth": args.depth}, way,
-                   lambda c=own: rival.set_length(c, args.depth - half), several, args.steps)
+                   lambda: rival.set_length(own, args.depth - half), several, args.steps)
+
+    def encode(squares):
+        for way, function in encodes:
+            yield "encode", {"squares": squares}, way, mark, lambda f=function: f(pixels[:squares].clone()), 1
+
+    yield from decode(1)
+    for way, step in steps:
+        yield "prefill", {"tokens": args.prompt}, way, empty, lambda s=step: s(rows, whole, cache).clone(), 1
+    yield from encode(1)
+    for (way, function), (_, step) in zip(encodes, steps):
+        def first_token(f=function, s=step):
+            image = f(pixels[:1].clone()).clone()
+            mark()
+            text = rival.text.embed_tokens(ids(args.prompt - image.shape[1]))
+            return s(torch.cat([image, text], 1), whole, cache).item()
+        yield "first_token", {"tokens": args.prompt}, way, empty, first_token, 1
+    yield from decode(args.batch)
+    yield from encode(5)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--wait", type=pathlib.Path)
+    parser.add_argument("--enough", type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=11)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--device", default="cuda")
@@ -171,7 +174,10 @@ def main():
         rival = Rival(text, vision, args.device, torch.bfloat16)
         usable = []
         for stage in stages(rival, args):
-            figure, facts, way, prepare, call, steps = stage
+            figure, facts, way, prepare, call, _ = stage
+            if args.enough and args.enough.exists():
+                say(figure=figure, who="transformers", way=way, **facts, problem="there was no time to prepare it")
+                continue
             try:
                 seconds_of(args.device, 4, prepare, call)
                 usable.append(stage)

@@ -58,6 +58,7 @@ class Run:
         self.work = ROOT / ("build/gpu-emulator" if args.emulator else "build/gpu-build")
         self.work.mkdir(parents=True, exist_ok=True)
         self.results = {"facts": {}, "steps": [], "figures": []}
+        (self.out / "log.txt").write_text("")
         self.shape = shapes.Shape(shapes.QUICK_TEXT, shapes.QUICK_VISION) if args.quick else shapes.Shape()
 
     def left(self):
@@ -71,6 +72,13 @@ class Run:
     def write(self):
         (self.out / "result.json").write_text(json.dumps(self.results, indent=1) + "\n")
         (self.out / "table.md").write_text(table.table({**self.results, "shape_object": self.shape}))
+
+    def kept(self, name, state, text, log):
+        """Adds the end of the log of a program that failed to log.txt. Returns the state and the text."""
+        if state in ("failed", "timed out"):
+            with open(self.out / "log.txt", "a") as out:
+                out.write(f"==== {name}: {state}\n{log.read_text(errors='replace')[-8000:]}\n")
+        return state, text
 
     def step(self, name, function):
         """Runs function(limit), which returns (state, text) or raises."""

@@ -44,7 +44,7 @@ def state_of(code, log):
     """What the exit code of a program means. 77: it cannot run here, and its last line says why."""
     if code is None:
         return "timed out", last_line(log)
-    return {0: "ok", 77: "skipped"}.get(code, "failed"), last_line(log) or f"exit code {code}"
+    return {0: "ok", 77: "skipped"}.get(code, "failed"), last_line(log) or (f"exit code {code}" if code else "")
 
 
 def output_of(*command):
@@ -67,6 +67,9 @@ class Steps:
         fits = not self.args.quick and shared.is_dir() and shutil.disk_usage(shared).free > 20e9
         return (shared if fits else self.work) / "llava-gpu-models"
 
+    def limit_of(self, name):
+        return self.args.step_limit or LIMITS[name]
+
     def facts(self):
         facts = self.this.results["facts"]
         query = "name,driver_version,compute_cap,memory.total,clocks.sm,clocks.mem,clocks.max.sm,clocks.max.mem"
@@ -86,7 +89,7 @@ class Steps:
         nvcc = find_nvcc()
         facts["nvcc"] = output_of(nvcc, "--version").splitlines()[-1] if nvcc else "not found"
         facts["host compiler"] = (output_of(os.environ.get("CXX", "g++"), "--version").splitlines() or ["not found"])[0]
-        facts["cores"] = os.cpu_count()
+        facts["cores"] = len(os.sched_getaffinity(0))
         print("\n".join(f"{k}: {v}" for k, v in facts.items()), flush=True)
 
     def start(self, name, command):
@@ -100,9 +103,10 @@ class Steps:
             self.start("weights", [sys.executable, BENCH / "shapes.py", self.models,
                                    *(["--quick"] if self.args.quick else [])])
         if "rival" in self.args.steps and self.has_device and not self.args.emulator:
-            self.go = self.work / "rival.go"
+            self.go, self.enough = self.work / "rival.go", self.work / "rival.enough"
             self.go.unlink(missing_ok=True)
-            self.start("rival", [sys.executable, BENCH / "rival.py", "--wait", self.go,
+            self.enough.unlink(missing_ok=True)
+            self.start("rival", [sys.executable, BENCH / "rival.py", "--wait", self.go, "--enough", self.enough,
                                  *(["--quick"] if self.args.quick else [])])
 
     def end(self):
@@ -130,6 +134,9 @@ class Steps:
         failed = builder.build(wanted, time.monotonic() + limit)
         self.unbuilt |= failed
         self.this.results["compile_seconds"] = builder.times
+        for name in builder.problems:
+            if (self.work / f"{name}.log").exists():
+                self.this.kept(name, "failed", "", self.work / f"{name}.log")
         slowest = sorted(builder.times.items(), key=lambda item: -item[1])[:4]
         text = f"{len(wanted) - len(failed)} of {len(wanted)} programs; slowest: " + ", ".join(
             f"{name} {seconds:.0f} s" for name, seconds in slowest)
@@ -145,14 +152,14 @@ class Steps:
             self.wait_until_idle()
         if name in own:
             return own[name]()
-        end = time.monotonic() + LIMITS[name]
+        end = time.monotonic() + self.limit_of(name)
         for program in PROGRAMS[name]:
             self.one(name, program, self.extra(program), end)
 
     def extra(self, program):
         return ["0.004", "2"] if self.args.quick and program == "read_roof" else []
 
-    def one(self, name, program, extra, end):
+    def one(self, name, program, extra, end, words=""):
         """Runs a program as a step; what it writes as JSON is a figure."""
         if program in self.unbuilt:
             if self.unbuilt[program] != "it was not asked for":
@@ -163,15 +170,15 @@ class Steps:
             log = self.work / f"{program}.run.log"
             code, _ = run_limited([self.work / program, *extra], min(limit, end - time.monotonic()), log)
             self.this.results["figures"] += figures_in(log)
-            return state_of(code, log)
+            return self.this.kept(f"{name}.{program}", *state_of(code, log), log)
 
-        self.this.step(f"{name}.{program}", call)
+        self.this.step(f"{name}.{words or program}", call)
 
     def vectors(self):
         file = self.this.out / "vectors.txt"
-        self.one("vectors", "vectors", [file], time.monotonic() + 10)
+        self.one("vectors", "vectors", [file], time.monotonic() + 10, "write")
         if file.exists():
-            self.one("vectors", "vectors", ["--check", VECTORS], time.monotonic() + 10)
+            self.one("vectors", "vectors", ["--check", VECTORS], time.monotonic() + 10, "compare")
 
     def figures(self):
         quick = "--runs 2 --prompt 40 --depth 48 --batch 3 --tokens 8".split() if self.args.quick else []
@@ -182,19 +189,25 @@ class Steps:
         for program in PROGRAMS["figures"]:
             tiles = ["--tiles", self.models / "tiles"] if program == "figures_bf16" else []
             self.one("figures", program, ["--model", self.models / "model", *tiles, *quick],
-                     time.monotonic() + LIMITS["figures"] / len(MEASURED))
+                     time.monotonic() + self.limit_of("figures") / len(MEASURED))
+
+    def is_preparing(self):
+        rival = self.background.get("rival")
+        return rival and rival.poll() is None and not any("ready" in f for f in figures_in(self.work / "rival.log"))
 
     def wait_until_idle(self):
-        """Waits until the rival is prepared and the weights are written; ends the rival if that takes too long."""
-        weights, rival = self.background.get("weights"), self.background.get("rival")
-        end = time.monotonic() + min(60, max(0, self.this.left() - 60))
-        while time.monotonic() < end and weights and weights.poll() is None:
+        """Waits until the weights are written and the rival is prepared. After 30 s the rival prepares no further
+        stage, and after 40 s more it is ended."""
+        weights, end = self.background.get("weights"), time.monotonic() + 30
+        while time.monotonic() < end and ((weights and weights.poll() is None) or self.is_preparing()):
             time.sleep(0.1)
-        while rival and rival.poll() is None and not any("ready" in f for f in figures_in(self.work / "rival.log")):
-            if time.monotonic() > end:
-                os.killpg(rival.pid, 9)
-                rival.wait()
+        if self.is_preparing():
+            self.enough.touch()
+        while time.monotonic() < end + 40 and self.is_preparing():
             time.sleep(0.1)
+        if self.is_preparing():
+            os.killpg(self.background["rival"].pid, 9)
+            self.background["rival"].wait()
 
     def rival(self):
         process = self.background.get("rival")
@@ -215,7 +228,7 @@ class Steps:
             versions = next((f"torch {f['torch']}, transformers {f['transformers']}" for f in figures if "ready" in f), "")
             if not was_ready and code not in (0, 77):
                 return "failed", f"it was not prepared in time: {last_line(log)}"
-            state, text = state_of(code, log)
+            state, text = self.this.kept("rival", *state_of(code, log), log)
             return state, "; ".join(filter(None, [versions, *problems, text if state != "ok" else ""]))
 
         self.this.step("rival", call)
@@ -230,7 +243,7 @@ class Steps:
         if self.args.emulator or not tool:
             return self.this.add("sanitizer", "skipped", 0, "compute-sanitizer is not installed")
         built = [p for p in PROGRAMS["sanitizer"] if p not in self.unbuilt]
-        end = time.monotonic() + LIMITS["sanitizer"]
+        end = time.monotonic() + self.limit_of("sanitizer")
         for check in ("memcheck", "racecheck", "synccheck"):
             for program in built:
                 log = self.work / f"{check}.{program}.log"
@@ -239,7 +252,7 @@ class Steps:
                 def call(limit, program=program, check=check, log=log, what=what):
                     code, _ = run_limited([tool, "--tool", check, "--error-exitcode", "9", self.work / program, *what],
                                           min(limit, end - time.monotonic()), log)
-                    state, text = state_of(code, log)
+                    state, text = self.this.kept(f"{check}.{program}", *state_of(code, log), log)
                     lines = log.read_text(errors="replace").splitlines()
                     summary = [line for line in lines if "ERROR SUMMARY" in line or "RACECHECK SUMMARY" in line]
                     return state, (summary[-1].strip("= ") if summary else text)
