@@ -3,7 +3,7 @@
 # Builds, tests and measures the CUDA backend on a machine with a GPU that may lack everything else: it needs nvcc, a
 # C++ compiler and Python, no package and no network. On a machine that has the packages,
 #
-#   bench/gpu.sh --pack build/gpu        copies the headers that the other may lack: 3 MiB
+#   bench/gpu.sh --pack build/gpu        copies the headers that the other may lack: 1 MiB
 #
 # and there, in the top folder of the project with that build/gpu (or --from FOLDER),
 #

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def programs():
             "vocabulary": ([f"vocabulary_{name}" for name in VOCABULARY] + ["samples", "catch_main"], []),
             "goldens": (["goldens", "model_f32", "catch_main"], []),
             "read_roof": (["read_roof"], []),
-            "product_roof": (["product_roof"], ["-lcublasLt"])}
+            "product_roof": (["product_roof"], [])}
     made |= {f"ops_{name}": ([f"ops_{name}", "catch_main"], []) for name in OPS}
     made |= {f"answers_{f}": (["answers", f"model_{f}", f"cpu_{f}", "catch_main"], []) for f in FORMATS}
     made |= {f"figures_{f}": (["figures", f"model_{f}"], []) for f in MEASURED}
@@ -52,6 +53,19 @@ def find_nvcc():
     places = [pathlib.Path(os.environ[v]) / "bin" for v in ("CUDA_HOME", "CUDA_PATH") if v in os.environ]
     places.append(pathlib.Path("/usr/local/cuda/bin"))
     return shutil.which("nvcc") or next((str(p / "nvcc") for p in places if (p / "nvcc").exists()), None)
+
+
+def find_cublas(nvcc):
+    """Options for compiling and for linking with cuBLASLt: the toolkit's, or else that of Python's packages."""
+    toolkit = pathlib.Path(nvcc).resolve().parents[1]
+    if any(toolkit.glob("include/cublasLt.h")) or any(toolkit.glob("targets/*/include/cublasLt.h")):
+        return [], ["-lcublasLt"]
+    for site in map(pathlib.Path, sys.path):
+        for header in site.glob("nvidia/*/include/cublasLt.h"):
+            library = next(iter(sorted(header.parents[1].glob("lib/libcublasLt.so*"))), None)
+            if library:
+                return ["-isystem", str(header.parent)], [str(library), "-Xlinker", f"-rpath={library.parent}"]
+    return [], ["-lcublasLt"]
 
 
 def run_limited(command, limit, log, **more):
@@ -96,6 +110,8 @@ class Builder:
 
     def command_of(self, name):
         has_kernels, source, flags = objects()[name]
+        if name == "product_roof":
+            flags = find_cublas(self.nvcc)[0]
         if self.nvcc and has_kernels:
             start = [self.nvcc, "-x", "cu", f"-arch={self.architecture}", "-ccbin", self.cxx, "-Xcompiler", "-w"]
         else:
@@ -139,6 +155,8 @@ class Builder:
 
         def link(name):
             parts, libraries = all_programs[name]
+            if name == "product_roof":
+                libraries = find_cublas(self.nvcc)[1]
             bad = [f"{p} {self.problems[p]}" for p in parts if p in self.problems]
             if bad:
                 failed[name] = bad[0]

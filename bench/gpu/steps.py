@@ -18,8 +18,8 @@ VECTORS = ROOT / "tests/data/cuda/vectors.txt"
 LIMITS = {"build": 200, "vectors": 20, "vocabulary": 30, "ops": 60, "goldens": 60, "answers": 40, "roofs": 40,
           "figures": 150, "rival": 60, "sanitizer": 80}
 PROGRAMS = {"vectors": ["vectors"], "vocabulary": ["vocabulary"], "ops": [f"ops_{name}" for name in OPS],
-            "goldens": ["goldens"], "answers": [f"answers_{f}" for f in FORMATS], "roofs": ["read_roof", "product_roof"],
-            "figures": [f"figures_{f}" for f in MEASURED], "sanitizer": ["vectors", "vocabulary"]}
+            "goldens": ["goldens"], "answers": [f"answers_{f}" for f in FORMATS],
+            "roofs": ["read_roof", "product_roof"], "figures": [f"figures_{f}" for f in MEASURED], "sanitizer": ["vectors", "vocabulary"]}
 
 
 def figures_in(path):
@@ -225,7 +225,8 @@ class Steps:
             figures = figures_in(log)
             self.this.results["figures"] += [f for f in figures if "figure" in f]
             problems = [f"{f['figure']} ({f['way']}): {f['problem']}" for f in figures if "problem" in f]
-            versions = next((f"torch {f['torch']}, transformers {f['transformers']}" for f in figures if "ready" in f), "")
+            ready = next((f for f in figures if "ready" in f), None)
+            versions = f"torch {ready['torch']}, transformers {ready['transformers']}" if ready else ""
             if not was_ready and code not in (0, 77):
                 return "failed", f"it was not prepared in time: {last_line(log)}"
             state, text = self.this.kept("rival", *state_of(code, log), log)
@@ -238,8 +239,8 @@ class Steps:
         nvcc = find_nvcc()
         if not tool and nvcc:
             folder = pathlib.Path(nvcc).resolve().parents[1]
-            tool = next((str(t) for t in (folder / "bin/compute-sanitizer", folder / "compute-sanitizer/compute-sanitizer")
-                         if t.exists()), None)
+            places = (folder / "bin/compute-sanitizer", folder / "compute-sanitizer/compute-sanitizer")
+            tool = next((str(p) for p in places if p.exists()), None)
         if self.args.emulator or not tool:
             return self.this.add("sanitizer", "skipped", 0, "compute-sanitizer is not installed")
         built = [p for p in PROGRAMS["sanitizer"] if p not in self.unbuilt]

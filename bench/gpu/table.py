@@ -83,7 +83,9 @@ class Results:
                     roof = f"{100 * bytes_of(weights) / s / read:.0f} % of reading" if read else "reading not measured"
                 else:
                     roof = f"{100 * flops / s / product:.0f} % of cuBLASLt" if product else "cuBLASLt not measured"
-                beside = f"{text_of_seconds(median(rival))} ({rival['way']}), {median(rival) / s:.2f}×" if rival else "–"
+                beside = "–"
+                if rival:
+                    beside = f"{text_of_seconds(median(rival))} ({rival['way']}), {median(rival) / s:.2f}×"
                 rate = f"{tokens / s:.4g}" if tokens else ""
                 yield [words, weights, text_of_seconds(s), spread(own), rate, roof, beside]
 
