@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The model that a program of bench/gpu.sh opens. Each object of model.cpp and cpu.cpp has one format of weights, and a
-/// program links the one that it needs: so a format is compiled once, at the same time as the others.
+/// The model that a program of bench/gpu.sh opens. Each object of model.cpp and cpu.cpp has one format of weights, and
+/// a program links the one that it needs: so a format is compiled once, at the same time as the others.
 #pragma once
 #include <memory>
 #include <string>

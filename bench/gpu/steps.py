@@ -19,7 +19,8 @@ LIMITS = {"build": 200, "vectors": 20, "vocabulary": 30, "ops": 60, "goldens": 6
           "figures": 150, "rival": 60, "sanitizer": 80}
 PROGRAMS = {"vectors": ["vectors"], "vocabulary": ["vocabulary"], "ops": [f"ops_{name}" for name in OPS],
             "goldens": ["goldens"], "answers": [f"answers_{f}" for f in FORMATS],
-            "roofs": ["read_roof", "product_roof"], "figures": [f"figures_{f}" for f in MEASURED], "sanitizer": ["vectors", "vocabulary"]}
+            "roofs": ["read_roof", "product_roof"], "figures": [f"figures_{f}" for f in MEASURED],
+            "sanitizer": ["vectors", "vocabulary"]}
 
 
 def figures_in(path):
@@ -196,7 +197,7 @@ class Steps:
         return rival and rival.poll() is None and not any("ready" in f for f in figures_in(self.work / "rival.log"))
 
     def wait_until_idle(self):
-        """Waits until the weights are written and the rival is prepared. After 30 s the rival prepares no further
+        """Waits until the weights are written and the rival is prepared. After 30 s the rival compiles no further
         stage, and after 40 s more it is ended."""
         weights, end = self.background.get("weights"), time.monotonic() + 30
         while time.monotonic() < end and ((weights and weights.poll() is None) or self.is_preparing()):
@@ -224,13 +225,17 @@ class Steps:
                 code = None
             figures = figures_in(log)
             self.this.results["figures"] += [f for f in figures if "figure" in f]
-            problems = [f"{f['figure']} ({f['way']}): {f['problem']}" for f in figures if "problem" in f]
+            problems = {}
+            for f in figures:
+                if "problem" in f:
+                    problems.setdefault(f["problem"], []).append(f"{f['figure']} ({f['way']})")
+            sentences = [f"{', '.join(dict.fromkeys(names))}: {why}" for why, names in problems.items()]
             ready = next((f for f in figures if "ready" in f), None)
             versions = f"torch {ready['torch']}, transformers {ready['transformers']}" if ready else ""
             if not was_ready and code not in (0, 77):
                 return "failed", f"it was not prepared in time: {last_line(log)}"
             state, text = self.this.kept("rival", *state_of(code, log), log)
-            return state, "; ".join(filter(None, [versions, *problems, text if state != "ok" else ""]))
+            return state, "; ".join(filter(None, [versions, *sentences, text if state != "ok" else ""]))
 
         self.this.step("rival", call)
 
