@@ -10,20 +10,21 @@ prompt; tokens per second after the first; peak GB of anonymous memory, of mappe
 (sampled every 20 ms, Linux). "after" is that peak once the folder is open. The files are in the page cache if they fit.
 
 --tower compares the vision tower with transformers on the same weights: the normalised mean square error of the
-features in f32, and the seconds of tower and projector, of transformers in f32. It needs PyPI `torch` and
-`transformers`; the rest needs `numpy`. A folder takes 14 GB of disk; one that is complete is used again.
+features in f32, and the seconds of tower and projector, of transformers in f32. It needs PyPI `torch`, `transformers`
+and `numpy`. A folder takes 14 GB of disk; one that is complete is used again.
 """
 import argparse
 import json
+import math
 import pathlib
+import random
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-
-import numpy
 
 TINY = pathlib.Path(__file__).parent.parent / "examples" / "tiny"
 VISION = {"model_type": "clip_vision_model", "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "hidden_size": 1024,
@@ -35,34 +36,37 @@ LLAMA = {"model_type": "llama", "hidden_act": "silu", "vocab_size": 32064, "hidd
          "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2}
 MISTRAL = {**LLAMA, "model_type": "mistral", "intermediate_size": 14336, "num_key_value_heads": 8,
            "max_position_embeddings": 32768, "rope_theta": 1e6, "sliding_window": None}
+TYPES = {"F16": "float16", "BF16": "bfloat16"}
 GRID = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 SHAPES = {"llava-1.5-7b": ("llava", LLAMA), "llava-1.6-mistral-7b": ("llava_next", MISTRAL)}
 
 
-def config_of(kind, text):
+def config_of(kind, text, vision=VISION, dtype="F16"):
     """The config.json and preprocessor_config.json of transformers. The ids are those of the bundled tokenizer."""
+    side = vision["image_size"]
     config = {"model_type": kind, "image_token_index": 766, "pad_token_id": 767, "projector_hidden_act": "gelu",
-              "vision_feature_layer": -2, "vision_feature_select_strategy": "default", "torch_dtype": "float16",
-              "tie_word_embeddings": False, "text_config": text, "vision_config": VISION}
-    image = {"image_processor_type": "CLIPImageProcessor", "crop_size": {"height": 336, "width": 336},
-             "size": {"shortest_edge": 336}, "do_center_crop": True, "do_convert_rgb": True, "do_normalize": True,
+              "vision_feature_layer": -2, "vision_feature_select_strategy": "default", "torch_dtype": TYPES[dtype],
+              "tie_word_embeddings": False, "text_config": text, "vision_config": vision}
+    image = {"image_processor_type": "CLIPImageProcessor", "crop_size": {"height": side, "width": side},
+             "size": {"shortest_edge": side}, "do_center_crop": True, "do_convert_rgb": True, "do_normalize": True,
              "do_rescale": True, "do_resize": True, "image_mean": [0.48145466, 0.4578275, 0.40821073],
              "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "rescale_factor": 1 / 255}
     if kind == "llava_next":
-        config["image_grid_pinpoints"] = image["image_grid_pinpoints"] = GRID
+        grid = [[side * extent // 336 for extent in pair] for pair in GRID]
+        config["image_grid_pinpoints"] = image["image_grid_pinpoints"] = grid
         image.update(image_processor_type="LlavaNextImageProcessor", do_pad=True)
     return config, image
 
 
-def tensors_of(kind, text):
+def tensors_of(kind, text, vision=VISION):
     """Yields the name and shape of every tensor, as transformers names them since version 4."""
-    tower, hidden, wide = "vision_tower.vision_model.", VISION["hidden_size"], VISION["intermediate_size"]
-    patches = (VISION["image_size"] // VISION["patch_size"]) ** 2
+    tower, hidden, wide = "vision_tower.vision_model.", vision["hidden_size"], vision["intermediate_size"]
+    patches = (vision["image_size"] // vision["patch_size"]) ** 2
     yield tower + "embeddings.class_embedding", (hidden,)
-    yield tower + "embeddings.patch_embedding.weight", (hidden, 3, VISION["patch_size"], VISION["patch_size"])
+    yield tower + "embeddings.patch_embedding.weight", (hidden, 3, vision["patch_size"], vision["patch_size"])
     yield tower + "embeddings.position_embedding.weight", (patches + 1, hidden)
     norms = ["pre_layrnorm", "post_layernorm"]
-    for i in range(VISION["num_hidden_layers"]):
+    for i in range(vision["num_hidden_layers"]):
         layer = f"encoder.layers.{i}."
         norms += [layer + "layer_norm1", layer + "layer_norm2"]
         for name, shape in {**{f"self_attn.{p}_proj": (hidden, hidden) for p in ("q", "k", "v", "out")},
@@ -96,47 +100,56 @@ def tensors_of(kind, text):
     yield "language_model.lm_head.weight", (text["vocab_size"], width)
 
 
-def write_weights(path, tensors):
-    """Writes one safetensors file in f16. One block of random values is repeated from another offset for each tensor:
-    speed does not depend on the values."""
+def random_block(dtype):
+    """Random normal values as bytes."""
+    rng = random.Random(1)
+    values = [rng.gauss(0, 0.02) for _ in range((1 << 20) + 17)]
+    if dtype == "F16":
+        return struct.pack(f"<{len(values)}e", *values)
+    wide, upper = struct.pack(f"<{len(values)}f", *values), bytearray(2 * len(values))
+    upper[0::2], upper[1::2] = wide[2::4], wide[3::4]  # the upper half of an f32 is its bf16, rounded towards zero
+    return bytes(upper)
+
+
+def write_weights(path, tensors, dtype="F16"):
+    """Writes one safetensors file in F16 or BF16. One block of random values is repeated from another offset for each
+    tensor: speed does not depend on the values."""
     header, at = {}, 0
     for name, shape in tensors:
-        size = 2 * int(numpy.prod(shape))
-        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [at, at + size]}
+        size = 2 * math.prod(shape)
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 64)
-    block = numpy.random.default_rng(1).normal(0, 0.02, (1 << 22) + 17).astype(numpy.float16)
-    offset = 0
-    with open(path, "wb") as file:
+    block, offset = memoryview(random_block(dtype)), 0
+    one = struct.pack("<e", 1) if dtype == "F16" else struct.pack("<f", 1)[2:]
+    with open(path, "wb", buffering=1 << 20) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name, shape in tensors:
-            left = int(numpy.prod(shape))
+            left = 2 * math.prod(shape)
             if len(shape) == 1 and "norm" in name and name.endswith("weight"):
-                file.write(numpy.ones(left, numpy.float16).tobytes())
+                file.write(one * (left // 2))
                 continue
             while left:
                 part = block[offset:offset + left]
-                file.write(part.tobytes())
+                file.write(part)
                 left -= len(part)
                 offset = (offset + len(part)) % len(block)
 
 
-def folder_of(models, name):
-    """Returns the folder of a shape and writes it first if it is not there."""
-    kind, text = SHAPES[name]
-    made = models / name
+def write_folder(made, kind, text, vision=VISION, dtype="F16"):
+    """Writes a folder of random weights, unless it is there."""
     if (made / "config.json").exists():
         return made
-    unfinished = models / (name + ".unfinished")
+    unfinished = made.with_name(made.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     print(f"writing random weights to {made}", file=sys.stderr)
     for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "generation_config.json"):
         shutil.copy(TINY / file, unfinished / file)
-    config, image = config_of(kind, text)
+    config, image = config_of(kind, text, vision, dtype)
     (unfinished / "preprocessor_config.json").write_text(json.dumps(image, indent=1))
-    write_weights(unfinished / "model.safetensors", list(tensors_of(kind, text)))
+    write_weights(unfinished / "model.safetensors", list(tensors_of(kind, text, vision)), dtype)
     (unfinished / "config.json").write_text(json.dumps(config, indent=1))
     unfinished.rename(made)
     return made
@@ -177,6 +190,7 @@ def ask(args, folder, dtype):
 
 def compare_tower(args, folder, kind):
     """Prints seconds and error of the image's features beside transformers' in f32 from the same f16 weights."""
+    import numpy
     import torch
     import transformers
     from PIL import Image
@@ -228,7 +242,7 @@ def main():
     print(f"{'model':22}{'dtype':7}{'open':>8}{'encode':>8}{'prefill':>8}{'decode':>8}{'prompt':>8}{'tok/s':>7}"
           f"{'anon GB':>9}{'mapped':>8}{'both':>7}{'after':>7}")
     for name in args.shapes.split(","):
-        folder = folder_of(args.models, name)
+        folder = write_folder(args.models / name, *SHAPES[name])
         for dtype in filter(None, args.dtypes.split(",")):
             a, memory = ask(args, folder, dtype)
             s = a["seconds"]

@@ -6,7 +6,7 @@
 
 #include "../ops/attention_reference.hpp"
 #include "device_matrices.hpp"
-#include "emulator/options.hpp"
+#include "schedules.hpp"
 
 namespace cuda_test {
 namespace {
@@ -108,10 +108,10 @@ TEMPLATE_TEST_CASE("attention has the same bits in any order of threads and bloc
   const inputs in(s);
   const auto first = attend<TestType>(s, in);
   for (const unsigned schedule : {1u, 5u}) {
-    llava::emulator::settings().schedule = schedule;
+    set_schedule(schedule);
     CHECK(attend<TestType>(s, in) == first);
   }
-  llava::emulator::settings().schedule = 0;
+  set_schedule(0);
 }
 
 TEST_CASE("attention without queries does nothing, and with scores beyond f32 gives no NaN", "[cuda]") {

@@ -372,6 +372,7 @@ TEST_CASE("products of few rows on CUDA may start before the kernel that writes 
   };
   const auto check = [&](const result<void>& ran) {
     if (!ran) FAIL(ran.error().sentence());
+    REQUIRE(finish(programmatic));
     CHECK(nmse(d.get(y), exact_sums(d.get(z), values, std::vector<float>(s.columns), s)) < 5e-2);
   };
   weight<products, f16> dense;

@@ -10,7 +10,7 @@
 #include <random>
 #include <vector>
 
-#include "emulator/options.hpp"
+#include "schedules.hpp"
 
 namespace cuda_test {
 
@@ -89,17 +89,6 @@ std::vector<T> random_values(std::size_t n, unsigned seed, float scale = 1.f) {
   std::vector<T> v(n);
   for (T& x : v) x = llava::from_float<T>(normal(engine));
   return v;
-}
-
-/// Runs test() under several orders of the threads.
-template <class F>
-void for_each_schedule(F&& test) {
-  for (const unsigned schedule : {0u, 1u, 2u}) {
-    CAPTURE(schedule);
-    llava::emulator::settings().schedule = schedule;
-    test();
-  }
-  llava::emulator::settings().schedule = 0;
 }
 
 }  // namespace cuda_test

@@ -8,7 +8,7 @@
 
 #include "../ops/attention_reference.hpp"
 #include "device_matrices.hpp"
-#include "emulator/options.hpp"
+#include "schedules.hpp"
 
 namespace cuda_test {
 namespace {
@@ -204,10 +204,10 @@ TEMPLATE_TEST_CASE("paged attention: prefill, short parts and decode rows of sev
     const auto first = all.run(all.queries.rows);
     CHECK(nmse(first, all.expected) < bound<typename TestType::y, typename TestType::t>);
     for (const unsigned schedule : {1u, 5u}) {  // the same bits in any order of threads and blocks
-      llava::emulator::settings().schedule = schedule;
+      set_schedule(schedule);
       CHECK(kind(s, parts, 8).run(all.queries.rows) == first);
     }
-    llava::emulator::settings().schedule = 0;
+    set_schedule(0);
   }
 }
 

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "emulator/options.hpp"
 #include "llava_catch.hpp"
+#include "schedules.hpp"
 
 namespace cuda_products {
 
@@ -121,12 +121,12 @@ class stored_in_format final : public row_source {
   std::int64_t columns_;
 };
 
-/// Runs `run` under a schedule of the emulator, and restores the old one.
+/// Runs `run` under a schedule of the emulator.
 template <class F>
 void with_schedule(unsigned schedule, F run) {
-  const unsigned before = std::exchange(emulator::settings().schedule, schedule);
+  cuda_test::set_schedule(schedule);
   run();
-  emulator::settings().schedule = before;
+  cuda_test::set_schedule(0);
 }
 
 }  // namespace cuda_products
