@@ -11,12 +11,13 @@
 #     budgets       what a translation unit costs        fuzz     the loaders, under libFuzzer
 #     benches       the benchmarks, compiled             conan    the Conan package; skipped if pip cannot install Conan
 #     clang         everything with clang 19             vcpkg    the vcpkg port
+#     cuda          the kernels, compiled by nvcc for four architectures, and their registers; skipped without nvcc
 #     sanitize      the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #     soak          llava-serve, asked 2,000 mixed requests: memory, descriptors and answers
 #
 # The last line states the number of tests, and the exit code is 0 if all passed.
 set -euo pipefail
-all_parts=(release compile_fail budgets benches clang sanitize tsan soak neon fuzz conan vcpkg)
+all_parts=(release compile_fail budgets benches clang sanitize tsan soak neon fuzz conan vcpkg cuda)
 parts=("$@")
 selection=()
 case ${1:-} in
@@ -26,7 +27,7 @@ case ${1:-} in
 esac
 for part in "${parts[@]}"; do
   if [[ " ${all_parts[*]} peers " != *" $part "* ]]; then
-    sed -n '5,17s/^# \{0,1\}//p' "$0" >&2
+    sed -n '5,19s/^# \{0,1\}//p' "$0" >&2
     exit 2
   fi
 done
@@ -136,6 +137,11 @@ for part in "${parts[@]}"; do
       ;;
     conan) single conan python3 tests/cmake/conan.py ;;
     vcpkg) single vcpkg python3 tests/cmake/vcpkg_port.py ;;
+    cuda)
+      single nvcc python3 tests/cuda/nvcc.py --all tests/cuda/compiled.cu tests/cuda/compiled_products.cu
+      single registers python3 tests/cuda/nvcc.py --budget tests/cuda/registers.txt
+      single sass python3 tests/cuda/sass.py
+      ;;
     peers)
       if ! { configure release && build release llava_command && build release llava_serve_command; }; then
         count peers 1 1
