@@ -92,7 +92,7 @@ struct answer_row {
     return static_cast<int>(made.result().tokens.size()) + 1 >= made.rules().max_new_tokens ||
            static_cast<int>(tokens.tokens.size()) + 1 > context;
   }
-  /// The order of a step: first those that change their logits, for try_draw; then by adapter, whose products take
+  /// The order of a step: first those that change their logits, for begin_draw; then by adapter, whose products take
   /// contiguous rows.
   static bool comes_first(const answer_row* a, const answer_row* b) {
     const bool changes = a->made.changes_logits();
