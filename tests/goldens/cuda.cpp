@@ -87,8 +87,8 @@ TEST_CASE("R15: with bf16 operands on cuda, logits are within the bound for bf16
 
 TEST_CASE("R14: on cuda_deterministic logits have the same bytes for every chunk size, here with an fp8 cache") {
   const auto expected = logits<llava::cuda_deterministic, small_cache>();
-  for (const int rows : {7, 48}) CHECK(logits<llava::cuda_deterministic, small_cache>(rows) == expected);
-  CHECK(largest_error(expected, logits<llava::simd, llava::bf16>()) <= 0.1);
+  CHECK((logits<llava::cuda_deterministic, small_cache>(40) == expected));
+  CHECK(largest_error(expected, logits<llava::simd, llava::bf16>()) <= 3e-2);  // 1.5e-2 for bf16 alone
 }
 
 TEST_CASE("R14: on cuda_deterministic an answer in a batch equals the answer alone") {
