@@ -170,7 +170,7 @@ def main():
         print("PyTorch finds no CUDA device", file=sys.stderr)
         return 77
     text, vision = (QUICK_TEXT, QUICK_VISION) if args.quick else (LLAMA, VISION)
-    with torch.inference_mode():
+    with torch.no_grad():
         rival = Rival(text, vision, args.device, torch.bfloat16)
         usable = []
         for stage in stages(rival, args):

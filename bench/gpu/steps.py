@@ -15,7 +15,7 @@ from build import FORMATS, MEASURED, OPS, ROOT, Builder, find_nvcc, programs, ru
 BENCH = pathlib.Path(__file__).resolve().parent
 VECTORS = ROOT / "tests/data/cuda/vectors.txt"
 # Steps in their order, and the most seconds of each. Weights and the rival are prepared while the programs are built.
-LIMITS = {"build": 200, "vectors": 20, "vocabulary": 30, "ops": 60, "goldens": 60, "answers": 40, "roofs": 40,
+LIMITS = {"build": 200, "vectors": 20, "vocabulary": 20, "ops": 45, "goldens": 45, "answers": 30, "roofs": 40,
           "figures": 150, "rival": 60, "sanitizer": 80}
 PROGRAMS = {"vectors": ["vectors"], "vocabulary": ["vocabulary"], "ops": [f"ops_{name}" for name in OPS],
             "goldens": ["goldens"], "answers": [f"answers_{f}" for f in FORMATS],
@@ -127,9 +127,11 @@ class Steps:
             self.unbuilt = dict.fromkeys(programs(), "nvcc was not found")
             return "failed", "nvcc was not found: put it on the PATH or set CUDA_HOME"
         builder = Builder(self.work, pack.includes(self.args.packed)[0], nvcc, os.environ.get("CXX", "g++"),
-                          self.architecture, self.args.emulator)
+                          self.architecture, self.args.emulator, self.args.step_limit or 140)
         wanted = [p for s in self.args.steps for p in PROGRAMS.get(s, [])]
         chosen = set(filter(None, self.args.programs.split(",")))
+        if not nvcc:
+            wanted = [p for p in wanted if p != "product_roof"]  # cuBLASLt has no emulator
         wanted = [p for p in dict.fromkeys(wanted) if not chosen or p in chosen]
         self.unbuilt = dict.fromkeys(set(programs()) - set(wanted), "it was not asked for")
         failed = builder.build(wanted, time.monotonic() + limit)
@@ -177,6 +179,7 @@ class Steps:
 
     def vectors(self):
         file = self.this.out / "vectors.txt"
+        file.unlink(missing_ok=True)
         self.one("vectors", "vectors", [file], time.monotonic() + 10, "write")
         if file.exists():
             self.one("vectors", "vectors", ["--check", VECTORS], time.monotonic() + 10, "compare")
