@@ -14,6 +14,38 @@
 #   llava_add_model(my_chat MODEL mine BACKEND llava::simd WEIGHTS llava::f16 HEADER my_model.hpp)
 #
 # builds the same as a static library `my_chat`, whose function is llava_open_my_chat().
+#
+# nvcc compiles the source of BACKEND llava::cuda, for the project's CMAKE_CUDA_ARCHITECTURES, or for 80, 90a and PTX
+# for later ones if nobody sets them. The project enables the language CUDA. The program's other sources are compiled
+# as before. CMake links the CUDA runtime statically; no driver is needed to build, or to start the program.
+
+# llava_compile_by_nvcc(TARGET SOURCE): adds a source file in CUDA C++20 to a target.
+function(llava_compile_by_nvcc target source)
+  if(NOT CMAKE_CUDA_COMPILER_LOADED)
+    message(FATAL_ERROR "llava_instantiate: BACKEND llava::cuda is compiled by nvcc, but this project has not enabled "
+      "the language CUDA. Write project(… LANGUAGES CXX CUDA), or enable_language(CUDA) before this call. If CMake "
+      "then finds no nvcc, install the CUDA toolkit, or configure with -DCMAKE_CUDA_COMPILER=/path/to/nvcc.")
+  endif()
+  if(NOT CMAKE_CUDA_COMPILER_ID STREQUAL "NVIDIA" OR CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.0)
+    message(FATAL_ERROR "llava_instantiate: the CUDA compiler is ${CMAKE_CUDA_COMPILER_ID} "
+      "${CMAKE_CUDA_COMPILER_VERSION}, expected nvcc 12.0 or later, which knows C++20. Configure with "
+      "-DCMAKE_CUDA_COMPILER=/path/to/nvcc.")
+  endif()
+  target_sources(${target} PRIVATE ${source})
+  foreach(kind STANDARD EXTENSION)
+    if(NOT DEFINED CMAKE_CUDA20_${kind}_COMPILE_OPTION)  # CMake 3.25 does not know it
+      set(CMAKE_CUDA20_${kind}_COMPILE_OPTION -std=c++20 CACHE INTERNAL "nvcc's option for C++20")
+    endif()
+  endforeach()
+  get_target_property(standard ${target} CUDA_STANDARD)
+  if(NOT standard OR standard LESS 20)
+    set_target_properties(${target} PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+  endif()
+  get_target_property(architectures ${target} CUDA_ARCHITECTURES)
+  if(architectures MATCHES "^(52|75|.*-NOTFOUND)$")  # what CMake takes from nvcc 12 or 13 if nobody sets them
+    set_target_properties(${target} PROPERTIES CUDA_ARCHITECTURES "80-real;90a-real;90-virtual")
+  endif()
+endfunction()
 
 function(llava_instantiate)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET;NAME;MODEL;BACKEND;WEIGHTS" "HEADER")
@@ -35,6 +67,11 @@ function(llava_instantiate)
   set(BACKEND ${arg_BACKEND})
   set(WEIGHTS ${arg_WEIGHTS})
   set(INCLUDE_HEADER "")
+  set(extension cpp)
+  if(arg_BACKEND MATCHES "(^|<| )llava::cuda($|>| )")
+    set(INCLUDE_HEADER "#include <llava/backend/cuda.hpp>\n")
+    set(extension cu)
+  endif()
   foreach(header IN LISTS arg_HEADER)
     string(APPEND INCLUDE_HEADER "#include \"${header}\"\n")
   endforeach()
@@ -42,10 +79,15 @@ function(llava_instantiate)
     target_include_directories(${arg_TARGET} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/llava_instantiate/${arg_TARGET})
-  configure_file(${CMAKE_CURRENT_FUNCTION_LIST_DIR}/instantiate.cpp.in ${folder}/${NAME}.cpp @ONLY)
+  set(source ${folder}/${NAME}.${extension})
+  configure_file(${CMAKE_CURRENT_FUNCTION_LIST_DIR}/instantiate.cpp.in ${source} @ONLY)
   configure_file(${CMAKE_CURRENT_FUNCTION_LIST_DIR}/instantiate.hpp.in ${folder}/llava_open/${NAME}.hpp @ONLY)
 
-  target_sources(${arg_TARGET} PRIVATE ${folder}/${NAME}.cpp)
+  if(extension STREQUAL "cu")
+    llava_compile_by_nvcc(${arg_TARGET} ${source})
+  else()
+    target_sources(${arg_TARGET} PRIVATE ${source})
+  endif()
   target_link_libraries(${arg_TARGET} PUBLIC llava::llava)
   target_include_directories(${arg_TARGET} PUBLIC ${folder})
 endfunction()

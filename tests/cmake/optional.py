@@ -4,7 +4,7 @@
     optional.py --cmake cmake --generator Ninja --compiler g++ --work FOLDER
 
 Nothing is compiled. Present packages are stand-ins and absent packages are hidden, whether this machine has them or
-not. Only OpenMP is the compiler's own, and is present if the compiler supports it.
+not. Only OpenMP is the compiler's own, and is present if the compiler supports it. nvcc is always hidden.
 """
 import argparse
 import pathlib
@@ -59,7 +59,7 @@ NEEDS = {  # target: packages that it needs
     "llava_bench_onednn": {"benchmark", "oneDNN", "OpenMP"},
     "example_02_variant": set(), "example_01_ask": {"JPEG", "PNG"},
     "llava_command": {"JPEG", "PNG", "CLI11"}, "llava_serve_command": {"JPEG", "PNG", "CLI11"},
-    "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"},
+    "llava_compiled_serve": {"Boost"}, "llava_http_test_server": {"Boost"}, "example_05_cuda": {"nvcc"},
 }
 
 
@@ -75,7 +75,8 @@ class Project:
     def configure(self, folder, *options):
         """Returns (exit code, output)."""
         done = subprocess.run([self.args.cmake, "-S", SOURCE, "-B", self.args.work / folder, "-G", self.args.generator,
-                               f"-DCMAKE_CXX_COMPILER={self.args.compiler}", *options], capture_output=True, text=True)
+                               f"-DCMAKE_CXX_COMPILER={self.args.compiler}", "-DCMAKE_CUDA_COMPILER=NOTFOUND",
+                               *options], capture_output=True, text=True)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     def configure_with(self, present, *options):
@@ -132,6 +133,8 @@ def main():
             for part, need in (("line editing", "libedit"), ("its servers", "Boost")):
                 if (f"without {part}" in said) == (need in present):
                     wrong.append(f"{words}: {part}: reported wrongly")
+        if "05_cuda is not built" not in said:
+            wrong.append(f"{words}: the example on CUDA is not reported as missing")
         targets = project.targets("combinations")
         for target, needs in NEEDS.items():
             if (target in targets) != (needs <= present):
