@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the library's tests and examples and runs them. On a fresh Debian 12 it installs what it needs first.
 #
-#   tests/run.sh           the release build with g++, without the tests labelled slow: compile_fail and consumers
+#   tests/run.sh           the release build with g++, without the tests labelled slow: compile_fail, consumers, and
+#                          those that take nvcc minutes
 #   tests/run.sh --all     all parts; this takes some hours on two cores
 #   tests/run.sh --peers   llava-serve with real clients and servers, which it gets into build/peers (1.3 GB)
 #   tests/run.sh PART...   these parts, for example those that failed:
@@ -11,12 +12,13 @@
 #     budgets       what a translation unit costs        fuzz     the loaders, under libFuzzer
 #     benches       the benchmarks, compiled             conan    the Conan package; skipped if pip cannot install Conan
 #     clang         everything with clang 19             vcpkg    the vcpkg port
+#     cuda          the kernels, compiled by nvcc for four architectures, and their registers; skipped without nvcc
 #     sanitize      the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #     soak          llava-serve, asked 2,000 mixed requests: memory, descriptors and answers
 #
 # The last line states the number of tests, and the exit code is 0 if all passed.
 set -euo pipefail
-all_parts=(release compile_fail budgets benches clang sanitize tsan soak neon fuzz conan vcpkg)
+all_parts=(release compile_fail budgets benches clang sanitize tsan soak neon fuzz conan vcpkg cuda)
 parts=("$@")
 selection=()
 case ${1:-} in
@@ -26,7 +28,7 @@ case ${1:-} in
 esac
 for part in "${parts[@]}"; do
   if [[ " ${all_parts[*]} peers " != *" $part "* ]]; then
-    sed -n '5,17s/^# \{0,1\}//p' "$0" >&2
+    sed -n '5,19s/^# \{0,1\}//p' "$0" >&2
     exit 2
   fi
 done
@@ -136,6 +138,11 @@ for part in "${parts[@]}"; do
       ;;
     conan) single conan python3 tests/cmake/conan.py ;;
     vcpkg) single vcpkg python3 tests/cmake/vcpkg_port.py ;;
+    cuda)
+      single nvcc python3 tests/cuda/nvcc.py --all tests/cuda/compiled.cu tests/cuda/compiled_products.cu
+      single registers python3 tests/cuda/nvcc.py --budget tests/cuda/registers.txt
+      single sass python3 tests/cuda/sass.py
+      ;;
     peers)
       if ! { configure release && build release llava_command && build release llava_serve_command; }; then
         count peers 1 1

@@ -67,7 +67,15 @@ struct whole_vocabulary {
     x += exp_approx(x) + rsqrt_approx(x) + reciprocal_approx(x) + minimum(x, 1.f) + fused_multiply_add(x, x, x);
     if (any_lane(x > 0) && all_lanes(x < 1)) x += static_cast<float>(count_bits(words.word[0]));
     if (sync_block_or(x > 3)) sync_warp();
+
+    const byte_fragment_a bytes{{words.word[0], words.word[1], words.word[2], words.word[3]}};
+    const byte_fragment_b of_bytes{{words.word[1], words.word[3]}};
+    integer_fragment_c sums = {};
+    sums = mma_m16n8k32(bytes, of_bytes, mma_m16n8k16<1>(bytes, of_bytes, mma_m16n8k16<0>(bytes, of_bytes, sums)));
+    words.word[2] ^= static_cast<std::uint32_t>(dot4(words.word[0], words.word[1], sums.value[0] + sums.value[3]));
+    words.word[3] ^= load16_once(p.y).word[2];
     store16(p.y + 4 * (block_index().x * threads + thread_index()), words);
+    if (warp_index() == 0) store8(p.y + 2 * lane, load8(p.y + 64 + 2 * lane));
     if (arrives_last(p.counter, grid_extents().x, smem.is_last)) p.y[fragment_c::row(lane, 1)] = x;
   }
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pipeline on the CUDA backend, which sass.py disassembles. It defines WEIGHTS.
+// One pipeline on the CUDA backend: nvcc.py counts the registers of its kernels, and sass.py disassembles them. Both
+// define WEIGHTS.
 #include <llava.hpp>
 #include <llava/backend/cuda.hpp>
 

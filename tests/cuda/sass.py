@@ -3,9 +3,9 @@
 """Disassembles the kernels of a pipeline (pipelines.cu) for sm_90a and checks that they have the instructions for which
 they were written: weights and keys in loads of 16 bytes, tensor cores in products, no local memory anywhere.
 
-    sass.py --nvcc nvcc --nvdisasm nvdisasm --include include [--weights q4_0]
+    sass.py [--nvcc nvcc] [--nvdisasm nvdisasm] [--include include] [--weights q4_0]
 
-nvdisasm is part of the CUDA toolkit and of PyPI's nvidia-cuda-nvdisasm.
+nvdisasm is part of the CUDA toolkit and of PyPI's nvidia-cuda-nvdisasm. If it is not found, the exit code is 77.
 """
 import argparse
 import collections
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from nvcc import readable
+from nvcc import ROOT, find, readable
 
 # Kernels, by the beginning of their names, and the instructions that they must have.
 MUST = {
@@ -60,12 +60,13 @@ def complaints(kernels, weights):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--nvcc", default="nvcc")
-    parser.add_argument("--nvdisasm", default="nvdisasm")
-    parser.add_argument("--include", action="append", default=[])
+    parser.add_argument("--nvcc")
+    parser.add_argument("--nvdisasm")
+    parser.add_argument("--include", action="append", default=[str(ROOT / "include")])
     parser.add_argument("--weights", default="q4_0",
                         help="of the text's linear layers; not f32, which has no tensor cores")
     args = parser.parse_args()
+    args.nvcc, args.nvdisasm = find("nvcc", args.nvcc), find("nvdisasm", args.nvdisasm)
     with tempfile.TemporaryDirectory() as folder:
         cubin = pathlib.Path(folder) / "pipeline.cubin"
         subprocess.run([args.nvcc, "-std=c++20", "-arch=sm_90a", "-O2", *(f"-I{i}" for i in args.include),
