@@ -133,12 +133,14 @@ def check_budget(args, folder):
     said, _, seconds = compile_file(args, source, QUICK, ["-DWEIGHTS=llava::bf16", "-DLLAVA_COMPILED", "-c", *output])
     print(f"a pipeline for {QUICK[0]}, with its host code, takes {seconds:.0f} s of processor time")
     messages += said
+    if messages:
+        return messages
     version = subprocess.run([args.nvcc, "--version"], capture_output=True, text=True).stdout
     version = re.search(r"release ([\d.]+)", version)[1]
     if args.write:
         lines = sorted(f"{registers:3d} {local:4d} {kernel}\n" for kernel, (registers, local) in kernels.items())
         args.budget.write_text(HEAD.format(" and ".join(WEIGHTS), version) + "".join(lines))
-        return messages
+        return []
     text = args.budget.read_text()
     lines = [line.split(maxsplit=2) for line in text.splitlines() if line and not line.startswith("#")]
     is_other = f"# nvcc {version}\n" not in text
@@ -146,7 +148,7 @@ def check_budget(args, folder):
         print(f"the limits are not those of nvcc {version}: only local memory is checked")
     limits = {kernel: (255 if is_other else int(registers), int(local)) for registers, local, kernel in lines}
     print(f"{len(kernels)} kernels")
-    return messages + list(over_budget(kernels, limits))
+    return list(over_budget(kernels, limits))
 
 
 def test_itself(args, folder):
