@@ -94,7 +94,7 @@ constexpr bool check_backend() {
     static_assert(
         ops::has_paged_attention<B, typename P::kv_cache, typename P::text>,
         "llava: the backend has no paged_attention for the policy's KV cache (contract: llava/ops/attention.hpp; "
-        "llava::fp8_e4m3 is for llava::cuda and llava::scalar)");
+        "llava::fp8_e4m3 is for llava::cuda and llava::scalar, not for llava::simd)");
   else if constexpr (!ops::has_embed<B, typename P::embeddings>)
     static_assert(ops::has_embed<B, typename P::embeddings>,
                   "llava: the backend has no embed (contract: llava/ops/rows.hpp)");

@@ -43,6 +43,11 @@ LLAVA_INLINE void attention(queue& q, matrix_view<float> y, matrix_view<const fl
 template <floating T>
 void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<T> cache, step_rows rows,
                      const attention_parameters p);
+/// There is no kernel for a cache of fp8_e4m3, and the ops of scalar, the base, are too slow to take their place.
+void store_kv(queue& q, matrix_view<const float> k, matrix_view<const float> v, step_rows rows,
+              kv_view<fp8_e4m3> cache) = delete;
+void paged_attention(queue& q, matrix_view<float> y, matrix_view<const float> queries, kv_view<fp8_e4m3> cache,
+                     step_rows rows, const attention_parameters p) = delete;
 
 }  // namespace simd_backend
 
