@@ -16,8 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FORMATS = ["f32", "bf16", "q8_0", "q4_0"]
 MEASURED = ["bf16", "q8_0", "q4_0"]
 VOCABULARY = ["matrix", "bytes", "convert", "memory", "threads"]
-OPS = ["matmul", "paged_attention", "attention", "sample", "rows", "rope", "norm",
-       "preprocess"]
+OPS = [name for name in ("matmul", "paged_attention", "attention", "sample", "rows", "rope", "norm", "preprocess")
+       if (ROOT / f"tests/cuda/{name}.cpp").exists()]
 
 
 def objects():
