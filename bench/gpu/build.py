@@ -108,7 +108,8 @@ class Builder:
         self.times, self.problems = {}, {}
         folder.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        folders = [(ROOT / f).rglob("*") for f in ("include", "tests/cuda", "tests/goldens", "tests/ops", "bench/gpu")]
+        folders = [(ROOT / f).rglob("*") for f in
+                   ("include", "tests/cuda", "tests/goldens", "tests/ops", "tests/backend", "bench/gpu")]
         for files in [*folders, (ROOT / "tests").glob("*")]:
             for file in sorted(files):
                 if file.suffix in (".hpp", ".cuh", ".cpp", ".cu", ".inc"):
