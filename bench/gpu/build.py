@@ -16,14 +16,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FORMATS = ["f32", "bf16", "q8_0", "q4_0"]
 MEASURED = ["bf16", "q8_0", "q4_0"]
 VOCABULARY = ["matrix", "bytes", "convert", "memory", "threads"]
-OPS = ["matmul", "paged_attention", "attention", "sample", "rows", "rope", "norm",
-       "preprocess"]
+OPS = {name: f"tests/cuda/{name}.cpp" for name in
+       ("matmul", "paged_attention", "attention", "sample", "rows", "rope", "norm", "preprocess")}
+# Tests of tests/ops that run on any backend, if this version has them.
+if "LLAVA_TEST_ON_CUDA" in (ROOT / "tests/backend/backends.hpp").read_text():
+    OPS |= {f"any_{name}": f"tests/ops/{name}.cpp" for name in
+            ("matmul", "block_matmul", "paged_attention", "attention", "sample", "rows")}
+OPS = {name: source for name, source in OPS.items() if (ROOT / source).exists()}
 
 
 def objects():
     """{name: (has kernels, source, flags)}; those that take longest come first."""
     made = {f"model_{f}": (True, "bench/gpu/model.cpp", [f"-DLLAVA_GPU_WEIGHTS={f}"]) for f in FORMATS}
-    made |= {f"ops_{name}": (True, f"tests/cuda/{name}.cpp", []) for name in OPS}
+    made |= {f"ops_{name}": (True, source, ["-DLLAVA_TEST_ON_CUDA=1"]) for name, source in OPS.items()}
     made |= {f"cpu_{f}": (False, "bench/gpu/cpu.cpp", [f"-DLLAVA_GPU_WEIGHTS={f}"]) for f in FORMATS}
     made |= {name: (False, f"bench/gpu/{name}.cpp", []) for name in ("goldens", "figures", "answers")}
     made |= {f"vocabulary_{name}": (True, f"tests/cuda/vocabulary_{name}.cpp", []) for name in VOCABULARY}
@@ -103,7 +108,8 @@ class Builder:
         self.times, self.problems = {}, {}
         folder.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        folders = [(ROOT / f).rglob("*") for f in ("include", "tests/cuda", "tests/goldens", "tests/ops", "bench/gpu")]
+        folders = [(ROOT / f).rglob("*") for f in
+                   ("include", "tests/cuda", "tests/goldens", "tests/ops", "tests/backend", "bench/gpu")]
         for files in [*folders, (ROOT / "tests").glob("*")]:
             for file in sorted(files):
                 if file.suffix in (".hpp", ".cuh", ".cpp", ".cu", ".inc"):
