@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Preprocessing on the device: the bytes of try_preprocess, which are those of transformers and Pillow.
-#include <llava/backend/cuda/elementwise.cuh>
 #include <llava/backend/cuda/resize.cuh>
 #include <llava/image/preprocess_on_device.hpp>
 
-#include "ops_backend.hpp"
-
-namespace cuda_test {
+#include "backend/backends.hpp"
 
 using namespace llava;
-static_assert(ops::has_resize<ops_backend>);
+static_assert(ops::has_resize<cuda>);
 
 namespace {
 image noise(int width, int height) {
@@ -24,7 +21,7 @@ void check_square(const image& img, const image_config& c) {
   CAPTURE(img.width(), img.height(), c.resize, c.crop, static_cast<int>(c.shape), static_cast<int>(c.filter), c.pillow);
   const auto expected = try_preprocess(img, c);
   REQUIRE(expected);
-  on_cuda d;
+  device<cuda> d;
   const auto pixels = d.put(bytes_of(img), img.height());
   const auto square = d.put(std::vector<std::uint8_t>(static_cast<std::size_t>(3 * c.crop * c.crop), 77), c.crop);
   preprocess_on_device(d.queue, square.matrix(), matrix_view<const std::uint8_t>(pixels), c);
@@ -61,10 +58,8 @@ TEST_CASE("cuda: preprocessing refuses a configuration that try_preprocess refus
   c.crop = 0;
   const auto expected = try_preprocess(noise(4, 4), c);
   REQUIRE(!expected);
-  on_cuda d;
+  device<cuda> d;
   const auto pixels = d.put(bytes_of(noise(4, 4)), 4);
   preprocess_on_device(d.queue, matrix_view<std::uint8_t>(), matrix_view<const std::uint8_t>(pixels), c);
   CHECK(d.error() == expected.error().sentence());
 }
-
-}  // namespace cuda_test
