@@ -58,6 +58,8 @@ bool same_bytes(const std::vector<T>& a, const std::vector<T>& b) {
 #if LLAVA_TEST_ON_CUDA
 /// Bytes of a queue's arena. On the emulator memory takes time: each byte has a state.
 inline constexpr std::size_t default_arena_bytes = std::size_t{2} << 20;
+/// Of one product. More would take long.
+inline constexpr std::ptrdiff_t most_multiplications = 1'000'000;
 /// The element type of the inputs of products with weights in format F (ops/operand.hpp), on all backends of a program.
 template <class F>
 using operand = llava::operand_of<llava::cuda, F>;
@@ -82,6 +84,7 @@ void for_each_exact_backend(F&& test) {
 }
 #else
 inline constexpr std::size_t default_arena_bytes = std::size_t{8} << 20;
+inline constexpr std::ptrdiff_t most_multiplications = PTRDIFF_MAX;
 template <class F>
 using operand = float;
 template <class F>

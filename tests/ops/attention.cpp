@@ -56,27 +56,26 @@ TEST_CASE("R15: attention of all queries to all keys matches double", "[ops]") {
 }
 
 TEST_CASE("attention reads and writes columns of wider matrices, at any address", "[ops]") {
-  constexpr setting s{19, 19, 2, 8};
-  constexpr int width = s.heads * s.dim;
-  const inputs in(s);
+  constexpr int tokens = 19, heads = 2, dim = 8, width = heads * dim;
+  const inputs in({tokens, tokens, heads, dim});
   for (const int gap : {0, 4, 5}) {
     const int row = 3 * width + gap;
-    std::vector<float> qkv(static_cast<std::size_t>(s.tokens * row), 1e30f);
-    for (int t = 0; t < s.tokens; ++t) {
+    std::vector<float> qkv(static_cast<std::size_t>(tokens * row), 1e30f);
+    for (int t = 0; t < tokens; ++t) {
       const auto to = qkv.begin() + t * row + gap;
       std::copy_n(in.q.begin() + t * width, width, to);
       std::copy_n(in.k.begin() + t * width, width, to + width);
       std::copy_n(in.v.begin() + t * width, width, to + 2 * width);
     }
-    for_each_backend([&]<class B>() {
+    const auto test = [&]<class B>() {
       for_each_operand([&]<class Y>() {
         device<B> d;
-        const auto packed = d.put(qkv, s.tokens);
-        const auto y = d.put(std::vector<Y>(static_cast<std::size_t>(s.queries * (width + gap))), s.queries);
+        const auto packed = d.put(qkv, tokens);
+        const auto y = d.put(std::vector<Y>(static_cast<std::size_t>(tokens * (width + gap))), tokens);
         const matrix_view<const float> all = packed;
         attention(d.queue, columns_of(y.matrix(), gap, width), columns_of(all, gap, width),
                   columns_of(all, gap + width, width), columns_of(all, gap + 2 * width, width),
-                  attention_parameters{s.heads, scale_of(s.dim)});
+                  attention_parameters{heads, scale_of(dim)});
         std::vector<Y> found, outside;
         const auto got = d.get(y);
         for (std::size_t i = 0; i < got.size(); ++i)
@@ -84,7 +83,8 @@ TEST_CASE("attention reads and writes columns of wider matrices, at any address"
         CHECK(nmse(found, in.expected) < rounding<Y>);
         CHECK(same_bytes(outside, std::vector<Y>(outside.size())));
       });
-    });
+    };
+    for_each_schedule([&] { for_each_backend(test); });
   }
 }
 
