@@ -43,10 +43,10 @@ struct step_values {
   std::vector<std::int32_t> positions, sequences, slots, blocks;
   std::vector<float> q, k, v;
   std::vector<double> expected;
-  static constexpr int pool = 53;
+  int pool;  // blocks of the cache
 
   step_values(const setting& s, const std::vector<part>& all, int table_columns, unsigned seed = 1)
-      : of(s), sequence_count(static_cast<std::ptrdiff_t>(all.size())) {
+      : of(s), sequence_count(static_cast<std::ptrdiff_t>(all.size())), pool(s.dim > 64 ? 5 : 53) {
     int used = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const int tokens = all[i].tokens, start = tokens - all[i].rows;
@@ -87,6 +87,7 @@ struct step {
   using T = typename Types::t;
   using layout = kv_layout_of<B, T>;
   setting of;
+  int pool;
   device<B> d;
   device_array<T> layer;
   device_array<float> q, slopes;
@@ -95,7 +96,8 @@ struct step {
 
   explicit step(const step_values<T>& s)
       : of(s.of),
-        layer(d.put(std::vector<T>(layout::layer_bytes(of.kv_heads, of.dim, s.pool) / sizeof(T)), 1)),
+        pool(s.pool),
+        layer(d.put(std::vector<T>(layout::layer_bytes(of.kv_heads, of.dim, pool) / sizeof(T)), 1)),
         q(d.put(s.q, s.rows)),
         slopes(d.put(of.alibi ? of.slopes() : std::vector<float>(1), 1)),
         positions(d.put(s.positions, 1)),
@@ -104,7 +106,7 @@ struct step {
         y(d.put(std::vector<Y>(s.q.size()), s.rows)) {
     store(s);
   }
-  auto cache() const { return layout::make_view(layer.memory.data(), of.kv_heads, of.dim, step_values<T>::pool); }
+  auto cache() const { return layout::make_view(layer.memory.data(), of.kv_heads, of.dim, pool); }
   void store(const step_values<T>& s) {
     const std::vector<T> stale(static_cast<std::size_t>(layer.columns),
                                from_f32<T>(std::numeric_limits<float>::quiet_NaN()));

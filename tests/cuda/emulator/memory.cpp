@@ -64,18 +64,19 @@ class heap {
     void* p = nullptr;
     return posix_memalign(&p, alignment, bytes) == 0 ? static_cast<std::byte*>(p) : nullptr;
   }
-  /// Never the same place again while there is another, so that a use of freed memory is found.
+  /// Not the same place again while half of the range is new, so that a use of freed memory is found. The other half is
+  /// for what no released memory has room for.
   allocation take(std::size_t bytes) {
     const device_range range = shadow::range();
     const std::size_t size = (bytes + 2 * alignment - 1) / alignment * alignment;  // with a gap of at least one byte
-    if (size <= range.bytes - used_) {
+    auto best = released_.end();                                                   // the smallest that is large enough
+    for (auto i = released_.begin(); used_ > range.bytes / 2 && i != released_.end(); ++i)
+      if (i->room >= bytes && (best == released_.end() || i->room < best->room)) best = i;
+    if (best == released_.end()) {
+      if (size > range.bytes - used_) return {};
       used_ += size;
       return {range.memory + used_ - size, size - alignment};
     }
-    auto best = released_.end();  // the smallest that is large enough
-    for (auto i = released_.begin(); i != released_.end(); ++i)
-      if (i->room >= bytes && (best == released_.end() || i->room < best->room)) best = i;
-    if (best == released_.end()) return {};
     const allocation a = *best;
     shadow::forget(a.first, a.bytes);
     released_.erase(best);
