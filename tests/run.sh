@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the library's tests and examples and runs them. On a fresh Debian 12 it installs what it needs first.
 #
-#   tests/run.sh           the release build with g++, without the tests labelled slow: compile_fail and consumers
+#   tests/run.sh           the release build with g++, without the tests labelled slow: compile_fail, consumers and
+#                          goldens/cuda_slow
 #   tests/run.sh --all     all parts; this takes some hours on two cores
 #   tests/run.sh --peers   llava-serve with real clients and servers, which it gets into build/peers (1.3 GB)
 #   tests/run.sh PART...   these parts, for example those that failed:
@@ -26,7 +27,7 @@ case ${1:-} in
 esac
 for part in "${parts[@]}"; do
   if [[ " ${all_parts[*]} peers " != *" $part "* ]]; then
-    sed -n '5,17s/^# \{0,1\}//p' "$0" >&2
+    sed -n '5,18s/^# \{0,1\}//p' "$0" >&2
     exit 2
   fi
 done

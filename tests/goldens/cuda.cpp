@@ -20,8 +20,8 @@ using on_cuda = llava::pipeline<llava::any, llava::cuda, floats>;
 
 // Answers would take most of the time: each of their 64 tokens is a step of its own.
 constexpr golden::bounds without_answers{golden::in_f32.cosine, golden::in_f32.error, false};
-/// Models that differ in what the device does: tiles of an image and biases; SigLIP, grouped heads and a sliding window;
-/// images at three scales and a pooling projector; features of several layers; ALiBi; a window in some layers.
+/// Models that differ in what the device does: tiles of an image and biases; SigLIP, grouped heads and a window; images
+/// at three scales and a pooling projector; features of several layers; ALiBi; a window in some layers.
 const std::string different[] = {"original_qwen2", "siglip_mistral", "original_s2",
                                  "clip_layers",    "text_mpt",       "text_qwen2_window"};
 
