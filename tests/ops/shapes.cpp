@@ -319,7 +319,8 @@ TEST_CASE("queue: an op that needs more scratch memory than the arena has is an 
     const auto ran = d.queue.finish();
     REQUIRE_FALSE(ran);
     CHECK(ran.error().code() == errc::out_of_memory);
-    CHECK(ran.error().sentence().starts_with("llava: a step takes 16000 bytes of memory, expected at most 4096"));
+    CHECK(ran.error().sentence().starts_with("llava: a step takes "));
+    CHECK(ran.error().sentence().find(" bytes of memory, expected at most 4096") != std::string::npos);
     sample(d.queue, ids.vector(), matrix_view<const float>(few.matrix()), draw);
     CHECK(d.get(ids)[0] >= 0);
   });
