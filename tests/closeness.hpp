@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <llava/base/dtype.hpp>
 #include <vector>
 
 inline double cosine(const std::vector<float>& a, const std::vector<float>& b) {
@@ -29,10 +30,13 @@ inline double largest_error(const std::vector<float>& found, const std::vector<f
 }
 
 /// Normalised mean squared error: Σ (x − reference)² / Σ reference²
-inline double nmse(const std::vector<float>& x, const std::vector<double>& reference) {
+template <class T>
+double nmse(const std::vector<T>& x, const std::vector<double>& reference) {
+  REQUIRE(x.size() == reference.size());
   double error = 0, power = 1e-30;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    error += (static_cast<double>(x[i]) - reference[i]) * (static_cast<double>(x[i]) - reference[i]);
+    const double difference = static_cast<double>(llava::to_float(x[i])) - reference[i];
+    error += difference * difference;
     power += reference[i] * reference[i];
   }
   return error / power;

@@ -124,7 +124,11 @@ TEMPLATE_TEST_CASE("R14: a row of a product with adapters does not depend on the
 }
 
 TEST_CASE("a device with 16-bit operands multiplies adapters of their type, and writes gates of it", "[ops]") {
+#if LLAVA_TEST_ON_CUDA
+  device<adapted<cuda>> d;
+#else
   device<adapted<remote_of<bf16>>> d;
+#endif
   const auto x = random_values<bf16>(4 * 30, 1), w = random_values<bf16>(9 * 30, 2), a = random_values<bf16>(3 * 30, 3),
              b = random_values<bf16>(9 * 3, 4);
   const auto dx = d.put(x, 4), dw = d.put(w, 9), da = d.put(a, 3), db = d.put(b, 9),

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Ops of the CUDA backend that do the work of several have their bytes, and save their launches.
+#include <array>
 #include <llava/backend/adapted.hpp>
-#include <llava/backend/cuda/matmul.cuh>
-#include <llava/backend/cuda/rope.cuh>
-#include <llava/nn/linear.hpp>
 #include <llava/quant/ggml_formats.hpp>
 #include <llava/quant/int8.hpp>
 #include <llava/quant/nf4.hpp>
 #include <llava/quant/q4_i8.hpp>
-
-#include <array>
 #include <string>
-#include <vector>
 
-#include "closeness.hpp"
-#include "cuda/products.hpp"
+#include "made_weight.hpp"
 
 using namespace llava;
-using namespace cuda_products;
 
 namespace {
 
@@ -34,30 +27,21 @@ long launched_by(device<B>& d, F&& ops) {
 template <class B, class F>
 struct products_of {
   using operand = operand_of<B, F>;
-  static constexpr std::size_t inner = 256;
+  static constexpr std::ptrdiff_t inner = 256;
   std::array<std::size_t, 3> columns;
   device<B> d;
   std::array<weight<B, F>, 3> w;
-  std::vector<array_of<float>> bias, y;
-  array_of<operand> x;
+  std::vector<device_array<float>> bias, y;
+  device_array<operand> x;
 
-  products_of(std::size_t rows, const std::array<std::size_t, 3>& n) : columns(n) {
+  products_of(std::ptrdiff_t rows, const std::array<std::size_t, 3>& n) : columns(n) {
     for (std::size_t i = 0; i < 3; ++i) {
       const auto seed = static_cast<unsigned>(10 + i);
-      fill(i, random_values(n[i] * inner, seed));
+      fill(w[i], static_cast<std::ptrdiff_t>(n[i]), inner, seed);
       bias.push_back(d.put(random_values(n[i], seed + 10), 1));
-      y.push_back(d.put(std::vector<float>(rows * n[i]), rows));
+      y.push_back(d.put(std::vector<float>(static_cast<std::size_t>(rows) * n[i]), rows));
     }
-    x = d.put(random_values<operand>(rows * inner, 1), rows);
-  }
-  void fill(std::size_t i, const std::vector<float>& values) {
-    const tensor_dims dims{static_cast<std::int64_t>(columns[i]), std::int64_t{inner}};
-    if constexpr (affine_format<F>) {
-      REQUIRE(w[i].try_fill(stored_in_format<F>({0, inner, columns[i]}), dims, "w", d.backend.memory(), &d.threads));
-    } else {
-      const stored_rows rows({dtype::float32, reinterpret_cast<const std::byte*>(values.data())}, std::int64_t{inner});
-      REQUIRE(w[i].try_fill(rows, dims, "w", d.backend.memory(), &d.threads));
-    }
+    x = d.put(random_values<operand>(static_cast<std::size_t>(rows * inner), 1), rows);
   }
   vector_view<const float> bias_of(std::size_t i) const {
     return i == 1 ? vector_view<const float>() : vector_view<const float>(bias[i].vector());
@@ -103,14 +87,14 @@ struct soft_sign {
   }
 };
 
-constexpr std::size_t some_rows[] = {1, 3, 8, 9, 16, 19};
+constexpr int some_rows[] = {1, 3, 8, 9, 16, 19};
 
 }  // namespace
 
 TEMPLATE_TEST_CASE("products with one x have the bytes of each by itself", "[cuda]", f32, f16, bf16, q4_0, q8_0, q4_i8,
                    int8, q4_k, q6_k, nf4) {
-  for (const std::size_t rows : some_rows) {
-    products_of<products, TestType> p(rows, {21, 6, 40});
+  for (const int rows : some_rows) {
+    products_of<cuda, TestType> p(rows, {21, 6, 40});
     long separate = 0, joined = 0;
     const auto expected = p.separate(separate);
     INFO(rows << " rows");
@@ -132,12 +116,12 @@ TEMPLATE_TEST_CASE("products with one x have the bytes of each by itself", "[cud
 TEMPLATE_TEST_CASE("a gate and what it multiplies have the bytes of both by themselves", "[cuda]", f32, f16, bf16, q4_0,
                    q8_0, q4_i8, int8, q4_k, q6_k, nf4) {
   using F = TestType;
-  for (const std::size_t rows : some_rows) {
-    products_of<products, F> p(rows, {27, 27, 27});
-    using operand = operand_of<products, F>;
-    const auto y = p.d.put(std::vector<operand>(rows * 27), rows),
-               again = p.d.put(std::vector<operand>(rows * 27), rows);
-    const biased_weight<weight_view<products, F>> gate{p.w[0].view(), p.bias_of(0)}, up{p.w[1].view(), p.bias_of(2)};
+  for (const int rows : some_rows) {
+    products_of<cuda, F> p(rows, {27, 27, 27});
+    using operand = operand_of<cuda, F>;
+    const auto y = p.d.put(std::vector<operand>(static_cast<std::size_t>(rows) * 27), rows),
+               again = p.d.put(std::vector<operand>(static_cast<std::size_t>(rows) * 27), rows);
+    const biased_weight<weight_view<cuda, F>> gate{p.w[0].view(), p.bias_of(0)}, up{p.w[1].view(), p.bias_of(2)};
     const auto check = [&]<class A>(A act, bool is_fused) {
       INFO(rows << " rows, " << std::string(A::name));
       const long separate = launched_by(p.d, [&] {
@@ -159,18 +143,18 @@ TEMPLATE_TEST_CASE("a gate and what it multiplies have the bytes of both by them
 }
 
 TEST_CASE("products with one x in a mixed format join those of one format", "[cuda]") {
-  for (const std::size_t rows : {1u, 5u}) {
-    products_of<products, ggml> p(rows, {21, 6, 40});
-    const auto store = [&]<class F>(std::size_t i) {
-      const tensor_dims dims{static_cast<std::int64_t>(p.columns[i]), 256};
-      REQUIRE(p.w[i].try_fill(stored_in_format<F>({0, 256, p.columns[i]}), dims, "w", p.d.backend.memory()));
+  for (const int rows : {1, 5}) {
+    products_of<cuda, ggml> p(rows, {21, 6, 40});
+    const auto store = [&]<class F>(weight<cuda, ggml>& w, std::ptrdiff_t columns) {
+      const auto bytes = stored_matrix<F>(columns, 256);
+      REQUIRE(w.try_fill(rows_in_format<F>(bytes, 256, true), {columns, 256}, "w", p.d.backend.memory()));
     };
-    store.operator()<q4_k>(0), store.operator()<q4_k>(1), store.operator()<q6_k>(2);
+    store.operator()<q4_k>(p.w[0], 21), store.operator()<q4_k>(p.w[1], 6), store.operator()<q6_k>(p.w[2], 40);
     long separate = 0, joined = 0;
     const auto expected = p.separate(separate);
     CHECK(p.joined(joined) == expected);
     CHECK(joined == (rows == 1 ? 2 : 4));
-    using view = weight_view<products, ggml>;
+    using view = weight_view<cuda, ggml>;
     const auto gated = [&](const view& gate, const view& up) {
       matmul_gated(p.d.queue, p.y[0].matrix(), p.operands(), biased_weight<view>{gate}, biased_weight<view>{up},
                    silu{});
@@ -181,8 +165,8 @@ TEST_CASE("products with one x in a mixed format join those of one format", "[cu
       matmul(p.d.queue, p.y[0].matrix(), p.operands(), up, epilogue<>{{}, update::multiply});
       return p.d.get(p.y[0]);
     };
-    weight<products, ggml> other;
-    REQUIRE(other.try_fill(stored_in_format<q6_k>({0, 256, 21}), {21, 256}, "w", p.d.backend.memory()));
+    weight<cuda, ggml> other;
+    store.operator()<q6_k>(other, 21);
     const view own = p.w[0].view();
     CHECK(gated(own, own) == by_themselves(own, own));
     CHECK(gated(own, other.view()) == by_themselves(own, other.view()));
@@ -190,7 +174,7 @@ TEST_CASE("products with one x in a mixed format join those of one format", "[cu
 }
 
 TEST_CASE("products with one x of which one has an adapter are computed one by one", "[cuda]") {
-  using B = adapted<products>;
+  using B = adapted<cuda>;
   products_of<B, bf16> p(3, {21, 6, 40});
   long separate = 0, joined = 0;
   const auto plain = p.separate(separate);
@@ -206,8 +190,8 @@ TEST_CASE("products with one x of which one has an adapter are computed one by o
 }
 
 TEST_CASE("errors of products with one x name the operand", "[cuda]") {
-  products_of<products, bf16> p(3, {21, 6, 40});
-  using view = weight_view<products, bf16>;
+  products_of<cuda, bf16> p(3, {21, 6, 40});
+  using view = weight_view<cuda, bf16>;
   const joined_product<view> all[] = {{p.y[0].matrix(), p.w[0].view()}, {p.y[0].matrix(), p.w[1].view()}};
   matmul_joined(p.d.queue, p.operands(), std::span<const joined_product<view>>(all));
   const auto ran = p.d.queue.finish();
@@ -225,12 +209,13 @@ TEMPLATE_TEST_CASE("rope_and_store has the bytes of rope and store_kv, in one la
     INFO(s.tokens << " tokens, " << s.heads << "/" << s.kv_heads << " heads of " << s.dim);
     using layout = cuda_backend::kv_layout<TestType>;
     constexpr int blocks = 4;
-    const auto rows = static_cast<std::size_t>(s.tokens), dim = static_cast<std::size_t>(s.dim);
+    const int rows = s.tokens;
+    const auto tokens = static_cast<std::size_t>(s.tokens), dim = static_cast<std::size_t>(s.dim);
     const std::size_t width = static_cast<std::size_t>(s.heads) * dim, kv = static_cast<std::size_t>(s.kv_heads) * dim;
     const std::vector<std::int32_t> slots{9, 37, 17, 63, 16};
-    device<products> d;
-    const auto q = random_values(rows * width, 1), k = random_values(rows * kv, 2);
-    const auto angles = d.put(random_values(rows * dim, 3), rows), v = d.put(random_values(rows * kv, 4), rows);
+    device<cuda> d;
+    const auto q = random_values(tokens * width, 1), k = random_values(tokens * kv, 2);
+    const auto angles = d.put(random_values(tokens * dim, 3), rows), v = d.put(random_values(tokens * kv, 4), rows);
     const auto at = d.put(std::vector<std::int32_t>(slots.begin(), slots.begin() + s.tokens), 1);
     const step_rows step{{}, {}, at.vector(), {}};
     const std::vector<std::uint8_t> stale(layout::layer_bytes(s.kv_heads, s.dim, blocks), 0xa5);
@@ -252,18 +237,17 @@ TEMPLATE_TEST_CASE("rope_and_store has the bytes of rope and store_kv, in one la
     };
     std::vector<float> queries, keys, fused_queries, fused_keys;
     const auto expected = run(false, queries, keys);
-    for (const unsigned schedule : {0u, 1u, 5u})
-      with_schedule(schedule, [&] {
-        CHECK(run(true, fused_queries, fused_keys) == expected);
-        CHECK(fused_queries == queries);
-        CHECK(fused_keys == k);
-      });
+    for_each_schedule([&] {
+      CHECK(run(true, fused_queries, fused_keys) == expected);
+      CHECK(fused_queries == queries);
+      CHECK(fused_keys == k);
+    });
     CHECK(expected != stale);
   }
 }
 
 TEST_CASE("rope_and_store reports operands that do not fit", "[cuda]") {
-  device<products> d;
+  device<cuda> d;
   const auto q = d.put(std::vector<float>(24), 1), k = d.put(std::vector<float>(16), 1);
   const auto angles = d.put(std::vector<float>(6), 1);
   const auto slots = d.put(std::vector<std::int32_t>(1), 1);

@@ -11,22 +11,21 @@ constexpr std::ptrdiff_t rows = 5, inner = 40;
 template <class B, class A>
 std::vector<float> made(std::ptrdiff_t columns, update how, bool in_two) {
   device<B> d;
-  const auto x = d.put(random_values(rows * inner, 1), rows);
+  const auto x = d.put(random_values<operand<f16>>(rows * inner, 1), rows);
   const auto w = d.put(random_values<f16>(static_cast<std::size_t>(columns * inner), 2), columns);
   const auto bias = d.put(random_values(static_cast<std::size_t>(columns), 3), 1);
   const auto all = d.put(random_values(static_cast<std::size_t>(rows * (columns + 3)), 4), rows);
   const matrix_view<float> y(all.matrix().data() + 1, dynamic_shape<2>(rows, columns), columns + 3);
   const auto z = d.put(std::vector<float>(static_cast<std::size_t>(rows * columns)), rows);
+  const matrix_view<const operand<f16>> inputs = x;
   const epilogue<A> whole{vector_view<const float>(bias.vector()), how};
   if (!in_two) {
-    matmul(d.queue, y, matrix_view<const float>(x.matrix()), matrix_view<const f16>(w.matrix()), whole);
+    matmul(d.queue, y, inputs, matrix_view<const f16>(w.matrix()), whole);
   } else if (how == update::assign) {
-    matmul(d.queue, y, matrix_view<const float>(x.matrix()), matrix_view<const f16>(w.matrix()),
-           epilogue<>{whole.bias});
+    matmul(d.queue, y, inputs, matrix_view<const f16>(w.matrix()), epilogue<>{whole.bias});
     activate(d.queue, y, matrix_view<const float>(y), A{}, how);
   } else {
-    matmul(d.queue, z.matrix(), matrix_view<const float>(x.matrix()), matrix_view<const f16>(w.matrix()),
-           epilogue<>{whole.bias});
+    matmul(d.queue, z.matrix(), inputs, matrix_view<const f16>(w.matrix()), epilogue<>{whole.bias});
     activate(d.queue, y, matrix_view<const float>(z.matrix()), A{}, how);
   }
   return d.get(all);
@@ -39,7 +38,7 @@ TEMPLATE_TEST_CASE("activate after a product has the bytes of the product's epil
   for (const std::ptrdiff_t columns : {1, 15, 16, 50})
     for (const update how : {update::assign, update::add, update::multiply})
       for_each_backend([&]<class B>() {
-        if (!is_batch_deterministic<B>) return;  // Eigen's sums depend on where they are stored
+        if (B::name == "eigen") return;  // its sums depend on where they are stored
         INFO(columns << " columns, update " << static_cast<int>(how));
         CHECK(same_bytes(made<B, TestType>(columns, how, true), made<B, TestType>(columns, how, false)));
       });

@@ -15,8 +15,8 @@ namespace {
 struct sizes {
   std::ptrdiff_t rows, inner, columns;
 };
-constexpr sizes shapes[] = {{1, 32, 16},  {1, 1, 1},     {1, 588, 40},  {1, 1100, 130}, {2, 96, 17},  {3, 129, 33},
-                            {4, 1056, 8}, {7, 1100, 50}, {9, 2240, 16}, {13, 64, 130},  {40, 257, 64}};
+constexpr sizes shapes[] = {{1, 32, 16},  {1, 1, 1},     {1, 588, 40},  {1, 1100, 130}, {2, 96, 17},   {3, 129, 33},
+                            {4, 1056, 8}, {7, 1100, 50}, {9, 2240, 16}, {13, 64, 130},  {40, 257, 64}, {1, 16500, 3}};
 
 /// A weight of format F in B's layout, quantised from the same floats for every backend.
 template <class B, class F>
@@ -80,10 +80,10 @@ TEMPLATE_TEST_CASE("R14: matmul with block formats equals scalar's byte for byte
                    q4_i8) {
   for (const sizes& s : shapes) {
     INFO(s.rows << " x " << s.inner << " x " << s.columns);
-    for (update how : {update::assign, update::add, update::multiply}) {
+    for (update how : format_updates) {
       const auto expected = product<scalar, TestType, no_activation>(s, how);
       for_each_exact_backend(
-          [&]<class B>() { CHECK(same_bytes(product<B, TestType, no_activation>(s, how), expected)); });
+          [&]<class B>() { CHECK(same_sums(product<B, TestType, no_activation>(s, how), expected)); });
     }
   }
 }
@@ -108,7 +108,7 @@ TEMPLATE_TEST_CASE("R14: the largest sums of a block fit its integers", "[ops]",
     for (std::ptrdiff_t n = 0; n < s.columns; ++n)
       CHECK(expected[static_cast<std::size_t>(t * s.columns + n)] ==
             Approx(t % 2 == n % 2 ? s.inner : -s.inner).epsilon(0.02));
-  for_each_exact_backend([&]<class B>() { CHECK(same_bytes(product_of.template operator()<B>(), expected)); });
+  for_each_exact_backend([&]<class B>() { CHECK(same_sums(product_of.template operator()<B>(), expected)); });
 }
 
 TEMPLATE_TEST_CASE("R14: rows of a block matmul do not depend on other rows or on threads", "[ops]", q16_0, q8_0_a16,
@@ -116,6 +116,7 @@ TEMPLATE_TEST_CASE("R14: rows of a block matmul do not depend on other rows or o
   const sizes all{23, 200, 150};
   const auto x = random_values(static_cast<std::size_t>(all.rows * all.inner), 1);
   for_each_backend([&]<class B>() {
+    if (!is_batch_deterministic<B>) return;
     std::vector<float> whole;
     for (int threads : {1, 3}) {
       device<B> d(threads);
@@ -138,22 +139,21 @@ TEMPLATE_TEST_CASE("R14: rows of a block matmul do not depend on other rows or o
 
 TEMPLATE_TEST_CASE("R1: a block matmul accepts NaN, infinite and tiny activations", "[ops]", q16_0, q8_0_a16, q8_0,
                    q4_0, q4_i8) {
-  const sizes s{3, 160, 20};
+  const sizes s{GENERATE(3, 19), 160, 20};
   auto x = random_values(static_cast<std::size_t>(s.rows * s.inner), 1);
   x[5] = std::numeric_limits<float>::quiet_NaN();
   x[200] = std::numeric_limits<float>::infinity();
   for (std::size_t i = 320; i < 480; ++i) x[i] = 1e-35f;
-  std::vector<float> expected;
-  for_each_exact_backend([&]<class B>() {
+  const auto run = [&]<class B>() {
     device<B> d;
     const auto dx = d.put(x, s.rows);
     const auto y = d.put(std::vector<float>(static_cast<std::size_t>(s.rows * s.columns)), s.rows);
     const weight<B, TestType> w = quantised<B, TestType>(s);
     matmul(d.queue, y.matrix(), matrix_view<const float>(dx.matrix()), w.view(), epilogue<>{});
-    const auto got = d.get(y);
-    for (float v : got) CHECK(std::isfinite(v));
-    CHECK(got.back() == 0.f);
-    if (expected.empty()) expected = got;
-    CHECK(same_bytes(got, expected));
-  });
+    return d.get(y);
+  };
+  const auto expected = run.template operator()<scalar>();
+  for (float v : expected) CHECK(std::isfinite(v));
+  CHECK(expected[59] == 0.f);
+  for_each_exact_backend([&]<class B>() { CHECK(same_sums(run.template operator()<B>(), expected)); });
 }

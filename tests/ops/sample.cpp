@@ -1,40 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
 
-#include <llava/checkpoint/json.hpp>
 #include <llava/generate/penalties.hpp>
 
-#include "backend/backends.hpp"
+#include "recorded_sampling.hpp"
 
 using namespace llava;
 
 namespace {
-/// Draws a token on every backend. All must draw the same.
-std::int32_t drawn(const std::vector<float>& logits, const sampling_params& how) {
-  std::vector<std::int32_t> ids;
-  for_each_backend([&]<class B>() {
-    device<B> d;
-    const auto l = d.put(logits, 1);
-    const auto h = d.put(std::vector<sampling_params>{how}, 1);
-    const auto id = d.put(std::vector<std::int32_t>{-1}, 1);
-    sample(d.queue, id.vector(), matrix_view<const float>(l.matrix()), vector_view<const sampling_params>(h.vector()));
-    ids.push_back(d.get(id)[0]);
-  });
-  for (std::int32_t id : ids) CHECK(id == ids[0]);
-  return ids[0];
-}
+constexpr float infinity = std::numeric_limits<float>::infinity(),
+                not_a_number = std::numeric_limits<float>::quiet_NaN();
 
-template <class T>
-std::vector<T> numbers(const json_value& list) {
-  std::vector<T> out;
-  for (const json_value& e : list.items()) out.push_back(static_cast<T>(*e.number()));
-  return out;
+template <class B>
+std::vector<std::int32_t> drawn_on(const std::vector<float>& logits, const std::vector<sampling_params>& how) {
+  device<B> d;
+  const auto l = d.put(logits, static_cast<std::ptrdiff_t>(how.size()));
+  const auto h = d.put(how, 1);
+  const auto ids = d.put(std::vector<std::int32_t>(how.size(), -9), 1);
+  sample(d.queue, ids.vector(), matrix_view<const float>(l), vector_view<const sampling_params>(h));
+  return d.get(ids);
 }
-/// Cases of tests/data/generate/sampling.json, which tests/oracle/sampling.py makes.
-std::vector<json_value> recorded(const char* name) {
-  auto file = json_document::try_read(LLAVA_TEST_DATA "/generate/sampling.json");
-  if (!file) FAIL(file.error().what());
-  return file->value().find(name)->items();
+/// Draws a token from each row on every backend. All must draw the same.
+std::vector<std::int32_t> drawn_rows(const std::vector<float>& logits, const std::vector<sampling_params>& how) {
+  const auto expected = drawn_on<scalar>(logits, how);
+  for_each_backend([&]<class B>() {
+    const auto found = drawn_on<B>(logits, how);
+    for (std::size_t r = 0; r < how.size(); ++r) {
+      CAPTURE(r, how[r].temperature, how[r].top_k, how[r].top_p, how[r].min_p, how[r].uniform);
+      CHECK(found[r] == expected[r]);
+    }
+  });
+  return expected;
+}
+std::int32_t drawn(const std::vector<float>& logits, const sampling_params& how) {
+  return drawn_rows(logits, {how})[0];
 }
 }  // namespace
 
@@ -72,14 +71,13 @@ TEST_CASE("sample: a low temperature sharpens, a high one flattens", "[ops]") {
 }
 
 TEST_CASE("sample: logits without a valid choice give no token", "[ops]") {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
   for (const sampling_params& how : {sampling_params{}, sampling_params{1.f, 0.9f, 2, 0.5f}}) {
-    for (const auto& logits : {std::vector<float>{nan, nan, nan},
-                               {nan, 1, 2},
-                               {2, 1, nan},
+    for (const auto& logits : {std::vector<float>{not_a_number, not_a_number, not_a_number},
+                               {not_a_number, 1, 2},
+                               {2, 1, not_a_number},
                                {1, infinity, 3},
                                {infinity, infinity, infinity},
-                               {-infinity, -infinity, nan}})
+                               {-infinity, -infinity, not_a_number}})
       CHECK(drawn(logits, how) == invalid_logits);
     CHECK(drawn({-infinity, -infinity, -infinity}, how) == no_token_left);
     CHECK(drawn({-infinity, -3, -infinity}, how) == 1);
@@ -130,90 +128,111 @@ TEST_CASE("sample: the tokens that are left, and their probabilities, are those 
         expected.push_back(tokens[i]);
       }
     CHECK(before == Approx(1.0));
-    const auto rows = static_cast<std::ptrdiff_t>(draws.size());
     std::vector<float> all;
-    for (std::ptrdiff_t r = 0; r < rows; ++r) all.insert(all.end(), logits.begin(), logits.end());
-    for_each_backend([&]<class B>() {
-      device<B> d;
-      const auto l = d.put(all, rows);
-      const auto h = d.put(draws, 1);
-      const auto ids = d.put(std::vector<std::int32_t>(draws.size(), -1), 1);
-      sample(d.queue, ids.vector(), matrix_view<const float>(l.matrix()),
-             vector_view<const sampling_params>(h.vector()));
-      CHECK(d.get(ids) == expected);
-    });
+    for (std::size_t r = 0; r < draws.size(); ++r) all.insert(all.end(), logits.begin(), logits.end());
+    CHECK(drawn_rows(all, draws) == expected);
   }
 }
 
 namespace {
-/// The k likeliest tokens of each row. All backends must find the same bytes.
-std::vector<token_logprob> likeliest(const std::vector<float>& logits, std::ptrdiff_t rows, std::ptrdiff_t k) {
-  std::vector<std::vector<token_logprob>> found;
-  for_each_backend([&]<class B>() {
-    device<B> d;
-    const auto l = d.put(logits, rows);
-    const auto y = d.put(std::vector<token_logprob>(static_cast<std::size_t>(rows * k)), rows);
-    top_logprobs(d.queue, y.matrix(), matrix_view<const float>(l.matrix()));
-    found.push_back(d.get(y));
-    const std::size_t bytes = found[0].size() * sizeof(token_logprob);
-    CHECK(std::memcmp(found.back().data(), found[0].data(), bytes) == 0);
-  });
-  return found[0];
+/// Settings of all kinds, one in four greedy.
+std::vector<sampling_params> random_settings(std::size_t n, unsigned seed) {
+  std::mt19937 engine(seed);
+  const auto uniform = [&] { return std::uniform_real_distribution<float>(0.f, 1.f)(engine); };
+  std::vector<sampling_params> how(n);
+  for (sampling_params& h : how) {
+    h.temperature = engine() % 4 == 0 ? 0.f : 0.2f + 2.f * uniform();
+    if (engine() % 2) h.top_k = static_cast<std::int32_t>(engine() % 60);
+    if (engine() % 2) h.top_p = uniform();
+    if (engine() % 2) h.min_p = 0.5f * uniform();
+    h.uniform = engine() % 8 ? uniform() : 0x1.fffffep-1f;
+  }
+  return how;
 }
 }  // namespace
 
-TEST_CASE("top_logprobs: the likeliest tokens, of equal ones the first, as torch has them", "[ops]") {
-  const auto cases = recorded("top");
-  REQUIRE(cases.size() == 6);
-  for (const json_value& c : cases) {
-    const auto logits = numbers<float>(*c.find("logits"));
-    const auto tokens = numbers<std::int32_t>(*c.find("tokens"));
-    const auto logprobs = numbers<double>(*c.find("logprobs"));
-    const auto top = likeliest(logits, 1, static_cast<std::ptrdiff_t>(tokens.size()));
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      CHECK(top[i].token == tokens[i]);
-      CHECK(std::abs(static_cast<double>(top[i].logprob) - logprobs[i]) <= 1e-6 * (1 + std::abs(logprobs[i])));
+TEST_CASE("sample: greedy rows take the first of the largest logits, whichever chunk has it", "[ops]") {
+  for (const std::size_t vocab : {1u, 5u, 4096u, 8195u}) {
+    CAPTURE(vocab);
+    std::vector<float> logits = random_values(4 * vocab, 1);
+    for (std::size_t r = 1; r < 4; ++r)  // equal ones
+      for (std::size_t i = r; i < vocab; i += 4095 * r) logits[r * vocab + vocab - i - (r > 1)] = 9.f;
+    logits[3 * vocab] = -0.f;
+    drawn_rows(logits, std::vector<sampling_params>(4));
+  }
+  CHECK(drawn({-1, -0.f, 0.f, -2}, {}) == 1);
+}
+
+TEST_CASE("sample: rows without a valid choice, at any place", "[ops]") {
+  const std::size_t vocab = 4200;
+  for (const float bad : {not_a_number, infinity})
+    for (const std::size_t at : {std::size_t{0}, vocab - 1}) {
+      std::vector<float> logits = random_values(2 * vocab, 1);
+      logits[vocab + at] = bad;
+      drawn_rows(logits, {{}, {}});
+      drawn_rows(logits, {{1.f, 0.9f, 2, 0.5f}, {1.f, 0.9f, 2, 0.5f}});
     }
-  }
+  const std::vector<float> none(vocab, -infinity);
+  CHECK(drawn(none, {}) == no_token_left);
+  CHECK(drawn(none, {1.f}) == no_token_left);
+  std::vector<float> one = none;
+  one[4100] = -3.f;
+  CHECK(drawn(one, {1.f, 1.f, 0, 0.99f}) == 4100);
 }
 
-TEST_CASE("top_logprobs: fewer are the first of more, rows are independent, and logprobs has the same bytes", "[ops]") {
-  const std::ptrdiff_t vocab = 333;
-  std::vector<float> logits = random_values(static_cast<std::size_t>(3 * vocab), 5, 3.f);
-  for (std::size_t i = 0; i < logits.size(); i += 7) logits[i] = 1.5f;  // ties
-  const auto all = likeliest(logits, 3, vocab), some = likeliest(logits, 3, 20);
-  for (std::ptrdiff_t r = 0; r < 3; ++r) {
-    const auto of_row = [&](const auto& v, std::ptrdiff_t k) { return v.begin() + r * k; };
-    CHECK(std::equal(of_row(some, 20), of_row(some, 20) + 20, of_row(all, vocab)));
-    const std::vector<float> row(logits.begin() + r * vocab, logits.begin() + (r + 1) * vocab);
-    const auto alone = likeliest(row, 1, 20);
-    CHECK(std::equal(alone.begin(), alone.end(), of_row(some, 20)));
-    const auto sorted =
-        std::is_sorted(of_row(all, vocab), of_row(all, vocab) + vocab, [&](const auto& a, const auto& b) {
-          const float la = row[static_cast<std::size_t>(a.token)], lb = row[static_cast<std::size_t>(b.token)];
-          return la != lb ? la > lb : a.token < b.token;
-        });
-    CHECK(sorted);
-    for_each_backend([&]<class B>() {
-      device<B> d;
-      const auto l = d.put(row, 1);
-      const auto id = d.put(std::vector<std::int32_t>{alone[3].token}, 1);
-      const auto y = d.put(std::vector<float>{0.f}, 1);
-      logprobs(d.queue, y.vector(), matrix_view<const float>(l.matrix()), vector_view<const std::int32_t>(id.vector()));
-      CHECK(same_bytes(d.get(y), {alone[3].logprob}));
-    });
-  }
+TEST_CASE("sample: draws are those of the scalar backend, for peaked, flat and tied rows and all settings", "[ops]") {
+  for (const std::size_t vocab : {4u, 333u, 700u})
+    for (const float scale : {0.f, 0.3f, 4.f, 30.f}) {
+      CAPTURE(vocab, scale);
+      constexpr std::size_t rows = 8;
+      std::vector<float> logits = random_values(rows * vocab, static_cast<unsigned>(vocab) + 1, scale);
+      for (std::size_t i = 0; i < logits.size(); i += 3) logits[i] = std::round(logits[i]);  // ties
+      for (std::size_t i = 1; i < logits.size(); i += 17) logits[i] = -infinity;
+      drawn_rows(logits, random_settings(rows, static_cast<unsigned>(vocab + 7)));
+    }
 }
 
-TEST_CASE("top_logprobs: a row without a log softmax has no tokens; tokens at -infinity come last", "[ops]") {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
-  for (const auto& logits : {std::vector<float>{nan, 1, 2},
-                             {1, nan, 2},
-                             {2, 1, nan},
-                             {1, infinity, 3},
-                             {-infinity, -infinity, nan},
-                             {-infinity, -infinity, -infinity}})
-    for (const token_logprob& t : likeliest(logits, 1, 2)) CHECK((t.token == -1 && std::isnan(t.logprob)));
-  const auto some = likeliest({-infinity, 0.f, -infinity}, 1, 3);
-  CHECK(some == std::vector<token_logprob>{{1, 0.f}, {0, -infinity}, {2, -infinity}});
+TEST_CASE("sample: sums round as those of the scalar backend, one after the other", "[ops]") {
+  // The largest weight is 1. Each of 200 is 1.2 · 2⁻²⁴, which a sum from 1 rounds up to 2⁻²³; each of 200 is
+  // 0.9 · 2⁻²⁴, which it rounds to nothing. Sums in another order, or exact ones, have other ends.
+  std::vector<float> logits{0.f};
+  logits.insert(logits.end(), 200, std::log(1.2f * 0x1p-24f));
+  logits.insert(logits.end(), 200, std::log(0.9f * 0x1p-24f));
+  std::vector<sampling_params> how;
+  std::vector<float> all;
+  for (int i = 0; i < 12; ++i) {
+    how.push_back({1.f, i % 3 ? 1.f : 0.99999f, 0, 1.f - static_cast<float>(1 + 16 * i) * 0x1p-24f});
+    all.insert(all.end(), logits.begin(), logits.end());
+  }
+  const auto found = drawn_rows(all, how);
+  CHECK(found[1] > 190);
+  CHECK(found[1] <= 200);
+  CHECK(found[10] < found[1]);
+}
+
+TEST_CASE("sample: a large vocabulary, sampled from the whole of it, in a slice of columns", "[ops]") {
+  constexpr std::ptrdiff_t vocab = 4501;
+  const std::vector<float> logits = random_values(2 * (vocab + 3), 4, 1.5f);
+  const std::vector<sampling_params> how{{1.5f, 1.f, 0, 0.9f}, {0.8f, 0.95f, 0, 0.7f}};
+  std::vector<float> slice;
+  for (const std::ptrdiff_t r : {0, 1}) {
+    const auto row = logits.begin() + r * (vocab + 3) + 2;
+    slice.insert(slice.end(), row, row + vocab);
+  }
+  const auto expected = drawn_rows(slice, how);
+  for_each_backend([&]<class B>() {
+    device<B> d;
+    const auto l = d.put(logits, 2);
+    const auto h = d.put(how, 1);
+    const auto ids = d.put(std::vector<std::int32_t>(2), 1);
+    sample(d.queue, ids.vector(), columns_of(matrix_view<const float>(l), 2, vocab),
+           vector_view<const sampling_params>(h));
+    CHECK(d.get(ids) == expected);
+  });
+}
+
+TEST_CASE("sample: the order of a device's threads changes no draw", "[ops]") {
+  const std::vector<float> logits = random_values(2 * 300, 3, 2.f);
+  const auto how = random_settings(2, 11);
+  for_each_schedule([&] { drawn_rows(logits, how); });
 }

@@ -47,12 +47,16 @@ void on_every_queue(Test&& test) {
     };
     test.template operator()<B>(refuses);
   };
+#if LLAVA_TEST_ON_CUDA
+  run.template operator()<cuda>();
+#else
   run.template operator()<scalar>();
   run.template operator()<simd>();
 #if LLAVA_TEST_EIGEN
   run.template operator()<eigen>();
 #endif
   run.template operator()<remote>();
+#endif
 }
 
 /// A weight for B's matmul that has a shape and no data.
@@ -125,7 +129,7 @@ TEST_CASE("shapes: attention", "[ops]") {
 TEST_CASE("shapes: attention through the KV cache", "[ops]") {
   on_every_queue([]<class B>(auto&& refuses) {
     const auto cache = [](int heads, int dim) {
-      return kv_view<f16>{reinterpret_cast<f16*>(nowhere()), reinterpret_cast<f16*>(nowhere()), heads, dim};
+      return kv_layout_of<B, f16>::make_view(reinterpret_cast<std::byte*>(nowhere()), heads, dim, 0);
     };
     const auto table = [](std::ptrdiff_t s, std::ptrdiff_t b) {
       return matrix_view<const std::int32_t>(ints(0).data(), dynamic_shape<2>(s, b));
@@ -282,27 +286,23 @@ TEST_CASE("embed, gather_rows, mix_rows and max_rows: an index beyond the last r
     const auto rows = d.put(std::vector<float>(6), 2);
     const auto ids = d.put(std::vector<std::int32_t>{0, 5}, 1), from = d.put(std::vector<std::int32_t>{2, 1}, 1);
     const auto y = d.put(std::vector<float>(6, 9.f), 2);
+    const auto gather = [&] {
+      gather_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
+                  vector_view<const std::int32_t>(from.vector()));
+    };
     embed(d.queue, y.matrix(), matrix_view<const f16>(table.matrix()), vector_view<const std::int32_t>(ids.vector()));
-    auto ran = d.queue.finish();
-    REQUIRE_FALSE(ran);
-    CHECK(ran.error().sentence() == "llava: embed: ids[1] is 5, expected less than the number of rows, 5");
-    gather_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
-                vector_view<const std::int32_t>(from.vector()));
-    ran = d.queue.finish();
-    REQUIRE_FALSE(ran);
-    CHECK(ran.error().sentence() == "llava: gather_rows: from[0] is 2, expected less than the number of rows, 2");
+    gather();  // of two errors, the first is kept
+    CHECK(d.error() == "llava: embed: ids[1] is 5, expected less than the number of rows, 5");
+    gather();
+    CHECK(d.error() == "llava: gather_rows: from[0] is 2, expected less than the number of rows, 2");
     const auto some = d.put(std::vector<std::int32_t>{0, 1, -1, 7}, 2);
     const auto weights = d.put(std::vector<float>(4, 1.f), 2);
     mix_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
              matrix_view<const std::int32_t>(some.matrix()), matrix_view<const float>(weights.matrix()));
-    ran = d.queue.finish();
-    REQUIRE_FALSE(ran);
-    CHECK(ran.error().sentence() == "llava: mix_rows: from[1, 1] is 7, expected less than the number of rows, 2");
+    CHECK(d.error() == "llava: mix_rows: from[1, 1] is 7, expected less than the number of rows, 2");
     max_rows(d.queue, y.matrix(), matrix_view<const float>(rows.matrix()),
              matrix_view<const std::int32_t>(some.matrix()));
-    ran = d.queue.finish();
-    REQUIRE_FALSE(ran);
-    CHECK(ran.error().sentence() == "llava: max_rows: from[1, 1] is 7, expected less than the number of rows, 2");
+    CHECK(d.error() == "llava: max_rows: from[1, 1] is 7, expected less than the number of rows, 2");
     CHECK(d.get(y) == std::vector<float>(6, 9.f));
   });
 }
@@ -319,7 +319,8 @@ TEST_CASE("queue: an op that needs more scratch memory than the arena has is an 
     const auto ran = d.queue.finish();
     REQUIRE_FALSE(ran);
     CHECK(ran.error().code() == errc::out_of_memory);
-    CHECK(ran.error().sentence().starts_with("llava: a step takes 16000 bytes of memory, expected at most 4096"));
+    CHECK(ran.error().sentence().starts_with("llava: a step takes "));
+    CHECK(ran.error().sentence().find(" bytes of memory, expected at most 4096") != std::string::npos);
     sample(d.queue, ids.vector(), matrix_view<const float>(few.matrix()), draw);
     CHECK(d.get(ids)[0] >= 0);
   });

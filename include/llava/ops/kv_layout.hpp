@@ -39,12 +39,15 @@ struct kv_view {
   T* values = nullptr;
   int heads = 0;  // KV
   int dim = 0;    // d
+
+  /// Elements of one token and head.
+  constexpr int row() const { return dim; }
 };
 
-/// The layout of the host backends: all keys of a layer, then all values.
-template <class T>
+/// All keys of a layer, then all values. View is that of the host backends, or another with these members.
+template <class T, class View = kv_view<T>>
 struct block_kv_layout {
-  using view = kv_view<T>;
+  using view = View;
   static constexpr std::size_t layer_bytes(int heads, int dim, int blocks) {
     return 2 * half(heads, dim, blocks) * sizeof(T);
   }
@@ -60,7 +63,8 @@ struct block_kv_layout {
 
  private:
   static constexpr std::size_t half(int heads, int dim, int blocks) {
-    return std::size_t{static_cast<unsigned>(heads)} * static_cast<unsigned>(dim) * kv_block *
+    const int row = view{nullptr, nullptr, heads, dim}.row();
+    return std::size_t{static_cast<unsigned>(heads)} * static_cast<unsigned>(row) * kv_block *
            static_cast<unsigned>(blocks);
   }
 };

@@ -16,30 +16,32 @@
 namespace llava::emulator {
 namespace {
 
+/// Memory that is handed out whole, of which `bytes` are used.
 struct allocation {
-  std::byte* first;
-  std::size_t bytes;
+  std::byte* first = nullptr;
+  std::size_t room = 0, bytes = 0;
 };
 
 class heap {
  public:
   std::byte* allocate(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
-    std::byte* const p = is_checked() ? take(bytes) : of_host(bytes);
-    if (p == nullptr) return nullptr;
-    live_[p] = bytes;
-    std::memset(p, 0xff, bytes);
-    shadow::open(p, bytes);
-    return p;
+    allocation a = is_checked() ? take(bytes) : allocation{of_host(bytes), bytes};
+    if (a.first == nullptr) return nullptr;
+    a.bytes = bytes;
+    live_[a.first] = a;
+    std::memset(a.first, 0xff, bytes);
+    shadow::open(a.first, bytes);
+    return a.first;
   }
 
   void release(std::byte* p) {
     const std::lock_guard lock(mutex_);
     const auto found = live_.find(p);
     if (found == live_.end()) std::abort();  // released twice, or never allocated
-    shadow::close(p, found->second);
+    shadow::close(p, found->second.bytes);
     if (is_checked())
-      released_.push_back({p, found->second});
+      released_.push_back(found->second);
     else
       std::free(p);
     live_.erase(found);
@@ -50,9 +52,9 @@ class heap {
     const auto* const first = static_cast<const std::byte*>(p);
     auto after = live_.upper_bound(const_cast<std::byte*>(first));
     if (after == live_.begin()) return false;
-    const auto& [start, size] = *--after;
-    const auto offset = static_cast<std::size_t>(first - start);
-    return offset <= size && bytes <= size - offset;
+    const allocation& a = (--after)->second;
+    const auto offset = static_cast<std::size_t>(first - a.first);
+    return offset <= a.bytes && bytes <= a.bytes - offset;
   }
 
  private:
@@ -62,26 +64,27 @@ class heap {
     void* p = nullptr;
     return posix_memalign(&p, alignment, bytes) == 0 ? static_cast<std::byte*>(p) : nullptr;
   }
-  /// Never the same place again while there is another, so that a use of freed memory is found.
-  std::byte* take(std::size_t bytes) {
+  /// Not the same place again while half of the range is new, so that a use of freed memory is found. The other half is
+  /// for what no released memory has room for.
+  allocation take(std::size_t bytes) {
     const device_range range = shadow::range();
     const std::size_t size = (bytes + 2 * alignment - 1) / alignment * alignment;  // with a gap of at least one byte
-    if (size <= range.bytes - used_) {
+    auto best = released_.end();                                                   // the smallest that is large enough
+    for (auto i = released_.begin(); used_ > range.bytes / 2 && i != released_.end(); ++i)
+      if (i->room >= bytes && (best == released_.end() || i->room < best->room)) best = i;
+    if (best == released_.end()) {
+      if (size > range.bytes - used_) return {};
       used_ += size;
-      return range.memory + used_ - size;
+      return {range.memory + used_ - size, size - alignment};
     }
-    auto best = released_.end();  // the smallest that is large enough
-    for (auto i = released_.begin(); i != released_.end(); ++i)
-      if (i->bytes >= bytes && (best == released_.end() || i->bytes < best->bytes)) best = i;
-    if (best == released_.end()) return nullptr;
-    std::byte* const p = best->first;
-    shadow::forget(p, best->bytes);
+    const allocation a = *best;
+    shadow::forget(a.first, a.bytes);
     released_.erase(best);
-    return p;
+    return a;
   }
 
   std::mutex mutex_;
-  std::map<std::byte*, std::size_t> live_;
+  std::map<std::byte*, allocation> live_;
   std::deque<allocation> released_;
   std::size_t used_ = alignment;
 };

@@ -6,8 +6,7 @@
 ///
 /// with row = d, rounded up to a multiple of 16 bytes. store_kv fills the elements after d with zeros.
 #pragma once
-#include <array>
-#include <cstddef>
+#include <type_traits>
 
 #include <llava/backend/cuda/device/convert.cuh>
 #include <llava/ops/kv_layout.hpp>
@@ -23,34 +22,13 @@ struct kv_row_view {
   int dim = 0;    // d
 
   /// Elements from one row to the next.
-  LLAVA_HOST_DEVICE int row() const {
+  LLAVA_HOST_DEVICE constexpr int row() const {
     constexpr int in16 = 16 / static_cast<int>(sizeof(T));
     return (dim + in16 - 1) / in16 * in16;
   }
 };
 
-/// All keys of a layer, then all values.
 template <kv_element T>
-struct kv_layout {
-  using view = kv_row_view<T>;
-
-  static std::size_t layer_bytes(int heads, int dim, int blocks) { return 2 * half(heads, dim, blocks) * sizeof(T); }
-  static view make_view(std::byte* layer, int heads, int dim, int blocks) {
-    T* const keys = reinterpret_cast<T*>(layer);
-    return {keys, keys + half(heads, dim, blocks), heads, dim};
-  }
-  static std::array<vector_view<T>, 2> parts_of(const view& layer, int block) {
-    const auto size = static_cast<std::ptrdiff_t>(half(layer.heads, layer.dim, 1));
-    const dynamic_shape<1> extents(static_cast<int>(size));
-    return {vector_view<T>(layer.keys + block * size, extents), vector_view<T>(layer.values + block * size, extents)};
-  }
-
- private:
-  static std::size_t half(int heads, int dim, int blocks) {
-    const int row = view{nullptr, nullptr, heads, dim}.row();
-    return std::size_t{static_cast<unsigned>(heads)} * static_cast<unsigned>(row) * kv_block *
-           static_cast<unsigned>(blocks);
-  }
-};
+using kv_layout = block_kv_layout<T, kv_row_view<T>>;
 
 LLAVA_CUDA_END
