@@ -65,7 +65,7 @@ TEST_CASE("memory of a device begins as zeros, and transfers of more than the pi
   std::iota(sent.begin(), sent.end(), 1.f);
   f.q.write(f.floats(), sent.data(), sent.size() * sizeof(float));
   const std::vector<float> expected = sent;
-  sent.assign(sent.size(), 0.f);  // upload has read its source
+  sent.assign(sent.size(), 0.f);                // upload has read its source
   CHECK((f.get(expected.size()) == expected));  // nobody reads a million numbers
   CHECK(f.q.finish());
 }

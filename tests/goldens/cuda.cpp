@@ -27,13 +27,6 @@ const std::string different[] = {"original_qwen2", "siglip_mistral", "original_s
 
 static_assert(llava::runs_ahead<llava::cuda::queue>);
 
-// Answers would take most of the time: each of their 64 tokens is a step of its own.
-constexpr golden::bounds without_answers{golden::in_f32.cosine, golden::in_f32.error, false};
-/// Models that differ in what the device does: tiles of an image and biases; SigLIP, grouped heads and a window; images
-/// at three scales and a pooling projector; features of several layers; ALiBi; a window in some layers.
-const std::string different[] = {"original_qwen2", "siglip_mistral", "original_s2",
-                                 "clip_layers",    "text_mpt",       "text_qwen2_window"};
-
 const std::string tiny = LLAVA_EXAMPLES_DIR "/tiny";
 
 /// bf16 weights with a KV cache of 8 bits.

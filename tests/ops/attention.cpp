@@ -188,7 +188,8 @@ TEMPLATE_LIST_TEST_CASE("store_kv rounds to the type of the cache, and writes no
       expected[key_at(cache, slot, head, at)] = from_float<T>(k[i]);
       expected[half + value_at(cache, slot, head, at)] = from_float<T>(v[i]);
       for (int zero = dim; at == 0 && zero < cache.row(); ++zero)
-        expected[key_at(cache, slot, head, zero)] = expected[half + value_at(cache, slot, head, zero)] = from_float<T>(0);
+        expected[key_at(cache, slot, head, zero)] = expected[half + value_at(cache, slot, head, zero)] =
+            from_float<T>(0);
     }
     CHECK(same_bytes(d.get(layer), expected));
     const auto parts = layout::parts_of(cache, 2);  // the keys and the values of a block

@@ -46,7 +46,11 @@ struct step_values {
   int pool;  // blocks of the cache
 
   step_values(const setting& s, const std::vector<part>& all, int table_columns, unsigned seed = 1)
-      : of(s), sequence_count(static_cast<std::ptrdiff_t>(all.size())), pool(table_columns > 256 ? 307 : s.dim > 64 ? 5 : 53) {
+      : of(s),
+        sequence_count(static_cast<std::ptrdiff_t>(all.size())),
+        pool(table_columns > 256 ? 307
+             : s.dim > 64        ? 5
+                                 : 53) {
     int used = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const int tokens = all[i].tokens, start = tokens - all[i].rows;

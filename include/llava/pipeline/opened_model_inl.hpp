@@ -9,11 +9,11 @@
 #include <utility>
 
 #include <llava/base/guard.hpp>
+#include <llava/checkpoint/disk_cache.hpp>
 #include <llava/checkpoint/folder.hpp>
 #include <llava/checkpoint/json.hpp>
 #include <llava/image/preprocess.hpp>
 #include <llava/pipeline/adapter.hpp>
-#include <llava/checkpoint/disk_cache.hpp>
 #include <llava/pipeline/opened_model.hpp>
 #include <llava/pipeline/options.hpp>
 #include <llava/pipeline/prompt.hpp>
