@@ -13,7 +13,7 @@
 #   build        the programs, by nvcc and g++, as many files at a time as there are cores
 #   vectors      each function of the device vocabulary, to the bit, beside tests/data/cuda/vectors.txt
 #   vocabulary   tests/cuda/vocabulary_*.cpp, samples.cpp
-#   ops          tests/cuda/*.cpp: products, attention, norms, rope, rows, sampling, preprocessing
+#   ops          tests/ops, the tests of all backends, and what tests/cuda has of products and preprocessing
 #   goldens      the golden models in f32, every stage and 64 greedy tokens
 #   answers      the bundled model's greedy tokens beside the CPU's, in each format
 #   roofs        the rate of reading memory, and of cuBLASLt's products

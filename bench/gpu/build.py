@@ -16,13 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FORMATS = ["f32", "bf16", "q8_0", "q4_0"]
 MEASURED = ["bf16", "q8_0", "q4_0"]
 VOCABULARY = ["matrix", "bytes", "convert", "memory", "threads"]
-OPS = {name: f"tests/cuda/{name}.cpp" for name in
-       ("matmul", "paged_attention", "attention", "sample", "rows", "rope", "norm", "preprocess")}
-# Tests of tests/ops that run on any backend, if this version has them.
-if "LLAVA_TEST_ON_CUDA" in (ROOT / "tests/backend/backends.hpp").read_text():
-    OPS |= {f"any_{name}": f"tests/ops/{name}.cpp" for name in
-            ("matmul", "block_matmul", "paged_attention", "attention", "sample", "rows")}
-OPS = {name: source for name, source in OPS.items() if (ROOT / source).exists()}
+OPS = {f"cuda_{name}": f"tests/cuda/{name}.cpp" for name in ("matmul", "preprocess", "deterministic")}
+OPS |= {name: f"tests/ops/{name}.cpp" for name in
+        ("matmul", "block_matmul", "paged_attention", "attention", "sample", "rows")}
 
 
 def objects():
