@@ -9,6 +9,7 @@ namespace {
 
 using llava::bf16;
 using llava::f16;
+using llava::fp8_e4m3;
 
 /// F::of(x, y) for each element: F::in words of x, F::out words of y.
 template <class F>
