@@ -79,7 +79,7 @@ class EveryOption(unittest.TestCase):
                 self.assertRegex(first, f"^{name}: expected .*, found ", (command, words, done.stderr))
                 self.assertEqual(done.stdout, "")
                 seen += 1
-        self.assertGreater(seen, 200)
+        self.assertGreater(seen, 100)  # over 200 with the servers, which need Boost
         for name, value in (("--seed", "18446744073709551616"), ("--temperature", "nan"), ("--top-k", "9" * 20)):
             self.assertIn(f"expected a {'' if value == 'nan' else 'whole '}number",
                           run(LLAVA, "ask", "--model-path", TINY, "--query", "x", name, value).stderr)
