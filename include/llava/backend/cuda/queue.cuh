@@ -25,6 +25,7 @@
 #include <llava/backend/cuda/staging.cuh>
 #include <llava/backend/cuda/started_read.cuh>
 #include <llava/base/executor.hpp>
+#include <llava/ops/backend.hpp>
 #include <llava/ops/run_ahead.hpp>
 #include <llava/ops/shapes.hpp>
 #include <llava/tensor/arena.hpp>
@@ -35,7 +36,7 @@ class queue {
  public:
   template <class B>
   queue(const B& backend, executor&, arena workspace)
-      : device_(backend.device), is_deterministic_(declares_deterministic<B>), workspace_(workspace) {
+      : device_(backend.device), is_deterministic_(is_batch_deterministic<B>), workspace_(workspace) {
     if (!workspace_.planning()) state_ = try_make();
   }
   queue(const queue&) = delete;
@@ -192,13 +193,6 @@ class queue {
     if (fault()->op != row_op::none) [[unlikely]]
       reject(error_of(std::exchange(*fault(), {})));
   }
-  template <class B>
-  static constexpr bool declares_deterministic = [] {
-    if constexpr (requires { B::batch_deterministic; })
-      return bool{B::batch_deterministic};
-    else
-      return false;
-  }();
 
   int device_;
   bool is_deterministic_;
