@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Runs the compiler through ccache if it is installed. ccache requires this sloppiness to cache translation units that
-# use a precompiled header.
-if(NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+# Runs the compiler of a top-level project through ccache if it is installed. ccache requires this sloppiness to cache
+# translation units that use a precompiled header.
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(LLAVA_CCACHE ccache)
   if(LLAVA_CCACHE)
     set(CMAKE_CXX_COMPILER_LAUNCHER
@@ -9,3 +9,14 @@ if(NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
         ${LLAVA_CCACHE})
   endif()
 endif()
+
+# llava_precompile(TARGET HEADER...) precompiles the headers for all sources of a target, in a way that ccache can
+# cache.
+function(llava_precompile target)
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+  elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  endif()
+endfunction()
