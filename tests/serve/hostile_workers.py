@@ -14,16 +14,13 @@ import sys
 import threading
 import time
 
+import checks
+from checks import check
 from http_process import wait_until
 
 PROGRAM, MODEL = sys.argv[1:3]
 LONGEST = {"model": "llava-tiny", "prompt": "red", "temperature": 0, "max_new_tokens": 1024,
            "stop": "</s>", "images": []}
-
-
-def check(condition, sentence):
-    if not condition:
-        wrong.append(sentence)
 
 
 def free_port():
@@ -246,11 +243,6 @@ def test_taken_port():
 
 
 if __name__ == "__main__":
-    wrong = []
-    for test in (test_worker_dies, test_strange_workers, test_controller_dies, test_no_logs, test_taken_port):
-        before = time.monotonic()
-        test()
-        print(f"{test.__name__}: {time.monotonic() - before:.1f} s", flush=True)
-    print("\n".join(wrong))
-    print(f"{len(wrong)} wrong")
-    sys.exit(1 if wrong else 0)
+    tests = (test_worker_dies, test_strange_workers, test_controller_dies, test_no_logs, test_taken_port)
+    checks.run({test.__name__: test for test in tests})
+    checks.finish()

@@ -10,6 +10,11 @@ import time
 from http_process import Process
 
 
+def text_of(chunks, index=0):
+    return "".join(c["choices"][0]["delta"].get("content", "")
+                   for c in chunks if c["choices"] and c["choices"][0]["index"] == index)
+
+
 class Server(Process):
     """The bundled model, served as `tiny`."""
     program = model = None  # set before the first server starts
