@@ -191,9 +191,9 @@ inline constexpr checkpoint_reader checkpoint_readers[] = {
 
 /// Calls a function of the reader of `name`, which may be in the Hugging Face cache, as may `base`.
 template <class Made>
-result<Made> try_read(std::string_view name, std::string_view base, const gguf_options& gguf,
-                      result<Made> (*checkpoint_reader::*function)(const std::string&, std::string,
-                                                                   const gguf_options&)) {
+result<Made> try_by_form(std::string_view name, std::string_view base, const gguf_options& gguf,
+                         result<Made> (*checkpoint_reader::*function)(const std::string&, std::string,
+                                                                      const gguf_options&)) {
   LLAVA_TRY(path, try_resolve_model_folder(name));
   std::string below;
   if (!base.empty()) {
@@ -209,12 +209,12 @@ result<Made> try_read(std::string_view name, std::string_view base, const gguf_o
 
 LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base,
                                                     const gguf_options& gguf) {
-  return guarded([&] { return detail::try_read(name, base, gguf, &detail::checkpoint_reader::try_open); });
+  return guarded([&] { return detail::try_by_form(name, base, gguf, &detail::checkpoint_reader::try_open); });
 }
 
 LLAVA_INLINE result<described_checkpoint> try_describe_checkpoint(std::string_view name, std::string_view base,
                                                                   const gguf_options& gguf) {
-  return guarded([&] { return detail::try_read(name, base, gguf, &detail::checkpoint_reader::try_describe); });
+  return guarded([&] { return detail::try_by_form(name, base, gguf, &detail::checkpoint_reader::try_describe); });
 }
 
 LLAVA_END
