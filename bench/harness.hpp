@@ -5,8 +5,9 @@
 ///   affordable<Subject>()              false if the subject is too slow for this size (optional)
 ///   is_timed                           the case sets the time of its one iteration itself (optional)
 ///   run<Subject>(benchmark::State&)    verifies the subject's result, then times it
-/// One line benchmarks it:
+/// One line benchmarks it, and any others behind it:
 ///   return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f16>{640, 4096, 4096});
+/// ops/*.hpp and pipeline/stages.hpp have the cases of the library's own benchmarks.
 ///
 /// Counters: FLOP/s, bytes/s, and roof%: the least time of the work on this machine as a share of the time it took. The
 /// least time is the FLOPs at the measured peak or the bytes at the measured bandwidth, whichever is longer; the label
@@ -204,10 +205,10 @@ inline int main(int argc, char** argv) {
   return detail::gave_up() ? 1 : 0;
 }
 
-/// The main() of a program with one case, as at the top of this file.
-template <class... Subjects, class Case>
-int compare(int argc, char** argv, const Case& c) {
-  const file one([c] { add<Subjects...>(c); });
+/// The main() of a program with these cases, as at the top of this file.
+template <class... Subjects, class... Cases>
+int compare(int argc, char** argv, const Cases&... cases) {
+  const file all([cases...] { (add<Subjects...>(cases), ...); });
   return main(argc, argv);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A custom kernel against the library's. The queue inherits every op of simd except the one it replaces; main is one
-// line.
+// Custom kernels against the library's. The queue inherits every op of simd except those it replaces; main is one line.
 //   bench_own_kernel [--threads=N]
+//   bench/compare --subjects simd mine build/release/bench/bench_own_kernel
 #include "../ops/matmul.hpp"
+#include "../ops/norm.hpp"
 
 // [backend]
 /// simd, except for the ops that are overloaded for its queue.
@@ -37,6 +38,26 @@ inline void matmul(mine::queue& q, llava::matrix_view<float> y, llava::matrix_vi
 }
 // [kernel]
 
+/// Sums in double, a row on one thread.
+inline void rms_norm(mine::queue& q, llava::matrix_view<float> y, llava::matrix_view<const float> x,
+                     llava::vector_view<const float> w, float eps) {
+  if (!q.accepts(llava::ops::rms_norm_shapes(y, x, w))) return;
+  q.submit([&](llava::workers on) {
+    on.split(x.extent(0), on.concurrency(), [&](std::ptrdiff_t first, std::ptrdiff_t last) {
+      const std::ptrdiff_t width = x.extent(1);
+      for (std::ptrdiff_t t = first; t < last; ++t) {
+        double squares = 0;
+        for (std::ptrdiff_t i = 0; i < width; ++i)
+          squares += static_cast<double>(x(t, i)) * static_cast<double>(x(t, i));
+        const auto scale =
+            static_cast<float>(1 / std::sqrt(squares / static_cast<double>(width) + static_cast<double>(eps)));
+        for (std::ptrdiff_t i = 0; i < width; ++i) y(t, i) = x(t, i) * scale * w(i);
+      }
+    });
+  });
+}
+
 int main(int argc, char** argv) {
-  return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f32>{16, 1024, 1024});
+  return bench::compare<llava::simd, mine>(argc, argv, bench::matmul_case<llava::f32>{16, 1024, 1024},
+                                           bench::norm_case<false>{16, 4096});
 }

@@ -1,64 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// rope and store_kv: rotate queries and keys in place, and write keys and values to the KV cache.
-#include "../backends.hpp"
-#include "paged.hpp"
+// rope and store_kv, in LLaMA-7B's shape and in a grouped-query one.
+#include "rope.hpp"
 
 namespace {
 
-template <class T>
-struct rope_case {
-  int tokens, heads, kv_heads, dim;
-
-  std::string name() const {
-    return "rope_store_kv/" + std::string(llava::name_of(llava::dtype_of<T>)) + "/T" + std::to_string(tokens) + "/H" +
-           std::to_string(heads) + "of" + std::to_string(kv_heads) + "xd" + std::to_string(dim);
-  }
-  double bytes() const { return tokens * dim * (8. * heads + kv_heads * 2. * (4 + sizeof(T)) + 4.); }
-  template <class B>
-  void run(benchmark::State& state) const {
-    bench::device<B> d;
-    const bench::paged_sequence<T> sequence(tokens, std::max(tokens, 640), kv_heads, dim);
-    const bench::array<> q(tokens, heads * dim), k(tokens, kv_heads * dim), v(tokens, kv_heads * dim),
-        angles(tokens, dim);
-    for (int t = 0; t < tokens; ++t)
-      for (int i = 0; i < dim / 2; ++i) {
-        const double a = t * std::pow(10000., -2. * i / dim);
-        angles.matrix()(t, i) = static_cast<float>(std::cos(a));
-        angles.matrix()(t, i + dim / 2) = static_cast<float>(std::sin(a));
-      }
-    const bench::array<> turned(tokens, kv_heads * dim);
-    const auto op = [&](std::size_t i) {
-      rope(d.queue, q.matrix(), llava::matrix_view<const float>(angles));
-      rope(d.queue, turned.matrix(), llava::matrix_view<const float>(angles));
-      store_kv(d.queue, llava::matrix_view<const float>(turned), llava::matrix_view<const float>(v), sequence.rows(),
-               sequence.layer(i));
-      d.finish();
-    };
-    std::copy_n(k.values().data(), k.values().size(), turned.values().data());
-    op(0);
-    bench::nmse error;
-    for (std::ptrdiff_t t : bench::spread_indices(tokens, 5))
-      for (std::ptrdiff_t h : bench::spread_indices(kv_heads, 3))
-        for (std::ptrdiff_t i = 0; i < dim; ++i) {
-          const std::ptrdiff_t pair = i < dim / 2 ? i + dim / 2 : i - dim / 2, at = i % (dim / 2);
-          const double cosine = static_cast<double>(angles.matrix()(t, at)),
-                       sine = static_cast<double>(angles.matrix()(t, at + dim / 2)) * (i < dim / 2 ? -1 : 1);
-          const std::ptrdiff_t position = std::max(tokens, 640) - tokens + t;
-          error.add(sequence.key(sequence.layer(0), position, h, i),
-                    static_cast<double>(k.matrix()(t, h * dim + i)) * cosine +
-                        static_cast<double>(k.matrix()(t, h * dim + pair)) * sine);
-          error.add(sequence.value(sequence.layer(0), position, h, i), static_cast<double>(v.matrix()(t, h * dim + i)));
-        }
-    constexpr double tolerance = sizeof(T) == 4 ? 1e-12 : std::is_same_v<T, llava::bf16> ? 1e-5 : 1e-6;
-    if (!bench::is_right(state, error.value(), tolerance)) return;
-    bench::time(state, {0., bytes()}, op);
-  }
-};
-
 const bench::file ropes([] {
-  for (int tokens : {1, 16, 640}) bench::add_for_backends(rope_case<llava::f16>{tokens, 32, 32, 128});
-  bench::add_for_backends(rope_case<llava::bf16>{1, 32, 32, 128});
-  bench::add_for_backends(rope_case<llava::f32>{640, 32, 8, 128});
+  for (int tokens : {1, 16, 640}) bench::add_for_backends(bench::rope_case<llava::f16>{tokens, 32, 32, 128});
+  bench::add_for_backends(bench::rope_case<llava::bf16>{1, 32, 32, 128});
+  bench::add_for_backends(bench::rope_case<llava::f32>{640, 32, 8, 128});
 });
 
 }  // namespace

@@ -61,6 +61,14 @@ llava::result<std::string> try_stored_dtype(std::string_view name) {
   return most == sizes.end() ? "f16" : most->first;
 }
 
+llava::result<std::string> try_exact_dtype(std::string_view name) {
+  LLAVA_TRY(path, llava::try_resolve_model_folder(name));
+  LLAVA_TRY(files, try_open_stored(path));
+  bool is_coded = false;
+  files->for_each([&](const llava::stored_tensor& t) { is_coded = is_coded || !t.format.empty(); });
+  return is_coded ? try_stored_dtype(path) : llava::result<std::string>("f32");
+}
+
 llava::result<void> try_check_packed_file(const std::string& file, std::string_view dtype) {
   if (dtype == "f32" || dtype == "f16" || dtype == "bf16")
     return llava::fail(llava::errc::invalid_argument,

@@ -19,6 +19,10 @@ std::vector<std::string> compiled_dtypes();
 /// of most of their bytes.
 llava::result<std::string> try_stored_dtype(std::string_view name);
 
+/// Returns the name of the format that changes the fewest results: f32, or the stored one if `llava quantize` has
+/// written the weights, which open in that one alone.
+llava::result<std::string> try_exact_dtype(std::string_view name);
+
 /// Checks, before the weights are read, that a packed file can keep weights of this format: it keeps quantised weights
 /// alone, and the file that is there, if any, holds this format.
 llava::result<void> try_check_packed_file(const std::string& file, std::string_view dtype);

@@ -159,6 +159,10 @@ class Folders(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("; 0 mistakes\n", done.stdout)
         with tempfile.TemporaryDirectory() as folder:
+            for form in ("q16_0", "q8_0", "q4_0", "q4_i8", "int8"):
+                self.assertEqual(llava("quantize", TINY, "--to", form, "-o", f"{folder}/{form}").returncode, 0)
+                done = llava("verify", f"{folder}/{form}")
+                self.assertEqual((done.returncode, done.stdout[-13:]), (0, "; 0 mistakes\n"), form)
             made = f"{folder}/broken"
             shutil.copytree(TINY, made)
             with open(f"{made}/model.safetensors", "r+b") as file:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// checkpoint: a saved model: its description, its tokenizer and its tensors. try_open_checkpoint opens every form of
-/// checkpoint; no other code names a form. Tensors are mapped, not read.
+/// checkpoint; no other code names a form. Tensors are mapped, not read. try_describe_checkpoint leaves them out.
 #pragma once
 #include <memory>
 #include <string>
@@ -18,6 +18,12 @@ LLAVA_BEGIN
 /// adapter without it is opened over the base that it names.
 LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base = {},
                                                     const gguf_options& gguf = {});
+
+/// Reads the description and the tokenizer of the same, from a folder that need not have weights. A published vision
+/// tower (openai/clip-vit-large-patch14-336 and the like) need not be there either. Errors: those of
+/// try_open_checkpoint, but for weights.
+LLAVA_INLINE result<described_checkpoint> try_describe_checkpoint(std::string_view name, std::string_view base = {},
+                                                                  const gguf_options& gguf = {});
 
 /// Opens the tensors of a folder, under their names in the files: safetensors, or else those of torch; or those of the
 /// language model in a GGUF file. `base`: a folder, as above.

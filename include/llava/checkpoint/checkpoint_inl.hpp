@@ -113,9 +113,20 @@ LLAVA_INLINE result<std::unique_ptr<const tensor_source>> try_open_tensors(const
 
 namespace detail {
 
-/// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors. A delta has all files of
-/// its model, and takes only tensors from its base; an adapter may have none.
-inline result<checkpoint> try_open_folder(const std::string& folder, std::string base, const gguf_options& gguf) {
+/// What a folder says without its weights and its tokenizer.
+struct described_folder {
+  std::string base;   ///< the model below its tensors; empty: none
+  std::string under;  ///< the folder of its tokenizer, if another one has it
+  model_description description;
+
+  result<llava::tokenizer> try_tokenizer(const std::string& folder) const {
+    return try_open_tokenizer(under.empty() ? folder : under, description.slow_tokenizer);
+  }
+};
+
+/// A delta has all files of its model, and takes only tensors from its base; an adapter may have none.
+inline result<described_folder> try_describe_folder(const std::string& folder, std::string base,
+                                                    const gguf_options& gguf, description_of what) {
   if (!gguf.mmproj.empty())
     return fail(errc::invalid_argument, text_of("llava: ", folder, " is not a GGUF file, so it has no mmproj ",
                                                 gguf.mmproj, "; its own files name its vision tower"));
@@ -132,15 +143,22 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
     return fail(errc::unsupported, text_of("llava: ", base, " is a GGUF model, which cannot be the base of ", folder,
                                            "; give the folder of the language model, with safetensors or .bin files"));
   // Published deltas have such names: LLaVA-13b-delta-v0, vicuna-7b-delta-v1.1.
-  if (base.empty() && holds_delta(folder, "-delta-v"))
+  if (what == description_of::weights_too && base.empty() && holds_delta(folder, "-delta-v"))
     return fail(
         errc::unsupported,
         text_of("llava: ", folder, " is called a delta: its weights are differences from a base; give the base ",
                 "as model_base (--model-base), or rename the folder if it holds a whole model"));
-  const std::string under = holds_delta(folder, "delta") ? std::string() : base;
+  std::string under = holds_delta(folder, "delta") ? std::string() : base;
   const bool by_base = is_adapter && !file_exists(folder + "/config.json");
-  LLAVA_TRY(d, by_base ? try_describe_model(base) : try_describe_model(folder, under));
-  LLAVA_TRY(model, try_open_tensors(folder, base));
+  LLAVA_TRY(d, by_base ? try_describe_model(base, {}, what) : try_describe_model(folder, under, what));
+  return described_folder{std::move(base), std::move(under), std::move(d)};
+}
+
+/// Opens a folder in transformers' or LLaVA's layout: config.json, tokenizer files, tensors.
+inline result<checkpoint> try_open_folder(const std::string& folder, std::string base, const gguf_options& gguf) {
+  LLAVA_TRY(said, try_describe_folder(folder, std::move(base), gguf, description_of::weights_too));
+  model_description& d = said.description;
+  LLAVA_TRY(model, try_open_tensors(folder, said.base));
   std::unique_ptr<const tensor_source> tower;
   if (!d.vision_folder.empty()) {
     LLAVA_TRY(tower_tensors, try_open_tensors(d.vision_folder));
@@ -149,29 +167,54 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
   checkpoint_tensors tensors(d.spelling, std::move(model), std::move(tower), d.vision_folder);
   detect_projector_depth(tensors, d);
   resolve_tied_head(tensors, d);
-  LLAVA_TRY(words, try_open_tokenizer(under.empty() ? folder : under, d.slow_tokenizer));
-  return checkpoint{folder, under, std::move(d), std::move(words), std::move(tensors)};
+  LLAVA_TRY(words, said.try_tokenizer(folder));
+  return checkpoint{folder, std::move(said.under), std::move(d), std::move(words), std::move(tensors)};
+}
+
+inline result<described_checkpoint> try_read_folder(const std::string& folder, std::string base,
+                                                    const gguf_options& gguf) {
+  LLAVA_TRY(said, try_describe_folder(folder, std::move(base), gguf, description_of::small_files));
+  LLAVA_TRY(words, said.try_tokenizer(folder));
+  return described_checkpoint{folder, std::move(said.under), std::move(said.description), std::move(words)};
+}
+
+/// A GGUF file has its weights behind its description; they are mapped and given up.
+inline result<described_checkpoint> try_read_gguf(const std::string& path, std::string base, const gguf_options& gguf) {
+  LLAVA_TRY(c, try_open_gguf(path, std::move(base), gguf));
+  return described_checkpoint{std::move(c.path), std::move(c.base), std::move(c.description), std::move(c.tokenizer)};
 }
 
 /// The first reader that reads a path opens it. The last one reads every path and reports what is wrong with it.
-inline constexpr checkpoint_reader checkpoint_readers[] = {{is_gguf_model, try_open_gguf},
-                                                           {[](const std::string&) { return true; }, try_open_folder}};
+inline constexpr checkpoint_reader checkpoint_readers[] = {
+    {is_gguf_model, try_open_gguf, try_read_gguf},
+    {[](const std::string&) { return true; }, try_open_folder, try_read_folder}};
+
+/// Calls a function of the reader of `name`, which may be in the Hugging Face cache, as may `base`.
+template <class Made>
+result<Made> try_by_form(std::string_view name, std::string_view base, const gguf_options& gguf,
+                         result<Made> (*checkpoint_reader::*function)(const std::string&, std::string,
+                                                                      const gguf_options&)) {
+  LLAVA_TRY(path, try_resolve_model_folder(name));
+  std::string below;
+  if (!base.empty()) {
+    LLAVA_TRY(found, try_resolve_model_folder(base));
+    below = std::move(found);
+  }
+  const auto* reader = checkpoint_readers;
+  while (!reader->reads(path)) ++reader;
+  return (reader->*function)(path, std::move(below), gguf);
+}
 
 }  // namespace detail
 
 LLAVA_INLINE result<checkpoint> try_open_checkpoint(std::string_view name, std::string_view base,
                                                     const gguf_options& gguf) {
-  return guarded([&]() -> result<checkpoint> {
-    LLAVA_TRY(path, try_resolve_model_folder(name));
-    std::string below;
-    if (!base.empty()) {
-      LLAVA_TRY(found, try_resolve_model_folder(base));
-      below = std::move(found);
-    }
-    const auto* reader = detail::checkpoint_readers;
-    while (!reader->reads(path)) ++reader;
-    return reader->try_open(path, std::move(below), gguf);
-  });
+  return guarded([&] { return detail::try_by_form(name, base, gguf, &detail::checkpoint_reader::try_open); });
+}
+
+LLAVA_INLINE result<described_checkpoint> try_describe_checkpoint(std::string_view name, std::string_view base,
+                                                                  const gguf_options& gguf) {
+  return guarded([&] { return detail::try_by_form(name, base, gguf, &detail::checkpoint_reader::try_describe); });
 }
 
 LLAVA_END

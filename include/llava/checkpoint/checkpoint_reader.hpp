@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// checkpoint_reader: the interface of the code that reads one form of checkpoint, and the checkpoint that it makes.
+/// checkpoint_reader: the interface of the code that reads one form of checkpoint, and what it makes: a checkpoint, or
+/// its description without its weights.
 /// checkpoint_inl.hpp lists the readers.
 #pragma once
 #include <string>
@@ -20,6 +21,13 @@ struct checkpoint {
   checkpoint_tensors tensors;
 };
 
+/// What a saved model says of itself without its weights.
+struct described_checkpoint {
+  std::string path, base;         ///< as in checkpoint
+  model_description description;  ///< projector.depth and text.tied are those of config.json; tensors may correct them
+  llava::tokenizer tokenizer;
+};
+
 /// Facts that a GGUF file does not state.
 struct gguf_options {
   std::string mmproj{};           ///< the file of the vision tower; empty: the one beside the language model
@@ -32,6 +40,7 @@ namespace detail {
 struct checkpoint_reader {
   bool (*reads)(const std::string& path);
   result<checkpoint> (*try_open)(const std::string& path, std::string base, const gguf_options& gguf);
+  result<described_checkpoint> (*try_describe)(const std::string& path, std::string base, const gguf_options& gguf);
 };
 
 }  // namespace detail

@@ -23,6 +23,12 @@
 
 LLAVA_BEGIN
 
+/// What a description is for.
+enum class description_of {
+  weights_too,  ///< a model that is opened: the vision tower that it names must be here
+  small_files   ///< no weights: the numbers of a published tower are known without it
+};
+
 namespace detail {
 
 /// Reads a number of layers at the start of `name`, and the text behind it.
@@ -105,7 +111,7 @@ inline tensor_spelling own_spelling(const model_description& d) {
 }
 
 inline result<void> try_describe_original(const std::string& folder, const json_object& root, const std::string& tower,
-                                          model_description& d) {
+                                          description_of what, model_description& d) {
   d.prompt = prompt_rule::original;
   d.tokens_only = true;  // LLaVA's own program truncates the table and the head to the tokenizer's tokens
   d.has_vision = true;
@@ -125,7 +131,7 @@ inline result<void> try_describe_original(const std::string& folder, const json_
     LLAVA_TRY(nested, about.object("vision_config"));  // a full CLIP, text tower included
     LLAVA_CHECK(try_read_vision_config(about.has("vision_config") ? nested : about, d));
     if (!inside) d.vision_folder = where;
-  } else if (!inside || !set_published_tower(tower, d)) {
+  } else if ((!inside && what == description_of::weights_too) || !set_published_tower(tower, d)) {
     return fail(errc::not_found, text_of("llava: ", folder, " needs the vision tower ", tower,
                                          ", which is neither a folder nor in the Hugging Face cache; "
                                          "fetch it with `llava pull ",
@@ -174,7 +180,8 @@ inline result<void> try_confirm_rules(const model_description& d, std::string_vi
 
 /// Reads config.json and the small files in its folder. Errors name the file and the key. `base`: the folder of the
 /// language model of a projector alone, which then has the generation settings and the tokenizer; or empty.
-inline result<model_description> try_describe_model(const std::string& folder, const std::string& base = {}) {
+inline result<model_description> try_describe_model(const std::string& folder, const std::string& base = {},
+                                                    description_of what = description_of::weights_too) {
   return guarded([&]() -> result<model_description> {
     const std::string file = folder + "/config.json";
     if (!detail::file_exists(file)) return detail::missing_file_error(folder, "config.json");
@@ -192,7 +199,7 @@ inline result<model_description> try_describe_model(const std::string& folder, c
         return root.unsupported("model_type", type, "llava, llava_next or llava_next_video");
       LLAVA_CHECK(detail::try_describe_llava_hf(folder, root, type, d));
     } else if (!tower.empty()) {
-      LLAVA_CHECK(detail::try_describe_original(folder, root, tower, d));
+      LLAVA_CHECK(detail::try_describe_original(folder, root, tower, what, d));
     } else if (type == "llava" || type.starts_with("llava_")) {
       return fail(errc::invalid_format, text_of("llava: ", file, ": \"model_type\" is ", type,
                                                 ", but neither \"text_config\" (transformers' ",

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include <llava/quant/blocks.hpp>
+#include <llava/quant/int8.hpp>
 #include <llava/quant/q16_0.hpp>
 #include <llava/quant/q4_0.hpp>
 #include <llava/quant/q4_i8.hpp>
@@ -43,7 +44,8 @@ inline constexpr stored_blocks stored_blocks_of{
 /// The format of that name; null when there is none.
 inline const stored_blocks* find_stored_blocks(std::string_view name) {
   static constexpr stored_blocks all[] = {detail::stored_blocks_of<q4_0>, detail::stored_blocks_of<q4_i8>,
-                                          detail::stored_blocks_of<q8_0>, detail::stored_blocks_of<q16_0>};
+                                          detail::stored_blocks_of<q8_0>, detail::stored_blocks_of<q16_0>,
+                                          detail::stored_blocks_of<int8>};
   for (const stored_blocks& one : all)
     if (one.name == name) return &one;
   return nullptr;
