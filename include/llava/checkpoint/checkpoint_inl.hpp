@@ -149,7 +149,14 @@ inline result<checkpoint> try_open_folder(const std::string& folder, std::string
   checkpoint_tensors tensors(d.spelling, std::move(model), std::move(tower), d.vision_folder);
   detect_projector_depth(tensors, d);
   resolve_tied_head(tensors, d);
-  LLAVA_TRY(words, try_open_tokenizer(under.empty() ? folder : under, d.slow_tokenizer));
+  const std::string& words_in = under.empty() ? folder : under;
+  LLAVA_TRY(words, try_open_tokenizer(words_in, d.slow_tokenizer));
+  d.adds_image_patch = d.adds_image_patch && !words.find(image_patch);
+  // Without a row for it, a prompt with <im_patch> is an error (prepare_inl.hpp).
+  if (d.adds_image_patch && static_cast<std::int64_t>(words.size()) < d.text.vocab) {
+    LLAVA_TRY(more, try_open_tokenizer(words_in, d.slow_tokenizer, image_patch));
+    words = std::move(more);
+  }
   return checkpoint{folder, under, std::move(d), std::move(words), std::move(tensors)};
 }
 
