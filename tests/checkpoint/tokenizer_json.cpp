@@ -98,7 +98,7 @@ TEST_CASE("unsupported components are errors that name them") {
   for (int i = 0; i < 17; ++i) seventeen += many;
   refused([&](file& f) { f.pre_tokenizer = sequence(seventeen); }, errc::unsupported, "more than 16 steps");
   refused([&](file& f) { f.pre_tokenizer = sequence(R"({"type": "Punctuation", "behavior": "Removed"}, )"); },
-          errc::unsupported, R"("behavior" is Removed)");
+          errc::unsupported, R"("pre_tokenizer.behavior" is Removed)");
   refused(
       [&](file& f) {
         f.pre_tokenizer = sequence(R"({"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated"}, )");
@@ -119,7 +119,8 @@ TEST_CASE("unsupported components are errors that name them") {
       errc::unsupported, "after ByteLevel");
   refused(
       [](file& f) {
-        f.pre_tokenizer = R"({"type": "Sequence", "pretokenizers": [{"type": "Metaspace"}, {"type": "Punctuation"}]})";
+        f.pre_tokenizer =
+            R"({"type": "Sequence", "pretokenizers": [{"type": "Metaspace", "replacement": "\u2581"}, {"type": "Punctuation"}]})";
       },
       errc::unsupported, "Punctuation after Metaspace");
   refused([](file& f) { f.normalizer = R"({"type": "Replace", "pattern": {"String": "a"}, "content": "b"})"; },

@@ -180,7 +180,7 @@ def corners(out):
     decoder = {0: added("<unk>"), 1: added("<s>"), 2: added("</s>"),
                1000: added("<both>", lstrip=True, rstrip=True), 1001: added("<left>", False, lstrip=True),
                1002: added("[word]", False, single_word=True), 1003: added("  ", False),
-               1004: added("\n", False, rstrip=True), 1005: added("<image>", single_word=True, rstrip=True)}
+               1004: added("\n\n", False, rstrip=True), 1005: added("<image>", single_word=True, rstrip=True)}
     write_json(slow / "tokenizer_config.json", {
         "tokenizer_class": "LlamaTokenizer", "legacy": True, "bos_token": "<s>", "eos_token": "</s>",
         "unk_token": "<unk>", "additional_special_tokens": ["<image>"],
