@@ -64,7 +64,7 @@ inline void write_chain_weights(const std::string& folder, const std::vector<std
   write_tensors(folder, plan, contents);
 }
 
-/// Rewrites the 16-bit weights of a folder, with `count` more rows in the tables of tokens, which repeat the first ones.
+/// Rewrites the 16-bit weights of a folder, with `count` more rows in the tables of tokens. They repeat the first ones.
 inline void write_spare_rows(const std::string& folder, std::size_t count) {
   std::vector<llava::safetensors_plan> plan;
   std::vector<std::vector<std::byte>> contents;

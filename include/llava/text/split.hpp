@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Splits text into words before BPE: the patterns of GPT-2, Llama 3, Qwen2 and Qwen3.5, digits and punctuation, matched
-/// by hand-written code in one pass. The words cover the text without gaps. The text must be valid UTF-8. Time is linear.
+/// Splits text into words before BPE: the patterns of GPT-2, Llama 3, Qwen2 and Qwen3.5, digits and punctuation,
+/// matched by hand-written code in one pass. The words cover the text without gaps. The text must be valid UTF-8. Time
+/// is linear.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -184,8 +185,8 @@ void split_three_digits(std::string_view text, F&& word) {
 
 }  // namespace detail
 
-/// Calls word(piece) for each word. `of_bytes`: the text is bytes, and the splitter looks at the letters that GPT-2 writes
-/// for them; for those that look at characters.
+/// Calls word(piece) for each word. `of_bytes`, for splitters that look at characters: the text is bytes, and they
+/// look at the letters that GPT-2 writes for them.
 template <class F>
 void split(std::string_view text, splitter how, F&& word, bool of_bytes = false) {
   const auto digit = [](char32_t c) { return is_digit(c); };
