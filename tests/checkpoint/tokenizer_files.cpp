@@ -172,12 +172,62 @@ TEST_CASE("add_bos_token and add_eos_token apply to LLaMA's classes only, as in 
     for (const char* type : {"Qwen2Tokenizer", "GPT2Tokenizer", ""}) CHECK(around(type, flags).empty());
 }
 
+// Values of transformers 4.57.1 (fast) and 4.37.2 (slow), whose ids have a BOS in front.
+TEST_CASE("split_special_tokens: special tokens are text; for the slow tokenizer all added tokens are") {
+  folder fast("split_fast");
+  fast.copy("llama/tokenizer.json");
+  fast.write("tokenizer_config.json",
+             R"({"tokenizer_class": "PreTrainedTokenizerFast", "split_special_tokens": true})");
+  const llava::tokenizer words = fast.open();
+  CHECK(words.encode("a</s>b <image> c") == ids{1, 259, 413, 416, 383, 407, 396, 296, 387, 295, 311, 407, 281});
+  CHECK(words.encode("a [word] b usr def") == ids{1, 259, 379, 1004, 379, 267, 1006});
+  CHECK(words.decode(ids{1, 259, 2}) == "a");
+
+  folder f("split_slow");
+  f.copy("slow/tokenizer.model");
+  for (const char* legacy : {"true", "false"}) {
+    f.write("tokenizer_config.json", std::string(R"({"split_special_tokens": true, "legacy": )") + legacy +
+                                         R"(, "added_tokens_decoder": {"1000": {"content": "[w]"}},
+                                              "additional_special_tokens": ["<x>"]})");
+    CHECK(f.open(slow).encode("a</s>b") == ids{1, 259, 413, 416, 383, 407, 396});
+    CHECK(f.open(slow).encode("a [w] b<x>") == ids{1, 259, 361, 412, 463, 267, 413, 410, 407});
+  }
+}
+
+TEST_CASE("extra_special_tokens may be an object; the program with the slow tokenizer does not know them") {
+  folder f("extra");
+  f.copy("llama/tokenizer.json");
+  f.write("tokenizer_config.json",
+          R"({"additional_special_tokens": ["<x>"], "extra_special_tokens": {"image_token": "<image>",
+              "video_token": "<video>", "end": {"content": "<y>", "lstrip": true, "special": true}}})");
+  const llava::tokenizer words = f.open();
+  CHECK(words.encode("a<video>b <y>c<x>", {.add_special = false}) == ids{259, 1008, 267, 1009, 281, 1007});
+  CHECK((words.size() == 1010 && words.is_special(1008) && words.is_special(1009)));
+  f.copy("spm/tokenizer.model");
+  for (const char* extra : {R"({"image_token": "<image>"})", R"(["<image>"])"}) {
+    f.write("tokenizer_config.json",
+            std::string(R"({"added_tokens_decoder": {}, "extra_special_tokens": )") + extra + "}");
+    CHECK(f.open(slow).encode("a<image>") == ids{1, 259, 413, 387, 295, 311, 407});
+    CHECK(f.open(slow).size() == 1000);
+  }
+}
+
+TEST_CASE("a special token that a program adds comes behind those of the files") {
+  folder f("behind");
+  f.copy("slow/tokenizer.model").copy("slow/tokenizer_config.json");
+  const auto words = llava::try_open_tokenizer(f.path.string(), slow, "<im_patch>");
+  REQUIRE(words);
+  CHECK((words->size() == f.open(slow).size() + 1 && words->find("<im_patch>") == 1004 && words->is_special(1004)));
+  CHECK(f.open(slow).find("<im_patch>") == std::nullopt);
+}
+
 TEST_CASE("R1: invalid tokenizer settings are errors that name the folder") {
   folder f("nonsense");
   f.copy("spm/tokenizer.model");
   for (const char* config :
        {"", "[]", R"({"legacy": 1})", R"({"add_bos_token": "yes"})", R"({"bos_token": 7})",
-        R"({"bos_token": {"content": 7}})", R"({"additional_special_tokens": "x"})",
+        R"({"bos_token": {"content": 7}})", R"({"split_special_tokens": "yes"})", R"({"extra_special_tokens": 7})",
+        R"({"extra_special_tokens": {"image_token": 7}})", R"({"additional_special_tokens": "x"})",
         R"({"additional_special_tokens": [1]})", R"({"added_tokens_decoder": []})",
         R"({"added_tokens_decoder": {"x": {"content": "y"}}})", R"({"added_tokens_decoder": {"-1": {"content": "y"}}})",
         R"({"added_tokens_decoder": {"99999999999": {"content": "y"}}})",

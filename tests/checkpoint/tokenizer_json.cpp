@@ -83,12 +83,46 @@ TEST_CASE("unsupported components are errors that name them") {
       errc::unsupported, "end_of_word_suffix");
   refused([](file& f) { f.model = R"({"type": "BPE", "dropout": 0.1, "vocab": {"a": 0}, "merges": []})"; },
           errc::unsupported, "dropout");
-  refused([](file& f) { f.normalizer = R"({"type": "NFKC"})"; }, errc::unsupported, "NFKC");
+  refused([](file& f) { f.normalizer = R"({"type": "NFKD"})"; }, errc::unsupported, "NFKD");
   refused(
       [](file& f) {
-        f.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]})";
+        f.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "StripAccents"}]})";
       },
-      errc::unsupported, "Lowercase");
+      errc::unsupported, "StripAccents");
+  const std::string many = R"({"type": "Digits", "individual_digits": true}, )";
+  const auto sequence = [](const std::string& parts) {
+    return R"({"type": "Sequence", "pretokenizers": [)" + parts +
+           R"({"type": "ByteLevel", "add_prefix_space": false}]})";
+  };
+  std::string seventeen;
+  for (int i = 0; i < 17; ++i) seventeen += many;
+  refused([&](file& f) { f.pre_tokenizer = sequence(seventeen); }, errc::unsupported, "more than 16 steps");
+  refused([&](file& f) { f.pre_tokenizer = sequence(R"({"type": "Punctuation", "behavior": "Removed"}, )"); },
+          errc::unsupported, R"("pre_tokenizer.behavior" is Removed)");
+  refused(
+      [&](file& f) {
+        f.pre_tokenizer = sequence(R"({"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated"}, )");
+      },
+      errc::unsupported, "Split by the text ' '");
+  refused(
+      [&](file& f) {
+        f.pre_tokenizer = sequence(
+            R"({"type": "Split", "pattern": {"Regex": "[0-9][0-9][0-9]"}, "behavior": "Removed", "invert": true}, )");
+      },
+      errc::unsupported, "Removed and invert");
+  refused(
+      [&](file& f) {
+        f.pre_tokenizer = R"({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": false},
+            {"type": "Split", "pattern": {"Regex": ")" +
+                          qwen2 + R"("}, "behavior": "Isolated"}]})";
+      },
+      errc::unsupported, "after ByteLevel");
+  refused(
+      [](file& f) {
+        f.pre_tokenizer =
+            R"({"type": "Sequence", "pretokenizers": [{"type": "Metaspace", "replacement": "\u2581"}, {"type": "Punctuation"}]})";
+      },
+      errc::unsupported, "Punctuation after Metaspace");
   refused([](file& f) { f.normalizer = R"({"type": "Replace", "pattern": {"String": "a"}, "content": "b"})"; },
           errc::unsupported, "'a' by 'b'");
   refused([](file& f) { f.normalizer = R"({"type": "Replace", "pattern": {"Regex": " "}, "content": "\u2581"})"; },

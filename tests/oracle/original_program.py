@@ -8,7 +8,8 @@ llava.eval.run_llava loads each folder and answers the questions. This script al
 folders are the original ones of tests/data/goldens, some with other files, or with a language model with one answer:
 
 folders    name: the folder's name, which the program interprets; of: the golden that is copied;
-           files: the files that differ; says: the tokens of the only answer
+           files: the files that differ; says: the tokens of the only answer; spare_rows: rows of the tables of
+           tokens behind the tokenizer's, which repeat the first ones
 questions  folder, picture (an image of its golden.safetensors), query, mode (null: by the name), and the results:
            prompt, input_ids, tokens, text
 
@@ -76,8 +77,8 @@ def folders():
     usual = every[:9:3]
     one = usual[:1]
 
-    def folder(about, name, of="original_folder", files=None, says=None, asked=one):
-        return {"about": about, "name": name, "of": of, "files": files or {}, "says": says or []}, asked
+    def folder(about, name, of="original_folder", files=None, says=None, asked=one, **more):
+        return {"about": about, "name": name, "of": of, "files": files or {}, "says": says or []} | more, asked
 
     base = "original_folder"
     yield folder("padded", "llava-v1.5-tiny", files=config(base, max_position_embeddings=2048), asked=every)
@@ -130,6 +131,12 @@ def folders():
     yield folder("mistral's tokenizer: bytes that are no UTF-8 among some that are", "llava-mistral-says",
                  files=config(base, **MISTRAL),
                  says=[300, *in_bytes(0x20, 0x41, 0xFF)], asked=[("hi", "wide", "vicuna_v1")])
+    yield folder("an end of answers that is an ordinary word", "llava-v1.5-word", says=[300, 310, 330, 320],
+                 files=generation_config(eos_token_id=[2, 330]))
+    for about, value in {"missing": None, "true": True}.items():
+        yield folder(f"mm_use_im_patch_token {about}, rows to spare", "llava-v1.5-patch", files=config(
+            base, vocab_size=403, mm_use_im_patch_token=value), spare_rows=3, asked=[
+                ("What is <im_patch> here?", "wide", None)])
 
 
 def write_chain_weights(folder, ids):
@@ -150,6 +157,13 @@ def write_chain_weights(folder, ids):
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def write_spare_rows(folder, count):
+    state = load_file(folder / "model.safetensors")
+    for name in ("lm_head.weight", "model.embed_tokens.weight"):
+        state[name] = torch.cat([state[name], state[name][:count]])
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def make(folder, scratch):
     path = scratch / folder["name"]
     shutil.rmtree(path, ignore_errors=True)
@@ -158,6 +172,8 @@ def make(folder, scratch):
         (path / name).write_text(text)
     if folder["says"]:
         write_chain_weights(path, folder["says"])
+    if "spare_rows" in folder:
+        write_spare_rows(path, folder["spare_rows"])
     if not (path / "tower" / "model.safetensors").exists():  # the program reads it before the weights inside
         prefix, state = "model.vision_tower.vision_tower.", {}
         for file in path.glob("*.safetensors"):

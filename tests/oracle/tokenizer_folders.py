@@ -9,6 +9,7 @@ from tokenizer_strings import SENTENCES
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
           r"\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace("{1,3}", "")
+QWEN3_5 = QWEN2.replace("]?\\p{L}+", "]?[\\p{L}\\p{M}]+").replace("[^\\s\\p{L}\\p{N}]", "[^\\s\\p{L}\\p{M}\\p{N}]")
 
 
 # --- small tokenizers -------------------------------------------------------------------------------------------------
@@ -133,6 +134,59 @@ def byte_level_json(folder, pattern, size, ignore_merges=False, nfc=False,
     t.save(str(folder / "tokenizer.json"), pretty=False)
 
 
+def corner_json(folder, size, pre_tokenizer, decoder, normalizer=None, by_characters=False):
+    """Writes a tokenizer.json with parts that few have, and added tokens that take white space from each other."""
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
+    t = Tokenizer(models.BPE())
+    if normalizer:
+        t.normalizer = normalizer
+    if pre_tokenizer:
+        t.pre_tokenizer = pre_tokenizer
+    t.decoder = decoder
+    alphabet = {"limit_alphabet": 60} if by_characters else {"initial_alphabet": pre_tokenizers.ByteLevel.alphabet()}
+    t.train_from_iterator(corpus(), trainers.BpeTrainer(
+        vocab_size=size, show_progress=False, max_token_length=12, **alphabet))
+    t.add_special_tokens([AddedToken("<image>", normalized=False),
+                          AddedToken("<left>", lstrip=True, normalized=False),
+                          AddedToken("<both>", lstrip=True, rstrip=True, normalized=False)])
+    t.add_tokens([AddedToken("  ", normalized=False), AddedToken("\n", normalized=False, rstrip=True),
+                  AddedToken("[word]", single_word=True, rstrip=True, normalized=False),
+                  AddedToken("<both>x", normalized=False), AddedToken("Été", normalized=True)])
+    folder.mkdir(parents=True, exist_ok=True)
+    t.save(str(folder / "tokenizer.json"), pretty=False)
+
+
+def corners(out):
+    from tokenizers import Regex, decoders, normalizers, pre_tokenizers
+    level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    corner_json(out / "falcon", 600, pre_tokenizers.Sequence([
+        pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.ByteLevel(add_prefix_space=False),
+        pre_tokenizers.Digits(individual_digits=False),
+        pre_tokenizers.Split(Regex("[0-9][0-9][0-9]"), "isolated")]), decoders.ByteLevel())
+    corner_json(out / "qwen3_5", 700, pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(QWEN3_5), "isolated"), level]), decoders.ByteLevel(), normalizers.NFC())
+    corner_json(out / "no_words", 900, level, decoders.ByteLevel(), normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Lowercase()]))
+    corner_json(out / "punctuation", 600, pre_tokenizers.Sequence([
+        pre_tokenizers.Punctuation(), pre_tokenizers.Digits(individual_digits=True), level]), decoders.ByteLevel(),
+        normalizers.Lowercase())
+    # Characters that are no pieces have no token: no unknown one, and no bytes.
+    corner_json(out / "characters", 300, None, decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()]),
+                normalizers.Replace(" ", "▁"), by_characters=True)
+    # Python's tokenizer: tokens that must stand alone, and tokens of white space beside others that take it.
+    slow = out / "slow_corners"
+    slow.mkdir(parents=True, exist_ok=True)
+    (slow / "tokenizer.model").write_bytes((out / "spm" / "tokenizer.model").read_bytes())
+    decoder = {0: added("<unk>"), 1: added("<s>"), 2: added("</s>"),
+               1000: added("<both>", lstrip=True, rstrip=True), 1001: added("<left>", False, lstrip=True),
+               1002: added("[word]", False, single_word=True), 1003: added("  ", False),
+               1004: added("\n\n", False, rstrip=True), 1005: added("<image>", single_word=True, rstrip=True)}
+    write_json(slow / "tokenizer_config.json", {
+        "tokenizer_class": "LlamaTokenizer", "legacy": True, "bos_token": "<s>", "eos_token": "</s>",
+        "unk_token": "<unk>", "additional_special_tokens": ["<image>"],
+        "added_tokens_decoder": {str(k): v for k, v in decoder.items()}})
+
+
 def small(out):
     train_sentencepiece(out / "spm", 1000)
     train_sentencepiece(out / "spm_user", 1000, user_defined_symbols=["<image>", "usr▁def", "été", "▁▁"],
@@ -150,6 +204,7 @@ def small(out):
     byte_level_json(out / "gpt2_digits", None, 600, digits=True)
     byte_level_json(out / "llama3", LLAMA3, 800, ignore_merges=True, bos="<|endoftext|>")
     byte_level_json(out / "qwen2", QWEN2, 750, nfc=True)
+    corners(out)
 
 
 # --- real tokenizers --------------------------------------------------------------------------------------------------

@@ -53,6 +53,32 @@ TEST_CASE("with mm_use_im_start_end placed images are marked, and the tokenizer 
   CHECK(at[1] == 399);
 }
 
+TEST_CASE("<im_patch> is a token of the program; without a row for it a prompt with it is refused", "[pipeline]") {
+  temporary_folder f("im_patch");
+  f.copy(LLAVA_TEST_DATA "/goldens/original_inside");
+  const std::string config = f.read("config.json"), key = "\"mm_use_im_patch_token\": false";
+  for (const char* now : {"\"mm_use_im_patch_token\": true", "\"other\": true"}) {
+    f.write("config.json", replaced(config, key, now));
+    const auto model = tiny::model_type::try_open(f.path.string(), tiny::options());
+    REQUIRE(model);
+    CHECK(model->session().try_ask(tiny::test_image(0), "What?"));
+    const auto refused = model->session().try_ask(tiny::test_image(0), "What <im_patch>?");
+    REQUIRE_FALSE(refused);
+    const std::string why = refused.error().sentence();
+    CHECK(why.find("\"mm_use_im_patch_token\": false") != std::string::npos);
+    CHECK(why.find("embeddings of 400 tokens, expected one more") != std::string::npos);
+  }
+  f.write("added_tokens.json", R"({"<im_patch>": 399})");  // a token of the folder's own
+  const auto own = tiny::model_type::try_open(f.path.string(), tiny::options());
+  REQUIRE(own);
+  CHECK(own->session().try_ask(tiny::test_image(0), "What <im_patch>?"));
+  f.write("config.json", replaced(config, key, "\"mm_use_im_patch_token\": null"));
+  std::filesystem::remove(f.path / "added_tokens.json");
+  const auto text = tiny::model_type::try_open(f.path.string(), tiny::options());
+  REQUIRE(text);
+  CHECK(text->session().try_ask(tiny::test_image(0), "What <im_patch>?"));
+}
+
 namespace {
 
 /// A tokenizer.model without its last `n` pieces: entries of field 1, each shorter than 128 bytes.

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include <llava/text/nfc.hpp>
+#include <llava/text/nfkc.hpp>
 #include <llava_catch.hpp>
 
 namespace {
@@ -30,12 +30,25 @@ TEST_CASE("NFC of every character, alone and before other marks, equals the toke
   CHECK(digest == 0xa40262d847018d12u);
 }
 
-TEST_CASE("NFC of 50,000 random texts of letters, marks and jamo equals the tokenizers library's") {
+TEST_CASE("NFKC and lower case of every character equal the tokenizers library's") {
+  std::uint64_t digest = 0xcbf29ce484222325u;
+  for (char32_t c = 0; c < 0x110000; ++c) {
+    if (c >= 0xd800 && c < 0xe000) continue;
+    const std::string s = text_of_code(c);
+    add(digest, llava::nfkc(s));
+    add(digest, llava::nfkc("a" + s + "\u0334\u0345"));
+    add(digest, llava::lowercased(s));
+  }
+  CHECK(digest == 0x7e97b7989ec5dee1u);
+  CHECK(llava::lowercased("\u0391\u03a3 \u0130") == "\u03b1\u03c3 i\u0307");
+}
+
+TEST_CASE("NFC and NFKC of 50,000 random texts of letters, marks and jamo equal the tokenizers library's") {
   constexpr std::pair<char32_t, char32_t> ranges[] = {
       {0x41, 0x5a},     {0xc0, 0x17f},    {0x300, 0x34e},     {0x300, 0x34e},    {0x591, 0x5c7},
       {0x915, 0x94d},   {0xf40, 0xf84},   {0x1100, 0x11f9},   {0xac00, 0xad00},  {0x1e00, 0x1fff},
       {0x3040, 0x30ff}, {0xf900, 0xfa20}, {0x1d150, 0x1d1af}, {0x2f800, 0x2f830}};
-  std::uint64_t x = 1, digest = 0xcbf29ce484222325u;
+  std::uint64_t x = 1, digest = 0xcbf29ce484222325u, compatible = digest;
   const auto below = [&](std::uint64_t n) {
     x = x * 6364136223846793005u + 1442695040888963407u;
     return (x >> 33) % n;
@@ -48,9 +61,11 @@ TEST_CASE("NFC of 50,000 random texts of letters, marks and jamo equals the toke
     }
     const std::string once = llava::nfc(s);
     add(digest, once);
+    add(compatible, llava::nfkc(s));
     if (llava::nfc(once) != once) FAIL("NFC of NFC differs: " << s);
   }
   CHECK(digest == 0x713e5420a56c829cu);
+  CHECK(compatible == 0xdcac024535bc10a9u);
 }
 
 TEST_CASE("NFC accepts invalid UTF-8, and leaves normalised texts unchanged") {

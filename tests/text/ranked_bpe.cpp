@@ -83,4 +83,38 @@ TEST_CASE("words may be split before spaces if no merge crosses one") {
   CHECK(llava::ranked_bpe::try_make(m)->splits_at_marks());
   m.merges.set(0, 1, {2, 4});
   CHECK(!llava::ranked_bpe::try_make(m)->splits_at_marks());
+  CHECK(!llava::ranked_bpe::try_make(model_of({"a"}))->splits_at_marks());
+  auto bytes = model_of({"a", "\u2581"});
+  bytes.byte_level = true;
+  CHECK(!llava::ranked_bpe::try_make(bytes)->splits_at_marks());
+}
+
+// Values of tokenizers 0.23.3 for the same models with the normalizer Replace " " by ▁.
+TEST_CASE("characters without a token are dropped, and their neighbours merge") {
+  auto m = model_of({"a", "b", "ab", "<u>"});
+  m.merges.set(0, 1, {0, 2});
+  const auto ids = [](const llava::ranked_model& model, std::string_view text) {
+    std::vector<std::int32_t> out;
+    llava::ranked_bpe::try_make(model)->encode(text, out);
+    return out;
+  };
+  CHECK(ids(m,
+            "a\u2581"
+            "b\u2581"
+            "ab") == std::vector<std::int32_t>{2, 2});
+  CHECK(ids(m, "axb") == std::vector<std::int32_t>{2});
+  m.unknown = 3;
+  const std::string text =
+      "x\u2581y\u2581"
+      "a\u2581\u2581"
+      "b";
+  CHECK(ids(m, text) == std::vector<std::int32_t>{3, 3, 3, 3, 0, 3, 3, 1});
+  m.fuse_unknown = true;
+  CHECK(ids(m, text) == std::vector<std::int32_t>{3, 0, 3, 1});
+  auto bytes = model_of({"a", "<0xC3>", "<0xA9>", "<u>", "b"});
+  bytes.byte_fallback = true, bytes.unknown = 3;
+  CHECK(ids(bytes,
+            "a\u00fc\u00e9"
+            "b") == std::vector<std::int32_t>{0, 1, 2, 3, 4});  // bytes overtake <u>
+  CHECK(ids(bytes, "x\u00e9") == std::vector<std::int32_t>{1, 2, 3});
 }

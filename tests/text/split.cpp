@@ -45,7 +45,9 @@ TEST_CASE("words cover any text without gaps") {
       text += parts[(x >> 33) % std::size(parts)];
     }
     for (const auto how :
-         {llava::splitter::none, llava::splitter::gpt2, llava::splitter::llama3, llava::splitter::qwen2}) {
+         {llava::splitter::none, llava::splitter::gpt2, llava::splitter::llama3, llava::splitter::qwen2,
+          llava::splitter::qwen3_5, llava::splitter::digits, llava::splitter::digit_runs, llava::splitter::three_digits,
+          llava::splitter::punctuation, llava::splitter::punctuation_runs}) {
       std::string all;
       llava::split(text, how, [&](std::string_view w) {
         if (w.empty()) FAIL("an empty word in " << text);
@@ -56,8 +58,22 @@ TEST_CASE("words cover any text without gaps") {
   }
 }
 
-TEST_CASE("digits are pieces of their own") {
-  words all;
-  llava::split_digits("a12\u0663b", [&](std::string_view w) { all.emplace_back(w); });
-  CHECK(all == words{"a", "1", "2", "\u0663", "b"});
+TEST_CASE("Qwen3.5's pattern: marks belong to words") {
+  CHECK(split_by(llava::splitter::qwen3_5, "e\u0301t \u0301 x\u0301!\u0301") ==
+        words{"e\u0301t", " \u0301", " x\u0301", "!\u0301"});
+  CHECK(split_by(llava::splitter::qwen2, "e\u0301t") == words{"e", "\u0301t"});
+}
+
+// Values of tokenizers 0.23.3: the pre-tokenizers Digits, Punctuation, Split and, before them, ByteLevel.
+TEST_CASE("digits and punctuation are words of their own, or their runs are") {
+  using llava::splitter;
+  CHECK(split_by(splitter::digits, "a12\u0663b") == words{"a", "1", "2", "\u0663", "b"});
+  CHECK(split_by(splitter::digit_runs, "a12\u0663b") == words{"a", "12\u0663", "b"});
+  CHECK(split_by(splitter::three_digits, "12 1234567") == words{"12 ", "123", "456", "7"});
+  CHECK(split_by(splitter::punctuation, "a,b!? c$") == words{"a", ",", "b", "!", "?", " c", "$"});
+  CHECK(split_by(splitter::punctuation_runs, "a,b!? c$") == words{"a", ",", "b", "!?", " c", "$"});
+  words letters;
+  llava::split(
+      "\u043c\u00bd", splitter::digit_runs, [&](std::string_view w) { letters.emplace_back(w); }, true);
+  CHECK(letters == words{"\xd0", "\xbc", "\xc2", "\xbd"});  // ¼ and ½ are the letters of two bytes
 }

@@ -80,7 +80,7 @@ TEST_CASE("R10: a typed special token is text if special tokens are not parsed")
 }
 
 TEST_CASE("R10: time grows as n log n for repeated characters, repeated words and invalid UTF-8") {
-  for (const char* name : {"slow", "llama", "gpt2", "llama3", "qwen2"}) {
+  for (const char* name : {"slow", "llama", "gpt2", "llama3", "qwen2", "falcon", "no_words", "slow_corners"}) {
     const llava::tokenizer words = open(name);
     for (const std::string& what : hard) {
       const std::string quarter = repeated(what, 1 << 15), whole = repeated(what, 1 << 17);
@@ -101,7 +101,7 @@ TEST_CASE("R10: a stack of 256 KiB is enough for 1 MiB of text") {
     std::string text;
     std::size_t made = 0;
   };
-  for (const char* name : {"slow", "qwen2"}) {
+  for (const char* name : {"slow", "qwen2", "falcon", "slow_corners"}) {
     for (const std::string what : {"A", " ", "\n", "\u6f22\u5b57", "\xff", "\u0323\u0301"}) {
       job j{open(name), repeated(what, 1 << 20), 0};
       pthread_attr_t attributes;

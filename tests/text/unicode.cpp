@@ -16,3 +16,14 @@ TEST_CASE("letters, numbers, white space and word characters equal the tokenizer
   }
   CHECK(digest == 0x25ed5277fd4ec0fu);
 }
+
+TEST_CASE("marks, digits and punctuation equal the tokenizers library's, for every character") {
+  std::uint64_t digest = 0xcbf29ce484222325u;
+  for (char32_t c = 0; c < 0x110000; ++c) {
+    if (c >= 0xd800 && c < 0xe000) continue;
+    const unsigned kinds = static_cast<unsigned>(llava::is_mark(c)) | static_cast<unsigned>(llava::is_digit(c)) << 1 |
+                           static_cast<unsigned>(llava::is_punctuation(c)) << 2;
+    digest = (digest ^ kinds) * 0x100000001b3u;
+  }
+  CHECK(digest == 0x37331087302a8426u);
+}

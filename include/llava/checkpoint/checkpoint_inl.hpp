@@ -119,8 +119,14 @@ struct described_folder {
   std::string under;  ///< the folder of its tokenizer, if another one has it
   model_description description;
 
-  result<llava::tokenizer> try_tokenizer(const std::string& folder) const {
-    return try_open_tokenizer(under.empty() ? folder : under, description.slow_tokenizer);
+  result<llava::tokenizer> try_tokenizer(const std::string& folder) {
+    const std::string& words_in = under.empty() ? folder : under;
+    model_description& d = description;
+    LLAVA_TRY(words, try_open_tokenizer(words_in, d.slow_tokenizer));
+    d.adds_image_patch = d.adds_image_patch && !words.find(image_patch);
+    // Without a row for it, a prompt with <im_patch> is an error (prepare_inl.hpp).
+    if (!d.adds_image_patch || static_cast<std::int64_t>(words.size()) >= d.text.vocab) return std::move(words);
+    return try_open_tokenizer(words_in, d.slow_tokenizer, image_patch);
   }
 };
 

@@ -145,6 +145,8 @@ inline result<void> try_describe_original(const std::string& folder, const json_
   d.projector.vision_hidden = d.vision.feature_width();
   d.projector.hidden = d.text.hidden;
   LLAVA_CHECK(root.read("mm_use_im_start_end", d.image_start_end));
+  d.adds_image_patch = !root.contains("mm_use_im_patch_token");  // null means false
+  LLAVA_CHECK(root.read("mm_use_im_patch_token", d.adds_image_patch));
   LLAVA_CHECK(root.read("image_aspect_ratio", shape));
   LLAVA_CHECK(try_read_original_preprocessing(where, d.vision, shape == "pad", d.image));
   if (d.vision.scales.count > 0) d.image.resize = d.image.crop = d.vision.input();

@@ -113,7 +113,7 @@ class gguf_tokenizer_reader {
     w.model.ignore_merges = c->ignore_merges;
     LLAVA_CHECK(try_read_vocabulary(w.model.words));
     LLAVA_CHECK(try_read_merges(w.model));
-    r.words.composes = c->composes, r.words.splits_digits = c->splits_digits, r.words.pattern = c->pattern;
+    r.words.normalisers = c->normalisers(), r.words.cuts = c->cuts();
     r.decoder.how = decoding::byte_level;
     r.bos = bos_, r.eos = eos_, r.unknown = unknown_, r.pad = pad_;
     r.added = added();

@@ -45,6 +45,9 @@ inline result<void> try_confirm_files_to_convert(const checkpoint& from, std::st
     if (blocks.empty()) blocks = t.format;
   });
   if (!blocks.empty()) return cannot_hold(from, target, "weights of ", blocks, "; convert the unquantised folder");
+  if (from.description.adds_image_patch && from.tokenizer.find(image_patch))
+    return cannot_hold(from, target, "token <im_patch> that the tokenizer's files lack; if no prompt has it, write ",
+                       "\"mm_use_im_patch_token\": false into config.json");
   return {};
 }
 

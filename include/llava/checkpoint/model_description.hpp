@@ -66,6 +66,8 @@ struct model_description {
   bool tokens_only = false;       ///< rows of the table behind the tokenizer's tokens are never drawn
   int longest_prompt = 0;         ///< limit in tokens with images (tokenizer_model_max_length); 0: the context's
   bool image_start_end = false;   ///< images that the library places are put between `<im_start>` and `<im_end>`
+  /// Original folders: the reference adds `<im_patch>` to the tokenizer (mm_use_im_patch_token), whose files lack it.
+  bool adds_image_patch = false;
   std::string vision_folder;      ///< folder of the tower's weights; empty: with the others
   std::int32_t bos = -1;
   std::vector<std::int32_t> eos;  ///< any of them ends an answer

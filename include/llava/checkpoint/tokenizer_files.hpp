@@ -63,6 +63,15 @@ void apply_settings(const tokenizer_settings& s, std::size_t vocabulary_size, Fi
   if (!s.pad.empty()) r.pad = id_of(s.pad);
 }
 
+inline void add_special(tokenizer_settings& s, std::string_view content) {
+  added_token a;
+  a.content = content;
+  a.id = -1;
+  a.special = true;
+  s.additional.push_back(a.content);
+  s.added.push_back(std::move(a));
+}
+
 inline void set_bos_eos(const tokenizer_settings& s, tokenizer_rules& r) {
   r.before.clear();
   r.after.clear();
@@ -98,6 +107,7 @@ inline result<tokenizer> try_make_of_model(sentencepiece_bpe model, tokenizer_se
     a.spaced = !named && (!additional || static_cast<std::size_t>(a.id) >= model.size());
   }
   set_bos_eos(s, r);
+  r.splits_special = s.splits_special;
   return tokenizer::try_make(std::move(model), std::move(r));
 }
 
@@ -113,13 +123,15 @@ inline result<tokenizer> try_make_fast(tokenizer_parts parts, const tokenizer_se
   if (parts.rules.eos < 0 && is_llama) parts.rules.eos = find("</s>");
   // tokenizer.json states the tokens around a text; only LLaMA's classes read add_bos_token and add_eos_token.
   if (is_llama && (s.states_add || !parts.has_post_processor)) set_bos_eos(s, parts.rules);
+  parts.rules.splits_special = s.splits_special;
   return tokenizer::try_make(std::move(parts.model), std::move(parts.rules));
 }
 
 }  // namespace detail
 
-/// Opens the tokenizer of a folder; `slow` is model_description::slow_tokenizer.
-inline result<tokenizer> try_open_tokenizer(const std::string& folder, bool slow = false) {
+/// Opens the tokenizer of a folder; `slow` is model_description::slow_tokenizer. `added`: a special token that comes
+/// behind those of the files; or empty.
+inline result<tokenizer> try_open_tokenizer(const std::string& folder, bool slow = false, std::string_view added = {}) {
   return guarded([&]() -> result<tokenizer> {
     const bool has_json = detail::file_exists(folder + "/tokenizer.json"),
                has_model = detail::file_exists(folder + "/tokenizer.model");
@@ -129,6 +141,7 @@ inline result<tokenizer> try_open_tokenizer(const std::string& folder, bool slow
     const std::string file = folder + (from_model ? "/tokenizer.model" : "/tokenizer.json");
     LLAVA_TRY(bytes, try_read_text_file(file));
     LLAVA_TRY(settings, detail::tokenizer_settings_reader(folder, slow).try_read());
+    if (!added.empty()) detail::add_special(settings, added);
     const auto opened = [&]() -> result<tokenizer> {
       if (from_model) {
         LLAVA_TRY(model, try_read_tokenizer_model(file, bytes));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <llava/checkpoint/json.hpp>
@@ -38,6 +39,11 @@ class tokenizer_json_parts {
     return fail(errc::unsupported, text_of("llava: ", file_, ": ", kind, " ", shown(what), " is not supported"));
   }
 
+  static constexpr std::size_t most_steps = 16;
+  error too_many(std::string_view kind) const {
+    return fail(errc::unsupported, text_of("llava: ", file_, ": ", kind, " has more than ", most_steps, " steps"));
+  }
+
   /// Calls `part` for a component, or for each component of a Sequence. Sequences cannot be nested.
   template <class Part>
   result<void> each_part(const json_object& root, const char* key, const char* list, Part&& part) {
@@ -59,14 +65,14 @@ class tokenizer_json_parts {
   }
 
   result<void> try_normalizer(const json_object& o, std::string_view type) {
-    word_rules& w = rules_.words;
-    if (type == "NFC") {
-      if (w.prepends_mark || w.replaces_spaces) return unknown("normalizer NFC", "after others");
-      w.composes = true;
+    std::vector<normaliser>& all = rules_.words.normalisers;
+    if (all.size() >= most_steps) return too_many("normalizer");
+    if (type == "NFC" || type == "NFKC" || type == "Lowercase") {
+      all.push_back(type == "NFC" ? normaliser::nfc : type == "NFKC" ? normaliser::nfkc : normaliser::lowercase);
       return {};
     }
     if (type == "Prepend") {
-      w.prepends_mark = true;
+      all.push_back(normaliser::prepend_mark);
       return try_mark(o, "prepend");
     }
     if (type == "Replace") {
@@ -76,7 +82,7 @@ class tokenizer_json_parts {
       LLAVA_CHECK(o.read("content", to));
       if (from != " " || to != space_mark)
         return unknown("normalizer Replace of", text_of("'", from, "' by '", to, "'"));
-      w.replaces_spaces = true;
+      all.push_back(normaliser::replace_spaces);
       return {};
     }
     return unknown("normalizer", type);
@@ -91,53 +97,74 @@ class tokenizer_json_parts {
 
   result<void> try_pre_tokenizer(const json_object& o, std::string_view type) {
     word_rules& w = rules_.words;
-    const bool first = !byte_level_ && !w.metaspace && w.pattern == splitter::none;
-    if (type == "Metaspace" && first && !w.splits_digits) {
+    const bool first = !byte_level_ && !w.metaspace && w.cuts.empty();
+    if (type == "Metaspace" && first) {
       LLAVA_TRY(scheme, try_scheme(o));
       w.metaspace = w.splits_at_marks = true;
       w.prefix = scheme;
       LLAVA_CHECK(o.read("split", w.splits_at_marks));
       return try_mark(o, "replacement");
     }
-    if (type == "Digits" && first) {
-      LLAVA_CHECK(o.read("individual_digits", w.splits_digits));
-      return w.splits_digits ? result<void>()
-                             : result<void>(unknown("pre_tokenizer Digits without", "individual_digits"));
-    }
-    if (type == "Split" && first && !w.splits_digits) {
-      LLAVA_TRY(pattern, o.object("pattern"));
-      std::string regex, behavior;
-      bool invert = false;
-      LLAVA_CHECK(pattern.read("Regex", regex));
-      LLAVA_CHECK(o.read("behavior", behavior));
-      LLAVA_CHECK(o.read("invert", invert));
-      // The patterns match every character, so both behaviours give the same words.
-      if (behavior != "Isolated" && !(behavior == "Removed" && invert))
-        return unknown("pre_tokenizer Split with behavior", behavior);
-      if (regex == split_patterns::gpt2)
-        w.pattern = splitter::gpt2;
-      else if (regex == split_patterns::llama3)
-        w.pattern = splitter::llama3;
-      else if (regex == split_patterns::qwen2)
-        w.pattern = splitter::qwen2;
-      else
-        return unknown("pre_tokenizer pattern", regex);
-      return {};
-    }
     if (type == "ByteLevel" && !byte_level_ && !w.metaspace) {
       bool pattern = true;
       w.prefix_space = true;
       LLAVA_CHECK(o.read("use_regex", pattern));
       LLAVA_CHECK(o.read("add_prefix_space", w.prefix_space));
-      if (w.prefix_space && (w.pattern != splitter::none || w.splits_digits))
+      if (w.prefix_space && !w.cuts.empty())
         return unknown("pre_tokenizer ByteLevel", "with add_prefix_space after others");
-      if (pattern && w.pattern != splitter::none)
-        return unknown("pre_tokenizer ByteLevel", "with use_regex after Split");
       byte_level_ = true;
-      if (pattern) w.pattern = splitter::gpt2;
+      if (pattern) w.cuts.push_back(splitter::gpt2);
       return {};
     }
-    return unknown("pre_tokenizer", first ? std::string(type) : text_of(type, " at this position"));
+    if (type != "Digits" && type != "Punctuation" && type != "Split")
+      return unknown("pre_tokenizer", first ? std::string(type) : text_of(type, " at this position"));
+    if (w.metaspace) return unknown("pre_tokenizer", text_of(type, " after Metaspace"));
+    if (w.cuts.size() + w.letter_cuts.size() >= most_steps) return too_many("pre_tokenizer");
+    LLAVA_TRY(cut, type == "Digits" ? try_digits(o) : type == "Punctuation" ? try_punctuation(o) : try_split(o));
+    if (byte_level_ && !looks_at_characters(cut))
+      return unknown("pre_tokenizer", text_of(type, " with a pattern of words after ByteLevel"));
+    (byte_level_ ? w.letter_cuts : w.cuts).push_back(cut);
+    return {};
+  }
+
+  result<splitter> try_digits(const json_object& o) const {
+    bool alone = false;
+    LLAVA_CHECK(o.read("individual_digits", alone));
+    return alone ? splitter::digits : splitter::digit_runs;
+  }
+
+  result<splitter> try_punctuation(const json_object& o) const {
+    std::string behavior = "Isolated";
+    LLAVA_CHECK(o.read("behavior", behavior));
+    if (behavior == "Isolated") return splitter::punctuation;
+    if (behavior == "Contiguous") return splitter::punctuation_runs;
+    return o.unsupported("behavior", behavior, "Isolated or Contiguous for Punctuation");
+  }
+
+  result<splitter> try_split(const json_object& o) const {
+    static constexpr std::pair<std::string_view, splitter> patterns[] = {
+        {split_patterns::gpt2, splitter::gpt2},
+        {split_patterns::llama3, splitter::llama3},
+        {split_patterns::qwen2, splitter::qwen2},
+        {split_patterns::qwen3_5, splitter::qwen3_5},
+        {split_patterns::three_digits, splitter::three_digits}};
+    LLAVA_TRY(pattern, o.object("pattern"));
+    std::string regex, text, behavior;
+    bool invert = false;
+    LLAVA_CHECK(pattern.read("Regex", regex));
+    LLAVA_CHECK(pattern.read("String", text));
+    LLAVA_CHECK(o.read("behavior", behavior));
+    LLAVA_CHECK(o.read("invert", invert));
+    for (const auto& [known, how] : patterns) {
+      if (regex != known) continue;
+      // The patterns of words match every character, so both behaviours give the same words.
+      if (behavior == "Isolated" ? how != splitter::three_digits || !invert
+                                 : behavior == "Removed" && invert && how != splitter::three_digits)
+        return how;
+      return unknown("pre_tokenizer Split with behavior", text_of(behavior, invert ? " and invert" : ""));
+    }
+    return regex.empty() ? unknown("pre_tokenizer Split by the text", text_of("'", text, "'"))
+                         : unknown("pre_tokenizer pattern", regex);
   }
 
   result<prefix_mark> try_scheme(const json_object& o) {

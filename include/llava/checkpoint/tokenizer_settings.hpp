@@ -31,6 +31,7 @@ struct tokenizer_settings {
   bool names_class = false;             // tokenizer_config.json names a tokenizer_class
   bool add_bos = true, add_eos = false, states_add = false;
   bool legacy = true;
+  bool splits_special = false;  // split_special_tokens
 };
 
 class tokenizer_settings_reader {
@@ -53,6 +54,7 @@ class tokenizer_settings_reader {
       LLAVA_CHECK(o.read("add_bos_token", s_.add_bos));
       LLAVA_CHECK(o.read("add_eos_token", s_.add_eos));
       LLAVA_CHECK(o.read("legacy", s_.legacy));
+      LLAVA_CHECK(o.read("split_special_tokens", s_.splits_special));
       has_decoder = o.has("added_tokens_decoder");
       if (has_decoder) LLAVA_CHECK(try_read_decoder(o));
       LLAVA_CHECK(try_read_names(o));
@@ -124,18 +126,29 @@ class tokenizer_settings_reader {
     }
     for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
       const json_value* v = o.find(key);
-      if (!v || v->is_object()) continue;  // the tokens of an object are in added_tokens_decoder too
-      if (!v->is_array()) return o.wrong(key, "a list of tokens");
-      for (const json_value& t : v->items()) {
-        added_token a;
-        a.id = -1;
-        LLAVA_CHECK(try_read_token(o, key, t, a));
-        if (a.content.empty()) continue;
-        s_.additional.push_back(a.content);
-        a.special = true;
-        s_.added.push_back(std::move(a));
+      const bool is_extra = std::string_view(key).starts_with("extra");
+      if (!v || (is_extra && slow_)) continue;  // the program with the slow tokenizer does not know extra ones
+      if (is_extra && v->is_object()) {
+        for (const auto& [name, token] : v->members()) LLAVA_CHECK(try_read_special(o, key, token, s_.named));
+        continue;
       }
+      if (!v->is_array())
+        return o.wrong(key, is_extra ? "a list of tokens, or an object of names and tokens" : "a list of tokens");
+      for (const json_value& token : v->items()) LLAVA_CHECK(try_read_special(o, key, token, s_.additional));
     }
+    return {};
+  }
+
+  /// Reads a special token without a part of its own, and adds its content to `list`.
+  result<void> try_read_special(const json_object& o, const char* key, const json_value& v,
+                                std::vector<std::string>& list) {
+    added_token a;
+    a.id = -1;
+    LLAVA_CHECK(try_read_token(o, key, v, a));
+    if (a.content.empty()) return {};
+    list.push_back(a.content);
+    a.special = true;
+    s_.added.push_back(std::move(a));
     return {};
   }
 

@@ -22,16 +22,18 @@ inline result<json_value> try_make_part(std::string_view members) {
   return try_parse_json("tokenizer.json", text_of("{", members, "}"));
 }
 
-/// The way in which a text is cut into words.
+/// The way in which a text is cut into words, which has a name in GGUF files.
 inline result<json_value> try_make_cut(const word_rules& w) {
   constexpr std::string_view digits = R"({"type": "Digits", "individual_digits": true}, )",
                              bytes = R"("type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true)";
-  if (w.pattern == splitter::gpt2 && !w.splits_digits) return try_make_part(text_of(bytes, R"(, "use_regex": true)"));
-  if (w.pattern == splitter::gpt2)
+  const splitter words = w.cuts.back();
+  if (words == splitter::gpt2 && w.cuts.size() == 1) return try_make_part(text_of(bytes, R"(, "use_regex": true)"));
+  if (words == splitter::gpt2)
     return try_make_part(
         text_of(R"("type": "Sequence", "pretokenizers": [)", digits, "{", bytes, R"(, "use_regex": true}])"));
-  const std::string pattern =
-      json_string(w.pattern == splitter::llama3 ? split_patterns::llama3 : split_patterns::qwen2);
+  const std::string pattern = json_string(words == splitter::llama3    ? split_patterns::llama3
+                                          : words == splitter::qwen3_5 ? split_patterns::qwen3_5
+                                                                       : split_patterns::qwen2);
   return try_make_part(text_of(R"("type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": )",
                                pattern, R"(}, "behavior": "Isolated", "invert": false}, {)", bytes,
                                R"(, "use_regex": false}])"));
@@ -72,11 +74,11 @@ inline result<json_value> try_make_byte_level_json(const gguf_keys& keys, const 
   set_member(root, "truncation", json_value());
   set_member(root, "padding", json_value());
   set_member(root, "added_tokens", written_added_tokens(parts.rules));
-  set_member(root, "normalizer", parts.rules.words.composes ? std::move(composes) : json_value());
+  set_member(root, "normalizer", parts.rules.words.has(normaliser::nfc) ? std::move(composes) : json_value());
   set_member(root, "pre_tokenizer", std::move(cut));
-  set_member(root, "post_processor",
-             before < 0 && after < 0 ? decoder
-                                     : written_surroundings(words.piece(before), before, words.piece(after), after));
+  set_member(
+      root, "post_processor",
+      before < 0 && after < 0 ? decoder : written_surroundings(words.piece(before), before, words.piece(after), after));
   set_member(root, "decoder", std::move(decoder));
   set_member(bpe, "type", "BPE");
   for (const char* none : {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"})

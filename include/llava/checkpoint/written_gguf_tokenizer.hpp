@@ -99,13 +99,11 @@ class gguf_tokenizer_writer {
     LLAVA_TRY(parts, try_read_tokenizer_json(file, bytes));
     if (!parts.model.byte_level()) return try_add_scored(file, parts, keys);
     const word_rules& w = parts.rules.words;
-    const std::string_view cut = w.prefix_space || w.metaspace                       ? ""
-                                 : w.pattern == splitter::qwen2 && !w.splits_digits  ? "qwen2"
-                                 : w.pattern == splitter::llama3 && !w.splits_digits ? "llama-bpe"
-                                 : w.pattern == splitter::gpt2 && w.splits_digits    ? "smollm"
-                                 : w.pattern == splitter::gpt2 && w.composes         ? "mpt"
-                                 : w.pattern == splitter::gpt2                       ? "gpt-2"
-                                                                                     : "";
+    std::string_view cut;
+    for (const gguf_cut& c : gguf_cuts)
+      if (cut.empty() && !w.prefix_space && w.letter_cuts.empty() && w.cuts == c.cuts() &&
+          w.normalisers == c.normalisers())
+        cut = c.name;
     if (cut.empty()) return cannot_hold("they have no name for the way in which it cuts a text into words");
     LLAVA_TRY(json, json_document::try_read(file));
     const json_value* list = find_in_model(json, "merges");
@@ -145,7 +143,7 @@ class gguf_tokenizer_writer {
                        : bytes && bytes->boolean() && *bytes->boolean() && byte_of_piece(pieces.text(id)) >= 0
                            ? piece_type::byte
                            : piece_type::normal);
-    add_sentencepiece(scores, w.prepends_mark || (w.metaspace && w.prefix != prefix_mark::never), keys);
+    add_sentencepiece(scores, w.has(normaliser::prepend_mark) || (w.metaspace && w.prefix != prefix_mark::never), keys);
     return {};
   }
   void add_sentencepiece(const std::vector<float>& scores, bool adds_prefix, gguf_new_keys& keys) const {

@@ -156,13 +156,19 @@ class generation {
       return std::find(ends.begin(), ends.end(), token) != ends.end();
     };
     if (processor_) LLAVA_CHECK(processor_->try_accept(token));
-    const bool eos = (!settings_.ignore_eos && is_in(model_.eos)) || (processor_ && processor_->ended());
-    if (eos || is_in(settings_.stop_token_ids)) {
+    const bool by_processor = processor_ && processor_->ended();
+    const bool eos = by_processor || (!settings_.ignore_eos && is_in(model_.eos));
+    if (by_processor || (!eos && is_in(settings_.stop_token_ids))) {
       end(eos ? finish_reason::eos : finish_reason::stop_token);
       return std::string_view();
     }
+    // An eos token that is an ordinary word is text, as in the reference; the decoder omits a special one.
     const std::string_view text = stop_.push(decoder_.push(token));
     result_.text += text;
+    if (eos) {
+      end(finish_reason::eos);
+      return text;
+    }
     if (stop_.reached()) end(finish_reason::stop_text);
     if (static_cast<int>(result_.tokens.size()) >= rules_.max_new_tokens && !done_) end(finish_reason::length);
     return text;

@@ -72,6 +72,12 @@ LLAVA_INLINE result<prepared_prompt> try_prepare(const opened_model& model, cons
     return fail(errc::context_full, text_of("llava: the images have ", of_images,
                                             " image tokens, expected at most the context of ", model.context));
   const model_description& d = model.opened.description;
+  if (d.adds_image_patch && prompt.text.find(image_patch) != std::string::npos &&
+      !model.opened.tokenizer.find(image_patch))
+    return fail(errc::mismatch,
+                text_of("llava: the prompt has ", image_patch, ", which is a token here, because config.json does not ",
+                        "say \"mm_use_im_patch_token\": false; the model has no row for it among its embeddings of ",
+                        d.text.vocab, " tokens, expected one more; remove it from the prompt"));
   const std::int32_t marker = d.prompt == prompt_rule::processor ? d.image_token : image_token_index;
   std::vector<std::int32_t> ids =
       prompt_ids(model.opened.tokenizer, d, d.video_token < 0 ? prompt.text : mark_videos(prompt.text, images),

@@ -18,6 +18,12 @@ inline result<void> try_check_marker(const tokenizer& words, std::string_view ma
   const std::vector<std::int32_t> ids = words.encode(marker, plain);
   if (std::count(ids.begin(), ids.end(), token) == 1) return {};
   const auto own = words.find(marker);
+  if (own && *own == token)
+    return fail(errc::mismatch,
+                text_of("llava: ", folder, ": the tokenizer reads ", marker, " in a text as ", ids.size(),
+                        " tokens, expected the token ", token,
+                        "; does tokenizer_config.json say \"split_special_tokens\": true? A model with images needs ",
+                        "false"));
   return fail(errc::mismatch,
               text_of("llava: ", folder, "/config.json says that ", marker, " is the token ", token, ", but ",
                       own ? text_of("its tokenizer says ", *own) : std::string("its tokenizer has no such token"),

@@ -219,6 +219,7 @@ LLAVA_INLINE result<answer> try_search_beams(const opened_model& model, prepared
     for (const std::int32_t token : made.tokens) {
       if (!settings.ignore_eos && is_in(described.eos, token)) {
         made.reason = finish_reason::eos;
+        made.text += decoder.push(token);  // omitted if it is special
       } else if (is_in(settings.stop_token_ids, token)) {
         made.reason = finish_reason::stop_token;
       } else {

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// added_tokens: tokens cut out of a text before the rest is encoded: `</s>`, `<image>`, `<|im_start|>`. The leftmost
 /// match comes first; at one position the longest. A token has at most 1024 bytes.
+///
+/// The two references differ where white space belongs to a match (lstrip, rstrip). In the tokenizers library, added
+/// tokens of white space are found in it too. In transformers' Python, white space beside such a token is removed from
+/// the neighbour, which may be another token.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,14 +33,16 @@ struct added_token {
   bool spaced = false;                  ///< Python's LlamaTokenizer decodes it with spaces around it
 };
 
-/// The rules of lstrip, rstrip and single_word: the tokenizers library's (unicode) or transformers' (python).
+/// The rules of lstrip, rstrip and single_word: the tokenizers library's (unicode) or those of transformers' slow
+/// tokenizers (python).
 enum class whitespace_rule : std::uint8_t { unicode, python };
 
 /// Selects the added tokens that are cut out of a text.
 struct cut_options {
-  bool parse_special = true;
-  std::string_view excluded{};
+  bool parse_special = true;    ///< otherwise a special token is text, also where others match inside of it
+  std::string_view excluded{};  ///< no token at all
   whitespace_rule spaces = whitespace_rule::unicode;
+  bool nothing = false;  ///< no token is cut out
 };
 
 /// The added tokens of a tokenizer, which are found in a text before anything else.
@@ -88,40 +95,97 @@ class added_tokens {
   /// Calls token(added) for each token and stretch(text, at_start) for the text between tokens, in order.
   void cut_out(std::string_view text, pass p, const cut_options& o, function_ref<void(std::string_view, bool)> stretch,
                function_ref<void(const added_token&)> token) const {
-    const auto accept = [&](std::int32_t i) {
-      const added_token& t = tokens_[static_cast<std::size_t>(i)];
-      return (o.parse_special || !t.special) && (o.excluded.empty() || t.content != o.excluded);
-    };
-    const auto is_space_here = [&](char32_t c) {
-      return o.spaces == whitespace_rule::python ? is_python_space(c) : is_space(c);
-    };
-    std::size_t from = 0;
+    if (o.nothing) return text.empty() ? void() : stretch(text, true);
+    if (o.spaces == whitespace_rule::python) return cut_out_python(text, p, o, stretch, token);
+    std::size_t from = 0, spaces = 0, spaces_end = 0;  // of the white space that rstrip has passed last
     for (std::size_t at = 0; at < text.size() && !matchers_[p].empty();) {
-      const prefix_matcher::match m = matchers_[p].longest_at(text, at, accept);
-      if (m.number < 0) {
-        ++at;
-        continue;
+      const added_token* t = next_match(text, p, o, at);
+      if (!t) break;
+      std::size_t right = at, left = at - text_size(*t);
+      if (is_text(*t, o) || (t->single_word && !stands_alone(text, left, right))) continue;
+      if (t->lstrip) {
+        while (left > from && is_space(utf8_before(text, left).code)) left -= utf8_before(text, left).bytes;
+        left = (std::max)(left, from);
       }
-      const added_token& t = tokens_[static_cast<std::size_t>(m.number)];
-      std::size_t left = at, right = at + m.bytes;
-      at = right;
-      if (t.single_word && !stands_alone(text, left, right, o.spaces)) continue;
-      while (t.lstrip && left > from && is_space_here(utf8_before(text, left).code))
-        left -= utf8_before(text, left).bytes;
-      while (t.rstrip && right < text.size() && is_space_here(utf8_at(text, right).code))
-        right += utf8_at(text, right).bytes;
+      if (t->rstrip) {
+        if (right < spaces || right > spaces_end)
+          for (spaces = spaces_end = right; spaces_end < text.size() && is_space(utf8_at(text, spaces_end).code);)
+            spaces_end += utf8_at(text, spaces_end).bytes;
+        right = spaces_end;
+      }
       if (left > from) stretch(text.substr(from, left - from), from == 0);
-      token(t);
-      from = at = right;
+      if (left >= right) continue;  // an earlier match has all of its text
+      token(*t);
+      from = right;
     }
     if (from < text.size()) stretch(text.substr(from), from == 0);
   }
 
  private:
-  static bool stands_alone(std::string_view text, std::size_t begin, std::size_t end, whitespace_rule rule) {
-    const auto joins = [&](char32_t c) { return rule == whitespace_rule::python ? c != ' ' : is_word_character(c); };
-    return !(begin > 0 && joins(utf8_before(text, begin).code)) &&
-           !(end < text.size() && joins(utf8_at(text, end).code));
+  static bool is_text(const added_token& t, const cut_options& o) { return t.special && !o.parse_special; }
+  static bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
+    return !(begin > 0 && is_word_character(utf8_before(text, begin).code)) &&
+           !(end < text.size() && is_word_character(utf8_at(text, end).code));
+  }
+  std::size_t text_size(const added_token& t) const { return text(t).size(); }
+
+  /// The next token in the text from `at` on, and moves `at` behind it; null: there is none.
+  const added_token* next_match(std::string_view text, pass p, const cut_options& o, std::size_t& at) const {
+    const auto accept = [&](std::int32_t i) {
+      return o.excluded.empty() || tokens_[static_cast<std::size_t>(i)].content != o.excluded;
+    };
+    for (; at < text.size(); ++at) {
+      const prefix_matcher::match m = matchers_[p].longest_at(text, at, accept);
+      if (m.number < 0) continue;
+      at += m.bytes;
+      return &tokens_[static_cast<std::size_t>(m.number)];
+    }
+    return nullptr;
+  }
+
+  /// transformers' PreTrainedTokenizer.tokenize, in Python: the text is first cut at all tokens. A token then changes
+  /// its neighbours, and becomes part of one if single_word forbids it there.
+  void cut_out_python(std::string_view text, pass p, const cut_options& o,
+                      function_ref<void(std::string_view, bool)> stretch,
+                      function_ref<void(const added_token&)> token) const {
+    std::vector<std::string> pieces;
+    std::size_t from = 0;
+    for (std::size_t at = 0; !matchers_[p].empty();) {
+      const added_token* t = next_match(text, p, o, at);
+      if (!t) break;
+      if (is_text(*t, o)) continue;
+      const std::size_t left = at - text_size(*t);
+      if (left > from) pieces.emplace_back(text.substr(from, left - from));
+      pieces.emplace_back(text.substr(left, at - left));
+      from = at;
+    }
+    if (from < text.size()) pieces.emplace_back(text.substr(from));
+
+    const auto token_of = [&](std::string_view piece) {
+      const added_token* t = find(piece);
+      return t && !is_text(*t, o) && (o.excluded.empty() || t->content != o.excluded) ? t : nullptr;
+    };
+    std::string none;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const added_token* t = token_of(pieces[i]);
+      if (!t) continue;
+      std::string &left = i > 0 ? pieces[i - 1] : none, &right = i + 1 < pieces.size() ? pieces[i + 1] : none;
+      const bool joins_left = t->single_word && !left.empty() && left.back() != ' ',
+                 joins_right = t->single_word && !right.empty() && right.front() != ' ';
+      if (t->rstrip) right = std::string(lstripped(right));
+      if (t->lstrip) left = std::string(rstripped(left));
+      if (joins_left)
+        left += std::exchange(pieces[i], {});
+      else if (joins_right)
+        right.insert(0, std::exchange(pieces[i], {}));
+    }
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      if (pieces[i].empty()) continue;
+      if (const added_token* t = token_of(pieces[i]))
+        token(*t);
+      else
+        stretch(pieces[i], i == 0);
+    }
   }
 
   std::vector<added_token> tokens_;

@@ -26,6 +26,8 @@ struct message {
 
 /// Marks an image in the text of a prompt; the second, in models with mm_use_im_start_end.
 inline constexpr std::string_view image_marker = "<image>", tagged_image_marker = "<im_start><image><im_end>";
+/// A token that LLaVA's program adds to the tokenizer of an original folder, without a use for it.
+inline constexpr std::string_view image_patch = "<im_patch>";
 
 /// Number of `<image>` in a text.
 inline int count_image_markers(std::string_view text) {

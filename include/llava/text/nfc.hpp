@@ -7,6 +7,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <llava/text/unicode.hpp>
@@ -91,6 +92,36 @@ inline void compose_all(std::vector<char32_t>& text) {
   text.resize(kept);
 }
 
+/// Puts decomposed text into canonical order, composes it, and returns it as UTF-8.
+inline std::string ordered_and_composed(std::vector<char32_t> text) {
+  const auto mark = [](char32_t c) { return combining_class(c) != 0; };
+  // Puts each run of marks into canonical order: by class, stable within a class. A key holds class, position and mark.
+  std::vector<std::uint64_t> run;
+  for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end();
+       at = std::find_if(at, text.end(), mark)) {
+    run.clear();
+    for (auto next = at; next != text.end() && mark(*next); ++next)
+      run.push_back(static_cast<std::uint64_t>(combining_class(*next)) << 56 | std::uint64_t{run.size()} << 21 | *next);
+    std::sort(run.begin(), run.end());
+    for (const std::uint64_t key : run) *at++ = static_cast<char32_t>(key & 0x1fffff);
+  }
+  compose_all(text);
+  std::string out;
+  out.reserve(text.size());
+  for (const char32_t c : text) append_utf8(out, c);
+  return out;
+}
+
+/// Calls character(code) for each character of `s`.
+template <class F>
+void each_character(std::string_view s, F&& character) {
+  for (std::size_t at = 0; at < s.size();) {
+    const utf8_character c = utf8_at(s, at);
+    character(c.code);
+    at += c.bytes;
+  }
+}
+
 }  // namespace detail
 
 /// Form C of `s`, which must be valid UTF-8.
@@ -100,28 +131,8 @@ inline std::string nfc(std::string_view s) {
     return std::string(s);
   std::vector<char32_t> text;
   text.reserve(s.size());
-  for (std::size_t at = 0; at < s.size();) {
-    const utf8_character c = utf8_at(s, at);
-    detail::append_decomposed(c.code, text);
-    at += c.bytes;
-  }
-  const auto mark = [](char32_t c) { return detail::combining_class(c) != 0; };
-  // Puts each run of marks into canonical order: by class, stable within a class. A key holds class, position and mark.
-  std::vector<std::uint64_t> run;
-  for (auto at = std::find_if(text.begin(), text.end(), mark); at != text.end();
-       at = std::find_if(at, text.end(), mark)) {
-    run.clear();
-    for (auto next = at; next != text.end() && mark(*next); ++next)
-      run.push_back(static_cast<std::uint64_t>(detail::combining_class(*next)) << 56 | std::uint64_t{run.size()} << 21 |
-                    *next);
-    std::sort(run.begin(), run.end());
-    for (const std::uint64_t key : run) *at++ = static_cast<char32_t>(key & 0x1fffff);
-  }
-  detail::compose_all(text);
-  std::string out;
-  out.reserve(s.size());
-  for (const char32_t c : text) append_utf8(out, c);
-  return out;
+  detail::each_character(s, [&](char32_t c) { detail::append_decomposed(c, text); });
+  return detail::ordered_and_composed(std::move(text));
 }
 
 LLAVA_END

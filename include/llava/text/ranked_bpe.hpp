@@ -6,7 +6,6 @@
 /// translates them with bytes_of_letters.
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,44 +13,11 @@
 
 #include <llava/base/error.hpp>
 #include <llava/base/guard.hpp>
+#include <llava/text/byte_letters.hpp>
 #include <llava/text/utf8.hpp>
 #include <llava/text/vocabulary.hpp>
 
 LLAVA_BEGIN
-
-/// The letter that GPT-2's vocabularies write for a byte: printable bytes represent themselves, the others are numbered
-/// from U+0100.
-constexpr char32_t letter_of_byte(unsigned char b) {
-  const auto plain = [](int x) { return (x >= '!' && x <= '~') || (x >= 0xa1 && x <= 0xac) || x >= 0xae; };
-  if (plain(b)) return b;
-  char32_t letter = 0x100;
-  for (int x = 0; x < b; ++x)
-    if (!plain(x)) ++letter;
-  return letter;
-}
-
-namespace detail {
-struct letter_table {
-  std::int16_t byte[0x180] = {};  // by letter; −1: none
-  constexpr letter_table() {
-    for (auto& b : byte) b = -1;
-    for (int b = 0; b < 256; ++b) byte[letter_of_byte(static_cast<unsigned char>(b))] = static_cast<std::int16_t>(b);
-  }
-};
-inline constexpr letter_table letters;
-}  // namespace detail
-
-/// The bytes that a piece of such a vocabulary represents; nullopt if one of its characters is not such a letter.
-inline std::optional<std::string> bytes_of_letters(std::string_view piece) {
-  std::string bytes;
-  for (std::size_t at = 0; at < piece.size();) {
-    const utf8_character c = utf8_at(piece, at);
-    if (!c.valid || c.code >= 0x180 || detail::letters.byte[c.code] < 0) return std::nullopt;
-    bytes += static_cast<char>(detail::letters.byte[c.code]);
-    at += c.bytes;
-  }
-  return bytes;
-}
 
 /// The parts of a ranked_bpe.
 struct ranked_model {
@@ -87,7 +53,9 @@ class ranked_bpe {
                    name[] = {'<', '0', 'x', digits[byte / 16], digits[byte % 16], '>'};
         b.bytes_.push_back(model.words.find(model.byte_level ? std::string_view(own, 1) : std::string_view(name, 6)));
       }
-      // Text can be encoded word by word if no merge puts a ▁ after another character.
+      // Text can be encoded word by word if no merge puts a ▁ after another character. A ▁ that is no piece may be
+      // dropped or part of an unknown token, and merges of bytes may begin or end inside of it.
+      b.splits_at_marks_ = !model.byte_level && model.words.find(space_mark) >= 0;
       model.merges.each([&](std::int32_t l, std::int32_t r, const bpe_merge&) {
         std::string_view right = model.words.text(r), left = model.words.text(l);
         while (left.substr(0, space_mark.size()) == space_mark) left.remove_prefix(space_mark.size());
@@ -118,7 +86,8 @@ class ranked_bpe {
   void encode_symbols(std::string_view word, std::vector<std::int32_t>& out) const {
     std::vector<bpe_symbol> symbols;
     symbols.reserve(word.size());
-    std::uint32_t unknowns = 0;  // unknown characters since the last known one
+    // As in the library, an unknown token comes before the next piece or at the end, so bytes may overtake it.
+    std::size_t unknown_begin = 0, unknown_end = 0;
     const auto add = [&](std::int32_t id, std::size_t begin, std::size_t end) {
       bpe_symbol s;
       s.id = id;
@@ -126,24 +95,27 @@ class ranked_bpe {
       s.end = static_cast<std::uint32_t>(end);
       symbols.push_back(s);
     };
+    const auto add_unknown = [&] {
+      if (unknown_end > unknown_begin) add(model_.unknown, unknown_begin, unknown_end);
+      unknown_begin = unknown_end = 0;
+    };
     for (std::size_t at = 0; at < word.size();) {
       const std::size_t n = model_.byte_level ? 1 : utf8_at(word, at).bytes;
       const std::int32_t id =
           model_.byte_level ? bytes_[static_cast<unsigned char>(word[at])] : model_.words.find(word.substr(at, n));
       if (id >= 0) {
-        unknowns = 0;
+        add_unknown();
         add(id, at, at + n);
       } else if (!model_.byte_level && model_.byte_fallback && all_bytes(word.substr(at, n))) {
         for (std::size_t b = at; b < at + n; ++b) add(bytes_[static_cast<unsigned char>(word[b])], b, b + 1);
       } else if (model_.unknown >= 0) {
-        if (!model_.fuse_unknown || unknowns == 0)
-          add(model_.unknown, at, at + n);
-        else
-          symbols.back().end = static_cast<std::uint32_t>(at + n);
-        ++unknowns;
+        if (!model_.fuse_unknown) add_unknown();
+        if (unknown_end == 0) unknown_begin = at;
+        unknown_end = at + n;
       }
       at += n;
     }
+    add_unknown();
     merge_pairs(symbols, [&](const bpe_symbol& l, const bpe_symbol& r, bpe_merge& merge) {
       return model_.merges.find(l.id, r.id, merge);
     });

@@ -1,17 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Splits text into words before BPE: the patterns of GPT-2, Llama 3 and Qwen2, matched by hand-written code in one
-/// pass. The words cover the text without gaps. The text must be valid UTF-8. Time is linear.
+/// Splits text into words before BPE: the patterns of GPT-2, Llama 3, Qwen2 and Qwen3.5, digits and punctuation,
+/// matched by hand-written code in one pass. The words cover the text without gaps. The text must be valid UTF-8. Time
+/// is linear.
 #pragma once
 #include <cstdint>
 #include <string_view>
 
+#include <llava/text/byte_letters.hpp>
 #include <llava/text/unicode.hpp>
 #include <llava/text/utf8.hpp>
 
 LLAVA_BEGIN
 
-/// The patterns that cut a text into words.
-enum class splitter : std::uint8_t { none, gpt2, llama3, qwen2 };
+/// The ways to cut a text into words.
+enum class splitter : std::uint8_t {
+  none,
+  gpt2,
+  llama3,
+  qwen2,
+  qwen3_5,
+  digits,            ///< each digit is a word
+  digit_runs,        ///< each run of digits is a word
+  three_digits,      ///< each three digits of ASCII, from the left, are a word
+  punctuation,       ///< each character of punctuation is a word
+  punctuation_runs,  ///< each run of them is a word
+};
+/// Whether a splitter looks at single characters, so that it can also cut the letters of bytes.
+constexpr bool looks_at_characters(splitter how) { return how >= splitter::digits; }
 
 /// The patterns as tokenizer.json writes them.
 namespace split_patterns {
@@ -24,6 +39,11 @@ inline constexpr std::string_view llama3 =
 /// Qwen2: each digit alone.
 inline constexpr std::string_view qwen2 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+/// Qwen3.5: marks belong to words.
+inline constexpr std::string_view qwen3_5 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+/// Falcon, behind others.
+inline constexpr std::string_view three_digits = "[0-9][0-9][0-9]";
 }  // namespace split_patterns
 
 namespace detail {
@@ -33,6 +53,7 @@ enum class letter_kind : std::uint8_t { letter, number, space, newline, other };
 /// Walks text character by character.
 struct split_cursor {
   std::string_view text;
+  bool marks_are_letters = false;
   std::size_t at = 0;
 
   bool end() const { return at >= text.size(); }
@@ -41,7 +62,8 @@ struct split_cursor {
     const char32_t c = here().code;
     if (c == '\r' || c == '\n') return letter_kind::newline;
     if (is_space(c)) return letter_kind::space;
-    return is_letter(c) ? letter_kind::letter : is_number(c) ? letter_kind::number : letter_kind::other;
+    if (is_letter(c) || (marks_are_letters && is_mark(c))) return letter_kind::letter;
+    return is_number(c) ? letter_kind::number : letter_kind::other;
   }
   void step() { at += here().bytes; }
   /// Skips characters of the kinds that `is` accepts, at most `most`; returns their number.
@@ -125,32 +147,66 @@ inline void next_llama3(split_cursor& c, int digits) {
     pass_space(c);
 }
 
-}  // namespace detail
-
-/// Calls piece(text) for each digit (any character of category N) and for the text between digits.
-template <class F>
-void split_digits(std::string_view text, F&& piece) {
-  std::size_t from = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const utf8_character c = utf8_at(text, at);
-    if (is_number(c.code)) {
-      if (at > from) piece(text.substr(from, at - from));
-      piece(text.substr(at, c.bytes));
-      from = at + c.bytes;
-    }
-    at += c.bytes;
-  }
-  if (from < text.size()) piece(text.substr(from));
+/// The character at `at`, or the letter of the byte there.
+inline utf8_character character_or_letter(std::string_view text, std::size_t at, bool of_bytes) {
+  if (!of_bytes) return utf8_at(text, at);
+  return {letter_of_byte(static_cast<unsigned char>(text[at])), 1, true, false};
 }
 
-/// Calls word(piece) for each word.
-template <class F>
-void split(std::string_view text, splitter how, F&& word) {
-  if (how == splitter::none) {
-    if (!text.empty()) word(text);
-    return;
+/// Calls word(piece) for each run of characters for which `is` holds, or for each of them alone, and for each run of
+/// the others. `of_bytes`: for the letters of bytes.
+template <class Is, class F>
+void split_by_class(std::string_view text, bool alone, bool of_bytes, Is&& is, F&& word) {
+  std::size_t from = 0;
+  bool inside = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const utf8_character c = character_or_letter(text, at, of_bytes);
+    const bool here = is(c.code);
+    if (at > from && (here != inside || (here && alone))) word(text.substr(from, at - from)), from = at;
+    inside = here;
+    at += c.bytes;
   }
-  detail::split_cursor c{text};
+  if (from < text.size()) word(text.substr(from));
+}
+
+/// Bytes of ASCII are their own letters, and no part of another one.
+template <class F>
+void split_three_digits(std::string_view text, F&& word) {
+  std::size_t from = 0, digits = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    digits = text[at] >= '0' && text[at] <= '9' ? digits + 1 : 0;
+    if (digits < 3) continue;
+    if (at - 2 > from) word(text.substr(from, at - 2 - from));
+    word(text.substr(at - 2, 3));
+    from = at + 1, digits = 0;
+  }
+  if (from < text.size()) word(text.substr(from));
+}
+
+}  // namespace detail
+
+/// Calls word(piece) for each word. `of_bytes`, for splitters that look at characters: the text is bytes, and they
+/// look at the letters that GPT-2 writes for them.
+template <class F>
+void split(std::string_view text, splitter how, F&& word, bool of_bytes = false) {
+  const auto digit = [](char32_t c) { return is_digit(c); };
+  const auto punctuation = [](char32_t c) { return is_punctuation(c); };
+  detail::split_cursor c{text, how == splitter::qwen3_5};
+  switch (how) {
+    case splitter::none:
+      if (!text.empty()) word(text);
+      return;
+    case splitter::digits:
+    case splitter::digit_runs:
+      return detail::split_by_class(text, how == splitter::digits, of_bytes, digit, word);
+    case splitter::punctuation:
+    case splitter::punctuation_runs:
+      return detail::split_by_class(text, how == splitter::punctuation, of_bytes, punctuation, word);
+    case splitter::three_digits:
+      return detail::split_three_digits(text, word);
+    default:
+      break;
+  }
   while (!c.end()) {
     const std::size_t first = c.at;
     if (how == splitter::gpt2)

@@ -29,6 +29,8 @@ struct tokenizer_rules {
   std::vector<added_token> added;
   std::vector<std::int32_t> before, after;  ///< ids around every text: BOS, possibly EOS
   std::int32_t bos = -1, eos = -1, unknown = -1, pad = -1;
+  /// Special tokens in a text are text (split_special_tokens); with slow and slow_legacy all added tokens are.
+  bool splits_special = false;
   word_rules words;        ///< used with ranked_bpe only
   decoding_rules decoder;  ///< slow and slow_legacy also select LlamaTokenizer's encoding
 };
@@ -220,7 +222,7 @@ inline void tokenizer_state::encode_with(const sentencepiece_bpe& model, std::st
                                          std::vector<std::int32_t>& out) const {
   const bool slow = rules_.decoder.how == decoding::slow || rules_.decoder.how == decoding::slow_legacy;
   const cut_options cut{o.parse_special, o.stand_in.empty() ? o.excluded : std::string_view(),
-                        slow ? whitespace_rule::python : whitespace_rule::unicode};
+                        slow ? whitespace_rule::python : whitespace_rule::unicode, slow && rules_.splits_special};
   const auto encode = [&](std::string_view s, bool prefix) {
     model.encode(with_replaced(s, o.stand_in, o.excluded), prefix, out);
   };
@@ -263,7 +265,9 @@ inline void tokenizer_state::encode_with(const ranked_bpe& model, std::string_vi
       token);
 }
 
-inline std::vector<std::int32_t> tokenizer_state::encode(std::string_view text, const encode_options& options) const {
+inline std::vector<std::int32_t> tokenizer_state::encode(std::string_view text, const encode_options& given) const {
+  encode_options options = given;
+  options.parse_special = given.parse_special && !rules_.splits_special;
   std::vector<std::int32_t> out;
   if (options.add_special) out = rules_.before;
   if (const auto* m = std::get_if<sentencepiece_bpe>(&model_))

@@ -31,6 +31,14 @@ constexpr bool is_number(char32_t c) {
   if (c < 0x80) return c >= '0' && c <= '9';
   return detail::inside_edges(detail::unicode_numbers, c);
 }
+/// General category M: `\p{M}`.
+constexpr bool is_mark(char32_t c) { return c >= 0x300 && detail::inside_edges(detail::unicode_marks, c); }
+/// The numbers of the pre-tokenizer Digits: category N of a newer Unicode.
+constexpr bool is_digit(char32_t c) {
+  return is_number(c) || (c >= 0x80 && detail::inside_edges(detail::unicode_new_numbers, c));
+}
+/// The punctuation of the pre-tokenizer Punctuation: all of ASCII, `$+<=>^`|~` too, and category P of an older Unicode.
+constexpr bool is_punctuation(char32_t c) { return detail::inside_edges(detail::unicode_punctuation, c); }
 /// `\w`: alphabetic characters, marks, decimal numbers, connector punctuation, join controls.
 constexpr bool is_word_character(char32_t c) { return detail::inside_edges(detail::unicode_words, c); }
 
