@@ -19,8 +19,8 @@ LLAVA_BEGIN
 /// function of the C library (`abs` of int). Both types also have + − * /, −x, < <= > >= == !=, whose results select()
 /// takes, and && || ! of these results. V(1.f) is a constant.
 ///
-/// NaN gives NaN, here and on every instruction set, and compares as in IEEE 754: only != is true. The sign of a zero is
-/// as stated below; CUDA adds a bias of 0 before an activation, so that −0 enters it as 0. Tests hold each bound on
+/// NaN gives NaN, here and on every instruction set, and compares as in IEEE 754: only != is true. The sign of a zero
+/// is as stated below; CUDA adds a bias of 0 before an activation, so that −0 enters it as 0. Tests hold each bound on
 /// every backend against the standard library in long double (tests/ops/vector_math.cpp). A unit is one in the last
 /// place of a float.
 namespace scalar_math {
