@@ -18,7 +18,7 @@ MEASURED = ["bf16", "q8_0", "q4_0"]
 VOCABULARY = ["matrix", "bytes", "convert", "memory", "threads"]
 OPS = {f"cuda_{name}": f"tests/cuda/{name}.cpp" for name in ("matmul", "preprocess", "deterministic")}
 OPS |= {name: f"tests/ops/{name}.cpp" for name in
-        ("matmul", "block_matmul", "paged_attention", "attention", "sample", "rows")}
+        ("matmul", "block_matmul", "paged_attention", "attention", "sample", "rows", "vector_math")}
 
 
 def objects():

@@ -37,6 +37,8 @@ inline constexpr std::ptrdiff_t packed_bytes = std::ptrdiff_t{256} << 10, packed
 inline constexpr std::ptrdiff_t max_unpacked_rows = 16;
 /// The locality argument of __builtin_prefetch for a second-level cache.
 inline constexpr int prefetch_l2 = 2;
+/// The bits of √½, as a float.
+inline constexpr std::int32_t bits_of_root_half = 0x3f3504f3;
 /// Scratch memory of a thread for `rows` rows, in floats.
 constexpr std::ptrdiff_t matmul_scratch(std::ptrdiff_t rows) {
   return rows * packed_columns + (rows <= max_unpacked_rows ? 0 : packed_bytes / 4 / k_block * packed_stride);

@@ -15,9 +15,9 @@ LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx2,fma,f16c")
 namespace simd_backend::avx2 {
 
-/// Functions that activations call (arithmetic, exp, erf) are plain inline. Templates of activations have no target
-/// attribute, and an always-inline callee with another target is an error in them, even though they are inlined into a
-/// kernel.
+/// Functions that activations call (kernels/activation_math.inc) are plain inline. Templates of activations have no
+/// target attribute, and an always-inline callee with another target is an error in them, even though they are inlined
+/// into a kernel.
 struct vec {
   __m256 l, h;
   LLAVA_ALWAYS_INLINE vec() : l(_mm256_setzero_ps()), h(_mm256_setzero_ps()) {}
@@ -28,6 +28,28 @@ inline vec operator+(const vec& a, const vec& b) { return {_mm256_add_ps(a.l, b.
 inline vec operator-(const vec& a, const vec& b) { return {_mm256_sub_ps(a.l, b.l), _mm256_sub_ps(a.h, b.h)}; }
 inline vec operator*(const vec& a, const vec& b) { return {_mm256_mul_ps(a.l, b.l), _mm256_mul_ps(a.h, b.h)}; }
 inline vec operator/(const vec& a, const vec& b) { return {_mm256_div_ps(a.l, b.l), _mm256_div_ps(a.h, b.h)}; }
+/// Sixteen truth values.
+struct mask {
+  __m256 l, h;
+};
+inline mask operator<(const vec& a, const vec& b) {
+  return {_mm256_cmp_ps(a.l, b.l, _CMP_LT_OQ), _mm256_cmp_ps(a.h, b.h, _CMP_LT_OQ)};
+}
+inline mask operator<=(const vec& a, const vec& b) {
+  return {_mm256_cmp_ps(a.l, b.l, _CMP_LE_OQ), _mm256_cmp_ps(a.h, b.h, _CMP_LE_OQ)};
+}
+inline mask operator==(const vec& a, const vec& b) {
+  return {_mm256_cmp_ps(a.l, b.l, _CMP_EQ_OQ), _mm256_cmp_ps(a.h, b.h, _CMP_EQ_OQ)};
+}
+inline mask operator&&(const mask& a, const mask& b) { return {_mm256_and_ps(a.l, b.l), _mm256_and_ps(a.h, b.h)}; }
+inline mask operator||(const mask& a, const mask& b) { return {_mm256_or_ps(a.l, b.l), _mm256_or_ps(a.h, b.h)}; }
+inline mask operator!(const mask& a) {
+  const __m256 all = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
+  return {_mm256_andnot_ps(a.l, all), _mm256_andnot_ps(a.h, all)};
+}
+inline vec select(const mask& condition, const vec& a, const vec& b) {
+  return {_mm256_blendv_ps(b.l, a.l, condition.l), _mm256_blendv_ps(b.h, a.h, condition.h)};
+}
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
   return {_mm256_fmadd_ps(a.l, b.l, c.l), _mm256_fmadd_ps(a.h, b.h, c.h)};
 }
@@ -37,7 +59,11 @@ LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) {
 LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) {
   return {_mm256_min_ps(a.l, b.l), _mm256_min_ps(a.h, b.h)};
 }
-LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
+/// NaN stays NaN.
+LLAVA_ALWAYS_INLINE vec clamp(const vec& x, const vec& low, const vec& high) {
+  return minimum(high, maximum(low, x));  // of NaN and a number, both return the second operand
+}
+inline vec abs(const vec& a) {
   const __m256 sign = _mm256_set1_ps(-0.f);
   return {_mm256_andnot_ps(sign, a.l), _mm256_andnot_ps(sign, a.h)};
 }
@@ -48,7 +74,15 @@ LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, co
 LLAVA_ALWAYS_INLINE __m256 power_of_two(__m256 n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
 }
-LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) { return {power_of_two(n.l), power_of_two(n.h)}; }
+LLAVA_ALWAYS_INLINE vec scale(const vec& x, const vec& n) { return x * vec(power_of_two(n.l), power_of_two(n.h)); }
+LLAVA_ALWAYS_INLINE __m256 split(__m256 x, __m256& n) {
+  const __m256i bits = _mm256_castps_si256(x),
+                exponent = _mm256_srai_epi32(_mm256_sub_epi32(bits, _mm256_set1_epi32(bits_of_root_half)), 23);
+  n = _mm256_cvtepi32_ps(exponent);
+  return _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(exponent, 23)));
+}
+/// x = m · 2ⁿ with m in [√½, √2), for positive normal numbers: returns m.
+LLAVA_ALWAYS_INLINE vec split(const vec& x, vec& n) { return {split(x.l, n.l), split(x.h, n.h)}; }
 
 LLAVA_ALWAYS_INLINE __m256 load_lanes(const float* p) { return _mm256_loadu_ps(p); }
 LLAVA_ALWAYS_INLINE __m256 load_lanes(const f16* p) {
@@ -151,6 +185,7 @@ template <class F>
 using packed_type = F;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/activation_math.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>

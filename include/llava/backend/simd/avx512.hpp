@@ -13,9 +13,9 @@ LLAVA_BEGIN
 LLAVA_TARGET_BEGIN("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,f16c")
 namespace simd_backend::avx512 {
 
-/// Functions that activations call (arithmetic, exp, erf) are plain inline. Templates of activations have no target
-/// attribute, and an always-inline callee with another target is an error in them, even though they are inlined into a
-/// kernel.
+/// Functions that activations call (kernels/activation_math.inc) are plain inline. Templates of activations have no
+/// target attribute, and an always-inline callee with another target is an error in them, even though they are inlined
+/// into a kernel.
 struct vec {
   __m512 v;
   LLAVA_ALWAYS_INLINE vec() : v(_mm512_setzero_ps()) {}
@@ -26,17 +26,39 @@ inline vec operator+(const vec& a, const vec& b) { return _mm512_add_ps(a.v, b.v
 inline vec operator-(const vec& a, const vec& b) { return _mm512_sub_ps(a.v, b.v); }
 inline vec operator*(const vec& a, const vec& b) { return _mm512_mul_ps(a.v, b.v); }
 inline vec operator/(const vec& a, const vec& b) { return _mm512_div_ps(a.v, b.v); }
+/// Sixteen truth values.
+struct mask {
+  __mmask16 bits;
+};
+inline mask operator<(const vec& a, const vec& b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+inline mask operator<=(const vec& a, const vec& b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
+inline mask operator==(const vec& a, const vec& b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
+inline mask operator&&(const mask& a, const mask& b) { return {_mm512_kand(a.bits, b.bits)}; }
+inline mask operator||(const mask& a, const mask& b) { return {_mm512_kor(a.bits, b.bits)}; }
+inline mask operator!(const mask& a) { return {_mm512_knot(a.bits)}; }
+inline vec select(const mask& condition, const vec& a, const vec& b) {
+  return _mm512_mask_blend_ps(condition.bits, b.v, a.v);
+}
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
 LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) { return _mm512_max_ps(a.v, b.v); }
 LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) { return _mm512_min_ps(a.v, b.v); }
-LLAVA_ALWAYS_INLINE vec abs(const vec& a) { return _mm512_abs_ps(a.v); }
+/// NaN stays NaN.
+LLAVA_ALWAYS_INLINE vec clamp(const vec& x, const vec& low, const vec& high) {
+  return minimum(high, maximum(low, x));  // of NaN and a number, both return the second operand
+}
+inline vec abs(const vec& a) { return _mm512_abs_ps(a.v); }
 /// a < b ? x : y, lane by lane.
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v);
 }
-/// 2ⁿ for integers n in [−126, 127].
-LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23));
+/// x · 2ⁿ for integers n in [−126, 127].
+LLAVA_ALWAYS_INLINE vec scale(const vec& x, const vec& n) { return _mm512_scalef_ps(x.v, n.v); }
+/// x = m · 2ⁿ with m in [√½, √2), for positive normal numbers: returns m.
+LLAVA_ALWAYS_INLINE vec split(const vec& x, vec& n) {
+  const __m512i bits = _mm512_castps_si512(x.v),
+                exponent = _mm512_srai_epi32(_mm512_sub_epi32(bits, _mm512_set1_epi32(bits_of_root_half)), 23);
+  n = _mm512_cvtepi32_ps(exponent);
+  return _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(exponent, 23)));
 }
 
 LLAVA_ALWAYS_INLINE vec load(const float* p) { return _mm512_loadu_ps(p); }
@@ -113,6 +135,7 @@ template <class F>
 using packed_type = float;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/activation_math.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>

@@ -19,8 +19,10 @@ namespace simd_backend::generic {
 using floats = float __attribute__((vector_size(16)));
 /// The bits of four floats.
 using words = std::int32_t __attribute__((vector_size(16)));
+using unsigned_words = std::uint32_t __attribute__((vector_size(16)));
 
-/// Functions that activations call (arithmetic, exp, erf) are plain inline, as on every instruction set (avx2.hpp).
+/// Functions that activations call (kernels/activation_math.inc) are plain inline, as on every instruction set
+/// (avx2.hpp).
 struct vec {
   floats q[4];
   LLAVA_ALWAYS_INLINE vec() : vec(0.f) {}
@@ -44,6 +46,36 @@ inline vec operator*(const vec& a, const vec& b) {
 inline vec operator/(const vec& a, const vec& b) {
   return each([&](int i) { return a.q[i] / b.q[i]; });
 }
+/// Sixteen truth values.
+struct mask {
+  words q[4];
+};
+/// f(i) for each register i.
+template <class F>
+LLAVA_ALWAYS_INLINE mask each_mask(F f) {
+  return {{f(0), f(1), f(2), f(3)}};
+}
+inline mask operator<(const vec& a, const vec& b) {
+  return each_mask([&](int i) { return a.q[i] < b.q[i]; });
+}
+inline mask operator<=(const vec& a, const vec& b) {
+  return each_mask([&](int i) { return a.q[i] <= b.q[i]; });
+}
+inline mask operator==(const vec& a, const vec& b) {
+  return each_mask([&](int i) { return a.q[i] == b.q[i]; });
+}
+inline mask operator&&(const mask& a, const mask& b) {
+  return each_mask([&](int i) { return a.q[i] & b.q[i]; });
+}
+inline mask operator||(const mask& a, const mask& b) {
+  return each_mask([&](int i) { return a.q[i] | b.q[i]; });
+}
+inline mask operator!(const mask& a) {
+  return each_mask([&](int i) { return ~a.q[i]; });
+}
+inline vec select(const mask& condition, const vec& a, const vec& b) {
+  return each([&](int i) { return condition.q[i] ? a.q[i] : b.q[i]; });
+}
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
   return each([&](int i) { return a.q[i] * b.q[i] + c.q[i]; });
 }
@@ -53,11 +85,22 @@ LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, co
 }
 LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) { return select_less(b, a, a, b); }
 LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) { return select_less(a, b, a, b); }
-LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
+/// NaN stays NaN.
+LLAVA_ALWAYS_INLINE vec clamp(const vec& x, const vec& low, const vec& high) { return minimum(high, maximum(low, x)); }
+inline vec abs(const vec& a) {
   return each([&](int i) { return std::bit_cast<floats>(std::bit_cast<words>(a.q[i]) & 0x7fffffff); });
 }
-LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
-  return each([&](int i) { return std::bit_cast<floats>((__builtin_convertvector(n.q[i], words) + 127) << 23); });
+LLAVA_ALWAYS_INLINE vec scale(const vec& x, const vec& n) {
+  return x * each([&](int i) { return std::bit_cast<floats>((__builtin_convertvector(n.q[i], words) + 127) << 23); });
+}
+/// x = m · 2ⁿ with m in [√½, √2), for positive normal numbers: returns m.
+LLAVA_ALWAYS_INLINE vec split(const vec& x, vec& n) {
+  return each([&](int i) {
+    const auto bits = std::bit_cast<unsigned_words>(x.q[i]);
+    const words exponent = std::bit_cast<words>(bits - std::uint32_t{bits_of_root_half}) >> 23;
+    n.q[i] = __builtin_convertvector(exponent, floats);
+    return std::bit_cast<floats>(bits - (std::bit_cast<unsigned_words>(exponent) << 23));
+  });
 }
 
 LLAVA_ALWAYS_INLINE vec load(const float* p) {
@@ -135,6 +178,7 @@ template <class F>
 using packed_type = float;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/activation_math.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>

@@ -15,7 +15,8 @@
 LLAVA_BEGIN
 namespace simd_backend::neon {
 
-/// Functions that activations call (arithmetic, exp, erf) are plain inline, as on every instruction set (avx2.hpp).
+/// Functions that activations call (kernels/activation_math.inc) are plain inline, as on every instruction set
+/// (avx2.hpp).
 struct vec {
   float32x4_t q[4];
   LLAVA_ALWAYS_INLINE vec() : vec(0.f) {}
@@ -39,6 +40,36 @@ inline vec operator*(const vec& a, const vec& b) {
 inline vec operator/(const vec& a, const vec& b) {
   return each([&](int i) { return vdivq_f32(a.q[i], b.q[i]); });
 }
+/// Sixteen truth values.
+struct mask {
+  uint32x4_t q[4];
+};
+/// f(i) for each register i.
+template <class F>
+LLAVA_ALWAYS_INLINE mask each_mask(F f) {
+  return {{f(0), f(1), f(2), f(3)}};
+}
+inline mask operator<(const vec& a, const vec& b) {
+  return each_mask([&](int i) { return vcltq_f32(a.q[i], b.q[i]); });
+}
+inline mask operator<=(const vec& a, const vec& b) {
+  return each_mask([&](int i) { return vcleq_f32(a.q[i], b.q[i]); });
+}
+inline mask operator==(const vec& a, const vec& b) {
+  return each_mask([&](int i) { return vceqq_f32(a.q[i], b.q[i]); });
+}
+inline mask operator&&(const mask& a, const mask& b) {
+  return each_mask([&](int i) { return vandq_u32(a.q[i], b.q[i]); });
+}
+inline mask operator||(const mask& a, const mask& b) {
+  return each_mask([&](int i) { return vorrq_u32(a.q[i], b.q[i]); });
+}
+inline mask operator!(const mask& a) {
+  return each_mask([&](int i) { return vmvnq_u32(a.q[i]); });
+}
+inline vec select(const mask& condition, const vec& a, const vec& b) {
+  return each([&](int i) { return vbslq_f32(condition.q[i], a.q[i], b.q[i]); });
+}
 LLAVA_ALWAYS_INLINE vec fma(const vec& a, const vec& b, const vec& c) {
   return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
 }
@@ -48,15 +79,28 @@ LLAVA_ALWAYS_INLINE vec maximum(const vec& a, const vec& b) {
 LLAVA_ALWAYS_INLINE vec minimum(const vec& a, const vec& b) {
   return each([&](int i) { return vminnmq_f32(a.q[i], b.q[i]); });
 }
-LLAVA_ALWAYS_INLINE vec abs(const vec& a) {
+/// NaN stays NaN.
+LLAVA_ALWAYS_INLINE vec clamp(const vec& x, const vec& low, const vec& high) {
+  return each([&](int i) { return vminq_f32(vmaxq_f32(x.q[i], low.q[i]), high.q[i]); });
+}
+inline vec abs(const vec& a) {
   return each([&](int i) { return vabsq_f32(a.q[i]); });
 }
 LLAVA_ALWAYS_INLINE vec select_less(const vec& a, const vec& b, const vec& x, const vec& y) {
   return each([&](int i) { return vbslq_f32(vcltq_f32(a.q[i], b.q[i]), x.q[i], y.q[i]); });
 }
-LLAVA_ALWAYS_INLINE vec power_of_two(const vec& n) {
+LLAVA_ALWAYS_INLINE vec scale(const vec& x, const vec& n) {
+  return x * each([&](int i) {
+           return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.q[i]), vdupq_n_s32(127)), 23));
+         });
+}
+/// x = m · 2ⁿ with m in [√½, √2), for positive normal numbers: returns m.
+LLAVA_ALWAYS_INLINE vec split(const vec& x, vec& n) {
   return each([&](int i) {
-    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.q[i]), vdupq_n_s32(127)), 23));
+    const int32x4_t bits = vreinterpretq_s32_f32(x.q[i]),
+                    exponent = vshrq_n_s32(vsubq_s32(bits, vdupq_n_s32(bits_of_root_half)), 23);
+    n.q[i] = vcvtq_f32_s32(exponent);
+    return vreinterpretq_f32_s32(vsubq_s32(bits, vshlq_n_s32(exponent, 23)));
   });
 }
 
@@ -133,6 +177,7 @@ template <class F>
 using packed_type = F;
 // clang-format off
 #include <llava/backend/simd/kernels/common.inc>
+#include <llava/backend/simd/kernels/activation_math.inc>
 #include <llava/backend/simd/kernels/tile.inc>
 #include <llava/backend/simd/kernels/matmul.inc>
 #include <llava/backend/simd/kernels/attention.inc>
