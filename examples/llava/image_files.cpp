@@ -3,6 +3,8 @@
 #include <llava/image/bmp_file.hpp>
 #include <llava/image/file.hpp>
 
+#include <cmath>
+
 #include "command.hpp"
 #if LLAVA_COMMAND_GIF
 #include <llava/image/gif_file.hpp>
@@ -48,7 +50,7 @@ llava::image_options image_file_options::options() const {
   o.limits.file_bytes = static_cast<std::size_t>(mib * bytes_of_mib);
   if (apply_orientation) o.exif = llava::orientation::apply;
   if (megapixels) {
-    o.limits.pixels = static_cast<std::int64_t>(*megapixels * pixels_of_megapixel);
+    o.limits.pixels = std::llround(*megapixels * pixels_of_megapixel);
     o.limits.side = llava::image_limits::most().side;
   }
   return o;

@@ -18,10 +18,7 @@
 LLAVA_BEGIN
 
 /// Whether the bytes are those of a GIF or WebP file, by their first twelve.
-inline bool is_animation(std::string_view bytes) {
-  return bytes.starts_with("GIF87a") || bytes.starts_with("GIF89a") ||
-         (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP");
-}
+inline bool is_animation(std::string_view bytes) { return detail::is_gif(bytes) || detail::is_webp(bytes); }
 
 namespace detail {
 /// The most bytes of a file: image_limits::file_bytes if that is raised above video_limits::animation_bytes.

@@ -198,6 +198,8 @@ class bmp_reader {
   std::array<colour_of_bmp, 256> palette_{};
 };
 
+inline bool is_bmp(std::string_view bytes) { return bytes.starts_with("BM"); }
+
 inline result<image> try_decode_bmp(std::span<const std::byte> bytes, std::string_view name,
                                     const image_limits& limits) {
   return bmp_reader(bytes, name).try_decode(limits);
@@ -206,7 +208,6 @@ inline result<image> try_decode_bmp(std::span<const std::byte> bytes, std::strin
 }  // namespace detail
 
 /// BMP for image_options::formats. It needs no library.
-inline constexpr image_format bmp_format{[](std::string_view b) { return b.starts_with("BM"); },
-                                         &detail::try_decode_bmp};
+inline constexpr image_format bmp_format{&detail::is_bmp, &detail::try_decode_bmp};
 
 LLAVA_END

@@ -96,12 +96,12 @@ inline int orientation_of_file(std::string_view file) {
   return 1;
 }
 
-/// The image as an orientation, 1 to 8, shows it.
-inline image turned(image img, int orientation) {
-  if (orientation < 2 || orientation > 8) return img;
-  const bool swaps = orientation >= 5;  // columns become rows
-  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  const bool from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+/// The image as the orientation `value`, 1 to 8, shows it.
+inline image turned(image img, int value) {
+  if (value < 2 || value > 8) return img;
+  const bool swaps = value >= 5;  // columns become rows
+  const bool from_right = value == 2 || value == 3 || value == 7 || value == 8;
+  const bool from_below = value == 3 || value == 4 || value == 6 || value == 7;
   const int width = img.width(), height = img.height();
   image to(swaps ? height : width, swaps ? width : height, image_limits::most());
   for (int y = 0; y < to.height(); ++y) {

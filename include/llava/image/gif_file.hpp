@@ -276,6 +276,8 @@ inline result<video> try_decode_gif(std::span<const std::byte> bytes, const fram
   return try_collect_in_order(std::move(sample), name, [&] { return canvas.try_next(); });
 }
 
+inline bool is_gif(std::string_view bytes) { return bytes.starts_with("GIF87a") || bytes.starts_with("GIF89a"); }
+
 inline result<image> try_decode_first_of_gif(std::span<const std::byte> bytes, std::string_view name,
                                              const image_limits& limits) {
   gif_canvas canvas(bytes, name, limits);
@@ -286,8 +288,6 @@ inline result<image> try_decode_first_of_gif(std::span<const std::byte> bytes, s
 }  // namespace detail
 
 /// GIF for image_options::formats: the first image of the file.
-inline constexpr image_format gif_format{
-    [](std::string_view b) { return b.starts_with("GIF87a") || b.starts_with("GIF89a"); },
-    &detail::try_decode_first_of_gif};
+inline constexpr image_format gif_format{&detail::is_gif, &detail::try_decode_first_of_gif};
 
 LLAVA_END

@@ -246,6 +246,13 @@ class tiff_reader {
   std::vector<std::uint8_t> samples_;  // (H, W, samples) of planes
 };
 
+/// Whether the bytes are those of a TIFF file of either byte order, or of a BigTIFF file.
+inline bool is_tiff(std::string_view bytes) {
+  const std::string_view start = bytes.substr(0, 4);
+  return start == std::string_view("II*\0", 4) || start == std::string_view("MM\0*", 4) ||
+         start == std::string_view("II+\0", 4) || start == std::string_view("MM\0+", 4);
+}
+
 inline result<image> try_decode_tiff(std::span<const std::byte> bytes, std::string_view name,
                                      const image_limits& limits) {
   return tiff_reader(bytes, name).try_decode(limits);
@@ -254,12 +261,6 @@ inline result<image> try_decode_tiff(std::span<const std::byte> bytes, std::stri
 }  // namespace detail
 
 /// TIFF for image_options::formats: the first image of the file.
-inline constexpr image_format tiff_format{[](std::string_view b) {
-                                            return b.starts_with(std::string_view("II*\0", 4)) ||
-                                                   b.starts_with(std::string_view("MM\0*", 4)) ||
-                                                   b.starts_with(std::string_view("II+\0", 4)) ||
-                                                   b.starts_with(std::string_view("MM\0+", 4));
-                                          },
-                                          &detail::try_decode_tiff};
+inline constexpr image_format tiff_format{&detail::is_tiff, &detail::try_decode_tiff};
 
 LLAVA_END

@@ -58,7 +58,7 @@ class tiff_in_memory {
     const auto size = [](thandle_t self) { return toff_t{static_cast<tiff_in_memory*>(self)->bytes_.size()}; };
     const auto map = [](thandle_t, void**, toff_t*) { return 0; };
     const auto unmap = [](thandle_t, void*, toff_t) {};
-    constexpr const char* mode = "rmC";  // not mapped, and strips are not made smaller
+    constexpr const char* mode = "rm";  // not mapped
 #if TIFFLIB_VERSION >= 20221213
     const auto ignore = [](TIFF*, void*, const char*, const char*, va_list) { return 1; };
     const std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(TIFFOpenOptionsAlloc(),

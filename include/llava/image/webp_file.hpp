@@ -84,6 +84,10 @@ inline result<video> try_decode_webp(std::span<const std::byte> bytes, const fra
   return try_collect_in_order(std::move(sample), name, [&] { return frames.try_next(); });
 }
 
+inline bool is_webp(std::string_view bytes) {
+  return bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP";
+}
+
 inline result<image> try_decode_first_of_webp(std::span<const std::byte> bytes, std::string_view name,
                                               const image_limits& limits) {
   webp_frames frames(bytes, name, limits);
@@ -95,8 +99,6 @@ inline result<image> try_decode_first_of_webp(std::span<const std::byte> bytes, 
 }  // namespace detail
 
 /// WebP for image_options::formats; of an animation the first frame.
-inline constexpr image_format webp_format{
-    [](std::string_view b) { return b.size() >= 12 && b.starts_with("RIFF") && b.substr(8, 4) == "WEBP"; },
-    &detail::try_decode_first_of_webp};
+inline constexpr image_format webp_format{&detail::is_webp, &detail::try_decode_first_of_webp};
 
 LLAVA_END
