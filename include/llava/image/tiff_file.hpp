@@ -27,7 +27,7 @@ class tiff_reader {
   tiff_reader(std::span<const std::byte> bytes, std::string_view name) : name_(name), file_(bytes) {}
 
   result<image> try_decode(const image_limits& limits) {
-    if (!file_.get()) return damaged("it has no image");
+    if (!file_.get()) return damaged("libtiff cannot open it");
     std::uint32_t width = 0, height = 0;
     if (!TIFFGetField(file_.get(), TIFFTAG_IMAGEWIDTH, &width) ||
         !TIFFGetField(file_.get(), TIFFTAG_IMAGELENGTH, &height))
@@ -71,7 +71,7 @@ class tiff_reader {
       return {};
     }
     const bool white = colours == PHOTOMETRIC_MINISWHITE;
-    const bool grey = white || colours == PHOTOMETRIC_MINISBLACK || (colours == PHOTOMETRIC_YCBCR && n == 1);
+    const bool grey = white || colours == PHOTOMETRIC_MINISBLACK;
     const int own = colours == PHOTOMETRIC_RGB ? 3 : colours == PHOTOMETRIC_SEPARATED ? 4 : 1;
     const bool times_alpha = extra > 0 && extras[0] == EXTRASAMPLE_ASSOCALPHA && n > own;
     if (grey && n == 1 && try_read_grey(format, white)) return {};
