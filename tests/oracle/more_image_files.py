@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image, ImageCms, ImageOps, features  # noqa: F401 (ImageCms: LAB)
+from PIL import Image, ImageOps, features
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "image"
 W, H = 13, 7
@@ -83,8 +83,8 @@ def bmps():
         yield f"{bits}-os2", bmp(bits, rows(bits, 11), palette=colours(1 << bits, 3), header=12)
         yield f"{bits}-forgotten", bmp(bits, rows(bits, 12), palette=colours(1 << bits), offset=54)
         yield f"{bits}-no-offset", bmp(bits, rows(bits, 13), palette=colours(1 << bits), offset=0)
-    yield "8-grey", bmp(8, rows(8, 14), palette=bytes(v for i in range(256) for v in (i, i, i, 0)))
-    yield "1-grey", bmp(1, rows(1, 15), palette=bytes([0, 0, 0, 0, 255, 255, 255, 0]))
+    for bits, greys in ((8, range(256)), (1, (0, 255))):
+        yield f"{bits}-grey", bmp(bits, rows(bits, 14), palette=bytes(v for i in greys for v in (i, i, i, 0)))
     yield "8-300-colours", bmp(8, rows(8, 16), palette=colours(300), colours=300)
     full = b"".join(bytes([W, i]) + b"\0\0" for i in range(H - 1))
     mixed = bytes([5, 1, 0, 3, 7, 8, 9, 0, 0, 2, 2, 1, 40, 3, 0, 0, 0, 4, 1, 2, 3, 4, 3, 99, 0, 0]) \
@@ -137,10 +137,7 @@ def tiff(samples, bits, colours, order="<", extra=(), sample_format=1, apart=Fal
         entries[274] = (3, [orientation])
     if subsampling:
         entries[530] = (3, list(subsampling))
-    if tile:
-        entries[322], entries[323] = (4, [tile]), (4, [tile])
-    else:
-        entries[278] = (4, [strip or height])
+    entries |= {322: (4, [tile]), 323: (4, [tile])} if tile else {278: (4, [strip or height])}
     places, counts = (324, 325) if tile else (273, 279)
     entries[places], entries[counts] = (4, [0] * len(parts)), (4, [len(p) for p in parts])
     at = 8 + 2 + 12 * len(entries) + 4
@@ -212,10 +209,9 @@ def tiffs():
     for bits in (1, 4, 8):
         yield f"fill-{bits}", tiff(values(32, H, W, 1, most=1 << bits), bits, black, fill=2)
     wide = values(33, 37, 45, 3)
-    for apart in (False, True):
-        for deflate in (False, True):
-            yield f"tiles{'-apart' if apart else ''}{'-deflate' if deflate else ''}", tiff(
-                wide, 8, rgb, tile=16, apart=apart, deflate=deflate)
+    for apart, deflate in ((False, False), (False, True), (True, False), (True, True)):
+        name = f"tiles{'-apart' * apart}{'-deflate' * deflate}"
+        yield name, tiff(wide, 8, rgb, tile=16, apart=apart, deflate=deflate)
     yield "tiles-1", tiff(values(34, 37, 45, 1, most=2), 1, black, tile=16)
     yield "tiles-16", tiff(values(35, 37, 45, 1, most=600, kind=np.uint16), 16, black, tile=32)
     yield "tiles-palette", tiff(values(36, 37, 45, 1), 8, palette, tile=16,
