@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 
+#include <refuse_each.hpp>
 #include "format_files.hpp"
 
 namespace {
@@ -55,4 +56,12 @@ TEST_CASE("R2: a TIFF that is too large or too strange is refused before its pix
   CHECK(error_of(files.at("tiff-lab").bytes) ==
         "llava: x.tif is a TIFF of 3 samples of 8 bits, format 1, colours 8; save it as JPEG or PNG");
   CHECK(error_of(std::string("II*\0", 4)).find("llava: x.tif is a damaged TIFF") == 0);
+}
+
+TEST_CASE("R12: a TIFF that is read out of memory is an error") {
+  const auto files = images::files_of("tiff-");
+  for (const char* name : {"tiff-rgb-big-deflate-apart", "tiff-tiles", "tiff-ycbcr-deflate"}) {
+    const std::string& file = files.at(name).bytes;
+    CHECK(refuse_each([&] { return llava::try_decode_image(images::bytes_of(file), name, {.formats = formats}); }) > 1);
+  }
 }
