@@ -5,6 +5,7 @@
 #include <string>
 
 #include <refuse_each.hpp>
+
 #include "format_files.hpp"
 
 namespace {
