@@ -3,7 +3,11 @@
 #   LLAVA_RAPIDJSON_INCLUDE_DIR, or LLAVA_RAPIDJSON_SENTENCE, an error message, if it is not found
 #   Threads::Threads
 #   llava::image_files      if libjpeg and libpng are installed
-#   llava::animation_files  if giflib, libwebp and libwebpdemux are installed
+#   llava::gif_files        if giflib is installed
+#   llava::webp_files       if libwebp and libwebpdemux are installed
+#   llava::animation_files  if both are
+#   llava::tiff_files       if libtiff is installed
+#   llava::any_image_files  if all libraries of image files are
 #   llava::video_files      if libavformat, libavcodec, libavutil and libswscale are installed
 #   llava::eigen            if Eigen 3.4 is installed
 #   llava::serve            if Boost's headers are installed, 1.81 or later
@@ -49,8 +53,18 @@ endfunction()
 
 find_package(GIF CONFIG QUIET)  # CMake's own module needs the language C
 find_package(WebP CONFIG QUIET)
-llava_add_optional(animation_files gif GIF::GIF gif_lib.h webpdemux WebP::webpdemux webp/demux.h
-  webp WebP::webp webp/decode.h)
+set(llava_gif gif GIF::GIF gif_lib.h)
+set(llava_webp webpdemux WebP::webpdemux webp/demux.h webp WebP::webp webp/decode.h)
+llava_add_optional(gif_files ${llava_gif})
+llava_add_optional(webp_files ${llava_webp})
+llava_add_optional(animation_files ${llava_gif} ${llava_webp})
+find_package(TIFF QUIET)
+llava_add_optional(tiff_files tiff TIFF::TIFF tiffio.h)
+if(TARGET llava::image_files AND TARGET llava::animation_files AND TARGET llava::tiff_files
+   AND NOT TARGET llava::any_image_files)
+  add_library(llava::any_image_files INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(llava::any_image_files INTERFACE llava::image_files llava::animation_files llava::tiff_files)
+endif()
 
 find_package(FFMPEG MODULE QUIET)  # vcpkg's module names what its static libraries need
 if(FFMPEG_FOUND AND NOT TARGET llava::video_files)

@@ -54,6 +54,7 @@ for part in "${parts[@]}"; do
       # The package is tested with all its options.
       need libgif-dev gif_lib.h
       need libwebp-dev webp/demux.h
+      need libtiff-dev tiffio.h
       need libavformat-dev libavformat/avformat.h
       need libswscale-dev libswscale/swscale.h
       need libeigen3-dev /usr/include/eigen3/Eigen/Core

@@ -23,6 +23,7 @@ OLDEST_COMPILER = {"gcc": "12", "clang": "19"}
 LIBRARIES = {
     "image_files": (["libjpeg-turbo/[>=3.0.2 <4]", "libpng/[>=1.6 <2]"], ["libjpeg-dev", "libpng-dev"]),
     "animation_files": (["giflib/[>=5.2 <6]", "libwebp/[>=1.2 <2]"], ["libgif-dev", "libwebp-dev"]),
+    "tiff_files": (["libtiff/[>=4.5 <5]"], ["libtiff-dev"]),
     "video_files": (["ffmpeg/[>=5.1 <7]"],
                     ["libavformat-dev", "libavcodec-dev", "libavutil-dev", "libswscale-dev"]),
     "eigen": (["eigen/[>=3.4 <4]"], ["libeigen3-dev"]),
@@ -39,14 +40,15 @@ class Llava(ConanFile):
     settings = "os", "arch", "compiler", "build_type"
     options = {
         "image_files": [True, False],          # libjpeg-turbo and libpng, for llava::image_files
-        "animation_files": [True, False],      # giflib and libwebp, for llava::animation_files
+        "animation_files": [True, False],      # giflib and libwebp, for llava::animation_files, gif_files, webp_files
+        "tiff_files": [True, False],           # libtiff, for llava::tiff_files
         "video_files": [True, False],          # FFmpeg, for llava::video_files
         "eigen": [True, False],                # Eigen, for llava::eigen
         "serve": [True, False],                # Boost's headers and OpenSSL, for llava::serve and llava::serve_tls
         "system_dependencies": [True, False],  # False: from Conan Center
     }
-    default_options = {"image_files": True, "animation_files": False, "video_files": False, "eigen": False,
-                       "serve": False, "system_dependencies": True, "boost/*:header_only": True}
+    default_options = {"image_files": True, "animation_files": False, "tiff_files": False, "video_files": False,
+                       "eigen": False, "serve": False, "system_dependencies": True, "boost/*:header_only": True}
     no_copy_source = True
 
     @property

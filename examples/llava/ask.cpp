@@ -13,6 +13,7 @@ namespace {
 
 struct ask_options {
   model_options model;
+  image_file_options image_files;
   std::optional<std::string> images, video, lora;
   int frames = llava::frame_request().most;
   std::string query, separator = ",";
@@ -56,7 +57,7 @@ std::string json_of(const llava::answer& a, const llava::chat_description& d, do
 }
 
 void ask(const ask_options& o) {
-  const std::vector<llava::image> images = value_or_give_up(try_read_images(o.images, o.separator));
+  const std::vector<llava::image> images = value_or_give_up(try_read_images(o.images, o.separator, o.image_files));
   const auto start = std::chrono::steady_clock::now();
   const llava::chat_model model = value_or_give_up(o.model.try_open_to_ask());
   const std::chrono::duration<double> to_open = std::chrono::steady_clock::now() - start;
@@ -64,7 +65,9 @@ void ask(const ask_options& o) {
   chat.settings = o.settings;
   if (o.lora) chat.adapter = value_or_give_up(model.try_load_adapter(*o.lora));
   std::optional<llava::video> video;
-  if (o.video) video = value_or_give_up(try_read_any_video(*o.video, {o.frames, model.description().force_sample}));
+  if (o.video)
+    video = value_or_give_up(
+        try_read_any_video(*o.video, {o.frames, model.description().force_sample}, o.image_files.options()));
   const auto show = [&](std::string_view piece) {
     if (!o.json) print(piece);
   };
@@ -84,6 +87,7 @@ void add_ask(CLI::App& app) {
   o->model.add_to(command);
   command.add_option("--image-file", o->images,
                      "Image, or several separated by --sep; default: none, a question about text");
+  o->image_files.add_to(command);
   command
       .add_option("--video", o->video,
                   "A video in place of images: a folder of JPEG or PNG frames, a GIF or WebP animation, a video file")

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <llava/image/file.hpp>
 #include <memory>
 
 #include "models.hpp"
@@ -163,7 +162,7 @@ llava::result<llava::chat_model> model_options::try_open_to_ask() const {
 }
 
 llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
-                                                         const std::string& separator) {
+                                                         const std::string& separator, const image_file_options& how) {
   std::vector<llava::image> images;
   if (!files) return images;
   for (std::size_t at = 0, end = 0;; at = end + separator.size()) {
@@ -171,7 +170,7 @@ llava::result<std::vector<llava::image>> try_read_images(const std::optional<std
     if (end == at)
       return llava::fail(llava::errc::invalid_argument,
                          llava::text_of("llava: image ", images.size() + 1, " of '", *files, "' has an empty name"));
-    auto img = llava::try_read_image(files->substr(at, end - at));
+    auto img = how.try_read(files->substr(at, end - at));
     if (!img && img.error().code() == llava::errc::not_found && (at > 0 || end < files->size()))
       return llava::fail(llava::errc::not_found,
                          llava::text_of(img.error().sentence(), "; '", separator,

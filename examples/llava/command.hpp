@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <llava/chat_model.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
+#include <llava/image/file_options.hpp>
 #include <llava/image/sample_frames.hpp>
 #include <llava/pipeline/options.hpp>
 
@@ -68,12 +69,26 @@ void do_long_work(llava::function_ref<llava::result<void>(llava::progress_callba
 /// Compares the names and shapes of a model's tensors with what the model needs.
 llava::result<void> try_confirm_files(const llava::checkpoint& from);
 
+/// How image files are read, in every format that this build reads.
+struct image_file_options {
+  bool apply_orientation = false;
+  int mib = 20;
+  std::optional<double> megapixels;
+
+  /// --apply-orientation, --max-image-mib, --max-image-megapixels.
+  void add_to(CLI::App& command);
+  llava::image_options options() const;
+  llava::result<llava::image> try_read(const std::string& file) const;
+};
+
 /// Reads the images of "a.png,b.jpg", split at `separator`; none without names. An empty name is an error.
 llava::result<std::vector<llava::image>> try_read_images(const std::optional<std::string>& files,
-                                                         const std::string& separator);
+                                                         const std::string& separator,
+                                                         const image_file_options& how = {});
 
 /// Reads a video: a folder of frames, and what else this build reads (docs/video.md).
-llava::result<llava::video> try_read_any_video(const std::string& path, const llava::frame_request& wanted);
+llava::result<llava::video> try_read_any_video(const std::string& path, const llava::frame_request& wanted,
+                                               const llava::image_options& how = {});
 
 /// Prints and flushes text; gives up if that fails.
 void print(std::string_view text);

@@ -11,7 +11,6 @@
 
 #include <llava/base/executor.hpp>
 #include <llava/checkpoint/written_json.hpp>
-#include <llava/image/file.hpp>
 
 #include "command.hpp"
 #include "evaluation.hpp"
@@ -40,7 +39,7 @@ llava::result<void> try_ask_all(llava::chat_session& chat, const expected_conver
                                 evaluation& e, std::mutex& lock) {
   std::vector<llava::image> images;
   for (const std::string& file : c.images) {
-    LLAVA_TRY(img, llava::try_read_image(file));
+    LLAVA_TRY(img, image_file_options().try_read(file));
     images.push_back(std::move(img));
   }
   chat.truncate(0);

@@ -37,20 +37,21 @@ bool starts_an_animation(std::string_view bytes) {
 
 }  // namespace
 
-llava::result<llava::video> try_read_any_video(const std::string& path, const llava::frame_request& wanted) {
+llava::result<llava::video> try_read_any_video(const std::string& path, const llava::frame_request& wanted,
+                                               const llava::image_options& how) {
   struct stat about {};
   if (::stat(path.c_str(), &about) != 0) return llava::fail_of_system(errno, "llava: cannot open the video ", path);
-  if (S_ISDIR(about.st_mode)) return llava::try_read_frames(path, wanted);
+  if (S_ISDIR(about.st_mode)) return llava::try_read_frames(path, wanted, llava::folder_rate, how);
   if (starts_an_animation(start_of(path))) {
 #if LLAVA_COMMAND_ANIMATIONS
-    return llava::try_read_animation(path, wanted);
+    return llava::try_read_animation(path, wanted, how.limits);
 #else
     return not_built(path, "an animation", "libgif-dev and libwebp-dev");
 #endif
   }
 #if LLAVA_COMMAND_VIDEOS
   av_log_set_level(AV_LOG_QUIET);  // errors are sentences
-  return llava::try_read_video(path, wanted);
+  return llava::try_read_video(path, wanted, how.limits);
 #else
   return not_built(path, "a video file", "libavformat-dev, libavcodec-dev and libswscale-dev");
 #endif

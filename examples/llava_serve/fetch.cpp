@@ -14,7 +14,7 @@ llava::result<std::vector<std::byte>> try_fetch_image(const std::string& address
   serve::http_call call;
   call.method = "GET";
   call.url = address;
-  call.longest = llava::image_limits::file_bytes;
+  call.longest = llava::image_limits{}.file_bytes;
   call.total = std::chrono::seconds(60);
   LLAVA_TRY(tls, try_make_tls());
   call.tls = tls;

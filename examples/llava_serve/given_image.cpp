@@ -27,9 +27,9 @@ llava::result<std::vector<std::byte>> try_read_data_url(const std::string& url) 
     return llava::fail(llava::errc::invalid_format,
                        "llava: a data: URL must be data:image/...;base64,... with a JPEG or PNG file");
   const std::string_view text = std::string_view(url).substr(comma + 1);
-  if (text.size() / 4 * 3 > llava::image_limits::file_bytes + 3)
+  if (text.size() / 4 * 3 > llava::image_limits{}.file_bytes + 3)
     return llava::fail(llava::errc::unsupported, llava::text_of("llava: the image of a data: URL has more than ",
-                                                                llava::image_limits::file_bytes, " bytes, the limit"));
+                                                                llava::image_limits{}.file_bytes, " bytes, the limit"));
   auto bytes = llava::serve::base64_decoded(text);
   if (!bytes) return llava::fail(llava::errc::invalid_format, "llava: the bytes of a data: URL are not valid base64");
   return *std::move(bytes);
@@ -41,9 +41,9 @@ llava::result<std::vector<std::byte>> try_read_file(const std::string& file) {
   std::vector<std::byte> bytes;
   std::byte part[1 << 14];
   while (const std::size_t n = std::fread(part, 1, sizeof part, in.get())) {
-    if (bytes.size() + n > llava::image_limits::file_bytes)
+    if (bytes.size() + n > llava::image_limits{}.file_bytes)
       return llava::fail(llava::errc::unsupported,
-                         llava::text_of("llava: ", file, " has more than ", llava::image_limits::file_bytes,
+                         llava::text_of("llava: ", file, " has more than ", llava::image_limits{}.file_bytes,
                                         " bytes, the limit; make it smaller"));
     bytes.insert(bytes.end(), part, part + n);
   }

@@ -47,6 +47,7 @@ STAND_INS = [  # package, version, headers, name of find_package, parts
     ("giflib", "5.2.2", ["gif_lib.h"], "GIF", {"": ("GIF::GIF", "gif")}),
     ("libwebp", "1.4.0", ["webp/demux.h", "webp/decode.h"], "WebP",
      {part: (f"WebP::{part}", part) for part in ("webp", "webpdemux")}),
+    ("libtiff", "4.6.0", ["tiffio.h", "tiff.h"], "TIFF", {"": ("TIFF::TIFF", "tiff")}),
     ("ffmpeg", "6.1.1", [f"lib{part}/{part}.h" for part in FFMPEG], "ffmpeg",
      {part: (f"ffmpeg::{part}", part) for part in FFMPEG}),
     ("eigen", "3.4.0", ["Eigen/Core"], "Eigen3", {"": ("Eigen3::Eigen", "")}),
@@ -100,8 +101,8 @@ def check(conan):
                                folder="eigen3/" if name == "eigen" else "")
         (folder / "conanfile.py").write_text(text)
         conan("create", folder, "-nr")
-    every = [f"-o=llava/*:{part}=True" for part in ("image_files", "animation_files", "video_files", "eigen",
-                                                     "serve")]
+    every = [f"-o=llava/*:{part}=True" for part in ("image_files", "animation_files", "tiff_files", "video_files",
+                                                     "eigen", "serve")]
     built_with_stand_ins = conan.create("stand_ins", "-o=llava/*:system_dependencies=False", *every)
 
     for name, *_ in STAND_INS:

@@ -38,6 +38,9 @@ PACKAGES = {
     "WebP": ({"webp/demux.h": "", "webp/decode.h": "", "libwebp.so": "", "libwebpdemux.so": ""},
              {f"LLAVA_{name}_{what}": place.format(name) for name in ("webp", "webpdemux")
               for what, place in (("INCLUDE_DIR", "."), ("LIBRARY", "lib{}.so"))}, []),
+    "TIFF": ({"tiffio.h": "", "tiff.h": "", "libtiff.so": ""},
+             {"TIFF_INCLUDE_DIR": ".", "TIFF_LIBRARY": "libtiff.so", "LLAVA_tiff_INCLUDE_DIR": ".",
+              "LLAVA_tiff_LIBRARY": "libtiff.so"}, ["CMAKE_DISABLE_FIND_PACKAGE_TIFF"]),
     "FFmpeg": ({f"lib{name}{end}": "" for name in FFMPEG for end in (f"/{name}.h", ".so")},
                {f"LLAVA_{name}_{what}": place.format(name) for name in FFMPEG
                 for what, place in (("INCLUDE_DIR", "."), ("LIBRARY", "lib{}.so"))}, []),
@@ -125,7 +128,8 @@ def main():
             wrong.append(f"{words}: {said[-1500:]}")
             continue
         if {"JPEG", "PNG", "CLI11"} <= present:  # the command reads what there is, and says what it does not read
-            parts = [("animation_files", {"GIF", "WebP"}), ("video_files", {"FFmpeg"})]
+            parts = [("animation_files", {"GIF", "WebP"}), ("video_files", {"FFmpeg"}), ("gif_files", {"GIF"}),
+                     ("webp_files", {"WebP"}), ("tiff_files", {"TIFF"})]
             parts += [("serve_tls", {"OpenSSL"})] if "Boost" in present else []
             for part, needs in parts:
                 if (f"without llava::{part}" in said) == (needs <= present):

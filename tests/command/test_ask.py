@@ -140,6 +140,36 @@ class Ask(unittest.TestCase):
         hot = json.loads(llava("ask", "--model-path", TINY, *words, "--temperature", "3", "--min_p", "1").stdout)
         self.assertEqual(hot["tokens"], plain["tokens"])  # only the likeliest is left
 
+    def test_image_files_of_all_formats_turned_and_within_limits(self):
+        data = pathlib.Path("tests/data/image")
+        pack, files = (data / "formats.pack").read_bytes(), {}
+        for line in (data / "formats.txt").read_text().splitlines():
+            name, *words = line.split()
+            if not line.startswith("#"):
+                files[name] = pack[int(words[0]):int(words[0]) + int(words[1])]
+        with tempfile.TemporaryDirectory() as folder:
+            def said(name, *more):
+                pathlib.Path(folder, "x").write_bytes(files[name])
+                return ask("--image-file", f"{folder}/x", "--query", "What?", "--json", "--top-logprobs", "1",
+                           "--max-new-tokens", "1", *more)
+
+            for name in ("bmp-pillow", "gif-pillow", "tiff-pillow-tiff_lzw", "webp-pillow"):
+                done = said(name)
+                if name[0] != "b" and "; save it as JPEG or PNG" in done.stderr:  # this build has no library for it
+                    self.assertEqual(done.returncode, 1)
+                else:
+                    self.assertEqual((done.returncode, done.stderr), (0, ""), name)
+            plain, turned = (json.loads(said("exif-png-6", *more).stdout)["logprobs"]
+                             for more in ((), ("--apply-orientation",)))
+            self.assertNotEqual(plain, turned)
+            self.assertEqual(json.loads(said("exif-png-none", "--apply-orientation").stdout)["logprobs"], plain)
+            self.assertIn("24 x 18 pixels, expected at most 65535 per side and 431 in total",
+                          said("exif-png-6", "--max-image-megapixels", "0.000431").stderr)
+            self.assertEqual(said("exif-png-6", "--max-image-megapixels", "0.000432").returncode, 0)
+            files["large"] = files["exif-png-6"] + bytes(20 << 20)
+            self.assertIn("has more than 20971520 bytes, the limit", said("large").stderr)
+            self.assertEqual(said("large", "--max-image-mib", "21").returncode, 0)
+
     def test_errors_are_one_sentence_on_standard_error(self):
         for words, sentence in (
                 (("--image-file", "absent.png"), "cannot open the image absent.png: No such file or directory"),

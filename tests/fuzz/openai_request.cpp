@@ -30,7 +30,7 @@ void check(const serve::openai_request& q) {
   int images = 0;
   for (const llava::message& m : q.chat.turns) images += m.images;
   fuzz::require(static_cast<std::size_t>(images) == q.chat.files.size());
-  for (const auto& file : q.chat.files) fuzz::require(!file.empty() && file.size() <= llava::image_limits::file_bytes);
+  for (const auto& file : q.chat.files) fuzz::require(!file.empty() && file.size() <= llava::image_limits{}.file_bytes);
 }
 
 }  // namespace

@@ -23,10 +23,10 @@ CONFIGS = ("config.json", "preprocessor_config.json", "generation_config.json", 
            "tower/config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
-def images():
-    """Yields the images of tests/data/image/images.pack that have less than 2000 bytes."""
-    pack = (DATA / "image" / "images.pack").read_bytes()
-    for line in (DATA / "image" / "decode.txt").read_text(encoding="utf-8").splitlines():
+def images(pack="images.pack", index="decode.txt"):
+    """Yields the images of a pack in tests/data/image that have less than 2000 bytes."""
+    pack = (DATA / "image" / pack).read_bytes()
+    for line in (DATA / "image" / index).read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             at, size = map(int, line.split()[1:3])
             if size < 2000:
@@ -106,6 +106,7 @@ def seeds(target):
                 yield pack[int(words[2]):int(words[2]) + int(words[3])]
     elif target == "image_file":
         yield from images()
+        yield from images("formats.pack", "formats.txt")
     elif target == "chat_template":
         for template, _ in json.loads((DATA / "text" / "chat_templates.json").read_text(encoding="utf-8"))["vectors"]:
             yield template.encode()

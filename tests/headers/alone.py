@@ -34,7 +34,8 @@ ENTRIES = ["llava.hpp", "llava/chat_model.hpp", "llava/config.hpp", "llava/fwd.h
            "llava/backend/eigen.hpp"]
 NEEDS = [
     (r"llava/image/(\w+_)?file\.hpp", ["cstdio", "jpeglib.h", "png.h"], "libjpeg and libpng"),
-    (r"llava/image/(animation|gif|webp)_file\.hpp", ["cstdio", "gif_lib.h", "webp/demux.h"], "giflib and libwebp"),
+    (r"llava/image/(animation|any|gif|webp)_file\.hpp", ["cstdio", "gif_lib.h", "webp/demux.h"], "giflib and libwebp"),
+    (r"llava/image/(any|tiff|tiff_memory)_file\.hpp", ["tiffio.h"], "libtiff"),
     (r"llava/image/video_file\.hpp", ["libavformat/avformat.h", "libswscale/swscale.h"], "FFmpeg's libraries"),
     (r"llava/backend/eigen(/|\.)", ["Eigen/Core"], "Eigen"),
     (r"llava/serve/openssl_", ["boost/beast.hpp", "openssl/ssl.h"], "Boost or OpenSSL"),

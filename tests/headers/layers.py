@@ -46,7 +46,7 @@ OUTSIDE = [(re.compile(name), re.compile(where), sentence) for name, where, sent
     (r"(cpuid|immintrin|x86intrin|[a-z]mmintrin|arm_neon|arm_sve)\.h", r"backend/simd(/|\.)",
      "only backend/simd/ knows instruction sets"),
     (r"rapidjson/", r"(checkpoint|serve|train|eval)/", "RapidJSON stays in checkpoint/ (and serve/, train/, eval/)"),
-    (r"(jpeglib|jerror|png|gif_lib|webp/.*|lib(av|sw)\w+/.*)\.h", r"image/(\w+_)?file\.hpp",
+    (r"(jpeglib|jerror|png|gif_lib|tiffio|webp/.*|lib(av|sw)\w+/.*)\.h", r"image/(\w+_)?file\.hpp",
      "image libraries stay in image/file.hpp and image/*_file.hpp"),
     (r"Eigen/", r"backend/eigen(/|\.)", "Eigen stays in backend/eigen"),
     (r"(cuda|cublas|cudnn|mma|cooperative_groups|cub/|nvtx)", r"backend/cuda(/|\.)", "CUDA stays in backend/cuda"),

@@ -10,6 +10,7 @@ from headers import includes, main, without_comments
 
 OPT_IN = {
     r"llava/image/(\w+_)?file\.hpp": "links libraries of images or videos",
+    r"llava/image/(exif|file_options|tiff_pixels)\.hpp": "is for files of images",
     r"llava/fwd\.hpp": "is for programs that do not include llava.hpp",
     r"llava/pipeline/quantise\.hpp": "writes model folders: most programs only read them",
     r"llava/checkpoint/(new_folder|model_files|json_text|weight_files|conversion|convert(_inl|_options)?|written_\w+|"

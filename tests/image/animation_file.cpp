@@ -6,11 +6,11 @@
 #include <filesystem>
 #include <map>
 
-#include "images.hpp"
+#include "format_files.hpp"
 
 namespace {
 
-std::span<const std::byte> bytes_of(std::string_view s) { return std::as_bytes(std::span(s.data(), s.size())); }
+using images::bytes_of;
 
 /// name -> the file
 std::map<std::string, std::string> encoded() {
@@ -149,4 +149,33 @@ TEST_CASE("animation files: absent, and an existing one") {
   std::filesystem::remove(here);
   REQUIRE(read);
   CHECK(*read == *llava::try_decode_animation(bytes_of(bytes), {3, true}));
+}
+
+TEST_CASE("GIF and WebP files are images: their first frame is Pillow's, and a WebP is turned as its EXIF data say") {
+  static constexpr llava::image_format formats[] = {llava::gif_format, llava::webp_format};
+  CHECK(images::compare_files("gif-", formats) == 2);
+  CHECK(images::compare_files("webp-", formats) == 2);
+  CHECK(images::compare_files("exif-webp", formats) == 12);
+  for (const auto& [name, file] : encoded()) {
+    INFO(name);
+    const auto first = llava::try_decode_image(bytes_of(file), name, {.formats = formats});
+    REQUIRE(first);
+    CHECK(*first == llava::try_decode_animation(bytes_of(file), {1, true}, name)->frames()[0]);
+    if (file.size() < 500) images::damage(name, file, formats);
+  }
+  const std::string webp = images::files_of("exif-webp").at("exif-webp-6").bytes;
+  images::damage("exif-webp-6", webp, formats);
+}
+
+TEST_CASE("the limits of an animation's size can be raised and lowered") {
+  std::string gif = encoded().at("one");
+  const auto error_with = [&](const llava::image_limits& limits) {
+    const auto decoded = llava::try_decode_animation(bytes_of(gif), {1, true}, "x.gif", limits);
+    return decoded ? std::string() : decoded.error().sentence();
+  };
+  CHECK(error_with({.pixels = 12 * 9}).empty());
+  CHECK(error_with({.pixels = 12 * 9 - 1}).find("107 in total") != std::string::npos);
+  gif.replace(6, 2, two_bytes(17000));
+  CHECK(error_with({}).find("16384 per side") != std::string::npos);
+  CHECK(error_with({.side = 17000}).empty());
 }

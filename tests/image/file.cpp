@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <llava/image/bmp_file.hpp>
 #include <llava/image/file.hpp>
 #include <llava/image/preprocess.hpp>
 
@@ -6,11 +7,11 @@
 #include <filesystem>
 #include <map>
 
-#include "images.hpp"
+#include "format_files.hpp"
 
 namespace {
 
-std::span<const std::byte> bytes_of(std::string_view s) { return std::as_bytes(std::span(s.data(), s.size())); }
+using images::bytes_of;
 
 /// name -> the encoded image
 std::map<std::string, std::string> encoded() {
@@ -176,4 +177,71 @@ TEST_CASE("files: absent, a folder, a name with a NUL byte, and an existing one"
   std::filesystem::remove(here);
   REQUIRE(read);
   CHECK(*read == *llava::try_decode_image(bytes_of(bytes)));
+}
+
+TEST_CASE("the orientation of JPEG, PNG and WebP files is ignored, or applied as Pillow's exif_transpose does") {
+  auto files = images::files_of("exif-");
+  REQUIRE(files.size() >= 36);
+  for (const auto& [name, file] : files) {
+    INFO(name);
+    if (name.starts_with("exif-webp")) continue;  // tests/image/animation_file.cpp
+    CHECK(images::words_of(*llava::try_decode_image(bytes_of(file.bytes))) == file.plain);
+    CHECK(images::words_of(*llava::try_decode_image(bytes_of(file.bytes), name, {.exif = llava::orientation::apply})) ==
+          file.turned);
+  }
+  // Damaged EXIF data state nothing, and damage nothing.
+  for (const char* name : {"exif-jpeg-6", "exif-png-6"}) {
+    const std::string whole = files.at(name).bytes;
+    const std::size_t at = whole.find(name[5] == 'j' ? "Exif" : "eXIf");
+    REQUIRE(at < 200);
+    for (std::size_t i = at - 4; i < at + 40; ++i)
+      for (const int flip : {0x01, 0x80, 0xff}) {
+        std::string damaged = whole;
+        damaged[i] = static_cast<char>(damaged[i] ^ flip);
+        const auto decoded = llava::try_decode_image(bytes_of(damaged), name, {.exif = llava::orientation::apply});
+        if (decoded && decoded->width() * decoded->height() != 24 * 18) FAIL(name << ": byte " << i);
+      }
+  }
+}
+
+TEST_CASE("BMP files decode to the bytes of Pillow") {
+  static constexpr llava::image_format formats[] = {llava::bmp_format};
+  CHECK(images::compare_files("bmp-", formats) >= 40);
+  const auto files = images::files_of("bmp-");
+  for (const char* name : {"bmp-24", "bmp-8-few", "bmp-16-565-fields", "bmp-4-runs-mixed", "bmp-8-runs-full"})
+    images::damage(name, files.at(name).bytes, formats);
+  std::string wide = files.at("bmp-24").bytes;
+  wide.replace(18, 4, "\xff\xff\xff\x7f");
+  const auto decoded = llava::try_decode_image(bytes_of(wide), "x.bmp", {.formats = formats});
+  CHECK(decoded.error().sentence().find("x.bmp is 2147483647 x 7 pixels, expected at most 16384") != std::string::npos);
+}
+
+TEST_CASE("a caller raises the limits of size, up to the library's own") {
+  const auto files = encoded();
+  std::string png = files.at("png-2-8-5x6");
+  const auto error_with = [&](std::uint32_t width, std::uint32_t height, const llava::image_limits& limits) {
+    png.replace(16, 8, big_endian(width) + big_endian(height));
+    const auto decoded = llava::try_decode_image(bytes_of(png), "x.png", {.limits = limits});
+    return decoded ? std::string() : decoded.error().sentence();
+  };
+  CHECK(error_with(16385, 1, {}).find("16384 per side") != std::string::npos);
+  CHECK(error_with(16385, 1, {.side = 20000}).find("is not a PNG that can be decoded") != std::string::npos);
+  CHECK(error_with(20001, 1, {.side = 20000}).find("20000 per side") != std::string::npos);
+  CHECK(error_with(12000, 12000, {}).find("89478485 in total") != std::string::npos);
+  CHECK(error_with(5, 7, {.pixels = 34}).find("34 in total") != std::string::npos);
+  CHECK(error_with(70000, 1, {.side = 1 << 30}).find("65535 per side") != std::string::npos);
+  CHECK(error_with(65535, 65535, llava::image_limits::most()).find("1073741824 in total") != std::string::npos);
+
+  const std::string padded = files.at("png-2-8-33x17") + std::string(20 << 20, '\0');
+  CHECK(error_of(padded).find("at most 20971520; make it smaller") != std::string::npos);
+  CHECK(llava::try_decode_image(bytes_of(padded), "x.png", {.limits = {.file_bytes = std::size_t{21} << 20}}));
+  const auto few =
+      llava::try_decode_image(bytes_of(files.at("jpeg-64x48-progressive")), "x", {.limits = {.jpeg_scans = 1}});
+  CHECK(few.error().sentence().find("too many scans") != std::string::npos);
+
+  // An image above the default limits has squares.
+  const llava::image wide(17000, 6, {.side = 17000});
+  REQUIRE(wide.width() == 17000);
+  CHECK(llava::image(17000, 6).empty());
+  CHECK(llava::try_preprocess(wide, images::setting("clip", "pad", 336, 336)));
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Plans of images against LLaVA-NeXT's own functions (tests/oracle/next_plans.py): its canvases, merges and pooling.
 #include <algorithm>
+#include <array>
 #include <map>
+#include <utility>
 
 #include "plans.hpp"
 
@@ -120,9 +122,11 @@ TEST_CASE("the most squares and tokens bound every image of every canvas") {
     INFO(name);
     size_sequence sizes;
     const int squares = llava::most_squares(s.config), tokens = llava::most_image_tokens(s.config, s.rows);
-    for (int i = 0; i < 100; ++i) {
-      const auto [width, height] = sizes.next();
-      const auto plan = llava::try_plan_image(s.config, s.rows, width, height);
+    // Also the longest sides of raised limits.
+    const std::array<std::pair<int, int>, 4> longest{{{65535, 1}, {1, 65535}, {65535, 16384}, {16384, 65535}}};
+    for (std::size_t i = 0; i < 100 + longest.size(); ++i) {
+      const std::pair<int, int> size = i < 100 ? sizes.next() : longest[i - 100];
+      const auto plan = llava::try_plan_image(s.config, s.rows, size.first, size.second);
       if (!plan) continue;  // shrunk to nothing
       REQUIRE(plan->squares() <= squares);
       REQUIRE(plan->tokens <= tokens);

@@ -200,7 +200,12 @@ TEST_CASE("R2: sizes and configurations that cannot be planned are errors") {
   };
   CHECK(sentence(s.config, 16, 61, 40).empty());
   CHECK(sentence(s.config, 16, 0, 40) == "llava: the image is empty, expected at least one pixel");
-  CHECK(sentence(s.config, 16, 16385, 1).find("16385 x 1 pixels, expected at most 16384") != std::string::npos);
+  CHECK(sentence(s.config, 16, 65536, 1).find("65536 x 1 pixels, expected at most 65535") != std::string::npos);
+  for (const auto& [name, any] : settings(true))  // images of raised limits
+    for (const auto& [width, height] : {std::pair{65535, 1}, {1, 65535}, {65535, 16384}, {16384, 65535}}) {
+      const std::string error = sentence(any.config, 16, width, height);
+      CHECK((error.empty() || error.find("; pad it") != std::string::npos));
+    }
   CHECK(sentence(s.config, 0, 61, 40) == "llava: a square has 0 image tokens, expected at least 1");
   CHECK(sentence(s.config, 15, 61, 40).find("are 15, which is no square grid") != std::string::npos);
   CHECK(sentence(s.config, 1 << 24, 61, 40).find("image tokens, expected at most 16777216") != std::string::npos);

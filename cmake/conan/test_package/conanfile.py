@@ -21,7 +21,8 @@ class LlavaTest(ConanFile):
         toolchain = CMakeToolchain(self)
         toolchain.user_presets_path = False
         options = self.dependencies["llava"].options
-        parts = [part for part in ("image_files", "animation_files", "video_files", "eigen") if options.get_safe(part)]
+        parts = [part for part in ("image_files", "animation_files", "tiff_files", "video_files", "eigen")
+                 if options.get_safe(part)]
         parts += ["serve", "serve_tls"] if options.get_safe("serve") else []
         toolchain.cache_variables["PARTS"] = ";".join(parts)
         toolchain.generate()

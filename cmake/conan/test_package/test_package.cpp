@@ -8,6 +8,9 @@
 #ifdef ANIMATION_FILES
 #include <llava/image/animation_file.hpp>
 #endif
+#ifdef TIFF_FILES
+#include <llava/image/tiff_file.hpp>
+#endif
 #ifdef VIDEO_FILES
 #include <llava/image/video_file.hpp>
 #endif
@@ -45,6 +48,9 @@ llava::result<llava::image> one_pixel() { return llava::try_image_from_rgb(1, 1,
 int main() {
 #ifdef ANIMATION_FILES
   if (llava::try_decode_animation(std::as_bytes(std::span("GIF89a, then nothing")))) return 1;
+#endif
+#ifdef TIFF_FILES
+  if (llava::tiff_format.decode(std::as_bytes(std::span("II*")), "x.tif", {})) return 1;
 #endif
 #ifdef VIDEO_FILES
   if (llava::try_read_video("no_such_file.mp4")) return 1;

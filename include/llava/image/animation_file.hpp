@@ -3,6 +3,7 @@
 /// video_limits and image_limits is an error. Opt-in: link giflib, libwebp and libwebpdemux (target
 /// llava::animation_files).
 #pragma once
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -17,28 +18,33 @@
 LLAVA_BEGIN
 
 /// Whether the bytes are those of a GIF or WebP file, by their first twelve.
-inline bool is_animation(std::string_view bytes) {
-  return bytes.starts_with("GIF87a") || bytes.starts_with("GIF89a") ||
-         (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP");
+inline bool is_animation(std::string_view bytes) { return detail::is_gif(bytes) || detail::is_webp(bytes); }
+
+namespace detail {
+/// The most bytes of a file: image_limits::file_bytes if that is raised above video_limits::animation_bytes.
+constexpr std::size_t animation_bytes(const image_limits& limits) {
+  return (std::max)(video_limits::animation_bytes, limits.file_bytes);
 }
+}  // namespace detail
 
 /// Decodes the frames that `wanted` chooses of the bytes of a GIF or WebP file; `name` names it in errors.
 inline result<video> try_decode_animation(std::span<const std::byte> bytes, const frame_request& wanted = {},
-                                          std::string_view name = "the animation") {
-  if (bytes.size() > video_limits::animation_bytes)
+                                          std::string_view name = "the animation", const image_limits& limits = {}) {
+  if (bytes.size() > detail::animation_bytes(limits))
     return fail(errc::unsupported, text_of("llava: ", name, " has ", bytes.size(), " bytes, expected at most ",
-                                           video_limits::animation_bytes, "; make it smaller"));
+                                           detail::animation_bytes(limits), "; make it smaller"));
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!is_animation(text))
     return fail(errc::unsupported, text_of("llava: ", name, " is neither a GIF nor a WebP file"));
   return guarded([&] {
-    return text.starts_with("GIF") ? detail::try_decode_gif(bytes, wanted, name)
-                                   : detail::try_decode_webp(bytes, wanted, name);
+    return text.starts_with("GIF") ? detail::try_decode_gif(bytes, wanted, name, limits)
+                                   : detail::try_decode_webp(bytes, wanted, name, limits);
   });
 }
 
 /// Reads the frames that `wanted` chooses of a GIF or WebP file.
-inline result<video> try_read_animation(const std::string& file, const frame_request& wanted = {}) {
+inline result<video> try_read_animation(const std::string& file, const frame_request& wanted = {},
+                                        const image_limits& limits = {}) {
   return guarded([&]() -> result<video> {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"), &std::fclose);
     if (!in) return fail_of_system(errno, "llava: cannot open the animation ", file);
@@ -46,10 +52,10 @@ inline result<video> try_read_animation(const std::string& file, const frame_req
     std::byte part[1 << 14];
     while (const std::size_t n = std::fread(part, 1, sizeof part, in.get())) {
       bytes.insert(bytes.end(), part, part + n);
-      if (bytes.size() > video_limits::animation_bytes) break;  // is refused
+      if (bytes.size() > detail::animation_bytes(limits)) break;  // is refused
     }
     if (std::ferror(in.get())) return fail_of_system(errno, "llava: cannot read the animation ", file);
-    return try_decode_animation(bytes, wanted, file);
+    return try_decode_animation(bytes, wanted, file, limits);
   });
 }
 
@@ -57,11 +63,12 @@ inline result<video> try_read_animation(const std::string& file, const frame_req
 /// @name The same, throwing llava::error
 /// @{
 inline video decode_animation(std::span<const std::byte> bytes, const frame_request& wanted = {},
-                              std::string_view name = "the animation") {
-  return value_or_throw(try_decode_animation(bytes, wanted, name));
+                              std::string_view name = "the animation", const image_limits& limits = {}) {
+  return value_or_throw(try_decode_animation(bytes, wanted, name, limits));
 }
-inline video read_animation(const std::string& file, const frame_request& wanted = {}) {
-  return value_or_throw(try_read_animation(file, wanted));
+inline video read_animation(const std::string& file, const frame_request& wanted = {},
+                            const image_limits& limits = {}) {
+  return value_or_throw(try_read_animation(file, wanted, limits));
 }
 /// @}
 #endif

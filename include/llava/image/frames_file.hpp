@@ -57,7 +57,7 @@ inline result<frame_sample> try_sample_folder(std::int64_t count, double rate, c
 
 /// Reads the frames that `wanted` chooses of a folder. `rate`: frames a second, for the times of the frames.
 inline result<video> try_read_frames(const std::string& folder, const frame_request& wanted = {},
-                                     double rate = folder_rate) {
+                                     double rate = folder_rate, const image_options& options = {}) {
   return guarded([&]() -> result<video> {
     LLAVA_TRY(names, detail::try_frame_names(folder));
     LLAVA_TRY(sample, detail::try_sample_folder(static_cast<std::int64_t>(names.size()), rate, wanted));
@@ -65,7 +65,7 @@ inline result<video> try_read_frames(const std::string& folder, const frame_requ
     std::int64_t at = -1;
     return detail::try_collect(std::move(sample), folder, [&](std::int64_t index) -> result<const image*> {
       if (index == at) return &frame;
-      LLAVA_TRY(read, try_read_image(folder + "/" + names[static_cast<std::size_t>(index)]));
+      LLAVA_TRY(read, try_read_image(folder + "/" + names[static_cast<std::size_t>(index)], options));
       frame = std::move(read), at = index;
       return &frame;
     });
@@ -74,8 +74,9 @@ inline result<video> try_read_frames(const std::string& folder, const frame_requ
 
 #if LLAVA_EXCEPTIONS
 /// The same, throwing llava::error.
-inline video read_frames(const std::string& folder, const frame_request& wanted = {}, double rate = folder_rate) {
-  return value_or_throw(try_read_frames(folder, wanted, rate));
+inline video read_frames(const std::string& folder, const frame_request& wanted = {}, double rate = folder_rate,
+                         const image_options& options = {}) {
+  return value_or_throw(try_read_frames(folder, wanted, rate, options));
 }
 #endif
 

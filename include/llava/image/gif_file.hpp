@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Animated GIF files as a video. Each image of the file is drawn over what the disposal of the one before left, and a
-/// frame is the whole canvas then. The frames equal, byte for byte, those of Pillow's `im.seek(i); im.convert("RGB")`:
-/// a disposed area has a colour, not holes, and the first image shows the colour of its transparent index. Opt-in: link
-/// giflib (target llava::animation_files). Format: GIF89a.
+/// GIF files, animated or not, as an image or a video. Each image of the file is drawn over what the disposal of the
+/// one before left, and a frame is the whole canvas then. The frames equal, byte for byte, those of Pillow's
+/// `im.seek(i); im.convert("RGB")`: a disposed area has a colour, not holes, and the first image shows the colour of
+/// its transparent index. Opt-in: link giflib (target llava::gif_files). Format: GIF89a.
 #pragma once
 #include <gif_lib.h>
 
@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include <llava/image/file_options.hpp>
 #include <llava/image/sample_frames.hpp>
 
 LLAVA_BEGIN
@@ -121,7 +122,8 @@ class gif_stream {
 /// Draws the images of a GIF file onto one canvas.
 class gif_canvas {
  public:
-  gif_canvas(std::span<const std::byte> bytes, std::string_view name) : stream_(bytes, name), name_(name) {}
+  gif_canvas(std::span<const std::byte> bytes, std::string_view name, const image_limits& limits)
+      : stream_(bytes, name), name_(name), limits_(limits) {}
 
   /// Draws the next image and returns the canvas. Errors: the file is damaged; it ends; a canvas beyond image_limits.
   result<const image*> try_next() {
@@ -131,7 +133,7 @@ class gif_canvas {
     if (!any) return stream_.damaged("it has fewer images than before");
     const gif_area area = stream_.area();
     if (area.pixels() < 1) return stream_.damaged("an image without pixels");
-    LLAVA_CHECK(try_check_image_size(area.right, area.bottom, name_));  // before anything is kept of the area
+    LLAVA_CHECK(try_check_image_size(area.right, area.bottom, name_, limits_));  // before anything is kept of the area
     read_colours();
     if (left_over_) fill(left_over_->area, *left_over_);
     const bool first = canvas_.empty();
@@ -210,8 +212,8 @@ class gif_canvas {
     const int width = (std::max)(first ? file.SWidth : canvas_.width(), area.right);
     const int height = (std::max)(first ? file.SHeight : canvas_.height(), area.bottom);
     if (width == canvas_.width() && height == canvas_.height()) return {};
-    LLAVA_CHECK(try_check_image_size(width, height, name_));
-    image larger(width, height);
+    LLAVA_CHECK(try_check_image_size(width, height, name_, limits_));
+    image larger(width, height, limits_);
     canvas_.swap(larger);
     remains r{{0, 0, width, height}, colours_[0], {}};
     if (control.transparent >= 0)
@@ -241,6 +243,7 @@ class gif_canvas {
 
   gif_stream stream_;
   std::string_view name_;
+  image_limits limits_;
   image canvas_;
   std::array<gif_colour, 256> colours_{};
   int count_ = 0, disposal_ = 0;
@@ -266,13 +269,25 @@ inline result<animation_length> try_measure_gif(std::span<const std::byte> bytes
 }
 
 inline result<video> try_decode_gif(std::span<const std::byte> bytes, const frame_request& wanted,
-                                    std::string_view name) {
+                                    std::string_view name, const image_limits& limits) {
   LLAVA_TRY(length, try_measure_gif(bytes, name));
   LLAVA_TRY(sample, try_sample_frames(length.frames, rate_of(length), wanted.most, wanted.uniform));
-  gif_canvas canvas(bytes, name);
+  gif_canvas canvas(bytes, name, limits);
   return try_collect_in_order(std::move(sample), name, [&] { return canvas.try_next(); });
 }
 
+inline bool is_gif(std::string_view bytes) { return bytes.starts_with("GIF87a") || bytes.starts_with("GIF89a"); }
+
+inline result<image> try_decode_first_of_gif(std::span<const std::byte> bytes, std::string_view name,
+                                             const image_limits& limits) {
+  gif_canvas canvas(bytes, name, limits);
+  LLAVA_TRY(frame, canvas.try_next());
+  return *frame;
+}
+
 }  // namespace detail
+
+/// GIF for image_options::formats: the first image of the file.
+inline constexpr image_format gif_format{&detail::is_gif, &detail::try_decode_first_of_gif};
 
 LLAVA_END

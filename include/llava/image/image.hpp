@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// image: an 8-bit RGB image in memory, rows from the top, interleaved (H, W, 3). A value: copies are deep, equality
-/// compares sizes and bytes, a moved-from image is empty. No image is larger than image_limits.
+/// compares sizes and bytes, a moved-from image is empty. No image is larger than the image_limits that it is made
+/// with.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,26 +18,33 @@
 
 LLAVA_BEGIN
 
-/// The largest images that are accepted (R4). A file's size is checked before its pixels are allocated.
-namespace image_limits {
-inline constexpr std::size_t file_bytes = std::size_t{20} << 20;  ///< in a file
-inline constexpr int side = 16384;                                ///< in pixels
-inline constexpr std::int64_t pixels = 89478485;                  ///< above this Pillow warns of a decompression bomb
-}  // namespace image_limits
+/// The largest images that are accepted (R4). A file's size is checked before its pixels are allocated. A caller may
+/// raise any of them: `image_limits{.pixels = 178956970}`, above which Pillow refuses an image. Beyond most() no image
+/// is accepted.
+struct image_limits {
+  std::size_t file_bytes = std::size_t{20} << 20;  ///< in a file
+  int side = 16384;                                ///< in pixels
+  std::int64_t pixels = 89478485;                  ///< above this Pillow warns of a decompression bomb
+  int jpeg_scans = 100;                            ///< of a progressive JPEG; encoders write up to about 20
+
+  /// What no limit can exceed: sides of 65,535 pixels, 2^30 pixels, three bytes each.
+  static constexpr image_limits most() { return {~std::size_t{0}, 65535, std::int64_t{1} << 30, 1 << 30}; }
+};
 
 /// Whether an image of this size is accepted.
-constexpr bool within_image_limits(std::int64_t width, std::int64_t height) {
-  return width > 0 && height > 0 && width <= image_limits::side && height <= image_limits::side &&
-         width * height <= image_limits::pixels;
+constexpr bool within_image_limits(std::int64_t width, std::int64_t height, const image_limits& limits = {}) {
+  constexpr image_limits most = image_limits::most();
+  return width > 0 && height > 0 && width <= limits.side && height <= limits.side && width <= most.side &&
+         height <= most.side && width * height <= limits.pixels && width * height <= most.pixels;
 }
 
 /// An image: 8-bit RGB, (H, W, 3).
 class image {
  public:
   image() = default;
-  /// A black image; empty when the size is not within image_limits.
-  image(int width, int height) {
-    if (!within_image_limits(width, height)) return;
+  /// A black image; empty when the size is not within the limits.
+  image(int width, int height, const image_limits& limits = {}) {
+    if (!within_image_limits(width, height, limits)) return;
     width_ = width, height_ = height;
     pixels_.resize(static_cast<std::size_t>(height) * row_bytes());
   }
@@ -72,21 +81,25 @@ class image {
 };
 
 /// Returns an error unless an image of this size is accepted; `name` names the image.
-inline result<void> try_check_image_size(std::int64_t width, std::int64_t height, std::string_view name) {
+inline result<void> try_check_image_size(std::int64_t width, std::int64_t height, std::string_view name,
+                                         const image_limits& limits = {}) {
   if (width <= 0 || height <= 0)
     return fail(errc::invalid_format,
                 text_of("llava: ", name, " is ", width, " x ", height, " pixels, expected positive sides"));
-  if (!within_image_limits(width, height))
-    return fail(errc::unsupported,
-                text_of("llava: ", name, " is ", width, " x ", height, " pixels, expected at most ", image_limits::side,
-                        " per side and ", image_limits::pixels, " in total; make it smaller"));
+  if (!within_image_limits(width, height, limits)) {
+    constexpr image_limits most = image_limits::most();
+    return fail(errc::unsupported, text_of("llava: ", name, " is ", width, " x ", height, " pixels, expected at most ",
+                                           (std::min)(limits.side, most.side), " per side and ",
+                                           (std::min)(limits.pixels, most.pixels), " in total; make it smaller"));
+  }
   return {};
 }
 
 /// Copies RGB pixels (H, W, 3) from memory. `stride` is the number of bytes from one row to the next; 0: rows are
 /// contiguous. Bytes after the last row's pixels need not exist.
-inline result<image> try_image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0) {
-  LLAVA_CHECK(try_check_image_size(width, height, "the image"));
+inline result<image> try_image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0,
+                                        const image_limits& limits = {}) {
+  LLAVA_CHECK(try_check_image_size(width, height, "the image", limits));
   const std::size_t used = static_cast<std::size_t>(width) * 3;
   if (stride == 0) stride = used;
   // (H − 1) · stride + used ≤ size, written without a product that could overflow
@@ -95,7 +108,7 @@ inline result<image> try_image_from_rgb(int width, int height, std::span<const s
                 text_of("llava: an image of ", width, " x ", height, " needs ", height, " rows of ", used,
                         " bytes at a stride of ", stride, "; ", rgb.size(), " bytes were given"));
   return guarded([&]() -> result<image> {
-    image img(width, height);
+    image img(width, height, limits);
     for (int y = 0; y < height; ++y) std::memcpy(img.row(y), rgb.data() + static_cast<std::size_t>(y) * stride, used);
     return img;
   });
@@ -103,8 +116,9 @@ inline result<image> try_image_from_rgb(int width, int height, std::span<const s
 
 #if LLAVA_EXCEPTIONS
 /// The same, throwing llava::error.
-inline image image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0) {
-  return value_or_throw(try_image_from_rgb(width, height, rgb, stride));
+inline image image_from_rgb(int width, int height, std::span<const std::byte> rgb, std::size_t stride = 0,
+                            const image_limits& limits = {}) {
+  return value_or_throw(try_image_from_rgb(width, height, rgb, stride, limits));
 }
 #endif
 

@@ -2,7 +2,8 @@
 /// Decodes JPEG with libjpeg-turbo and Pillow's settings: the slow integer DCT, smooth upsampling, no EXIF rotation.
 /// Images of four channels (CMYK, YCCK) become RGB as in Pillow's convert("RGB"); all are assumed to be stored
 /// inverted, as Adobe stores them. As in Pillow, a truncated image is an error, while damaged data inside it gives
-/// damaged pixels. A progressive file may have at most `jpeg_scans` scans, which bounds the time of decoding.
+/// damaged pixels. A progressive file may have at most image_limits::jpeg_scans scans, which bounds the
+/// time of decoding.
 ///
 /// libjpeg reports errors by longjmp, so no function that it may leave holds an object with a destructor.
 #pragma once
@@ -21,23 +22,21 @@
 
 LLAVA_BEGIN
 
-namespace image_limits {
-inline constexpr int jpeg_scans = 100;  ///< encoders write up to about 20
-}
-
 namespace detail {
 
 class jpeg_reader {
  public:
-  jpeg_reader() {
+  explicit jpeg_reader(int scans) {
+    progress_.scans = scans;
     reader_.err = jpeg_std_error(&errors_.base);
     errors_.base.error_exit = leave;
     errors_.base.emit_message = [](j_common_ptr c, int) {
       if (c->err->msg_code == JWRN_JPEG_EOF) leave(c);
     };
     errors_.base.output_message = [](j_common_ptr) {};
-    progress_.progress_monitor = [](j_common_ptr c) {
-      if (reinterpret_cast<j_decompress_ptr>(c)->input_scan_number <= image_limits::jpeg_scans) return;
+    progress_.base.progress_monitor = [](j_common_ptr c) {
+      if (reinterpret_cast<j_decompress_ptr>(c)->input_scan_number <= reinterpret_cast<progress*>(c->progress)->scans)
+        return;
       c->err->msg_code = too_many_scans;
       leave(c);
     };
@@ -52,7 +51,7 @@ class jpeg_reader {
   bool read_header(std::span<const std::byte> bytes) {
     if (setjmp(errors_.back)) return false;
     jpeg_create_decompress(&reader_);
-    reader_.progress = &progress_;
+    reader_.progress = &progress_.base;
     jpeg_mem_src(&reader_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
     jpeg_read_header(&reader_, TRUE);
     const bool four = reader_.jpeg_color_space == JCS_CMYK || reader_.jpeg_color_space == JCS_YCCK;
@@ -103,10 +102,14 @@ class jpeg_reader {
     jpeg_error_mgr base;
     std::jmp_buf back;
   };
+  struct progress {
+    jpeg_progress_mgr base;
+    int scans;
+  };
   [[noreturn]] static void leave(j_common_ptr c) { std::longjmp(reinterpret_cast<errors*>(c->err)->back, 1); }
 
   jpeg_decompress_struct reader_{};
-  jpeg_progress_mgr progress_{};
+  progress progress_{};
   errors errors_{};
 };
 
@@ -116,13 +119,14 @@ inline int multiply_255(int a, int b) {
   return ((t >> 8) + t) >> 8;
 }
 
-inline result<image> try_decode_jpeg(std::span<const std::byte> bytes, std::string_view name) {
-  jpeg_reader reader;
+inline result<image> try_decode_jpeg(std::span<const std::byte> bytes, std::string_view name,
+                                     const image_limits& limits) {
+  jpeg_reader reader(limits.jpeg_scans);
   const auto broken = [&] { return fail(errc::invalid_format, text_of("llava: ", name, " ", reader.problem())); };
   if (!reader.read_header(bytes)) return broken();
-  LLAVA_CHECK(try_check_image_size(reader.width(), reader.height(), name));
+  LLAVA_CHECK(try_check_image_size(reader.width(), reader.height(), name, limits));
   if (!reader.start()) return broken();
-  image img(static_cast<int>(reader.width()), static_cast<int>(reader.height()));
+  image img(static_cast<int>(reader.width()), static_cast<int>(reader.height()), limits);
   std::vector<std::uint8_t> cmyk(reader.channels() == 4 ? static_cast<std::size_t>(img.width()) * 4 : 0);
   for (int y = 0; y < img.height(); ++y) {
     std::uint8_t* to = img.row(y);

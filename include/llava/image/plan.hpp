@@ -41,8 +41,9 @@ struct image_plan {
   int squares() const { return tiles.empty() ? 1 : static_cast<int>(tiles.size()); }
 };
 
-/// Plans an image of width × height pixels. `rows`: image tokens of one square. Errors: a size beyond image_limits; a
-/// configuration that breaks its rules; a spatial merge of squares whose rows are no square grid; too many tokens.
+/// Plans an image of width × height pixels. `rows`: image tokens of one square. Errors: a size beyond
+/// image_limits::most(); a configuration that breaks its rules; a spatial merge of squares whose rows are no square
+/// grid; too many tokens.
 LLAVA_INLINE result<image_plan> try_plan_image(const image_config& c, int rows, int width, int height);
 
 /// @name The most of any image

@@ -262,7 +262,7 @@ LLAVA_INLINE result<image_plan> try_plan_image(const image_config& c, int rows, 
       return fail(errc::invalid_argument, std::string(broken));
     if (width < 1 || height < 1)
       return fail(errc::invalid_argument, "llava: the image is empty, expected at least one pixel");
-    LLAVA_CHECK(try_check_image_size(width, height, "the image"));
+    LLAVA_CHECK(try_check_image_size(width, height, "the image", image_limits::most()));
     if (rows < 1)
       return fail(errc::invalid_argument, text_of("llava: a square has ", rows, " image tokens, expected at least 1"));
     if (c.tiling.count > 0) return detail::try_plan_tiles(c, rows, width, height);

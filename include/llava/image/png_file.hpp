@@ -37,11 +37,11 @@ class png_reader {
   /// @name Steps, in this order
   /// Each returns false when libpng fails.
   /// @{
-  bool read_header() {
+  bool read_header(png_uint_32 most_pixels_a_side) {
     if (!info_ || setjmp(back_)) return false;
     png_set_read_fn(reader_, this, read);
     png_set_compression_buffer_size(reader_, at_once_);
-    png_set_user_limits(reader_, image_limits::side, image_limits::side);
+    png_set_user_limits(reader_, most_pixels_a_side, most_pixels_a_side);
 #ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
     png_set_keep_unknown_chunks(reader_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);  // texts, profiles … are not read
 #endif
@@ -116,7 +116,8 @@ inline std::int64_t big_endian(std::span<const std::byte> bytes, std::size_t at)
   return value;
 }
 
-inline result<image> try_decode_png(std::span<const std::byte> bytes, std::string_view name) {
+inline result<image> try_decode_png(std::span<const std::byte> bytes, std::string_view name,
+                                    const image_limits& limits) {
   const auto fail_as = [&](std::string_view what) {
     return fail(errc::invalid_format, text_of("llava: ", name, what));
   };
@@ -126,13 +127,14 @@ inline result<image> try_decode_png(std::span<const std::byte> bytes, std::strin
   if (bytes.size() < 24) return fail_as(truncated);
   if (std::memcmp(bytes.data() + 12, "IHDR", 4) != 0) return fail_as(damaged);
   const std::int64_t width = big_endian(bytes, 16), height = big_endian(bytes, 20);
-  LLAVA_CHECK(try_check_image_size(width, height, name));
+  LLAVA_CHECK(try_check_image_size(width, height, name, limits));
 
   // A truncated file may have all rows and lack the checksum after them. The second attempt reads byte by byte.
   for (const std::size_t at_once : {std::size_t{1} << 16, std::size_t{1}}) {
     png_reader reader(bytes, at_once);
-    if (!reader.read_header()) return fail_as(reader.truncated() ? truncated : damaged);
-    image img(static_cast<int>(width), static_cast<int>(height));
+    if (!reader.read_header(static_cast<png_uint_32>((std::max)(width, height))))
+      return fail_as(reader.truncated() ? truncated : damaged);
+    image img(static_cast<int>(width), static_cast<int>(height), limits);
     std::uint8_t* pixels = img.pixels().data();
     if (!reader.read_pixels(pixels) || !reader.finish()) {
       if (reader.truncated()) continue;

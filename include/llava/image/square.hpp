@@ -25,9 +25,9 @@ inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
 inline result<image> try_pad_to_square(const image& img, const std::array<std::uint8_t, 3>& colour) {
   return guarded([&]() -> result<image> {
     const int side = (std::max)(img.width(), img.height());
-    LLAVA_CHECK(try_check_image_size(side, side, "the image, padded to a square,"));
+    LLAVA_CHECK(try_check_image_size(side, side, "the image, padded to a square,", image_limits::most()));
     if (img.width() == img.height()) return img;
-    image square(side, side);
+    image square(side, side, image_limits::most());
     for (std::size_t i = 0; i < square.pixels().size(); ++i) square.pixels()[i] = colour[i % 3];
     const int left = (side - img.width()) / 2, top = (side - img.height()) / 2;
     for (int y = 0; y < img.height(); ++y)

@@ -61,7 +61,7 @@ struct frame_times {
 /// Decodes frames of the first video stream of a file.
 class av_video {
  public:
-  explicit av_video(std::string name) : name_(std::move(name)) {}
+  av_video(std::string name, const image_limits& limits) : name_(std::move(name)), limits_(limits) {}
 
   result<void> try_open() {
     file_.reset(std::fopen(name_.c_str(), "rb"));
@@ -95,9 +95,9 @@ class av_video {
     packet_.reset(av_packet_alloc()), frame_.reset(av_frame_alloc());
     if (!codec_ || !packet_ || !frame_ || avcodec_parameters_to_context(codec_.get(), stream()->codecpar) < 0)
       return error::out_of_memory();
-    codec_->max_pixels = image_limits::pixels;
+    codec_->max_pixels = limits_.pixels;
     codec_->thread_count = 1;
-    LLAVA_CHECK(try_check_image_size(codec_->width, codec_->height, name_));
+    LLAVA_CHECK(try_check_image_size(codec_->width, codec_->height, name_, limits_));
     if (avcodec_open2(codec_.get(), codec, nullptr) < 0) return damaged("its coding cannot be opened");
     return {};
   }
@@ -227,13 +227,13 @@ class av_video {
   /// The decoded frame as RGB.
   result<const image*> convert() {
     const AVFrame& f = *frame_;
-    LLAVA_CHECK(try_check_image_size(f.width, f.height, name_));
+    LLAVA_CHECK(try_check_image_size(f.width, f.height, name_, limits_));
     scaler_.reset(sws_getCachedContext(scaler_.release(), f.width, f.height, static_cast<AVPixelFormat>(f.format),
                                        f.width, f.height, AV_PIX_FMT_RGB24, SWS_BICUBIC, nullptr, nullptr, nullptr));
     if (!scaler_) return damaged("its colours are not known");
     const int* table = sws_getCoefficients(f.colorspace);
     sws_setColorspaceDetails(scaler_.get(), table, f.color_range == AVCOL_RANGE_JPEG, table, 1, 0, 1 << 16, 1 << 16);
-    image_ = image(f.width, f.height);
+    image_ = image(f.width, f.height, limits_);
     // swscale writes whole vectors: a row of its own has room after its end.
     const int stride = (3 * f.width + 63) / 64 * 64 + 64;
     rows_.resize(static_cast<std::size_t>(stride) * static_cast<std::size_t>(f.height) + 64);
@@ -247,6 +247,7 @@ class av_video {
   }
 
   std::string name_;
+  image_limits limits_;
   av_owner<std::FILE> file_;
   av_owner<AVIOContext> io_;
   av_owner<AVFormatContext> format_;
@@ -264,11 +265,12 @@ class av_video {
 }  // namespace detail
 
 /// Reads the frames that `wanted` chooses of a video file.
-inline result<video> try_read_video(const std::string& file, const frame_request& wanted = {}) {
+inline result<video> try_read_video(const std::string& file, const frame_request& wanted = {},
+                                    const image_limits& limits = {}) {
   return guarded([&]() -> result<video> {
     if (file.find('\0') != std::string::npos)
       return fail(errc::invalid_argument, "llava: the name of a video file contains a zero byte");
-    detail::av_video reader(file);
+    detail::av_video reader(file, limits);
     LLAVA_CHECK(reader.try_open());
     LLAVA_TRY(times, reader.try_read_times());
     LLAVA_TRY(rate, reader.try_rate());
@@ -280,8 +282,8 @@ inline result<video> try_read_video(const std::string& file, const frame_request
 
 #if LLAVA_EXCEPTIONS
 /// The same, throwing llava::error.
-inline video read_video(const std::string& file, const frame_request& wanted = {}) {
-  return value_or_throw(try_read_video(file, wanted));
+inline video read_video(const std::string& file, const frame_request& wanted = {}, const image_limits& limits = {}) {
+  return value_or_throw(try_read_video(file, wanted, limits));
 }
 #endif
 

@@ -29,8 +29,8 @@ inline result<std::vector<std::byte>> try_read_data_url(const request_fields& fi
   if (!head.starts_with("data:image/") || !head.ends_with(";base64"))
     return fields.must_be("url", "data:image/...;base64,... with a JPEG or PNG file");
   const std::string_view text = std::string_view(url).substr(comma + 1);
-  if (text.size() / 4 * 3 > image_limits::file_bytes + 3)
-    return fields.refuse("url", text_of("has an image of more than ", image_limits::file_bytes, " bytes, the limit"));
+  if (text.size() / 4 * 3 > image_limits{}.file_bytes + 3)
+    return fields.refuse("url", text_of("has an image of more than ", image_limits{}.file_bytes, " bytes, the limit"));
   auto bytes = base64_decoded(text);
   if (!bytes) return fields.refuse("url", "has bytes that are not valid base64");
   if (bytes->empty()) return fields.refuse("url", "has an empty image; the bytes of its file belong behind the comma");

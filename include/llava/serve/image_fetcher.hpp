@@ -34,7 +34,7 @@ struct image_fetcher_settings {
   std::string root = {};                                              ///< folder for file: URLs; empty: none
   std::shared_ptr<const tls_client> tls = {};                         ///< for https: URLs
   std::chrono::milliseconds connect_time{5'000}, total_time{10'000};  ///< of an image
-  std::size_t longest = image_limits::file_bytes;                     ///< of a file, bytes
+  std::size_t longest = image_limits{}.file_bytes;                     ///< of a file, bytes
 };
 
 /// See the top of this file. Any number of threads may use one.

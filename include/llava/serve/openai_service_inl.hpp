@@ -167,9 +167,9 @@ LLAVA_INLINE result<std::vector<visual>> openai_service::try_decode(const std::v
     if (!decoded) return fail(errc::invalid_argument, which + decoded.error().sentence());
     const auto size = static_cast<std::uint64_t>(decoded->width()) * static_cast<std::uint64_t>(decoded->height());
     pixels += size;
-    if (pixels > image_limits::pixels)
+    if (pixels > image_limits{}.pixels)
       return fail(errc::invalid_argument,
-                  text_of("the images have more than ", image_limits::pixels, " pixels together, the limit"));
+                  text_of("the images have more than ", image_limits{}.pixels, " pixels together, the limit"));
     if (!bytes.try_take(3 * size)) return error::out_of_memory();
     images.emplace_back(*std::move(decoded));
   }

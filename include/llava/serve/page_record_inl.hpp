@@ -46,7 +46,7 @@ inline result<std::vector<std::byte>> try_read_record_image(const request_fields
   if (!url || !url->starts_with("data:image/") || comma == url->npos ||
       !std::string_view(*url).substr(0, comma).ends_with(";base64"))
     return fields.must_be("images", expected);
-  if (url->size() / 4 * 3 > image_limits::file_bytes + 3) return fields.refuse("images", "has a file of over 20 MiB");
+  if (url->size() / 4 * 3 > image_limits{}.file_bytes + 3) return fields.refuse("images", "has a file of over 20 MiB");
   auto bytes = base64_decoded(std::string_view(*url).substr(comma + 1));
   if (bytes && bytes->empty()) return fields.refuse("images", "has an empty image");
   if (!bytes) return fields.must_be("images", expected);
