@@ -194,7 +194,7 @@ TEST_CASE("split_special_tokens: special tokens are text; for the slow tokenizer
   }
 }
 
-TEST_CASE("extra_special_tokens may be an object; the program with the slow tokenizer does not know them") {
+TEST_CASE("extra_special_tokens may be an object, which the program with the slow tokenizer does not know") {
   folder f("extra");
   f.copy("llama/tokenizer.json");
   f.write("tokenizer_config.json",
@@ -204,12 +204,10 @@ TEST_CASE("extra_special_tokens may be an object; the program with the slow toke
   CHECK(words.encode("a<video>b <y>c<x>", {.add_special = false}) == ids{259, 1008, 267, 1009, 281, 1007});
   CHECK((words.size() == 1010 && words.is_special(1008) && words.is_special(1009)));
   f.copy("spm/tokenizer.model");
-  for (const char* extra : {R"({"image_token": "<image>"})", R"(["<image>"])"}) {
-    f.write("tokenizer_config.json",
-            std::string(R"({"added_tokens_decoder": {}, "extra_special_tokens": )") + extra + "}");
-    CHECK(f.open(slow).encode("a<image>") == ids{1, 259, 413, 387, 295, 311, 407});
-    CHECK(f.open(slow).size() == 1000);
-  }
+  f.write("tokenizer_config.json",
+          R"({"added_tokens_decoder": {}, "extra_special_tokens": {"image_token": "<image>"}})");
+  CHECK(f.open(slow).encode("a<image>") == ids{1, 259, 413, 387, 295, 311, 407});
+  CHECK(f.open(slow).size() == 1000);
 }
 
 TEST_CASE("a special token that a program adds comes behind those of the files") {

@@ -127,8 +127,9 @@ class tokenizer_settings_reader {
     for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
       const json_value* v = o.find(key);
       const bool is_extra = std::string_view(key).starts_with("extra");
-      if (!v || (is_extra && slow_)) continue;  // the program with the slow tokenizer does not know extra ones
+      if (!v) continue;
       if (is_extra && v->is_object()) {
+        if (slow_) continue;  // the program with the slow tokenizer does not know them
         for (const auto& [name, token] : v->members()) LLAVA_CHECK(try_read_special(o, key, token, s_.named));
         continue;
       }
