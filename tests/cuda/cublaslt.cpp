@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::size_t arena_bytes = cuda_backend::blas::workspace_bytes + (std::size_t{1} << 20);
 
+struct deterministic_cublaslt : cuda_cublaslt {
+  static constexpr bool batch_deterministic = true;
+};
+
 /// T, K, N, and the elements between the rows of all matrices.
 struct sizes {
   std::ptrdiff_t rows, inner, columns, gap;
@@ -122,11 +126,8 @@ TEST_CASE("cuBLASLt computes more than 16 rows of dense weights and nf4, and not
   check.operator()<nf4>(16, 0, 1);
   check.operator()<q8_0>(17, 0, 3);  // x, w, tiles
 
-  struct alone : cuda_cublaslt {
-    static constexpr bool batch_deterministic = true;
-  };
-  device<alone> deterministic(1);
-  const auto w = made_weight<alone, bf16>(20, 256);
+  device<deterministic_cublaslt> deterministic(1);
+  const auto w = made_weight<deterministic_cublaslt, bf16>(20, 256);
   check_calls(0, 1, [&] { rows_of_product(deterministic, 17, 256, w); });
 }
 
@@ -141,7 +142,7 @@ TEST_CASE("joined and gated products by cuBLASLt have the bytes of single ones",
   fill(up, columns, inner, 5);
   const auto bias = d.put(random_values(columns, 6), 1);
   const auto put = [&] { return d.put(std::vector<float>(rows * columns, -1.f), rows); };
-  const auto single = put(), joined[2] = {put(), put()};
+  const device_array<float> single = put(), joined[2] = {put(), put()};
   const joined_product<view> both[] = {{joined[0].matrix(), gate.view(), bias.vector()},
                                        {joined[1].matrix(), up.view()}};
   check_calls(2, 0, [&] { matmul_joined(d.queue, in, std::span<const joined_product<view>>(both)), d.get(joined[0]); });
