@@ -15,9 +15,10 @@
 #
 # builds the same as a static library `my_chat`, whose function is llava_open_my_chat().
 #
-# nvcc compiles the source of BACKEND llava::cuda, for the project's CMAKE_CUDA_ARCHITECTURES, or for 80, 90a and PTX
-# for later ones if nobody sets them. The project enables the language CUDA. The program's other sources are compiled
-# as before. CMake links the CUDA runtime statically; no driver is needed to build, or to start the program.
+# nvcc compiles the source of BACKEND llava::cuda, cuda_deterministic or cuda_cublaslt, for the project's
+# CMAKE_CUDA_ARCHITECTURES, or for 80, 90a and PTX for later ones if nobody sets them. The project enables the language
+# CUDA. The program's other sources are compiled as before. CMake links the CUDA runtime statically; no driver is needed
+# to build, or to start the program. llava::cuda_cublaslt also links CUDA::cublasLt.
 
 # llava_compile_by_nvcc(TARGET SOURCE): adds a source file in CUDA C++20 to a target.
 function(llava_compile_by_nvcc target source)
@@ -68,8 +69,12 @@ function(llava_instantiate)
   set(WEIGHTS ${arg_WEIGHTS})
   set(INCLUDE_HEADER "")
   set(extension cpp)
-  if(arg_BACKEND MATCHES "(^|<| )llava::cuda($|>| )")
-    set(INCLUDE_HEADER "#include <llava/backend/cuda.hpp>\n")
+  if(arg_BACKEND MATCHES "(^|<| )llava::cuda(_deterministic|_cublaslt)?($|>| )")
+    set(backend_header cuda)
+    if(CMAKE_MATCH_2 STREQUAL "_cublaslt")
+      set(backend_header cuda_cublaslt)
+    endif()
+    set(INCLUDE_HEADER "#include <llava/backend/${backend_header}.hpp>\n")
     set(extension cu)
   endif()
   foreach(header IN LISTS arg_HEADER)
@@ -85,6 +90,14 @@ function(llava_instantiate)
 
   if(extension STREQUAL "cu")
     llava_compile_by_nvcc(${arg_TARGET} ${source})
+    if(backend_header STREQUAL "cuda_cublaslt")
+      find_package(CUDAToolkit QUIET)
+      if(NOT TARGET CUDA::cublasLt)
+        message(FATAL_ERROR "llava_instantiate: BACKEND llava::cuda_cublaslt needs cuBLASLt, which this CUDA toolkit "
+          "lacks. Install it, set -DCUDAToolkit_ROOT=/path/to/a/toolkit that has it, or choose llava::cuda.")
+      endif()
+      target_link_libraries(${arg_TARGET} PRIVATE CUDA::cublasLt)
+    endif()
   else()
     target_sources(${arg_TARGET} PRIVATE ${source})
   endif()

@@ -140,6 +140,7 @@ for part in "${parts[@]}"; do
     vcpkg) single vcpkg python3 tests/cmake/vcpkg_port.py ;;
     cuda)
       single nvcc python3 tests/cuda/nvcc.py --all tests/cuda/compiled.cu tests/cuda/compiled_products.cu
+      single cublaslt python3 tests/cuda/nvcc.py --needs cublasLt tests/cuda/compiled_cublaslt.cu
       single registers python3 tests/cuda/nvcc.py --budget tests/cuda/registers.txt
       single sass python3 tests/cuda/sass.py
       ;;

@@ -14,9 +14,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FORMATS = ["f32", "bf16", "q8_0", "q4_0"]
-MEASURED = ["bf16", "q8_0", "q4_0"]
+MEASURED = ["bf16", "q8_0", "q4_0", "cublaslt"]  # the last is bf16 with products by cuBLASLt
 VOCABULARY = ["matrix", "bytes", "convert", "memory", "threads"]
-OPS = {f"cuda_{name}": f"tests/cuda/{name}.cpp" for name in ("matmul", "preprocess", "deterministic")}
+OPS = {f"cuda_{name}": f"tests/cuda/{name}.cpp" for name in ("matmul", "preprocess", "deterministic", "cublaslt")}
 OPS |= {name: f"tests/ops/{name}.cpp" for name in
         ("matmul", "block_matmul", "paged_attention", "attention", "sample", "rows", "vector_math")}
 
@@ -24,6 +24,7 @@ OPS |= {name: f"tests/ops/{name}.cpp" for name in
 def objects():
     """{name: (has kernels, source, flags)}; those that take longest come first."""
     made = {f"model_{f}": (True, "bench/gpu/model.cpp", [f"-DLLAVA_GPU_WEIGHTS={f}"]) for f in FORMATS}
+    made["model_cublaslt"] = (True, "bench/gpu/model.cpp", ["-DLLAVA_GPU_WEIGHTS=bf16", "-DLLAVA_GPU_CUBLASLT=1"])
     made |= {f"ops_{name}": (True, source, ["-DLLAVA_TEST_ON_CUDA=1"]) for name, source in OPS.items()}
     made |= {f"cpu_{f}": (False, "bench/gpu/cpu.cpp", [f"-DLLAVA_GPU_WEIGHTS={f}"]) for f in FORMATS}
     made |= {name: (False, f"bench/gpu/{name}.cpp", []) for name in ("goldens", "figures", "answers")}
@@ -114,8 +115,8 @@ class Builder:
 
     def command_of(self, name):
         has_kernels, source, flags = objects()[name]
-        if name == "product_roof":
-            flags = find_cublas(self.nvcc)[0]
+        if self.nvcc and name in ("product_roof", "ops_cuda_cublaslt", "model_cublaslt"):
+            flags = flags + find_cublas(self.nvcc)[0]
         if self.nvcc and has_kernels:
             start = [self.nvcc, "-x", "cu", f"-arch={self.architecture}", "-ccbin", self.cxx, "-Xcompiler", "-w"]
         else:
@@ -159,7 +160,7 @@ class Builder:
 
         def link(name):
             parts, libraries = all_programs[name]
-            if name == "product_roof":
+            if self.nvcc and name in ("product_roof", "ops_cuda_cublaslt", "figures_cublaslt"):
                 libraries = find_cublas(self.nvcc)[1]
             bad = [f"{p} {self.problems[p]}" for p in parts if p in self.problems]
             if bad:

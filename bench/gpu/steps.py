@@ -131,7 +131,7 @@ class Steps:
         wanted = [p for s in self.args.steps for p in PROGRAMS.get(s, [])]
         chosen = set(filter(None, self.args.programs.split(",")))
         if not nvcc:
-            wanted = [p for p in wanted if p != "product_roof"]  # cuBLASLt has no emulator
+            wanted = [p for p in wanted if p != "product_roof"]  # a roof of the emulator
         wanted = [p for p in dict.fromkeys(wanted) if not chosen or p in chosen]
         self.unbuilt = dict.fromkeys(set(programs()) - set(wanted), "it was not asked for")
         failed = builder.build(wanted, time.monotonic() + limit)
@@ -192,7 +192,8 @@ class Steps:
         self.this.results["facts"]["weights"] = last_line(self.work / "weights.log")
         for program in PROGRAMS["figures"]:
             tiles = ["--tiles", self.models / "tiles"] if program == "figures_bf16" else []
-            self.one("figures", program, ["--model", self.models / "model", *tiles, *quick],
+            more = ["--tokens", "0"] if program == "figures_cublaslt" else []  # decode is that of bf16
+            self.one("figures", program, ["--model", self.models / "model", *tiles, *quick, *more],
                      time.monotonic() + self.limit_of("figures") / len(MEASURED))
 
     def is_preparing(self):

@@ -74,7 +74,7 @@ class Results:
         for words, name, facts, flops, bytes_of, tokens in self.parts():
             rival = self.of("encode" if name == "encode_tiles" else "decode" if name == "answer" else name,
                             who="transformers", **({"sequences": 1} if name == "answer" else facts))
-            for weights in ("bf16", "q8_0", "q4_0"):
+            for weights in ("bf16", "bf16 by cuBLASLt", "q8_0", "q4_0"):
                 own = self.of(name, who=None, weights=weights, **facts)
                 if not own:
                     continue

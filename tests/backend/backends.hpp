@@ -5,9 +5,11 @@
 #pragma once
 #include <closeness.hpp>
 #include <cstring>
+#include <deque>
 #include <llava/backend/scalar.hpp>
 #include <llava_catch.hpp>
 #include <random>
+#include <span>
 #include <vector>
 #if LLAVA_TEST_ON_CUDA
 #include <llava/backend/cuda.hpp>
@@ -134,10 +136,10 @@ void for_each_schedule(F&& test) {
   test();
 }
 
-/// A matrix or vector of a test, in a backend's memory.
+/// A matrix or vector of a test, in the memory of a device<B>.
 template <class T>
 struct device_array {
-  llava::buffer memory;
+  std::span<std::byte> memory;
   std::ptrdiff_t rows = 0, columns = 0;
   llava::matrix_view<T> matrix() const {
     return {reinterpret_cast<T*>(memory.data()), llava::dynamic_shape<2>(rows, columns)};
@@ -150,24 +152,33 @@ struct device_array {
   operator llava::vector_view<const T>() const { return vector(); }
 };
 
+/// A queue, and the memory of its arena and of matrices. Ops may run until the queue waits, so what they use must live
+/// until then. The device keeps its matrices longer than its queue. Other memory, that of weights, is the test's: at
+/// its end the device waits, and an error that nobody asked for fails the test, in a checked program of the emulator
+/// also that of an op whose weight was freed before it ran.
 template <class B>
 struct device {
   B backend;
   llava::thread_pool threads;
   llava::buffer memory;
+  std::deque<llava::buffer> matrices;
   typename B::queue queue;
 
   explicit device(int thread_count = 2, std::size_t arena_bytes = default_arena_bytes)
       : threads(thread_count),
         memory(*backend.memory().try_allocate(arena_bytes, "test")),
         queue(backend, threads, llava::arena(memory.data(), memory.size())) {}
+  device(const device&) = delete;
+  device& operator=(const device&) = delete;
+  ~device() {
+    if (const std::string found = error(); !found.empty()) FAIL_CHECK("at the end of a device: " << found);
+  }
 
   template <class T>
   device_array<T> put(const std::vector<T>& values, std::ptrdiff_t rows) {
-    device_array<T> a{*backend.memory().try_allocate(values.size() * sizeof(T), "test"), rows,
-                      static_cast<std::ptrdiff_t>(values.size()) / rows};
-    REQUIRE(a.memory.try_load(0, reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)));
-    return a;
+    llava::buffer& kept = matrices.emplace_back(*backend.memory().try_allocate(values.size() * sizeof(T), "test"));
+    REQUIRE(kept.try_load(0, reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(T)));
+    return {{kept.data(), kept.size()}, rows, static_cast<std::ptrdiff_t>(values.size()) / rows};
   }
   template <class T>
   std::vector<T> get(const device_array<T>& a) {

@@ -78,13 +78,16 @@ def main():
     consumer.expect(code != 0 and said.count("CMake Error") == 1 and "enable_language(CUDA) before this call" in said,
                     f"a project without the language CUDA: exit code {code}: {said}")
     if args.nvcc:
-        cuda = ["-DLANGUAGES=CUDA", f"-DCMAKE_CUDA_COMPILER={args.nvcc}"]
+        toolkit = pathlib.Path(args.nvcc).resolve().parents[1]
+        has_cublaslt = any(next(toolkit.glob(f"{p}include/cublasLt.h"), None) for p in ("", "targets/*/"))
+        cuda = ["-DLANGUAGES=CUDA", f"-DCMAKE_CUDA_COMPILER={args.nvcc}", f"-DCUBLASLT={'ON' if has_cublaslt else ''}"]
+        sources = ["pipeline.cu", "gpu_model.cu", "deterministic_model.cu"] + ["cublaslt_model.cu"] * has_cublaslt
         for words, options, targets in (
                 ("default", [], ("code=[sm_80]", "code=[sm_90a]", "code=[compute_90]")),
                 ("chosen", ["-DCMAKE_CUDA_ARCHITECTURES=86"], ("code=[compute_86,sm_86]",))):
             code, said = consumer.configure(project, words, tree, *cuda, *options)
             consumer.expect(code == 0, f"{words}: {said}")
-            for source in ("pipeline.cu", "gpu_model.cu") if code == 0 else ():
+            for source in sources if code == 0 else ():
                 command = consumer.commands(words)[source]
                 consumer.expect(command.count("arch=") == len(targets) and all(t in command for t in targets) and
                                 command.count("-std=c++20") == 1 and "-std=c++17" not in command,

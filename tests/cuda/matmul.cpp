@@ -87,6 +87,18 @@ TEMPLATE_TEST_CASE("R14: products on CUDA repeat their bytes, and rows do not de
   CHECK(std::equal(others.begin(), others.end(), many.begin() + 2 * columns));
 }
 
+#if !defined(__CUDACC__)
+TEST_CASE("a weight that a test frees before its product has run is an error of the device, which ends last",
+          "[cuda]") {
+  if (!emulator::is_checked()) return;
+  device<cuda> d;
+  const auto x = d.put(random_values<f16>(3 * 40, 1), 3);
+  const auto y = d.put(std::vector<float>(3 * 21), 3);
+  matmul(d.queue, y.matrix(), matrix_view<const f16>(x), made_weight<cuda, f16>(21, 40).view(), epilogue<>{});
+  CHECK(d.error().find("use of freed memory") != std::string::npos);
+}
+#endif
+
 TEST_CASE("products of few rows on CUDA may start before the kernel that writes x has ended", "[cuda]") {
   // In a programmatic stream the emulator's checks find what a kernel reads of its predecessor too early.
   using namespace cuda_backend;

@@ -2,6 +2,8 @@
 """Compiles kernels with nvcc, without a warning, and looks at what ptxas says of them.
 
     nvcc.py FILE.cu...        for sm_90a; exits with 1 at a warning, a spill or a stack frame
+    nvcc.py --needs cublasLt FILE.cu...
+                              with this library of the toolkit; the exit code is 77 if the toolkit lacks it
     nvcc.py --all FILE.cu...  for sm_80, sm_90a, sm_100 and sm_120; on the last two it only prints what is spilled
     nvcc.py --budget registers.txt [--write]
                               compiles pipelines.cu for all of them, and holds its kernels for sm_90a against the limits
@@ -99,7 +101,8 @@ def compile_file(args, source, architectures, options):
 
 def check_file(args, source, architectures, folder):
     program = folder / source.stem
-    messages, found, _ = compile_file(args, source, architectures, ["-o", str(program)])
+    libraries = [f"-l{args.needs}"] if args.needs else []
+    messages, found, _ = compile_file(args, source, architectures, [*libraries, "-o", str(program)])
     for architecture, kernels in found.items():
         for kernel, (registers, local) in kernels.items():
             print(f"{architecture} {registers:4d} registers, {local:2d} bytes in local memory  {kernel}")
@@ -168,6 +171,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--nvcc")
     parser.add_argument("--include", action="append", default=[str(ROOT / "include")])
+    parser.add_argument("--needs", metavar="LIBRARY")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--budget", type=pathlib.Path)
     parser.add_argument("--write", action="store_true")
@@ -175,6 +179,11 @@ def main():
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     args = parser.parse_args()
     args.nvcc = find("nvcc", args.nvcc)
+    toolkit = pathlib.Path(args.nvcc).resolve().parents[1]
+    if args.needs and not any(next(toolkit.glob(f"{place}include/{args.needs}.h"), None)
+                              for place in ("", "targets/*/")):
+        print(f"{toolkit} has no {args.needs}.h")
+        sys.exit(77)
     messages = []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

@@ -2,10 +2,11 @@
 /// The whole pipeline on the CUDA backend, whose kernels run on the emulator (tests/cuda/emulator).
 #include <algorithm>
 #include <cstdlib>
-#include <llava/backend/cuda.hpp>
+#include <llava/backend/cuda_cublaslt.hpp>
 #include <llava/image/file.hpp>
 #include <llava/quant/q8_0.hpp>
 
+#include "cuda/emulator/cublaslt.hpp"
 #include "golden.hpp"
 
 namespace {
@@ -100,6 +101,12 @@ TEST_CASE("greedy tokens of the bundled model on cuda equal the CPU's") {
 
 TEST_CASE("R15: with operands of 16 bits and integers on cuda, logits are within the bound for bf16 of the CPU's") {
   CHECK(largest_error(logits<llava::cuda, mixed>(), logits<llava::simd, mixed>()) <= 1.5e-2);
+}
+
+TEST_CASE("R15: with products of prompts and images by cuBLASLt, logits are within the bound for bf16 of the CPU's") {
+  const long before = llava::emulator::cublaslt_calls().products;
+  CHECK(largest_error(logits<llava::cuda_cublaslt, llava::bf16>(), logits<llava::simd, llava::bf16>()) <= 1.5e-2);
+  CHECK(llava::emulator::cublaslt_calls().products > before);
 }
 
 TEST_CASE("R14: on cuda_deterministic logits have the same bytes for every chunk size, here with an fp8 cache") {

@@ -23,7 +23,7 @@ OPT_IN = {
     r"llava/(backend/adapted|pipeline/load_adapter(_inl)?)\.hpp": "is for models with live adapters",
     r"llava/grammar/": "is for programs that constrain answers to a schema or a list",
     r"llava/backend/eigen(/|\.)": "needs Eigen",
-    r"llava/backend/cuda(/|\.)": "needs the CUDA toolkit",
+    r"llava/backend/cuda(/|\.|_)": "needs the CUDA toolkit",
     r"llava/(serve|train|eval|comm)/": "builds on the pipeline, for programs that serve, train or measure",
 }
 

@@ -94,13 +94,13 @@ heap& device_heap() {
   return h;
 }
 
+}  // namespace
+
 std::string check_device(const void* p, std::size_t bytes, bool is_read) {
   if (!device_heap().contains(p, bytes)) return "it is not within one allocation of device memory";
   if (is_read && !shadow::is_open(p, bytes, true)) return "it reads device memory that nobody wrote";
   return {};
 }
-
-}  // namespace
 
 std::byte* allocate_bytes(std::size_t bytes) { return device_heap().allocate(bytes); }
 

@@ -10,13 +10,14 @@
 #include <vector>
 
 #include "shadow.hpp"
+#include "streams.hpp"
 
 namespace llava::cuda_host {
 
 using work = std::function<std::string()>;
 
 struct graph_state {
-  std::vector<work> all;
+  std::deque<work> all;
 };
 struct stream_state {
   std::deque<work> waiting;
@@ -32,14 +33,6 @@ namespace {
 [[noreturn]] void refuse(const char* what) {
   std::fprintf(stderr, "emulator: %s\n", what);
   std::abort();
-}
-std::string tell(native_stream s, work w) {
-  if (!s) return w();
-  if (s->recording)
-    s->recording->all.push_back(std::move(w));
-  else
-    s->waiting.push_back(std::move(w));
-  return {};
 }
 /// Does the works of a stream up to number `end`. Behind a mistake it does none.
 std::string run(native_stream s, std::size_t end) {
@@ -57,6 +50,20 @@ std::string run(native_stream s, std::size_t end) {
   return {};
 }
 }  // namespace
+
+}  // namespace llava::cuda_host
+
+namespace llava::emulator {
+std::string tell(cuda_host::native_stream s, std::function<std::string()> work) {
+  if (!s) return work();
+  (s->recording ? s->recording->all : s->waiting).push_back(std::move(work));
+  return {};
+}
+}  // namespace llava::emulator
+
+namespace llava::cuda_host {
+
+using emulator::tell;
 
 native_stream make_stream() { return new stream_state; }
 void destroy_stream(native_stream s) {

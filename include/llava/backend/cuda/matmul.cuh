@@ -10,6 +10,9 @@
 /// | block and affine formats | coded_few_rows, 8 rows at a time up to T = 16 | coded_tiles | coded_few_rows |
 /// | nf4 | few_nf4_rows, T ≤ 16 | expand_nf4 and tensor_tiles | few_nf4_rows, 16 rows at a time |
 ///
+/// A queue with a library for products of many rows (blas.cuh) has that for more than 16 rows of dense weights and nf4,
+/// unless it is deterministic.
+///
 /// Every sum has a fixed order: a product repeats its bytes from run to run. Each kernel's order depends on K alone,
 /// but those of few rows and of many differ: the last bits of a row depend on which side of the limit its batch is. A
 /// deterministic queue has one kernel for all T, and no such limit. x of block and affine formats is quantised exactly

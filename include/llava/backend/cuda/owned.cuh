@@ -45,26 +45,40 @@ class on_device {
   bool changed_ = false;
 };
 
+/// A handle of the runtime that this object owns: it is moved, never copied, and destroyed once.
+template <class Native, auto Destroy>
+class handle {
+ public:
+  handle() = default;
+  explicit handle(Native native) : native_(native) {}
+  handle(handle&& other) noexcept : native_(std::exchange(other.native_, {})) {}
+  handle& operator=(handle&& other) noexcept {
+    std::swap(native_, other.native_);
+    return *this;
+  }
+  ~handle() {
+    if (native_) static_cast<void>(Destroy(native_));
+  }
+  Native get() const { return native_; }
+
+ private:
+  Native native_{};
+};
+#if defined(__CUDACC__)
+using stream_handle = handle<cudaStream_t, cudaStreamDestroy>;
+using event_handle = handle<cudaEvent_t, cudaEventDestroy>;
+using pinned_handle = handle<void*, cudaFreeHost>;
+using graph_handle = handle<cudaGraphExec_t, cudaGraphExecDestroy>;
+#else
+using stream_handle = handle<cuda_host::native_stream, cuda_host::destroy_stream>;
+using event_handle = handle<cuda_host::native_event, cuda_host::destroy_event>;
+using pinned_handle = handle<void*, cuda_host::release_pinned>;
+using graph_handle = handle<cuda_host::native_graph, cuda_host::destroy_graph>;
+#endif
+
 /// A stream that this object owns.
 class owned_stream {
  public:
-  owned_stream() = default;
-  owned_stream(owned_stream&& other) noexcept : stream_(std::exchange(other.stream_, {})) {}
-  owned_stream& operator=(owned_stream&& other) noexcept {
-    std::swap(stream_, other.stream_);
-    return *this;
-  }
-  owned_stream(const owned_stream&) = delete;
-  owned_stream& operator=(const owned_stream&) = delete;
-  ~owned_stream() {
-    if (!stream_.native) return;
-#if defined(__CUDACC__)
-    static_cast<void>(cudaStreamDestroy(stream_.native));
-#else
-    cuda_host::destroy_stream(stream_.native);
-#endif
-  }
-
   /// A stream of the device, which must be current.
   static result<owned_stream> try_make(int device) {
     owned_stream made;
@@ -81,131 +95,83 @@ class owned_stream {
 #else
     made.stream_.native = cuda_host::make_stream();
 #endif
+    made.owned_ = stream_handle(made.stream_.native);
     return result<owned_stream>(std::move(made));
   }
   const stream& get() const { return stream_; }
 
  private:
+  stream_handle owned_;
   stream stream_;
 };
 
 /// A place in a stream, which the host can wait for.
 class event {
  public:
-  event() = default;
-  event(event&& other) noexcept : native_(std::exchange(other.native_, {})) {}
-  event& operator=(event&& other) noexcept {
-    std::swap(native_, other.native_);
-    return *this;
-  }
-  event(const event&) = delete;
-  event& operator=(const event&) = delete;
-  ~event() {
-    if (!native_) return;
-#if defined(__CUDACC__)
-    static_cast<void>(cudaEventDestroy(native_));
-#else
-    cuda_host::destroy_event(native_);
-#endif
-  }
-
   static result<event> try_make() {
     event made;
 #if defined(__CUDACC__)
-    if (const cudaError_t code = cudaEventCreateWithFlags(&made.native_, cudaEventDisableTiming); code != cudaSuccess)
+    cudaEvent_t native = nullptr;
+    if (const cudaError_t code = cudaEventCreateWithFlags(&native, cudaEventDisableTiming); code != cudaSuccess)
       return cuda_error(code, "cudaEventCreateWithFlags");
+    made.native_ = event_handle(native);
 #else
-    made.native_ = cuda_host::make_event();
+    made.native_ = event_handle(cuda_host::make_event());
 #endif
     return result<event>(std::move(made));
   }
   /// Moves the event behind all that the stream holds.
   result<void> record(const stream& s) const {
 #if defined(__CUDACC__)
-    if (const cudaError_t code = cudaEventRecord(native_, s.native); code != cudaSuccess)
+    if (const cudaError_t code = cudaEventRecord(native_.get(), s.native); code != cudaSuccess)
       return cuda_error(code, "cudaEventRecord");
 #else
-    cuda_host::record(native_, s.native);
+    cuda_host::record(native_.get(), s.native);
 #endif
     return {};
   }
   /// Waits until what precedes the event has run, and returns its error. An event that was never recorded is no wait.
   result<void> wait() const {
 #if defined(__CUDACC__)
-    if (const cudaError_t code = cudaEventSynchronize(native_); code != cudaSuccess)
+    if (const cudaError_t code = cudaEventSynchronize(native_.get()); code != cudaSuccess)
       return cuda_error(code, "cudaEventSynchronize");
 #else
-    if (std::string found = cuda_host::wait(native_); !found.empty())
+    if (std::string found = cuda_host::wait(native_.get()); !found.empty())
       return fail(errc::device_failed, std::move(found));
 #endif
     return {};
   }
 
  private:
-#if defined(__CUDACC__)
-  cudaEvent_t native_ = nullptr;
-#else
-  cuda_host::native_event native_ = nullptr;
-#endif
+  event_handle native_;
 };
 
 /// Host memory that the device reads and writes while the host works.
 class pinned_memory {
  public:
-  pinned_memory() = default;
-  pinned_memory(pinned_memory&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
-  pinned_memory& operator=(pinned_memory&& other) noexcept {
-    std::swap(data_, other.data_);
-    return *this;
-  }
-  pinned_memory(const pinned_memory&) = delete;
-  pinned_memory& operator=(const pinned_memory&) = delete;
-  ~pinned_memory() {
-    if (!data_) return;
-#if defined(__CUDACC__)
-    static_cast<void>(cudaFreeHost(data_));
-#else
-    cuda_host::release_pinned(data_);
-#endif
-  }
-
   static result<pinned_memory> try_make(std::size_t bytes) {
-    pinned_memory made;
+    void* data = nullptr;
 #if defined(__CUDACC__)
-    if (const cudaError_t code = cudaMallocHost(&made.data_, bytes); code != cudaSuccess)
+    if (const cudaError_t code = cudaMallocHost(&data, bytes); code != cudaSuccess)
       return cuda_error(code, text_of("cudaMallocHost of ", bytes, " bytes"));
 #else
-    made.data_ = cuda_host::allocate_pinned(bytes);
-    if (!made.data_) return fail(errc::out_of_memory, text_of("llava: no pinned memory for ", bytes, " bytes"));
+    data = cuda_host::allocate_pinned(bytes);
+    if (!data) return fail(errc::out_of_memory, text_of("llava: no pinned memory for ", bytes, " bytes"));
 #endif
+    pinned_memory made;
+    made.data_ = pinned_handle(data);
     return result<pinned_memory>(std::move(made));
   }
-  std::byte* data() const { return static_cast<std::byte*>(data_); }
+  std::byte* data() const { return static_cast<std::byte*>(data_.get()); }
 
  private:
-  void* data_ = nullptr;
+  pinned_handle data_;
 };
 
 /// A recorded sequence of launches and copies, which one call repeats.
 class graph {
  public:
-  graph() = default;
-  graph(graph&& other) noexcept : native_(std::exchange(other.native_, {})) {}
-  graph& operator=(graph&& other) noexcept {
-    std::swap(native_, other.native_);
-    return *this;
-  }
-  graph(const graph&) = delete;
-  graph& operator=(const graph&) = delete;
-  ~graph() {
-    if (!native_) return;
-#if defined(__CUDACC__)
-    static_cast<void>(cudaGraphExecDestroy(native_));
-#else
-    cuda_host::destroy_graph(native_);
-#endif
-  }
-  explicit operator bool() const { return native_ != native_graph{}; }
+  explicit operator bool() const { return native_.get() != nullptr; }
 
   /// Records what record() queues in the stream, which does not run.
   template <class Record>
@@ -219,34 +185,31 @@ class graph {
     cudaGraph_t recorded = nullptr;
     if (const cudaError_t code = cudaStreamEndCapture(s.native, &recorded); code != cudaSuccess)
       return cuda_error(code, "cudaStreamEndCapture");
-    const cudaError_t code = cudaGraphInstantiate(&made.native_, recorded, 0);
+    cudaGraphExec_t native = nullptr;
+    const cudaError_t code = cudaGraphInstantiate(&native, recorded, 0);
     static_cast<void>(cudaGraphDestroy(recorded));
     if (code != cudaSuccess) return cuda_error(code, "cudaGraphInstantiate");
+    made.native_ = graph_handle(native);
 #else
     cuda_host::begin_recording(s.native);
     record();
-    made.native_ = cuda_host::end_recording(s.native);
+    made.native_ = graph_handle(cuda_host::end_recording(s.native));
 #endif
     return result<graph>(std::move(made));
   }
   /// Queues all of it.
   result<void> launch(const stream& s) const {
 #if defined(__CUDACC__)
-    if (const cudaError_t code = cudaGraphLaunch(native_, s.native); code != cudaSuccess)
+    if (const cudaError_t code = cudaGraphLaunch(native_.get(), s.native); code != cudaSuccess)
       return cuda_error(code, "cudaGraphLaunch");
 #else
-    cuda_host::repeat(s.native, native_);
+    cuda_host::repeat(s.native, native_.get());
 #endif
     return {};
   }
 
  private:
-#if defined(__CUDACC__)
-  using native_graph = cudaGraphExec_t;
-#else
-  using native_graph = cuda_host::native_graph;
-#endif
-  native_graph native_{};
+  graph_handle native_;
 };
 
 LLAVA_CUDA_END

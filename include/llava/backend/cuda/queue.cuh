@@ -18,6 +18,7 @@
 #include <cstring>
 #include <utility>
 
+#include <llava/backend/cuda/blas.cuh>
 #include <llava/backend/cuda/kernel.cuh>
 #include <llava/backend/cuda/loads.cuh>
 #include <llava/backend/cuda/recordings.cuh>
@@ -37,6 +38,7 @@ class queue {
   template <class B>
   queue(const B& backend, executor&, arena workspace)
       : device_(backend.device), is_deterministic_(is_batch_deterministic<B>), workspace_(workspace) {
+    if constexpr (requires { backend.blas(); }) blas_ = &backend.blas();
     if (!workspace_.planning()) state_ = try_make();
   }
   queue(const queue&) = delete;
@@ -50,6 +52,8 @@ class queue {
   int concurrency() const { return 1; }
   /// Whether a row's bytes may depend on that row alone: its backend is batch_deterministic (ops/backend.hpp).
   bool is_deterministic() const { return is_deterministic_; }
+  /// The library of its backend for products of many rows, or null.
+  cuda_backend::blas* blas() const { return blas_; }
 
   /// Whether an op may continue. Operands that violate its contract are an error of the queue.
   bool accepts(const ops::shapes& operands) {
@@ -66,6 +70,15 @@ class queue {
     if (!runs()) return;
     const on_device here(device_);
     check(cuda_backend::launch<K>(stream_.get(), p));
+  }
+
+  /// Queues a product by blas(), unless the queue plans or has failed. False if the library has no algorithm for it.
+  bool multiply(const blas_product& p, void* scratch) {
+    if (!runs()) return true;
+    const on_device here(device_);
+    auto queued = blas_->try_multiply(stream_.get(), p, scratch);
+    if (!queued) reject(std::move(queued).error());
+    return !queued || *queued;
   }
 
   /// Keeps an error, if it is the first.
@@ -165,6 +178,7 @@ class queue {
     LLAVA_TRY(fault, pinned_memory::try_make(sizeof(row_fault)));
     fault_ = std::move(fault);
     *this->fault() = {};
+    if (blas_ != nullptr) LLAVA_CHECK(blas_->try_prepare());
     return staging_.try_make();
   }
   /// Whether ops run: the queue does not plan and has not failed. They find all that was loaded before them.
@@ -197,6 +211,7 @@ class queue {
   int device_;
   bool is_deterministic_;
   bool is_recording_ = false;
+  cuda_backend::blas* blas_ = nullptr;
   arena workspace_;
   result<void> state_;
   pinned_memory fault_;

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include <llava/backend/cuda/layout.cuh>
+#include <llava/backend/cuda/matmul/by_blas.cuh>
 #include <llava/backend/cuda/matmul/coded_few_rows.cuh>
 #include <llava/backend/cuda/matmul/coded_tiles.cuh>
 #include <llava/backend/cuda/matmul/few_rows.cuh>
@@ -18,8 +19,6 @@
 LLAVA_CUDA_BEGIN
 
 namespace detail {
-/// The most rows of a product that reads weights for each of them.
-inline constexpr int most_few_rows = 16;
 /// Rows of w that a product expands at a time.
 inline constexpr std::ptrdiff_t expanded_rows = 4096;
 /// The edge of the largest tile, to which expanded operands are padded.
@@ -80,7 +79,8 @@ void dense_products(queue& q, matrix_view<const F> x, const product_parts<F, A>&
       return;
     }
   }
-  for (int i = 0; i < parts.count; ++i) dense_product<F, A>(q, x, parts.part[i]);
+  for (int i = 0; i < parts.count; ++i)
+    if (!product_by_blas<F, A>(q, x, parts.part[i])) dense_product<F, A>(q, x, parts.part[i]);
 }
 
 /// x before it is quantised, padded to `rows`.
