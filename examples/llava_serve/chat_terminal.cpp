@@ -21,7 +21,7 @@ namespace {
 
 constexpr const char* help = R"(A line is a question. A line that ends with \ goes on in the next; """ begins and ends
 a block of lines. A question that begins with / is written with a space in front.
-  /image FILE     show an image with the next question: a JPEG or PNG file, its address, or a data: URL
+  /image FILE     show an image with the next question: an image file, its address, or a data: URL
   /regenerate     answer the last question again
   /undo           take back the images of the next question, or else the last question and its answer
   /system TEXT    set the system text; without TEXT: the model's own

@@ -11,6 +11,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
+#include <utility>
+
+#include "command.hpp"
 
 namespace {
 
@@ -25,7 +29,7 @@ llava::result<std::vector<std::byte>> try_read_data_url(const std::string& url) 
   if (comma == url.size() || !begins_with(head, "data:image/") || head.size() < coded.size() ||
       !begins_with(head.substr(head.size() - coded.size()), coded))
     return llava::fail(llava::errc::invalid_format,
-                       "llava: a data: URL must be data:image/...;base64,... with a JPEG or PNG file");
+                       "llava: a data: URL must be data:image/...;base64,... with an image file");
   const std::string_view text = std::string_view(url).substr(comma + 1);
   if (text.size() / 4 * 3 > llava::image_limits{}.file_bytes + 3)
     return llava::fail(llava::errc::unsupported, llava::text_of("llava: the image of a data: URL has more than ",
@@ -81,12 +85,17 @@ llava::result<given_image> try_read_given_image(const std::string& place, const 
     LLAVA_TRY(bytes, try_read_file(made.name));
     made.file = std::move(bytes);
   }
-  LLAVA_TRY(pixels, llava::try_decode_image(made.file, made.name));
+  LLAVA_TRY(pixels, llava::try_decode_image(made.file, made.name, image_file_options().options()));
   made.pixels = std::move(pixels);
   return made;
 }
 
 std::string data_url_of(const std::vector<std::byte>& file) {
-  const bool is_png = !file.empty() && file.front() == std::byte{0x89};
-  return (is_png ? "data:image/png;base64," : "data:image/jpeg;base64,") + llava::serve::base64_encoded(file);
+  constexpr std::pair<std::string_view, std::string_view> types[] = {{"\x89", "png"}, {"BM", "bmp"},  {"GIF8", "gif"},
+                                                                     {"II", "tiff"},  {"MM", "tiff"}, {"RIFF", "webp"}};
+  const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
+  std::string_view type = "jpeg";
+  for (const auto& [start, name] : types)
+    if (bytes.starts_with(start)) type = name;
+  return llava::text_of("data:image/", type, ";base64,", llava::serve::base64_encoded(file));
 }

@@ -20,9 +20,9 @@ struct given_image {
 /// than 200, more than 20 MiB; unsupported, a build without Boost.
 llava::result<std::vector<std::byte>> try_fetch_image(const std::string& address);
 
-/// Reads a JPEG or PNG file, fetches one, or decodes a data: URL. A file's name that is not absolute is one in
-/// `folder`, if that is not empty.
+/// Reads an image file of a format that this build reads, fetches one, or decodes a data: URL. A file whose name is not
+/// absolute is one in `folder`, if that is not empty.
 llava::result<given_image> try_read_given_image(const std::string& place, const std::string& folder = {});
 
-/// data:image/…;base64,… with the bytes of a JPEG or PNG file.
+/// data:image/…;base64,… with the bytes of an image file.
 std::string data_url_of(const std::vector<std::byte>& file);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of `llava chat --json` for chat.py, and of conversations that are saved and loaded."""
+import base64
 import json
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -107,6 +109,17 @@ class Saved(unittest.TestCase):
             loaded, again = asked({"do": "load", "file": file}, last)
             self.assertEqual((loaded, again["text"], again["prompt_tokens"]),
                              ({"turns": 4, "images": 1}, one["text"], one["prompt_tokens"]))
+
+    def test_a_picture_of_another_format_is_kept_with_its_type(self):
+        bmp = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 70, 0, 0, 54, 40, 2, 2, 1, 24, 0, 16, 0, 0, 0, 0) + bytes(16)
+        with tempfile.TemporaryDirectory() as folder:
+            picture, file = pathlib.Path(folder, "black.bmp"), f"{folder}/a.json"
+            picture.write_bytes(bmp)
+            asked({"text": "What is it?", "images": [str(picture)]}, {"do": "save", "file": file})
+            message = json.loads(pathlib.Path(file).read_text())["messages"][0]
+            self.assertEqual(message["content"][0]["image_url"]["url"],
+                             "data:image/bmp;base64," + base64.b64encode(bmp).decode())
+            self.assertEqual(asked({"do": "load", "file": file}), [{"turns": 2, "images": 1}])
 
     def test_files_of_others_are_not_destroyed(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -21,9 +21,9 @@ namespace {
 
 std::vector<float> normal_values(std::size_t n, unsigned seed, float scale = 1.f) {
   std::mt19937 engine(seed);
-  std::normal_distribution<float> normal(0.f, scale);
+  std::normal_distribution<float> normal;  // times `scale`, which may be 0
   std::vector<float> v(n);
-  for (float& x : v) x = normal(engine);
+  for (float& x : v) x = normal(engine) * scale;
   return v;
 }
 
