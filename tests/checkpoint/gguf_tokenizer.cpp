@@ -116,7 +116,7 @@ struct byte_level {
 
   /// The settings of added tokens that a GGUF file does not hold are cleared.
   explicit byte_level(const std::string& name) : json(bytes_of(data + name + "/tokenizer.json")) {
-    for (const char* flag : {"normalized", "single_word"})
+    for (const char* flag : {"normalized", "single_word", "lstrip", "rstrip"})
       for (std::string next = json; !next.empty();
            next = replaced(json, std::string("\"") + flag + "\":true", std::string("\"") + flag + "\":false"))
         json = next;
@@ -195,6 +195,7 @@ TEST_CASE("byte-level BPE in a GGUF file gives the ids and texts of the tokenize
                                                 {"llama3", "llama-bpe", "llama"},
                                                 {"llama3", "default", "llama"},
                                                 {"qwen2", "qwen2", "qwen2"},
+                                                {"qwen3_5", "qwen35", "qwen2"},
                                                 {"qwen2", static_cast<const char*>(nullptr), "qwen2"}}) {
     const byte_level all(name);
     temporary_folder f("gguf_bytes");
