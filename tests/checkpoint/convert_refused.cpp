@@ -55,6 +55,12 @@ TEST_CASE("what a layout cannot hold is refused by name, and nothing is written"
   video.write("config.json", replaced(video.read("config.json"), "{", "{\"spatial_pool_mode\": \"average\","));
   CHECK(error_of(opened(video.path.string()), f / "llava-v1.6", original)
             .find(" has settings of videos, which are not converted to other layouts") != std::string::npos);
+  checkpoint patched = opened(goldens + "original_anyres");
+  patched.description.adds_image_patch = true;
+  const auto words = try_open_tokenizer(goldens + "original_anyres", patched.description.slow_tokenizer, image_patch);
+  REQUIRE(words);
+  patched.tokenizer = *words;
+  CHECK(error_of(patched, f / "new", hf).find("token <im_patch> that the tokenizer's files lack") != std::string::npos);
   checkpoint siglip = opened(goldens + "siglip_mistral");
   siglip.description.image.mean[1] = 0.25;
   CHECK(error_of(siglip, f / "llava-v1.6", original).find("which has no other image settings for SigLIP") !=

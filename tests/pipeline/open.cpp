@@ -132,6 +132,10 @@ TEST_CASE("a folder whose <image> id differs from its tokenizer's is an error ab
   f.write("tokenizer.json", replaced(words, "\"<image>\"", "\"<omage>\""));
   f.write("tokenizer_config.json", "{}");
   CHECK(error_of(f.path.string()).find("the token 400, but its tokenizer has no such token") != std::string::npos);
+  f.write("tokenizer.json", words);
+  f.write("tokenizer_config.json", R"({"tokenizer_class": "PreTrainedTokenizerFast", "split_special_tokens": true})");
+  CHECK(error_of(f.path.string()).find("does tokenizer_config.json say \"split_special_tokens\": true?") !=
+        std::string::npos);
 }
 
 TEST_CASE("opening a folder as another fixed model is an error that names each differing field") {
