@@ -21,13 +21,15 @@ inline std::array<std::uint8_t, 3> pad_colour(const image_config& c) {
   return colour;
 }
 
-/// Centres the image on a square canvas with the side of its longer side; an odd pixel goes right or below.
-inline result<image> try_pad_to_square(const image& img, const std::array<std::uint8_t, 3>& colour) {
+/// Centres the image on a square canvas with the side of its longer side; an odd pixel goes right or below. Errors: the
+/// canvas is not within the limits.
+inline result<image> try_pad_to_square(const image& img, const std::array<std::uint8_t, 3>& colour,
+                                       const image_limits& limits = {}) {
   return guarded([&]() -> result<image> {
     const int side = (std::max)(img.width(), img.height());
-    LLAVA_CHECK(try_check_image_size(side, side, "the image, padded to a square,", image_limits::most()));
+    LLAVA_CHECK(try_check_image_size(side, side, "the image, padded to a square,", limits));
     if (img.width() == img.height()) return img;
-    image square(side, side, image_limits::most());
+    image square(side, side, limits);
     for (std::size_t i = 0; i < square.pixels().size(); ++i) square.pixels()[i] = colour[i % 3];
     const int left = (side - img.width()) / 2, top = (side - img.height()) / 2;
     for (int y = 0; y < img.height(); ++y)

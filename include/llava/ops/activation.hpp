@@ -65,9 +65,9 @@ LLAVA_HOST_DEVICE float abs(float x) {
 #endif
 }
 /// The larger one, a if they are equal; NaN if one is NaN. So max(x, 0) of −0 is −0.
-LLAVA_HOST_DEVICE float max(float a, float b) { return a >= b || a != a ? a : b; }
+LLAVA_HOST_DEVICE float(max)(float a, float b) { return a >= b || a != a ? a : b; }
 /// The smaller one, a if they are equal; NaN if one is NaN.
-LLAVA_HOST_DEVICE float min(float a, float b) { return a <= b || a != a ? a : b; }
+LLAVA_HOST_DEVICE float(min)(float a, float b) { return a <= b || a != a ? a : b; }
 /// condition ? a : b, for each element. Both are computed.
 LLAVA_HOST_DEVICE float select(bool condition, float a, float b) { return condition ? a : b; }
 }  // namespace scalar_math
