@@ -41,8 +41,8 @@ class on_device {
   }
 
  private:
-  int before_ = 0;
-  bool changed_ = false;
+  [[maybe_unused]] int before_ = 0;
+  [[maybe_unused]] bool changed_ = false;
 };
 
 /// A handle of the runtime that this object owns: it is moved, never copied, and destroyed once.
