@@ -26,12 +26,12 @@ inline void write_tensors(const std::string& folder, const std::vector<llava::sa
   REQUIRE(to->try_finish());
 }
 
-/// Rewrites the 16-bit weights of a folder: the layers add nothing, and the head maps each token's embedding to the
-/// next token of `chain`.
-inline void write_chain_weights(const std::string& folder, const std::vector<std::int32_t>& chain) {
+/// The tensors of a folder, to change and write back.
+struct stored_tensors {
   std::vector<llava::safetensors_plan> plan;
   std::vector<std::vector<std::byte>> contents;
-  {
+
+  explicit stored_tensors(const std::string& folder) {
     const auto from = llava::safetensors_folder::try_open(folder);
     REQUIRE(from);
     from->for_each([&](const llava::stored_tensor& t) {
@@ -39,6 +39,14 @@ inline void write_chain_weights(const std::string& folder, const std::vector<std
       contents.emplace_back(t.bytes.begin(), t.bytes.end());
     });
   }
+};
+
+/// Rewrites the 16-bit weights of a folder: the layers add nothing, and the head maps each token's embedding to the
+/// next token of `chain`.
+inline void write_chain_weights(const std::string& folder, const std::vector<std::int32_t>& chain) {
+  stored_tensors all(folder);
+  auto& plan = all.plan;
+  auto& contents = all.contents;
   const auto of = [&](std::string_view name) -> std::vector<std::byte>& {
     for (std::size_t i = 0; i < plan.size(); ++i)
       if (plan[i].name == name) return contents[i];
@@ -66,19 +74,15 @@ inline void write_chain_weights(const std::string& folder, const std::vector<std
 
 /// Rewrites the 16-bit weights of a folder, with `count` more rows in the tables of tokens. They repeat the first ones.
 inline void write_spare_rows(const std::string& folder, std::size_t count) {
-  std::vector<llava::safetensors_plan> plan;
-  std::vector<std::vector<std::byte>> contents;
-  {
-    const auto from = llava::safetensors_folder::try_open(folder);
-    REQUIRE(from);
-    from->for_each([&](const llava::stored_tensor& t) {
-      plan.push_back({t.name, t.type, t.dims, {}});
-      contents.emplace_back(t.bytes.begin(), t.bytes.end());
-      if (t.name != "lm_head.weight" && t.name != "model.embed_tokens.weight") return;
-      plan.back().dims[0] += count;
-      const auto more = t.bytes.first(count * 2 * t.dims[1]);
-      contents.back().insert(contents.back().end(), more.begin(), more.end());
-    });
+  stored_tensors all(folder);
+  auto& plan = all.plan;
+  auto& contents = all.contents;
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    if (plan[i].name != "lm_head.weight" && plan[i].name != "model.embed_tokens.weight") continue;
+    const std::vector<std::byte> first(contents[i].begin(),
+                                       contents[i].begin() + static_cast<std::ptrdiff_t>(count * 2 * plan[i].dims[1]));
+    plan[i].dims[0] += count;
+    contents[i].insert(contents[i].end(), first.begin(), first.end());
   }
   write_tensors(folder, plan, contents);
 }
