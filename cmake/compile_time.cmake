@@ -12,7 +12,7 @@ if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-# g++ collects garbage whenever its heap has doubled. If it begins at 512 MiB, a build takes an eighth less time, and
+# g++ collects garbage whenever its heap has doubled. If it begins at 512 MiB, a build takes a twentieth less time, and
 # most compilations a sixth more memory.
 if(PROJECT_IS_TOP_LEVEL AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   cmake_host_system_information(RESULT memory QUERY TOTAL_PHYSICAL_MEMORY)  # MiB

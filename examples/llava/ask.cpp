@@ -8,6 +8,7 @@
 #include <llava/checkpoint/written_json.hpp>
 
 #include "command.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "models.hpp"
+#include "option_rules.hpp"
 
 namespace {
 // Options that several commands have.

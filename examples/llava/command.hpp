@@ -2,7 +2,6 @@
 /// Shared by the subcommands of `llava` and `llava-serve`: the options that open a model, images from the command line,
 /// a progress bar.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <llava/chat_model.hpp>
 #include <llava/checkpoint/checkpoint.hpp>
 #include <llava/image/file_options.hpp>
@@ -14,7 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "option_rules.hpp"
+namespace CLI {
+class App;
+}
 
 /// The options that open a model.
 struct model_options {

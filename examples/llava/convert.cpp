@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "command.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

@@ -10,6 +10,7 @@
 
 #include "command.hpp"
 #include "models.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

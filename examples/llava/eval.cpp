@@ -14,6 +14,7 @@
 
 #include "command.hpp"
 #include "evaluation.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

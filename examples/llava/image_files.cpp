@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "command.hpp"
+#include "option_rules.hpp"
 #if LLAVA_COMMAND_GIF
 #include <llava/image/gif_file.hpp>
 #endif

@@ -13,6 +13,7 @@
 
 #include "command.hpp"
 #include "facts.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

@@ -13,6 +13,7 @@
 
 #include "command.hpp"
 #include "models.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

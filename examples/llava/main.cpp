@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "command.hpp"
+#include "option_rules.hpp"
 #include "standard_streams.hpp"
 
 namespace {

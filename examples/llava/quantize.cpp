@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "command.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

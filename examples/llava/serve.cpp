@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "command.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

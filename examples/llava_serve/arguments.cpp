@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "option_rules.hpp"
 #include "serve_command.hpp"
 
 namespace {

@@ -21,6 +21,7 @@
 #include "batch_questions.hpp"
 #include "chat_command.hpp"
 #include "lines.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

@@ -8,6 +8,7 @@
 
 #include "chat_command.hpp"
 #include "chat_signals.hpp"
+#include "option_rules.hpp"
 
 namespace {
 

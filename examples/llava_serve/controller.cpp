@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "command.hpp"
 #include "network_options.hpp"
 #include "option_rules.hpp"
 #include "serve_command.hpp"
@@ -20,7 +21,7 @@ void run_controller(serve::controller_settings s) {
   const stop_signals signals;
   s.log = [](std::string_view line) { log_line("controller", line); };
   auto running = serve::controller::try_start(std::move(s));
-  if (!running) end_with(running.error());
+  if (!running) give_up(running.error());
   log_line("controller", llava::text_of("listens on port ", running->port()));
   signals.wait();
   if (!running->drain()) log_line("controller", "ended before all answers were complete");
@@ -68,7 +69,7 @@ void add_register_worker(CLI::App& app) {
   command.add_option("--token", o->token, "The controller's token")->envname("LLAVA_WORKER_TOKEN");
   command.callback([o] {
     if (const auto done = serve::try_register_worker(o->controller, o->worker, o->check, o->token); !done)
-      end_with(done.error());
+      give_up(done.error());
   });
 }
 
@@ -90,6 +91,6 @@ void add_test_message(CLI::App& app) {
       std::fwrite(piece.data(), 1, piece.size(), stdout);
       std::fflush(stdout);
     };
-    if (const auto done = serve::try_send_test_message(*s, print); !done) end_with(done.error());
+    if (const auto done = serve::try_send_test_message(*s, print); !done) give_up(done.error());
   });
 }

@@ -2,10 +2,14 @@
 /// The options of the programs that listen, and the checks of the addresses in options. A check also writes an address
 /// as it is compared later: "https://Example.org:443/" is the origin https://example.org.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <llava/serve/http_settings.hpp>
 
 #include <string>
+
+namespace CLI {
+class App;
+class Validator;
+}  // namespace CLI
 
 /// --host and --port.
 void add_listening_options(CLI::App& command, llava::serve::http_settings& to, const std::string& about_host);

@@ -20,6 +20,8 @@
 
 #include <llava/image/file.hpp>
 
+#include "option_rules.hpp"
+
 extern char** environ;
 
 namespace {

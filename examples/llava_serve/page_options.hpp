@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The options of the web page, which `serve` and `web` share.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <llava/serve/moderation.hpp>
 #include <llava/serve/page.hpp>
 
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 struct page_options {
   std::string log_folder, moderate;

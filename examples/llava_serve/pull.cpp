@@ -14,6 +14,7 @@
 #include "command.hpp"
 #include "hub_client.hpp"
 #include "hub_store.hpp"
+#include "option_rules.hpp"
 #include "serve_command.hpp"
 
 namespace {

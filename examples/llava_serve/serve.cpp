@@ -17,6 +17,7 @@
 #include <llava/serve/openai_service.hpp>
 
 #include "network_options.hpp"
+#include "option_rules.hpp"
 #include "page_options.hpp"
 #include "serve_command.hpp"
 #include "served_models.hpp"

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <llava/base/error.hpp>
 #include <llava/serve/http_client.hpp>
 #include <llava/serve/http_settings.hpp>
@@ -16,6 +15,10 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 void add_serve(CLI::App& app);
 /// LLaVA's own serving protocol (docs/controller.md).
@@ -62,10 +65,4 @@ inline void log_line(std::string_view name, std::string_view line) {
   if (::gmtime_r(&now, &parts)) std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
   std::fprintf(stderr, "%s | INFO | %.*s | %.*s\n", text, static_cast<int>(name.size()), name.data(),
                static_cast<int>(line.size()), line.data());
-}
-
-/// Prints the sentence to standard error and ends the program with code 1.
-[[noreturn]] inline void end_with(const llava::error& e) {
-  std::fprintf(stderr, "%s\n", e.what());
-  throw CLI::RuntimeError(1);
 }

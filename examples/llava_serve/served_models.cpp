@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "option_rules.hpp"
+
 namespace {
 
 constexpr std::string_view no_file = "none";  // holds the place of a model that has no such file

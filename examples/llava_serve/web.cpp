@@ -7,7 +7,9 @@
 #include <memory>
 #include <string>
 
+#include "command.hpp"
 #include "network_options.hpp"
+#include "option_rules.hpp"
 #include "page_options.hpp"
 #include "serve_command.hpp"
 
@@ -64,6 +66,6 @@ void add_web(CLI::App& app) {
   add_client_options(command, o->http, "browsers");
   add_page_options(command, o->page);
   command.callback([o] {
-    if (const auto done = try_run(*o); !done) end_with(done.error());
+    if (const auto done = try_run(*o); !done) give_up(done.error());
   });
 }

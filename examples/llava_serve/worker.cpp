@@ -15,6 +15,7 @@
 
 #include "command.hpp"
 #include "network_options.hpp"
+#include "option_rules.hpp"
 #include "serve_command.hpp"
 
 namespace {
@@ -50,7 +51,7 @@ void run_worker(const worker_options& o) {
     log("Multimodal mode is automatically detected with model name, please make sure `llava` is included in the model "
         "path.");
   if (o.model.path.empty() && o.backend.url.empty())
-    end_with(llava::fail(llava::errc::invalid_argument, "llava: a worker needs --model-path or --backend-url"));
+    give_up(llava::fail(llava::errc::invalid_argument, "llava: a worker needs --model-path or --backend-url"));
   std::string name;
   const auto make_model = [&]() -> llava::result<std::shared_ptr<serve::worker_model>> {
     LLAVA_TRY(model, try_make_model(o));
@@ -63,7 +64,7 @@ void run_worker(const worker_options& o) {
   s.registers = !o.no_register;
   s.log = log;
   auto running = serve::worker::try_start(std::move(s), make_model);
-  if (!running) end_with(running.error());
+  if (!running) give_up(running.error());
   log(llava::text_of("serves ", name, " on port ", running->port()));
   signals.wait();
   if (!running->drain()) log("ended before all answers were complete");

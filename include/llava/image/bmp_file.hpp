@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Decodes BMP as Pillow's convert("RGB") does: 1, 4, 8, 16, 24 and 32 bits a pixel, palettes (black past their end),
-/// bit fields and run lengths; alpha is dropped. It needs no library: the libraries in use scale 16-bit pixels in other
-/// ways than Pillow. Format: Windows' BITMAPCOREHEADER, BITMAPINFOHEADER and its later versions, OS/2.
+/// bit fields and run lengths; alpha is dropped. It needs no library: those in use read other pixels than Pillow, and
+/// answer files that are cut off (docs/fidelity.md). Format: Windows' BITMAPCOREHEADER, BITMAPINFOHEADER and its later
+/// versions, OS/2.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -76,21 +76,22 @@ std::string text_of_access(access_kind kind, std::size_t offset, std::size_t byt
          where.text();
 }
 
+/// Whether instrumented code may use these bytes of the host: the stack of its thread, parameters, constants.
+bool is_of_kernel(const void* p) {
+  const auto* const stack = static_cast<const std::byte*>(self().registers.stack);
+  if (is_within(p, stack, stack + stacks::bytes) || is_within(p, &__executable_start, &_end)) return true;
+  return is_within(p, all().params, all().params + all().params_bytes);
+}
+
 void check(access_kind kind, const void* p, std::size_t bytes, const place& where) {
   memory_state& s = all();
   const std::size_t first = offset_of(p);
   if (first >= range_bytes) {
     if (const auto after = s.pinned.upper_bound(static_cast<const std::byte*>(p)); after != s.pinned.begin())
       if (const auto& [at, size] = *std::prev(after); is_within(p, at, at + size)) return;
-    const thread& t = self();
-    const auto* const stack = static_cast<const std::byte*>(t.registers.stack);
-    if (where.is_site() ||
-        !(is_within(p, stack, stack + stacks::bytes) || is_within(p, s.params, s.params + s.params_bytes) ||
-          is_within(p, &__executable_start, &_end)))
-      report("out of bounds: " + std::string(kind == access_kind::write ? "write" : "read") +
-                 " of memory that is not the device's at " + where.text(),
-             where);
-    return;
+    report("out of bounds: " + std::string(kind == access_kind::write ? "write" : "read") +
+               " of memory that is not the device's at " + where.text(),
+           where);
   }
   const block& b = *running();
   const thread& t = self();
@@ -115,6 +116,18 @@ void check(access_kind kind, const void* p, std::size_t bytes, const place& wher
         c.what != nullptr)
       report(std::string(c.what) + ": " + text_of_access(kind, first, bytes, where) + ", and " + c.other, where);
   }
+}
+
+/// The rest of access(). Apart, it costs the accesses that need no check nothing.
+[[gnu::noinline]] void check_access(const void* p, std::size_t bytes, bool is_write, bool is_misaligned,
+                                    const void* return_address) {
+  const emulator_code code;
+  const place where(return_address);
+  if (is_misaligned)
+    report("misaligned: " + std::string(is_write ? "write" : "read") + " of " + std::to_string(bytes) + " bytes at " +
+               where.text(),
+           where);
+  check(is_write ? access_kind::write : access_kind::read, p, bytes, where);
 }
 
 }  // namespace
@@ -220,13 +233,9 @@ void access(const void* p, std::size_t bytes, bool is_write, bool is_aligned, co
       all().by_host = "the host accesses device memory at " + text_of_place(return_address);
     return;
   }
-  const emulator_code code;
-  const place where(return_address);
-  if (is_aligned && reinterpret_cast<std::uintptr_t>(p) % bytes != 0)
-    report("misaligned: " + std::string(is_write ? "write" : "read") + " of " + std::to_string(bytes) + " bytes at " +
-               where.text(),
-           where);
-  check(is_write ? access_kind::write : access_kind::read, p, bytes, where);
+  const bool is_misaligned = is_aligned && (reinterpret_cast<std::uintptr_t>(p) & (bytes - 1)) != 0;
+  if (!is_misaligned && is_of_kernel(p)) return;  // most accesses
+  check_access(p, bytes, is_write, is_misaligned, return_address);
 }
 
 }  // namespace shadow
