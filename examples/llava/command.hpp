@@ -13,9 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli_fwd.hpp"
 
 /// The options that open a model.
 struct model_options {

@@ -6,10 +6,7 @@
 
 #include <string>
 
-namespace CLI {
-class App;
-class Validator;
-}  // namespace CLI
+#include "cli_fwd.hpp"
 
 /// --host and --port.
 void add_listening_options(CLI::App& command, llava::serve::http_settings& to, const std::string& about_host);

@@ -6,9 +6,7 @@
 
 #include <string>
 
-namespace CLI {
-class App;
-}
+#include "cli_fwd.hpp"
 
 struct page_options {
   std::string log_folder, moderate;

@@ -16,9 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli_fwd.hpp"
 
 void add_serve(CLI::App& app);
 /// LLaVA's own serving protocol (docs/controller.md).

@@ -118,7 +118,7 @@ void check(access_kind kind, const void* p, std::size_t bytes, const place& wher
   }
 }
 
-/// The rest of access(). Apart, it costs the accesses that need no check nothing.
+/// What access() does with the few accesses that need a check. It is not inlined, so that the others stay fast.
 [[gnu::noinline]] void check_access(const void* p, std::size_t bytes, bool is_write, bool is_misaligned,
                                     const void* return_address) {
   const emulator_code code;
